@@ -1,0 +1,97 @@
+# One developer interface. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORPUS ?= sample
+UV_VERSION := 0.13.9
+
+# uv does not read pip's settings: what pip is told about wheel folders and indexes is handed on.
+pip_setting = $(shell $(PYTHON) -m pip config get $(1) 2>/dev/null)
+export UV_FIND_LINKS ?= $(subst $() $(),$(comma),$(strip $(or $(PIP_FIND_LINKS),$(call pip_setting,global.find-links))))
+comma := ,
+export UV_DEFAULT_INDEX ?= $(or $(PIP_INDEX_URL),$(call pip_setting,global.index-url),https://pypi.org/simple)
+export UV_LINK_MODE ?= copy
+uv := .venv/bootstrap/bin/uv
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up: serving (.venv), training (.venv-training) and Triton with its Python (.triton), made again only when their locks change ---
+
+.PHONY: setup
+setup: .venv/ready .venv-training/ready .triton/ready ## the environments and the Triton server
+
+$(uv):
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Akin needs Python 3.11 to 3.13; say which with: make PYTHON=/path/to/python3.11")'
+	mkdir -p .venv
+	$(PYTHON) -m venv .venv/bootstrap
+	.venv/bootstrap/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/ready: requirements/all.lock pyproject.toml | $(uv)
+	@echo "setting up .venv (serving, page, command line, tests)"
+	test -x .venv/bin/python || $(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv
+	$(uv) pip sync -q --python .venv/bin/python --require-hashes requirements/all.lock
+	$(uv) pip install -q --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-training/ready: training/requirements.lock training/torch.txt training/pyproject.toml pyproject.toml .venv/ready | $(uv)
+	@echo "setting up .venv-training (torch, sentence-transformers, optimum, nncf)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-training
+	$(uv) pip install -q --python .venv-training/bin/python -r training/torch.txt
+	$(uv) pip install -q --python .venv-training/bin/python --no-deps --require-hashes -r training/requirements.lock
+	$(uv) pip install -q --python .venv-training/bin/python --no-deps --no-build-isolation --editable . --editable training
+	touch $@
+
+.triton/ready: requirements/tritonserver.lock requirements/triton.lock | $(uv)
+	@echo "setting up .triton (the server, and the Python that runs the model in it)"
+	rm -rf .triton
+	$(uv) pip install -q --python "$$(command -v $(PYTHON))" --no-deps --require-hashes --target .triton/server -r requirements/tritonserver.lock
+	$(uv) venv -q --python "$$(command -v $(PYTHON))" .triton/python
+	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
+	touch $@
+
+compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: lock
+lock: .venv/ready ## resolve the locks again (after a change of dependencies)
+	$(compile) --extra cli --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra triton -o requirements/triton.lock
+	$(MAKE) -C training lock UV="$$PWD/$(uv)"
+
+# --- use ---
+
+.PHONY: demo
+demo: setup ## index papers (CORPUS=file, default the sample), start everything, open the page; Ctrl-C stops it
+	.venv/bin/akin demo "$(CORPUS)"
+
+# --- checks ---
+
+.PHONY: check
+check: setup ## lint, types, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.PHONY: test
+test: check browser ## check, and every test
+	.venv/bin/python -m pytest tests
+	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
+
+.PHONY: browser
+browser: ## Debian's Chromium for the browser test, where it may be installed
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { echo "installing chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }; } || \
+	  echo "no chromium, and no right to install it: the browser test will be skipped"
+
+.PHONY: format
+format: .venv/ready ## rewrite the code in the project's format
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+.PHONY: clean
+clean: ## remove the environments (data/ stays)
+	rm -rf .venv .venv-training .triton
