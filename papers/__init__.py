@@ -1,0 +1,51 @@
+"""Papers: what one is, what its arXiv id is, the text that is embedded, and the files papers come from."""
+
+from __future__ import annotations
+
+from papers.arxiv_id import ArxivId, links, parse_arxiv_id
+from papers.categories import ALIASES, CATEGORIES, subject
+from papers.citation import bibtex, citation
+from papers.errors import (
+    BadRecord,
+    MappingError,
+    PapersError,
+    SampleUnavailable,
+    SourceError,
+    SourceNotFound,
+    SourceUnreadable,
+    UnknownFormat,
+)
+from papers.paper import Paper
+from papers.passage import PASSAGE_TEXT_VERSION, passage_text
+from papers.readers import Format, Mapping, PaperReader, Reason, Report, parse_mapping, read_papers
+from papers.sample import fetch_sample
+
+__all__ = [
+    "ALIASES",
+    "CATEGORIES",
+    "PASSAGE_TEXT_VERSION",
+    "ArxivId",
+    "BadRecord",
+    "Format",
+    "Mapping",
+    "MappingError",
+    "Paper",
+    "PaperReader",
+    "PapersError",
+    "Reason",
+    "Report",
+    "SampleUnavailable",
+    "SourceError",
+    "SourceNotFound",
+    "SourceUnreadable",
+    "UnknownFormat",
+    "bibtex",
+    "citation",
+    "fetch_sample",
+    "links",
+    "parse_arxiv_id",
+    "parse_mapping",
+    "passage_text",
+    "read_papers",
+    "subject",
+]

@@ -1,0 +1,69 @@
+"""What can go wrong with papers, as one tree.
+
+PapersError
+├── SourceError            a file of papers, named in the message
+│   ├── SourceNotFound     nothing is there
+│   ├── SourceUnreadable   it is there and cannot be read (a directory, empty, truncated, corrupt)
+│   └── UnknownFormat      it can be read and is no format known here
+├── MappingError           the mapping does not fit this file, or is none
+├── BadRecord              one record is bad and the reading is strict
+└── SampleUnavailable      the sample corpus could not be fetched
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PapersError(Exception):
+    """Anything this package raises on purpose; its text is written for a person."""
+
+
+class SourceError(PapersError):
+    """A file of papers cannot be used.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        """Names the file before the message."""
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class SourceNotFound(SourceError):
+    """There is no such file."""
+
+
+class SourceUnreadable(SourceError):
+    """The file cannot be read to its end."""
+
+
+class UnknownFormat(SourceError):
+    """The file is none of the formats known here."""
+
+
+class MappingError(PapersError):
+    """The mapping from a record's fields to a paper's is missing, malformed or does not fit the file."""
+
+
+class BadRecord(PapersError):
+    """A record is bad and the reading is strict.
+
+    Attributes:
+        path: the file.
+        line: the line, counted from 1, on which the record starts.
+        reason: why, in the words the report counts by.
+    """
+
+    def __init__(self, path: Path, line: int, reason: str, detail: str | None) -> None:
+        """Names the file and line before the reason."""
+        super().__init__(f"{path}:{line}: {reason.replace('_', ' ')}" + (f" ({detail})" if detail else ""))
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+
+class SampleUnavailable(PapersError):
+    """The sample corpus could not be fetched or is not the one expected."""

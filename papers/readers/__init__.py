@@ -1,0 +1,10 @@
+"""Readers: files of papers in, a stream of papers out, with an account of what was left behind."""
+
+from __future__ import annotations
+
+from papers.readers.detection import Format
+from papers.readers.mapping import Mapping, parse_mapping
+from papers.readers.reader import PaperReader, read_papers
+from papers.readers.report import Reason, Report
+
+__all__ = ["Format", "Mapping", "PaperReader", "Reason", "Report", "parse_mapping", "read_papers"]

@@ -1,0 +1,98 @@
+"""The ACL Anthology's XML: one file a collection, volumes of papers within."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import cast
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
+
+from papers.errors import SourceUnreadable
+from papers.paper import Paper
+from papers.readers.fields import day, one_line
+from papers.readers.report import Flaw, Reason, flaw
+
+
+def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, Paper | Flaw]]:
+    """The papers and flaws of a collection, each with the line on which its element starts.
+
+    Only the volume in hand is held, without the papers already given out.
+
+    Raises:
+        SourceUnreadable: the XML is not well-formed; nothing after that place can be read.
+    """
+    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
+    collection = volume_id = ""
+    volume: Element | None = None
+    published: date | None = None
+    start = number = 0
+    try:
+        for number, line in lines:
+            if line is None:
+                raise SourceUnreadable(path, f"line {number:,} is too long to be read")
+            parser.feed(line)
+            # With these two events, every event comes with its element.
+            for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
+                if event == "start":
+                    if element.tag == "collection":
+                        collection = element.get("id", "")
+                    elif element.tag == "volume":
+                        volume, volume_id, published = element, element.get("id", ""), None
+                    elif element.tag == "paper":
+                        start = number
+                elif element.tag == "meta":
+                    published = _published(element)
+                elif element.tag == "paper":
+                    yield start, _paper(element, collection, volume_id, published)
+                    if volume is not None:
+                        volume.remove(element)
+        parser.close()
+    except ParseError as error:
+        raise SourceUnreadable(path, f"is not well-formed XML: {error}") from error
+
+
+def _paper(element: Element, collection: str, volume: str, published: date | None) -> Paper | Flaw:
+    paper_id = _id(element, collection, volume)
+    title, abstract = _text(element, "title"), _text(element, "abstract")
+    reason = (
+        Reason.NO_ID if not paper_id else Reason.NO_TITLE if not title else Reason.NO_ABSTRACT if not abstract else None
+    )
+    if reason:
+        return flaw(reason, tostring(element, "unicode"), paper_id or None)
+    authors = (one_line(f"{_text(author, 'first')} {_text(author, 'last')}") for author in element.findall("author"))
+    return Paper(
+        id=paper_id,
+        title=title,
+        abstract=abstract,
+        authors=tuple(name for name in authors if name),
+        published=published,
+        doi=_text(element, "doi") or None,
+    )
+
+
+def _id(element: Element, collection: str, volume: str) -> str:
+    """The Anthology's id: stated as the paper's address, else made of the ids of what it stands in."""
+    stated = _text(element, "url")
+    if stated and "/" not in stated:
+        return stated
+    number = element.get("id", "")
+    if not (collection and volume and number):
+        return ""
+    if collection[0].isdigit():
+        return f"{collection}-{volume}.{number}"
+    # Until 2019 a volume's and a paper's number shared four digits, divided 1 + 3, for workshops 2 + 2.
+    workshop = collection.startswith("W") or collection in ("C69", "D19")
+    return f"{collection}-{volume:0>2}{number:0>2}" if workshop else f"{collection}-{volume}{number:0>3}"
+
+
+def _published(meta: Element) -> date | None:
+    year, month = _text(meta, "year"), _text(meta, "month")
+    # "July", "July 5–10" and "Jul-Aug" all begin with the month; a month without such a beginning leaves the year.
+    return day(f"1 {month[:3].title()} {year}") or day(year)
+
+
+def _text(element: Element, tag: str) -> str:
+    """The text of a child with whatever markup runs through it left out."""
+    child = element.find(tag)
+    return "" if child is None else one_line("".join(child.itertext()))

@@ -1,0 +1,98 @@
+"""The arXiv metadata snapshot: one JSON object a line, in the layout arXiv publishes its metadata in."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import msgspec
+
+from papers.paper import Paper
+from papers.readers.fields import arxiv_codes, author_names, day, one_line, parsed_names
+from papers.readers.report import Flaw, Reason, flaw
+
+
+class _Version(msgspec.Struct, gc=False):
+    created: str | None = None
+
+
+class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
+    """What is read of a record; fields not named here are skipped without being built."""
+
+    id: str | None = None
+    title: str | None = None
+    abstract: str | None = None
+    authors: str | list[str] | None = None
+    authors_parsed: list[list[str]] | None = None
+    categories: str | list[str] | None = None
+    versions: list[_Version] | None = None
+    update_date: str | None = None
+    doi: str | None = None
+    journal_ref: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+_ID_IN_BROKEN_JSON = re.compile(rb'"_?id"\s*:\s*"([\x21-\x7e]{1,100}?)"')
+
+
+def arxiv_paper(line: bytes) -> Paper | Flaw:
+    """The paper in a line of the snapshot, or why there is none. Id, title and abstract are required."""
+    try:
+        if not line.isascii():
+            # Fields that are skipped are not decoded, so the line has to be.
+            line.decode()
+        record = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return json_flaw(line, error)
+    paper_id = record.id.strip() if record.id else ""
+    if not paper_id:
+        return flaw(Reason.NO_ID, line)
+    title = one_line(record.title) if record.title else ""
+    if not title:
+        return flaw(Reason.NO_TITLE, line, paper_id)
+    abstract = one_line(record.abstract) if record.abstract else ""
+    if not abstract:
+        return flaw(Reason.NO_ABSTRACT, line, paper_id)
+
+    if record.authors_parsed:
+        authors = parsed_names(record.authors_parsed)
+    elif isinstance(record.authors, list):
+        authors = tuple(name for name in map(one_line, record.authors) if name)
+    else:
+        authors = author_names(record.authors) if record.authors else ()
+    codes = record.categories
+    if isinstance(codes, list):
+        codes = " ".join(codes)
+    # `update_date` also moves when only the metadata was touched; it stands in where the versions carry no day.
+    versions = record.versions or []
+    published = _created(versions[0]) if versions else None
+    updated = _created(versions[-1]) if versions else None
+    return Paper(
+        id=paper_id,
+        title=title,
+        abstract=abstract,
+        authors=authors,
+        categories=arxiv_codes(codes) if codes else (),
+        published=published,
+        updated=updated or (day(record.update_date) if record.update_date else None),
+        doi=record.doi.strip() or None if record.doi else None,
+        journal_ref=one_line(record.journal_ref) or None if record.journal_ref else None,
+        versions=len(versions),
+    )
+
+
+def json_flaw(line: bytes, error: Exception) -> Flaw:
+    """Why a line could not be decoded, and the id it seems to have."""
+    found = _ID_IN_BROKEN_JSON.search(line)
+    paper_id = found[1].decode() if found else None
+    if isinstance(error, UnicodeDecodeError):
+        return flaw(Reason.INVALID_UTF8, line, paper_id)
+    if isinstance(error, msgspec.ValidationError):
+        reason = Reason.WRONG_TYPE if "`$" in str(error) else Reason.NOT_AN_OBJECT
+        return flaw(reason, line, paper_id if reason is Reason.WRONG_TYPE else None, str(error))
+    return flaw(Reason.BROKEN_JSON, line, paper_id, str(error))
+
+
+def _created(version: _Version) -> date | None:
+    # Without the time of day, millions of versions share the few thousand days that `day` remembers.
+    return day(version.created[:16]) if version.created else None

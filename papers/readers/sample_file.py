@@ -1,0 +1,71 @@
+"""The sample corpus's own format: one JSON array of bookmarked arXiv papers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from papers.arxiv_id import parse_arxiv_id
+from papers.errors import UnknownFormat
+from papers.paper import Paper
+from papers.readers.fields import day, one_line
+from papers.readers.report import Flaw, Reason, flaw
+from papers.readers.source import Source
+
+
+class _Record(msgspec.Struct, gc=False):
+    """What is read of a record; the bookmark's own title, tags and comments are skipped."""
+
+    arxiv_num: str = ""
+    arxiv_title: str = ""
+    arxiv_summary: str = ""
+    arxiv_author: list[str] = []
+    arxiv_firstAuthor: str = ""  # spelt as the format spells it
+    arxiv_published: str = ""
+    arxiv_updated: str = ""
+
+
+_decode_record = msgspec.json.Decoder(_Record).decode
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def sample_papers(source: Source) -> Iterator[tuple[int, Paper | Flaw]]:
+    """The papers and flaws of the array, each with its place in it, counted from 1, where others have lines.
+
+    Raises:
+        UnknownFormat: it is not one JSON array.
+    """
+    try:
+        records = _decode_array(source.read())
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnknownFormat(source.path, f"is not the sample corpus, a JSON array: {error}") from error
+    for place, raw in enumerate(records, start=1):
+        yield place, _paper(bytes(raw))
+
+
+def _paper(raw: bytes) -> Paper | Flaw:
+    try:
+        record = _decode_record(raw)
+    except msgspec.ValidationError as error:
+        return flaw(Reason.WRONG_TYPE, raw, detail=str(error))
+    except UnicodeDecodeError:
+        return flaw(Reason.INVALID_UTF8, raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return flaw(Reason.BROKEN_JSON, raw, detail=str(error))
+    arxiv_id = parse_arxiv_id(record.arxiv_num)
+    if arxiv_id is None:
+        return flaw(Reason.NO_ID, raw)
+    title, abstract = one_line(record.arxiv_title), one_line(record.arxiv_summary)
+    if not title or not abstract:
+        return flaw(Reason.NO_ABSTRACT if title else Reason.NO_TITLE, raw, arxiv_id.id)
+    # The list of authors is in no order; the first author is told apart.
+    names = dict.fromkeys(name for name in map(one_line, [record.arxiv_firstAuthor, *record.arxiv_author]) if name)
+    return Paper(
+        id=arxiv_id.id,
+        title=title,
+        abstract=abstract,
+        authors=tuple(names),
+        published=day(record.arxiv_published),
+        updated=day(record.arxiv_updated),
+    )

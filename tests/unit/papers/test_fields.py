@@ -1,0 +1,97 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from papers.readers.fields import arxiv_codes, author_names, categories, day, one_line, parsed_names
+from papers.readers.seen import SeenIds
+
+
+@given(st.text(alphabet=st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000é")))
+def test_one_line_is_a_split_and_a_join(text):
+    assert one_line(text) == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-03-18", date(2025, 3, 18)),
+        ("2025-03-18T15:01:31Z", date(2025, 3, 18)),
+        ("Mon, 2 Apr 2007 19:18:42 GMT", date(2007, 4, 2)),
+        ("Mon, 2 Apr 2007 ", date(2007, 4, 2)),
+        ("12 Dec 1999", date(1999, 12, 12)),
+        ("2020", date(2020, 1, 1)),
+        ("2020-05", date(2020, 5, 1)),
+        ("2020/5/7", date(2020, 5, 7)),
+        ("2020-02-30", None),
+        ("0000", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_day(text, expected):
+    assert day(text) == expected
+
+
+@given(st.text())
+def test_no_text_breaks_day(text):
+    day(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A. One, B. Two", ("A. One", "B. Two")),
+        ("Ileana Streinu and Louis Theran", ("Ileana Streinu", "Louis Theran")),
+        ("A. One,\n  B. Two, and C. Three", ("A. One", "B. Two", "C. Three")),
+        ("A. One (1), B. Two (2 and 3) ((1) Here, (2) There)", ("A. One", "B. Two")),
+        ("A. One, Jr., B. Two", ("A. One Jr.", "B. Two")),
+        ("Alexander Anderson; Bob Sand", ("Alexander Anderson", "Bob Sand")),
+        ("", ()),
+        (" , ,", ()),
+    ],
+)
+def test_author_names(text, expected):
+    assert author_names(text) == expected
+
+
+def test_parsed_names():
+    assert parsed_names([["Balázs", "C.", ""], ["King", "M. L.", "Jr.", "Atlanta"], ["CERN"], []]) == (
+        "C. Balázs",
+        "M. L. King Jr.",
+        "CERN",
+    )
+
+
+def test_arxiv_codes_leave_foreign_classes_out():
+    assert arxiv_codes("cs.CL I.2.7; 68T50, (Primary) spatial cs.CL hep-th new.XY") == ("cs.CL", "hep-th", "new.XY")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cs.LG stat.ML", ("cs.LG", "stat.ML")),
+        ("Computer Science; Biology", ("Computer Science", "Biology")),
+        ("Computer Science", ("Computer Science",)),
+        ("a|b|a", ("a", "b")),
+        ("", ()),
+    ],
+)
+def test_categories_of_any_collection(text, expected):
+    assert categories(text) == expected
+
+
+@given(st.lists(st.text(max_size=3)))
+def test_seen_ids_are_a_set(texts):
+    seen, reference = SeenIds(), set()
+    for text in texts:
+        assert seen.add(text) == (text not in reference)
+        reference.add(text)
+    assert len(seen) == len(reference)
+
+
+def test_seen_ids_outgrow_their_table():
+    seen = SeenIds()
+    assert all(seen.add(str(number)) for number in range(20_000))
+    assert not any(seen.add(str(number)) for number in range(20_000))

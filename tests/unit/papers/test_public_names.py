@@ -1,0 +1,24 @@
+import types
+
+import papers
+
+PUBLIC = """
+ALIASES ArxivId BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader PapersError
+Reason Report SampleUnavailable SourceError SourceNotFound SourceUnreadable UnknownFormat bibtex citation fetch_sample
+links parse_arxiv_id parse_mapping passage_text read_papers subject
+"""
+
+
+def test_all_names_what_is_public():
+    assert sorted(papers.__all__) == sorted(PUBLIC.split())
+
+
+def test_nothing_else_is_public():
+    names = {name for name, value in vars(papers).items() if not isinstance(value, types.ModuleType)}
+    assert {name for name in names if not name.startswith("_")} - {"annotations"} == set(papers.__all__)
+
+
+def test_every_error_is_of_one_tree():
+    errors = [value for value in vars(papers).values() if isinstance(value, type) and issubclass(value, Exception)]
+    assert len(errors) == 8
+    assert all(issubclass(error, papers.PapersError) for error in errors)
