@@ -1,0 +1,39 @@
+"""`akin`: the command line. Each group of commands is a module of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from akin.cli import encoder, index, search, stack
+from akin.errors import AkinError
+from papers import PapersError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Find the papers akin to yours. First: encoder export, then index build sample, then up, then search TEXT.",
+)
+app.add_typer(encoder.app, name="encoder")
+app.add_typer(index.app, name="index")
+stack.add_to(app)
+search.add_to(app)
+
+
+def main() -> None:
+    """Runs a command; what goes wrong is told in one line, with an exit code of its own."""
+    try:
+        app()
+    except AkinError as error:
+        print(f"akin: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except PapersError as error:
+        print(f"akin: {error}", file=sys.stderr)
+        sys.exit(6)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of our output (`| head`) has had enough
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,250 @@
+"""`akin index build | list | info | use | verify`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from akin import registry
+from akin.cli.corpus import corpus_path
+from akin.cli.output import Json, print_json, say, stderr, stdout
+from akin.errors import SourceError
+from akin.settings import Settings
+from akin.stack import encoder_server
+from papers import PaperReader, read_papers
+from retrieval_service.adapters.triton import Triton
+from retrieval_service.errors import ServiceError as RetrievalError
+from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.snapshot.build import Progress, build_snapshot
+from retrieval_service.snapshot.manifest import Manifest
+from retrieval_service.snapshot.opened import verify_snapshot
+from retrieval_service.snapshot.shelf import Shelf
+
+app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
+
+STAGES = {"embed": "embedding", "index": "indexing", "tune": "tuning", "publish": "publishing"}
+
+
+@app.command()
+def build(
+    source: Annotated[str, typer.Argument(help="A file of papers, plain or .gz, or the word `sample`.")],
+    fields: Annotated[
+        str | None,
+        typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
+    ] = None,
+    strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
+    json: Json = False,
+) -> None:
+    """Index papers: embed them, build a snapshot, publish it and make it live.
+
+    Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
+    """
+    manifest = build_index(Settings.read(), source, fields, strict)
+    if json:
+        print_json(described(manifest, live=True))
+
+
+@app.command("list")
+def list_snapshots(json: Json = False) -> None:
+    """List the snapshots, the newest first."""
+    with words():
+        shelf = Shelf(Settings.read().data)
+        live, found = shelf.current(), shelf.manifests()
+    if json:
+        print_json([described(manifest, live=manifest.id == live) for manifest in found])
+        return
+    table = Table("snapshot", "live", "papers", "source", "index", "encoder", "created", box=None)
+    for manifest in found:
+        table.add_row(
+            manifest.id,
+            "yes" if manifest.id == live else "",
+            f"{manifest.papers:,}",
+            manifest.source,
+            manifest.index.recipe,
+            f"{manifest.encoder.version} ({manifest.encoder.digest[:12]})",
+            f"{manifest.created:%Y-%m-%d %H:%M}",
+        )
+    stdout.print(table if found else "no snapshots yet; make the first with: akin index build sample")
+
+
+@app.command()
+def info(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+    json: Json = False,
+) -> None:
+    """Describe a snapshot: what it was made of and how, and what its index was measured to find."""
+    manifest = manifest_of(Settings.read(), snapshot)
+    live = Shelf(Settings.read().data).current() == manifest.id
+    if json:
+        print_json(described(manifest, live=live))
+        return
+    index, encoder = manifest.index, manifest.encoder
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in manifest.rejected.items()) or "none"
+    rows = {
+        "snapshot": f"{manifest.id}{' (live)' if live else ''}",
+        "papers": f"{manifest.papers:,} from {manifest.source}",
+        "rejected": rejected,
+        "encoder": f"version {encoder.version}, {encoder.dim} dimensions, {encoder.digest[:12]}",
+        "index": f"{index.recipe}: {index.why}",
+        "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB in {len(manifest.files)} files",
+        "created": f"{manifest.created:%Y-%m-%d %H:%M:%S}",
+    }
+    for name, value in rows.items():
+        stdout.print(f"{name:<10} {value}", markup=False)
+    for point in index.curve:
+        chosen = " <- serves" if point.nprobe == index.nprobe else ""
+        stdout.print(f"  nprobe {point.nprobe:>5}  recall@10 {point.recall_at_10:.3f}  {point.ms:.2f} ms{chosen}")
+
+
+@app.command()
+def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
+    """Make a snapshot the live one; a running service changes over without failing a request."""
+    with words():
+        Shelf(Settings.read().data).use(snapshot)
+    say(f"{snapshot} is live")
+
+
+@app.command()
+def verify(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+) -> None:
+    """Check every file of a snapshot against the digest that was published with it."""
+    settings = Settings.read()
+    manifest = manifest_of(settings, snapshot)
+    with words():
+        damage = verify_snapshot(Shelf(settings.data).path(manifest.id))
+    for problem in damage:
+        say(str(problem))
+    if damage:
+        raise typer.Exit(6)
+    say(f"{manifest.id}: {len(manifest.files)} files are as published")
+
+
+def build_if_needed(settings: Settings, source: str) -> None:
+    """Builds, unless the live snapshot is of this source and of the promoted encoder."""
+    path = corpus_path(settings, source)
+    with words():
+        shelf = Shelf(settings.data)
+        live = next((manifest for manifest in shelf.manifests() if manifest.id == shelf.current()), None)
+    encoder = registry.promoted(settings.repository)
+    if live and live.source == source_name(source, path) and live.encoder.digest == encoder.digest:
+        say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
+    else:
+        build_index(settings, source)
+
+
+def build_index(settings: Settings, source: str, fields: str | None = None, strict: bool = False) -> Manifest:
+    """Builds a snapshot with the running stack's encoder, or with one started for this.
+
+    Raises:
+        PapersError: The source cannot be read.
+        SourceError: It cannot be indexed; the live snapshot is as it was.
+    """
+    path = corpus_path(settings, source)
+    name = source_name(source, path)
+    rejects = settings.data / "rejects" / f"{name}.jsonl"
+    rejects.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
+        with encoder_server(settings, say) as (url, version), bar() as shown:
+            manifest = asyncio.run(run_build(settings, reader, url, version.number, name, shown))
+        report(reader, rejects, manifest, time.monotonic() - started)
+    return manifest
+
+
+async def run_build(
+    settings: Settings, reader: PaperReader, url: str, version: int, name: str, shown: Callable[[Progress], None]
+) -> Manifest:
+    """The build itself, with its connection to Triton."""
+    triton = Triton(url, version=version, repository=settings.repository)
+    try:
+        encoder = await triton.find()
+        return await build_snapshot(reader, encoder, settings.data, source_name=name, progress=shown)
+    finally:
+        await triton.close()
+
+
+def source_name(source: str, path: Path) -> str:
+    """What a snapshot calls its source: no path of one's machine, as the page shows it."""
+    return "sample" if source == "sample" else path.name
+
+
+def report(reader: PaperReader, rejects: Path, manifest: Manifest, seconds: float) -> None:
+    """Says what came of a build."""
+    if reader.report.rejected_total:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
+        say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
+    say(
+        f"{manifest.papers:,} papers indexed in {seconds:.1f} s ({manifest.embedded:,} embedded, the rest known); "
+        f"snapshot {manifest.id} is live"
+    )
+
+
+def manifest_of(settings: Settings, snapshot: str | None) -> Manifest:
+    """The manifest of a snapshot, or of the live one.
+
+    Raises:
+        SourceError: There is none.
+    """
+    with words():
+        shelf = Shelf(settings.data)
+        name = snapshot or shelf.current()
+        if name is None:
+            raise SourceError("nothing is indexed yet; make the first snapshot with: akin index build sample")
+        shelf.path(name)
+        found = next((manifest for manifest in shelf.manifests() if manifest.id == name), None)
+    if found is None:
+        raise SourceError(f"snapshot {name} has no readable manifest; see `akin index list`")
+    return found
+
+
+def described(manifest: Manifest, *, live: bool) -> dict[str, Any]:
+    """A manifest for programs."""
+    return {**msgspec.to_builtins(manifest), "live": live}
+
+
+@contextmanager
+def words() -> Iterator[None]:
+    """Tells what the service's library raises as the command line tells everything: one line and an exit code."""
+    try:
+        yield
+    except RetrievalError as error:
+        raise SourceError(str(error)) from error
+    except SnapshotInvalid as error:
+        raise SourceError(str(error)) from error
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[Progress], None]]:
+    """A progress bar with the rate and the time that remains."""
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Bar(*columns, TimeRemainingColumn(), console=stderr, transient=not stderr.is_terminal) as bars:
+        task = bars.add_task("embedding", total=None, rate="")
+        first = time.monotonic()
+
+        def show(progress: Progress) -> None:
+            rate = f"{progress.done / max(time.monotonic() - first, 0.1):,.0f}/s" if progress.stage == "embed" else ""
+            bars.update(
+                task,
+                description=STAGES.get(progress.stage, progress.stage),
+                completed=progress.done,
+                total=progress.total,
+                rate=rate,
+            )
+
+        yield show

@@ -1,0 +1,94 @@
+"""`akin search`: one query, answered by the running service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.text import Text
+
+from akin.cli.output import Json, print_json, say, stdout
+from akin.errors import ServiceError
+from akin.settings import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Gives the command to the application."""
+    app.command()(search)
+
+
+def search(
+    text: Annotated[str | None, typer.Argument(help="A question, an abstract, an arXiv id or link.")] = None,
+    like: Annotated[list[str] | None, typer.Option(help="Papers like this one, by id; may be repeated.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many papers (1 to 100).")] = 10,
+    offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
+    mode: Annotated[str, typer.Option(help="hybrid, dense or lexical.")] = "hybrid",
+    category: Annotated[
+        list[str] | None, typer.Option(help="Only this category (cs.LG, or cs.* for all of cs); may be repeated.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Only until this date.")] = None,
+    json: Json = False,
+) -> None:
+    """Search the running service, as the page does."""
+    if (text is None) == (not like):
+        raise typer.BadParameter("give either a text or --like ID")
+    body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode}
+    given = {"query": text, "like": like, "categories": category, "from": since, "to": until}
+    body.update({name: value for name, value in given.items() if value})
+    if text is not None:
+        body["query"] = text
+    answer = ask(Settings.read(), body)
+    if json:
+        print_json(answer)
+    else:
+        show(answer)
+
+
+def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
+    """The service's answer to a search.
+
+    Raises:
+        ServiceError: It does not run, or it refuses the search; the message is the service's own.
+    """
+    try:
+        response = httpx.post(f"{settings.service_url}/search", json=body, timeout=60)
+    except httpx.HTTPError as error:
+        raise ServiceError(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
+    try:
+        answer: dict[str, Any] = response.json()
+    except ValueError as error:
+        raise ServiceError(
+            f"{settings.service_url} answers, but not as Akin's service: is another program on its port?"
+        ) from error
+    if response.is_error:
+        raise ServiceError(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
+    return answer
+
+
+def show(answer: dict[str, Any]) -> None:
+    """Prints the papers for people."""
+    if answer.get("degraded"):
+        say(f"note: {answer['degraded']}")
+    if answer["query"].get("truncated"):
+        say("note: the text is longer than the encoder reads; its end was not used for the dense half")
+    if not answer["results"]:
+        stdout.print("no paper matches")
+    for rank, paper in enumerate(answer["results"], start=answer["offset"] + 1):
+        year = (paper["date"] or "")[:4]
+        authors = ", ".join(paper["authors"][:3]) + (" and others" if len(paper["authors"]) > 3 else "")
+        stdout.print(
+            Text.assemble((f"{rank:>3}  ", "dim"), (paper["title"], "bold"), (f"  {paper['score']:.3f}", "cyan"))
+        )
+        details = "  ".join(
+            filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])
+        )
+        stdout.print(Text(f"     {details}", style="dim"))
+    timings = answer["timings"]
+    stages = ", ".join(
+        f"{name.removesuffix('_ms')} {value:.1f}" for name, value in timings.items() if name != "total_ms"
+    )
+    say(f"{answer['searched']:,} papers searched in {timings['total_ms']:.1f} ms ({stages}); {answer['mode']}")

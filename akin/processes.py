@@ -1,0 +1,145 @@
+"""Child processes: started with a log file of their own, watched, and stopped by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from akin.errors import StackError
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that this project started.
+
+    Attributes:
+        name: What it is, for people.
+        pid: Its process id, and the id of the group that it leads.
+        started: When the kernel started it, in clock ticks since boot: with the id, this names one process for ever.
+        log: Where its output goes.
+    """
+
+    name: str
+    pid: int
+    started: int
+    log: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        return start_time(self.pid) == self.started
+
+
+def start(name: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> Child:
+    """Starts a command in a session of its own, so that a terminal's Ctrl-C reaches only the one who started it.
+
+    Raises:
+        StackError: The program is missing or cannot be executed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StackError(f"{name} cannot be started: {command[0]}: {error.strerror}. Run `make setup`.") from error
+    process.returncode = 0  # it may outlive this command; nobody is to warn about that
+    return Child(name, process.pid, start_time(process.pid) or 0, str(log))
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks from boot to the start of a process; None when it has ended (a zombie has)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
+    """Waits for a child to get ready.
+
+    Raises:
+        StackError: It died, or was not ready in time; the message ends with the last lines of its log.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        late = time.monotonic() > deadline
+        if late or not child.alive:
+            what = f"was not ready after {seconds:.0f} s" if late else "stopped while starting"
+            raise StackError(f"{child.name} {what}. Its log, {child.log}, ends:\n{tail(child.log)}")
+        time.sleep(0.05)
+
+
+def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
+    """Asks each process to end, waits, and kills the groups of those that have not ended in time."""
+    for child in children:
+        send(child, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while any(child.alive for child in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in children:
+        if child.alive:
+            send(child, signal.SIGKILL, group=True)
+    for child in children:
+        reap(child.pid)
+
+
+def send(child: Child, signum: signal.Signals, *, group: bool = False) -> None:
+    """Signals a process, unless it has ended (its id may by now be somebody else's)."""
+    if child.alive:
+        # It may end between the look and the call.
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(child.pid, signum)
+
+
+def reap(pid: int) -> None:
+    """Takes the exit status of an ended child, where it is a child of this very process."""
+    # A child that another command started is not ours to wait for.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def tail(log: str | Path, lines: int = 8) -> str:
+    """The last lines of a log, indented."""
+    try:
+        text = Path(log).read_text(errors="replace")
+    except OSError:
+        return "    (no log)"
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (empty)"
+
+
+def port_is_free(port: int) -> bool:
+    """Whether this machine's loopback address has nobody listening on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

@@ -1,0 +1,172 @@
+"""The local stack: Triton, the service and the page, started in order and stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from akin.errors import StackError
+from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
+from akin.registry import Version, promoted
+from akin.settings import Settings
+from akin.triton import Triton, answers, start_triton
+
+SERVICE_SECONDS = 60.0
+PAGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What runs.
+
+    Attributes:
+        children: Its processes, in the order of their start.
+        encoder: The encoder version that Triton serves.
+        service: Address of the HTTP API.
+        page: Address of the page.
+        triton: Triton's gRPC address.
+    """
+
+    children: list[Child]
+    encoder: int
+    service: str
+    page: str
+    triton: str
+
+
+def running(settings: Settings) -> Stack | None:
+    """The stack that `up` started from this data folder, if any of it still runs."""
+    try:
+        found = json.loads(record(settings).read_text())
+        stack = Stack(**{**found, "children": [Child(**child) for child in found["children"]]})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return stack if any(child.alive for child in stack.children) else None
+
+
+def up(settings: Settings, say: Callable[[str], None]) -> Stack:
+    """Starts what is not running, and returns when all of it is ready.
+
+    Raises:
+        StackError: A port is taken, or a process died or did not get ready; what was started is stopped again.
+        EncoderError: No encoder was exported.
+    """
+    stack = running(settings)
+    if stack is not None:
+        if all(child.alive for child in stack.children):
+            say("the stack is already running")
+            return stack
+        dead = ", ".join(child.name for child in stack.children if not child.alive)
+        say(f"{dead} had stopped: starting the stack anew")
+        stop(stack.children)
+    version = promoted(settings.repository)
+    check_ports(settings)
+    children: list[Child] = []
+    try:
+        return start_all(settings, version, children, say)
+    except BaseException:
+        stop(children)
+        record(settings).unlink(missing_ok=True)
+        raise
+
+
+def start_all(settings: Settings, version: Version, children: list[Child], say: Callable[[str], None]) -> Stack:
+    """Starts the three in order; `children` grows as they start, so that a failure can stop them."""
+    say(f"starting Triton with encoder version {version.number}")
+    ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
+    triton = start_triton(settings, ports, version, settings.logs / "triton.log")
+    children.append(triton.child)
+    say("starting the service")
+    service = start(
+        "the service",
+        [sys.executable, "-m", "retrieval_service"],
+        service_environment(settings, version),
+        settings.logs / "service.log",
+    )
+    children.append(service)
+    wait_until(lambda: answers(f"{settings.service_url}/health/live"), service, SERVICE_SECONDS)
+    say("starting the page")
+    page_environment = {**os.environ, "AKIN_SERVICE_URL": settings.service_url, "AKIN_UI_PORT": str(settings.ui_port)}
+    page = start("the page", [sys.executable, "-m", "gradio_ui"], page_environment, settings.logs / "page.log")
+    children.append(page)
+    wait_until(lambda: answers(settings.ui_url), page, PAGE_SECONDS)
+    stack = Stack(children, version.number, settings.service_url, settings.ui_url, triton.grpc)
+    write(settings, stack)
+    return stack
+
+
+def service_environment(settings: Settings, version: Version) -> dict[str, str]:
+    """What the service is told: where its data, its Triton and its port are."""
+    return {
+        **os.environ,
+        "AKIN_DATA": str(settings.data),
+        "AKIN_SERVICE_PORT": str(settings.service_port),
+        "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",
+        "AKIN_ENCODER_VERSION": str(version.number),
+    }
+
+
+def down(settings: Settings) -> list[str]:
+    """Stops what runs; returns the names of what was stopped."""
+    stack = running(settings)
+    if stack is None:
+        return []
+    alive = [child for child in reversed(stack.children) if child.alive]
+    stop(alive)
+    record(settings).unlink(missing_ok=True)
+    return [child.name for child in alive]
+
+
+@contextlib.contextmanager
+def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[str, Version]]:
+    """The address of a Triton that serves the promoted encoder: the running stack's, or one for this command only."""
+    version = promoted(settings.repository)
+    stack = running(settings)
+    if stack is not None and stack.encoder == version.number and stack.children[0].alive:
+        yield f"grpc://{stack.triton}", version
+        return
+    say(f"starting Triton with encoder version {version.number} for this command")
+    http, grpc, metrics = free_ports(3)
+    triton: Triton = start_triton(settings, (http, grpc, metrics), version, settings.logs / "triton-command.log")
+    try:
+        yield f"grpc://{triton.grpc}", version
+    finally:
+        stop([triton.child])
+
+
+def check_ports(settings: Settings) -> None:
+    """Says which port is taken before anything is started.
+
+    Raises:
+        StackError: One of them is.
+    """
+    for number, name in (
+        (settings.triton_http_port, "AKIN_TRITON_HTTP_PORT"),
+        (settings.triton_grpc_port, "AKIN_TRITON_GRPC_PORT"),
+        (settings.triton_metrics_port, "AKIN_TRITON_METRICS_PORT"),
+        (settings.service_port, "AKIN_SERVICE_PORT"),
+        (settings.ui_port, "AKIN_UI_PORT"),
+    ):
+        if not port_is_free(number):
+            raise StackError(
+                f"port {number} ({name}) is taken by another process: stop that, or set {name} to a free port."
+            )
+
+
+def record(settings: Settings) -> Path:
+    """Where a running stack is written down."""
+    return settings.run / "stack.json"
+
+
+def write(settings: Settings, stack: Stack) -> None:
+    """Writes the running stack down, whole or not at all."""
+    path = record(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(asdict(stack), indent=1))
+    aside.rename(path)
