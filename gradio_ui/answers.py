@@ -1,0 +1,74 @@
+"""What the service answers, as far as the page shows it; fields the page does not know are ignored."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Answered(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Paper(_Answered):
+    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`."""
+
+    id: str
+    title: str
+    score: float = 0.0
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    arxiv_id: str | None = None
+    date: str | None = None
+    doi: str | None = None
+    journal_ref: str | None = None
+    links: dict[str, str] = Field(default_factory=dict)
+    sources: dict[str, float | None] = Field(default_factory=dict)
+
+
+class LikedPaper(_Answered):
+    """A paper whose neighbours were asked for."""
+
+    id: str
+    title: str = ""
+
+
+class AskedFor(_Answered):
+    """The query as the service understood it. `tokens` is its length before truncation."""
+
+    text: str | None = None
+    like: tuple[LikedPaper, ...] = ()
+    truncated: bool = False
+    tokens: int | None = None
+
+
+class Answer(_Answered):
+    """The answer to one search; `timings` are milliseconds by stage, `degraded` is a reason in words or None."""
+
+    results: tuple[Paper, ...]
+    mode: str = "hybrid"
+    query: AskedFor = AskedFor()
+    k: int
+    offset: int = 0
+    degraded: str | None = None
+    timings: dict[str, float | None] = Field(default_factory=dict)
+    searched: int | None = None
+    snapshot: str | None = None
+
+
+class Category(_Answered):
+    """A subject of the corpus and how many of its papers have it."""
+
+    code: str
+    name: str = ""
+    papers: int = 0
+
+
+class Corpus(_Answered):
+    """The corpus being served; `newest` is an ISO date or the beginning of one."""
+
+    papers: int
+    newest: str | None = None
+    categories: tuple[Category, ...] = ()
+    snapshot: str | None = None

@@ -1,0 +1,155 @@
+"""The search page in Gradio's terms: which inputs there are, and what happens to them.
+
+The address bar is the page's only memory. Searching writes it; opening an address, the browser's back button and the
+page's own links restore it. `page.js` does the part that only a browser can do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gradio_ui import page, render
+from gradio_ui.client import SearchService
+from gradio_ui.settings import Settings
+from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
+
+_MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
+_MODES_EXPLAINED = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
+
+# What a handler hands to the components it is wired to: values, and Gradio's own descriptions of an update.
+Updates = tuple[Any, ...]
+
+
+class SearchPage:
+    """The page's handlers; their parameters and results are in the order of the components they are wired to."""
+
+    def __init__(self, service: SearchService) -> None:
+        """Answer from that service."""
+        self._service = service
+
+    async def search(
+        self,
+        query: str | None,
+        mode: str | None,
+        categories: list[str] | None,
+        from_year: float | None,
+        to_year: float | None,
+        results: float | None,
+        address: str | None,
+    ) -> Updates:
+        """Search for what the inputs say; with a blank box, for papers like those the address names, if any."""
+        liked = () if query and query.strip() else read_address(address or "")[0].like
+        state, notes = make_state(
+            q=query, like=liked, mode=mode, categories=categories, from_year=from_year, to_year=to_year, k=results
+        )
+        view = await page.searched(self._service, state, notes)
+        return (*_shown(view, {}), state.address())
+
+    async def restore(self, address: str | None) -> Updates:
+        """Show what an address asks for, inputs included."""
+        state, notes = read_address(address or "")
+        view = await page.opened(self._service, state, notes)
+        return (
+            *_shown(view, {"value": list(state.categories)}),
+            state.address(),
+            state.q,
+            state.mode,
+            state.from_year,
+            state.to_year,
+            state.k,
+        )
+
+
+def build_app(settings: Settings, service: SearchService | None = None) -> gr.Blocks:
+    """Build the search page.
+
+    Args:
+        settings: Where the service is.
+        service: The service to use; made from the settings when absent. Whoever gives one closes it.
+    """
+    handlers = SearchPage(service or SearchService(settings))
+    blocks: gr.Blocks
+    with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
+        with gr.Row(elem_id="akin-top"):
+            _html(render.MASTHEAD)
+            corpus = _html("", elem_id="akin-corpus")
+        with gr.Column(elem_id="akin-form"):
+            with gr.Row(elem_id="akin-ask"):
+                query = gr.Textbox(
+                    label="What are you looking for?",
+                    placeholder="A question, an abstract, an arXiv id or a link",
+                    # One line to begin with makes Enter search; it grows with what is pasted.
+                    lines=1,
+                    max_lines=10,
+                    autofocus=True,
+                    elem_id="akin-query",
+                    show_label=False,
+                    container=False,
+                    scale=1,
+                    html_attributes=gr.InputHTMLAttributes(enterkeyhint="search", autocomplete="off"),
+                )
+                button = gr.Button("Search", variant="primary", elem_id="akin-search", scale=0)
+            _html(render.examples(), elem_id="akin-try")
+            with gr.Row(elem_id="akin-filters"):
+                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_EXPLAINED, elem_id="akin-mode")
+                categories = gr.Dropdown(
+                    [],
+                    value=[],
+                    label="Categories (any of)",
+                    multiselect=True,
+                    # An address may name a category before the corpus is known to this page.
+                    allow_custom_value=True,
+                    elem_id="akin-categories",
+                )
+                from_year = gr.Number(label="From year", placeholder="any", precision=0, elem_id="akin-from")
+                to_year = gr.Number(label="To year", placeholder="any", precision=0, elem_id="akin-to")
+                results = gr.Number(
+                    DEFAULT_RESULTS, label="Results", precision=0, minimum=1, maximum=MOST_RESULTS, elem_id="akin-k"
+                )
+        status = _html("", elem_id="akin-status")
+        found = _html("", elem_id="akin-results")
+        address = gr.Textbox(visible="hidden", elem_id="akin-address", label="Address")
+        restoring = gr.Button(visible="hidden", elem_id="akin-restore")
+
+        shown = [corpus, categories, status, found, address]
+        inputs = [query, mode, categories, from_year, to_year, results, address]
+        asked = gr.on(
+            [query.submit, button.click],
+            handlers.search,
+            inputs,
+            shown,
+            api_name="search",
+            show_progress="hidden",
+            trigger_mode="always_last",
+            js="(...inputs) => window.akin.begin(inputs)",
+        )
+        restored = gr.on(
+            [blocks.load, restoring.click],
+            handlers.restore,
+            [address],
+            [*shown, query, mode, from_year, to_year, results],
+            api_visibility="private",
+            show_progress="hidden",
+            trigger_mode="always_last",
+            js="() => window.akin.restoring()",
+        )
+        for event in (asked, restored):
+            event.failure(None, js="() => window.akin.settled()", api_visibility="private")
+            event.success(
+                None, [address], None, js="(address) => window.akin.settle(address)", api_visibility="private"
+            )
+    blocks.queue(default_concurrency_limit=settings.concurrent_searches, api_open=False)
+    return blocks
+
+
+def _html(value: str, elem_id: str | None = None) -> gr.HTML:
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
+
+
+def _shown(view: page.View, categories: dict[str, Any]) -> Updates:
+    if view.corpus is None:
+        return gr.skip(), gr.update(**categories), view.status, view.results
+    categories = {**categories, "choices": render.category_choices(view.corpus)}
+    return render.corpus_line(view.corpus), gr.update(**categories), view.status, view.results

@@ -1,0 +1,116 @@
+"""One result as HTML. Every text of a paper is foreign: it is escaped here and nowhere trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from html import escape
+from typing import Final
+from urllib.parse import urlsplit
+
+from gradio_ui.answers import Paper
+from gradio_ui.citation import bibtex
+from gradio_ui.state import PageState
+
+AUTHORS_SHOWN: Final = 8
+_CATEGORIES_SHOWN: Final = 6
+# About four lines of the page's width; a shorter abstract is never cut, so it needs no way to be opened.
+_LONG_ABSTRACT: Final = 380
+
+
+def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
+    """Return one result as an `article`.
+
+    Args:
+        paper: The result.
+        rank: Its place among all results, from 1.
+        best_score: The highest score in the same answer; the bar is relative to it.
+        state: The search that found it; "more like this" keeps its mode and filters.
+        names: Category code → the category's name.
+    """
+    heading = f"akin-title-{rank}"
+    abstract = " ".join(paper.abstract.split())
+    return (
+        f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
+        f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
+        f'<div class="akin-body"><h3 class="akin-title" id="{heading}">{_title(paper)}</h3>'
+        f"{_authors(paper.authors)}{_facts(paper, names)}"
+        + (f'<p class="akin-abstract" dir="auto">{escape(abstract)}</p>' if abstract else "")
+        + f"{_actions(paper, state, is_long=len(abstract) > _LONG_ABSTRACT)}</div></article>"
+    )
+
+
+def web_link(address: str | None) -> str | None:
+    """Return the address if a browser may be sent there (http or https), otherwise None."""
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return None
+    return address if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+def _title(paper: Paper) -> str:
+    title = escape(" ".join(paper.title.split()))
+    link = web_link(paper.links.get("abs"))
+    return _outward(link, title) if link else title
+
+
+def _outward(link: str, inner: str) -> str:
+    return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
+
+
+def _authors(authors: tuple[str, ...]) -> str:
+    if not authors:
+        return ""
+    shown = ", ".join(escape(author) for author in authors[:AUTHORS_SHOWN])
+    others = authors[AUTHORS_SHOWN:]
+    if others:
+        shown += f' <span class="akin-others" title="{escape(", ".join(others))}">and {len(others)} more</span>'
+    return f'<p class="akin-authors">{shown}</p>'
+
+
+def _facts(paper: Paper, names: Mapping[str, str]) -> str:
+    chips = "".join(
+        f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
+        for code in paper.categories[:_CATEGORIES_SHOWN]
+    )
+    facts = _when(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
+    if paper.journal_ref:
+        facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
+    return f'<div class="akin-facts">{facts}</div>' if facts else ""
+
+
+def _when(iso: str | None) -> str:
+    if not iso:
+        return ""
+    try:
+        day = date.fromisoformat(iso)
+    except ValueError:
+        return f'<span class="akin-date">{escape(iso)}</span>'
+    return f'<time class="akin-date" datetime="{day.isoformat()}">{day.day} {day:%b %Y}</time>'
+
+
+def _score_bar(paper: Paper, best_score: float) -> str:
+    share = min(max(paper.score / best_score, 0.0), 1.0) if best_score > 0 else 0.0
+    sources = "".join(f", {name} {score:.3g}" for name, score in paper.sources.items() if score is not None)
+    words = escape(f"score {paper.score:.3f}, {share:.0%} of the best here{sources}")
+    return (
+        f'<div class="akin-score" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}" '
+        f'aria-label="{words}" title="{words}"><span style="width:{share:.1%}"></span></div>'
+    )
+
+
+def _actions(paper: Paper, state: PageState, *, is_long: bool) -> str:
+    items = ['<details class="akin-more"><summary>Whole abstract</summary></details>'] if is_long else []
+    for name, words in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
+        if link := web_link(paper.links.get(name)):
+            items.append(_outward(link, words))
+    items.append(
+        f'<a class="akin-similar" data-akin-go href="{escape(state.similar_to(paper.id).address())}">More like this</a>'
+    )
+    items.append(
+        '<details class="akin-cite"><summary>Cite</summary><div class="akin-bibtex">'
+        '<button type="button" data-akin-copy>Copy</button>'
+        f"<pre>{escape(bibtex(paper))}</pre></div></details>"
+    )
+    return f'<div class="akin-actions">{"".join(items)}</div>'

@@ -1,0 +1,68 @@
+"""One look at the page: a state goes in, what is to be shown comes out. No Gradio here."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from gradio_ui import render
+from gradio_ui.answers import Corpus
+from gradio_ui.client import RequestRefused, SearchService, ServiceError
+from gradio_ui.state import Notes, PageState
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is to be shown.
+
+    Attributes:
+        status: HTML about the answer as a whole.
+        results: HTML of the results, or of what took their place.
+        corpus: The corpus that was searched, or None when the service did not say.
+    """
+
+    status: str
+    results: str
+    corpus: Corpus | None = None
+
+
+async def searched(service: SearchService, state: PageState, notes: Notes) -> View:
+    """Search for what the state asks; a state that asks nothing gets a hint and costs no request.
+
+    An answer that does not come is a view too: it says what happened and what to type.
+    """
+    if not state.asks:
+        return View(render.hint(notes), "")
+    try:
+        answer = await service.search(state)
+    except RequestRefused as error:
+        return View(render.notices(notes), render.problem(error))
+    except ServiceError as error:
+        _log.warning("no answer: %s", error)
+        return View(render.notices(notes), render.problem(error))
+    corpus = await _corpus_of(service, answer.snapshot)
+    names = {category.code: category.name for category in corpus.categories} if corpus else {}
+    return View(render.answer_status(state, answer, notes), render.results(state, answer, names), corpus)
+
+
+async def opened(service: SearchService, state: PageState, notes: Notes) -> View:
+    """Open the page at an address: search if it asks for something, otherwise say what there is to search."""
+    if state.asks:
+        return await searched(service, state, notes)
+    try:
+        corpus = await service.corpus()
+    except ServiceError as error:
+        _log.warning("no corpus: %s", error)
+        return View(render.notices(notes), render.problem(error))
+    return View(render.notices(notes), "", corpus)
+
+
+async def _corpus_of(service: SearchService, snapshot: str | None) -> Corpus | None:
+    # The results are worth showing without the line about the corpus.
+    try:
+        return await service.corpus(snapshot)
+    except ServiceError as error:
+        _log.warning("no corpus: %s", error)
+        return None

@@ -1,0 +1,180 @@
+"""The page's words as HTML: pure functions, everything from outside escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from html import escape
+from typing import Final
+
+from gradio_ui.answers import Answer, Corpus
+from gradio_ui.card import paper_card
+from gradio_ui.client import NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
+from gradio_ui.state import Notes, PageState
+
+EXAMPLES: Final = (
+    "contrastive sentence embeddings",
+    "can language models check facts?",
+    "graph neural networks for molecules",
+)
+_STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
+
+MASTHEAD: Final = (
+    '<header class="akin-masthead"><h1><a href="?" data-akin-go>Akin</a></h1>'
+    "<p>Find the papers akin to yours: ask in words, or paste an abstract, an arXiv id or a link.</p></header>"
+)
+
+
+def examples() -> str:
+    """Return the example queries as links to their searches."""
+    links = "".join(
+        f'<a class="akin-example" data-akin-go href="{escape(PageState(q=query).address())}">{escape(query)}</a>'
+        for query in EXAMPLES
+    )
+    return f'<nav class="akin-examples" aria-label="Example searches"><span>Try</span>{links}</nav>'
+
+
+def corpus_line(corpus: Corpus | None) -> str:
+    """Return how large the corpus is and how new, or nothing when that is not known."""
+    if corpus is None:
+        return ""
+    newest = f", newest {escape(corpus.newest[:7])}" if corpus.newest else ""
+    return f'<p class="akin-corpus">{_counted(corpus.papers, "paper")}{newest}</p>'
+
+
+def category_choices(corpus: Corpus) -> list[tuple[str, str]]:
+    """Return (words to show, code) for each category of the corpus, in its order."""
+    return [(f"{category.name} ({category.code})", category.code) for category in corpus.categories]
+
+
+def hint(notes: Notes = ()) -> str:
+    """Return the status of a search for nothing."""
+    return notices(notes) + _notice("Write a question, or paste an abstract, an arXiv id or a link, then search.")
+
+
+def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
+    """Return what was searched, how, how long it took, and what the reader should know about it."""
+    warnings = list(notes)
+    if answer.degraded:
+        warnings.append(f"This answer is incomplete: {answer.degraded}")
+    if answer.query.truncated:
+        length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
+        warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
+    searched = f" among {_counted(answer.searched, 'paper')}" if answer.searched is not None else ""
+    facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", _latency(answer)]
+    line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
+    return f'{_liked(state, answer)}<p class="akin-line">{line}</p>{notices(tuple(warnings))}'
+
+
+def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
+    """Return the results as an ordered list of articles with links to the next and the previous page.
+
+    Args:
+        state: The search that was asked.
+        answer: What the service answered.
+        names: Category code → the category's name.
+    """
+    if not answer.results:
+        return _nothing_found(state)
+    best = max(paper.score for paper in answer.results)
+    cards = "".join(
+        f"<li>{paper_card(paper, rank, best, state, names)}</li>"
+        for rank, paper in enumerate(answer.results, start=answer.offset + 1)
+    )
+    return (
+        '<h2 class="akin-hidden">Results</h2>'
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer)}'
+    )
+
+
+def problem(error: ServiceError) -> str:
+    """Return what happened and what to do about it, for a reader who did nothing wrong."""
+    title, advice = _explained(error)
+    return (
+        f'<section class="akin-problem"><h2>{title}</h2><p>{escape(str(error))}</p>'
+        + (f"<p>{advice} Then search again: this page need not be reloaded.</p>" if advice else "")
+        + "</section>"
+    )
+
+
+def _explained(error: ServiceError) -> tuple[str, str]:
+    if isinstance(error, RequestRefused):
+        return "That cannot be searched for", ""
+    if isinstance(error, ServiceAway):
+        return "The search service is away", "Start it with <code>akin up</code>."
+    if isinstance(error, NoSnapshot):
+        return "There are no papers to search yet", (
+            "Index the sample papers with <code>akin index build sample</code>, "
+            "or your own with <code>akin index build FILE</code>."
+        )
+    if isinstance(error, ServiceBusy):
+        return "The search service cannot answer right now", "Wait a moment."
+    return "The search service answered in an unknown way", (
+        "Check that the page and the service are of one version: <code>akin down</code>, <code>akin up</code>."
+    )
+
+
+def notices(notes: Notes) -> str:
+    """Return the notes, one paragraph each."""
+    return "".join(_notice(note) for note in notes)
+
+
+def _notice(words: str) -> str:
+    return f'<p class="akin-notice">{escape(words)}</p>'
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _range(answer: Answer) -> str:
+    found = len(answer.results)
+    if not found:
+        return "Nothing found"
+    return f"{answer.offset + 1}–{answer.offset + found}" if found > 1 else f"Result {answer.offset + 1}"
+
+
+def _latency(answer: Answer) -> str:
+    total = answer.timings.get("total_ms")
+    if total is None:
+        return ""
+    stages = " · ".join(
+        f"{stage} {_milliseconds(spent)}"
+        for stage in _STAGES
+        if (spent := answer.timings.get(f"{stage}_ms")) is not None
+    )
+    return f'<span class="akin-latency">{_milliseconds(total)} ms{": " + stages if stages else ""}</span>'
+
+
+def _milliseconds(spent: float) -> str:
+    return f"{spent:.0f}" if spent >= 1 or spent == 0 else f"{spent:.1f}"
+
+
+def _liked(state: PageState, answer: Answer) -> str:
+    if not answer.query.like:
+        return ""
+    titles = ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in answer.query.like)
+    clear = ' <a class="akin-clear" data-akin-go href="?">start over</a>' if state.like else ""
+    return f'<p class="akin-liked">Papers like {titles}{clear}</p>'
+
+
+def _nothing_found(state: PageState) -> str:
+    advice = "Try other words, or fewer of them."
+    if state.offset:
+        first = escape(replace(state, offset=0).address())
+        advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
+    elif state.filtered:
+        wider = escape(state.without_filters().address())
+        advice = f'None passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
+    return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
+
+
+def _pages(state: PageState, answer: Answer) -> str:
+    links = []
+    if state.offset:
+        address = escape(state.previous_page().address())
+        links.append(f'<a class="akin-page" rel="prev" data-akin-go href="{address}">← Previous</a>')
+    if len(answer.results) >= state.k:
+        address = escape(state.next_page().address())
+        links.append(f'<a class="akin-page akin-next" rel="next" data-akin-go href="{address}">Next →</a>')
+    return f'<nav class="akin-pages" aria-label="Pages of results">{"".join(links)}</nav>' if links else ""

@@ -1,0 +1,91 @@
+"""Serve the page: one process, one connection pool, a prompt end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from gradio_ui.app import build_app
+from gradio_ui.client import SearchService
+from gradio_ui.settings import Settings, SettingsError
+from gradio_ui.theme import HEAD, css, theme
+
+_SECONDS_TO_FINISH = 2
+
+
+def create_server_app(settings: Settings, service: SearchService | None = None) -> FastAPI:
+    """Return the ASGI application that serves the page at `/` and closes its connections at the end."""
+    service = service or SearchService(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    mounted: FastAPI = gr.mount_gradio_app(
+        server,
+        build_app(settings, service),
+        path="/",
+        theme=theme(),
+        css=css(),
+        head=HEAD,
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+    )
+    return mounted
+
+
+def main() -> int:
+    """Serve the page until a signal ends it.
+
+    Returns:
+        The exit code: 2 for settings that cannot be used, 1 when the port cannot be had, otherwise 0.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        print(f"gradio_ui: {error}", file=sys.stderr)
+        return 2
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        # The names of hosts fail with negative numbers that only their own text explains.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+        print(
+            f"gradio_ui: cannot listen on {settings.host}:{settings.port}: {reason}. "
+            "AKIN_UI_HOST and AKIN_UI_PORT choose another place.",
+            file=sys.stderr,
+        )
+        return 1
+    config = uvicorn.Config(
+        create_server_app(settings),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    host, port = listener.getsockname()[:2]
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family)

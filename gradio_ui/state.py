@@ -1,0 +1,185 @@
+"""What the page asks for, and its form in the address bar.
+
+`PageState` and the query part of the URL are two forms of one thing: every search can be bookmarked, sent to a
+colleague or opened in another tab. Addresses are typed and cut off by people, so reading one never fails: what
+cannot be used is left out and named in a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+MODES: Final = ("hybrid", "dense", "lexical")
+MOST_RESULTS: Final = 100
+DEFAULT_RESULTS: Final = 10
+_FURTHEST_OFFSET: Final = 1_000_000
+_MOST_FIELDS: Final = 200
+_SHOWN_OF_A_BAD_VALUE: Final = 40
+
+Notes = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """One search as the page knows it.
+
+    Attributes:
+        q: Words, an abstract, or an arXiv id or link; stripped; empty when `like` is used.
+        like: Ids of the papers to find similar ones to; empty when `q` is used.
+        mode: One of `MODES`.
+        categories: Category codes, any of which a paper must have; no code holds a comma.
+        from_year: First year of publication wanted, or None.
+        to_year: Last year of publication wanted, or None.
+        k: Results a page, 1 to `MOST_RESULTS`.
+        offset: Results skipped before this page.
+    """
+
+    q: str = ""
+    like: tuple[str, ...] = ()
+    mode: str = "hybrid"
+    categories: tuple[str, ...] = ()
+    from_year: int | None = None
+    to_year: int | None = None
+    k: int = DEFAULT_RESULTS
+    offset: int = 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to search for."""
+        return bool(self.q or self.like)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter narrows the corpus."""
+        return bool(self.categories) or self.from_year is not None or self.to_year is not None
+
+    def address(self) -> str:
+        """Return the query part of the URL, `?` included; empty for the bare page. Defaults are left out."""
+        fields: list[tuple[str, str]] = [("q", self.q)] if self.q else []
+        fields += [("like", paper_id) for paper_id in self.like]
+        if self.mode != MODES[0]:
+            fields.append(("mode", self.mode))
+        fields += [("categories", code) for code in self.categories]
+        if self.from_year is not None:
+            fields.append(("from", str(self.from_year)))
+        if self.to_year is not None:
+            fields.append(("to", str(self.to_year)))
+        if self.k != DEFAULT_RESULTS:
+            fields.append(("k", str(self.k)))
+        if self.offset:
+            fields.append(("offset", str(self.offset)))
+        return "?" + urlencode(fields) if fields else ""
+
+    def next_page(self) -> PageState:
+        """Return the state of the page after this one."""
+        return replace(self, offset=min(self.offset + self.k, _FURTHEST_OFFSET))
+
+    def previous_page(self) -> PageState:
+        """Return the state of the page before this one; the first page is before itself."""
+        return replace(self, offset=max(self.offset - self.k, 0))
+
+    def similar_to(self, paper_id: str) -> PageState:
+        """Return the search for papers like that one, with the same filters and mode."""
+        return replace(self, q="", like=(paper_id,), offset=0)
+
+    def without_filters(self) -> PageState:
+        """Return the same search over the whole corpus, from its first page."""
+        return replace(self, categories=(), from_year=None, to_year=None, offset=0)
+
+
+def read_address(address: str) -> tuple[PageState, Notes]:
+    """Read the query part of a URL, with or without its `?`; unknown names are ignored.
+
+    Returns:
+        The state, and a note for a person on each value that could not be used.
+    """
+    try:
+        fields = parse_qsl(address.removeprefix("?"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return PageState(), ("The address has too many parts to be read; it was ignored.",)
+    last = dict(fields)
+    return make_state(
+        q=last.get("q", ""),
+        like=[value for name, value in fields if name == "like"],
+        mode=last.get("mode", MODES[0]),
+        categories=[code for name, value in fields if name == "categories" for code in value.split(",")],
+        from_year=last.get("from"),
+        to_year=last.get("to"),
+        k=last.get("k"),
+        offset=last.get("offset"),
+    )
+
+
+def make_state(
+    *,
+    q: str | None,
+    like: Iterable[str] = (),
+    mode: str | None = None,
+    categories: Iterable[str] | None = (),
+    from_year: str | float | None = None,
+    to_year: str | float | None = None,
+    k: str | float | None = None,
+    offset: str | float | None = None,
+) -> tuple[PageState, Notes]:
+    """Make a state of raw values, from the address or from the inputs; None and blank mean "not said".
+
+    Returns:
+        The state, and a note for a person on each value that could not be used.
+    """
+    notes: list[str] = []
+    text = _clean(q or "").strip()
+    papers = _distinct(like)
+    if text and papers:
+        notes.append("The address names words and a paper; the words were searched for.")
+        papers = ()
+    if mode not in MODES:
+        if mode:
+            notes.append(f"There is no mode {_shown(mode)}; hybrid was used.")
+        mode = MODES[0]
+    first = _whole(from_year, "first year", 1000, 9999, notes)
+    last = _whole(to_year, "last year", 1000, 9999, notes)
+    if first is not None and last is not None and first > last:
+        notes.append(f"The years were the wrong way round; {last} to {first} was used.")
+        first, last = last, first
+    state = PageState(
+        q=text,
+        like=papers,
+        mode=mode,
+        categories=_distinct(code for value in categories or () for code in value.split(",")),
+        from_year=first,
+        to_year=last,
+        k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
+        offset=_whole(offset, "offset", 0, _FURTHEST_OFFSET, notes) or 0,
+    )
+    return state, tuple(notes)
+
+
+def _whole(value: str | float | None, name: str, least: int, most: int, notes: list[str]) -> int | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        number = least - 1
+    if least <= number <= most:
+        return number
+    notes.append(f"The {name} {_shown(str(value))} is not a whole number from {least} to {most}; it was left out.")
+    return None
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    stripped = (_clean(value).strip() for value in values)
+    return tuple(dict.fromkeys(value for value in stripped if value))
+
+
+def _clean(text: str) -> str:
+    # Half a surrogate pair can come out of a JSON escape, and has no form in a URL.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _shown(value: str) -> str:
+    value = _clean(value)
+    return f"“{value if len(value) <= _SHOWN_OF_A_BAD_VALUE else value[:_SHOWN_OF_A_BAD_VALUE] + '…'}”"

@@ -1,0 +1,85 @@
+"""How the page looks: the reader's own fonts, paper and ink, light and dark; nothing fetched from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import gradio as gr
+
+_HERE: Final = Path(__file__).parent
+_SANS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
+_MONO: Final = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+
+# The address holds what was searched for: sites the results link to need not know.
+HEAD: Final = (
+    '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'
+    f"<script>{(_HERE / 'page.js').read_text(encoding='utf-8')}</script>"
+)
+
+
+def css() -> str:
+    """Return the page's style sheet."""
+    return (_HERE / "page.css").read_text(encoding="utf-8")
+
+
+def theme() -> gr.themes.Base:
+    """Return Gradio's plainest theme in the page's colours and fonts."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_md,
+        font=_SANS,
+        font_mono=_MONO,
+    ).set(
+        body_background_fill="#faf8f4",
+        body_background_fill_dark="#161715",
+        body_text_color="#22262a",
+        body_text_color_dark="#e6e3dc",
+        body_text_color_subdued="#66635c",
+        body_text_color_subdued_dark="#a8a499",
+        link_text_color="#1d5f58",
+        link_text_color_dark="#86cbc0",
+        border_color_primary="#e2ddd0",
+        border_color_primary_dark="#34342f",
+        background_fill_secondary="#efebe0",
+        background_fill_secondary_dark="#2a2b27",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        block_padding="0",
+        block_info_text_color="*body_text_color_subdued",
+        block_info_text_color_dark="*body_text_color_subdued",
+        block_title_text_color="*body_text_color_subdued",
+        block_title_text_color_dark="*body_text_color_subdued",
+        input_background_fill="#ffffff",
+        input_background_fill_dark="#1f201d",
+        input_border_width="1px",
+        input_border_color="#d6d0c2",
+        input_border_color_dark="#41413b",
+        input_border_color_focus="#1d5f58",
+        input_border_color_focus_dark="#86cbc0",
+        input_shadow="none",
+        input_shadow_focus="none",
+        checkbox_label_background_fill="transparent",
+        checkbox_label_background_fill_dark="transparent",
+        checkbox_label_background_fill_hover="*background_fill_secondary",
+        checkbox_label_background_fill_hover_dark="*background_fill_secondary",
+        checkbox_label_background_fill_selected="#1d5f58",
+        checkbox_label_background_fill_selected_dark="#2b7d74",
+        checkbox_label_text_color_selected="#ffffff",
+        checkbox_label_text_color_selected_dark="#ffffff",
+        checkbox_label_border_width="1px",
+        checkbox_label_border_color="*border_color_primary",
+        checkbox_label_border_color_dark="*border_color_primary",
+        button_primary_background_fill="#1d5f58",
+        button_primary_background_fill_dark="#2b7d74",
+        button_primary_background_fill_hover="#174d48",
+        button_primary_background_fill_hover_dark="#35938a",
+        button_primary_border_color="transparent",
+        button_primary_border_color_dark="transparent",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#ffffff",
+    )

@@ -1,0 +1,96 @@
+"""What tests share: an exported encoder, a Triton that serves it, and the whole stack over the sample papers.
+
+Each is made at its first use in a run. The encoder is kept in `.cache/tests/` under a digest of the code that makes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from akin import stack
+from akin.processes import free_ports
+from akin.registry import promoted
+from akin.settings import ROOT, Settings
+from akin.triton import Triton, start_triton
+
+CACHE = ROOT / ".cache" / "tests"
+AKIN = Path(sys.executable).parent / "akin"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunningStack:
+    """A stack that serves the sample papers, and the environment in which `akin` commands speak to it."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def akin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return akin(*arguments, environment=self.environment)
+
+
+def akin(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command of `akin`."""
+    return subprocess.run([AKIN, *arguments], env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+
+def environment_for(data: Path, repository: Path) -> dict[str, str]:
+    """The environment of a stack of its own: its folders, and ports that nobody uses."""
+    names = (
+        "AKIN_SERVICE_PORT",
+        "AKIN_UI_PORT",
+        "AKIN_TRITON_HTTP_PORT",
+        "AKIN_TRITON_GRPC_PORT",
+        "AKIN_TRITON_METRICS_PORT",
+    )
+    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
+    return {**kept, **ports, "AKIN_DATA": str(data), "AKIN_MODEL_REPOSITORY": str(repository)}
+
+
+@pytest.fixture(scope="session")
+def encoder_repository() -> Path:
+    """A model repository with an encoder exported by this very code."""
+    digest = hashlib.sha256()
+    made_by = [ROOT / "training/requirements.lock", *(ROOT / "model_repository/text_encoder").glob("*.p*")]
+    for path in sorted([*made_by, *(ROOT / "training/src").rglob("*.py"), *(ROOT / "papers").rglob("*.py")]):
+        digest.update(path.read_bytes())
+    repository = CACHE / digest.hexdigest()[:16]
+    if not (repository / "text_encoder" / "PROMOTED").exists():
+        done = akin("encoder", "export", environment=environment_for(CACHE / "data", repository))
+        assert done.returncode == 0, done.stderr
+    return repository
+
+
+@pytest.fixture(scope="session")
+def triton(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+    """A Triton that serves the exported encoder."""
+    data = tmp_path_factory.mktemp("triton")
+    settings = Settings.read(environment_for(data, encoder_repository))
+    http, grpc, metrics = free_ports(3)
+    running = start_triton(settings, (http, grpc, metrics), promoted(encoder_repository), data / "triton.log")
+    yield running
+    stack.stop([running.child])
+
+
+@pytest.fixture(scope="session")
+def sample_stack(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole stack over the sample papers."""
+    data = tmp_path_factory.mktemp("stack")
+    environment = environment_for(data, encoder_repository)
+    running = RunningStack(Settings.read(environment), environment)
+    (data / "corpora").mkdir()
+    for cached in (CACHE / "data" / "corpora").glob("*"):
+        (data / "corpora" / cached.name).write_bytes(cached.read_bytes())
+    for arguments in (("index", "build", "sample"), ("up",)):
+        done = running.akin(*arguments)
+        assert done.returncode == 0, done.stderr
+    yield running
+    running.akin("down")

@@ -1,0 +1,107 @@
+"""The page in a real browser, over the real stack and the sample papers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+# No sandbox, as root has none to give; nothing that would look for hosts outside.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def page(sample_stack: RunningStack) -> Iterator[Page]:
+    """A page of a new browser; leaving it checks that nothing was asked of another host and no script failed."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        asked: list[str] = []
+        failures: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        yield page
+        browser.close()
+    own = (sample_stack.settings.ui_url, "data:", "blob:")
+    assert not [url for url in asked if not url.startswith(own)]
+    assert failures == []
+
+
+def answered(page: Page) -> None:
+    """Waits for the answer to the last search."""
+    page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
+
+
+def search(page: Page, text: str) -> None:
+    page.locator("#akin-query textarea").fill(text)
+    page.locator("#akin-search").click()
+    page.wait_for_url(re.compile(r"[?&]q="))
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    answered(page)
+
+
+def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(sample_stack.settings.ui_url)
+    expect(page.get_by_text(re.compile(r"314 papers"))).to_be_visible()
+    search(page, "question answering over knowledge graphs")
+    cards = page.locator("article.akin-paper")
+    assert cards.count() == 10
+    told = sample_stack.akin("search", "question answering over knowledge graphs", "-k", "1", "--json").stdout
+    expect(cards.first).to_contain_text(json.loads(told)["results"][0]["title"])
+    expect(cards.first.locator("a[href*='arxiv.org/abs/']").first).to_be_visible()
+    expect(page.locator("#akin-status")).to_contain_text(re.compile(r"\d ms"))
+
+
+def test_the_address_brings_a_search_back(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(sample_stack.settings.ui_url)
+    search(page, "attention is all you need")
+    first = page.locator("article.akin-paper h3, article.akin-paper h2").first.inner_text()
+    page.goto(page.url)
+    expect(page.locator("#akin-query textarea")).to_have_value("attention is all you need")
+    expect(page.locator("article.akin-paper").first).to_contain_text(first.splitlines()[-1])
+
+
+def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(sample_stack.settings.ui_url)
+    search(page, "entity linking")
+    first = page.locator("article.akin-paper").first
+    link = first.locator("a[href*='arxiv.org/abs/']").first.get_attribute("href")
+    assert link is not None
+    first.locator("a.akin-similar").click()
+    page.wait_for_url(re.compile(r"[?&]like="))
+    answered(page)
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    assert page.locator(f"article.akin-paper a[href='{link}']").count() == 0
+
+
+def test_hostile_words_are_words(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(sample_stack.settings.ui_url)
+    search(page, "<img src=x onerror=alert(1)> graphs & \"nets\" '")
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_an_unknown_paper_is_told_kindly(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/?like=9999.99999")
+    expect(page.locator(".akin-problem")).to_contain_text("9999.99999")

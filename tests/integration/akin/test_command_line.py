@@ -1,0 +1,109 @@
+"""`akin` as its users run it, against a real stack over the sample papers."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_search_prints_papers_and_its_timings(sample_stack: RunningStack) -> None:
+    done = sample_stack.akin("search", "named entity recognition", "-k", "3")
+    assert done.returncode == 0, done.stderr
+    assert "papers searched in" in done.stderr
+    assert done.stdout.count("arxiv.org/abs/") == 3
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+def test_a_title_finds_its_paper_in_every_mode(sample_stack: RunningStack, mode: str) -> None:
+    first = json.loads(sample_stack.akin("search", "knowledge graph embedding", "-k", "1", "--json").stdout)["results"][
+        0
+    ]
+    done = sample_stack.akin("search", first["title"], "--mode", mode, "-k", "3", "--json")
+    assert first["id"] in [paper["id"] for paper in json.loads(done.stdout)["results"]]
+
+
+def test_papers_like_one_are_never_that_one(sample_stack: RunningStack) -> None:
+    found = json.loads(sample_stack.akin("search", "language models", "-k", "5", "--json").stdout)["results"]
+    for paper in found:
+        done = sample_stack.akin("search", "--like", paper["id"], "-k", "100", "--json")
+        assert done.returncode == 0, done.stderr
+        similar = [other["id"] for other in json.loads(done.stdout)["results"]]
+        assert similar
+        assert paper["id"] not in similar
+
+
+def test_the_registry_and_the_index_describe_themselves(sample_stack: RunningStack) -> None:
+    versions = json.loads(sample_stack.akin("encoder", "list", "--json").stdout)
+    assert [version["promoted"] for version in versions] == [True]
+    snapshots = json.loads(sample_stack.akin("index", "list", "--json").stdout)
+    assert snapshots[0]["live"]
+    assert snapshots[0]["papers"] == 314
+    assert snapshots[0]["encoder"]["digest"] == versions[0]["manifest"]["digest"]
+    status = json.loads(sample_stack.akin("status", "--json").stdout)
+    assert status["running"]
+    assert len(status["processes"]) == 3
+    assert sample_stack.akin("index", "verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("index", "build", "no-such-file.jsonl"), 6, "no-such-file.jsonl"),
+        (("index", "use", "no-such-snapshot"), 6, "no-such-snapshot"),
+        (("encoder", "info", "99"), 4, "version 99"),
+        (("search", "--like", "9999.99999"), 7, "9999.99999"),
+        (("search", "x", "-k", "0"), 7, "k"),
+        (("search", "x", "--mode", "magic"), 7, "mode"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    sample_stack: RunningStack, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = sample_stack.akin(*arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_records_that_cannot_be_used_are_set_aside(sample_stack: RunningStack, tmp_path: Path) -> None:
+    good = {"key": "a1", "name": "On graphs", "summary": "We study graphs and their colourings."}
+    lines = [json.dumps(good), "{broken", json.dumps({"key": "a2"}), json.dumps(good)]
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(lines))
+    own = {**sample_stack.environment, "AKIN_DATA": str(tmp_path / "data")}
+    stack = type(sample_stack)(sample_stack.settings, own)
+    done = stack.akin("index", "build", str(corpus), "--map", "id=key,title=name,abstract=summary", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["papers"] == 1
+    rejects = [json.loads(line) for line in (tmp_path / "data/rejects/corpus.jsonl.jsonl").read_text().splitlines()]
+    assert [reject["line"] for reject in rejects] == [2, 3, 4]
+    assert (
+        stack.akin("index", "build", str(corpus), "--map", "id=key,title=name,abstract=summary", "--strict").returncode
+        == 6
+    )
+
+
+def test_a_taken_port_is_named_before_anything_starts(sample_stack: RunningStack, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = str(listener.getsockname()[1])
+        own = {**sample_stack.environment, "AKIN_DATA": str(tmp_path), "AKIN_TRITON_HTTP_PORT": taken}
+        done = type(sample_stack)(sample_stack.settings, own).akin("up")
+    assert done.returncode == 5
+    assert f"port {taken} (AKIN_TRITON_HTTP_PORT) is taken" in done.stderr
+
+
+def test_up_again_says_that_it_runs(sample_stack: RunningStack) -> None:
+    done = sample_stack.akin("up")
+    assert done.returncode == 0
+    assert "already running" in done.stderr

@@ -1,0 +1,69 @@
+"""Child processes, with the smallest real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from akin.errors import StackError
+from akin.processes import free_ports, port_is_free, start, stop, wait_until
+
+
+def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
+    child = start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    assert child.alive
+    stop([child])
+    assert not child.alive
+
+
+def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    child = start("deaf", [sys.executable, "-c", code], os.environ, tmp_path / "log")
+    wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
+    stop([child], seconds=0.2)
+    wait_until(lambda: not child.alive, child, 5) if child.alive else None
+    assert not child.alive
+
+
+def test_a_child_that_dies_while_starting_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    child = start("broken", [sys.executable, "-c", "raise SystemExit('no such model')"], os.environ, tmp_path / "log")
+    with pytest.raises(StackError, match=r"(?s)broken stopped while starting.*no such model"):
+        wait_until(lambda: False, child, 10)
+
+
+def test_a_child_that_never_gets_ready_is_told(tmp_path: Path) -> None:
+    child = start("slow", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    with pytest.raises(StackError, match="slow was not ready after 0 s"):
+        wait_until(lambda: False, child, 0.1)
+    stop([child])
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"nothing-here: No such file"):
+        start("nothing", [tmp_path / "nothing-here"], os.environ, tmp_path / "log")
+
+
+def test_another_process_of_the_same_number_is_never_touched(tmp_path: Path) -> None:
+    child = start("ours", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    stranger = dataclasses.replace(child, started=child.started + 1)
+    assert not stranger.alive
+    stop([stranger])
+    assert child.alive
+    stop([child])
+
+
+def test_ports_that_are_taken_and_free() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not port_is_free(listener.getsockname()[1])
+    ports = free_ports(5)
+    assert len(set(ports)) == 5
+    assert all(port_is_free(port) for port in ports)

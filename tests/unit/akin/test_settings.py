@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from akin.errors import BadSetting
+from akin.settings import ROOT, Settings
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    settings = Settings.read({})
+    assert (settings.service_port, settings.ui_port) == (8080, 7860)
+    assert (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port) == (8000, 8001, 8002)
+    assert settings.data == ROOT / "data"
+    assert settings.repository == ROOT / "model_repository"
+
+
+def test_the_environment_moves_folders_and_ports(tmp_path: Path) -> None:
+    settings = Settings.read(
+        {"AKIN_DATA": str(tmp_path), "AKIN_SERVICE_PORT": "18080", "AKIN_MODEL_REPOSITORY": "models"}
+    )
+    assert settings.data == tmp_path
+    assert settings.service_url == "http://127.0.0.1:18080"
+    assert settings.repository.is_absolute()
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80 80", "٣"])
+def test_a_port_that_is_none_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadSetting, match="AKIN_UI_PORT"):
+        Settings.read({"AKIN_UI_PORT": value})
+
+
+def test_two_services_on_one_port_are_refused_with_both_names() -> None:
+    with pytest.raises(BadSetting, match=r"AKIN_SERVICE_PORT and AKIN_UI_PORT are both 7860"):
+        Settings.read({"AKIN_SERVICE_PORT": "7860"})

@@ -1,0 +1,148 @@
+"""The page as Gradio sees it: its elements, its handlers, and what it must not load or call."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+import pytest
+
+from gradio_ui.app import SearchPage
+from gradio_ui.client import SearchService
+from gradio_ui.settings import Settings
+from gradio_ui.theme import HEAD, css, theme
+
+SETTINGS = Settings(service_url="http://service.test")
+ANSWER = {"results": [{"id": "a", "title": "A title", "score": 0.5}], "k": 10, "snapshot": "one", "searched": 3}
+CORPUS = {"papers": 3, "snapshot": "one", "categories": [{"code": "cs.LG", "name": "Machine Learning"}]}
+
+
+class Service:
+    """A service that remembers what it was asked, and can be switched off."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, object]] = []
+        self.paths: list[str] = []
+        self.away = False
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("refused")
+        self.paths.append(request.url.path)
+        if request.url.path == "/corpus":
+            return httpx.Response(200, json=CORPUS)
+        self.bodies.append(json.loads(request.content))
+        return httpx.Response(200, json=ANSWER)
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def page(service: Service) -> SearchPage:
+    return SearchPage(SearchService(SETTINGS, httpx.MockTransport(service)))
+
+
+async def test_a_search_shows_results_and_its_address(page: SearchPage) -> None:
+    corpus, categories, status, results, address = await page.search("x", "dense", ["cs.LG"], 2020, None, 10, "")
+    assert "3 papers" in corpus
+    assert categories["choices"] == [("Machine Learning (cs.LG)", "cs.LG")]
+    assert "value" not in categories
+    assert "among 3 papers" in status
+    assert "A title" in results
+    assert address == "?q=x&mode=dense&categories=cs.LG&from=2020"
+
+
+async def test_a_blank_search_asks_nobody(page: SearchPage, service: Service) -> None:
+    *_, status, results, address = await page.search(" \n", "hybrid", None, None, None, None, "")
+    assert "Write a question" in status
+    assert (results, address) == ("", "")
+    assert service.paths == []
+
+
+async def test_a_blank_box_keeps_the_liked_paper_and_words_replace_it(page: SearchPage, service: Service) -> None:
+    *_, address = await page.search("", "lexical", [], None, None, 10, "?like=a&offset=10")
+    assert address == "?like=a&mode=lexical"
+    await page.search("words", "hybrid", [], None, None, 10, "?like=a")
+    assert [body.get("like") for body in service.bodies] == [["a"], None]
+
+
+async def test_an_address_restores_the_inputs(page: SearchPage) -> None:
+    shown = await page.restore("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5")
+    assert shown[1]["value"] == ["cs.LG"]
+    assert "A title" in shown[3]
+    assert shown[4:] == ("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5", "x", "dense", 2020, 2024, 5)
+
+
+async def test_the_bare_page_tells_what_there_is_to_search(page: SearchPage, service: Service) -> None:
+    corpus, _, status, results, address, *_ = await page.restore("")
+    assert "3 papers" in corpus
+    assert (status, results, address) == ("", "", "")
+    assert service.paths == ["/corpus"]
+
+
+async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, service: Service) -> None:
+    service.away = True
+    for shown in (
+        await page.restore(""),
+        await page.restore("?q=x"),
+        await page.search("x", "hybrid", [], None, None, 10, ""),
+    ):
+        assert "The search service is away" in shown[3]
+    service.away = False
+    shown = await page.search("x", "hybrid", [], None, None, 10, "?q=x")
+    assert "3 papers" in shown[0]
+    assert "A title" in shown[3]
+
+
+def test_nothing_is_fetched_from_elsewhere() -> None:
+    look = theme()
+    assert look._stylesheets == []
+    assert "@import" not in css()
+    assert "url(" not in css()
+    assert "http" not in HEAD
+
+
+# Gradio leaves event loops open when it builds a page, over which a session with warnings as errors would trip later;
+# and what a page loads can only be told in an interpreter that has loaded nothing else.
+BUILD = """
+import json, sys
+from gradio_ui.app import build_app
+from gradio_ui.settings import Settings
+blocks = build_app(Settings())
+config = blocks.get_config_file()
+print(json.dumps({
+    "ids": [component["props"].get("elem_id") for component in config["components"]],
+    "public": [event["api_name"] for event in config["dependencies"] if event["api_visibility"] == "public"],
+    "limit": blocks._queue.default_concurrency_limit,
+    "analytics": blocks.analytics_enabled,
+    "modules": list(sys.modules),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+def test_the_page_has_its_elements(built: dict[str, Any]) -> None:
+    assert {"akin-query", "akin-search", "akin-mode", "akin-status", "akin-results"} <= set(built["ids"])
+    assert built["public"] == ["search"]
+
+
+def test_searches_run_side_by_side_and_nobody_is_told(built: dict[str, Any]) -> None:
+    assert built["limit"] == Settings().concurrent_searches
+    assert built["analytics"] is False
+
+
+def test_the_page_loads_no_other_room_and_nothing_heavy(built: dict[str, Any]) -> None:
+    others = {"papers", "retrieval_service", "akin", "training"}
+    heavy = {"faiss", "torch", "transformers", "tritonclient", "tantivy", "onnxruntime"}
+    assert not (others | heavy) & set(built["modules"])

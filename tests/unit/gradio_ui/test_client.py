@@ -1,0 +1,128 @@
+"""What the service says, and what the page makes of it."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from gradio_ui.client import (
+    AnswerNotUnderstood,
+    NoSnapshot,
+    RequestRefused,
+    SearchService,
+    ServiceAway,
+    ServiceBusy,
+    ServiceError,
+    search_request,
+)
+from gradio_ui.settings import Settings
+from gradio_ui.state import PageState
+
+ANSWER = {
+    "results": [{"id": "a", "title": "A title", "score": 0.5, "new_field": 1}],
+    "query": {"text": "x", "like": [], "truncated": False, "tokens": None},
+    "k": 10,
+    "snapshot": "one",
+    "timings": {"embed_ms": None, "total_ms": 3.5},
+}
+
+Respond = Callable[[httpx.Request], httpx.Response]
+
+
+def service(respond: Respond) -> SearchService:
+    return SearchService(Settings(service_url="http://service.test"), httpx.MockTransport(respond))
+
+
+def refusal(status: int, code: str) -> Respond:
+    return lambda _: httpx.Response(status, json={"error": {"code": code, "message": f"About {code}.", "detail": {}}})
+
+
+def fails(error: type[httpx.TransportError]) -> Respond:
+    def respond(_: httpx.Request) -> httpx.Response:
+        raise error("the wire is cut")
+
+    return respond
+
+
+async def search(respond: Respond) -> ServiceError:
+    async with service(respond) as asked:
+        with pytest.raises(ServiceError) as caught:
+            await asked.search(PageState(q="x"))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("respond", "kind", "words"),
+    [
+        (fails(httpx.ConnectError), ServiceAway, "Nothing answers at http://service.test"),
+        (fails(httpx.RemoteProtocolError), ServiceAway, "Nothing answers"),
+        (fails(httpx.ReadTimeout), ServiceAway, "in time"),
+        (refusal(503, "no_snapshot"), NoSnapshot, "About no_snapshot."),
+        (refusal(503, "encoder_unavailable"), ServiceBusy, "About encoder_unavailable."),
+        (refusal(429, "overloaded"), ServiceBusy, "About overloaded."),
+        (refusal(404, "unknown_paper"), RequestRefused, "About unknown_paper."),
+        (lambda _: httpx.Response(502, text="<h1>Bad gateway</h1>"), AnswerNotUnderstood, "502"),
+        (lambda _: httpx.Response(200, text="hello"), AnswerNotUnderstood, "not as Akin"),
+        (lambda _: httpx.Response(200, json={"results": [{"id": 1}], "k": 10}), AnswerNotUnderstood, "not as Akin"),
+        (lambda _: httpx.Response(307, headers={"location": "/"}), AnswerNotUnderstood, "307"),
+    ],
+)
+async def test_errors_are_translated(respond: Respond, kind: type[ServiceError], words: str) -> None:
+    error = await search(respond)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+async def test_a_refusal_keeps_the_code() -> None:
+    error = await search(refusal(404, "unknown_paper"))
+    assert isinstance(error, RequestRefused)
+    assert error.code == "unknown_paper"
+
+
+async def test_a_bug_is_not_taken_for_a_service_that_is_away() -> None:
+    def respond(_: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError
+
+    async with service(respond) as asked:
+        with pytest.raises(ZeroDivisionError):
+            await asked.search(PageState(q="x"))
+
+
+async def test_a_search_sends_what_the_state_says() -> None:
+    seen: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    async with service(respond) as asked:
+        answer = await asked.search(
+            PageState(q="x", mode="dense", categories=("cs.LG",), from_year=2020, k=5, offset=5)
+        )
+    assert (seen[0].method, seen[0].url.path) == ("POST", "/search")
+    assert json.loads(seen[0].content) == {
+        "query": "x",
+        "mode": "dense",
+        "categories": ["cs.LG"],
+        "from": "2020",
+        "k": 5,
+        "offset": 5,
+    }
+    assert [paper.title for paper in answer.results] == ["A title"]
+
+
+def test_a_liked_paper_takes_the_place_of_words() -> None:
+    body = search_request(PageState(like=("hep-th/9901001",), to_year=2001))
+    assert body["like"] == ["hep-th/9901001"]
+    assert body["to"] == "2001"
+    assert "query" not in body
+
+
+async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None:
+    snapshots = iter(["one", "two", "three"])
+    async with service(lambda _: httpx.Response(200, json={"papers": 5, "snapshot": next(snapshots)})) as asked:
+        assert (await asked.corpus()).snapshot == "one"
+        assert (await asked.corpus("one")).snapshot == "one"
+        assert (await asked.corpus("two")).snapshot == "two"
+        assert (await asked.corpus()).snapshot == "three"

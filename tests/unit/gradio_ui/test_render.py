@@ -1,0 +1,236 @@
+"""The page's words: right, accessible, and never able to run anything."""
+
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_ui import render
+from gradio_ui.answers import Answer, AskedFor, Category, Corpus, LikedPaper, Paper
+from gradio_ui.card import paper_card
+from gradio_ui.client import AnswerNotUnderstood, NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
+from gradio_ui.state import PageState
+
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
+STATE = PageState(q="x", categories=("cs.LG",))
+
+
+class Elements(HTMLParser):
+    """Collects elements and text, and insists that what is opened is closed."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(markup)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def paper(**fields: object) -> Paper:
+    return Paper.model_validate(
+        {"id": "2503.12552", "title": "A title", "score": 0.5, "arxiv_id": "2503.12552", **fields}
+    )
+
+
+def answer(*papers: Paper, **fields: object) -> Answer:
+    return Answer.model_validate({"results": papers, "k": 10, **fields})
+
+
+def assert_harmless(markup: str) -> None:
+    allowed = "a article button cite code details div h2 h3 li nav ol p pre section span summary time ul".split()
+    for tag, attributes in Elements(markup).found:
+        assert tag in allowed
+        assert not [name for name in attributes if name.startswith("on")]
+        assert urlsplit(attributes.get("href") or "").scheme in {"", "http", "https"}
+
+
+@given(st.sampled_from([HOSTILE, "</p></article>", "javascript:alert(1)", "` ${1+1} {{x}}"]) | st.text(max_size=40))
+def test_nothing_foreign_becomes_markup(text: str) -> None:
+    foreign = paper(
+        id=text,
+        title=text,
+        abstract=text * 100,
+        authors=[text] * 12,
+        categories=[text],
+        date=text,
+        journal_ref=text,
+        doi=text,
+        arxiv_id=text,
+        links={"abs": text, "pdf": "javascript:alert(1)", "doi": "data:text/html," + text},
+        sources={text: 1.0},
+    )
+    like = AskedFor(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
+    given_answer = answer(foreign, query=like, mode=text, degraded=text)
+    state = PageState(q=text.strip(), categories=(text,), offset=10)
+    for markup in (
+        render.results(state, given_answer, {text: text}),
+        render.results(state, answer(), {}),
+        render.answer_status(state, given_answer, (text,)),
+        render.corpus_line(Corpus(papers=1, newest=text)),
+        render.problem(ServiceAway(text)),
+        render.problem(RequestRefused(text, text)),
+    ):
+        assert_harmless(markup)
+
+
+def test_text_survives_escaping() -> None:
+    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b")), {}))
+    assert '$\\alpha$ < `x` & "y" ${1}' in shown.text
+    assert "a b" in shown.text
+
+
+def test_results_are_an_ordered_list_of_articles_with_their_ranks() -> None:
+    shown = Elements(render.results(PageState(q="x", offset=10), answer(paper(), paper(id="b"), offset=10), {}))
+    assert shown.all("ol") == [{"class": "akin-list", "start": "11"}]
+    articles = shown.all("article")
+    assert [article["class"] for article in articles] == ["akin-paper"] * 2
+    titles = {attributes.get("id") for attributes in shown.all("h3")}
+    assert {article["aria-labelledby"] for article in articles} == titles
+    assert len(titles) == 2
+
+
+def test_the_title_links_to_arxiv_only_when_there_is_a_link() -> None:
+    with_link = Elements(paper_card(paper(links={"abs": "https://arxiv.org/abs/1"}), 1, 1.0, STATE, {}))
+    assert with_link.all("a")[0]["href"] == "https://arxiv.org/abs/1"
+    assert "noopener" in (with_link.all("a")[0]["rel"] or "")
+    without = Elements(paper_card(paper(arxiv_id=None), 1, 1.0, STATE, {}))
+    assert [link["class"] for link in without.all("a")] == ["akin-similar"]
+
+
+def test_more_like_this_is_a_link_that_keeps_the_filters() -> None:
+    shown = Elements(paper_card(paper(id="hep-th/9901001"), 1, 1.0, STATE, {}))
+    assert [link["href"] for link in shown.all("a")] == ["?like=hep-th%2F9901001&categories=cs.LG"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, None), (9, "and 1 more"), (23, "and 15 more")])
+def test_long_author_lists_are_cut(count: int, more: str | None) -> None:
+    names = [f"Author {number}" for number in range(count)]
+    shown = Elements(paper_card(paper(authors=names), 1, 1.0, STATE, {}))
+    assert "Author 7" in shown.text
+    hidden = [attributes for attributes in shown.all("span") if attributes.get("class") == "akin-others"]
+    if more is None:
+        assert hidden == []
+    else:
+        assert more in shown.text
+        assert (hidden[0]["title"] or "").endswith(names[-1])
+
+
+@pytest.mark.parametrize(
+    ("score", "best", "share"), [(0.5, 0.5, "100"), (0.25, 0.5, "50"), (-0.1, 0.5, "0"), (-0.2, -0.1, "0"), (0, 0, "0")]
+)
+def test_the_bar_is_relative_to_the_best(score: float, best: float, share: str) -> None:
+    shown = Elements(paper_card(paper(score=score, sources={"dense": 0.71, "lexical": None}), 1, best, STATE, {}))
+    meter = next(attributes for attributes in shown.all("div") if attributes.get("role") == "meter")
+    assert meter["aria-valuenow"] == share
+    assert f"score {score:.3f}" in (meter["aria-label"] or "")
+    assert "dense 0.71" in (meter["aria-label"] or "")
+    assert "lexical" not in (meter["aria-label"] or "")
+
+
+def test_dates_and_categories_are_shown_with_their_names() -> None:
+    card = paper_card(paper(date="2025-03-07", categories=["cs.LG"]), 1, 1.0, STATE, {"cs.LG": "Machine Learning"})
+    shown = Elements(card)
+    assert shown.all("time")[0]["datetime"] == "2025-03-07"
+    assert "7 Mar 2025" in shown.text
+    assert "Machine Learning" in {attributes.get("title") for attributes in shown.all("li")}
+
+
+def test_only_a_long_abstract_can_be_opened() -> None:
+    assert "Whole abstract" not in paper_card(paper(abstract="short"), 1, 1.0, STATE, {})
+    assert "Whole abstract" in paper_card(paper(abstract="long " * 100), 1, 1.0, STATE, {})
+
+
+def test_pages_are_links() -> None:
+    many = answer(*[paper()] * 10, offset=10)
+    links = {
+        link.get("rel"): link["href"]
+        for link in Elements(render.results(PageState(q="x", offset=10), many, {})).all("a")
+    }
+    assert links["next"] == "?q=x&offset=20"
+    assert links["prev"] == "?q=x"
+    few = Elements(render.results(PageState(q="x"), answer(paper()), {}))
+    assert not {"next", "prev"} & {link.get("rel") for link in few.all("a")}
+
+
+@pytest.mark.parametrize(
+    ("state", "href"),
+    [
+        (PageState(q="x"), None),
+        (PageState(q="x", categories=("cs.LG",)), "?q=x"),
+        (PageState(q="x", categories=("cs.LG",), offset=50), "?q=x&categories=cs.LG"),
+    ],
+)
+def test_nothing_found_offers_a_way_on(state: PageState, href: str | None) -> None:
+    shown = Elements(render.results(state, answer(), {}))
+    assert "No papers found" in shown.text
+    assert [link["href"] for link in shown.all("a")] == ([href] if href else [])
+
+
+def test_the_status_tells_range_mode_and_time() -> None:
+    timings = {"embed_ms": 3.4, "vectors_ms": 1.2, "lexical_ms": 0.25, "fuse_ms": None, "total_ms": 12.4}
+    status = Elements(
+        render.answer_status(STATE, answer(*[paper()] * 3, searched=10_000, mode="dense", timings=timings))
+    )
+    assert status.text == "1–3 among 10,000 papers · dense · 12 ms: embed 3 · vectors 1 · lexical 0.2"
+
+
+def test_the_status_warns_of_degraded_and_truncated_answers() -> None:
+    status = render.answer_status(
+        STATE, answer(paper(), degraded="no encoder", query={"truncated": True, "tokens": 812})
+    )
+    assert status.count("akin-notice") == 2
+    assert "no encoder" in status
+    assert "812 tokens" in status
+    assert "akin-notice" not in render.answer_status(STATE, answer(paper()))
+
+
+def test_the_corpus_line() -> None:
+    assert (
+        Elements(render.corpus_line(Corpus(papers=10_000, newest="2026-03-28"))).text == "10,000 papers, newest 2026-03"
+    )
+    assert Elements(render.corpus_line(Corpus(papers=1))).text == "1 paper"
+    assert render.corpus_line(None) == ""
+
+
+def test_category_choices_show_names_and_give_codes() -> None:
+    corpus = Corpus(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
+    assert render.category_choices(corpus) == [("Machine Learning (cs.LG)", "cs.LG")]
+
+
+@pytest.mark.parametrize(
+    ("error", "typed"),
+    [
+        (ServiceAway("gone"), "akin up"),
+        (NoSnapshot("none"), "akin index build sample"),
+        (ServiceBusy("later"), "Wait"),
+        (AnswerNotUnderstood("what"), "akin down"),
+    ],
+)
+def test_a_problem_says_what_happened_and_what_to_type(error: ServiceError, typed: str) -> None:
+    shown = Elements(render.problem(error)).text
+    assert str(error) in shown
+    assert typed in shown
+    assert "need not be reloaded" in shown
+
+
+def test_examples_are_links_to_searches() -> None:
+    links = [link["href"] or "" for link in Elements(render.examples()).all("a")]
+    assert len(links) == 3
+    assert all(link.startswith("?q=") for link in links)
