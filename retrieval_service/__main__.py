@@ -1,0 +1,54 @@
+"""Runs the service: `python -m retrieval_service`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from pydantic import ValidationError
+
+from retrieval_service.app import create_app
+from retrieval_service.settings import Settings
+
+
+def main() -> int:
+    """Serves until told to stop; the exit code is 0 unless it could not be started."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False):
+            name = "_".join(map(str, wrong["loc"])).upper()
+            print(f"AKIN_{name.removeprefix('AKIN_')}: {wrong['msg']}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.service_host,
+            port=settings.service_port,
+            log_config=None,
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    # The server obeys a signal and then raises it once more, when these handlers are back: obeying is no failure.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

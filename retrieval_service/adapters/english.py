@@ -1,0 +1,57 @@
+"""How English text becomes the terms of the lexical index; the same for papers and for queries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
+
+ANALYSIS_VERSION = 1
+"""Raised whenever a text would give other terms: an index of one version is not searched with another's terms."""
+
+_LONGEST_TERM = 60
+
+# Function words, and the apostrophe's leavings ("don't" is read as "don" and "t"). Words that merely are frequent in
+# papers ("method", "result") stay: their low inverse document frequency already says how little they tell.
+STOP_WORDS = tuple(
+    """
+    a about above across after again against ain all almost along already also although always am among an and another
+    any anybody anyone anything anywhere are aren around as at back be became because become becomes been before behind
+    being below between both but by can cannot could couldn d did didn do does doesn doing don done down during each
+    either else enough etc even ever every everyone everything few for from further get gets give given go got had
+    hadn has hasn have haven having he hence her here hers herself him himself his how however i if in indeed instead
+    into is isn it its itself just keep kept let ll ma made make makes making many may maybe me might mightn mine more
+    moreover most mostly much must mustn my myself namely need needn neither never nevertheless no nobody none nor not
+    nothing now o of off often on once one only onto or other others otherwise our ours ourselves out over own per
+    perhaps please put quite rather re really s same say seem seems several shall shan she should shouldn since so some
+    somehow someone something sometimes still such t take than that the their theirs them themselves then thence there
+    thereby therefore these they this those though through throughout thus to together too toward towards under until
+    up upon us use used using ve very via was wasn we well were weren what whatever when whenever where whereas wherever
+    whether which while who whoever whole whom whose why will with within without won would wouldn y yet you your yours
+    yourself yourselves
+    """.split()
+)
+
+# TeX writes a letter's accent before it: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
+_TEX_ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*|[uvHtcdbrk](?:\s+|(?=\{)))\{?\\?([A-Za-z])\s*\}?\}?""")
+
+
+def plain(text: str) -> str:
+    """The text with TeX accents dropped and compatibility characters (ligatures, full width) in their plain form."""
+    if "\\" in text:
+        text = _TEX_ACCENT.sub(r"\1", text)
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def english_analyzer() -> TextAnalyzer:
+    """Words in lower case, accents folded, function words dropped, stemmed."""
+    return (
+        TextAnalyzerBuilder(Tokenizer.simple())
+        .filter(Filter.remove_long(_LONGEST_TERM))
+        .filter(Filter.lowercase())
+        .filter(Filter.ascii_fold())
+        .filter(Filter.custom_stopword(list(STOP_WORDS)))
+        .filter(Filter.stemmer("english"))
+        .build()
+    )

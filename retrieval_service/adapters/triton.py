@@ -1,0 +1,176 @@
+"""The encoder behind Triton's model `text_encoder`, over gRPC or HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+import numpy as np
+
+from retrieval_service.adapters.triton_wire import MODEL, GrpcWire, HttpWire, Reply, Wire
+from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
+from retrieval_service.ports import Embedded, EncoderIdentity
+
+_CANARY = "papers akin to yours"
+_MOST_TEXTS = 64
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+
+class Triton:
+    """A connection to Triton that finds encoders; make and use it inside one event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        version: int | None = None,
+        repository: Path | None = None,
+        query_seconds: float = 2.0,
+        bulk_seconds: float = 60.0,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            url: `grpc://host:port` or `http://host:port`.
+            version: the only version to use; None for whichever is ready.
+            repository: the model repository, if it can be read from here, for what Triton does not tell.
+            query_seconds: the longest wait for the vectors of queries.
+            bulk_seconds: the longest wait for a batch of passages, with all its repetitions.
+        """
+        scheme, _, address = url.rstrip("/").partition("://")
+        self.url = url
+        self.query_seconds = query_seconds
+        self.bulk_seconds = bulk_seconds
+        self.wire: Wire = GrpcWire(address) if scheme == "grpc" else HttpWire(address)
+        self._version = version
+        self._repository = repository
+
+    async def find(self, digest: str | None = None) -> TritonEncoder:
+        """The ready encoder of a digest; without one, the highest version that is ready.
+
+        Raises:
+            EncoderUnavailable: Triton is away or has no version of the model ready.
+            EncoderMismatch: encoders are ready, and none is of that digest.
+        """
+        ready = await self.wire.ready_versions(self.query_seconds)
+        if self._version is not None:
+            if self._version not in ready:
+                raise EncoderUnavailable(
+                    f"Triton at {self.url} has no version {self._version} of {MODEL} ready.", {"ready": sorted(ready)}
+                )
+            ready = [self._version]
+        if not ready:
+            raise EncoderUnavailable(f"Triton at {self.url} has no version of {MODEL} ready.")
+        served: list[EncoderIdentity] = []
+        for version in sorted(ready, reverse=True):
+            identity = await self._identify(version)
+            if digest in (None, identity.digest):
+                return TritonEncoder(self, identity)
+            served.append(identity)
+        raise EncoderMismatch(
+            f"Triton serves encoder {' and '.join(f'{i.digest[:12]} (version {i.version})' for i in served)}, "
+            f"not {str(digest)[:12]}.",
+            {"wanted": digest, "served": {str(i.version): i.digest for i in served}},
+        )
+
+    async def alive(self) -> bool:
+        """Whether Triton answers at all, asked quickly."""
+        try:
+            return bool(await self.wire.ready_versions(min(1.0, self.query_seconds)))
+        except EncoderUnavailable:
+            return False
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.wire.close()
+
+    async def _identify(self, version: int) -> EncoderIdentity:
+        reply = await self.wire.infer([_CANARY], version, self.query_seconds)
+        found = EncoderIdentity(version, reply.digest, reply.vectors.shape[1])
+        return replace(
+            found,
+            max_length=_max_length(self._repository, found) if self._repository else None,
+            device=await self.wire.device(version, self.query_seconds),
+        )
+
+
+class TritonEncoder:
+    """One version of the encoder, as an `Encoder`."""
+
+    def __init__(self, triton: Triton, identity: EncoderIdentity) -> None:
+        """Made by `Triton.find`."""
+        self._triton = triton
+        self._identity = identity
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Which encoder it is."""
+        return self._identity
+
+    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of what people ask.
+
+        Raises:
+            EncoderUnavailable: Triton is away, too slow, full, or refuses the text.
+            EncoderMismatch: another encoder now answers under this version.
+        """
+        return await self._embed(texts, self._triton.query_seconds)
+
+    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of papers; repeats the request while Triton is full or restarting.
+
+        Raises:
+            EncoderUnavailable: it was to no avail, or Triton refuses a text.
+            EncoderMismatch: another encoder now answers under this version.
+        """
+        deadline = monotonic() + self._triton.bulk_seconds
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._embed(texts, max(0.1, deadline - monotonic()))
+            except EncoderRefused:
+                raise
+            except EncoderUnavailable as error:
+                # A full queue empties at the pace of batches, a restart takes seconds.
+                pause = min(pause * (1.5 if isinstance(error, EncoderBusy) else 2), _LONGEST_PAUSE)
+                if monotonic() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+        parts = [await self._one(texts[at : at + _MOST_TEXTS], seconds) for at in range(0, len(texts), _MOST_TEXTS)]
+        if not parts:
+            return Embedded(np.empty((0, self._identity.dim), np.float32), np.empty(0, np.int32))
+        return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
+
+    async def _one(self, texts: Sequence[str], seconds: float) -> Reply:
+        reply = await self._triton.wire.infer(texts, self._identity.version, seconds)
+        if reply.digest != self._identity.digest:
+            raise EncoderMismatch(
+                f"Version {self._identity.version} of {MODEL} was encoder {self._identity.digest[:12]} and is now "
+                f"{reply.digest[:12]}.",
+                {"wanted": self._identity.digest, "served": {str(self._identity.version): reply.digest}},
+            )
+        if reply.vectors.shape != (len(texts), self._identity.dim) or not np.isfinite(reply.vectors).all():
+            raise EncoderRefused(f"Triton's vectors are not {len(texts)} x {self._identity.dim} finite numbers.")
+        return reply
+
+
+class _Limits(msgspec.Struct):
+    digest: str
+    max_length: int
+
+
+def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
+    """How many tokens the encoder reads, if its manifest is here and is of this very encoder."""
+    try:
+        limits = msgspec.json.decode(
+            (repository / MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
+        )
+    except (OSError, msgspec.DecodeError):
+        return None
+    return limits.max_length if limits.digest == encoder.digest else None

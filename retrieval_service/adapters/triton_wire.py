@@ -1,0 +1,207 @@
+"""The model's tensors over Triton's two protocols, behind one interface; foreign errors end here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
+
+from retrieval_service.errors import EncoderBusy, EncoderRefused, EncoderUnavailable
+from retrieval_service.ports import Vectors
+
+MODEL = "text_encoder"
+_OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
+_REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")
+
+# gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
+# found within a second. Keep-alive pings find one that hangs.
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class Reply(NamedTuple):
+    """What the model says of a batch: vectors float32 [n, dim], token counts int32 [n], the encoder's digest."""
+
+    vectors: Vectors
+    tokens: NDArray[np.int32]
+    digest: str
+
+
+class Wire(Protocol):
+    """One of Triton's protocols. Everything raises EncoderUnavailable when there is no good answer in time."""
+
+    async def ready_versions(self, seconds: float) -> list[int]:
+        """The versions of the model that are ready."""
+
+    async def device(self, version: int, seconds: float) -> str | None:
+        """The kind of device the model runs on."""
+
+    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
+        """Runs the model on 1 to 64 texts."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class GrpcWire:
+    """Triton over gRPC."""
+
+    def __init__(self, address: str) -> None:
+        """Takes `host:port`; connects with the first call."""
+        # Imported here as each protocol's client brings a stack of its own, and a process uses one of them.
+        import tritonclient.grpc.aio as client
+
+        self._address = address
+        self._module = client
+        self._opened: Any = None
+
+    @property
+    def _client(self) -> Any:
+        # A channel belongs to the loop it was made in.
+        if self._opened is None:
+            self._opened = self._module.InferenceServerClient(self._address, channel_args=_CHANNEL)
+        return self._opened
+
+    async def ready_versions(self, seconds: float) -> list[int]:
+        """The versions of the model that are ready."""
+        try:
+            metadata = await self._client.get_model_metadata(MODEL, client_timeout=seconds)
+        except InferenceServerException as error:
+            raise _translated(error, self._address, seconds) from error
+        return _numbers(metadata.versions)
+
+    async def device(self, version: int, seconds: float) -> str | None:
+        """The kind of device the model runs on."""
+        try:
+            config = await self._client.get_model_config(MODEL, str(version), as_json=True, client_timeout=seconds)
+        except InferenceServerException:
+            return None
+        return _device(config.get("config"))
+
+    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
+        """Runs the model on 1 to 64 texts."""
+        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
+        tensor.set_data_from_numpy(_column(texts))
+        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
+        try:
+            result = await self._client.infer(
+                MODEL, [tensor], model_version=str(version), outputs=outputs, client_timeout=seconds
+            )
+        except InferenceServerException as error:
+            raise _translated(error, self._address, seconds) from error
+        return _reply(result)
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+
+class HttpWire:
+    """Triton over HTTP."""
+
+    def __init__(self, address: str) -> None:
+        """Takes `host:port`; connects with the first call."""
+        import aiohttp
+        import tritonclient.http.aio as client
+
+        self._address = address
+        self._module = client
+        self._lost = (aiohttp.ClientError, OSError)
+        self._opened: Any = None
+
+    @property
+    def _client(self) -> Any:
+        if self._opened is None:
+            self._opened = self._module.InferenceServerClient(self._address)
+        return self._opened
+
+    async def ready_versions(self, seconds: float) -> list[int]:
+        """The versions of the model that are ready."""
+        metadata = await self._answer(self._client.get_model_metadata(MODEL), seconds)
+        return _numbers(metadata["versions"])
+
+    async def device(self, version: int, seconds: float) -> str | None:
+        """The kind of device the model runs on."""
+        try:
+            return _device(await self._answer(self._client.get_model_config(MODEL, str(version)), seconds))
+        except EncoderUnavailable:
+            return None
+
+    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
+        """Runs the model on 1 to 64 texts."""
+        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
+        tensor.set_data_from_numpy(_column(texts))
+        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
+        return _reply(
+            await self._answer(
+                self._client.infer(MODEL, [tensor], model_version=str(version), outputs=outputs), seconds
+            )
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    async def _answer(self, call: Any, seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except InferenceServerException as error:
+            raise _translated(error, self._address, seconds) from error
+        except TimeoutError as error:
+            raise EncoderUnavailable(f"Triton at {self._address} did not answer within {seconds:g} s.") from error
+        except self._lost as error:
+            raise EncoderUnavailable(f"Triton does not answer at {self._address}: {error}.") from error
+
+
+def _column(texts: Sequence[str]) -> NDArray[np.object_]:
+    column = np.empty((len(texts), 1), np.object_)
+    column[:, 0] = [text.encode("utf-8", "replace") for text in texts]
+    return column
+
+
+def _reply(result: Any) -> Reply:
+    vectors, tokens, digests = (result.as_numpy(name) for name in _OUTPUTS)
+    if vectors is None or tokens is None or digests is None or vectors.ndim != 2 or not len(digests):
+        raise EncoderRefused(f"{MODEL} does not answer with the outputs {', '.join(_OUTPUTS)}.")
+    digest = digests.reshape(-1)[0]
+    return Reply(
+        np.ascontiguousarray(vectors, np.float32),
+        tokens.reshape(-1).astype(np.int32),
+        # Bytes as tensors come, a string where a proxy turned the tensor into JSON.
+        digest.decode() if isinstance(digest, bytes) else str(digest),
+    )
+
+
+def _numbers(versions: Iterable[str]) -> list[int]:
+    return [int(version) for version in versions]
+
+
+def _device(config: Any) -> str | None:
+    groups = (config or {}).get("instance_group") or [{}]
+    return {"KIND_GPU": "gpu", "KIND_CPU": "cpu"}.get(groups[0].get("kind", ""))
+
+
+def _translated(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:
+    status, text = str(error.status()), error.message()
+    if "maximum queue size" in text:
+        return EncoderBusy("The encoder has more requests than it can take; ask again in a moment.")
+    if status == "StatusCode.DEADLINE_EXCEEDED":
+        return EncoderUnavailable(f"Triton at {address} did not answer within {seconds:g} s.")
+    if status in _REFUSALS and "unknown model" not in text and "not found" not in text:
+        return EncoderRefused(f"The encoder did not accept the text: {text}")
+    return EncoderUnavailable(f"Triton at {address} cannot embed now: {text}")

@@ -1,0 +1,89 @@
+"""The application: settings in, a FastAPI application out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from retrieval_service.adapters.faiss_index import single_threaded
+from retrieval_service.adapters.triton import Triton
+from retrieval_service.metrics import Metrics
+from retrieval_service.ports import EncoderSource
+from retrieval_service.routes import docs, embed, health, papers, search
+from retrieval_service.routes.context import Context
+from retrieval_service.routes.failures import answer_errors
+from retrieval_service.routes.measured import Measured
+from retrieval_service.routes.schema import answer_schemas
+from retrieval_service.search.engine import SearchEngine
+from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank
+from retrieval_service.serving import Serving
+from retrieval_service.settings import Settings
+from retrieval_service.snapshot import Shelf
+
+_DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
+
+
+def create_app(settings: Settings | None = None, encoders: EncoderSource | None = None) -> FastAPI:
+    """The application.
+
+    Args:
+        settings: what can be set; read from the environment where none are given.
+        encoders: where encoders are found; Triton, as the settings say, where none is given.
+    """
+    settings = settings or Settings()
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        serving = Serving(
+            Shelf(settings.data),
+            encoders or triton_of(settings),
+            metrics,
+            lexical_terms=settings.lexical_terms,
+            watch_seconds=settings.watch_seconds,
+        )
+        # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
+        with ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor:
+            fusions: dict[str, Fusion] = {"minmax": MinMax(), "rrf": ReciprocalRank()}
+            engine = SearchEngine(executor, fusions[settings.fusion], settings.pool)
+            app.state.context = Context(serving, engine, metrics)
+            await serving.start()
+            try:
+                yield
+            finally:
+                await serving.stop()
+
+    app = FastAPI(title="Akin", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    for routes in (search, papers, embed, health, docs):
+        app.include_router(routes.router)
+    answer_errors(app)
+    app.add_middleware(Measured, metrics=metrics, log=settings.log_requests)
+    _describe(app)
+    return app
+
+
+def triton_of(settings: Settings) -> Triton:
+    """The Triton that settings name; it connects when it is first asked."""
+    return Triton(
+        settings.triton_url,
+        version=settings.encoder_version,
+        repository=settings.model_repository,
+        query_seconds=settings.embed_seconds,
+        bulk_seconds=settings.bulk_seconds,
+    )
+
+
+def _describe(app: FastAPI) -> None:
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version="1", description=_DESCRIPTION, routes=app.routes)
+            schema.setdefault("components", {}).setdefault("schemas", {}).update(answer_schemas())
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the documented way to extend the schema

@@ -1,0 +1,67 @@
+"""What the service counts and times, for Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from retrieval_service.errors import Unavailable
+from retrieval_service.search.request import Timings
+from retrieval_service.snapshot import Manifest
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The counters of one application, in a registry of their own so that several can live in one process."""
+
+    def __init__(self) -> None:
+        """Starts all at zero."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "akin_requests_total", "Requests answered.", ["route", "method", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "akin_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
+        )
+        self._stages = Histogram(
+            "akin_search_stage_seconds", "Time in a stage of a search.", ["stage"], buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._degraded = Counter(
+            "akin_degraded_searches_total", "Hybrid searches answered by one half alone.", registry=self.registry
+        )
+        self._encoder_failures = Counter(
+            "akin_encoder_failures_total", "Queries the encoder gave no vector for.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._papers = Gauge("akin_snapshot_papers", "Papers in the live snapshot.", registry=self.registry)
+        self._snapshot = Gauge(
+            "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._swaps = Counter("akin_snapshot_swaps_total", "Snapshots that became live.", registry=self.registry)
+
+    def searched(self, timings: Timings, degraded: bool) -> None:
+        """A search was answered."""
+        for stage, ms in asdict(timings).items():
+            self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
+        if degraded:
+            self._degraded.inc()
+
+    def snapshot_changed(self, manifest: Manifest) -> None:
+        """Another snapshot is live."""
+        self._snapshot.clear()
+        self._snapshot.labels(manifest.id, str(manifest.encoder.version), manifest.encoder.digest).set(1)
+        self._papers.set(manifest.papers)
+        self._swaps.inc()
+
+    def encoder_failed(self, error: Unavailable) -> None:
+        """The encoder gave no vector."""
+        self._encoder_failures.labels(error.code).inc()
+
+    def text(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self.registry)

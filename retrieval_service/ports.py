@@ -1,0 +1,182 @@
+"""What the query path needs of the world, as protocols, and the plain data that passes through them.
+
+A *row* is a paper's number in its snapshot, from 0; it is the vector's id in the vector index, the rowid in the
+catalogue and a field in the lexical index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from papers import Paper
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """Which encoder makes the vectors.
+
+    Attributes:
+        version: its number in the model repository.
+        digest: what it is: the SHA-256 over graph, tokenizer and text rules.
+        dim: length of its vectors.
+        max_length: tokens it reads of a text; None where that cannot be told.
+        device: "cpu" or "gpu", where Triton says so.
+    """
+
+    version: int
+    digest: str
+    dim: int
+    max_length: int | None = None
+    device: str | None = None
+
+
+class Embedded(NamedTuple):
+    """Vectors of a batch of texts.
+
+    Attributes:
+        vectors: float32 [n, dim], rows of unit length.
+        tokens: int32 [n], each text's length in tokens before truncation.
+    """
+
+    vectors: Vectors
+    tokens: NDArray[np.int32]
+
+
+class Encoder(Protocol):
+    """Makes vectors of texts. Both ways raise EncoderUnavailable when no vectors can be had now."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Which encoder it is."""
+
+    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of what people ask, soon or not at all."""
+
+    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of papers in bulk; waits out a busy encoder."""
+
+
+class EncoderSource(Protocol):
+    """Where encoders are found."""
+
+    async def find(self, digest: str | None = None) -> Encoder:
+        """The ready encoder of a digest; without one, the newest that is ready.
+
+        Raises:
+            EncoderUnavailable: none can be reached.
+            EncoderMismatch: there are some, and none is of that digest.
+        """
+
+    async def alive(self) -> bool:
+        """Whether any encoder can be reached, asked quickly."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class Hits(NamedTuple):
+    """The best rows of one search, best first.
+
+    Attributes:
+        rows: int64 [n].
+        scores: float32 [n], higher is better.
+    """
+
+    rows: Rows
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a paper must be to be searched at all.
+
+    Attributes:
+        categories: codes of which it has at least one; empty admits all.
+        first: the day it may not be older than.
+        last: the day it may not be newer than. With either bound set, papers without a day are out.
+    """
+
+    categories: tuple[str, ...] = ()
+    first: date | None = None
+    last: date | None = None
+
+
+def day_of(paper: Paper) -> date | None:
+    """The day filters go by: that of the first version, else of the newest, else none."""
+    return paper.published or paper.updated
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """The rows a filter admits.
+
+    Attributes:
+        mask: bool [papers].
+        count: how many are admitted.
+    """
+
+    mask: NDArray[np.bool_]
+    count: int
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest vectors; thread-safe."""
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+
+    def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
+        """The k rows of greatest cosine with a unit vector [dim], among those admitted; fewer if there are fewer.
+
+        `nprobe` overrides how many lists an index that has lists looks into.
+        """
+
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """The stored vectors of these rows, float32 [n, dim]."""
+
+
+class LexicalIndex(Protocol):
+    """Finds the papers whose words match a text best; thread-safe."""
+
+    def __len__(self) -> int:
+        """Number of papers."""
+
+    def search(self, text: str, k: int, *, admitted: Filter | None = None) -> Hits:
+        """The k rows of greatest BM25 score for a text, among those a filter admits; only rows that share a term."""
+
+
+class Catalogue(Protocol):
+    """Knows the papers themselves; thread-safe."""
+
+    @property
+    def categories(self) -> Mapping[str, int]:
+        """Every category in the corpus with the number of its papers, the largest first."""
+
+    @property
+    def span(self) -> tuple[date | None, date | None]:
+        """The days of the oldest and of the newest paper."""
+
+    def __len__(self) -> int:
+        """Number of papers."""
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """The rows of those of the ids that the corpus has."""
+
+    def papers(self, rows: Sequence[int]) -> list[Paper]:
+        """The papers of these rows, in the order asked."""
+
+    def matching(self, wanted: Filter) -> RowSet:
+        """The rows a filter admits."""

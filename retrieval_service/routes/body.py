@@ -1,0 +1,43 @@
+"""Reading a request's JSON body, with a reason for everything that can be wrong about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from retrieval_service.errors import BodyTooLarge, InvalidJson, WrongContentType
+
+# The longest query, every letter escaped as a pair of \uXXXX, is a quarter of it.
+_LONGEST_BODY = 1 << 20
+_decode = msgspec.json.Decoder().decode
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object.
+
+    Raises:
+        WrongContentType: it is declared as something else, or as nothing.
+        BodyTooLarge: it is longer than any valid request; the rest of it is not read.
+        InvalidJson: it is no JSON, or no object.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise WrongContentType(
+            f"The body must be sent as application/json, not {kind[:60] or 'nothing'}.", {"content_type": kind[:60]}
+        )
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_BODY:
+            raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY})
+    try:
+        content = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidJson(f"The body is not JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidJson("The body is not JSON that can be read: it is nested too deeply.") from None
+    if not isinstance(content, dict):
+        raise InvalidJson('The body must be a JSON object, such as {"query": "graph neural networks"}.')
+    return content

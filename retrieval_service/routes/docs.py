@@ -1,0 +1,69 @@
+"""`/docs`: what can be asked, on a page of its own that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+router = APIRouter(include_in_schema=False)
+
+_STYLE = """
+:root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+padding: 0 1rem; } h2 { margin-top: 2.5rem; } code, pre { font-family: ui-monospace, monospace; font-size: .92em; }
+pre { padding: .75rem; overflow-x: auto; border: 1px solid #8886; border-radius: 6px; } td, th { text-align: left;
+vertical-align: top; padding: .25rem .75rem .25rem 0; } .method { display: inline-block; min-width: 3.5rem; }
+"""
+_EXAMPLE = """curl 'BASE/search?q=graph+neural+networks&amp;k=3'
+curl -H 'content-type: application/json' -d '{"query": "graph neural networks", "categories": ["cs.*"]}' BASE/search"""
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The page."""
+    return HTMLResponse(page(request.app.openapi(), str(request.base_url).rstrip("/")))
+
+
+def page(schema: dict[str, Any], base: str) -> str:
+    """The page for an OpenAPI schema."""
+    sections = [
+        _section(method, path, route, schema)
+        for path, methods in schema["paths"].items()
+        for method, route in methods.items()
+    ]
+    title = escape(schema["info"]["title"])
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
+        f"<p>{escape(schema['info']['description'])} The same as a machine reads it: "
+        f'<a href="/openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
+        "<p>Whatever is not a success is answered with "
+        '<code>{"error": {"code", "message", "detail"}}</code>.</p>'
+        f"{''.join(sections)}</main></html>"
+    )
+
+
+def _section(method: str, path: str, route: dict[str, Any], schema: dict[str, Any]) -> str:
+    rows = [_row(p["name"], p["schema"], p.get("description", "")) for p in route.get("parameters", [])]
+    content = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    rows += [_row(name, field, field.get("description", "")) for name, field in content.get("properties", {}).items()]
+    parameters = f"<table><tr><th>name<th>type<th>meaning</tr>{''.join(rows)}</table>" if rows else ""
+    answered = route["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    fields = schema["components"]["schemas"].get(answered.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+    names = ", ".join(f"<code>{escape(name)}</code>" for name in fields)
+    answers = f"<p>Answers {names}.</p>" if names else ""
+    return (
+        f'<section><h2><code><span class="method">{method.upper()}</span> {escape(path)}</code></h2>'
+        f"<p>{escape(route.get('description', ''))}</p>{parameters}{answers}</section>"
+    )
+
+
+def _row(name: str, schema: dict[str, Any], meaning: str) -> str:
+    kinds = [schema, *schema.get("anyOf", [])]
+    kind = " or ".join(str(k["type"]) for k in kinds if k.get("type", "null") != "null") or "string"
+    default = schema.get("default")
+    shown = f" (default {escape(str(default))})" if default not in (None, []) else ""
+    return f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{escape(meaning)}{shown}</tr>"

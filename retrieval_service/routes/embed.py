@@ -1,0 +1,24 @@
+"""The vector of a text."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval_service.routes.answers import embed_answer, json_response
+from retrieval_service.routes.body import json_object
+from retrieval_service.routes.context import context
+from retrieval_service.routes.parameters import EmbedParameters, checked_text, read
+from retrieval_service.routes.schema import described
+
+router = APIRouter(tags=["embed"])
+
+
+@router.post("/embed", **described(body=EmbedParameters, answer="EmbedAnswer"))
+async def embed(request: Request) -> Response:
+    """The vector of an abstract, by the encoder that made the corpus's vectors."""
+    text = checked_text(read(EmbedParameters, await json_object(request)).abstract, "abstract")
+    # One text for one person is a query to the encoder: it must be soon or not at all.
+    embedded, encoder = await context(request).serving.embed(text)
+    return json_response(embed_answer(embedded.vectors[0].tolist(), int(embedded.tokens[0]), encoder))

@@ -1,0 +1,65 @@
+"""Whether the service lives, what it can answer, and its metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval_service.errors import NoSnapshot
+from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.context import context
+from retrieval_service.serving import Serving
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health")
+async def health(request: Request) -> Response:
+    """How the service is, in a word, and where its encoder runs."""
+    serving = context(request).serving
+    encoder = serving.current.encoder if serving.current else None
+    return json_response({"status": _status(serving), "device": encoder.identity.device if encoder else None})
+
+
+@router.get("/health/live")
+async def live() -> Response:
+    """That the process answers."""
+    return json_response({"status": "ok"})
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Response:
+    """What can be answered: 200 while anything can, 503 without a snapshot."""
+    serving = context(request).serving
+    body = {"status": _status(serving), "components": _components(serving)}
+    if serving.current is None:
+        return json_response(body, 503, {"Retry-After": str(NoSnapshot.retry_after)})
+    return json_response(body)
+
+
+@router.get("/metrics", include_in_schema=True)
+async def metrics(request: Request) -> Response:
+    """Counters and timings, as Prometheus reads them."""
+    return Response(context(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _status(serving: Serving) -> str:
+    if serving.current is None:
+        return "no_snapshot"
+    return "ok" if serving.current.encoder is not None else "degraded"
+
+
+def _components(serving: Serving) -> dict[str, object]:
+    served, refusal = serving.current, serving.refusal
+    snapshot: dict[str, object] = {"status": "missing"}
+    encoder: dict[str, object] = {"status": "unknown"}
+    if served is not None:
+        snapshot = {"status": "ok", "id": served.manifest.id, "papers": served.manifest.papers}
+        encoder = {"status": "ok", "version": served.manifest.encoder.version, "digest": served.manifest.encoder.digest}
+        if served.encoder is None:
+            encoder = {"status": "unavailable", "reason": str(served.trouble)}
+    if refusal is not None:
+        snapshot["refused"] = {"code": refusal.code, "reason": refusal.message}
+    return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}

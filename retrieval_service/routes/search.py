@@ -1,0 +1,43 @@
+"""Searching: `/search` by words or papers, `/papers/{id}/similar` by the paper in the address."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval_service.routes.answers import json_response, search_answer
+from retrieval_service.routes.body import json_object
+from retrieval_service.routes.context import context
+from retrieval_service.routes.parameters import Narrowing, SearchParameters, query_values, read
+from retrieval_service.routes.schema import described
+from retrieval_service.search.request import SearchRequest
+
+router = APIRouter(tags=["search"])
+
+
+@router.post("/search", **described(body=SearchParameters, answer="SearchAnswer"))
+async def search(request: Request) -> Response:
+    """The papers nearest to a question, an abstract, or papers."""
+    return await _found(request, read(SearchParameters, await json_object(request)).search())
+
+
+@router.get("/search", **described(query=SearchParameters, answer="SearchAnswer"))
+async def search_by_address(request: Request) -> Response:
+    """The same, with the parameters in the address."""
+    return await _found(request, read(SearchParameters, query_values(request.query_params.multi_items())).search())
+
+
+@router.get("/papers/{paper_id:path}/similar", **described(query=Narrowing, answer="SearchAnswer"))
+async def similar(request: Request, paper_id: str) -> Response:
+    """The papers nearest to a paper of the corpus, without itself."""
+    parameters = read(Narrowing, query_values(request.query_params.multi_items()))
+    return await _found(request, parameters.request(None, (paper_id,)))
+
+
+async def _found(request: Request, wanted: SearchRequest) -> Response:
+    parts = context(request)
+    with parts.serving.held() as served:
+        outcome = await parts.engine.search(served, wanted)
+        parts.metrics.searched(outcome.timings, outcome.degraded is not None)
+        return json_response(search_answer(wanted, outcome, served.manifest))

@@ -1,0 +1,272 @@
+"""What is being served right now: the live snapshot with its encoder, swapped when another is published."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from retrieval_service.errors import (
+    EncoderBusy,
+    EncoderMismatch,
+    EncoderRefused,
+    EncoderUnavailable,
+    NoSnapshot,
+    ServiceError,
+    SnapshotError,
+    Unavailable,
+)
+from retrieval_service.ports import (
+    Catalogue,
+    Embedded,
+    Encoder,
+    EncoderIdentity,
+    EncoderSource,
+    LexicalIndex,
+    VectorIndex,
+)
+from retrieval_service.snapshot import Manifest, Shelf, Snapshot, open_snapshot, read_manifest
+
+_log = logging.getLogger(__name__)
+_BUILD_COMMAND = "akin index build sample"
+_MISSES_ALLOWED = 2
+
+
+class Observer(Protocol):
+    """Is told what happens to what is served."""
+
+    def snapshot_changed(self, manifest: Manifest) -> None:
+        """Another snapshot is live."""
+
+    def encoder_failed(self, error: Unavailable) -> None:
+        """The encoder gave no vector."""
+
+
+class Served:
+    """A snapshot with its encoder. Whoever uses it holds it, and it is closed when the last one let go.
+
+    Attributes:
+        manifest: what the snapshot is.
+        encoder: made its vectors and is ready; None while that is not so.
+        trouble: why there is no encoder.
+        corpus_answer: the answer that describes the corpus, kept once it was made.
+    """
+
+    def __init__(self, snapshot: Snapshot, encoder: Encoder | None, trouble: Unavailable | None, see: Observer) -> None:
+        """Takes over the snapshot."""
+        self.manifest = snapshot.manifest
+        self.encoder = encoder
+        self.trouble = trouble
+        self.corpus_answer: bytes | None = None
+        self._snapshot = snapshot
+        self._see = see
+        self._holders = 0
+        self._retired = False
+
+    @property
+    def vectors(self) -> VectorIndex:
+        """The vector index."""
+        return self._snapshot.vectors
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """The lexical index."""
+        return self._snapshot.lexical
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The papers."""
+        return self._snapshot.catalogue
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        """The vector of a query.
+
+        Raises:
+            Unavailable: there is none now. A lost encoder is not asked again until the watch has found it.
+        """
+        encoder = self.encoder
+        if encoder is None:
+            raise self.trouble or EncoderUnavailable("The encoder is not ready.")
+        try:
+            return await encoder.embed_queries([text]), encoder.identity
+        except (EncoderBusy, EncoderRefused) as error:
+            self._see.encoder_failed(error)
+            raise
+        except (EncoderUnavailable, EncoderMismatch) as error:
+            self.lose_encoder(error)
+            raise
+
+    def lose_encoder(self, error: Unavailable) -> None:
+        """Goes on without the encoder until it is found again."""
+        if self.encoder is not None:
+            _log.warning("The encoder is lost: %s", error)
+        self.encoder, self.trouble = None, error
+        self._see.encoder_failed(error)
+
+    @contextmanager
+    def held(self) -> Iterator[Served]:
+        """Keeps it open as long as the block runs."""
+        self._holders += 1
+        try:
+            yield self
+        finally:
+            self._holders -= 1
+            self._close_if_done()
+
+    def retire(self) -> None:
+        """Closes it once nobody holds it."""
+        self._retired = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._retired and not self._holders:
+            self._snapshot.close()
+
+
+class Serving:
+    """Keeps the newest usable snapshot served, and its encoder found. Lives in one event loop."""
+
+    def __init__(
+        self, shelf: Shelf, encoders: EncoderSource, see: Observer, *, lexical_terms: int, watch_seconds: float
+    ) -> None:
+        """Opens nothing yet."""
+        self._shelf = shelf
+        self._encoders = encoders
+        self._see = see
+        self._terms = lexical_terms
+        self._watch_seconds = watch_seconds
+        self._served: Served | None = None
+        self._refused: tuple[str, ServiceError] | None = None
+        self._misses = 0
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Opens the live snapshot, if there is one, and begins to watch."""
+        await self.refresh()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Stops watching and closes everything."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watcher
+        if self._served is not None:
+            self._served.retire()
+            self._served = None
+        await self._encoders.close()
+
+    @property
+    def current(self) -> Served | None:
+        """What is served; None before there is a usable snapshot."""
+        return self._served
+
+    @property
+    def refusal(self) -> ServiceError | None:
+        """Why the snapshot that CURRENT names is not the one being served."""
+        return self._refused[1] if self._refused else None
+
+    @contextmanager
+    def held(self) -> Iterator[Served]:
+        """What is served, kept open as long as the block runs.
+
+        Raises:
+            NoSnapshot: nothing is, because none was built or the one there is cannot be used.
+            EncoderMismatch: the one there is was made by another encoder than the one that runs.
+        """
+        if self._served is None:
+            if isinstance(self.refusal, Unavailable):
+                raise self.refusal
+            if self.refusal is not None:
+                raise NoSnapshot(f"{self.refusal.message} Build it again: {_BUILD_COMMAND}", self.refusal.detail)
+            raise NoSnapshot(
+                f"There are no papers to search yet. Index some: {_BUILD_COMMAND}", {"command": _BUILD_COMMAND}
+            )
+        with self._served.held() as served:
+            yield served
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        """The vector of a text by the encoder of what is served; without a snapshot, by the newest one that is ready.
+
+        Raises:
+            Unavailable: there is none now.
+        """
+        if self._served is not None:
+            return await self._served.embed(text)
+        encoder = await self._encoders.find()
+        return await encoder.embed_queries([text]), encoder.identity
+
+    async def refresh(self) -> None:
+        """Looks for a new snapshot, and for an encoder that is missing or gone."""
+        named = await asyncio.to_thread(self._shelf.current)
+        served = self._served
+        if named is not None and (served is None or served.manifest.id != named):
+            await self._change_to(named)
+        elif served is not None:
+            self._refused = None
+            await self._attend(served)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._watch_seconds)
+            try:
+                await self.refresh()
+            except OSError as error:
+                _log.warning("The snapshots cannot be looked at: %s", error)
+            except Exception:
+                # A mistake in here must be seen, and must not end the watching for good.
+                _log.exception("Looking for a new snapshot failed.")
+
+    async def _change_to(self, named: str) -> None:
+        try:
+            path = self._shelf.path(named)
+            digest = read_manifest(path).encoder.digest
+            encoder, trouble = await self._encoder(digest, named)
+            snapshot = await asyncio.to_thread(open_snapshot, path, lexical_terms=self._terms)
+        except (SnapshotError, EncoderMismatch) as error:
+            self._refuse(named, error)
+            if self._served is not None:
+                await self._attend(self._served)
+            return
+        before, self._served = self._served, Served(snapshot, encoder, trouble, self._see)
+        self._refused = None
+        self._see.snapshot_changed(snapshot.manifest)
+        _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
+        if before is not None:
+            before.retire()
+
+    async def _encoder(self, digest: str, named: str) -> tuple[Encoder | None, Unavailable | None]:
+        try:
+            return await self._encoders.find(digest), None
+        except EncoderMismatch as error:
+            raise EncoderMismatch(
+                f"Snapshot {named} was made by encoder {digest[:12]}. {error.message} Promote the encoder it was made "
+                "by (akin encoder list, akin encoder promote), or build the index again (akin index build).",
+                error.detail,
+            ) from error
+        except EncoderUnavailable as error:
+            # Which encoder will come back cannot be told; until then lexical search needs none.
+            return None, error
+
+    async def _attend(self, served: Served) -> None:
+        if served.encoder is None:
+            try:
+                served.encoder, served.trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
+            except EncoderMismatch as error:
+                served.trouble = error
+            if served.encoder is not None:
+                self._misses = 0
+                _log.info("The encoder is found: version %d.", served.encoder.identity.version)
+            return
+        # One late answer is not a loss: Triton is slow to say anything while it is fully busy.
+        self._misses = 0 if await self._encoders.alive() else self._misses + 1
+        if self._misses >= _MISSES_ALLOWED and served.encoder is not None:
+            served.lose_encoder(EncoderUnavailable("Triton does not answer."))
+
+    def _refuse(self, named: str, error: ServiceError) -> None:
+        if self._refused is None or self._refused[0] != named or self._refused[1].message != error.message:
+            kept = f"; {self._served.manifest.id} stays" if self._served else ""
+            _log.error("Snapshot %s is refused%s: %s", named, kept, error)
+        self._refused = (named, error)

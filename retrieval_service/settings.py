@@ -1,0 +1,73 @@
+"""Everything that can be set, each from an environment variable: `AKIN_` and the name in capitals."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseSettings):
+    """The settings of the service and of a snapshot's build."""
+
+    model_config = SettingsConfigDict(env_prefix="AKIN_", extra="ignore", frozen=True)
+
+    data: Path = Field(default=Path("data"), description="Directory of the snapshots and the embeddings.")
+
+    service_host: str = Field(default="127.0.0.1", description="Address the service listens on.")
+    service_port: int = Field(default=8080, ge=1, le=65535, description="Port the service listens on.")
+    search_threads: int = Field(
+        default_factory=_cores, ge=1, le=256, description="Threads that search; default: one for each core."
+    )
+    watch_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="Seconds between two looks for a new snapshot and for a lost or found Triton.",
+    )
+    log_requests: bool = Field(default=False, description="Write a line to standard error for every request.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged at all."
+    )
+
+    triton_grpc_port: int = Field(default=8001, ge=1, le=65535, description="Triton's gRPC port, where no URL is set.")
+    triton_url: str = Field(
+        default="",
+        pattern=r"^$|^(grpc|http)://[^/\s]+/?$",
+        description="Where Triton answers: grpc://host:port or http://host:port; default: gRPC on this machine.",
+    )
+    model_repository: Path = Field(
+        default=Path("model_repository"),
+        description="Triton's model repository; read, where it is, for the encoder's limits.",
+    )
+    encoder_version: int | None = Field(
+        default=None, ge=1, description="Version of the encoder; default: the newest ready one that made the snapshot."
+    )
+    embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query.")
+    bulk_seconds: float = Field(default=60.0, gt=0, le=3600, description="Longest wait for a batch of a build.")
+    bulk_batch: int = Field(
+        default=64, ge=1, le=1024, description="Papers in one request of a build; Triton's limit is 64."
+    )
+    bulk_in_flight: int = Field(default=4, ge=1, le=64, description="Requests of a build under way at once.")
+
+    fusion: Literal["minmax", "rrf"] = Field(
+        default="minmax", description="How the two halves of hybrid search are joined."
+    )
+    pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are joined.")
+    lexical_terms: int = Field(
+        default=64, ge=1, le=1000, description="Most informative terms of a query that lexical search looks up."
+    )
+
+    @model_validator(mode="after")
+    def _address_triton(self) -> Self:
+        if not self.triton_url:
+            # The class is frozen for everyone else; the one default that depends on another setting is filled in here.
+            object.__setattr__(self, "triton_url", f"grpc://127.0.0.1:{self.triton_grpc_port}")
+        return self

@@ -1,0 +1,118 @@
+"""A published snapshot, opened for searching, and its verification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
+from retrieval_service.adapters.tantivy_index import TantivyIndex
+from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
+from retrieval_service.snapshot.manifest import (
+    CATALOGUE,
+    LEXICAL,
+    MANIFEST,
+    VECTORS,
+    Manifest,
+    file_digest,
+    read_manifest,
+    snapshot_files,
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A corpus ready to be searched.
+
+    Attributes:
+        manifest: what it is.
+        vectors: its vector index.
+        lexical: its lexical index.
+        catalogue: its papers.
+    """
+
+    manifest: Manifest
+    vectors: VectorIndex
+    lexical: LexicalIndex
+    catalogue: Catalogue
+
+    def close(self) -> None:
+        """Closes what is open; nothing may be searched any more."""
+        if isinstance(self.catalogue, SqliteCatalogue):
+            self.catalogue.close()
+
+
+def open_snapshot(directory: Path, *, lexical_terms: int = 64) -> Snapshot:
+    """Opens a published snapshot after checking that its parts are whole and belong together.
+
+    Sizes are checked and everything is parsed; digests are for `verify_snapshot`.
+
+    Raises:
+        SnapshotInvalid: a file is missing, damaged, of another snapshot or of a newer version; the message names it.
+    """
+    manifest = read_manifest(directory)
+    if manifest.id != directory.name:
+        raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")
+    if manifest.analysis_version != ANALYSIS_VERSION:
+        raise SnapshotInvalid(
+            directory / LEXICAL,
+            f"has terms of analysis {manifest.analysis_version}, not {ANALYSIS_VERSION}: build the index again "
+            "(no text is embedded twice)",
+        )
+    for name, record in manifest.files.items():
+        _check_size(directory / name, record.bytes)
+    catalogue = SqliteCatalogue(directory / CATALOGUE)
+    try:
+        if catalogue.snapshot_id != manifest.id:
+            raise SnapshotInvalid(directory / CATALOGUE, f"is of snapshot {catalogue.snapshot_id}, not {manifest.id}")
+        vectors = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
+        if vectors.dim != manifest.encoder.dim:
+            raise SnapshotInvalid(
+                directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
+            )
+        lexical = TantivyIndex(directory / LEXICAL, terms=lexical_terms)
+        for name, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
+            if len(part) != manifest.papers:
+                raise SnapshotInvalid(directory / name, f"holds {len(part)} papers, not {manifest.papers}")
+    except BaseException:
+        catalogue.close()
+        raise
+    return Snapshot(manifest, vectors, lexical, catalogue)
+
+
+def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
+    """Everything that is wrong with a snapshot, from digests to what can be parsed; empty when it is whole."""
+    try:
+        manifest = read_manifest(directory)
+    except SnapshotInvalid as error:
+        return [error]
+    wrong = []
+    there = snapshot_files(directory)
+    for name, record in manifest.files.items():
+        path = directory / name
+        try:
+            _check_size(path, record.bytes)
+            if file_digest(path) != record.sha256:
+                raise SnapshotInvalid(path, "is damaged: its digest is not the one in the manifest")
+        except SnapshotInvalid as error:
+            wrong.append(error)
+    wrong += [SnapshotInvalid(there[name], "is not in the manifest") for name in there if name not in manifest.files]
+    if not wrong:
+        # Parsing says nothing more about files that are damaged, and a library may not survive it.
+        try:
+            open_snapshot(directory).close()
+        except SnapshotInvalid as error:
+            wrong.append(error)
+    return wrong
+
+
+def _check_size(path: Path, size: int) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise SnapshotInvalid(path, f"cannot be read ({error.strerror})") from error
+    if found != size:
+        raise SnapshotInvalid(path, f"has {found} bytes, not {size}")

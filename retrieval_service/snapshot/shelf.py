@@ -1,0 +1,161 @@
+"""The directory all snapshots live in: which there are, which is live, and how another becomes so.
+
+data/snapshots/CURRENT                the id of the live snapshot and a newline
+data/snapshots/<id>/                  a published snapshot, never changed again
+data/snapshots/.building-<id>/        one being built, or left by a build that was killed
+data/snapshots/.lock                  held, as long as it lives, by the process that builds
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid, SnapshotNotFound
+from retrieval_service.snapshot.manifest import Manifest, read_manifest
+
+_BUILDING = ".building-"
+_CURRENT = "CURRENT"
+
+
+class Shelf:
+    """The snapshots of a data directory."""
+
+    def __init__(self, data: Path) -> None:
+        """Takes the data directory, which need not exist yet."""
+        self.root = data / "snapshots"
+
+    @property
+    def current_file(self) -> Path:
+        """The file that names the live snapshot."""
+        return self.root / _CURRENT
+
+    def current(self) -> str | None:
+        """The id of the live snapshot; None when there is none."""
+        try:
+            return self.current_file.read_text("utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def path(self, snapshot_id: str) -> Path:
+        """The directory of a published snapshot.
+
+        Raises:
+            SnapshotNotFound: there is none of that id.
+        """
+        path = self.root / snapshot_id
+        # An id is one name, so that no id reaches out of the shelf.
+        one_name = bool(snapshot_id) and Path(snapshot_id).name == snapshot_id and not snapshot_id.startswith(".")
+        if not one_name or not path.is_dir():
+            known = ", ".join(self.ids()) or "none"
+            raise SnapshotNotFound(f"There is no snapshot {snapshot_id!r}; there are: {known}.")
+        return path
+
+    def ids(self) -> list[str]:
+        """The ids of all published snapshots, the newest first."""
+        if not self.root.is_dir():
+            return []
+        return sorted((p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True)
+
+    def manifests(self) -> list[Manifest]:
+        """The manifests of all published snapshots that have a readable one, the newest first."""
+        found = []
+        for snapshot_id in self.ids():
+            try:
+                found.append(read_manifest(self.root / snapshot_id))
+            except SnapshotInvalid:
+                continue
+        return found
+
+    def use(self, snapshot_id: str) -> None:
+        """Makes a snapshot the live one, in one step that is done or not done.
+
+        Raises:
+            SnapshotNotFound: there is none of that id.
+            SnapshotInvalid: it has no readable manifest.
+        """
+        read_manifest(self.path(snapshot_id))
+        aside = self.root / f".{_CURRENT}-{os.getpid()}"
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(f"{snapshot_id}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.current_file)
+        sync_directory(self.root)
+
+    def remove(self, snapshot_id: str) -> None:
+        """Removes a snapshot that is not the live one.
+
+        Raises:
+            SnapshotNotFound: there is none of that id.
+            SnapshotError: it is the live one.
+        """
+        path = self.path(snapshot_id)
+        if snapshot_id == self.current():
+            raise SnapshotError(f"Snapshot {snapshot_id} is the live one; use another first.")
+        # Renamed first, so that a half-removed snapshot is never taken for a whole one.
+        doomed = self.root / f"{_BUILDING}{snapshot_id}"
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """A new directory to build a snapshot in, named `.building-<id>`; gone afterwards unless published.
+
+        Raises:
+            BuildInProgress: another process is building.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a") as lock:
+            try:
+                # The system gives the lock free when its holder dies, however it dies.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise BuildInProgress(
+                    f"{self.root}: another build is under way; wait for it or choose another AKIN_DATA."
+                ) from error
+            for stale in self.root.glob(f"{_BUILDING}*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            directory = self.root / f"{_BUILDING}{_new_id()}"
+            directory.mkdir()
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def publish(self, building: Path) -> Path:
+        """Brings a built snapshot to the disk and under its name; it is not the live one yet."""
+        for path in [*building.rglob("*"), building]:
+            if path.is_dir():
+                sync_directory(path)
+            else:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        published = self.root / snapshot_id(building)
+        building.rename(published)
+        sync_directory(self.root)
+        return published
+
+
+def snapshot_id(building: Path) -> str:
+    """The id that what is built in a directory will have."""
+    return building.name.removeprefix(_BUILDING)
+
+
+def sync_directory(path: Path) -> None:
+    """Brings a directory's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _new_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

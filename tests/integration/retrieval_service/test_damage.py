@@ -1,0 +1,160 @@
+"""A snapshot or a store that was damaged is noticed, and the file is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from retrieval_service.errors import BuildInProgress, SnapshotInvalid
+from retrieval_service.snapshot import open_snapshot, verify_snapshot
+from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
+
+
+@pytest.fixture
+def copy(corpus: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(corpus.data / "snapshots" / corpus.manifest.id, tmp_path / corpus.manifest.id))
+
+
+def flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x10
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["vectors.faiss", "catalogue.sqlite", "lexical/meta.json"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.99])
+def test_a_flipped_bit_is_found(copy: Path, name: str, place: float) -> None:
+    path = copy / name
+    flip(path, int(path.stat().st_size * place))
+    found = verify_snapshot(copy)
+    assert [error.path for error in found] == [path]
+    assert "digest" in str(found[0])
+
+
+def test_every_file_of_the_lexical_index_counts(copy: Path) -> None:
+    for path in (copy / "lexical").glob("*.idx"):
+        flip(path, path.stat().st_size // 2)
+        assert path in [error.path for error in verify_snapshot(copy)]
+
+
+def test_missing_and_foreign_files(copy: Path) -> None:
+    (copy / "stranger").write_text("hello")
+    (copy / "vectors.faiss").unlink()
+    assert {error.path.name for error in verify_snapshot(copy)} == {"stranger", "vectors.faiss"}
+
+
+def truncate(copy: Path) -> str:
+    path = copy / "vectors.faiss"
+    path.write_bytes(path.read_bytes()[:-100])
+    return "vectors.faiss"
+
+
+def no_manifest(copy: Path) -> str:
+    (copy / "manifest.json").unlink()
+    return "manifest.json: is missing"
+
+
+def future(copy: Path) -> str:
+    manifest = msgspec.json.decode((copy / "manifest.json").read_bytes())
+    (copy / "manifest.json").write_bytes(msgspec.json.encode(manifest | {"schema": 2, "new": 1}))
+    return "newer version"
+
+
+def not_json(copy: Path) -> str:
+    (copy / "manifest.json").write_bytes(b"\xff{")
+    return "not a manifest"
+
+
+def relabelled(copy: Path) -> str:
+    return replaced_size(copy, "vectors.faiss", b"IxF2" + b"\0" * 60)
+
+
+def no_database(copy: Path) -> str:
+    return replaced_size(copy, "catalogue.sqlite", b"SQLite format 3\0" + b"\7" * 5000)
+
+
+def no_lexical(copy: Path) -> str:
+    return replaced_size(copy, "lexical/meta.json", b"{}")
+
+
+def replaced_size(copy: Path, name: str, content: bytes) -> str:
+    """Damage that keeps to the manifest's sizes."""
+    (copy / name).write_bytes(content)
+    manifest = msgspec.json.decode((copy / "manifest.json").read_bytes())
+    manifest["files"][name]["bytes"] = len(content)
+    (copy / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return name.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, no_manifest, future, not_json, relabelled, no_database, no_lexical], ids=lambda f: f.__name__
+)
+def test_opening_names_the_file(copy: Path, damage: Callable[[Path], str]) -> None:
+    words = damage(copy)
+    with pytest.raises(SnapshotInvalid) as caught:
+        open_snapshot(copy)
+    assert words in str(caught.value)
+
+
+def test_a_catalogue_of_another_snapshot(copy: Path, tmp_path: Path, kit: Any) -> None:
+    other = kit.build(kit.papers(30), kit.Encoder(), tmp_path / "other")
+    stranger = tmp_path / "other" / "snapshots" / other.id / "catalogue.sqlite"
+    replaced_size(copy, "catalogue.sqlite", stranger.read_bytes())
+    with pytest.raises(SnapshotInvalid, match=f"is of snapshot {other.id}"):
+        open_snapshot(copy)
+
+
+def test_vectors_of_another_snapshot(copy: Path, tmp_path: Path, kit: Any) -> None:
+    other = kit.build(kit.papers(30), kit.Encoder(), tmp_path / "other")
+    replaced_size(copy, "vectors.faiss", (tmp_path / "other" / "snapshots" / other.id / "vectors.faiss").read_bytes())
+    with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss: holds 30 papers, not 1500"):
+        open_snapshot(copy)
+
+
+def test_the_store_gives_back_what_it_took(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    digests = [text_digest(f"text {i}") for i in range(1000)]
+    vectors = rng.standard_normal((1000, 12)).astype(np.float32)
+    with EmbeddingStore(tmp_path, 12) as store:
+        assert store.append(digests[:600], vectors[:600]).tolist() == list(range(600))
+        store.append(digests[600:], vectors[600:])
+        assert store.positions([text_digest("other"), digests[999], digests[0]]).tolist() == [-1, 999, 0]
+    with EmbeddingStore(tmp_path, 12) as store:
+        assert len(store) == 1000
+        positions = store.positions(digests[::-1])
+        assert positions.tolist() == list(range(1000))[::-1]
+        np.testing.assert_array_equal(store.vectors(positions), vectors[::-1].astype(np.float16).astype(np.float32))
+        with pytest.raises(BuildInProgress):
+            EmbeddingStore(tmp_path, 12)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 24, 25])
+@pytest.mark.parametrize("name", ["keys.bin", "vectors.f16"])
+def test_a_torn_tail_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
+    vectors = np.eye(12, dtype=np.float32)
+    digests = [text_digest(str(i)) for i in range(12)]
+    with EmbeddingStore(tmp_path, 12) as store:
+        store.append(digests, vectors)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-cut])
+    with EmbeddingStore(tmp_path, 12) as store:
+        kept = len(store)
+        assert kept in (10, 11)
+        assert store.positions(digests).tolist() == [*range(kept), *[-1] * (12 - kept)]
+        store.append(digests[kept:], vectors[kept:])
+        np.testing.assert_array_equal(store.vectors(store.positions(digests)), vectors)
+
+
+def test_a_vector_that_never_reached_the_disk_is_forgotten(tmp_path: Path) -> None:
+    digests = [text_digest(str(i)) for i in range(12)]
+    with EmbeddingStore(tmp_path, 12) as store:
+        store.append(digests, np.eye(12, dtype=np.float32))
+    flip(tmp_path / "vectors.f16", 8 * 24 + 3)
+    with EmbeddingStore(tmp_path, 12) as store:
+        assert len(store) == 8

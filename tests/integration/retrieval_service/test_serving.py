@@ -1,0 +1,247 @@
+"""The running service through changes: snapshots come, encoders come and go, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from retrieval_service.app import create_app
+from retrieval_service.settings import Settings
+from retrieval_service.snapshot import Shelf
+
+
+def within_seconds(seconds: float, happened: Callable[[], bool]) -> None:
+    deadline = monotonic() + seconds
+    while not happened():
+        assert monotonic() < deadline, "it did not happen in time"
+        sleep(0.02)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, kit: Any) -> Callable[[Any], TestClient]:
+    def make(encoder: Any) -> TestClient:
+        settings = Settings(data=tmp_path, watch_seconds=0.03, search_threads=2)
+        return TestClient(create_app(settings, kit.OneEncoder(encoder)), raise_server_exceptions=False)
+
+    return make
+
+
+def test_without_a_snapshot_it_runs_and_says_what_to_do(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder = kit.Encoder()
+    with serve(encoder) as client:
+        for answer in (client.post("/search", json={"query": "a"}), client.get("/corpus"), client.get("/papers/x")):
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "no_snapshot"
+            assert "akin index build sample" in answer.json()["error"]["message"]
+            assert int(answer.headers["retry-after"]) > 0
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+        assert client.post("/embed", json={"abstract": "words"}).status_code == 200
+        kit.build(kit.papers(40), encoder, tmp_path)
+        within_seconds(5, lambda: client.get("/health/ready").status_code == 200)
+        assert client.post("/search", json={"query": "gugipivu"}).json()["searched"] == 40
+
+
+def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder, papers = kit.Encoder(), kit.papers(200)
+    kit.build(papers, encoder, tmp_path)
+    ask = {"query": papers[7].title}
+    with serve(encoder) as client:
+        assert client.post("/search", json=ask).json()["degraded"] is None
+        encoder.away = True
+        answer = client.post("/search", json=ask)
+        assert answer.status_code == 200
+        assert "away" in answer.json()["degraded"]
+        assert answer.json()["results"][0]["id"] == papers[7].id
+        assert answer.json()["results"][0]["sources"].keys() == {"lexical"}
+        dense = client.post("/search", json={**ask, "mode": "dense"})
+        assert (dense.status_code, dense.json()["error"]["code"]) == (503, "encoder_unavailable")
+        assert int(dense.headers["retry-after"]) > 0
+        # Papers are compared by the vectors that are stored: no encoder is needed for that.
+        like = client.post("/search", json={"like": papers[7].id, "mode": "dense"}).json()
+        assert like["degraded"] is None
+        assert len(like["results"]) == 10
+        assert client.get("/health/ready").status_code == 200
+        assert client.get("/health").json()["status"] == "degraded"
+        assert client.post("/embed", json={"abstract": "words"}).status_code == 503
+        encoder.away = False
+        within_seconds(5, lambda: client.post("/search", json=ask).json()["degraded"] is None)
+        text = client.get("/metrics").text
+        assert "akin_degraded_searches_total 0.0" not in text
+
+
+def test_it_starts_without_an_encoder(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder, papers = kit.Encoder(), kit.papers(50)
+    kit.build(papers, encoder, tmp_path)
+    encoder.away = True
+    with serve(encoder) as client:
+        assert client.post("/search", json={"query": papers[0].title}).json()["degraded"]
+        encoder.away = False
+        within_seconds(5, lambda: client.get("/health").json()["status"] == "ok")
+
+
+def test_an_encoder_that_dies_unasked_is_noticed(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder = kit.Encoder()
+    kit.build(kit.papers(50), encoder, tmp_path)
+    with serve(encoder) as client:
+        encoder.away = True
+        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
+
+
+def test_a_snapshot_of_another_encoder_is_refused(tmp_path: Path, kit: Any, serve: Any) -> None:
+    ours, other = kit.Encoder("ours"), kit.Encoder("other")
+    kept = kit.build(kit.papers(50), ours, tmp_path)
+    with serve(ours) as client:
+        strange = kit.build(kit.papers(60), other, tmp_path)
+
+        def refused() -> dict[str, Any] | None:
+            snapshot = client.get("/health/ready").json()["components"]["snapshot"]
+            return snapshot.get("refused")
+
+        within_seconds(5, lambda: refused() is not None)
+        reason = refused()["reason"]
+        assert strange.id in reason
+        assert other.identity.digest[:12] in reason
+        assert ours.identity.digest[:12] in reason
+        assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
+        Shelf(tmp_path).use(kept.id)
+        within_seconds(5, lambda: refused() is None)
+
+
+def test_a_snapshot_of_another_encoder_alone(tmp_path: Path, kit: Any, serve: Any) -> None:
+    kit.build(kit.papers(50), kit.Encoder("other"), tmp_path)
+    with serve(kit.Encoder("ours")) as client:
+        answer = client.post("/search", json={"query": "gugipivu"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "encoder_mismatch")
+        assert client.get("/health/ready").status_code == 503
+
+
+def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder = kit.Encoder()
+    kept = kit.build(kit.papers(50), encoder, tmp_path)
+    with serve(encoder) as client:
+        damaged = kit.build(kit.papers(60), encoder, tmp_path, use=False)
+        (tmp_path / "snapshots" / damaged.id / "vectors.faiss").write_bytes(b"nothing")
+        Shelf(tmp_path).use(damaged.id)
+        within_seconds(5, lambda: "refused" in client.get("/health/ready").json()["components"]["snapshot"])
+        assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
+
+
+def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) -> None:
+    encoder, papers = kit.Encoder(), kit.papers(400)
+    shelf = Shelf(tmp_path)
+    sizes = {kit.build(papers[:200], encoder, tmp_path).id: 200, kit.build(papers, encoder, tmp_path).id: 400}
+    stop, wrong, seen = threading.Event(), [], set()
+    with serve(encoder) as client:
+
+        def ask(number: int) -> None:
+            while not stop.is_set():
+                answer = client.post("/search", json={"query": papers[number].title, "k": 5})
+                content = answer.json()
+                if answer.status_code != 200 or sizes[content["snapshot"]] != content["searched"]:
+                    wrong.append(content)
+                    return
+                seen.add(content["snapshot"])
+
+        askers = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for asker in askers:
+            asker.start()
+        for _ in range(6):
+            for snapshot in sizes:
+                shelf.use(snapshot)
+                sleep(0.12)
+        stop.set()
+        for asker in askers:
+            asker.join()
+        swaps = next(
+            line for line in client.get("/metrics").text.splitlines() if line.startswith("akin_snapshot_swaps_total ")
+        )
+    assert wrong == []
+    assert seen == set(sizes)
+    assert float(swaps.split()[-1]) >= 6
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def service(data: Path, port: int, **more: str) -> subprocess.Popen[str]:
+    nowhere = f"grpc://127.0.0.1:{free_port()}"
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "retrieval_service"],
+        cwd=Path(__file__).parents[3],
+        env=os.environ | {"AKIN_DATA": str(data), "AKIN_SERVICE_PORT": str(port), "AKIN_TRITON_URL": nowhere, **more},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_serves_without_triton_and_ends_clean(corpus: Any, ending: signal.Signals) -> None:
+    port = free_port()
+    process = service(corpus.data, port)
+    url = f"http://127.0.0.1:{port}"
+
+    def up() -> bool:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        try:
+            return bool(urllib.request.urlopen(f"{url}/health/ready", timeout=2).status == 200)
+        except OSError:
+            return False
+
+    try:
+        within_seconds(30, up)
+        started = monotonic()
+        answer = urllib.request.urlopen(f"{url}/search?q=gugipivu", timeout=5).read().decode()
+        assert monotonic() - started < 1
+        assert '"degraded":"' in answer
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{url}/search?q=gugipivu&mode=dense", timeout=5)
+        assert caught.value.code == 503
+        caught.value.close()
+    finally:
+        process.send_signal(ending)
+        _, errors = process.communicate(timeout=15)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_a_wrong_setting_is_said_in_a_line(tmp_path: Path) -> None:
+    process = service(tmp_path, 8080, AKIN_POOL="many")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert errors.startswith("AKIN_POOL: ")
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_taken_port_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = service(tmp_path, taken.getsockname()[1])
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode not in (0, None)
+    assert "address already in use" in errors.lower()
+    assert "Traceback" not in errors
+
+
+def test_the_application_can_be_made_without_a_loop(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
+    assert create_app(Settings(data=tmp_path)).title == "Akin"

@@ -1,0 +1,109 @@
+"""Ports fulfilled in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from papers import Paper
+from retrieval_service.errors import Unavailable
+from retrieval_service.ports import Embedded, EncoderIdentity, Filter, Hits, RowSet, day_of
+from retrieval_service.search.engine import SearchEngine
+from retrieval_service.search.fusion import MinMax
+
+
+class ListCatalogue:
+    """A catalogue over a list."""
+
+    def __init__(self, papers: Sequence[Paper]) -> None:
+        self.all = list(papers)
+        self.fetches = 0
+
+    @property
+    def categories(self) -> Mapping[str, int]:
+        codes = [code for paper in self.all for code in paper.categories]
+        return {code: codes.count(code) for code in codes}
+
+    @property
+    def span(self) -> tuple[date | None, date | None]:
+        return None, None
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        return {paper.id: row for row, paper in enumerate(self.all) if paper.id in ids}
+
+    def papers(self, rows: Sequence[int]) -> list[Paper]:
+        self.fetches += 1
+        return [self.all[row] for row in rows]
+
+    def matching(self, wanted: Filter) -> RowSet:
+        mask = np.asarray(
+            [
+                (not wanted.categories or bool(set(wanted.categories) & set(paper.categories)))
+                and (wanted.first is None or (day_of(paper) or date.min) >= wanted.first)
+                for paper in self.all
+            ]
+        )
+        return RowSet(mask, int(mask.sum()))
+
+
+class Scripted:
+    """Either index, finding what it is told to find; notes what it was asked."""
+
+    dim = 2
+
+    def __init__(self, scores: Mapping[int, float]) -> None:
+        self.scores = scores
+        self.asked: list[tuple[Any, int]] = []
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def search(self, what: Any, k: int, **_: Any) -> Hits:
+        self.asked.append((what, k))
+        best = sorted(self.scores.items(), key=lambda item: -item[1])[:k]
+        return Hits(np.asarray([row for row, _ in best], np.int64), np.asarray([s for _, s in best], np.float32))
+
+    def vectors(self, rows: Sequence[int]) -> Any:
+        return np.asarray([[1.0, float(row)] for row in rows], np.float32)
+
+
+class Corpus:
+    """What the engine searches."""
+
+    def __init__(self, papers: Sequence[Paper], dense: Mapping[int, float], lexical: Mapping[int, float]) -> None:
+        self.catalogue = ListCatalogue(papers)
+        self.vectors = Scripted(dense)
+        self.lexical = Scripted(lexical)
+        self.trouble: Unavailable | None = None
+        self.embedded: list[str] = []
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        if self.trouble is not None:
+            raise self.trouble
+        self.embedded.append(text)
+        tokens = np.asarray([len(text.split())], np.int32)
+        return Embedded(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
+
+
+@pytest.fixture
+def fakes() -> SimpleNamespace:
+    papers = [
+        Paper(f"2001.0000{n}", f"Title {n}", f"Abstract {n}", categories=("cs.LG",) if n % 2 else ("hep-th",))
+        for n in range(1, 7)
+    ]
+    return SimpleNamespace(papers=papers, Corpus=Corpus, ListCatalogue=ListCatalogue)
+
+
+@pytest.fixture
+def engine() -> Any:
+    with ThreadPoolExecutor(2) as executor:
+        yield SearchEngine(executor, MinMax(), 100)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval_service.errors import EncoderUnavailable, UnknownPaper
+from retrieval_service.search.request import Mode, SearchRequest
+
+DENSE = {0: 0.9, 1: 0.8, 2: 0.1}
+LEXICAL = {3: 30.0, 1: 20.0, 0: 10.0}
+
+
+@pytest.fixture
+def corpus(fakes: Any) -> Any:
+    return fakes.Corpus(fakes.papers, DENSE, LEXICAL)
+
+
+async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: Any) -> None:
+    outcome = await engine.search(corpus, SearchRequest(text="some words", k=3))
+    assert [ranked.paper.id[-1] for ranked in outcome.results] == ["2", "1", "4"]
+    assert outcome.results[0].dense == pytest.approx(0.8)
+    assert outcome.results[0].lexical == pytest.approx(20.0)
+    assert outcome.results[2].dense is None
+    assert corpus.catalogue.fetches <= 2
+    assert corpus.vectors.asked[0][1] == corpus.lexical.asked[0][1] == 100
+    assert outcome.searched == 6
+    assert (outcome.tokens, outcome.truncated, outcome.degraded) == (2, False, None)
+    assert outcome.timings.total_ms >= outcome.timings.fetch_ms > 0
+
+
+@pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])
+async def test_one_half_is_asked_for_what_is_shown(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
+    outcome = await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode))
+    assert outcome.results[0].paper.id.endswith(first)
+    assert len(corpus.vectors.asked) == (mode is Mode.DENSE)
+    assert len(corpus.lexical.asked) == (mode is Mode.LEXICAL)
+    assert (corpus.vectors.asked + corpus.lexical.asked)[0][1] == 2
+
+
+async def test_lexical_search_does_not_trouble_the_encoder(engine: Any, corpus: Any) -> None:
+    outcome = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
+    assert corpus.embedded == []
+    assert outcome.tokens is None
+
+
+async def test_truncation_is_told(engine: Any, corpus: Any) -> None:
+    assert (await engine.search(corpus, SearchRequest(text="one two three four five six"))).truncated
+    assert not (await engine.search(corpus, SearchRequest(text="one two three four five"))).truncated
+
+
+async def test_hybrid_goes_on_without_the_encoder(engine: Any, corpus: Any) -> None:
+    corpus.trouble = EncoderUnavailable("It is away.")
+    outcome = await engine.search(corpus, SearchRequest(text="words"))
+    assert "It is away." in outcome.degraded
+    assert [ranked.score for ranked in outcome.results] == [30.0, 20.0, 10.0]
+    with pytest.raises(EncoderUnavailable):
+        await engine.search(corpus, SearchRequest(text="words", mode=Mode.DENSE))
+
+
+async def test_like_uses_the_mean_of_stored_vectors_and_leaves_the_papers_out(engine: Any, corpus: Any) -> None:
+    liked = (corpus.catalogue.all[0].id, corpus.catalogue.all[2].id)
+    outcome = await engine.search(corpus, SearchRequest(like=liked, k=10))
+    assert corpus.embedded == []
+    vector, depth = corpus.vectors.asked[0]
+    np.testing.assert_allclose(vector, np.asarray([1.0, 1.0]) / np.sqrt(2), rtol=1e-6)
+    assert depth == 102
+    assert "Title 1. Abstract 1" in corpus.lexical.asked[0][0]
+    assert not set(liked) & {ranked.paper.id for ranked in outcome.results}
+    assert [paper.id for paper in outcome.like] == list(liked)
+
+
+async def test_a_query_that_is_an_id_means_the_paper(engine: Any, corpus: Any) -> None:
+    outcome = await engine.search(corpus, SearchRequest(text=" arXiv:2001.00002v3 "))
+    assert outcome.text is None
+    assert [paper.id for paper in outcome.like] == ["2001.00002"]
+    with pytest.raises(UnknownPaper, match=r"1706\.03762"):
+        await engine.search(corpus, SearchRequest(text="https://arxiv.org/abs/1706.03762"))
+
+
+async def test_a_filter_that_admits_nothing_searches_nothing(engine: Any, corpus: Any) -> None:
+    outcome = await engine.search(corpus, SearchRequest(text="words", first=date(2020, 1, 1)))
+    assert (outcome.results, outcome.searched) == ([], 0)
+    assert corpus.vectors.asked == corpus.lexical.asked == []
+
+
+async def test_pages_beyond_the_end_are_empty(engine: Any, corpus: Any) -> None:
+    assert (await engine.search(corpus, SearchRequest(text="words", offset=500))).results == []

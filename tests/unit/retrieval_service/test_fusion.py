@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval_service.ports import Hits
+from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, alone, fuse
+
+
+def hits(*scored: tuple[int, float]) -> Hits:
+    return Hits(
+        np.asarray([row for row, _ in scored], np.int64), np.asarray([score for _, score in scored], np.float32)
+    )
+
+
+def ranking(rows: list[int]) -> Hits:
+    return hits(*((row, 1 / (place + 1)) for place, row in enumerate(rows)))
+
+
+def test_min_max_is_the_mean_of_scaled_scores() -> None:
+    fused = fuse(hits((1, 0.9), (2, 0.5), (3, 0.1)), hits((2, 30.0), (4, 20.0), (1, 10.0)), MinMax(), 100)
+    assert dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)) == pytest.approx(
+        {2: (0.5 + 1.0) / 2, 1: (1.0 + 0.0) / 2, 4: 0.25, 3: 0.0}
+    )
+    assert fused.rows.tolist() == [2, 1, 4, 3]
+
+
+def test_reciprocal_rank_knows_only_ranks() -> None:
+    fused = fuse(ranking([1, 2]), hits((2, 1e9), (3, -5.0)), ReciprocalRank(), 100)
+    scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    assert scores == pytest.approx({1: 0.5, 2: (61 / 62 + 1) / 2, 3: 61 / 62 / 2})
+
+
+def test_each_halfs_own_score_goes_along() -> None:
+    fused = fuse(hits((7, 0.5)), hits((8, 12.0), (7, 3.0)), MinMax(), 100)
+    at = fused.rows.tolist().index(7)
+    assert (fused.dense[at], fused.lexical[at]) == (0.5, 3.0)
+    assert np.isnan(fused.dense[fused.rows.tolist().index(8)])
+
+
+@pytest.mark.parametrize("fusion", [MinMax(), ReciprocalRank()])
+def test_equal_scores_and_empty_halves(fusion: Fusion) -> None:
+    assert fuse(hits((1, 0.5), (2, 0.5)), hits(), fusion, 100).rows.tolist() == [1, 2]
+    assert fuse(hits(), hits(), fusion, 100).rows.tolist() == []
+    assert fuse(hits((5, 0.1)), hits((5, 2.0)), fusion, 100).scores.tolist() == [1.0]
+
+
+def test_one_half_alone_keeps_its_scores() -> None:
+    fused = alone(None, hits((4, 12.5), (2, 3.0)))
+    assert (fused.rows.tolist(), fused.scores.tolist()) == ([4, 2], [12.5, 3.0])
+    assert np.isnan(fused.dense).all()
+    with pytest.raises(ValueError, match="neither"):
+        alone(None, None)
+
+
+rankings = st.lists(st.integers(0, 40), unique=True, max_size=30)
+
+
+@pytest.mark.parametrize("fusion", [MinMax(), ReciprocalRank()])
+@given(dense=rankings, lexical=rankings, pool=st.integers(1, 10), depth=st.integers(0, 30))
+def test_a_deeper_search_only_appends(
+    fusion: Fusion, dense: list[int], lexical: list[int], pool: int, depth: int
+) -> None:
+    shallow_depth = max(pool, depth)
+    shallow = fuse(ranking(dense[:shallow_depth]), ranking(lexical[:shallow_depth]), fusion, pool)
+    deep = fuse(ranking(dense), ranking(lexical), fusion, pool)
+    assert deep.rows.tolist()[:shallow_depth] == shallow.rows.tolist()[:shallow_depth]
+    assert set(deep.rows.tolist()) == set(dense) | set(lexical)
+    assert (deep.scores >= 0).all()
+    assert (deep.scores <= 1).all()

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
+from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
+from retrieval_service.search.request import Mode, SearchRequest
+
+
+def asked(**values: Any) -> SearchRequest:
+    return read(SearchParameters, values).search()
+
+
+def test_defaults() -> None:
+    assert asked(query=" graphs ") == SearchRequest(text="graphs", k=10, offset=0, mode=Mode.HYBRID)
+
+
+@pytest.mark.parametrize("name", ["query", "abstract", "q"])
+def test_other_names(name: str) -> None:
+    assert asked(**{name: "graphs"}).text == "graphs"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [
+        ("2019", None, (date(2019, 1, 1), None)),
+        (None, "2019", (None, date(2019, 12, 31))),
+        ("2020-02", "2020-02", (date(2020, 2, 1), date(2020, 2, 29))),
+        ("2020-02-03", " 2020-02-03 ", (date(2020, 2, 3), date(2020, 2, 3))),
+        ("", "", (None, None)),
+    ],
+)
+def test_days(first: str | None, last: str | None, days: tuple[date | None, date | None]) -> None:
+    request = asked(query="a", **{"from": first, "to": last})
+    assert (request.first, request.last) == days
+
+
+@pytest.mark.parametrize("day", ["20", "2020-13", "2020-00", "2020-2", "2021-02-29", "0000", "٢٠٢٠", "2020-01-01T00"])
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_days_that_are_none(name: str, day: str) -> None:
+    with pytest.raises(InvalidParameter, match=name):
+        asked(query="a", **{name: day})
+
+
+@pytest.mark.parametrize(
+    "given_as", ["cs.LG,hep-th", ["cs.LG", "hep-th"], ["cs.LG , hep-th"], " cs.LG,,hep-th, ", ["cs.LG", "", "hep-th"]]
+)
+def test_categories(given_as: object) -> None:
+    assert asked(query="a", categories=given_as).categories == ("cs.LG", "hep-th")
+
+
+def test_like() -> None:
+    assert asked(like="2001.00001").like == ("2001.00001",)
+    assert asked(like=["a ", "b"]).like == ("a", "b")
+    # An id may hold a comma, so that one string is one id.
+    assert asked(like="a,b").like == ("a,b",)
+
+
+def test_an_address_may_repeat_lists_only() -> None:
+    assert query_values([("categories", "a"), ("k", "3"), ("categories", "b")]) == {"categories": ["a", "b"], "k": "3"}
+    assert asked(**query_values([("q", "a"), ("k", "3"), ("nprobe", "12")])).nprobe == 12
+    with pytest.raises(InvalidParameter, match="k is given more than once"):
+        query_values([("k", "1"), ("k", "2")])
+
+
+def test_the_length_counts_letters() -> None:
+    assert len(checked_text("x" * 20_000, "query")) == 20_000
+    with pytest.raises(QueryTooLong) as caught:
+        checked_text("x" * 20_001, "query")
+    assert caught.value.detail == {"parameter": "query", "length": 20_001, "limit": 20_000}
+
+
+@given(st.text())
+def test_what_is_searched_is_clean(text: str) -> None:
+    clean = readable(text)
+    assert len(clean) == len(text)
+    clean.encode()
+    assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in clean)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\x1b\x07 \x85"])
+def test_blank(text: str) -> None:
+    with pytest.raises(BlankQuery):
+        asked(query=text)
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    assert readable("a\ud800b") == "a\ufffdb"

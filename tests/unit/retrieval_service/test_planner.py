@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from papers import Paper
+from retrieval_service.errors import UnknownCategory, UnknownPaper
+from retrieval_service.search.planner import category_codes, paper_rows, plan
+from retrieval_service.search.request import SearchRequest
+
+CORPUS = ("cs.LG", "hep-th", "Local.News")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "codes"),
+    [
+        (["cs.LG"], {"cs.LG"}),
+        (["CS.lg", "cs.LG"], {"cs.LG"}),
+        (["local.news"], {"Local.News"}),
+        (["Local.*"], {"Local.News"}),
+        (["hep-th"], {"hep-th"}),
+        (["hep-th.*"], {"hep-th"}),
+        (["econ.*"], {"econ.EM", "econ.GN", "econ.TH"}),
+        (["math.ST", "stat.TH"], {"math.ST", "stat.TH"}),
+    ],
+)
+def test_codes(wanted: list[str], codes: set[str]) -> None:
+    assert set(category_codes(wanted, CORPUS)) == codes
+
+
+def test_a_star_is_one_archive() -> None:
+    codes = category_codes(["math.*"], CORPUS)
+    assert "math.NA" in codes
+    assert not [code for code in codes if code.startswith("math-ph")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"), [("cs.LGG", "cs.LG"), ("cs", "cs.*"), ("hepth", "hep-th"), ("local.new", "Local.News")]
+)
+def test_unknown_categories_have_near_ones(wanted: str, near: str) -> None:
+    with pytest.raises(UnknownCategory) as caught:
+        category_codes([wanted], CORPUS)
+    assert near in caught.value.detail["near"]
+
+
+@pytest.mark.parametrize("wanted", ["", "*", ".*", "cs.L*", "x" * 100, "cs.LG OR 1=1"])
+def test_other_patterns_are_unknown(wanted: str) -> None:
+    with pytest.raises(UnknownCategory):
+        category_codes([wanted], CORPUS)
+
+
+def test_papers_by_any_form_of_their_id(fakes: Any) -> None:
+    papers = [Paper("hep-th/9901001", "a", "b"), Paper("2503.12552", "c", "d"), Paper("own:7", "e", "f")]
+    catalogue = fakes.ListCatalogue(papers)
+    forms = ["https://arxiv.org/abs/hep-th/9901001v2", "arXiv:2503.12552", "2503.12552v1", "own:7"]
+    assert paper_rows(forms, catalogue) == [0, 1, 2]
+    assert paper_rows([], catalogue) == []
+    with pytest.raises(UnknownPaper) as caught:
+        paper_rows(["2503.12552", "x" * 1000], catalogue)
+    assert len(str(caught.value)) < 300
+
+
+def test_an_id_that_the_corpus_uses_for_its_own_comes_first(fakes: Any) -> None:
+    catalogue = fakes.ListCatalogue([Paper("1706.03762", "a", "b"), Paper("arXiv:1706.03762", "c", "d")])
+    assert paper_rows(["arXiv:1706.03762"], catalogue) == [1]
+
+
+def test_words_around_an_id_are_words(fakes: Any) -> None:
+    catalogue = fakes.ListCatalogue(fakes.papers)
+    assert plan(SearchRequest(text="papers like 2001.00001 please"), catalogue).text is not None
+    assert plan(SearchRequest(text="2001.00001"), catalogue).text is None

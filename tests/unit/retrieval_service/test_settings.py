@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from retrieval_service.settings import Settings
+
+
+def test_triton_is_on_this_machine_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AKIN_TRITON_URL", raising=False)
+    monkeypatch.setenv("AKIN_TRITON_GRPC_PORT", "18001")
+    assert Settings().triton_url == "grpc://127.0.0.1:18001"
+    monkeypatch.setenv("AKIN_TRITON_URL", "http://triton:8000")
+    assert Settings().triton_url == "http://triton:8000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AKIN_TRITON_URL", "triton:8001"),
+        ("AKIN_TRITON_URL", "ftp://triton"),
+        ("AKIN_SERVICE_PORT", "0"),
+        ("AKIN_SERVICE_PORT", "http"),
+        ("AKIN_POOL", "100000"),
+        ("AKIN_FUSION", "sum"),
+        ("AKIN_EMBED_SECONDS", "-1"),
+    ],
+)
+def test_bounds(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_every_setting_is_explained() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
