@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Version of the encoder; default: the newest ready one that made the snapshot."
     )
     embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query.")
-    bulk_seconds: float = Field(default=60.0, gt=0, le=3600, description="Longest wait for a batch of a build.")
+    bulk_seconds: float = Field(default=600.0, gt=0, le=3600, description="Longest wait for a batch of a build.")
     bulk_batch: int = Field(
         default=64, ge=1, le=1024, description="Papers in one request of a build; Triton's limit is 64."
     )

@@ -11,7 +11,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.triton_wire import MODEL, GrpcWire, HttpWire, Reply, Wire
+from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Reply, Wire
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
 from retrieval_service.ports import Embedded, EncoderIdentity
 
@@ -30,7 +30,7 @@ class Triton:
         version: int | None = None,
         repository: Path | None = None,
         query_seconds: float = 2.0,
-        bulk_seconds: float = 60.0,
+        bulk_seconds: float = 600.0,
     ) -> None:
         """Opens nothing yet.
 
@@ -118,7 +118,7 @@ class TritonEncoder:
             EncoderUnavailable: Triton is away, too slow, full, or refuses the text.
             EncoderMismatch: another encoder now answers under this version.
         """
-        return await self._embed(texts, self._triton.query_seconds)
+        return await self._embed(texts, self._triton.query_seconds, QUERY)
 
     async def embed_passages(self, texts: Sequence[str]) -> Embedded:
         """Vectors of papers; repeats the request while Triton is full or restarting.
@@ -131,7 +131,7 @@ class TritonEncoder:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._embed(texts, max(0.1, deadline - monotonic()))
+                return await self._embed(texts, max(0.1, deadline - monotonic()), BULK)
             except EncoderRefused:
                 raise
             except EncoderUnavailable as error:
@@ -141,14 +141,16 @@ class TritonEncoder:
                     raise
                 await asyncio.sleep(pause)
 
-    async def _embed(self, texts: Sequence[str], seconds: float) -> Embedded:
-        parts = [await self._one(texts[at : at + _MOST_TEXTS], seconds) for at in range(0, len(texts), _MOST_TEXTS)]
+    async def _embed(self, texts: Sequence[str], seconds: float, priority: int) -> Embedded:
+        parts = [
+            await self._one(texts[at : at + _MOST_TEXTS], seconds, priority) for at in range(0, len(texts), _MOST_TEXTS)
+        ]
         if not parts:
             return Embedded(np.empty((0, self._identity.dim), np.float32), np.empty(0, np.int32))
         return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
 
-    async def _one(self, texts: Sequence[str], seconds: float) -> Reply:
-        reply = await self._triton.wire.infer(texts, self._identity.version, seconds)
+    async def _one(self, texts: Sequence[str], seconds: float, priority: int) -> Reply:
+        reply = await self._triton.wire.infer(texts, self._identity.version, seconds, priority)
         if reply.digest != self._identity.digest:
             raise EncoderMismatch(
                 f"Version {self._identity.version} of {MODEL} was encoder {self._identity.digest[:12]} and is now "

@@ -15,6 +15,8 @@ from retrieval_service.ports import Vectors
 
 MODEL = "text_encoder"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
+# Triton takes waiting requests by priority: a person's query overtakes a build's passages.
+QUERY, BULK = 1, 2
 _REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")
 
 # gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
@@ -46,8 +48,8 @@ class Wire(Protocol):
     async def device(self, version: int, seconds: float) -> str | None:
         """The kind of device the model runs on."""
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
-        """Runs the model on 1 to 64 texts."""
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -88,14 +90,20 @@ class GrpcWire:
             return None
         return _device(config.get("config"))
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
-        """Runs the model on 1 to 64 texts."""
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
         outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
         try:
             result = await self._client.infer(
-                MODEL, [tensor], model_version=str(version), outputs=outputs, client_timeout=seconds
+                MODEL,
+                [tensor],
+                model_version=str(version),
+                outputs=outputs,
+                client_timeout=seconds,
+                priority=priority,
+                timeout=_microseconds(seconds),
             )
         except InferenceServerException as error:
             raise _translated(error, self._address, seconds) from error
@@ -139,16 +147,20 @@ class HttpWire:
         except EncoderUnavailable:
             return None
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float) -> Reply:
-        """Runs the model on 1 to 64 texts."""
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
         outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        return _reply(
-            await self._answer(
-                self._client.infer(MODEL, [tensor], model_version=str(version), outputs=outputs), seconds
-            )
+        call = self._client.infer(
+            MODEL,
+            [tensor],
+            model_version=str(version),
+            outputs=outputs,
+            priority=priority,
+            timeout=_microseconds(seconds),
         )
+        return _reply(await self._answer(call, seconds))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -185,6 +197,10 @@ def _reply(result: Any) -> Reply:
         # Bytes as tensors come, a string where a proxy turned the tensor into JSON.
         digest.decode() if isinstance(digest, bytes) else str(digest),
     )
+
+
+def _microseconds(seconds: float) -> int:
+    return int(seconds * 1e6)
 
 
 def _numbers(versions: Iterable[str]) -> list[int]:
