@@ -67,6 +67,10 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 demo: setup ## index papers (CORPUS=file, default the sample), start everything, open the page; Ctrl-C stops it
 	.venv/bin/akin demo "$(CORPUS)"
 
+.PHONY: bench
+bench: setup ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
+	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
+
 # --- checks ---
 
 .PHONY: check

@@ -1,0 +1,89 @@
+"""How relevant the answers are: test collections, indexed and searched through the served path."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from akin import stack
+from akin.cli.index import build_index
+from akin.cli.output import say
+from akin.processes import free_ports
+from akin.settings import Settings
+from benchmarks.beir import Collection, load, ndcg, recall, reciprocal_rank
+from benchmarks.report import Row, table, write
+
+MODES = ("lexical", "dense", "hybrid")
+FIELDS = "id=_id,title=title,abstract=text"
+
+
+def main() -> None:
+    """Measures every collection in every mode; prints the table and writes it below `data/benchmarks/`."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=relevance", description=__doc__)
+    parser.add_argument("collections", nargs="+", type=Path, help="folders in BEIR's layout")
+    folders = parser.parse_args().collections
+    collections = [load(folder) for folder in folders]
+    rows = measure(collections)
+    path = write("relevance", rows, Settings.read().data / "benchmarks")
+    print(table(rows))
+    say(f"written to {path} and {path.with_suffix('.md')}")
+
+
+def measure(collections: list[Collection]) -> list[Row]:
+    """The measures of every collection, through a stack that is started for them."""
+    base = Settings.read()
+    service, ui, http, grpc, metrics = free_ports(5)
+    settings = replace(
+        base,
+        data=base.data / "benchmarks" / "relevance",
+        service_port=service,
+        ui_port=ui,
+        triton_http_port=http,
+        triton_grpc_port=grpc,
+        triton_metrics_port=metrics,
+    )
+    rows: list[Row] = []
+    stack.up(settings, say)
+    try:
+        for collection in collections:
+            snapshot = build_index(settings, str(collection.corpus), FIELDS).id
+            await_snapshot(settings, snapshot)
+            for mode in MODES:
+                rows += measured(settings, collection, mode)
+    finally:
+        stack.down(settings)
+    return rows
+
+
+def measured(settings: Settings, collection: Collection, mode: str) -> list[Row]:
+    """The measures of one collection in one mode."""
+
+    def ranking(query: str) -> tuple[list[str], float]:
+        body = {"query": collection.queries[query], "k": 100, "mode": mode}
+        answer = client.post("/search", json=body).raise_for_status().json()
+        return [paper["id"] for paper in answer["results"]], answer["timings"]["total_ms"]
+
+    with httpx.Client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
+        answers = dict(zip(collection.queries, pool.map(ranking, collection.queries), strict=True))
+    pairs = [(ids, collection.qrels[query]) for query, (ids, _) in answers.items()]
+    figures = {
+        "nDCG@10": statistics.mean(ndcg(ids, gains) for ids, gains in pairs),
+        "MRR@10": statistics.mean(reciprocal_rank(ids, gains) for ids, gains in pairs),
+        "recall@100": statistics.mean(recall(ids, gains, 100) for ids, gains in pairs),
+    }
+    return [Row(mode, collection.name, metric, round(value, 4)) for metric, value in figures.items()]
+
+
+def await_snapshot(settings: Settings, snapshot: str) -> None:
+    """Waits until the running service has taken up a new snapshot."""
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{settings.service_url}/corpus", timeout=10).json().get("snapshot") != snapshot:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the service has not taken up snapshot {snapshot}; see {settings.logs}")
+        time.sleep(0.2)
