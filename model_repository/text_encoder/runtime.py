@@ -39,7 +39,7 @@ class TextEncoder:
 
     def __init__(self, folder: Path, *, runtime: str = "auto", threads: int = 0, token_budget: int = 2048) -> None:
         """Loads the version in `folder`; `threads` 0 means one for each core that this process may use."""
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
         self.dim: int = manifest["dim"]
         self.max_length: int = manifest["max_length"]
@@ -167,7 +167,7 @@ def pick_runtime() -> str:
 def cpu_features() -> frozenset[str]:
     """The instruction sets of this machine's first core, in Linux's names."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return frozenset()
     return frozenset(next((line.split(":", 1)[1] for line in lines if line.startswith("flags")), "").split())
