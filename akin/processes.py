@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -37,8 +38,17 @@ class Child:
         return start_time(self.pid) == self.started
 
 
-def start(name: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> Child:
+def start(
+    name: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, *, tied: bool = False
+) -> Child:
     """Starts a command in a session of its own, so that a terminal's Ctrl-C reaches only the one who started it.
+
+    Args:
+        name: What it is, for people.
+        command: The program and its arguments.
+        environment: All of its environment.
+        log: The file that its output is added to.
+        tied: Whether the kernel ends it when this process dies, however that happens.
 
     Raises:
         StackError: The program is missing or cannot be executed.
@@ -53,11 +63,17 @@ def start(name: str, command: Sequence[str | Path], environment: Mapping[str, st
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=end_with_parent if tied else None,
             )
         except OSError as error:
             raise StackError(f"{name} cannot be started: {command[0]}: {error.strerror}. Run `make setup`.") from error
     process.returncode = 0  # it may outlive this command; nobody is to warn about that
     return Child(name, process.pid, start_time(process.pid) or 0, str(log))
+
+
+def end_with_parent() -> None:
+    """Asks the kernel to end this process when its parent dies (Linux: prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def start_time(pid: int) -> int | None:
@@ -88,14 +104,19 @@ def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
     """Asks each process to end, waits, and kills the groups of those that have not ended in time."""
     for child in children:
         send(child, signal.SIGTERM)
+    await_end(children, seconds)
+    for child in children:
+        send(child, signal.SIGKILL, group=True)
+    await_end(children, 5.0)
+    for child in children:
+        reap(child.pid)
+
+
+def await_end(children: Sequence[Child], seconds: float) -> None:
+    """Waits until all have ended, or the time is over."""
     deadline = time.monotonic() + seconds
     while any(child.alive for child in children) and time.monotonic() < deadline:
         time.sleep(0.02)
-    for child in children:
-        if child.alive:
-            send(child, signal.SIGKILL, group=True)
-    for child in children:
-        reap(child.pid)
 
 
 def send(child: Child, signum: signal.Signals, *, group: bool = False) -> None:

@@ -30,6 +30,7 @@ class Stack:
         service: Address of the HTTP API.
         page: Address of the page.
         triton: Triton's gRPC address.
+        complete: Whether all of it was started; not so after a start that was killed.
     """
 
     children: list[Child]
@@ -37,6 +38,7 @@ class Stack:
     service: str
     page: str
     triton: str
+    complete: bool
 
 
 def running(settings: Settings) -> Stack | None:
@@ -58,10 +60,10 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
     """
     stack = running(settings)
     if stack is not None:
-        if all(child.alive for child in stack.children):
+        if stack.complete and all(child.alive for child in stack.children):
             say("the stack is already running")
             return stack
-        dead = ", ".join(child.name for child in stack.children if not child.alive)
+        dead = ", ".join(child.name for child in stack.children if not child.alive) or "an earlier start"
         say(f"{dead} had stopped: starting the stack anew")
         stop(stack.children)
     version = promoted(settings.repository)
@@ -76,28 +78,37 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
 
 
 def start_all(settings: Settings, version: Version, children: list[Child], say: Callable[[str], None]) -> Stack:
-    """Starts the three in order; `children` grows as they start, so that a failure can stop them."""
+    """Starts the three in order; `children` grows as they start, so that a failure can stop them.
+
+    Each is written down as soon as it runs: whatever becomes of this process, `down` finds what it started.
+    """
+
+    def written(*, complete: bool = False) -> Stack:
+        grpc = f"127.0.0.1:{settings.triton_grpc_port}"
+        stack = Stack(children, version.number, settings.service_url, settings.ui_url, grpc, complete)
+        write(settings, stack)
+        return stack
+
     say(f"starting Triton with encoder version {version.number}")
     ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
-    triton = start_triton(settings, ports, version, settings.logs / "triton.log")
-    children.append(triton.child)
+    children.append(start_triton(settings, ports, version, settings.logs / "triton.log").child)
+    written()
     say("starting the service")
-    service = start(
-        "the service",
-        [sys.executable, "-m", "retrieval_service"],
-        service_environment(settings, version),
-        settings.logs / "service.log",
-    )
-    children.append(service)
-    wait_until(lambda: answers(f"{settings.service_url}/health/live"), service, SERVICE_SECONDS)
+    service = service_environment(settings, version)
+    children.append(start("the service", python("retrieval_service"), service, settings.logs / "service.log"))
+    written()
+    wait_until(lambda: answers(f"{settings.service_url}/health/live"), children[-1], SERVICE_SECONDS)
     say("starting the page")
-    page_environment = {**os.environ, "AKIN_SERVICE_URL": settings.service_url, "AKIN_UI_PORT": str(settings.ui_port)}
-    page = start("the page", [sys.executable, "-m", "gradio_ui"], page_environment, settings.logs / "page.log")
-    children.append(page)
-    wait_until(lambda: answers(settings.ui_url), page, PAGE_SECONDS)
-    stack = Stack(children, version.number, settings.service_url, settings.ui_url, triton.grpc)
-    write(settings, stack)
-    return stack
+    page = {**os.environ, "AKIN_SERVICE_URL": settings.service_url, "AKIN_UI_PORT": str(settings.ui_port)}
+    children.append(start("the page", python("gradio_ui"), page, settings.logs / "page.log"))
+    written()
+    wait_until(lambda: answers(settings.ui_url), children[-1], PAGE_SECONDS)
+    return written(complete=True)
+
+
+def python(module: str) -> list[str]:
+    """The command that runs a module with this very Python."""
+    return [sys.executable, "-m", module]
 
 
 def service_environment(settings: Settings, version: Version) -> dict[str, str]:
@@ -132,7 +143,9 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         return
     say(f"starting Triton with encoder version {version.number} for this command")
     http, grpc, metrics = free_ports(3)
-    triton: Triton = start_triton(settings, (http, grpc, metrics), version, settings.logs / "triton-command.log")
+    triton: Triton = start_triton(
+        settings, (http, grpc, metrics), version, settings.logs / "triton-command.log", tied=True
+    )
     try:
         yield f"grpc://{triton.grpc}", version
     finally:

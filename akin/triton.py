@@ -37,8 +37,12 @@ class Triton:
     grpc: str
 
 
-def start_triton(settings: Settings, ports: tuple[int, int, int], version: Version, log: Path) -> Triton:
+def start_triton(
+    settings: Settings, ports: tuple[int, int, int], version: Version, log: Path, *, tied: bool = False
+) -> Triton:
     """Starts a server on the ports (HTTP, gRPC, metrics) and loads one version of the encoder, warm.
+
+    A `tied` server ends when this process does, however that happens.
 
     Raises:
         NotSetUp: The server's files are not there, or Python's shared library is not.
@@ -57,7 +61,7 @@ def start_triton(settings: Settings, ports: tuple[int, int, int], version: Versi
         *("--metrics-address=127.0.0.1", f"--metrics-port={metrics}"),
         "--exit-timeout-secs=5",
     ]
-    child = start("Triton", command, environment(settings, os.environ), log)
+    child = start("Triton", command, environment(settings, os.environ), log, tied=tied)
     triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
     try:
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)

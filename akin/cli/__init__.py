@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -25,6 +26,8 @@ search.add_to(app)
 
 def main() -> None:
     """Runs a command; what goes wrong is told in one line, with an exit code of its own."""
+    # A polite kill ends a command as Ctrl-C does: what it started is stopped, what it wrote is whole.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except AkinError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import Annotated
 
@@ -84,8 +83,6 @@ def demo(
     settings = Settings.read()
     if local.running(settings) is None:
         local.check_ports(settings)
-    # Ctrl-C and a polite kill end the same way, wherever the demo is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if promoted_number(settings.repository) is None:
         encoder.export_version(settings, source=None, calibration="sample")
     index.build_if_needed(settings, corpus)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from akin.errors import StackError
-from akin.processes import free_ports, port_is_free, start, stop, wait_until
+from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
 
 
 def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
@@ -28,7 +30,6 @@ def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> Non
     child = start("deaf", [sys.executable, "-c", code], os.environ, tmp_path / "log")
     wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
     stop([child], seconds=0.2)
-    wait_until(lambda: not child.alive, child, 5) if child.alive else None
     assert not child.alive
 
 
@@ -57,6 +58,27 @@ def test_another_process_of_the_same_number_is_never_touched(tmp_path: Path) -> 
     stop([stranger])
     assert child.alive
     stop([child])
+
+
+def test_a_tied_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time; from pathlib import Path; from akin.processes import start\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "child = start('tied', sleeper, os.environ, Path(sys.argv[1]), tied=True)\n"
+        "print(child.pid, child.started, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid, started = map(int, parent.stdout.readline().split())
+    child = Child("tied", pid, started, "")
+    assert child.alive
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while child.alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not child.alive
 
 
 def test_ports_that_are_taken_and_free() -> None:
