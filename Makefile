@@ -38,7 +38,7 @@ $(uv):
 	touch $@
 
 .venv-training/ready: training/requirements.lock training/torch.txt training/pyproject.toml pyproject.toml .venv/ready | $(uv)
-	@echo "setting up .venv-training (torch, sentence-transformers, optimum, nncf)"
+	@echo "setting up .venv-training (torch, sentence-transformers, optimum)"
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-training
 	$(uv) pip install -q --python .venv-training/bin/python -r training/torch.txt
 	$(uv) pip install -q --python .venv-training/bin/python --no-deps --require-hashes -r training/requirements.lock
@@ -78,6 +78,7 @@ check: setup ## lint, types, import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	cd training && ../.venv-training/bin/mypy
 	.venv/bin/lint-imports
 
 .PHONY: test

@@ -1,0 +1,40 @@
+"""What can go wrong while an encoder is made, as one tree.
+
+TrainingError
+├── SourceError          the model to export cannot be had, or is not the one expected
+│   └── UnsupportedModel it can be loaded, and the encoder's contract has no place for what it does
+├── CalibrationError     the papers to calibrate with cannot be read or are too few
+├── QuantizationError    the graph has nothing to quantise, or gives no finite numbers
+├── ParityError          the exported encoder is not true enough to its original: nothing is published
+└── PublishError         the model repository cannot be written, or is not one
+"""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Anything this package raises on purpose; its text is written for a person and names the next step."""
+
+
+class SourceError(TrainingError):
+    """The model to export cannot be had, or is not the one expected."""
+
+
+class UnsupportedModel(SourceError):
+    """The model does something that a text_encoder version has no place for."""
+
+
+class CalibrationError(TrainingError):
+    """The papers to calibrate with cannot be read or are too few."""
+
+
+class QuantizationError(TrainingError):
+    """The graph cannot be quantised."""
+
+
+class ParityError(TrainingError):
+    """The exported encoder differs too much from its original, or its vectors depend on who shares the batch."""
+
+
+class PublishError(TrainingError):
+    """The version cannot be written into the model repository."""

@@ -1,0 +1,151 @@
+"""The linear layers of an ONNX graph, and what flows into them when it reads texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from training.errors import QuantizationError
+
+Floats = NDArray[np.float32]
+Feed = dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """One MatMul by a constant.
+
+    Attributes:
+        output: the name of what it computes, by which the node is found in the graph.
+        weight: the constant's name.
+        bias: the name of the constant that is added next and used nowhere else, if there is one.
+    """
+
+    output: str
+    weight: str
+    bias: str | None
+
+
+@dataclass(frozen=True)
+class LinearGroup:
+    """The linear layers that read the same activations (an attention's query, key and value)."""
+
+    source: str
+    layers: tuple[LinearLayer, ...]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What flowed into a group, for width K.
+
+    Attributes:
+        rows: a sample of tokens, float32 [tokens, K].
+        low: the least value seen in each channel over every token, float32 [K].
+        high: the greatest.
+    """
+
+    rows: Floats
+    low: Floats
+    high: Floats
+
+
+def find_groups(graph: onnx.GraphProto) -> list[LinearGroup]:
+    """Every MatMul of activations by a constant matrix, in the graph's order, grouped by what it reads.
+
+    Products of two activations (inside attention) are not linear layers and stay FP32: quantising them costs vectors'
+    fidelity and gains next to nothing.
+
+    Raises:
+        QuantizationError: There is none.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    groups: dict[str, list[LinearLayer]] = {}
+    for node in graph.node:
+        if node.op_type != "MatMul" or node.input[0] in constants:
+            continue
+        weight = constants.get(node.input[1])
+        # A matrix that two layers share would have to be rounded for both; there are none in encoders.
+        if weight is None or len(weight.dims) != 2 or len(readers[weight.name]) != 1:
+            continue
+        bias = _bias(readers.get(node.output[0], []), readers, constants)
+        groups.setdefault(node.input[0], []).append(LinearLayer(node.output[0], weight.name, bias))
+    if not groups:
+        raise QuantizationError("the graph has no linear layer (MatMul by a constant matrix), so nothing to quantise.")
+    return [LinearGroup(source, tuple(layers)) for source, layers in groups.items()]
+
+
+def observe(
+    model: onnx.ModelProto, groups: Iterable[LinearGroup], feeds: Iterable[Feed], rows_per_text: int, seed: int
+) -> dict[str, Activations]:
+    """Runs texts through the FP32 graph and keeps what flowed into each group.
+
+    The same number of tokens is kept of a long text as of a short one as far as it has them, so that short texts weigh
+    in.
+
+    Args:
+        model: the FP32 graph.
+        groups: from `find_groups`.
+        feeds: the graph's inputs, one text at a time without padding.
+        rows_per_text: tokens kept of each text.
+        seed: of the choice of tokens.
+
+    Returns:
+        For each group's source its activations.
+
+    Raises:
+        QuantizationError: Something that is not a finite number flowed.
+    """
+    sources = [group.source for group in groups]
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    watched.graph.output.extend(helper.make_empty_tensor_value_info(source) for source in sources)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    chance = np.random.default_rng(seed)
+    rows: Mapping[str, list[Floats]] = {source: [] for source in sources}
+    low: dict[str, Floats] = {}
+    high: dict[str, Floats] = {}
+    for feed in feeds:
+        tokens = feed["input_ids"].shape[1]
+        kept = np.sort(chance.permutation(tokens)[:rows_per_text])
+        for source, value in zip(sources, session.run(sources, feed), strict=True):
+            # Behind pooling there is one row for the text instead of one for each token.
+            flat = value.reshape(-1, value.shape[-1])
+            rows[source].append(flat[kept[kept < len(flat)]])
+            low[source] = np.minimum(low.get(source, flat[0]), flat.min(axis=0))
+            high[source] = np.maximum(high.get(source, flat[0]), flat.max(axis=0))
+    found = {source: Activations(np.concatenate(rows[source]), low[source], high[source]) for source in sources}
+    for source, activations in found.items():
+        if not (np.isfinite(activations.low).all() and np.isfinite(activations.high).all()):
+            raise QuantizationError(f"{source} takes values that are no finite numbers: the model itself is broken.")
+    return found
+
+
+def constant(graph: onnx.GraphProto, name: str) -> Floats:
+    """The value of a constant of the graph, as float32."""
+    tensor = next(tensor for tensor in graph.initializer if tensor.name == name)
+    return numpy_helper.to_array(tensor).astype(np.float32)
+
+
+def _bias(
+    next_nodes: list[onnx.NodeProto],
+    readers: Mapping[str, list[onnx.NodeProto]],
+    constants: Mapping[str, onnx.TensorProto],
+) -> str | None:
+    if len(next_nodes) != 1 or next_nodes[0].op_type != "Add":
+        return None
+    for name in next_nodes[0].input:
+        if name in constants and len(constants[name].dims) == 1 and len(readers[name]) == 1:
+            return str(name)
+    return None

@@ -1,0 +1,143 @@
+"""Publishing: a finished folder becomes the next version of the model repository, whole or not at all.
+
+A version is made aside under a hidden name in the same folder, so that its appearance is one rename. Version folders
+never change afterwards. A version is promoted here only where none ever was: the very first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import PublishError
+
+MODEL = "text_encoder"
+POINTER = "PROMOTED"
+CONFIG = "config.pbtxt"
+CODE = ("model.py", "runtime.py")
+PROJECT_MODEL = Path(__file__).resolve().parents[3] / "model_repository" / MODEL
+"""The tracked configuration and code, which a repository elsewhere gets a copy of."""
+
+_STAGING = ".staging-"
+_STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that is there now.
+
+    Attributes:
+        version: its number.
+        folder: where it lies.
+        promoted: whether it was promoted, as only the first is.
+    """
+
+    version: int
+    folder: Path
+    promoted: bool
+
+
+@contextmanager
+def staging(repository: Path, project_model: Path = PROJECT_MODEL) -> Iterator[Path]:
+    """A hidden folder beside the versions, with the code that serves already in it; removed at the end.
+
+    What a killed export left behind more than `_STALE_SECONDS` ago is removed as well.
+
+    Raises:
+        PublishError: The repository cannot be written, or the code that serves is not in the project.
+    """
+    model = repository / MODEL
+    try:
+        model.mkdir(parents=True, exist_ok=True)
+        for left in model.glob(f"{_STAGING}*"):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=model))
+    except OSError as error:
+        raise PublishError(f"cannot write into {model}: {error.strerror}. AKIN_MODEL_REPOSITORY moves it.") from error
+    try:
+        try:
+            for name in CODE:
+                shutil.copyfile(project_model / name, folder / name)
+        except OSError as error:
+            raise PublishError(f"cannot copy the code that serves into {folder}: {error}.") from error
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def next_version(repository: Path) -> int:
+    """One more than the highest version there is, so that a number is never used for a second encoder.
+
+    The pointer counts too: a promoted version whose folder was deleted must not come back as another encoder.
+    """
+    model = repository / MODEL
+    taken = [int(entry.name) for entry in model.iterdir() if entry.name.isascii() and entry.name.isdigit()]
+    return max([0, *taken, _promoted(model) or 0]) + 1
+
+
+def publish(staged: Path, repository: Path, version: int, project_model: Path = PROJECT_MODEL) -> Published:
+    """Makes the staged folder a version.
+
+    Raises:
+        PublishError: That version is there already, as another export was faster, or something cannot be written.
+    """
+    model = repository / MODEL
+    target = model / str(version)
+    try:
+        os.chmod(staged, 0o755)
+        for path in staged.iterdir():
+            os.chmod(path, 0o644)
+            _sync(path)
+        _sync(staged)
+        if model.resolve() != project_model.resolve():
+            _replace(model / CONFIG, (project_model / CONFIG).read_bytes())
+        # Fails where that version is there already: a rename replaces no folder but an empty one.
+        os.rename(staged, target)
+        _sync(model)
+        first = _promoted(model) is None
+        if first:
+            _replace(model / POINTER, f"{version}\n".encode())
+    except OSError as error:
+        raise PublishError(
+            f"version {version} cannot be published in {model}: {error.strerror}. Nothing of it is there; "
+            "make room or rights and export again."
+        ) from error
+    return Published(version, target, first)
+
+
+def _promoted(model: Path) -> int | None:
+    try:
+        text = (model / POINTER).read_text().strip()
+    except FileNotFoundError:
+        return None
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

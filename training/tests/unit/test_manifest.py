@@ -1,0 +1,49 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from papers import PASSAGE_TEXT_VERSION
+from training import manifest
+
+
+def test_digest_is_of_the_canonical_json() -> None:
+    text = '{"graph":"aa","max_length":256,"passage_text_version":1,"tokenizer":"bb"}'
+    assert manifest.encoder_digest("aa", "bb", 256, 1) == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "other", [("ab", "bb", 256, 1), ("aa", "bc", 256, 1), ("aa", "bb", 255, 1), ("aa", "bb", 256, 2)]
+)
+def test_digest_changes_with_each_part(other: tuple[str, str, int, int]) -> None:
+    assert manifest.encoder_digest(*other) != manifest.encoder_digest("aa", "bb", 256, 1)
+
+
+def describe(folder: Path, version: int = 1) -> dict:
+    return manifest.describe(
+        folder, version=version, name="tiny", dim=4, max_length=16, inputs=["input_ids"], pad_id=0, base={}, recipe={},
+        parity={"mean_cosine": 1.0},
+    )  # fmt: skip
+
+
+def test_every_file_is_listed_with_its_digest_but_the_manifest_itself(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    manifest.write(tmp_path, describe(tmp_path))
+    made = describe(tmp_path)
+    assert set(made["files"]) == {"model.onnx", "tokenizer.json"}
+    assert made["files"]["model.onnx"] == {"sha256": hashlib.sha256(b"graph").hexdigest(), "bytes": 5}
+    expected = manifest.encoder_digest(
+        hashlib.sha256(b"graph").hexdigest(), hashlib.sha256(b"{}").hexdigest(), 16, PASSAGE_TEXT_VERSION
+    )
+    assert made["digest"] == expected
+    assert json.loads((tmp_path / "manifest.json").read_text())["digest"] == expected
+
+
+def test_digest_does_not_depend_on_what_does_not_change_vectors(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    first = describe(tmp_path)
+    (tmp_path / "runtime.py").write_text("# newer code")
+    assert describe(tmp_path, version=2)["digest"] == first["digest"]

@@ -1,0 +1,47 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from training import parity
+from training.errors import ParityError
+from training.linear_layers import Floats
+
+TEXTS = [f"text {number}" for number in range(50)]
+TRUE = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
+TRUE /= np.linalg.norm(TRUE, axis=1, keepdims=True)
+
+
+def encoder(noise: float = 0.0, company: float = 0.0, seed: int = 1) -> parity.Encode:
+    """Gives the true vectors with noise; `company` is noise that only texts in a batch get."""
+
+    def encode(texts: Sequence[str]) -> Floats:
+        rows = [TEXTS.index(text) for text in texts]
+        error = np.random.default_rng(seed).normal(size=TRUE.shape).astype(np.float32) / 32**0.5
+        vectors = TRUE + error * (noise + (company if len(texts) > 1 else 0.0))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[rows].astype(np.float32)
+
+    return encode
+
+
+def test_what_is_true_passes_and_is_accounted_for() -> None:
+    found = parity.measure({"onnxruntime": encoder(0.02), "openvino": encoder(0.03, seed=2)}, TRUE, TEXTS)
+    parity.require(found)
+    assert found["mean_cosine"] == found["runtimes"]["openvino"]["mean_cosine"] < 1
+    assert found["runtimes"]["onnxruntime"]["mean_cosine"] > found["mean_cosine"]
+    assert 0 < found["between_runtimes"] < 0.01
+    assert found["texts"] == 50
+
+
+@pytest.mark.parametrize(
+    ("encoders", "complaint"),
+    [
+        ({"onnxruntime": encoder(0.2)}, "the mean cosine to the original is 0.98"),
+        ({"onnxruntime": encoder(company=0.05)}, "alone and in a batch is 0.99"),
+        ({"onnxruntime": encoder(0.09), "openvino": encoder(0.09, seed=2)}, "the two runtimes' vectors are 0.0"),
+        ({"onnxruntime": encoder(float("nan"))}, "the mean cosine to the original is nan"),
+    ],
+)
+def test_what_is_not_is_refused_with_its_figure(encoders: dict[str, parity.Encode], complaint: str) -> None:
+    with pytest.raises(ParityError, match=complaint):
+        parity.require(parity.measure(encoders, TRUE, TEXTS))

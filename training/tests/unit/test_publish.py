@@ -1,0 +1,121 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from training import publish
+from training.errors import PublishError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The tracked model folder of a project."""
+    folder = tmp_path / "project" / "text_encoder"
+    folder.mkdir(parents=True)
+    for name in ("config.pbtxt", "model.py", "runtime.py"):
+        (folder / name).write_text(f"# {name}")
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return tmp_path / "elsewhere"
+
+
+def make(repository: Path, project: Path, content: str = "graph") -> publish.Published:
+    with publish.staging(repository, project) as staged:
+        (staged / "model.onnx").write_text(content)
+        return publish.publish(staged, repository, publish.next_version(repository), project)
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def test_only_the_first_is_promoted(repository: Path, project: Path) -> None:
+    first, second = make(repository, project), make(repository, project)
+    assert (first.version, first.promoted) == (1, True)
+    assert (second.version, second.promoted) == (2, False)
+    assert (repository / "text_encoder" / "PROMOTED").read_text() == "1\n"
+
+
+def test_a_repository_elsewhere_gets_configuration_and_code(repository: Path, project: Path) -> None:
+    make(repository, project)
+    assert names(repository / "text_encoder") == {"1", "PROMOTED", "config.pbtxt"}
+    assert names(repository / "text_encoder" / "1") == {"model.onnx", "model.py", "runtime.py"}
+    assert (repository / "text_encoder" / "1" / "runtime.py").read_text() == "# runtime.py"
+
+
+def test_the_projects_own_repository_keeps_its_configuration(project: Path) -> None:
+    before = (project / "config.pbtxt").stat().st_ino
+    make(project.parent, project)
+    assert (project / "config.pbtxt").stat().st_ino == before
+
+
+def test_others_may_read_a_version(repository: Path, project: Path) -> None:
+    folder = make(repository, project).folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+
+
+def test_nothing_is_left_of_an_export_that_fails(repository: Path, project: Path) -> None:
+    def fail_half_way() -> None:
+        with publish.staging(repository, project) as staged:
+            (staged / "model.onnx").write_text("half")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail_half_way()
+    assert names(repository / "text_encoder") == set()
+
+
+def test_what_a_killed_export_left_is_removed_after_a_day(repository: Path, project: Path) -> None:
+    model = repository / "text_encoder"
+    for name, age in ((".staging-old", 2 * 86400), (".staging-running", 60)):
+        (model / name).mkdir(parents=True)
+        then = (model / name).stat().st_mtime - age
+        os.utime(model / name, (then, then))
+    with publish.staging(repository, project) as staged:
+        assert names(model) == {".staging-running", staged.name}
+
+
+def test_a_version_is_never_overwritten(repository: Path, project: Path) -> None:
+    make(repository, project, "first")
+    with publish.staging(repository, project) as staged:
+        (staged / "model.onnx").write_text("second")
+        with pytest.raises(PublishError, match="version 1 cannot be published"):
+            publish.publish(staged, repository, 1, project)
+    assert (repository / "text_encoder" / "1" / "model.onnx").read_text() == "first"
+
+
+def test_a_number_is_not_used_again_while_the_pointer_names_it(repository: Path, project: Path) -> None:
+    model = repository / "text_encoder"
+    model.mkdir(parents=True)
+    (model / "PROMOTED").write_text("7\n")
+    assert make(repository, project).version == 8
+    assert (model / "PROMOTED").read_text() == "7\n"
+
+
+def test_a_version_appears_before_the_pointer_names_it(
+    repository: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, there = os.replace, []
+
+    def watched(source: str, target: Path) -> None:
+        if target.name == "PROMOTED":
+            there.append((repository / "text_encoder" / "1" / "model.onnx").exists())
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    make(repository, project)
+    assert there == [True]
+
+
+def test_a_repository_that_is_a_file_is_refused_in_words(tmp_path: Path, project: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(PublishError, match=r"cannot write into .*file.*AKIN_MODEL_REPOSITORY"),
+        publish.staging(tmp_path / "file", project),
+    ):
+        pytest.fail("a file became a repository")
