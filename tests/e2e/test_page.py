@@ -98,7 +98,7 @@ def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: Ru
 
 def test_hostile_words_are_words(page: Page, sample_stack: RunningStack) -> None:
     page.goto(sample_stack.settings.ui_url)
-    search(page, "<img src=x onerror=alert(1)> graphs & \"nets\" '")
+    search(page, '<img src=x onerror=alert(1)> graphs & "nets" \'')
     assert page.locator("img[src='x']").count() == 0
 
 
