@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.e2e
+expect.set_options(timeout=20_000)
 
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
 # No sandbox, as root has none to give; nothing that would look for hosts outside.
@@ -54,6 +55,12 @@ def answered(page: Page) -> None:
     page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
 
 
+def visit(page: Page, stack: RunningStack) -> None:
+    """Opens the page and waits until it is alive: it shows the corpus's size when its scripts have started."""
+    page.goto(stack.settings.ui_url)
+    expect(page.get_by_text(re.compile(r"314 papers"))).to_be_visible()
+
+
 def search(page: Page, text: str) -> None:
     page.locator("#akin-query textarea").fill(text)
     page.locator("#akin-search").click()
@@ -63,8 +70,7 @@ def search(page: Page, text: str) -> None:
 
 
 def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningStack) -> None:
-    page.goto(sample_stack.settings.ui_url)
-    expect(page.get_by_text(re.compile(r"314 papers"))).to_be_visible()
+    visit(page, sample_stack)
     search(page, "question answering over knowledge graphs")
     cards = page.locator("article.akin-paper")
     assert cards.count() == 10
@@ -75,7 +81,7 @@ def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningSta
 
 
 def test_the_address_brings_a_search_back(page: Page, sample_stack: RunningStack) -> None:
-    page.goto(sample_stack.settings.ui_url)
+    visit(page, sample_stack)
     search(page, "attention is all you need")
     first = page.locator("article.akin-paper h3, article.akin-paper h2").first.inner_text()
     page.goto(page.url)
@@ -84,7 +90,7 @@ def test_the_address_brings_a_search_back(page: Page, sample_stack: RunningStack
 
 
 def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: RunningStack) -> None:
-    page.goto(sample_stack.settings.ui_url)
+    visit(page, sample_stack)
     search(page, "entity linking")
     first = page.locator("article.akin-paper").first
     link = first.locator("a[href*='arxiv.org/abs/']").first.get_attribute("href")
@@ -97,7 +103,7 @@ def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: Ru
 
 
 def test_hostile_words_are_words(page: Page, sample_stack: RunningStack) -> None:
-    page.goto(sample_stack.settings.ui_url)
+    visit(page, sample_stack)
     search(page, '<img src=x onerror=alert(1)> graphs & "nets" \'')
     assert page.locator("img[src='x']").count() == 0
 
