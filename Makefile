@@ -45,6 +45,12 @@ $(uv):
 	$(uv) pip install -q --python .venv-training/bin/python --no-deps --no-build-isolation --editable . --editable training
 	touch $@
 
+.venv-loadtests/ready: loadtests/requirements.lock | $(uv)
+	@echo "setting up .venv-loadtests (Locust)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-loadtests
+	$(uv) pip sync -q --python .venv-loadtests/bin/python --require-hashes loadtests/requirements.lock
+	touch $@
+
 .triton/ready: requirements/tritonserver.lock requirements/triton.lock | $(uv)
 	@echo "setting up .triton (the server, and the Python that runs the model in it)"
 	rm -rf .triton
@@ -59,6 +65,8 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra cli --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
+	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o loadtests/requirements.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
 
 # --- use ---
@@ -70,6 +78,19 @@ demo: setup ## index papers (CORPUS=file, default the sample), start everything,
 .PHONY: bench
 bench: setup ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
+
+USERS ?= 20
+DURATION ?= 60s
+SCENARIO ?= reference
+
+.PHONY: loadtest
+loadtest: setup .venv-loadtests/ready ## people who search: USERS=20 DURATION=60s SCENARIO=reference CORPUS=sample
+	.venv-loadtests/bin/python -m loadtests users --users $(USERS) --duration $(DURATION) --scenario $(SCENARIO) \
+	  $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+.PHONY: loadtest-rate
+loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
+	.venv-loadtests/bin/python -m loadtests rate --duration $(DURATION) $(ARGS)
 
 # --- checks ---
 
@@ -99,4 +120,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .triton
+	rm -rf .venv .venv-training .venv-loadtests .triton

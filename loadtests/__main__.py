@@ -1,0 +1,134 @@
+"""`python -m loadtests users|rate`: one load test, from its options to its report."""
+
+from __future__ import annotations
+
+# Before anything else: gevent replaces what blocks in the standard library, also for those who import it later.
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loadtests import crowd, papers, results, service, steady, users
+from loadtests.errors import BadOption, LoadTestError
+from loadtests.options import Options, read_options
+from loadtests.processes import Watch
+from loadtests.prometheus import Series
+from loadtests.queries import Queries
+from loadtests.requests import Requests
+from loadtests.stack import Stack, stack
+
+
+def main() -> int:
+    """Runs a load test; returns the exit code: 2 for a bad option, 1 for what else went wrong, 130 when interrupted."""
+    # Both end a run in the same way, also where the shell started it with Ctrl-C ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _run(read_options(sys.argv[1:]))
+    except BadOption as error:
+        say(f"error: {error}")
+        return 2
+    except LoadTestError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted before anything was measured")
+        return 130
+
+
+def say(text: str) -> None:
+    """Tells a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _run(options: Options) -> int:
+    place = results.folder(options.output, datetime.now(UTC))
+    try:
+        with stack(options, say) as measured:
+            interrupted = _measure(options, measured, place)
+    finally:
+        if not any(place.iterdir()):
+            place.rmdir()
+    return 130 if interrupted else 0
+
+
+def _measure(options: Options, measured: Stack, place: Path) -> bool:
+    """Measures and writes the report; returns whether it was interrupted."""
+    target = service.target(measured.service)
+    say(f"{target.papers:,} papers of {target.source} at {target.service}")
+    queries, drawn_from = _queries(options, target)
+    before: Series = {}
+
+    def read_before() -> None:
+        nonlocal before
+        before = service.counters(target.service)
+
+    began = time.time()
+    watch = Watch(measured.processes, lambda: time.time() - began)
+    if options.kind == "users":
+        if users.needs_triton(options.scenario) and measured.triton is None:
+            raise BadOption(f"scenario {options.scenario} speaks to Triton: say where it is with --triton HOST:PORT.")
+        people = users.people(options.scenario, queries, target, measured.triton)
+        played = crowd.play(
+            people, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
+        )
+        after = service.counters(target.service)
+        own = results.of_people(played.samples, played.levels)
+        samples, interrupted = played.samples, played.interrupted
+        start, end = (played.levels[-1].start, played.levels[-1].end) if played.levels else (0.0, time.time() - began)
+    else:
+        searched = steady.search(
+            target.service,
+            Requests(options.requests, options.mode, queries),
+            options.limit_ms,
+            options.duration,
+            options.budget,
+            began=began,
+            before_sustained=read_before,
+            say=say,
+        )
+        after = service.counters(target.service)
+        own = results.of_rates(searched.trials, searched.highest, searched.why_ended)
+        samples, interrupted = searched.samples, searched.interrupted
+        start, end = searched.counted
+    found = (
+        results.circumstances(options, target, queries, drawn_from, began)
+        | own
+        | results.in_general(samples, start, end, before, after)
+        | {
+            "processes": results.of_processes(watch.stop(), start, end),
+            "processes_are_local": bool(measured.processes),
+            "interrupted": interrupted,
+        }
+    )
+    results.write(found, place)
+    print(place / "report.html")
+    return interrupted
+
+
+def _queries(options: Options, target: service.Target) -> tuple[Queries, str]:
+    """What is searched for, and where it comes from."""
+    if options.queries is not None:
+        read = papers.read_papers(options.queries)
+        return Queries(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
+    say("gathering papers to draw queries from")
+    found = papers.papers_of_service(
+        lambda body: list(service.ask(target.service, "POST", "/search", body)["results"]),
+        list(target.categories.values()),
+        target.papers,
+        seed=options.seed,
+    )
+    return (
+        Queries(found.papers, seed=options.seed, used=found.used),
+        f"{len(found.papers):,} papers of the live snapshot",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The command line of a load test, checked before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from loadtests.errors import BadOption
+
+ROOT = Path(__file__).resolve().parent.parent
+SCENARIOS = ("reference", "reader", "paster", "triton", "mixed")
+REQUESTS = ("short", "long", "embed", "reference")
+MODES = ("hybrid", "dense", "lexical")
+
+Value = TypeVar("Value")
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|)")
+_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+_MOST_USERS = 10_000
+_LONGEST = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        kind: `users` (people who wait for answers) or `rate` (arrivals that wait for nobody).
+        duration: Seconds of the measurement that counts.
+        users: Most people at once.
+        levels: Numbers of people measured on the way there, the last included.
+        scenario: Who they are; one of `SCENARIOS`.
+        requests: What arrives at a constant rate; one of `REQUESTS`.
+        mode: How searches at a constant rate are made; one of `MODES`.
+        limit_ms: The p95 that the highest rate keeps, in ms.
+        budget: Most seconds for finding that rate.
+        service: Address of a service that is not to be started; None for the local stack.
+        triton: Address of Triton's gRPC, host:port; None for the stack's.
+        corpus: What the stack is to search, as `akin index build` takes it; None for whatever it has.
+        queries: File to draw queries from; None to draw them from the papers that are searched.
+        seed: Of everything drawn.
+        output: Folder of the reports.
+        akin: The command that starts stacks.
+    """
+
+    kind: str
+    duration: float
+    users: int
+    levels: int
+    scenario: str
+    requests: str
+    mode: str
+    limit_ms: float
+    budget: float
+    service: str | None
+    triton: str | None
+    corpus: str | None
+    queries: Path | None
+    seed: int
+    output: Path
+    akin: Path
+
+
+def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Options:
+    """Reads a command line.
+
+    Raises:
+        BadOption: A value has no sense; the message names the option.
+        SystemExit: Help was asked for.
+    """
+    given = _parser().parse_args(arguments)
+    if given.queries is not None and not given.queries.is_file():
+        raise BadOption(f"--queries: there is no file {given.queries}.")
+    if given.service is not None and not re.fullmatch(r"http://[^/\s]+/?", given.service):
+        raise BadOption(f"--service is {given.service!r}: it must look like http://127.0.0.1:8080.")
+    if given.service is not None and given.corpus is not None:
+        raise BadOption("--corpus is for a stack that is started here; a service under --service has its own papers.")
+    data = Path(environ.get("AKIN_DATA") or ROOT / "data").expanduser().absolute()
+    return Options(
+        kind=given.kind,
+        duration=given.duration,
+        users=getattr(given, "users", 0),
+        levels=getattr(given, "levels", 0),
+        scenario=getattr(given, "scenario", ""),
+        requests=getattr(given, "requests", ""),
+        mode=getattr(given, "mode", ""),
+        limit_ms=getattr(given, "p95", 0.0),
+        budget=getattr(given, "budget", 0.0),
+        service=given.service.rstrip("/") if given.service else None,
+        triton=given.triton,
+        corpus=given.corpus,
+        queries=given.queries,
+        seed=given.seed,
+        output=(given.output or data / "loadtests").absolute(),
+        akin=given.akin.absolute(),
+    )
+
+
+def seconds(text: str) -> float:
+    """Seconds of a duration such as `90`, `60s`, `2m` or `1m30s`.
+
+    Raises:
+        BadOption: It is none, or is not between one second and six hours.
+    """
+    parts = _PART.findall(text)
+    found = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not 1 <= found <= _LONGEST:
+        raise BadOption(f"{text!r} is no duration from 1 s to 6 h; write it like 60s, 2m or 1m30s.")
+    return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadOption(f"{message}. `--help` lists the options.")
+
+
+def _parser() -> _Parser:
+    shared = _Parser(add_help=False)
+    shared.add_argument("--corpus", help="what a stack started here searches: a file of papers, or `sample`")
+    shared.add_argument("--queries", type=Path, metavar="FILE", help="JSON lines to draw queries from, plain or .gz")
+    shared.add_argument("--service", metavar="URL", help="measure this service; start nothing")
+    shared.add_argument("--triton", metavar="HOST:PORT", help="Triton's gRPC address (default: the stack's)")
+    shared.add_argument("--seed", type=int, default=0, help="of what is drawn (default 0)")
+    shared.add_argument("--output", type=Path, help="folder of the reports (default: data/loadtests)")
+    shared.add_argument("--akin", type=Path, default=ROOT / ".venv" / "bin" / "akin", help=argparse.SUPPRESS)
+
+    parser = _Parser(prog="python -m loadtests", description="Play people who search, and report what they met.")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="users|rate", parser_class=_Parser)
+
+    users = kinds.add_parser("users", parents=[shared], help="people who wait for their answers, more and more of them")
+    users.add_argument("--users", type=_checked("--users", _whole(1, _MOST_USERS)), default=20, help="most at once")
+    users.add_argument("--duration", type=_checked("--duration", seconds), default=60.0, help="at that number (60s)")
+    users.add_argument("--levels", type=_checked("--levels", _whole(1, 50)), default=5, help="steps of the ramp (5)")
+    users.add_argument("--scenario", choices=SCENARIOS, default="reference", help="who they are (reference)")
+
+    rate = kinds.add_parser(
+        "rate", parents=[shared], help="arrivals at a constant rate; finds the highest that is fast"
+    )
+    rate.add_argument(
+        "--duration", type=_checked("--duration", seconds), default=30.0, help="at the highest rate (30s)"
+    )
+    rate.add_argument("--budget", type=_checked("--budget", seconds), default=180.0, help="for finding it (3m)")
+    rate.add_argument("--p95", type=_checked("--p95", _milliseconds), default=100.0, help="ms that it keeps (100)")
+    rate.add_argument("--requests", choices=REQUESTS, default="short", help="what arrives (short searches)")
+    rate.add_argument("--mode", choices=MODES, default="hybrid", help="of the searches (hybrid)")
+    return parser
+
+
+def _checked(name: str, read: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Puts the option's name before what is wrong with its value."""
+
+    def checked(text: str) -> Value:
+        try:
+            return read(text)
+        except BadOption as error:
+            raise BadOption(f"{name}: {error}") from error
+
+    return checked
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise BadOption(f"{text!r} is no whole number from {least} to {most:,}.")
+        return int(text)
+
+    return read
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 1 <= found <= 60_000:
+        raise BadOption(f"{text!r} is no number of milliseconds from 1 to 60,000.")
+    return found

@@ -1,0 +1,192 @@
+"""What a run found, as `results.json` holds it and the report shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import OutputUnwritable
+from loadtests.options import Options
+from loadtests.prometheus import Series, timed
+from loadtests.queries import Queries
+from loadtests.report import render
+from loadtests.samples import Level, Sample, Use, by_kind, errors_of, summarise, timeline, within
+from loadtests.schedule import Trial
+from loadtests.service import Target
+
+
+def of_people(samples: Sequence[Sample], levels: Sequence[Level]) -> dict[str, Any]:
+    """The part of the results that only people give: the figures of each level."""
+    found = [
+        {"users": level.users, "seconds": level.end - level.start}
+        | asdict(summarise(within(samples, level.start, level.end), level.end - level.start))
+        for level in levels
+        if level.end > level.start
+    ]
+    return {"kind": "users", "levels": found}
+
+
+def of_rates(trials: Sequence[Trial], highest: Trial | None, why_ended: str) -> dict[str, Any]:
+    """The part of the results that only constant rates give: the trials, and the highest rate that was sustained."""
+    return {
+        "kind": "rate",
+        "trials": [_flat(trial) for trial in trials],
+        "highest": _flat(highest) if highest else None,
+        "why_ended": why_ended,
+    }
+
+
+def in_general(samples: Sequence[Sample], start: float, end: float, before: Series, after: Series) -> dict[str, Any]:
+    """The part that every run gives.
+
+    Args:
+        samples: Every request.
+        start: When the measurement that counts began, in seconds since the run did.
+        end: When it ended.
+        before: The service's counters at its beginning; empty if they could not be read.
+        after: Those at its end.
+    """
+    counted = within(samples, start, end)
+    comparable = before and after
+    return {
+        "kinds": {kind: asdict(summary) for kind, summary in by_kind(counted, end - start).items()},
+        "errors": errors_of(samples),
+        "stages": [asdict(each) for each in timed(before, after, "akin_search_stage_seconds", "stage")]
+        if comparable
+        else [],
+        "routes": [asdict(each) for each in timed(before, after, "akin_request_seconds", "route")]
+        if comparable
+        else [],
+        "timeline": [asdict(moment) for moment in timeline(samples)],
+    }
+
+
+def of_processes(uses: Sequence[Use], start: float, end: float) -> list[dict[str, Any]]:
+    """CPU and memory of each process from `start` to `end`, the busiest first."""
+    found = []
+    for each in uses:
+        cores = [value for at, value in each.cores if start <= at <= end]
+        memory = [value / 1e6 for at, value in each.rss_bytes if start <= at <= end]
+        if memory:
+            found.append(
+                {
+                    "name": each.name,
+                    "pid": each.pid,
+                    "cores_mean": _mean(cores),
+                    "cores_most": max(cores, default=None),
+                    "rss_mean_mb": _mean(memory),
+                    "rss_most_mb": max(memory),
+                }
+            )
+    return sorted(found, key=lambda each: -(each["cores_mean"] or 0.0))
+
+
+def circumstances(options: Options, target: Target, queries: Queries, drawn_from: str, began: float) -> dict[str, Any]:
+    """What has to be known to judge the figures, or to make them again."""
+    people = options.kind == "users"
+    settings: dict[str, Any] = {"duration_s": options.duration, "seed": options.seed}
+    if people:
+        settings |= {"users": options.users, "scenario": options.scenario}
+    else:
+        settings |= {"requests": options.requests, "mode": options.mode, "limit_ms": options.limit_ms}
+    return {
+        "schema": 1,
+        "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "command": _command(options),
+        "settings": settings,
+        "target": {
+            "service": target.service,
+            "papers": target.papers,
+            "source": target.source,
+            "snapshot": target.snapshot,
+            "encoder": target.encoder,
+        },
+        "queries": {
+            "distinct_titles_sentences_abstracts": queries.distinct,
+            "drawn": queries.drawn,
+            "repeated": queries.repeated,
+            "from": drawn_from,
+        },
+        "machine": {
+            "cores": len(os.sched_getaffinity(0)),
+            "processor": _processor(),
+            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
+    }
+
+
+def folder(output: Path, now: datetime) -> Path:
+    """Makes a new folder for a report.
+
+    Raises:
+        OutputUnwritable: It cannot be made or written to.
+    """
+    name = now.strftime("%Y%m%dT%H%M%SZ")
+    for number in range(1, 100):
+        made = output / (name if number == 1 else f"{name}-{number}")
+        try:
+            made.mkdir(parents=True)
+            probe = made / "results.json"
+            probe.touch()
+            probe.unlink()
+        except FileExistsError:
+            if not made.is_dir():
+                raise OutputUnwritable(
+                    f"{output} is no folder: move it, or choose another one with --output."
+                ) from None
+            continue
+        except OSError as error:
+            raise OutputUnwritable(
+                f"{error.filename or made} cannot be written ({error.strerror}): choose another folder with --output, "
+                "or move the data with AKIN_DATA."
+            ) from error
+        return made
+    raise OutputUnwritable(f"{output} already holds a hundred reports of this second.")
+
+
+def write(results: Mapping[str, Any], place: Path) -> None:
+    """Writes `results.json` and `report.html`.
+
+    Raises:
+        OutputUnwritable: The disk is full or the folder has gone.
+    """
+    try:
+        (place / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (place / "report.html").write_text(render(results), encoding="utf-8")
+    except OSError as error:
+        raise OutputUnwritable(f"{error.filename or place} cannot be written ({error.strerror}).") from error
+
+
+def _flat(trial: Trial) -> dict[str, Any]:
+    fields = asdict(trial)
+    summary: dict[str, Any] = fields.pop("summary")
+    return fields | summary
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _command(options: Options) -> str:
+    if options.kind == "users":
+        return f"make loadtest USERS={options.users} DURATION={options.duration:g}s SCENARIO={options.scenario}"
+    return (
+        f"make loadtest-rate DURATION={options.duration:g}s REQUESTS={options.requests} MODE={options.mode} "
+        f"P95={options.limit_ms:g}"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

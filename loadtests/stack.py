@@ -1,0 +1,135 @@
+"""The stack that is measured: the running one, or one started for this run with `akin` and stopped after it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import BadOption, ServiceAway, StackFailed
+from loadtests.options import Options
+
+_SECONDS_TO_STOP = 40
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where things answer.
+
+    Attributes:
+        service: Address of the service.
+        triton: Triton's gRPC address, where known.
+        processes: Names and ids of what runs on this machine, where known.
+        started: Whether it was started for this run.
+    """
+
+    service: str
+    triton: str | None
+    processes: dict[str, int]
+    started: bool
+
+
+@contextlib.contextmanager
+def stack(options: Options, say: Callable[[str], None]) -> Iterator[Stack]:
+    """The stack to measure; stopped at the end if it was started here.
+
+    Raises:
+        StackFailed: It cannot be started, or its index cannot be built.
+        BadOption: What runs searches other papers than those asked for.
+        ServiceAway: Part of what runs has stopped.
+    """
+    if options.service is not None:
+        yield _elsewhere(options, options.service)
+        return
+    status = _status(options.akin)
+    if status.get("running"):
+        _check_corpus(options, status["service"])
+        yield _described(status, options, started=False)
+        return
+    if any(process["alive"] for process in status.get("processes", [])):
+        raise ServiceAway("only part of the stack still runs: see `akin status`, and stop it with `akin down`.")
+    if options.corpus is not None and _live_source(options.akin) != _source(options.corpus):
+        _run(options.akin, "index", "build", options.corpus, say=say)
+    try:
+        _run(options.akin, "up", say=say)
+        yield _described(_status(options.akin), options, started=True)
+    finally:
+        say("stopping the stack that was started for this run")
+        subprocess.run([options.akin, "down"], check=False, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _elsewhere(options: Options, service: str) -> Stack:
+    """A service that was named: with its processes, if it is the local stack's after all."""
+    try:
+        status = _status(options.akin)
+    except StackFailed:
+        # It may run in containers or on another machine; then `akin` is not needed here at all.
+        status = {}
+    if status.get("service") == service:
+        return _described(status, options, started=False)
+    return Stack(service, options.triton, {}, started=False)
+
+
+def _described(status: dict[str, Any], options: Options, *, started: bool) -> Stack:
+    processes = {process["name"]: process["pid"] for process in status["processes"] if process["alive"]}
+    return Stack(status["service"], options.triton or status["triton"], processes, started)
+
+
+def _check_corpus(options: Options, service: str) -> None:
+    if options.corpus is None:
+        return
+    live = _live_source(options.akin)
+    if live != _source(options.corpus):
+        raise BadOption(
+            f"the running stack at {service} searches {live or 'nothing'}, not {_source(options.corpus)}: index it "
+            f"(akin index build {options.corpus}), or stop the stack (akin down), or leave the corpus out."
+        )
+
+
+def _source(corpus: str) -> str:
+    """What a snapshot calls its source."""
+    return corpus if corpus == "sample" else Path(corpus).name
+
+
+def _live_source(akin: Path) -> str | None:
+    found = _json(akin, "index", "list", "--json")
+    return next((each.get("source") for each in found if each.get("live")), None)
+
+
+def _status(akin: Path) -> dict[str, Any]:
+    found = _json(akin, "status", "--json")
+    return found if isinstance(found, dict) else {}
+
+
+def _json(akin: Path, *arguments: str) -> Any:
+    """What a command of `akin` prints; its exit code does not matter (`status` fails where nothing runs)."""
+    try:
+        done = subprocess.run([akin, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise StackFailed(f"{akin} cannot be run ({error.strerror}): run `make setup`.") from error
+    try:
+        return json.loads(done.stdout)
+    except ValueError as error:
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise StackFailed(f"`akin {' '.join(arguments)}` does not answer in JSON: {said}") from error
+
+
+def _run(akin: Path, *arguments: str, say: Callable[[str], None]) -> None:
+    say(f"akin {' '.join(arguments)}")
+    # In a session of its own, so that Ctrl-C reaches it once, from here, and it has the time to stop what it started.
+    process = subprocess.Popen(
+        [akin, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(_SECONDS_TO_STOP)
+        raise
+    if process.returncode:
+        raise StackFailed(f"`akin {' '.join(arguments)}` failed; what it said is above.")

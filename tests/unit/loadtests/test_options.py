@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.errors import BadOption
+from loadtests.options import ROOT, read_options, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("60s", 60), ("90", 90), ("2m", 120), ("1m30s", 90), ("1.5m", 90), ("6h", 21_600)]
+)
+def test_durations_are_read_as_people_write_them(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "s", "0s", "0.5s", "-5s", "1 m", "60sec", "7h", "1e3", "nan", "60s!"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(BadOption, match="no duration"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "many", "1.5", "10001", "²", ""])
+def test_a_number_of_users_that_has_no_sense_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadOption, match="--users"):
+        read_options(["users", f"--users={value}"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["users", "--duration", "soon"], "--duration"),
+        (["users", "--scenario", "robots"], "robots"),
+        (["users", "--service", "localhost:8080"], "--service"),
+        (["users", "--service", "http://127.0.0.1:1", "--corpus", "sample"], "--corpus"),
+        (["users", "--queries", "/no/such/file"], "/no/such/file"),
+        (["rate", "--p95", "0"], "--p95"),
+        (["rate", "--mode", "fuzzy"], "fuzzy"),
+        (["rate", "--users", "3"], "--users"),
+        ([], "users|rate"),
+    ],
+)
+def test_what_has_no_sense_is_refused_by_name(arguments: list[str], named: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        read_options(arguments)
+    assert named in str(caught.value)
+
+
+def test_defaults_and_the_place_of_reports() -> None:
+    options = read_options(["users"], {})
+    assert (options.users, options.duration, options.scenario) == (20, 60, "reference")
+    assert options.output == ROOT / "data" / "loadtests"
+    assert read_options(["rate"], {"AKIN_DATA": "/srv/akin"}).output == Path("/srv/akin/loadtests")
+    assert read_options(["rate", "--output", "/tmp/x"], {"AKIN_DATA": "/srv/akin"}).output == Path("/tmp/x")

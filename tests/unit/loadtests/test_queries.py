@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.errors import BadOption, TooFewQueries
+from loadtests.papers import Paper, papers_of_service, read_papers
+from loadtests.queries import Queries, distinct_texts, sentences
+
+PAPERS = [
+    Paper(
+        f"On the {n} things that nobody counted",
+        f"We count {n} things here. Each of the {n} was seen twice. Nobody had done that {n} times before us.",
+    )
+    for n in range(250)
+]
+
+
+def test_a_paper_gives_its_title_its_abstract_and_each_sentence() -> None:
+    assert sentences(PAPERS[7].abstract) == [
+        "We count 7 things here.",
+        "Each of the 7 was seen twice.",
+        "Nobody had done that 7 times before us.",
+    ]
+    assert distinct_texts(PAPERS) == 250 * 5
+    assert distinct_texts([PAPERS[0], PAPERS[0]]) == 5
+
+
+def test_an_abstract_without_sentences_is_one() -> None:
+    assert sentences("Too short.") == ["Too short."]
+
+
+def test_short_queries_are_words_of_the_papers_and_never_come_twice() -> None:
+    queries = Queries(PAPERS, seed=3)
+    drawn = [queries.short() for _ in range(2_000)]
+    assert len(set(drawn)) == 2_000
+    assert queries.drawn == 2_000
+    assert queries.repeated == 0
+    corpus = "\n".join(f"{paper.title} {paper.abstract}" for paper in PAPERS)
+    assert all(text in corpus for text in drawn)
+    assert all(3 <= len(text.split()) <= 10 for text in drawn)
+
+
+def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
+    queries = Queries(PAPERS, seed=1)
+    assert {queries.long() for _ in range(250)} == {paper.abstract for paper in PAPERS}
+    assert queries.repeated == 0
+    later = queries.long()
+    assert any(later in paper.abstract for paper in PAPERS)
+
+
+def test_what_has_to_be_repeated_is_counted() -> None:
+    queries = Queries(PAPERS, seed=1)
+    # The abstracts have fewer words than a run needs, so that the runs are the abstracts themselves.
+    drawn = [queries.long() for _ in range(260)]
+    assert queries.repeated == len(drawn) - len(set(drawn)) == 10
+
+
+def test_texts_that_the_service_has_seen_are_not_drawn() -> None:
+    seen = [paper.abstract for paper in PAPERS[:200]]
+    queries = Queries(PAPERS, seed=1, used=seen)
+    assert not {queries.long() for _ in range(50)} & set(seen)
+    assert queries.repeated == 0
+
+
+def test_the_seed_decides() -> None:
+    def drawn(seed: int) -> list[str]:
+        queries = Queries(PAPERS, seed=seed)
+        return [queries.short() for _ in range(20)]
+
+    assert drawn(5) == drawn(5) != drawn(6)
+
+
+def test_too_few_papers_are_refused_in_words() -> None:
+    with pytest.raises(TooFewQueries, match=r"3 papers hold 15 .*--queries"):
+        Queries(PAPERS[:3])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, zipped: bool) -> None:
+    lines = [
+        json.dumps({"id": "1", "title": " A\n title ", "abstract": "  An\n  abstract. "}),
+        "no JSON",
+        "[1, 2]",
+        json.dumps({"title": "No abstract"}),
+        json.dumps({"title": 3, "abstract": "of the wrong type"}),
+        json.dumps({"_id": "x", "title": "From a collection", "text": "Its text."}),
+    ]
+    content = "\n".join(lines).encode()
+    path = tmp_path / "papers"
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    assert read_papers(path) == [Paper("A title", "An abstract."), Paper("From a collection", "Its text.")]
+    assert len(read_papers(path, most=1)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", gzip.compress(b"x" * 1000)[:20]])
+def test_a_file_without_papers_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "papers.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(BadOption, match=r"papers\.jsonl"):
+        read_papers(path)
+
+
+def test_the_service_is_asked_until_its_papers_are_known() -> None:
+    asked: list[str] = []
+
+    def search(body: dict[str, Any]) -> list[dict[str, Any]]:
+        # Ten more papers for every question, and then always the same.
+        asked.append(body["query"])
+        first = 10 * min(len(asked) - 1, 5)
+        return [{"id": str(n), "title": f"Title {n}", "abstract": f"Abstract {n}"} for n in range(first, first + 10)]
+
+    found = papers_of_service(search, ["Machine Learning"], 60)
+    assert {paper.title for paper in found.papers} == {f"Title {n}" for n in range(60)}
+    assert asked[0] == "Machine Learning"
+    assert found.used == asked
+    assert len(asked) == 6
+
+
+def test_gathering_ends_where_nothing_new_is_found() -> None:
+    def search(body: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"id": "1", "title": "The same", "abstract": "always"}]
+
+    assert papers_of_service(search, [], 1_000).papers == [Paper("The same", "always")]

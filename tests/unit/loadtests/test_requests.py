@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from loadtests.papers import Paper
+from loadtests.queries import Queries
+from loadtests.requests import Requests, complaint
+
+
+def queries() -> Queries:
+    return Queries([Paper(f"Title number {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)])
+
+
+def test_the_reference_mix_has_its_shares() -> None:
+    requests = Requests("reference", "dense", queries())
+    kinds = Counter(requests.next().kind for _ in range(1_100))
+    assert kinds == {"short search": 500, "long search": 300, "embed": 200, "health": 100}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path", "fields"),
+    [
+        ("short", "/search", {"query", "k", "mode"}),
+        ("long", "/search", {"query", "k", "mode"}),
+        ("embed", "/embed", {"abstract"}),
+    ],
+)
+def test_requests_are_what_the_service_takes(wanted: str, path: str, fields: set[str]) -> None:
+    request = Requests(wanted, "lexical", queries()).next()
+    assert (request.method, request.path) == ("POST", path)
+    body = json.loads(request.body)
+    assert set(body) == fields
+    assert body.get("mode", "lexical") == "lexical"
+
+
+def test_an_answer_of_one_half_alone_is_a_failure() -> None:
+    assert complaint(200, b'{"results":[],"degraded":null}') == ""
+    assert complaint(200, b'{"results":[],"degraded":"the encoder is away"}') == "degraded answer"
+    assert complaint(200, b'{"degraded": "spaced"}') == "degraded answer"
+    assert complaint(200, json.dumps({"abstract": 'It says "degraded":"so"', "degraded": None}).encode()) == ""
+
+
+def test_errors_are_named_by_the_services_own_word() -> None:
+    assert complaint(503, b'{"error":{"code":"encoder_busy","message":"later"}}') == "503 encoder_busy"
+    assert complaint(502, b"<html>") == "502"
+    assert complaint(500, b'{"error":"text"}') == "500"
+    assert complaint(0, None) == "no answer"
