@@ -85,12 +85,12 @@ SCENARIO ?= reference
 
 .PHONY: loadtest
 loadtest: setup .venv-loadtests/ready ## people who search: USERS=20 DURATION=60s SCENARIO=reference CORPUS=sample
-	.venv-loadtests/bin/python -m loadtests users --users $(USERS) --duration $(DURATION) --scenario $(SCENARIO) \
+	.venv-loadtests/bin/python -m loadtests users --users "$(USERS)" --duration "$(DURATION)" --scenario "$(SCENARIO)" \
 	  $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
 .PHONY: loadtest-rate
 loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
-	.venv-loadtests/bin/python -m loadtests rate --duration $(DURATION) $(ARGS)
+	.venv-loadtests/bin/python -m loadtests rate --duration "$(DURATION)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
 # --- checks ---
 

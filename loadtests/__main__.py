@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 # Before anything else: gevent replaces what blocks in the standard library, also for those who import it later.
-from gevent import monkey
+from gevent import hub, monkey
 
 monkey.patch_all()
+# Ctrl-C is an end like any other: it is handed to `main`, without a trace on the way.
+hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
 
 # ruff: noqa: E402
 import signal

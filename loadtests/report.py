@@ -10,6 +10,7 @@ from typing import Any
 from loadtests.chart import Line, chart
 
 _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
+_STRETCH = {"users": "the last number of users", "rate": "the last sustained trial with its settling seconds"}
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -22,7 +23,7 @@ def render(results: Mapping[str, Any]) -> str:
         _summaries("request", [(kind, summary) for kind, summary in results["kinds"].items()]),
         _errors(results["errors"]),
         "<h2>Where the time goes</h2>",
-        "<p>From the service's own counters, over the measurement that counts. Percentiles are as fine as the "
+        f"<p>From the service's own counters, over {_STRETCH[results['kind']]}. Percentiles are as fine as the "
         "histograms' buckets; means are exact.</p>",
         _timed("stage of a search", results["stages"]),
         _timed("route", results["routes"]),

@@ -179,8 +179,8 @@ def _command(options: Options) -> str:
     if options.kind == "users":
         return f"make loadtest USERS={options.users} DURATION={options.duration:g}s SCENARIO={options.scenario}"
     return (
-        f"make loadtest-rate DURATION={options.duration:g}s REQUESTS={options.requests} MODE={options.mode} "
-        f"P95={options.limit_ms:g}"
+        f"make loadtest-rate DURATION={options.duration:g}s "
+        f'ARGS="--requests {options.requests} --mode {options.mode} --p95 {options.limit_ms:g}"'
     )
 
 

@@ -115,6 +115,9 @@ def _request(service: str, method: str, path: str, body: dict[str, Any] | None) 
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise ServiceAway(f"the service at {service} does not answer: {error or type(error).__name__}.") from error
+        why = error.strerror if isinstance(error, OSError) else f"not in HTTP ({type(error).__name__})"
+        raise ServiceAway(
+            f"the service at {service} does not answer: {why or error}. Does it run (akin status), and at that port?"
+        ) from error
     finally:
         connection.close()

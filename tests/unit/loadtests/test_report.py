@@ -141,9 +141,8 @@ def test_axes_have_round_numbers(largest: float, expected: list[float]) -> None:
 
 def test_a_gap_breaks_the_line_and_a_limit_is_drawn() -> None:
     drawing = chart([Line("p95", [(1, 10), (2, None), (3, 30)])], "users", "ms", limit=100)
-    assert (
-        drawing.count("M") - drawing.count('class="grid"') - drawing.count('class="limit"') == 3
-    )  # twice, and the legend
+    # The line begins twice, and once more in the legend.
+    assert drawing.count("M") - drawing.count('class="grid"') - drawing.count('class="limit"') == 3
     assert drawing.count("<circle") == 2
     assert 'class="limit"' in drawing
     assert "Nothing was measured" in chart([Line("p95", [(1, None)])], "users", "ms")
