@@ -6,13 +6,13 @@ Training publishes version folders and promotes the very first; from then on onl
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
+from papers.durable import replace_file
 
 MODEL = "text_encoder"
 POINTER = "PROMOTED"
@@ -82,13 +82,8 @@ def promote(repository: Path, number: int) -> Version:
     """
     find(repository, number)
     pointer = repository / MODEL / POINTER
-    aside = pointer.with_name(f".{POINTER}.{os.getpid()}")
     try:
-        with aside.open("w") as file:
-            file.write(f"{number}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(pointer)
+        replace_file(pointer, f"{number}\n".encode())
     except OSError as error:
         raise EncoderError(f"cannot write {pointer}: {error.strerror}.") from error
     return find(repository, number)

@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from papers.durable import replace_file
 from papers.errors import SampleUnavailable
 
 REQUIREMENT = "cherche==2.2.1"
@@ -48,7 +49,7 @@ def fetch_sample(directory: str | os.PathLike[str]) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="akin-sample-") as scratch:
         content = extract(_download(Path(scratch)), ARCHIVE_SHA256, MEMBER_SHA256)
-    _write_whole(target, content)
+    replace_file(target, content)
     return target
 
 
@@ -112,25 +113,6 @@ def _advice(problem: str) -> str:
         f"the sample corpus is the source archive of {REQUIREMENT} from the package index, and {problem}. "
         "Check the network and pip's settings and run this again, or give a file of papers of your own."
     )
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _digest(content: bytes) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from papers.durable import replace_file, sync
 from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid, SnapshotNotFound
 from retrieval_service.snapshot.manifest import Manifest, read_manifest
 
@@ -81,13 +82,7 @@ class Shelf:
             SnapshotInvalid: it has no readable manifest.
         """
         read_manifest(self.path(snapshot_id))
-        aside = self.root / f".{_CURRENT}-{os.getpid()}"
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(f"{snapshot_id}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.current_file)
-        sync_directory(self.root)
+        replace_file(self.current_file, f"{snapshot_id}\n".encode())
 
     def remove(self, snapshot_id: str) -> None:
         """Removes a snapshot that is not the live one.
@@ -133,28 +128,19 @@ class Shelf:
         """Brings a built snapshot to the disk and under its name; it is not the live one yet."""
         for path in [*building.rglob("*"), building]:
             if path.is_dir():
-                sync_directory(path)
+                sync(path)
             else:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
         published = self.root / snapshot_id(building)
         building.rename(published)
-        sync_directory(self.root)
+        sync(self.root)
         return published
 
 
 def snapshot_id(building: Path) -> str:
     """The id that what is built in a directory will have."""
     return building.name.removeprefix(_BUILDING)
-
-
-def sync_directory(path: Path) -> None:
-    """Brings a directory's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _new_id() -> str:

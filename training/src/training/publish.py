@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from papers.durable import replace_file, sync
 from training.errors import PublishError
 
 MODEL = "text_encoder"
@@ -94,16 +95,16 @@ def publish(staged: Path, repository: Path, version: int, project_model: Path = 
         os.chmod(staged, 0o755)
         for path in staged.iterdir():
             os.chmod(path, 0o644)
-            _sync(path)
-        _sync(staged)
+            sync(path)
+        sync(staged)
         if model.resolve() != project_model.resolve():
-            _replace(model / CONFIG, (project_model / CONFIG).read_bytes())
+            replace_file(model / CONFIG, (project_model / CONFIG).read_bytes())
         # Fails where that version is there already: a rename replaces no folder but an empty one.
         os.rename(staged, target)
-        _sync(model)
+        sync(model)
         first = _promoted(model) is None
         if first:
-            _replace(model / POINTER, f"{version}\n".encode())
+            replace_file(model / POINTER, f"{version}\n".encode())
     except OSError as error:
         raise PublishError(
             f"version {version} cannot be published in {model}: {error.strerror}. Nothing of it is there; "
@@ -118,26 +119,3 @@ def _promoted(model: Path) -> int | None:
     except FileNotFoundError:
         return None
     return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
