@@ -125,9 +125,7 @@ def service_environment(settings: Settings, version: Version) -> dict[str, str]:
 def down(settings: Settings) -> list[str]:
     """Stops what runs; returns the names of what was stopped."""
     stack = running(settings)
-    if stack is None:
-        return []
-    alive = [child for child in reversed(stack.children) if child.alive]
+    alive = [child for child in reversed(stack.children) if child.alive] if stack else []
     stop(alive)
     record(settings).unlink(missing_ok=True)
     return [child.name for child in alive]

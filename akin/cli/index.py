@@ -24,9 +24,8 @@ from akin.stack import encoder_server
 from papers import PaperReader, read_papers
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.errors import ServiceError as RetrievalError
-from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.snapshot.build import Progress, build_snapshot
-from retrieval_service.snapshot.manifest import Manifest
+from retrieval_service.snapshot.manifest import Manifest, read_manifest
 from retrieval_service.snapshot.opened import verify_snapshot
 from retrieval_service.snapshot.shelf import Shelf
 
@@ -135,7 +134,8 @@ def build_if_needed(settings: Settings, source: str) -> None:
     path = corpus_path(settings, source)
     with words():
         shelf = Shelf(settings.data)
-        live = next((manifest for manifest in shelf.manifests() if manifest.id == shelf.current()), None)
+        current = shelf.current()
+        live = next((manifest for manifest in shelf.manifests() if manifest.id == current), None)
     encoder = registry.promoted(settings.repository)
     if live and live.source == source_name(source, path) and live.encoder.digest == encoder.digest:
         say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
@@ -201,11 +201,7 @@ def manifest_of(settings: Settings, snapshot: str | None) -> Manifest:
         name = snapshot or shelf.current()
         if name is None:
             raise SourceError("nothing is indexed yet; make the first snapshot with: akin index build sample")
-        shelf.path(name)
-        found = next((manifest for manifest in shelf.manifests() if manifest.id == name), None)
-    if found is None:
-        raise SourceError(f"snapshot {name} has no readable manifest; see `akin index list`")
-    return found
+        return read_manifest(shelf.path(name))
 
 
 def described(manifest: Manifest, *, live: bool) -> dict[str, Any]:
@@ -219,8 +215,6 @@ def words() -> Iterator[None]:
     try:
         yield
     except RetrievalError as error:
-        raise SourceError(str(error)) from error
-    except SnapshotInvalid as error:
         raise SourceError(str(error)) from error
 
 

@@ -11,7 +11,7 @@ from akin import stack as local
 from akin.cli import encoder, index, search
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import StackError
-from akin.processes import stop, tail
+from akin.processes import tail
 from akin.registry import promoted_number
 from akin.settings import Settings
 
@@ -81,7 +81,8 @@ def demo(
 ) -> None:
     """From papers to a search page in one command: export, index, start, search. Ctrl-C stops everything."""
     settings = Settings.read()
-    if local.running(settings) is None:
+    before = local.running(settings)
+    if before is None:
         local.check_ports(settings)
     if promoted_number(settings.repository) is None:
         encoder.export_version(settings, source=None, calibration="sample")
@@ -98,5 +99,6 @@ def demo(
     except KeyboardInterrupt:
         say("\nstopping")
     finally:
-        stop(list(reversed(stack.children)))
-        local.record(settings).unlink(missing_ok=True)
+        # A stack that ran already was started by somebody who still wants it.
+        if stack != before:
+            local.down(settings)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
+
+AKIN = Path(sys.executable).parent / "akin"
 
 
 def test_a_search_prints_papers_and_its_timings(sample_stack: RunningStack) -> None:
@@ -101,6 +107,19 @@ def test_a_taken_port_is_named_before_anything_starts(sample_stack: RunningStack
         done = type(sample_stack)(sample_stack.settings, own).akin("up")
     assert done.returncode == 5
     assert f"port {taken} (AKIN_TRITON_HTTP_PORT) is taken" in done.stderr
+
+
+def test_a_demo_leaves_a_stack_running_that_it_did_not_start(sample_stack: RunningStack, tmp_path: Path) -> None:
+    log = tmp_path / "demo.log"
+    with log.open("w") as output:
+        demo = subprocess.Popen([AKIN, "demo"], env=sample_stack.environment, stdout=output, stderr=output)
+        deadline = time.monotonic() + 60
+        while "Search on" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=30) == 0, log.read_text()
+    assert "already running" in log.read_text()
+    assert json.loads(sample_stack.akin("status", "--json").stdout)["running"]
 
 
 def test_up_again_says_that_it_runs(sample_stack: RunningStack) -> None:
