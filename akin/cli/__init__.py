@@ -26,8 +26,10 @@ search.add_to(app)
 
 def main() -> None:
     """Runs a command; what goes wrong is told in one line, with an exit code of its own."""
-    # A polite kill ends a command as Ctrl-C does: what it started is stopped, what it wrote is whole.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite kill ends a command as Ctrl-C does: what it started is stopped, what it wrote is whole. Ctrl-C is named
+    # too, as a shell without job control starts what is in its background with Ctrl-C ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     try:
         app()
     except AkinError as error:

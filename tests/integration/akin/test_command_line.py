@@ -112,7 +112,9 @@ def test_a_taken_port_is_named_before_anything_starts(sample_stack: RunningStack
 def test_a_demo_leaves_a_stack_running_that_it_did_not_start(sample_stack: RunningStack, tmp_path: Path) -> None:
     log = tmp_path / "demo.log"
     with log.open("w") as output:
-        demo = subprocess.Popen([AKIN, "demo"], env=sample_stack.environment, stdout=output, stderr=output)
+        # As a script's background job, which starts with Ctrl-C ignored.
+        command = ["sh", "-c", "trap '' INT; exec \"$0\" demo", str(AKIN)]
+        demo = subprocess.Popen(command, env=sample_stack.environment, stdout=output, stderr=output)
         deadline = time.monotonic() + 60
         while "Search on" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
