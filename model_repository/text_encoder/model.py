@@ -1,19 +1,26 @@
 """Triton's side of `text_encoder`: requests in, responses out; the work itself is in `runtime.py` beside this file.
 
-A text that cannot be encoded fails its own request only: the other requests of the gathered batch are answered.
+A few texts are a person who waits: the texts of all such requests that Triton gathered are encoded at once, together.
+Many texts are bulk work, which `bulk.py` answers in its own time. A text that cannot be encoded fails its own request
+only.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from bulk import BulkQueue, Job
 from runtime import TextEncoder
+
+# Threads hand over the interpreter this often, in seconds: a query is not to wait for bulk work's arithmetic in Python.
+_SWITCH_INTERVAL = 0.0005
 
 
 class BadText(ValueError):
@@ -25,16 +32,20 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads this version and runs every shape it will serve once."""
-        parameters = {
-            key: value["string_value"] for key, value in json.loads(args["model_config"])["parameters"].items()
-        }
+        config = json.loads(args["model_config"])
+        parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         self.max_text_bytes = int(parameters["MAX_TEXT_BYTES"])
+        self.bulk_from = int(parameters["BULK_FROM_TEXTS"])
         self.encoder = TextEncoder(
             Path(args["model_repository"]) / args["model_version"],
             runtime=os.environ.get("AKIN_ENCODER_RUNTIME") or parameters["RUNTIME"],
             threads=int(os.environ.get("AKIN_ENCODER_THREADS") or parameters["THREADS"]),
             token_budget=int(parameters["TOKEN_BUDGET"]),
         )
+        self.digest = self.encoder.digest.encode()
+        self.full_batch = config["max_batch_size"]
+        self.later = BulkQueue(self.encoder.twin, most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         self.encoder.warm_up()
         pb_utils.Logger.log_info(
             f"text_encoder version {args['model_version']} is warm: {self.encoder.runtime}, "
@@ -42,26 +53,61 @@ class TritonPythonModel:
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Encodes the texts of all requests together and answers each request with its own rows."""
+        """Answers small requests, all together; a request that is answered later has None in its place."""
         responses: list[Any] = [None] * len(requests)
-        texts: list[str] = []
-        spans: list[tuple[int, int, int]] = []
+        waiting: list[tuple[int, list[str]]] = []
         for position, request in enumerate(requests):
             if request.is_cancelled():
                 responses[position] = failure("the client cancelled this request", pb_utils.TritonError.CANCELLED)
                 continue
             try:
-                own = self.texts_of(request)
+                texts = self.texts_of(request)
             except BadText as error:
                 responses[position] = failure(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
-            spans.append((position, len(texts), len(texts) + len(own)))
-            texts.extend(own)
-        if texts:
-            vectors, tokens = self.encoder.encode(texts)
-            for position, start, stop in spans:
-                responses[position] = self.answer(requests[position], vectors[start:stop], tokens[start:stop])
+            if self.is_bulk(request, len(texts)):
+                self.later.offer(self.job(request, texts, urgent=False))
+            else:
+                waiting.append((position, texts))
+        if sum(len(texts) for _, texts in waiting) >= self.full_batch:
+            # A full batch means that more wait behind it than one batch can take. They are taken out of Triton's queue,
+            # which has no bound, into one that has.
+            for position, texts in waiting:
+                self.later.offer(self.job(requests[position], texts, urgent=True))
+        elif waiting:
+            vectors, tokens = self.encoder.encode([text for _, texts in waiting for text in texts])
+            start = 0
+            for position, texts in waiting:
+                rows = slice(start, start := start + len(texts))
+                asked = set(requests[position].requested_output_names())
+                responses[position] = self.answer(asked, vectors[rows], tokens[rows])
         return responses
+
+    def finalize(self) -> None:
+        """Answers what was taken before the version goes away."""
+        self.later.close()
+
+    def is_bulk(self, request: Any, texts: int) -> bool:
+        """Whether nobody waits for a request: it says so by its parameter `bulk`, or else has many texts."""
+        parameters = request.parameters()
+        said = json.loads(parameters).get("bulk") if parameters else None
+        return texts >= self.bulk_from if said is None else bool(said)
+
+    def job(self, request: Any, texts: list[str], *, urgent: bool) -> Job:
+        """A request with the way to answer it once Triton has taken the request itself back."""
+        asked = set(request.requested_output_names())
+        sender = request.get_response_sender()
+        last = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+
+        def fail(reason: str, again: bool) -> None:
+            code = pb_utils.TritonError.UNAVAILABLE if again else pb_utils.TritonError.INTERNAL
+            sender.send(failure(reason, code), last)
+
+        def answer(vectors: np.ndarray, tokens: np.ndarray) -> None:
+            sender.send(self.answer(asked, vectors, tokens), last)
+
+        waits = request.timeout() / 1e6
+        return Job(texts, answer, fail, sender.is_cancelled, waits or None, urgent)
 
     def texts_of(self, request: Any) -> list[str]:
         """The request's texts.
@@ -87,17 +133,15 @@ class TritonPythonModel:
             texts.append(text)
         return texts
 
-    def answer(self, request: Any, vectors: np.ndarray, tokens: np.ndarray) -> Any:
+    def answer(self, asked: set[str], vectors: np.ndarray, tokens: np.ndarray) -> Any:
         """A response with the outputs that were asked for, and no other."""
-        asked = set(request.requested_output_names())
         tensors = []
         if "EMBEDDING" in asked:
             tensors.append(pb_utils.Tensor("EMBEDDING", vectors))
         if "TOKENS" in asked:
             tensors.append(pb_utils.Tensor("TOKENS", tokens.reshape(-1, 1)))
         if "ENCODER" in asked:
-            digests = np.full((len(tokens), 1), self.encoder.digest.encode(), dtype=object)
-            tensors.append(pb_utils.Tensor("ENCODER", digests))
+            tensors.append(pb_utils.Tensor("ENCODER", np.full((len(tokens), 1), self.digest, dtype=object)))
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
 

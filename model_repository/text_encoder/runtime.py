@@ -1,33 +1,56 @@
 """The encoder of one version folder, in this process: texts in, unit vectors out.
 
 Triton's `model.py` serves it; export checks parity with it; nothing here knows of Triton. Work is cut into runs of one
-shape each: texts sorted by length, padded to a multiple of `LENGTH_STEP` tokens, a power of two of them at a time,
-under a token budget. OpenVINO specialises for a shape at its first use, so all of them run once in `warm_up`, and no
-query ever meets a new one.
+shape each: texts sorted by length, padded to the next of `padded_lengths`, as many at a time as `ROWS` allows, under a
+token budget. OpenVINO prepares itself for a shape at its first use, so all of them run once in `warm_up`, and no query
+ever meets a new one.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
-LENGTH_STEP = 16
-MAX_ROWS = 64
-# What starting one more run costs, in tokens of work: of the order of a tenth of a millisecond on either runtime.
-RUN_OVERHEAD = 12
+# Numbers of texts that a run may have.
+ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+# What starting one more run costs, in tokens of work: half a millisecond where a token takes thirty microseconds.
+RUN_OVERHEAD = 16
+# A text that is alone and short has these lengths only, in a graph of its own that therefore hardly ever changes shape.
+ALONE_LENGTHS = (16, 32)
 # CPU features with which OpenVINO's INT8 kernels beat ONNX Runtime's; without them they are half as fast.
 INT8_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
+class Tokenized(NamedTuple):
+    """Texts as token ids.
+
+    Attributes:
+        ids: of each text, cut to what the encoder reads.
+        types: the token types; None where the graph does not ask for them.
+        counts: tokens of each text before it was cut, int32 [texts].
+    """
+
+    ids: list[list[int]]
+    types: list[list[int]] | None
+    counts: np.ndarray
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens of each text are read."""
+        return [len(row) for row in self.ids]
+
+
 class TextEncoder:
-    """A version of the encoder, loaded.
+    """A version of the encoder, loaded. One thread may use it at a time; others each take a `twin`.
 
     Attributes:
         dim: Length of a vector.
@@ -37,7 +60,7 @@ class TextEncoder:
         threads: Threads that one call uses.
     """
 
-    def __init__(self, folder: Path, *, runtime: str = "auto", threads: int = 0, token_budget: int = 2048) -> None:
+    def __init__(self, folder: Path, *, runtime: str = "auto", threads: int = 0, token_budget: int = 1024) -> None:
         """Loads the version in `folder`; `threads` 0 means one for each core that this process may use."""
         manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
@@ -47,13 +70,24 @@ class TextEncoder:
         self.threads = threads or len(os.sched_getaffinity(0))
         self.token_budget = max(token_budget, self.max_length)
         self.runtime = pick_runtime() if runtime == "auto" else runtime
+        self._graph = folder / graph["file"]
         self._inputs: list[str] = graph["inputs"]
         self._pad_id: int = graph["pad_id"]
-        self._run = RUNTIMES[self.runtime](folder / graph["file"], self.threads)
+        self._run = RUNTIMES[self.runtime](self._graph, self.threads)
+        # ONNX Runtime does not mind a change of shape, and loads no graph twice for it.
+        self._alone = [length for length in ALONE_LENGTHS if length <= self.max_length and self.runtime == "openvino"]
+        self._run_alone = openvino_run(self._graph, 1) if self._alone else None
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length)
         self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    def twin(self) -> TextEncoder:
+        """The same encoder for another thread to use at the same time, not warm."""
+        twin = copy.copy(self)
+        twin._run = RUNTIMES[self.runtime](self._graph, self.threads)
+        twin._run_alone = None
+        return twin
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Encodes texts of any lengths.
@@ -62,14 +96,44 @@ class TextEncoder:
             Vectors, float32 of shape (len(texts), dim), each of length one; and the number of tokens of each text
             before it was cut to `max_length`, int32 of shape (len(texts),).
         """
+        tokenized = self.tokenize(texts)
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for members, length in self.runs(tokenized):
+            vectors[members] = self.run(tokenized, members, length)
+        return vectors, tokenized.counts
+
+    def tokenize(self, texts: Sequence[str]) -> Tokenized:
+        """Token ids of texts; several cores share the work."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
-        tokens = np.array([self._length(encoding) for encoding in encodings], dtype=np.int32)
-        rows = [encoding.ids for encoding in encodings]
+        ids = [encoding.ids for encoding in encodings]
         types = [encoding.type_ids for encoding in encodings] if "token_type_ids" in self._inputs else None
-        vectors = np.empty((len(rows), self.dim), dtype=np.float32)
-        for members, length in plan([len(row) for row in rows], self.max_length, self.token_budget):
-            vectors[members] = self._run(self._tensors(rows, types, members, length))
-        return vectors, tokens
+        counts = [
+            len(row) if len(row) < self.max_length else self._whole_length(encoding)
+            for row, encoding in zip(ids, encodings, strict=True)
+        ]
+        return Tokenized(ids, types, np.array(counts, dtype=np.int32))
+
+    def runs(self, tokenized: Tokenized) -> list[tuple[list[int], int]]:
+        """The runs that encode these texts with the least work, as `plan` describes them."""
+        return plan(tokenized.lengths, self.max_length, self.token_budget)
+
+    def run(self, tokenized: Tokenized, members: Sequence[int], length: int) -> np.ndarray:
+        """Encodes some of the texts in one run, each padded to `length` tokens.
+
+        Returns:
+            float32 [len(members), dim]; valid until the next run.
+        """
+        run = self._run
+        if self._run_alone is not None and len(members) == 1 and length <= self._alone[-1]:
+            run, length = self._run_alone, next(each for each in self._alone if length <= each)
+        sizes = np.array([len(tokenized.ids[member]) for member in members])
+        real = np.arange(length) < sizes[:, None]
+        feed = {"input_ids": np.full(real.shape, self._pad_id, dtype=np.int64), "attention_mask": real.astype(np.int64)}
+        feed["input_ids"][real] = np.concatenate([tokenized.ids[member] for member in members])
+        if tokenized.types is not None:
+            feed["token_type_ids"] = np.zeros(real.shape, dtype=np.int64)
+            feed["token_type_ids"][real] = np.concatenate([tokenized.types[member] for member in members])
+        return run({name: feed[name] for name in self._inputs})
 
     def warm_up(self) -> None:
         """Runs what `encode` can make, so that no shape is met for the first time by a query.
@@ -79,30 +143,13 @@ class TextEncoder:
         every = shapes(self.max_length, self.token_budget)
         for length, count in every if self.runtime == "openvino" else (every[0], every[-1]):
             rows = [[self._pad_id] * length] * count
-            self._run(self._tensors(rows, rows if "token_type_ids" in self._inputs else None, range(count), length))
+            types = rows if "token_type_ids" in self._inputs else None
+            self.run(Tokenized(rows, types, np.empty(0, np.int32)), range(count), length)
 
-    def _length(self, encoding: object) -> int:
+    def _whole_length(self, encoding: object) -> int:
         """Tokens of a text before truncation: what is kept and what overflowed, special tokens counted once."""
         overflow: list[object] = encoding.overflowing  # type: ignore[attr-defined]
         return len(encoding) + sum(len(rest) - self._special for rest in overflow)  # type: ignore[arg-type]
-
-    def _tensors(
-        self, rows: list[list[int]], types: list[list[int]] | None, members: Sequence[int], length: int
-    ) -> dict[str, np.ndarray]:
-        shape = (len(members), length)
-        feed = {
-            "input_ids": np.full(shape, self._pad_id, dtype=np.int64),
-            "attention_mask": np.zeros(shape, dtype=np.int64),
-        }
-        if types is not None:
-            feed["token_type_ids"] = np.zeros(shape, dtype=np.int64)
-        for row, member in enumerate(members):
-            size = len(rows[member])
-            feed["input_ids"][row, :size] = rows[member]
-            feed["attention_mask"][row, :size] = 1
-            if types is not None:
-                feed["token_type_ids"][row, :size] = types[member]
-        return {name: feed[name] for name in self._inputs}
 
 
 def plan(lengths: Sequence[int], max_length: int, budget: int) -> list[tuple[list[int], int]]:
@@ -120,15 +167,12 @@ def plan(lengths: Sequence[int], max_length: int, budget: int) -> list[tuple[lis
         For each run the positions of its texts in `lengths` and the length they are padded to.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    allowed = {length: sizes(length, budget) for length in {bucket(length, max_length) for length in lengths}}
     best: list[tuple[int, int]] = [(0, 0)]  # for each number of texts: the cost of them all, and the last run's size
-    for end in range(1, len(order) + 1):
-        length = bucket(lengths[order[end - 1]], max_length)
+    for end, last in enumerate(order, start=1):
+        length = bucket(lengths[last], max_length)
         best.append(
-            min(
-                (best[end - size][0] + size * length + RUN_OVERHEAD, size)
-                for size in sizes(length, budget)
-                if size <= end
-            )
+            min((best[end - size][0] + size * length + RUN_OVERHEAD, size) for size in allowed[length] if size <= end)
         )
     runs = []
     end = len(order)
@@ -140,19 +184,28 @@ def plan(lengths: Sequence[int], max_length: int, budget: int) -> list[tuple[lis
 
 
 def bucket(length: int, max_length: int) -> int:
-    """The padded length of a text of `length` tokens."""
-    return min(max_length, -(-max(length, 1) // LENGTH_STEP) * LENGTH_STEP)
+    """The padded length of a text of `length` tokens.
+
+    Padding is work for nothing, and every length is a shape to be kept warm: short texts, whose padding is the larger
+    share, have the finer steps.
+    """
+    step = 4 if length <= 32 else 8 if length <= 64 else 16
+    return min(max_length, max(8, -(-length // step) * step))
+
+
+def padded_lengths(max_length: int) -> list[int]:
+    """Every padded length there is."""
+    return sorted({bucket(length, max_length) for length in range(1, max_length + 1)})
 
 
 def sizes(length: int, budget: int) -> list[int]:
-    """The batch sizes that texts of one padded length run in: powers of two under the budget."""
-    return [size for size in (1, 2, 4, 8, 16, 32, 64) if size == 1 or (size <= MAX_ROWS and size * length <= budget)]
+    """The numbers of texts that run at one padded length under a budget of tokens."""
+    return [rows for rows in ROWS if rows == 1 or rows * length <= budget]
 
 
 def shapes(max_length: int, budget: int) -> list[tuple[int, int]]:
     """Every (length, rows) that `plan` can produce."""
-    lengths = sorted({bucket(length, max_length) for length in range(1, max_length + 1)})
-    return [(length, size) for length in lengths for size in sizes(length, budget)]
+    return [(length, rows) for length in padded_lengths(max_length) for rows in sizes(length, budget)]
 
 
 def pick_runtime() -> str:

@@ -11,7 +11,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Reply, Wire
+from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
 from retrieval_service.ports import Embedded, EncoderIdentity
 
@@ -141,16 +141,16 @@ class TritonEncoder:
                     raise
                 await asyncio.sleep(pause)
 
-    async def _embed(self, texts: Sequence[str], seconds: float, priority: int) -> Embedded:
+    async def _embed(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Embedded:
         parts = [
-            await self._one(texts[at : at + _MOST_TEXTS], seconds, priority) for at in range(0, len(texts), _MOST_TEXTS)
+            await self._one(texts[at : at + _MOST_TEXTS], seconds, purpose) for at in range(0, len(texts), _MOST_TEXTS)
         ]
         if not parts:
             return Embedded(np.empty((0, self._identity.dim), np.float32), np.empty(0, np.int32))
         return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
 
-    async def _one(self, texts: Sequence[str], seconds: float, priority: int) -> Reply:
-        reply = await self._triton.wire.infer(texts, self._identity.version, seconds, priority)
+    async def _one(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Reply:
+        reply = await self._triton.wire.infer(texts, self._identity.version, seconds, purpose)
         if reply.digest != self._identity.digest:
             raise EncoderMismatch(
                 f"Version {self._identity.version} of {MODEL} was encoder {self._identity.digest[:12]} and is now "

@@ -15,8 +15,12 @@ from retrieval_service.ports import Vectors
 
 MODEL = "text_encoder"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
-# Triton takes waiting requests by priority: a person's query overtakes a build's passages.
-QUERY, BULK = 1, 2
+# What the encoder is told of a request: a build's passages give way to people's queries.
+Purpose = dict[str, bool]
+QUERY: Purpose = {}
+BULK: Purpose = {"bulk": True}
+# How Triton and the model say that there is more to do than they can take.
+_BUSY = ("maximum queue size", "the encoder is busy", "Request timeout expired", "as long as its client waits")
 _REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")
 
 # gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
@@ -48,7 +52,7 @@ class Wire(Protocol):
     async def device(self, version: int, seconds: float) -> str | None:
         """The kind of device the model runs on."""
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
 
     async def close(self) -> None:
@@ -90,7 +94,7 @@ class GrpcWire:
             return None
         return _device(config.get("config"))
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
@@ -102,7 +106,7 @@ class GrpcWire:
                 model_version=str(version),
                 outputs=outputs,
                 client_timeout=seconds,
-                priority=priority,
+                parameters=purpose,
                 timeout=_microseconds(seconds),
             )
         except InferenceServerException as error:
@@ -147,7 +151,7 @@ class HttpWire:
         except EncoderUnavailable:
             return None
 
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, priority: int = QUERY) -> Reply:
+    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
@@ -157,7 +161,7 @@ class HttpWire:
             [tensor],
             model_version=str(version),
             outputs=outputs,
-            priority=priority,
+            parameters=purpose,
             timeout=_microseconds(seconds),
         )
         return _reply(await self._answer(call, seconds))
@@ -214,7 +218,7 @@ def _device(config: Any) -> str | None:
 
 def _translated(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:
     status, text = str(error.status()), error.message()
-    if "maximum queue size" in text:
+    if any(words in text for words in _BUSY):
         return EncoderBusy("The encoder has more requests than it can take; ask again in a moment.")
     if status == "StatusCode.DEADLINE_EXCEEDED":
         return EncoderUnavailable(f"Triton at {address} did not answer within {seconds:g} s.")

@@ -18,13 +18,10 @@ def test_the_load_request_names_exactly_one_version() -> None:
     assert config["max_batch_size"] == 64
 
 
-def test_one_instance_serves_and_bulk_waits_behind_people() -> None:
+def test_one_instance_serves_and_its_batches_gather_without_delay_or_policy() -> None:
     config = model_config(ROOT / "model_repository", 1)
     assert config["instance_group"] == [{"count": 1, "kind": "KIND_CPU"}]
-    batching = config["dynamic_batching"]
-    assert isinstance(batching, dict)
-    assert batching["priority_levels"] == "2"
-    assert batching["default_priority_level"] == "1"
+    assert config["dynamic_batching"] == {}
 
 
 def test_a_configuration_that_triton_does_not_know_is_refused(tmp_path: Path) -> None:

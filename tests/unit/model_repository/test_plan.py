@@ -51,11 +51,15 @@ def test_padding_is_never_worse_than_one_text_a_run(runtime: ModuleType, lengths
 
 
 def test_short_texts_are_not_padded_to_a_long_neighbour(runtime: ModuleType) -> None:
-    assert runtime.plan([10, 250, 12, 9, 11], 256, 4096) == [([1], 256), ([3, 0, 4, 2], 16)]
+    assert runtime.plan([10, 250, 12, 9, 11], 256, 4096) == [([1], 256), ([3, 0, 4, 2], 12)]
 
 
 def test_a_length_that_is_no_multiple_of_the_step_is_the_last_bucket(runtime: ModuleType) -> None:
     assert runtime.bucket(100, 100) == 100
     assert runtime.bucket(97, 100) == 100
     assert runtime.bucket(96, 100) == 96
-    assert runtime.bucket(0, 100) == 16
+    assert runtime.bucket(0, 100) == 8
+
+
+def test_short_texts_have_finer_lengths_than_long_ones(runtime: ModuleType) -> None:
+    assert runtime.padded_lengths(100) == [8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100]

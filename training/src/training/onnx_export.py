@@ -10,6 +10,7 @@ import onnx
 from optimum.exporters.onnx import onnx_export_from_model
 
 from training.errors import UnsupportedModel
+from training.simplify import simplify
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -45,8 +46,7 @@ def export_onnx(model: SentenceTransformer, scratch: Path) -> onnx.ModelProto:
     unknown = sorted({value.name for value in exported.graph.input} - KNOWN_INPUTS)
     if unknown:
         raise UnsupportedModel(f"the graph asks for {', '.join(unknown)}, which a text does not give.")
-    onnx.checker.check_model(exported)
-    return exported
+    return simplify(exported)
 
 
 def inputs(model: onnx.ModelProto) -> list[str]:

@@ -21,7 +21,7 @@ from training.errors import PublishError
 MODEL = "text_encoder"
 POINTER = "PROMOTED"
 CONFIG = "config.pbtxt"
-CODE = ("model.py", "runtime.py")
+CODE = ("model.py", "runtime.py", "bulk.py")
 PROJECT_MODEL = Path(__file__).resolve().parents[3] / "model_repository" / MODEL
 """The tracked configuration and code, which a repository elsewhere gets a copy of."""
 
