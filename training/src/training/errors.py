@@ -5,6 +5,7 @@ TrainingError
 │   └── UnsupportedModel it can be loaded, and the encoder's contract has no place for what it does
 ├── CalibrationError     the papers to calibrate with cannot be read or are too few
 ├── QuantizationError    the graph has nothing to quantise, or gives no finite numbers
+├── EvaluationError      a test collection cannot be read, or what is compared does not fit together
 ├── ParityError          the exported encoder is not true enough to its original: nothing is published
 └── PublishError         the model repository cannot be written, or is not one
 """
@@ -30,6 +31,10 @@ class CalibrationError(TrainingError):
 
 class QuantizationError(TrainingError):
     """The graph cannot be quantised."""
+
+
+class EvaluationError(TrainingError):
+    """What is to be evaluated, or what it is evaluated on, cannot be read or does not fit together."""
 
 
 class ParityError(TrainingError):

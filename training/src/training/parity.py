@@ -44,13 +44,13 @@ class Fidelity:
 
 def encoders(folder: Path) -> dict[str, Encode]:
     """The staged version as its own runtime.py runs it, on every runtime that is installed here."""
-    runtime = _load(folder / "runtime.py")
+    return {name: encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
 
-    def encode_with(name: str) -> Encode:
-        encoder = runtime.TextEncoder(folder, runtime=name)
-        return lambda texts: encoder.encode(list(texts))[0].copy()
 
-    return {name: encode_with(name) for name in RUNTIMES if importlib.util.find_spec(name)}
+def encoder(folder: Path, runtime: str = "auto") -> Encode:
+    """A version as its own runtime.py runs it, on one runtime; `auto` is the one that would serve here."""
+    loaded = _load(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
+    return lambda texts: loaded.encode(list(texts))[0].copy()
 
 
 def reference(model: SentenceTransformer, texts: Sequence[str], max_length: int) -> Floats:

@@ -20,6 +20,9 @@ from training.errors import PublishError
 
 MODEL = "text_encoder"
 POINTER = "PROMOTED"
+EVALUATIONS = "evaluations"
+"""A folder beside the versions: what was measured of each, by its digest, as versions themselves never change."""
+
 CONFIG = "config.pbtxt"
 CODE = ("model.py", "runtime.py", "bulk.py")
 PROJECT_MODEL = Path(__file__).resolve().parents[3] / "model_repository" / MODEL
@@ -80,7 +83,7 @@ def next_version(repository: Path) -> int:
     """
     model = repository / MODEL
     taken = [int(entry.name) for entry in model.iterdir() if entry.name.isascii() and entry.name.isdigit()]
-    return max([0, *taken, _promoted(model) or 0]) + 1
+    return max([0, *taken, promoted(model) or 0]) + 1
 
 
 def publish(staged: Path, repository: Path, version: int, project_model: Path = PROJECT_MODEL) -> Published:
@@ -102,7 +105,7 @@ def publish(staged: Path, repository: Path, version: int, project_model: Path = 
         # Fails where that version is there already: a rename replaces no folder but an empty one.
         os.rename(staged, target)
         sync(model)
-        first = _promoted(model) is None
+        first = promoted(model) is None
         if first:
             replace_file(model / POINTER, f"{version}\n".encode())
     except OSError as error:
@@ -113,7 +116,8 @@ def publish(staged: Path, repository: Path, version: int, project_model: Path = 
     return Published(version, target, first)
 
 
-def _promoted(model: Path) -> int | None:
+def promoted(model: Path) -> int | None:
+    """The number in the pointer; None where nothing was promoted, 0 where it is no number."""
     try:
         text = (model / POINTER).read_text().strip()
     except FileNotFoundError:

@@ -1,0 +1,30 @@
+"""Evaluation: how well encoders search, against BM25 and against each other, with intervals.
+
+`evaluate` is the whole of it; `known_items` makes sets of papers to find again, `write_known_items` as folders.
+"""
+
+from __future__ import annotations
+
+from training.evaluation.bm25 import Bm25
+from training.evaluation.collection import Collection, read_collection
+from training.evaluation.known_item import KINDS, write_known_items
+from training.evaluation.report import Difference, Report, Score, read_report
+from training.evaluation.run import evaluate
+from training.evaluation.systems import AnySystem, System, TorchSystem, VersionSystem
+
+__all__ = [
+    "KINDS",
+    "AnySystem",
+    "Bm25",
+    "Collection",
+    "Difference",
+    "Report",
+    "Score",
+    "System",
+    "TorchSystem",
+    "VersionSystem",
+    "evaluate",
+    "read_collection",
+    "read_report",
+    "write_known_items",
+]

@@ -1,0 +1,206 @@
+"""`evaluate`: several systems on several sets, compared query by query."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from papers.durable import replace_file
+from training.errors import EvaluationError
+from training.evaluation import bootstrap, markdown, metrics, plots, subjects
+from training.evaluation.bm25 import Bm25
+from training.evaluation.collection import Collection, read_collections
+from training.evaluation.metrics import Values
+from training.evaluation.ranking import nearest
+from training.evaluation.report import Difference, Report, Score, Set
+from training.evaluation.subjects import SubjectPapers
+from training.evaluation.systems import AnySystem, describe
+from training.evaluation.vectors import Vectors
+from training.progress import say
+
+SUBJECT_AGREEMENT = "subject agreement"
+SUBJECT_PROBE = "subject probe"
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """How figures become intervals; the fields are the arguments of `evaluate`."""
+
+    baseline: str
+    pairs: tuple[tuple[str, str], ...]
+    resamples: int
+    confidence: float
+    seed: int
+
+
+def evaluate(
+    systems: Mapping[str, AnySystem],
+    sets: Sequence[Path],
+    output: Path,
+    *,
+    baseline: str,
+    comparisons: Sequence[tuple[str, str]] = (),
+    subject_papers: Path | None = None,
+    mapping: str | None = None,
+    most_subject_papers: int = 4000,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    depth: int = 1000,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = say,
+) -> Report:
+    """Measures every system on every set and writes the report, as JSON, as Markdown and as plots.
+
+    Args:
+        systems: by the name they have in the report, in its order.
+        sets: folders in BEIR's layout; a set is called by its folder's name.
+        output: a folder that gets `report.json`, `report.md` and `*.png`; made if it is not there.
+        baseline: the system that every other is compared with.
+        comparisons: further pairs, (system, against).
+        subject_papers: a file of papers with categories, to measure subjects on; None leaves subjects out.
+        mapping: of that file's fields, where it needs one.
+        most_subject_papers: how many of its papers are read.
+        resamples: of the bootstrap.
+        confidence: of the intervals.
+        seed: of everything that is by chance.
+        depth: how deep MAP looks (1,000 as in trec_eval).
+        cache: a folder that keeps vectors, so that an encoder (one whose description has a digest) encodes no set
+            twice; None keeps none.
+        progress: told a line now and then.
+
+    Returns:
+        The report as it was written.
+
+    Raises:
+        EvaluationError: A set cannot be read, a name is not among the systems, or the output cannot be written.
+    """
+    named = {baseline, *(name for pair in comparisons for name in pair)}
+    if unknown := sorted(named - set(systems)):
+        raise EvaluationError(f"{', '.join(unknown)} is to be compared, and there are only: {', '.join(systems)}.")
+    if not sets and subject_papers is None:
+        raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
+    pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
+    how = _Comparison(baseline, tuple(pairs), resamples, confidence, seed)
+    # Everything is read before the first hour of encoding is spent.
+    collections = read_collections(sets)
+    papers = (
+        subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
+    )
+    report = Report(
+        baseline=baseline,
+        systems={name: describe(system) for name, system in systems.items()},
+        sets={},
+        scores=[],
+        differences=[],
+        settings={"resamples": resamples, "confidence": confidence, "seed": seed, "depth": depth},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine(),
+    )
+    vectors = Vectors(cache, progress)
+    for collection in collections:
+        found = {
+            name: metrics.measure(_ranking(system, name, collection, depth, vectors), collection.judgements)
+            for name, system in systems.items()
+        }
+        size = Set(
+            kind="retrieval",
+            queries=len(collection.queries),
+            passages=len(collection.passages),
+            digest=collection.digest,
+        )
+        _add(report, collection.name, size, found, how)
+    if papers is not None:
+        _measure_subjects(report, systems, papers, how, vectors)
+    _write(report, output)
+    return report
+
+
+def _ranking(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> metrics.Ranking:
+    if isinstance(system, Bm25):
+        return system.rank(collection.queries, collection.passages, depth)
+    label = f"{collection.name}, {name}"
+    passages = vectors.passages(system, collection.passages, f"{label}: passages")
+    queries = vectors.queries(system, collection.queries, f"{label}: queries")
+    return nearest(queries, passages, depth)
+
+
+def _measure_subjects(
+    report: Report,
+    systems: Mapping[str, AnySystem],
+    papers: SubjectPapers,
+    how: _Comparison,
+    vectors: Vectors,
+) -> None:
+    count = len(papers.texts)
+    deepest = max(subjects.AGREEMENT_DEPTHS)
+    train, test = subjects.split(papers.subjects, how.seed)
+    agreements: dict[str, Values] = {}
+    probes: dict[str, Values] = {}
+    for name, system in systems.items():
+        if isinstance(system, Bm25):
+            ranking = subjects.without_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
+        else:
+            found = vectors.passages(system, papers.texts, f"subjects, {name}: papers")
+            ranking = nearest(found, found, deepest, without_self=True)
+            probes[name] = subjects.probe(found, papers.subjects, train, test)
+        agreements[name] = subjects.agreement(ranking, papers.subjects)
+    size = Set(kind=SUBJECT_AGREEMENT, queries=count, passages=count, digest=papers.digest)
+    _add(report, SUBJECT_AGREEMENT, size, agreements, how)
+    if probes:
+        size = Set(kind=SUBJECT_PROBE, queries=len(test), passages=len(train), digest=papers.digest)
+        _add(report, SUBJECT_PROBE, size, probes, how)
+
+
+def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
+    """Turns the values of every query into means, differences and their intervals."""
+    columns = [(system, metric) for system, values in found.items() for metric in values]
+    values = np.stack([found[system][metric] for system, metric in columns], axis=1)
+    means = values.mean(axis=0)
+    drawn = bootstrap.resampled_means(values, how.resamples, how.seed)
+    report.sets[name] = size
+    for column, (system, metric) in enumerate(columns):
+        whole = bootstrap.interval(float(means[column]), drawn[:, column], how.confidence)
+        report.scores.append(
+            Score(set=name, system=system, metric=metric, mean=whole.value, low=whole.low, high=whole.high)
+        )
+    place = {key: column for column, key in enumerate(columns)}
+    for system, against in how.pairs:
+        if system not in found or against not in found:
+            continue
+        for metric in found[system]:
+            left, right = place[system, metric], place[against, metric]
+            apart = bootstrap.interval(
+                float(means[left] - means[right]), drawn[:, left] - drawn[:, right], how.confidence
+            )
+            report.differences.append(
+                Difference(
+                    set=name, system=system, against=against, metric=metric,
+                    difference=apart.value, low=apart.low, high=apart.high, p=apart.p,
+                )
+            )  # fmt: skip
+
+
+def _write(report: Report, output: Path) -> None:
+    report.write(output)
+    try:
+        replace_file(output / "report.md", markdown.render(report).encode())
+        plots.draw(report, output)
+    except OSError as error:
+        raise EvaluationError(f"cannot write into {output}: {error.strerror}.") from error
+
+
+def machine() -> dict[str, object]:
+    """The class of machine: enough to compare figures by, nothing that names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(fields.get("flags", "").split())
+    return {"cpu": fields.get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}

@@ -1,0 +1,193 @@
+"""`evaluate` over systems whose figures are known beforehand."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from training.errors import EvaluationError
+from training.evaluation import Bm25, evaluate, read_report
+from training.evaluation.ranking import nearest
+from training.linear_layers import Floats
+
+COUNT = 40
+WORDS = [f"word{n}" for n in range(COUNT)]
+
+
+class Lookup:
+    """Text n is the nth unit vector; `wrong` queries point to their neighbour instead."""
+
+    def __init__(self, wrong: int, digest: str | None = None) -> None:
+        self.wrong = wrong
+        self.encoded = 0
+        self.description = {"kind": "lookup", "wrong": wrong} | ({"digest": digest} if digest else {})
+
+    def encode_passages(self, texts: list[str]) -> Floats:
+        self.encoded += len(texts)
+        return np.eye(COUNT, dtype=np.float32)[[int(text.split()[-1].removeprefix("word")) for text in texts]]
+
+    def encode_queries(self, texts: list[str]) -> Floats:
+        vectors = self.encode_passages(texts)
+        vectors[: self.wrong] = np.roll(vectors[: self.wrong], 1, axis=1)
+        return vectors
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    folder = tmp_path / "words"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"_id": f"p{n}", "text": f"all about {word}"}) for n, word in enumerate(WORDS))
+    )
+    (folder / "queries.jsonl").write_text(
+        "\n".join(json.dumps({"_id": f"q{n}", "text": word}) for n, word in enumerate(WORDS))
+    )
+    (folder / "qrels/test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n" + "".join(f"q{n}\tp{n}\t1\n" for n in range(COUNT))
+    )
+    return folder
+
+
+@pytest.fixture
+def categorised(tmp_path: Path) -> Path:
+    path = tmp_path / "papers.jsonl"
+    records = [
+        {"id": f"{n}", "title": f"of {'stars' if n % 2 else 'cells'}", "abstract": f"word{n}",
+         "categories": "astro-ph.GA" if n % 2 else "q-bio.CB"}
+        for n in range(COUNT)
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, records)))
+    return path
+
+
+def test_the_report_has_every_figure_and_reads_back(collection: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    systems = {"bm25": Bm25(), "good": Lookup(0), "worse": Lookup(10)}
+    report = evaluate(
+        systems, [collection], tmp_path / "out", baseline="good", comparisons=[("worse", "bm25")],
+        resamples=500, progress=lines.append,
+    )  # fmt: skip
+    assert {name: report.score("words", name, "recall@1").mean for name in systems} == {  # type: ignore[union-attr]
+        "bm25": 1, "good": 1, "worse": 0.75,
+    }  # fmt: skip
+    apart = report.difference("words", "worse", "good", "recall@1")
+    assert apart is not None
+    assert apart.difference == pytest.approx(-0.25)
+    assert apart.low < -0.25 < apart.high < 0
+    further = report.difference("words", "worse", "bm25", "recall@1")
+    assert further is not None
+    assert msgspec.structs.replace(further, against="good") == apart
+    same = report.difference("words", "bm25", "good", "nDCG@10")
+    assert same is not None
+    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    assert report.sets["words"].queries == COUNT
+    assert report.systems["worse"] == {"kind": "lookup", "wrong": 10}
+
+    assert read_report(tmp_path / "out" / "report.json") == report
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| worse – good |" in text
+    assert "**-0.2500**" in text
+    for name in ("scores.png", "differences.png"):
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+    assert any("words, worse: passages: 40 in" in line for line in lines)
+
+
+def test_the_same_seed_gives_the_same_report(collection: Path, tmp_path: Path) -> None:
+    def run(seed: int) -> list[object]:
+        systems = {"good": Lookup(0), "worse": Lookup(10)}
+        report = evaluate(
+            systems, [collection], tmp_path / "out", baseline="good", resamples=200, seed=seed, progress=lambda _: None
+        )
+        return [report.scores, report.differences]
+
+    assert run(1) == run(1) != run(2)
+
+
+def test_an_encoder_with_a_digest_reads_no_set_twice(collection: Path, tmp_path: Path) -> None:
+    first, again, other, unnamed = Lookup(0, "a"), Lookup(0, "a"), Lookup(0, "b"), Lookup(0)
+    for system in (first, again, other, unnamed):
+        report = evaluate(
+            {"x": system}, [collection], tmp_path / "out", baseline="x", resamples=10, cache=tmp_path / "kept",
+            progress=lambda _: None,
+        )  # fmt: skip
+        assert report.scores[0].mean == 1
+    assert [system.encoded for system in (first, again, other, unnamed)] == [2 * COUNT, 0, 2 * COUNT, 2 * COUNT]
+
+
+def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_path: Path) -> None:
+    class ByTitle(Lookup):
+        """Two directions, one a subject, and a little of the paper's own."""
+
+        def encode_passages(self, texts: list[str]) -> Floats:
+            own = super().encode_passages(texts)
+            own[:, 0] += [5 * ("stars" in text) for text in texts]
+            own[:, 1] += [5 * ("cells" in text) for text in texts]
+            return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
+
+    report = evaluate(
+        {"bm25": Bm25(), "subjects": ByTitle(0), "blind": Lookup(0)}, [], tmp_path / "out", baseline="blind",
+        subject_papers=categorised, resamples=100, progress=lambda _: None,
+    )  # fmt: skip
+    assert report.score("subject agreement", "subjects", "agreement@10").mean == 1  # type: ignore[union-attr]
+    assert report.score("subject agreement", "bm25", "agreement@10").mean == 1  # type: ignore[union-attr]
+    assert report.score("subject agreement", "blind", "agreement@10").mean < 0.7  # type: ignore[union-attr]
+    assert report.score("subject probe", "subjects", "accuracy").mean == 1  # type: ignore[union-attr]
+    assert report.score("subject probe", "blind", "accuracy").mean < 0.8  # type: ignore[union-attr]
+    assert report.score("subject probe", "bm25", "accuracy") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"baseline": "none"}, "none is to be compared, and there are only: good"),
+        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad is to be compared"),
+        ({"baseline": "good", "sets": []}, "nothing to evaluate on"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_is_encoded(
+    collection: Path, tmp_path: Path, options: dict[str, object], complaint: str
+) -> None:
+    system = Lookup(0)
+    arguments = {"sets": [collection], "output": tmp_path / "out", **options}
+    with pytest.raises(EvaluationError, match=complaint):
+        evaluate({"good": system}, **arguments)  # type: ignore[arg-type]
+    assert system.encoded == 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_that_are_not_of_length_one_are_refused(collection: Path, tmp_path: Path) -> None:
+    class Long(Lookup):
+        def encode_passages(self, texts: list[str]) -> Floats:
+            return super().encode_passages(texts) * np.float32(2)
+
+    with pytest.raises(EvaluationError, match="words, long: passages: not all vectors have length one"):
+        evaluate({"long": Long(0)}, [collection], tmp_path / "out", baseline="long", progress=lambda _: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_papers_without_subjects_are_told(collection: Path, tmp_path: Path) -> None:
+    papers = tmp_path / "papers.jsonl"
+    papers.write_text("\n".join(json.dumps({"id": str(n), "title": f"t{n}", "abstract": f"a{n}"}) for n in range(9)))
+    with pytest.raises(EvaluationError, match="has 0 categories of at least 10 papers"):
+        evaluate(
+            {"good": Lookup(0)}, [collection], tmp_path / "out", baseline="good", subject_papers=papers,
+            mapping="id=id,title=title,abstract=abstract",
+        )  # fmt: skip
+
+
+def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None:
+    passages = ["the wing lifts the aircraft", "cabbages and kings", "lifting a wing, twice a wing"]
+    ranking = Bm25().rank(["wings lifted", "the of and", "zebra"], passages, 10)
+    assert sorted(ranking[0][:2]) == [0, 2]
+    assert ranking[0][2] == -1
+    assert (ranking[1:] == -1).all()
+
+
+def test_of_equal_scores_the_earlier_comes_first_and_a_paper_is_not_its_own_neighbour() -> None:
+    same = np.tile(np.array([[1, 0]], dtype=np.float32), (4, 1))
+    assert nearest(same, same, 10).tolist() == [[0, 1, 2, 3]] * 4
+    found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True)
+    assert all(row not in found[row] for row in range(4))
+    assert found.shape == (4, 3)
