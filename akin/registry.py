@@ -1,6 +1,7 @@
 """The encoder registry: version folders in the model repository, and the pointer to the promoted one.
 
-Training publishes version folders and promotes the very first; from then on only `promote` moves the pointer.
+Training publishes version folders and promotes the very first; from then on only `promote` moves the pointer, and
+`akin.promotion` decides whether it may.
 """
 
 from __future__ import annotations
@@ -71,11 +72,12 @@ def find(repository: Path, number: int) -> Version:
         raise EncoderError(
             f"encoder version {number} is not in {repository} (there: {names}). See `akin encoder list`."
         )
-    return Version(number, number == promoted_number(repository), manifest(repository, number))
+    # A damaged pointer names no version, and must not keep one from being found and promoted.
+    return Version(number, _pointer(repository) == str(number), manifest(repository, number))
 
 
 def promote(repository: Path, number: int) -> Version:
-    """Makes a version the one that serves, from the next start of the stack on.
+    """Moves the pointer, whatever was measured: `akin.promotion.promote` asks for the proof and keeps the history.
 
     Raises:
         EncoderError: There is no such version, or the repository cannot be written.
@@ -91,14 +93,20 @@ def promote(repository: Path, number: int) -> Version:
 
 def promoted_number(repository: Path) -> int | None:
     """The number in the pointer; None when nothing was promoted."""
-    pointer = repository / MODEL / POINTER
-    try:
-        text = pointer.read_text().strip()
-    except FileNotFoundError:
+    text = _pointer(repository)
+    if text is None:
         return None
     if not text.isdigit():
-        raise EncoderError(f"{pointer} says {text[:40]!r}, which is no version. Run `akin encoder promote VERSION`.")
+        path = repository / MODEL / POINTER
+        raise EncoderError(f"{path} says {text[:40]!r}, which is no version. Run `akin encoder promote VERSION`.")
     return int(text)
+
+
+def _pointer(repository: Path) -> str | None:
+    try:
+        return (repository / MODEL / POINTER).read_text().strip()
+    except FileNotFoundError:
+        return None
 
 
 def manifest(repository: Path, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`akin encoder export | list | info | promote`."""
+"""`akin encoder export | list | info | evaluate | promote | rollback | history`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import json as jsonlib
 import os
 import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 
-from akin import registry
+from akin import evaluation, promotion, registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import EncoderError, NotSetUp
-from akin.settings import ROOT, Settings
+from akin.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
 
@@ -50,19 +52,39 @@ def export_version(settings: Settings, source: str | None, calibration: str) -> 
         NotSetUp: There is no training environment.
         EncoderError: The export failed or refused to publish; its own last line says why.
     """
+    arguments = ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
+    arguments += ["--source", source] if source else []
+    return in_training(settings, "export", arguments, "the registry is as it was")
+
+
+def in_training(settings: Settings, module: str, arguments: list[str], left: str) -> dict[str, Any]:
+    """Runs a command of the training room in its own environment; its progress goes to standard error.
+
+    Args:
+        settings: where things are.
+        module: of `training`, one that answers with an object on `--json`.
+        arguments: for it; paths as they are to be found from here.
+        left: what a failure leaves behind, in words.
+
+    Returns:
+        Its answer.
+
+    Raises:
+        NotSetUp: There is no training environment.
+        EncoderError: It failed or refused; its own last line says why.
+    """
     if not settings.training_python.exists():
         raise NotSetUp(f"no training environment at {settings.training_python}: run `make setup`.")
-    command = [str(settings.training_python), "-m", "training.export", "--json"]
-    command += ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
-    command += ["--source", source] if source else []
+    # -P: a folder `training` of one's own, where one happens to be, is not ours.
+    command = [str(settings.training_python), "-P", "-m", f"training.{module}", "--json", *arguments]
     environment = {
         **os.environ,
         "PYTHONPATH": "",
         "PATH": f"{settings.training_python.parent}:{os.environ.get('PATH', '')}",
     }
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
-        raise EncoderError("the export did not succeed (its reason is above); the registry is as it was.")
+        raise EncoderError(f"the {module} did not succeed (its reason is above); {left}.")
     result: dict[str, Any] = jsonlib.loads(done.stdout)
     return result
 
@@ -70,11 +92,14 @@ def export_version(settings: Settings, source: str | None, calibration: str) -> 
 @app.command("list")
 def list_versions(json: Json = False) -> None:
     """List the versions in the registry."""
-    found = registry.versions(Settings.read().repository)
+    repository = Settings.read().repository
+    found = registry.versions(repository)
     if json:
-        print_json([asdict(version) for version in found])
+        print_json([described(repository, version) for version in found])
         return
-    table = Table("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", box=None)
+    table = Table(
+        *("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", "evaluated"), box=None
+    )
     for version in found:
         made = version.manifest
         table.add_row(
@@ -86,6 +111,7 @@ def list_versions(json: Json = False) -> None:
             f"{made.get('parity', {}).get('mean_cosine', float('nan')):.4f}",
             str(made.get("created", ""))[:16],
             version.digest[:12],
+            "yes" if evaluation.read(repository, version.digest) else "",
         )
     stdout.print(table if found else "no versions yet; make the first with: akin encoder export")
 
@@ -99,17 +125,106 @@ def info(
     repository = Settings.read().repository
     found = registry.promoted(repository) if version is None else registry.find(repository, version)
     if json:
-        print_json(asdict(found))
+        print_json(described(repository, found))
         return
     stdout.print(f"version {found.number}{' (promoted)' if found.promoted else ''}", markup=False)
     for name, value in found.manifest.items():
         text = jsonlib.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         stdout.print(f"  {name:<22} {text}", markup=False)
+    if evaluation.read(repository, found.digest):
+        stdout.print(f"  {'evaluation':<22} {evaluation.folder(repository, found.digest)}", markup=False)
+
+
+def described(repository: Path, version: registry.Version) -> dict[str, Any]:
+    """A version for programs: what the registry knows, and a summary of its evaluation or null."""
+    report = evaluation.read(repository, version.digest)
+    return {**asdict(version), "evaluation": report.summary(version.digest) if report else None}
 
 
 @app.command()
-def promote(version: Annotated[int, typer.Argument(help="The version to serve.")]) -> None:
-    """Choose the version that serves. An index made with another encoder has to be built again for it."""
+def evaluate(
+    version: Annotated[int, typer.Argument(help="The version in question.")],
+    sets: Annotated[
+        list[Path],
+        typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
+    ],
+    papers: Annotated[Path | None, typer.Option(help="Papers with categories: subjects are measured as well.")] = None,
+    base: Annotated[
+        str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")
+    ] = "default",
+    json: Json = False,
+) -> None:
+    """Measure how well a version searches, beside BM25, the base model and the version that serves."""
     settings = Settings.read()
-    found = registry.promote(settings.repository, version)
-    say(f"encoder version {found.number} is promoted. For it to serve: akin down, akin index build SOURCE, akin up")
+    found = registry.find(settings.repository, version)
+    arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
+    arguments += ["--cache", str(settings.data / "vectors")]
+    for folder in sets:
+        arguments += ["--set", str(folder)]
+    arguments += ["--papers", str(papers)] if papers else []
+    result = in_training(settings, "evaluate", arguments, "earlier evaluations are as they were")
+    if json:
+        print_json(result)
+        return
+    report = evaluation.read(settings.repository, found.digest)
+    if report is not None:
+        stdout.print(evaluation_table(report))
+    say(f"report, model card and plots are in {result['folder']}")
+
+
+def evaluation_table(report: evaluation.Evaluation) -> Table:
+    """A line a system, a column a set, by the measure that promotion goes by."""
+    sets = [name for name, told in report.sets.items() if told.kind == evaluation.SEARCH]
+    means = {(each.system, each.set): each.mean for each in report.scores if each.metric == evaluation.MEASURE}
+    table = Table(evaluation.MEASURE, *sets, box=None)
+    for system in report.systems:
+        table.add_row(system, *(f"{means[system, name]:.4f}" if (system, name) in means else "" for name in sets))
+    return table
+
+
+@app.command()
+def promote(
+    version: Annotated[int, typer.Argument(help="The version to serve.")],
+    override: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Promote it without the proof of its evaluation; why goes into the history."
+        ),
+    ] = None,
+) -> None:
+    """Choose the version that serves: one that its evaluation shows no worse than the present one, and better on a set.
+
+    An index made with another encoder has to be built again for it.
+    """
+    line = promotion.promote(Settings.read().repository, version, override=override)
+    if line is None:
+        say(f"encoder version {version} is promoted already")
+        return
+    told(line)
+
+
+@app.command()
+def rollback() -> None:
+    """Go back to the version that served before; again, to the one before that."""
+    told(promotion.rollback(Settings.read().repository))
+
+
+@app.command()
+def history(json: Json = False) -> None:
+    """List every promotion: when, of what, and what it went by."""
+    found = promotion.history(Settings.read().repository)
+    if json:
+        print_json(msgspec.to_builtins(found))
+        return
+    table = Table("at", "version", "before", "how", "reason", box=None)
+    for line in found:
+        table.add_row(line.at, str(line.version), str(line.before or ""), line.how, line.reason)
+    stdout.print(table if found else "nothing was promoted since the first export")
+
+
+def told(line: promotion.Promotion) -> None:
+    """Says what a promotion did, and how it comes to serve."""
+    say(
+        f"encoder version {line.version} is promoted ({line.how}: {line.reason}). "
+        "For it to serve: akin down, akin index build SOURCE, akin up"
+    )

@@ -1,0 +1,84 @@
+"""The evaluation of published versions, as the command line asks for it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from papers import read_papers
+from training import evaluate, export
+from training.evaluation import read_report, write_known_items
+
+pytestmark = [
+    pytest.mark.integration,
+    # Of libraries that the export calls, about themselves.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+FIELDS = "id=id,title=title,abstract=abstract"
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
+    tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, repository = tiny_model("bert"), tmp_path / "repository"
+    export.export(str(source), calibration_papers=papers, repository=repository, mapping=FIELDS)
+    versions = repository / "text_encoder"
+    # The same graph under another name: what it says about itself is what evaluation goes by.
+    shutil.copytree(versions / "1", versions / "2")
+    manifest = json.loads((versions / "1" / "manifest.json").read_text())
+    digest = "f" * 64
+    (versions / "2" / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "digest": digest}))
+    with read_papers(papers, FIELDS) as found:
+        write_known_items(found, tmp_path / "known", kind="title", most=40)
+    before = [contents(versions / number) for number in ("1", "2")]
+
+    arguments = ["--repository", str(repository), "--version", "2", "--base", str(source), "--resamples", "200"]
+    capfd.readouterr()
+    assert (
+        evaluate.main([*arguments, "--set", str(tmp_path / "known"), "--cache", str(tmp_path / "kept"), "--json"]) == 0
+    )
+    answer = json.loads(capfd.readouterr().out)
+
+    folder = versions / "evaluations" / digest
+    assert answer["folder"] == str(folder)
+    assert {path.name for path in folder.iterdir()} == {
+        "report.json", "report.md", "model_card.md", "scores.png", "differences.png",
+    }  # fmt: skip
+    report = read_report(folder / "report.json")
+    assert list(report.systems) == ["bm25", "base", "version 1", "version 2"]
+    assert report.systems["version 2"]["digest"] == digest
+    assert report.baseline == "version 1"
+    same = report.difference("known", "version 2", "version 1", "nDCG@10")
+    assert same is not None
+    assert (same.difference, same.low, same.high) == (0, 0, 0)
+    to_base = report.difference("known", "version 2", "base", "nDCG@10")
+    assert to_base is not None
+    assert abs(to_base.difference) < 0.1
+    card = (folder / "model_card.md").read_text()
+    assert digest in card
+    assert "| known | nDCG@10 |" in card
+    assert [contents(versions / number) for number in ("1", "2")] == before
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--version", "9", "--base", "none"], "9 cannot be run as a version of the encoder"),
+        (["--version", "9", "--base", "none", "--model", "mine"], "--model mine must be NAME=FOLDER"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], complaint: str
+) -> None:
+    (tmp_path / "text_encoder").mkdir()
+    assert evaluate.main(["--repository", str(tmp_path), *more]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert complaint in shown.err.splitlines()[-1]
