@@ -1,4 +1,4 @@
-"""`akin encoder export | list | info | evaluate | promote | rollback | history`."""
+"""`akin encoder export | list | info | evaluate | gpu | promote | rollback | history`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from akin import evaluation, promotion, registry
+from akin import evaluation, gpu, promotion, registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import EncoderError, NotSetUp
@@ -180,6 +180,48 @@ def evaluation_table(report: evaluation.Evaluation) -> Table:
     for system in report.systems:
         table.add_row(system, *(f"{means[system, name]:.4f}" if (system, name) in means else "" for name in sets))
     return table
+
+
+@app.command("gpu")
+def for_gpu(
+    version: Annotated[int, typer.Argument(help="The version to serve on a GPU.")],
+    source: Annotated[
+        str | None, typer.Option(help="The model it was made from. Default: all-MiniLM-L6-v2 from its PyPI package.")
+    ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(help="`tensorrt` (ONNX Runtime with TensorRT), `cuda`, or `plan` (an engine built beforehand)."),
+    ] = "tensorrt",
+    texts: Annotated[str, typer.Option(help="Papers that parity is measured on: a file, or `sample`.")] = "sample",
+    engine_cache: Annotated[
+        str, typer.Option(help="The folder, as the server sees it, that keeps TensorRT's engines.")
+    ] = gpu.ENGINE_CACHE,
+    json: Json = False,
+) -> None:
+    """Make what a GPU runs for a version: the model `encoder` in FP16 with its configuration for Triton."""
+    settings = Settings.read()
+    if runtime not in gpu.RUNTIMES:
+        raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
+    registry.find(settings.repository, version)
+    arguments = ["--repository", str(settings.repository), "--version", str(version)]
+    arguments += [
+        "--texts",
+        str(corpus_path(settings, texts)),
+        "--runtime",
+        "cuda" if runtime == "cuda" else "tensorrt",
+    ]
+    arguments += ["--source", source] if source else []
+    made = in_training(settings, "gpu", arguments, "the model repository is as it was")
+    files = gpu.write(settings.repository, made, runtime, engine_cache=engine_cache)
+    absent = gpu.missing(settings.repository, version, runtime)
+    if json:
+        print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})
+        return
+    say(f"produced {made['folder']}/model.onnx (mean cosine to FP32 {made['parity']['mean_cosine']:.5f})")
+    for path in files:
+        say(f"produced {path}")
+    for reason in absent:
+        say(f"missing: {reason}")
 
 
 @app.command()

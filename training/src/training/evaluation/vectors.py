@@ -1,4 +1,7 @@
-"""Vectors of many texts: encoded a block at a time, checked, and kept so that no encoder reads a set twice."""
+"""Vectors of many texts: encoded a block at a time, checked, and kept, so that no encoder reads a text of a set twice.
+
+Blocks are kept one by one: an evaluation that is killed goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -43,48 +46,61 @@ class Vectors:
     def _kept(
         self, system: System, run: Callable[[list[str]], Floats], side: str, texts: Sequence[str], label: str
     ) -> Floats:
-        description = describe(system)
-        if self._cache is None or not description.get("digest"):
-            return self._encode(run, texts, label)
-        identity = json.dumps([description, side, list(texts)], sort_keys=True)
-        path = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()}.npy"
-        try:
-            vectors: Floats = np.load(path)
-        except (OSError, ValueError, EOFError):
-            # Not there, or not whole: it is made (again).
-            vectors = self._encode(run, texts, label)
-            content = io.BytesIO()
-            np.save(content, vectors)
-            try:
-                self._cache.mkdir(parents=True, exist_ok=True)
-                replace_file(path, content.getvalue())
-            except OSError as error:
-                self._progress(f"  {label}: the vectors could not be kept in {self._cache} ({error.strerror})")
-        else:
-            self._progress(f"  {label}: {len(texts):,} kept from before")
-        return vectors
-
-    def _encode(self, run: Callable[[list[str]], Floats], texts: Sequence[str], label: str) -> Floats:
         """Encodes texts a block at a time, telling now and then how far it is.
 
         Raises:
             EvaluationError: The vectors are not one a text, or are not of length one.
         """
+        description = describe(system)
+        kept = self._cache if description.get("digest") else None
         blocks = []
         started = told = time.monotonic()
         for start in range(0, len(texts), AT_ONCE):
-            blocks.append(run(list(texts[start : start + AT_ONCE])))
+            block = list(texts[start : start + AT_ONCE])
+            identity = json.dumps([description, side, block], sort_keys=True)
+            path = kept / f"{hashlib.sha256(identity.encode()).hexdigest()}.npy" if kept else None
+            blocks.append(_block(_load(path) if path else None, run, path, block, label))
             now = time.monotonic()
-            done = min(start + AT_ONCE, len(texts))
+            done = start + len(block)
             if now - told >= _SECONDS_BETWEEN_LINES and done < len(texts):
                 told = now
                 left = (now - started) / done * (len(texts) - done)
                 self._progress(f"  {label}: {done:,} of {len(texts):,}, about {left:.0f} s to go")
-        vectors = np.concatenate(blocks)
-        if len(vectors) != len(texts):
-            raise EvaluationError(f"{label}: {len(vectors)} vectors for {len(texts)} texts.")
-        # Written so that what is no number is refused as well.
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-2):
-            raise EvaluationError(f"{label}: not all vectors have length one, so inner products are no cosines.")
         self._progress(f"  {label}: {len(texts):,} in {time.monotonic() - started:.1f} s")
-        return vectors
+        return np.concatenate(blocks)
+
+
+def _block(
+    found: Floats | None, run: Callable[[list[str]], Floats], path: Path | None, texts: list[str], label: str
+) -> Floats:
+    """A block's vectors, as they were kept or encoded now and kept.
+
+    Raises:
+        EvaluationError: The vectors are not one a text, or are not of length one, or cannot be kept.
+    """
+    if found is not None and len(found) == len(texts):
+        return found
+    vectors = run(texts)
+    if len(vectors) != len(texts):
+        raise EvaluationError(f"{label}: {len(vectors)} vectors for {len(texts)} texts.")
+    # Written so that what is no number is refused as well.
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-2):
+        raise EvaluationError(f"{label}: not all vectors have length one, so inner products are no cosines.")
+    if path is not None:
+        content = io.BytesIO()
+        np.save(content, vectors)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content.getvalue())
+        except OSError as error:
+            raise EvaluationError(f"vectors cannot be kept in {path.parent}: {error.strerror}.") from error
+    return vectors
+
+
+def _load(path: Path) -> Floats | None:
+    """Vectors that were kept; None where there are none, or the file is not whole."""
+    try:
+        vectors: Floats = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors

@@ -1,0 +1,72 @@
+"""What a GPU runs for a version, run by ONNX Runtime's CPU kernels, which convert FP16 back where they must."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto
+
+from training import export, gpu, tokens
+from training.errors import ParityError, SourceError
+
+pytestmark = [
+    pytest.mark.integration,
+    # Of libraries that the export calls, about themselves.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+FIELDS = "id=id,title=title,abstract=abstract"
+
+
+def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
+    tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tiny_model("bert")
+    export.export(str(source), calibration_papers=papers, repository=tmp_path, mapping=FIELDS)
+    options = {"wanted": str(source), "texts": papers, "mapping": FIELDS}
+    for runtime in gpu.RUNTIMES:
+        # The second time there is a folder already, which is replaced.
+        made = gpu.export_half(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
+        folder = tmp_path / "encoder" / "1"
+        assert made["folder"] == str(folder)
+        assert {path.name for path in folder.iterdir()} == {"model.onnx", "made.json"}
+        assert [path.name for path in (tmp_path / "encoder").iterdir()] == ["1"]
+        assert made["parity"]["mean_cosine"] > 0.999
+        assert made["parity"]["mean_cosine_to_int8"] > 0.98
+        assert json.loads((folder / "made.json").read_text())["runtime"] == runtime
+
+        graph = onnx.load(folder / "model.onnx")
+        halves = [tensor for tensor in graph.graph.initializer if tensor.data_type == TensorProto.FLOAT16]
+        assert sum(np.prod(tensor.dims) for tensor in halves) > 0.9 * sum(
+            np.prod(tensor.dims) for tensor in graph.graph.initializer if tensor.data_type != TensorProto.INT64
+        )
+        fused = {node.domain for node in graph.graph.node} - {"", "ai.onnx"}
+        assert bool(fused) == (runtime == "cuda")  # TensorRT knows the standard's operators only
+        session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+        assert [(value.name, value.type) for value in session.get_inputs()] == [
+            (name, "tensor(int64)") for name in made["inputs"]
+        ]
+        assert [(value.name, value.type) for value in session.get_outputs()] == [("embedding", "tensor(float)")]
+        tokenizer = tmp_path / "text_encoder" / "1" / "tokenizer.json"
+        (feed,) = tokens.feeds(tokenizer, ["baran cesel ditin"], made["inputs"], 48)
+        (alone,) = session.run(None, feed)
+        padded = {name: np.pad(np.repeat(value, 3, axis=0), ((0, 0), (0, 20))) for name, value in feed.items()}
+        np.testing.assert_allclose(session.run(None, padded)[0], np.repeat(alone, 3, axis=0), atol=2e-3)
+
+    before = (folder / "model.onnx").read_bytes()
+    with pytest.raises(SourceError, match="with other weights than model has"):
+        gpu.export_half(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
+    monkeypatch.setattr(gpu, "MEAN_COSINE", 1.01)
+    with pytest.raises(ParityError, match="nothing was published: in FP16 the mean cosine"):
+        gpu.export_half(tmp_path, 1, **options)  # type: ignore[arg-type]
+    assert (folder / "model.onnx").read_bytes() == before
+
+
+def test_a_version_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gpu.main(["--repository", str(tmp_path), "--version", "9", "--texts", str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert "akin encoder list" in shown.err
+    assert not (tmp_path / "encoder").exists()
