@@ -1,4 +1,4 @@
-"""`akin encoder export | list | info | evaluate | gpu | promote | rollback | history`."""
+"""`akin encoder export | list | info | evaluate | compare | gpu | promote | rollback | history`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ def export(
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
+    layers: Annotated[int | None, typer.Option(help="Keep so many of the model's layers, evenly spaced.")] = None,
+    token_count: Annotated[
+        int | None, typer.Option(help="Drop tokens that the calibration papers have less often (WordPiece only).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Export a quantised encoder as a new version. The very first is promoted, later ones are not."""
-    result = export_version(Settings.read(), source, calibration)
+    result = export_version(Settings.read(), source, calibration, layers=layers, token_count=token_count)
     if json:
         print_json(result)
     else:
@@ -45,7 +49,14 @@ def export(
         )
 
 
-def export_version(settings: Settings, source: str | None, calibration: str) -> dict[str, Any]:
+def export_version(
+    settings: Settings,
+    source: str | None,
+    calibration: str,
+    *,
+    layers: int | None = None,
+    token_count: int | None = None,
+) -> dict[str, Any]:
     """Runs the export in the training environment; its progress goes to standard error.
 
     Raises:
@@ -54,6 +65,8 @@ def export_version(settings: Settings, source: str | None, calibration: str) -> 
     """
     arguments = ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
     arguments += ["--source", source] if source else []
+    arguments += ["--layers", str(layers)] if layers is not None else []
+    arguments += ["--token-count", str(token_count)] if token_count is not None else []
     return in_training(settings, "export", arguments, "the registry is as it was")
 
 
@@ -180,6 +193,26 @@ def evaluation_table(report: evaluation.Evaluation) -> Table:
     for system in report.systems:
         table.add_row(system, *(f"{means[system, name]:.4f}" if (system, name) in means else "" for name in sets))
     return table
+
+
+@app.command()
+def compare(
+    what: Annotated[str, typer.Argument(help="`calibration` of INT8, or `pruning` of layers and tokens.")],
+    sets: Annotated[list[Path], typer.Option("--set", help="A test collection in BEIR's layout.")],
+    output: Annotated[Path | None, typer.Option(help="Where the table and the plots go.")] = None,
+    source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,
+    calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
+) -> None:
+    """Compare ways to compress a model: what each costs in relevance and gains in time and size. Publishes nothing."""
+    settings = Settings.read()
+    folder = (output or settings.data / "comparisons" / what).absolute()
+    arguments = [what, "--calibration", str(corpus_path(settings, calibration)), "--output", str(folder)]
+    for each in sets:
+        arguments += ["--set", str(each)]
+    arguments += ["--source", source] if source else []
+    in_training(settings, "compare", arguments, "nothing was published")
+    stdout.print((folder / "comparison.md").read_text(), markup=False)
+    say(f"table and plots are in {folder}")
 
 
 @app.command("gpu")

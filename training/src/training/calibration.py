@@ -7,7 +7,7 @@ that a served encoder meets: whole passages, single sentences, titles, and queri
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,19 @@ class Texts:
 
     calibration: tuple[str, ...]
     held_out: tuple[str, ...]
+
+
+def passages(path: Path, mapping: str | None = None) -> Iterator[str]:
+    """The passage texts of a file's first `MOST_PAPERS_READ` papers.
+
+    Raises:
+        CalibrationError: The file cannot be read.
+    """
+    try:
+        with read_papers(path, mapping) as reader:
+            yield from map(passage_text, islice(reader, MOST_PAPERS_READ))
+    except PapersError as error:
+        raise CalibrationError(f"the papers to calibrate with: {error}") from error
 
 
 def read_texts(

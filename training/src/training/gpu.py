@@ -90,6 +90,11 @@ def export_half(
             f"version {version} was made from {manifest['base']['source']}, with other weights than {origin.name} has. "
             "Give the model that it was made from with --source."
         )
+    if "pruned_to" in manifest["recipe"]:
+        raise SourceError(
+            f"version {version} was pruned when it was exported, and {origin.name} is whole. Save the pruned model and "
+            "export that, to have the same encoder on a GPU."
+        )
     with tempfile.TemporaryDirectory(prefix="akin-half-") as scratch, stage(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch))
         inputs = onnx_export.inputs(exported)
