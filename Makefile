@@ -59,6 +59,20 @@ $(uv):
 	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
 	touch $@
 
+.venv-peers/ready: benchmarks/encoder/peers.lock training/torch.txt | $(uv)
+	@echo "setting up .venv-peers (sentence-transformers, fastembed, ONNX Runtime, OpenVINO: what the encoder is compared with)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-peers
+	$(uv) pip install -q --python .venv-peers/bin/python -r training/torch.txt
+	$(uv) pip install -q --python .venv-peers/bin/python --no-deps --require-hashes -r benchmarks/encoder/peers.lock
+	touch $@
+
+.venv-infinity/ready: benchmarks/encoder/infinity.lock training/torch.txt | $(uv)
+	@echo "setting up .venv-infinity (the embedding server infinity)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-infinity
+	$(uv) pip install -q --python .venv-infinity/bin/python -r training/torch.txt
+	$(uv) pip install -q --python .venv-infinity/bin/python --no-deps --require-hashes -r benchmarks/encoder/infinity.lock
+	touch $@
+
 compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .PHONY: lock
@@ -69,6 +83,16 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
 
+.PHONY: lock-peers
+lock-peers: .venv/ready ## resolve the locks of the peers that the encoder is measured beside
+	for name in peers infinity; do \
+	  $(uv) pip compile -q benchmarks/encoder/$$name.in --constraint training/torch.txt --python-version 3.11 \
+	    --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	    --no-emit-package torch -o benchmarks/encoder/$$name.lock; \
+	  awk '/^[^ ]/ { of_cuda = /^(nvidia-|cuda-|triton==)/ } !of_cuda' benchmarks/encoder/$$name.lock > $$name.lock.new; \
+	  mv $$name.lock.new benchmarks/encoder/$$name.lock; \
+	done
+
 # --- use ---
 
 .PHONY: demo
@@ -76,7 +100,7 @@ demo: setup ## index papers (CORPUS=file, default the sample), start everything,
 	.venv/bin/akin demo "$(CORPUS)"
 
 .PHONY: bench
-bench: setup ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
+bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
 
 USERS ?= 20
@@ -120,4 +144,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .triton

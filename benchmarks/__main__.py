@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("relevance",)
+NAMES = ("encoder", "relevance")
 
 
 def main() -> None:

@@ -1,0 +1,123 @@
+"""The command: what is measured, in which order, and where the figures go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from akin.cli.corpus import corpus_path
+from akin.cli.output import say
+from akin.settings import ROOT, Settings
+from benchmarks.encoder import judged, parts
+from benchmarks.encoder.environment import INFINITY, PEERS, for_peer
+from benchmarks.encoder.parts import Effort
+from benchmarks.encoder.plot import draw
+from benchmarks.encoder.systems import InProcess, System, in_process, infinity, triton
+from benchmarks.encoder.texts import Supply, read
+from benchmarks.report import Row, table, write
+
+PARTS = ("bulk", "batches", "clients", "alone", "gathered", "fidelity")
+_PAPERS = 30_000
+_CALIBRATION = 300
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures, prints the tables, and writes them with the plot below `data/benchmarks/`."""
+    if arguments[:1] == ["memory"]:
+        from benchmarks.encoder import memory
+
+        memory.main(arguments[1:])
+        return
+    if arguments[:1] == ["search"]:
+        from benchmarks.encoder import search
+
+        search.main(arguments[1:])
+        return
+    parser = argparse.ArgumentParser(prog="make bench NAME=encoder", description=__doc__)
+    parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
+    parser.add_argument("--quick", action="store_true", help="one short round of everything: to see that it works")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure these only")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each cell; medians count (default 3)")
+    parser.add_argument("--seconds", type=float, default=1.2, help="of each cell in each round (default 1.2)")
+    parser.add_argument(
+        "--step", action="store_true", help="wait for a line on standard input before each part, on a shared machine"
+    )
+    options = parser.parse_args(arguments)
+    effort = Effort(1, 0.2) if options.quick else Effort(options.rounds, options.seconds)
+    settings = Settings.read()
+    papers = read(corpus_path(settings, options.corpus), _PAPERS)
+    supply = Supply(papers)
+    folder = settings.data / "benchmarks"
+    rows: list[Row] = []
+    with running(settings, folder / "encoder", supply) as systems:
+        versions = {each.name: each.versions for each in systems if isinstance(each, InProcess)}
+        for part in options.parts:
+            if options.step:
+                say(f"ready to measure: {part}")
+                sys.stdin.readline()
+            say(f"measuring: {part}")
+            if part == "fidelity":
+                rows += parts.fidelity(systems, supply, 32 if options.quick else 192)
+            else:
+                rows += getattr(parts, part)(systems, supply, effort)
+        rows += parts.memory(systems)
+    findings = judged.judge(rows)
+    texts = {"papers": len(papers), "given": dict(supply.given), "composed": dict(supply.composed)}
+    path = write("encoder", rows, folder, peers=versions, texts=texts, judged=[vars(each) for each in findings])
+    path.with_suffix(".md").write_text(f"{judged.lines(findings)}\n{table(rows)}")
+    path.with_suffix(".svg").write_text(draw(rows))
+    print(path.with_suffix(".md").read_text())
+    say(f"written to {path}, {path.with_suffix('.md').name} and {path.with_suffix('.svg').name}")
+
+
+@contextmanager
+def running(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[System]]:
+    """Every system, loaded; all of them are ended whatever happens."""
+    for python, name in ((PEERS, ".venv-peers"), (INFINITY, ".venv-infinity")):
+        if not python.exists():
+            raise SystemExit(f"{name} is not there: run `make {name}/ready`, or the whole of it by `make bench`.")
+    models, logs = exported(folder, supply), folder / "logs"
+    with ExitStack() as stack:
+        systems: list[System] = []
+
+        def add(system: System) -> None:
+            stack.callback(system.close)
+            systems.append(system)
+
+        say("starting the peers, in processes of their own")
+        engines = in_process(settings, models, logs)
+        for engine in engines:
+            add(engine)
+        for engine in engines:
+            engine.await_ready()
+        say("starting infinity's servers and Triton")
+        add(infinity("infinity torch, HTTP", "torch", models / "torch", logs))
+        add(infinity("infinity optimum INT8, HTTP", "optimum", models / "infinity", logs))
+        add(infinity("infinity ctranslate2, HTTP", "ctranslate2", models / "torch", logs))
+        for served in triton(settings, logs):
+            add(served)
+        yield systems
+
+
+def exported(folder: Path, supply: Supply) -> Path:
+    """The peers' own exports of the same weights, made once."""
+    models = folder / "models"
+    if not models.exists():
+        say("exporting the model for the peers, by their own tools (two minutes, once)")
+        calibration = folder / "calibration" / "train.jsonl"
+        calibration.parent.mkdir(parents=True, exist_ok=True)
+        texts = supply.take("abstracts", _CALIBRATION)
+        calibration.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        log = folder / "logs" / "export.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command: list[str | Path] = [PEERS, "-m", "benchmarks.encoder.prepare", models, calibration]
+        with log.open("wb") as output:
+            done = subprocess.run(command, env=for_peer(), cwd=ROOT, stdout=output, stderr=output, check=False)
+        if done.returncode:
+            raise SystemExit(f"the export failed; see {log}")
+    return models
