@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("encoder", "relevance")
+NAMES = ("encoder", "gpu", "relevance")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from benchmarks.encoder.systems import InProcess, System, in_process, infinity, 
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
 
-PARTS = ("bulk", "batches", "clients", "alone", "gathered", "fidelity")
+PARTS = ("bulk", "clients", "alone", "gathered", "batches", "fidelity")
 _PAPERS = 30_000
 _CALIBRATION = 300
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         "--step", action="store_true", help="wait for a line on standard input before each part, on a shared machine"
     )
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that what was started is stopped
     effort = Effort(1, 0.2) if options.quick else Effort(options.rounds, options.seconds)
     settings = Settings.read()
     papers = read(corpus_path(settings, options.corpus), _PAPERS)

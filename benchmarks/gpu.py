@@ -1,0 +1,98 @@
+r"""Everything that only a GPU can show: the checks marked `gpu`, and the encoder's throughput and latency there.
+
+It needs a Triton that serves `text_encoder` over `encoder`, such as NVIDIA's image on a GPU machine:
+
+    docker run --rm --gpus all --shm-size 1g -e AKIN_ENCODER_INNER=encoder -p 8000:8000 -p 8001:8001 \
+        -v "$PWD/model_repository:/models" IMAGE tritonserver --model-repository=/models \
+        --model-control-mode=explicit --load-model=encoder --load-model=text_encoder
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from akin.cli.corpus import corpus_path
+from akin.cli.output import say
+from akin.settings import ROOT, Settings
+from benchmarks.encoder.clients import drive, embedding_client
+from benchmarks.encoder.parts import percentiles, throughput
+from benchmarks.encoder.systems import Measured
+from benchmarks.encoder.texts import Supply, read
+from benchmarks.report import Row, table, write
+
+_NAME = "ours, Triton gRPC, GPU"
+
+
+def main() -> None:
+    """Runs the checks, measures, and writes the report below `data/benchmarks/`."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=gpu", description=__doc__)
+    parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
+    parser.add_argument("--http", default="127.0.0.1:8000", help="Triton's HTTP address (default 127.0.0.1:8000)")
+    parser.add_argument("--grpc", default="127.0.0.1:8001", help="Triton's gRPC address (default 127.0.0.1:8001)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each figure; medians count (default 5)")
+    options = parser.parse_args()
+    device = gpu()
+    say(f"checking on {device['name']}")
+    passed, summary = check(options.http, options.grpc)
+    settings = Settings.read()
+    rows = measure(options.grpc, Supply(read(corpus_path(settings, options.corpus), 30_000)), options.rounds)
+    path = write("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
+    report = path.with_suffix(".md")
+    report.write_text(f"{device['name']}, driver {device['driver']}: {summary}\n\n{table(rows)}")
+    print(report.read_text())
+    say(f"written to {path} and {report.name}")
+    if not passed:
+        sys.exit(1)
+
+
+def gpu() -> dict[str, str]:
+    """The first GPU's name, driver and memory."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+        line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise SystemExit("no NVIDIA GPU here (nvidia-smi finds none): nothing was checked or measured.") from error
+    name, driver, memory = (part.strip() for part in line.split(","))
+    return {"name": name, "driver": driver, "memory": memory}
+
+
+def check(http: str, grpc: str) -> tuple[bool, str]:
+    """Runs every check marked `gpu`; whether all of them passed, and pytest's last line.
+
+    Fixtures that would export an encoder are not needed: these tests speak to the given server only.
+    """
+    environment = {**os.environ, "AKIN_GPU_TRITON_HTTP": http, "AKIN_GPU_TRITON_GRPC": grpc}
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    print(done.stdout)
+    summary = done.stdout.strip().splitlines()[-1]
+    return done.returncode == 0 and bool(re.search(r"\d+ passed", summary)), summary
+
+
+def measure(grpc: str, supply: Supply, rounds: int) -> list[Row]:
+    """Bulk work on abstracts and queries, and single queries by 1 to 256 clients."""
+    connect = embedding_client("grpc", grpc, "text_encoder")
+    rows: list[Row] = []
+
+    def cells(kind: str, count: int, clients: int, size: int) -> Sequence[Measured]:
+        drive(connect, supply.take(kind, max(count // 4, size)), clients, size)
+        found = []
+        for _ in range(rounds):
+            load = drive(connect, supply.take(kind, count), clients, size)
+            found.append(Measured(count, load.seconds, 0.0, load.cpu, load.times))
+        return found
+
+    for kind, count in (("abstracts", 4096), ("queries", 8192)):
+        rows += throughput(_NAME, kind, cells(kind, count, 8, 64), "bulk")
+    for clients in (1, 32, 256):
+        found = cells("queries", max(200, 32 * clients), clients, 1)
+        dataset = f"queries, {clients} clients" if clients > 1 else "queries, 1 client"
+        rows += throughput(_NAME, dataset, found, "single texts")
+        rows += percentiles(_NAME, dataset, found)
+    # The CPU of a server elsewhere cannot be seen from here.
+    return [row for row in rows if not row.metric.startswith("CPU a text")]

@@ -1,0 +1,79 @@
+"""`text_encoder` over `encoder` on a real GPU: a Triton that serves both, started by whoever has one.
+
+`make bench NAME=gpu` runs these and measures; it says how such a server is started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient, InferInput
+
+HTTP, GRPC = os.environ.get("AKIN_GPU_TRITON_HTTP"), os.environ.get("AKIN_GPU_TRITON_GRPC")
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.gpu,
+    pytest.mark.skipif(
+        not (HTTP and GRPC),
+        reason="needs a Triton with text_encoder over encoder on an NVIDIA GPU: name it by AKIN_GPU_TRITON_HTTP and "
+        "AKIN_GPU_TRITON_GRPC (host:port), as `make bench NAME=gpu` does",
+    ),
+]
+
+CANONICAL = json.loads((Path(__file__).parents[2] / "data/canonical_vectors.json").read_text())
+
+
+@pytest.fixture
+def client() -> Iterator[InferenceServerClient]:
+    client = InferenceServerClient(GRPC)
+    yield client
+    client.close()
+
+
+def embed(client: InferenceServerClient, texts: list[str]) -> NDArray[np.float32]:
+    tensor = InferInput("TEXT", [len(texts), 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[text.encode()] for text in texts], dtype=object))
+    found: NDArray[np.float32] = client.infer("text_encoder", [tensor]).as_numpy("EMBEDDING")
+    return found
+
+
+def executions(model: str) -> tuple[int, int]:
+    stats = httpx.get(f"http://{HTTP}/v2/models/{model}/stats").raise_for_status().json()["model_stats"]
+    return sum(int(each["execution_count"]) for each in stats), sum(int(each["inference_count"]) for each in stats)
+
+
+def test_the_inner_model_is_on_a_gpu(client: InferenceServerClient) -> None:
+    config = client.get_model_config("encoder", as_json=True)["config"]
+    assert {group["kind"] for group in config["instance_group"]} == {"KIND_GPU"}
+
+
+def test_fp16_vectors_are_those_of_the_reference_model(client: InferenceServerClient) -> None:
+    cosines = (embed(client, CANONICAL["texts"]) * np.array(CANONICAL["vectors"])).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+def test_a_text_has_one_vector_whoever_shares_its_batch(client: InferenceServerClient) -> None:
+    texts = [f"neighbour number {n} " * (n + 1) for n in range(48)]
+    together = embed(client, texts)
+    alone = np.vstack([embed(client, [text]) for text in texts])
+    assert (together * alone).sum(axis=1).min() > 0.9999
+
+
+def test_every_length_is_within_the_profiles(client: InferenceServerClient) -> None:
+    for words in range(1, 512, 17):
+        assert np.isfinite(embed(client, ["word " * words])).all()
+        assert np.isfinite(embed(client, ["word " * words] * 64)).all()
+
+
+def test_a_gathered_batch_makes_one_inner_call_for_each_run(client: InferenceServerClient) -> None:
+    before = executions("encoder")[0]
+    embed(client, ["short text"] * 32)
+    assert executions("encoder")[0] - before == 1
