@@ -42,7 +42,8 @@ def start_triton(
 ) -> Triton:
     """Starts a server on the ports (HTTP, gRPC, metrics) and loads one version of the encoder, warm.
 
-    A `tied` server ends when this process does, however that happens.
+    A `tied` server ends when this process does, however that happens. The model that `AKIN_ENCODER_INNER` names is
+    loaded before the encoder, which calls it.
 
     Raises:
         NotSetUp: The server's files are not there, or Python's shared library is not.
@@ -61,6 +62,9 @@ def start_triton(
         *("--metrics-address=127.0.0.1", f"--metrics-port={metrics}"),
         "--exit-timeout-secs=5",
     ]
+    inner = os.environ.get("AKIN_ENCODER_INNER")
+    if inner:
+        command.append(f"--load-model={inner}")
     child = start("Triton", command, environment(settings, os.environ), log, tied=tied)
     triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
     try:

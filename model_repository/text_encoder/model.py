@@ -17,6 +17,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from bulk import BulkQueue, Job
+from inner import inner_model
 from runtime import TextEncoder
 
 # Threads hand over the interpreter this often, in seconds: a query is not to wait for bulk work's arithmetic in Python.
@@ -41,6 +42,7 @@ class TritonPythonModel:
             runtime=os.environ.get("AKIN_ENCODER_RUNTIME") or parameters["RUNTIME"],
             threads=int(os.environ.get("AKIN_ENCODER_THREADS") or parameters["THREADS"]),
             token_budget=int(parameters["TOKEN_BUDGET"]),
+            inner=inner_model(args["model_version"]),
         )
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]

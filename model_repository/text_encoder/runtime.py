@@ -60,8 +60,24 @@ class TextEncoder:
         threads: Threads that one call uses.
     """
 
-    def __init__(self, folder: Path, *, runtime: str = "auto", threads: int = 0, token_budget: int = 1024) -> None:
-        """Loads the version in `folder`; `threads` 0 means one for each core that this process may use."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        runtime: str = "auto",
+        threads: int = 0,
+        token_budget: int = 1024,
+        inner: Run | None = None,
+    ) -> None:
+        """Loads the version in `folder`.
+
+        Args:
+            folder: The version.
+            runtime: `openvino`, `onnxruntime`, or `auto` for the faster of them on this CPU.
+            threads: Of one call; 0 means one for each core that this process may use.
+            token_budget: The most padded tokens in one run.
+            inner: What runs the tensors instead of a runtime in this process.
+        """
         manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
         self.dim: int = manifest["dim"]
@@ -69,11 +85,11 @@ class TextEncoder:
         self.digest: str = manifest["digest"]
         self.threads = threads or len(os.sched_getaffinity(0))
         self.token_budget = max(token_budget, self.max_length)
-        self.runtime = pick_runtime() if runtime == "auto" else runtime
+        self.runtime = "inner" if inner else pick_runtime() if runtime == "auto" else runtime
         self._graph = folder / graph["file"]
         self._inputs: list[str] = graph["inputs"]
         self._pad_id: int = graph["pad_id"]
-        self._run = RUNTIMES[self.runtime](self._graph, self.threads)
+        self._run = inner or RUNTIMES[self.runtime](self._graph, self.threads)
         # ONNX Runtime does not mind a change of shape, and loads no graph twice for it.
         self._alone = [length for length in ALONE_LENGTHS if length <= self.max_length and self.runtime == "openvino"]
         self._run_alone = openvino_run(self._graph, 1) if self._alone else None
@@ -85,7 +101,8 @@ class TextEncoder:
     def twin(self) -> TextEncoder:
         """The same encoder for another thread to use at the same time, not warm."""
         twin = copy.copy(self)
-        twin._run = RUNTIMES[self.runtime](self._graph, self.threads)
+        if self.runtime in RUNTIMES:
+            twin._run = RUNTIMES[self.runtime](self._graph, self.threads)
         twin._run_alone = None
         return twin
 
@@ -138,8 +155,11 @@ class TextEncoder:
     def warm_up(self) -> None:
         """Runs what `encode` can make, so that no shape is met for the first time by a query.
 
-        ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough.
+        ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough. An inner model is warmed
+        by its own configuration: Triton allows no calls of it yet.
         """
+        if self.runtime == "inner":
+            return
         every = shapes(self.max_length, self.token_budget)
         for length, count in every if self.runtime == "openvino" else (every[0], every[-1]):
             rows = [[self._pad_id] * length] * count

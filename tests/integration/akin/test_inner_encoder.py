@@ -1,0 +1,85 @@
+"""`text_encoder` over an inner model of the same Triton, as on a GPU; here the inner one runs on the CPU."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException
+
+from akin import stack
+from akin.processes import free_ports
+from akin.registry import promoted
+from akin.settings import Settings
+from akin.triton import start_triton
+from tests.conftest import environment_for
+
+pytestmark = pytest.mark.integration
+
+DATA = Path(__file__).parents[2] / "data"
+CANONICAL = json.loads((DATA / "canonical_vectors.json").read_text())
+# A word that no other text here has: its token makes the inner model fail.
+BREAKING, BREAKING_TOKEN = "zeppelin", "22116"
+
+
+@pytest.fixture(scope="module")
+def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The gRPC address of a composed server, and the file in which the inner model writes down its calls."""
+    folder = tmp_path_factory.mktemp("composed")
+    repository = folder / "models"
+    shutil.copytree(encoder_repository / "text_encoder", repository / "text_encoder")
+    (repository / "encoder" / "1").mkdir(parents=True)
+    shutil.copy(DATA / "inner_encoder" / "config.pbtxt", repository / "encoder")
+    shutil.copy(DATA / "inner_encoder" / "model.py", repository / "encoder" / "1")
+    calls = folder / "calls"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AKIN_ENCODER_INNER", "encoder")
+        patch.setenv("INNER_CALLS", str(calls))
+        patch.setenv("INNER_BREAKS_AT", BREAKING_TOKEN)
+        settings = Settings.read(environment_for(folder, repository))
+        http, grpc, metrics = free_ports(3)
+        running = start_triton(settings, (http, grpc, metrics), promoted(repository), folder / "triton.log")
+    yield running.grpc, calls
+    stack.stop([running.child])
+
+
+@pytest.fixture
+def client(composed: tuple[str, Path]) -> Iterator[InferenceServerClient]:
+    client = InferenceServerClient(composed[0])
+    yield client
+    client.close()
+
+
+def embed(client: InferenceServerClient, texts: list[str]) -> NDArray[np.float32]:
+    tensor = InferInput("TEXT", [len(texts), 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[text.encode()] for text in texts], dtype=object))
+    found: NDArray[np.float32] = client.infer("text_encoder", [tensor], model_version="1").as_numpy("EMBEDDING")
+    return found
+
+
+def test_the_vectors_are_those_of_the_reference_model(client: InferenceServerClient) -> None:
+    cosines = (embed(client, CANONICAL["texts"]) * np.array(CANONICAL["vectors"])).sum(axis=1)
+    assert cosines.min() > 0.98
+
+
+def test_a_gathered_batch_makes_one_inner_call_for_each_run(
+    client: InferenceServerClient, composed: tuple[str, Path]
+) -> None:
+    before = len(composed[1].read_text().splitlines())
+    embed(client, ["short text"] * 31 + ["a longer text of many words " * 30])
+    shapes = [tuple(map(int, line.split())) for line in composed[1].read_text().splitlines()[before:]]
+    assert sum(rows for rows, _ in shapes) == 32
+    assert len(shapes) <= 7
+    assert len({length for _, length in shapes}) == 2
+
+
+def test_a_failure_inside_is_told_and_passes(client: InferenceServerClient) -> None:
+    with pytest.raises(InferenceServerException, match="fallen off the bus"):
+        embed(client, [BREAKING])
+    assert embed(client, ["still there"]).shape == (1, 384)
