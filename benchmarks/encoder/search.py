@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -69,8 +68,9 @@ def measure(
     """The p50 and p95 of searches, idle and during a build, and how much longer the second are."""
     waits: dict[str, list[list[float]]] = {"idle": [], "during a build": []}
     for number in range(rounds):
-        # Papers that no build has met: their abstracts are composed, so that every one of them has to be embedded.
-        fresh = [replaced(paper, supply.take("abstracts", 1)[0]) for paper in islice(papers, int(seconds * 1500))]
+        # Abstracts that no build has met, more of them than it can embed while the searches last.
+        texts = supply.take("abstracts", int(seconds * 800) + 2_000)
+        fresh = [Paper(f"{number}-{n}", papers[n % len(papers)].title, text) for n, text in enumerate(texts)]
         source = corpus(settings, f"built-{number}", fresh)
         if step:
             say("ready to measure: search")
@@ -138,8 +138,3 @@ def corpus(settings: Settings, name: str, papers: Sequence[Paper]) -> Path:
     records = [{"id": paper.id, "title": paper.title, "abstract": paper.abstract} for paper in papers]
     path.write_bytes(b"\n".join(map(msgspec.json.encode, records)) + b"\n")
     return path
-
-
-def replaced(paper: Paper, abstract: str) -> Paper:
-    """The same paper with another abstract."""
-    return msgspec.structs.replace(paper, abstract=abstract)

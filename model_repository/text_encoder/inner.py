@@ -1,4 +1,4 @@
-"""Runs of token ids by another model of the same Triton: on GPUs `encoder` does the arithmetic, by business logic scripting.
+"""Runs of token ids by another model of the same Triton (BLS): on GPUs `encoder` does the arithmetic.
 
 `text_encoder` keeps its contract and all that it does with texts; each of its runs becomes one call of the inner model,
 in the same process and, where both lie on the CPU, without a copy through a socket.
