@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -95,17 +96,44 @@ class Hits(NamedTuple):
     scores: NDArray[np.float32]
 
 
+class Field(StrEnum):
+    """Where a condition looks."""
+
+    CATEGORY = "category"
+    AUTHOR = "author"
+    ROW = "row"
+    TITLE = "title"
+    ABSTRACT = "abstract"
+    ANYWHERE = "anywhere"
+
+
 @dataclass(frozen=True)
-class Filter:
-    """What a paper must be to be searched at all.
+class Clause:
+    """One condition: a paper has at least one of the values; if `excluded`, it has none of them.
 
     Attributes:
-        categories: codes of which it has at least one; empty admits all.
+        field: where it looks. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) words
+            that stand together; of ROW numbers.
+        values: the alternatives.
+        excluded: whether papers that have one are out.
+    """
+
+    field: Field
+    values: tuple[str | int, ...]
+    excluded: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a paper must be to be searched at all: all of this at once, the same for both halves.
+
+    Attributes:
+        clauses: the conditions.
         first: the day it may not be older than.
         last: the day it may not be newer than. With either bound set, papers without a day are out.
     """
 
-    categories: tuple[str, ...] = ()
+    clauses: tuple[Clause, ...] = ()
     first: date | None = None
     last: date | None = None
 
@@ -154,8 +182,24 @@ class LexicalIndex(Protocol):
     def __len__(self) -> int:
         """Number of papers."""
 
-    def search(self, text: str, k: int, *, admitted: Filter | None = None) -> Hits:
-        """The k rows of greatest BM25 score for a text, among those a filter admits; only rows that share a term."""
+    def search(
+        self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
+    ) -> Hits:
+        """The k rows of greatest BM25 score for a text, among those a filter admits.
+
+        The words that a filter wants in title or abstract count in the score; without any of those, only rows that
+        share a term with the text are found. A filter without a text and without words finds the newest rows, all of
+        score 1.
+
+        Args:
+            text: what is sought; may be blank where a filter is given.
+            k: how many.
+            against: what is not sought, and how much weight each of its words takes from the text's.
+            admitted: the filter.
+        """
+
+    def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
+        """Which rows meet all of the clauses, bool [papers]."""
 
 
 class Catalogue(Protocol):
@@ -179,4 +223,4 @@ class Catalogue(Protocol):
         """The papers of these rows, in the order asked."""
 
     def matching(self, wanted: Filter) -> RowSet:
-        """The rows a filter admits."""
+        """The rows a filter admits by what the catalogue knows: its days, and its CATEGORY and ROW clauses."""

@@ -21,23 +21,49 @@ def add_to(app: typer.Typer) -> None:
 def search(
     text: Annotated[str | None, typer.Argument(help="A question, an abstract, an arXiv id or link.")] = None,
     like: Annotated[list[str] | None, typer.Option(help="Papers like this one, by id; may be repeated.")] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(help="With --like: away from this paper, by id; may be repeated.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many papers (1 to 100).")] = 10,
     offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, dense or lexical.")] = "hybrid",
     category: Annotated[
         list[str] | None, typer.Option(help="Only this category (cs.LG, or cs.* for all of cs); may be repeated.")
     ] = None,
+    all_categories: Annotated[
+        list[str] | None, typer.Option("--all-categories", help="In this category as well as the others; repeatable.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Not in this category; may be repeated.")] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Only by this author (Erdős, P. Erdős); repeated: by one of them.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--id", help="Only among these papers; may be repeated.")] = None,
     since: Annotated[
         str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="Only until this date.")] = None,
+    operators: Annotated[
+        bool, typer.Option(help='Read "phrases", -exclusions and ti: au: abs: cat: id: in the text.')
+    ] = True,
+    collapse: Annotated[bool, typer.Option(help="Show a paper that is there in several versions once.")] = True,
     json: Json = False,
 ) -> None:
     """Search the running service, as the page does."""
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
-    body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode}
-    given = {"query": text, "like": like, "categories": category, "from": since, "to": until}
+    body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
+    given = {
+        "query": text,
+        "like": like,
+        "unlike": unlike,
+        "categories": category,
+        "categories_all": all_categories,
+        "exclude_categories": exclude,
+        "authors": author,
+        "ids": only,
+        "from": since,
+        "to": until,
+    }
     body.update({name: value for name, value in given.items() if value})
     if text is not None:
         body["query"] = text
@@ -75,6 +101,8 @@ def show(answer: dict[str, Any]) -> None:
         say(f"note: {answer['degraded']}")
     if answer["query"].get("truncated"):
         say("note: the text is longer than the encoder reads; its end was not used for the dense half")
+    if operators := answer["query"]["operators"]:
+        say(f"note: read as conditions: {' '.join(operators)}")
     if not answer["results"]:
         stdout.print("no paper matches")
     for rank, paper in enumerate(answer["results"], start=answer["offset"] + 1):
@@ -87,6 +115,8 @@ def show(answer: dict[str, Any]) -> None:
             filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])
         )
         stdout.print(Text(f"     {details}", style="dim"))
+        if paper["duplicates"]:
+            stdout.print(Text(f"     also as {', '.join(paper['duplicates'])}", style="dim"))
     timings = answer["timings"]
     stages = ", ".join(
         f"{name.removesuffix('_ms')} {value:.1f}" for name, value in timings.items() if name != "total_ms"

@@ -1,14 +1,11 @@
-"""How English text becomes the terms of the lexical index; the same for papers and for queries."""
+"""How English text, and names, become the terms of the lexical index; the same for papers and for queries."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
-ANALYSIS_VERSION = 1
-"""Raised whenever a text would give other terms: an index of one version is not searched with another's terms."""
+ANALYSIS_VERSION = 2
+"""Raised whenever a text would give other terms, or fields: an index of one version is not searched as another's."""
 
 _LONGEST_TERM = 60
 
@@ -33,16 +30,6 @@ STOP_WORDS = tuple(
     """.split()
 )
 
-# TeX writes a letter's accent before it: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
-_TEX_ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*|[uvHtcdbrk](?:\s+|(?=\{)))\{?\\?([A-Za-z])\s*\}?\}?""")
-
-
-def plain(text: str) -> str:
-    """The text with TeX accents dropped and compatibility characters (ligatures, full width) in their plain form."""
-    if "\\" in text:
-        text = _TEX_ACCENT.sub(r"\1", text)
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
-
 
 def english_analyzer() -> TextAnalyzer:
     """Words in lower case, accents folded, function words dropped, stemmed."""
@@ -53,5 +40,16 @@ def english_analyzer() -> TextAnalyzer:
         .filter(Filter.ascii_fold())
         .filter(Filter.custom_stopword(list(STOP_WORDS)))
         .filter(Filter.stemmer("english"))
+        .build()
+    )
+
+
+def name_analyzer() -> TextAnalyzer:
+    """The words of a name in lower case, accents folded; none is dropped or stemmed."""
+    return (
+        TextAnalyzerBuilder(Tokenizer.simple())
+        .filter(Filter.remove_long(_LONGEST_TERM))
+        .filter(Filter.lowercase())
+        .filter(Filter.ascii_fold())
         .build()
     )

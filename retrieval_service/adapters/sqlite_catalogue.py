@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Filter, RowSet, day_of
+from retrieval_service.ports import Clause, Field, Filter, RowSet, day_of
 
 # Filter columns are kept as whole arrays: a filter becomes a mask over all rows in a few array operations, where a
 # query over millions of records would take longer than the search it narrows.
@@ -145,7 +145,7 @@ class SqliteCatalogue:
         return [papers[row] for row in rows]
 
     def matching(self, wanted: Filter) -> RowSet:
-        """The rows a filter admits; the last few are remembered, as people page through one search."""
+        """The rows admitted by days, categories and rows; the last few are remembered, for the next page."""
         return self._matching(wanted)
 
     def close(self) -> None:
@@ -154,14 +154,24 @@ class SqliteCatalogue:
             self._opened.pop().close()
 
     def _match(self, wanted: Filter) -> RowSet:
-        mask = np.ones(self._count, np.bool_) if not wanted.categories else np.zeros(self._count, np.bool_)
-        for code in wanted.categories:
-            for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
-                mask[np.frombuffer(rows, _ROW)] = True
+        mask = np.ones(self._count, np.bool_)
+        for clause in wanted.clauses:
+            if clause.field in (Field.CATEGORY, Field.ROW):
+                mask &= self._having(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._days >= (wanted.first or date.min).toordinal()
             mask &= self._days <= (wanted.last or date.max).toordinal()
         return RowSet(mask, int(np.count_nonzero(mask)))
+
+    def _having(self, clause: Clause) -> NDArray[np.bool_]:
+        mask = np.zeros(self._count, np.bool_)
+        if clause.field is Field.ROW:
+            mask[list(map(int, clause.values))] = True
+            return mask
+        for code in clause.values:
+            for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
+                mask[np.frombuffer(rows, _ROW)] = True
+        return mask
 
     @property
     def _db(self) -> sqlite3.Connection:

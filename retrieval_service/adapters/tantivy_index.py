@@ -1,24 +1,33 @@
-"""The lexical index: BM25 over one field that holds title and abstract, with Tantivy."""
+"""The lexical index: BM25 with Tantivy, and the conditions that words, names, categories and days can be.
+
+Ranking goes by one field that holds title and abstract together, as that ranks better than the sum of two. Title and
+abstract are indexed once more, each with its words' positions, for the conditions alone.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tantivy import Document, FieldType, Index, Occur, Query, Schema, SchemaBuilder
+from numpy.typing import NDArray
+from tantivy import Document, Index, Occur, Order, PreTokenizedString, Query, Schema, SchemaBuilder, Token
 
 from papers import Paper
-from retrieval_service.adapters.english import english_analyzer, plain
+from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.tantivy_clauses import NAME_SPACING, ClauseQueries, initial, name_words
+from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Filter, Hits, day_of
+from retrieval_service.ports import Clause, Field, Filter, Hits, Rows, day_of
 
 _ANALYZER = "akin_english"
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
+_CLAUSES_KEPT = 8
 # Tantivy takes lock files into the directory of an index that is written or opened; they hold nothing.
 LOCK_FILES = frozenset({".tantivy-writer.lock", ".tantivy-meta.lock"})
 
@@ -27,9 +36,12 @@ def _schema() -> Schema:
     return (
         SchemaBuilder()
         .add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
+        .add_text_field("title", tokenizer_name=_ANALYZER, index_option="position")
+        .add_text_field("abstract", tokenizer_name=_ANALYZER, index_option="position")
+        .add_text_field("author", tokenizer_name="raw", index_option="position")
         .add_text_field("category", tokenizer_name="raw", index_option="basic")
         .add_integer_field("day", indexed=True, fast=True)
-        .add_unsigned_field("row", fast=True)
+        .add_unsigned_field("row", indexed=True, fast=True)
         .build()
     )
 
@@ -42,15 +54,20 @@ class TantivyWriter:
         directory.mkdir(parents=True)
         index = Index(_schema(), str(directory), reuse=False)
         index.register_tokenizer(_ANALYZER, english_analyzer())
+        self._names = name_analyzer()
         # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
         self._writer = index.writer(_WRITER_BYTES, 1)
 
     def add(self, first_row: int, papers: Iterable[Paper]) -> None:
         """Adds papers as consecutive rows."""
         for row, paper in enumerate(papers, first_row):
+            title, abstract = plain(paper.title), plain(paper.abstract)
             document = Document()
             # The title says in few words what the abstract says in many, so its words count twice.
-            document.add_text("text", plain(" ".join([paper.title] * _TITLE_WEIGHT + [paper.abstract])))
+            document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
+            document.add_text("title", title)
+            document.add_text("abstract", abstract)
+            document.add_pre_tokenized_text("author", self._authors(paper))
             for category in paper.categories:
                 document.add_text("category", category)
             if day := day_of(paper):
@@ -62,6 +79,13 @@ class TantivyWriter:
         """Commits, and waits for what is merged in the background."""
         self._writer.commit()
         self._writer.wait_merging_threads()
+
+    def _authors(self, paper: Paper) -> PreTokenizedString:
+        tokens = []
+        for number, name in enumerate(paper.authors):
+            for place, word in enumerate(name_words(name, self._names)[: NAME_SPACING // 2], number * NAME_SPACING):
+                tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
+        return PreTokenizedString("", tokens)
 
 
 class TantivyIndex:
@@ -85,27 +109,86 @@ class TantivyIndex:
         self._index = index
         self._schema = index.schema
         self._analyzer = english_analyzer()
+        self._clauses = ClauseQueries(index.schema)
         self._terms = terms
+        self._meeting = lru_cache(_CLAUSES_KEPT)(self._mask)
 
     def __len__(self) -> int:
         """Number of papers."""
         return int(self._searcher.num_docs)
 
-    def search(self, text: str, k: int, *, admitted: Filter | None = None) -> Hits:
+    def search(
+        self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
+    ) -> Hits:
         """The k rows of greatest BM25 score for a text, among those a filter admits."""
-        weights = self._weights(text)
-        if not weights or k <= 0:
+        admitted = admitted or Filter()
+        weights = self._weights(text, against)
+        scored: list[tuple[Occur, Query]] = []
+        silent: list[tuple[Occur, Query]] = []
+        for clause in admitted.clauses:
+            query = self._clauses.of(clause)
+            if query is not None and _scores(clause):
+                scored.append((Occur.Must, query))
+            elif query is not None:
+                occur = Occur.MustNot if clause.excluded else Occur.Must
+                silent.append((occur, Query.const_score_query(query, 0.0)))
+        if days := self._clauses.days(admitted):
+            silent.append((Occur.Must, Query.const_score_query(days, 0.0)))
+        if k <= 0 or not (weights or scored or (silent and not text.strip())):
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-        terms = Query.boolean_query([(Occur.Should, self._term(term, weight)) for term, weight in weights])
-        conditions = [(Occur.Must, Query.const_score_query(q, 0.0)) for q in self._conditions(admitted)]
-        query = Query.boolean_query([(Occur.Must, terms), *conditions]) if conditions else terms
+        if not (weights or scored):
+            return self._newest([*silent, (Occur.Must, Query.all_query())], k)
+        parts = [*scored, *silent]
+        if weights:
+            terms = Query.boolean_query([(Occur.Should, self._term(term, weight)) for term, weight in weights])
+            if not parts:
+                return self._best(terms, k)
+            parts.append((Occur.Should if scored else Occur.Must, terms))
+        return self._best(Query.boolean_query(parts), k)
+
+    def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
+        """Which rows meet all of the clauses; the last few answers are remembered."""
+        mask = np.ones(len(self), np.bool_)
+        for clause in clauses:
+            mask &= self._meeting(clause)
+        return mask
+
+    def _mask(self, clause: Clause) -> NDArray[np.bool_]:
+        query = self._clauses.of(clause)
+        if query is None:
+            return np.ones(len(self), np.bool_)
+        query = Query.const_score_query(query, 1.0)
+        counted: Any = self._searcher.search(query, 1, count=True)  # its type stub knows nothing of the count
+        having = int(counted.count)
+        # A hit costs more than half a microsecond to hand over: those that are fewer are.
+        others = 2 * having > len(self)
+        if others:
+            query = Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, query)])
+        mask = np.zeros(len(self), np.bool_)
+        mask[self._rows(query, len(self) - having if others else having)] = True
+        return ~mask if others != clause.excluded else mask
+
+    def _rows(self, query: Query, count: int) -> Rows:
+        if not count:
+            return np.empty(0, np.int64)
+        hits = self._searcher.search(query, count, count=False).hits
+        return np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
+
+    def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
         rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
         scores = np.asarray([score for score, _ in hits], np.float32)
         order = np.lexsort((rows, -scores))
         return Hits(rows[order], scores[order])
 
-    def _weights(self, text: str) -> list[tuple[str, float]]:
+    def _newest(self, parts: Sequence[tuple[Occur, Query]], k: int) -> Hits:
+        """The newest rows, for what is only filtered and not ranked."""
+        query = Query.boolean_query(list(parts))
+        hits = self._searcher.search(query, k, count=False, order_by_field="day", order=Order.Desc).hits
+        rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
+        return Hits(rows, np.ones(len(rows), np.float32))
+
+    def _weights(self, text: str, against: tuple[str, float]) -> list[tuple[str, float]]:
         """The query's most informative terms, each with how often it occurs in the query.
 
         Information is what a term adds to the score of a paper that has it: its count in the query times its inverse
@@ -113,25 +196,27 @@ class TantivyIndex:
         """
         papers = len(self)
         informative: list[tuple[float, str, float]] = []
-        for term, count in Counter(self._analyzer.analyze(plain(text))).items():
+        for term, count in self._counts(text, against).items():
             if having := self._searcher.doc_freq("text", term):
                 rarity = log(1 + (papers - having + 0.5) / (having + 0.5))
                 informative.append((-count * rarity, term, float(count)))
         informative.sort()
         return [(term, count) for _, term, count in informative[: self._terms]]
 
+    def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:
+        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(plain(text))))
+        unwanted, weight = against
+        if not unwanted:
+            return counts
+        for term, count in Counter(self._analyzer.analyze(plain(unwanted))).items():
+            counts[term] = counts.get(term, 0.0) - weight * count
+        return {term: count for term, count in counts.items() if count > 0}
+
     def _term(self, term: str, weight: float) -> Query:
         query = Query.term_query(self._schema, "text", term, "freq")
         return query if weight == 1 else Query.boost_query(query, weight)
 
-    def _conditions(self, admitted: Filter | None) -> list[Query]:
-        if admitted is None:
-            return []
-        conditions = []
-        if admitted.categories:
-            conditions.append(Query.term_set_query(self._schema, "category", list(admitted.categories)))
-        if admitted.first or admitted.last:
-            first, last = admitted.first or date.min, admitted.last or date.max
-            days = (first.toordinal(), last.toordinal())
-            conditions.append(Query.range_query(self._schema, "day", FieldType.Integer, *days))
-        return conditions
+
+def _scores(clause: Clause) -> bool:
+    """Whether a clause counts in the score: words that a paper must have do."""
+    return not clause.excluded and clause.field in (Field.TITLE, Field.ABSTRACT, Field.ANYWHERE)

@@ -34,10 +34,14 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
 
 
 class Result(PaperAnswer, kw_only=True):
-    """A found paper: higher scores are better, and `sources` are the scores of the halves that found it."""
+    """A found paper: higher scores are better, and `sources` are the scores of the halves that found it.
+
+    `duplicates` are the ids of other versions or records of the same paper, for which this one stands.
+    """
 
     score: float
     sources: dict[str, float]
+    duplicates: Sequence[str]
 
 
 class LikedPaper(msgspec.Struct):
@@ -48,12 +52,18 @@ class LikedPaper(msgspec.Struct):
 
 
 class QueryAnswer(msgspec.Struct):
-    """How the query was understood; `truncated` when the encoder read only its beginning."""
+    """How the query was understood; `truncated` when the encoder read only its beginning.
+
+    `words` are what papers were ranked by, `operators` the conditions that were read in the text.
+    """
 
     text: str | None
     like: list[LikedPaper]
     truncated: bool
     tokens: int | None
+    words: str | None
+    operators: Sequence[str]
+    unlike: list[LikedPaper]
 
 
 class EncoderAnswer(msgspec.Struct):
@@ -64,7 +74,7 @@ class EncoderAnswer(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """What a search found, best first, and how."""
+    """What a search found, best first, and how; `folded` repeated papers stand behind the results."""
 
     results: list[Result]
     mode: str
@@ -76,6 +86,7 @@ class SearchAnswer(msgspec.Struct):
     searched: int
     snapshot: str
     encoder: EncoderAnswer
+    folded: int
 
 
 class CategoryAnswer(msgspec.Struct):
@@ -117,11 +128,19 @@ def json_response(answer: object, status: int = 200, headers: dict[str, str] | N
 def search_answer(request: SearchRequest, outcome: SearchOutcome, manifest: Manifest) -> SearchAnswer:
     """The answer to a search."""
     timings = Timings(**{name: round(ms, 3) for name, ms in vars(outcome.timings).items()})
-    liked = [LikedPaper(paper.id, paper.title) for paper in outcome.like]
+    liked, unliked = ([LikedPaper(paper.id, paper.title) for paper in side] for side in (outcome.like, outcome.unlike))
     return SearchAnswer(
         results=[_result(ranked) for ranked in outcome.results],
-        mode=request.mode,
-        query=QueryAnswer(outcome.text, liked, outcome.truncated, outcome.tokens),
+        mode=outcome.mode,
+        query=QueryAnswer(
+            text=outcome.text,
+            like=liked,
+            truncated=outcome.truncated,
+            tokens=outcome.tokens,
+            words=outcome.words,
+            operators=outcome.operators,
+            unlike=unliked,
+        ),
         k=request.k,
         offset=request.offset,
         degraded=outcome.degraded,
@@ -129,6 +148,7 @@ def search_answer(request: SearchRequest, outcome: SearchOutcome, manifest: Mani
         searched=outcome.searched,
         snapshot=manifest.id,
         encoder=EncoderAnswer(manifest.encoder.version, manifest.encoder.digest),
+        folded=sum(len(ranked.folded) for ranked in outcome.results),
     )
 
 
@@ -163,7 +183,7 @@ def embed_answer(vector: list[float], tokens: int, encoder: EncoderIdentity) -> 
 def _result(ranked: Ranked) -> Result:
     halves = (("dense", ranked.dense), ("lexical", ranked.lexical))
     sources = {half: round(score, 6) for half, score in halves if score is not None}
-    return Result(**_fields(ranked.paper), score=round(ranked.score, 6), sources=sources)
+    return Result(**_fields(ranked.paper), score=round(ranked.score, 6), sources=sources, duplicates=ranked.folded)
 
 
 def _fields(paper: Paper) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 from retrieval_service.search.request import (
     DEEPEST_OFFSET,
     LONGEST_QUERY,
+    MOST_IDS,
     MOST_LIKED,
     MOST_LISTS,
     MOST_RESULTS,
@@ -26,8 +27,13 @@ from retrieval_service.search.request import (
 Model = TypeVar("Model", bound=BaseModel)
 
 _TEXT_NAMES = ("query", "abstract", "q")
-_LISTS = frozenset({"categories", "like"})
+_UNLIKE_NAMES = ("unlike", "dislike")
+_UNLIKE = {"parameter": "unlike"}
+_LISTS = frozenset(
+    {"categories", "categories_all", "exclude_categories", "authors", "ids", "like", "unlike", "dislike"}
+)
 _MOST_CATEGORIES = 64
+_MOST_AUTHORS = 32
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 
@@ -53,7 +59,19 @@ def _strings(value: object, otherwise: str) -> list[str]:
 
 
 def _one_or_many(value: object) -> object:
-    parts = _strings(value, "must be an id or a list of ids")
+    return _whole(value, "must be an id or a list of ids")
+
+
+def _names_of_people(value: object) -> object:
+    names = _whole(value, "must be a name or a list of names")
+    if not all(any(map(str.isalnum, name)) for name in names):
+        raise ValueError("must be names, with letters in them")
+    return names
+
+
+def _whole(value: object, otherwise: str) -> list[str]:
+    """A list of strings that may hold commas of their own: one string is one of them."""
+    parts = _strings(value, otherwise)
     if not all(part.strip() for part in parts):
         raise ValueError("must not be blank")
     return [readable(part).strip() for part in parts]
@@ -62,6 +80,8 @@ def _one_or_many(value: object) -> object:
 Number = Annotated[int, BeforeValidator(_no_bool)]
 Name = Annotated[str, StringConstraints(max_length=100)]
 PaperName = Annotated[str, StringConstraints(max_length=500)]
+Categories = Annotated[list[Name], BeforeValidator(_listed), Field(max_length=_MOST_CATEGORIES)]
+Papers = Annotated[list[PaperName], BeforeValidator(_one_or_many)]
 
 
 class Narrowing(BaseModel):
@@ -73,12 +93,30 @@ class Narrowing(BaseModel):
     offset: Annotated[Number, Field(ge=0, le=DEEPEST_OFFSET, description="How many better results to leave out.")] = 0
     mode: Annotated[Mode, Field(description="Which halves of the search to ask.")] = Mode.HYBRID
     categories: Annotated[
-        list[Name],
-        BeforeValidator(_listed),
+        Categories,
         Field(
-            max_length=_MOST_CATEGORIES,
             description="Categories of which a paper has at least one; `cs.*` is all of an archive. "
             "A list, or names with commas between them.",
+        ),
+    ] = []
+    categories_all: Annotated[
+        Categories, Field(description="Categories of which a paper has every one; `cs.*` is any of the archive's.")
+    ] = []
+    exclude_categories: Annotated[Categories, Field(description="Categories of which a paper has none.")] = []
+    authors: Annotated[
+        list[PaperName],
+        BeforeValidator(_names_of_people),
+        Field(
+            max_length=_MOST_AUTHORS,
+            description="Name of an author, or several, of whom one at least wrote the paper: `Erdős`, `Paul Erdős`, "
+            "`P. Erdős` or `Erdős, Paul`.",
+        ),
+    ] = []
+    ids: Annotated[
+        Papers,
+        Field(
+            max_length=MOST_IDS,
+            description="Ids of the only papers to search; those that are not in the corpus are passed over.",
         ),
     ] = []
     first: Annotated[
@@ -87,13 +125,16 @@ class Narrowing(BaseModel):
     last: Annotated[
         str | None, Field(alias="to", description="Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.")
     ] = None
+    collapse: Annotated[
+        bool, Field(description="Show a paper once when it is there in several versions, or twice by mistake.")
+    ] = True
     nprobe: Annotated[
         Number | None,
         Field(ge=1, le=MOST_LISTS, description="Inverted lists to look into, instead of the index's own number."),
     ] = None
 
-    def request(self, text: str | None, like: tuple[str, ...]) -> SearchRequest:
-        """The request for a text or for papers.
+    def request(self, text: str | None = None, **more: Any) -> SearchRequest:
+        """The request for a text, or for papers that are among what else is known of it.
 
         Raises:
             InvalidParameter: the days are none, or in the wrong order.
@@ -103,14 +144,19 @@ class Narrowing(BaseModel):
             raise InvalidParameter(f"from ({self.first}) must not be after to ({self.last}).", {"parameter": "from"})
         return SearchRequest(
             text=text,
-            like=like,
             k=self.k,
             offset=self.offset,
             mode=self.mode,
             categories=tuple(self.categories),
+            categories_all=tuple(self.categories_all),
+            exclude_categories=tuple(self.exclude_categories),
+            authors=tuple(self.authors),
+            ids=tuple(self.ids),
             first=first,
             last=last,
+            collapse=self.collapse,
             nprobe=self.nprobe,
+            **more,
         )
 
 
@@ -126,10 +172,24 @@ class SearchParameters(Narrowing):
         ),
     ] = None
     like: Annotated[
-        list[PaperName],
-        BeforeValidator(_one_or_many),
+        Papers,
         Field(max_length=MOST_LIKED, description="Id of a paper, or several, to find papers like; instead of a query."),
     ] = []
+    unlike: Annotated[
+        Papers,
+        Field(
+            max_length=MOST_LIKED,
+            validation_alias=AliasChoices(*_UNLIKE_NAMES),
+            description="Id of a paper, or several, to find papers unlike; goes with like. `dislike` is another name.",
+        ),
+    ] = []
+    operators: Annotated[
+        bool,
+        Field(
+            description='Read `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` in the query; '
+            "without, all of it is words."
+        ),
+    ] = True
 
     def search(self) -> SearchRequest:
         """The request.
@@ -140,8 +200,10 @@ class SearchParameters(Narrowing):
         if self.like:
             if self.query is not None:
                 raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
-            return self.request(None, tuple(self.like))
-        return self.request(checked_text(self.query, "query"), ())
+            return self.request(like=tuple(self.like), unlike=tuple(self.unlike))
+        if self.unlike:
+            raise InvalidParameter("unlike goes with like: say also which papers to find papers like.", _UNLIKE)
+        return self.request(checked_text(self.query, "query"), operators=self.operators)
 
 
 class EmbedParameters(BaseModel):
@@ -164,11 +226,12 @@ def read(model: type[Model], values: Mapping[str, Any]) -> Model:
     Raises:
         InvalidParameter: a name is unknown or given twice, or a value is wrong.
     """
-    given = [name for name in _TEXT_NAMES if name in values]
-    if len(given) > 1:
-        raise InvalidParameter(
-            f"{' and '.join(given)} are names of the same parameter; give one.", {"parameter": given[1]}
-        )
+    for same in (_TEXT_NAMES, _UNLIKE_NAMES):
+        given = [name for name in same if name in values]
+        if len(given) > 1:
+            raise InvalidParameter(
+                f"{' and '.join(given)} are names of the same parameter; give one.", {"parameter": given[1]}
+            )
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -32,7 +32,7 @@ async def search_by_address(request: Request) -> Response:
 async def similar(request: Request, paper_id: str) -> Response:
     """The papers nearest to a paper of the corpus, without itself."""
     parameters = read(Narrowing, query_values(request.query_params.multi_items()))
-    return await _found(request, parameters.request(None, (paper_id,)))
+    return await _found(request, parameters.request(like=(paper_id,)))
 
 
 async def _found(request: Request, wanted: SearchRequest) -> Response:

@@ -11,11 +11,23 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from papers import passage_text
 from retrieval_service.errors import Unavailable
-from retrieval_service.ports import Catalogue, Embedded, EncoderIdentity, Hits, LexicalIndex, RowSet, VectorIndex
+from retrieval_service.ports import (
+    Catalogue,
+    Embedded,
+    EncoderIdentity,
+    Hits,
+    LexicalIndex,
+    Rows,
+    RowSet,
+    VectorIndex,
+    Vectors,
+)
+from retrieval_service.search import duplicates
+from retrieval_service.search.feedback import direction, wording
 from retrieval_service.search.fusion import Fusion, alone, fuse
-from retrieval_service.search.planner import Plan, plan, reads_catalogue
+from retrieval_service.search.narrowing import admitted_rows
+from retrieval_service.search.planner import Plan, plan, reads_corpus
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
 
 _Result = TypeVar("_Result")
@@ -82,15 +94,19 @@ class _Search:
     async def run(self) -> SearchOutcome:
         started = perf_counter()
         # Plain words are planned in microseconds, less than changing threads takes.
-        planned, within = await self._off_loop(self._plan) if reads_catalogue(self.request) else self._plan()
+        planned, within = await self._off_loop(self._plan) if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
         dense, lexical = await self._halves(planned, within) if searched else (None, None)
-        results = await self._off_loop(self._rank, dense, lexical, planned)
+        results = await self._off_loop(self._rank, dense, lexical)
         self.timings.total_ms = _since(started)
         return SearchOutcome(
             results=results,
-            text=planned.text,
+            mode=planned.mode,
+            text=None if planned.like else self.request.text,
+            words=planned.words,
+            operators=planned.operators,
             like=planned.like,
+            unlike=planned.unlike,
             tokens=self.tokens,
             truncated=self.truncated,
             degraded=self.degraded,
@@ -99,16 +115,21 @@ class _Search:
         )
 
     def _plan(self) -> tuple[Plan, RowSet | None]:
-        planned = plan(self.request, self.corpus.catalogue)
-        return planned, self.corpus.catalogue.matching(planned.admitted) if planned.admitted else None
+        corpus = self.corpus
+        planned = plan(self.request, corpus.catalogue)
+        if planned.admitted is None:
+            return planned, None
+        return planned, admitted_rows(planned.admitted, corpus.catalogue, corpus.lexical)
 
     async def _halves(self, planned: Plan, within: RowSet | None) -> tuple[Hits | None, Hits | None]:
-        mode = self.request.mode
+        mode = planned.mode
         # The pages of one search must come from the same pools, so that no paper is on two of them.
         depth = self.request.offset + self.request.k
+        if self.request.collapse:
+            depth += self.request.k
         if mode is Mode.HYBRID:
             depth = max(depth, self.pool)
-        depth += len(planned.like_rows)
+        depth += len(planned.given_rows)
         lexical = None if mode is Mode.DENSE else self._start(self._lexical, planned, depth)
         dense = None
         try:
@@ -125,9 +146,9 @@ class _Search:
 
     async def _dense(self, planned: Plan, within: RowSet | None, depth: int) -> Hits:
         vector = None
-        if planned.text is not None:
+        if planned.words is not None:
             started = perf_counter()
-            embedded, encoder = await self.corpus.embed(planned.text)
+            embedded, encoder = await self.corpus.embed(planned.words)
             self.timings.embed_ms = _since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
             self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
@@ -141,20 +162,21 @@ class _Search:
 
         return await self._off_loop(search)
 
-    def _centre(self, planned: Plan) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        """Where the papers to search by lie: the mean of their stored vectors, of unit length."""
-        mean = self.corpus.vectors.vectors(planned.like_rows.tolist()).mean(axis=0)
-        centre: np.ndarray[tuple[int], np.dtype[np.float32]] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        return centre
+    def _centre(self, planned: Plan) -> Vectors:
+        stored = self.corpus.vectors.vectors
+        return direction(stored(planned.like_rows.tolist()), stored(planned.unlike_rows.tolist()))
 
     def _lexical(self, planned: Plan, depth: int) -> Hits:
         started = perf_counter()
-        text = planned.text if planned.text is not None else " ".join(map(passage_text, planned.like))
-        hits = self.corpus.lexical.search(text, depth, admitted=planned.admitted)
+        if planned.words is not None:
+            hits = self.corpus.lexical.search(planned.words, depth, admitted=planned.admitted)
+        else:
+            text, against = wording(planned.like, planned.unlike)
+            hits = self.corpus.lexical.search(text, depth, against=against, admitted=planned.admitted)
         self.timings.lexical_ms = _since(started)
         return _without(hits, planned)
 
-    def _rank(self, dense: Hits | None, lexical: Hits | None, planned: Plan) -> list[Ranked]:
+    def _rank(self, dense: Hits | None, lexical: Hits | None) -> list[Ranked]:
         if dense is None and lexical is None:
             return []
         started = perf_counter()
@@ -162,15 +184,26 @@ class _Search:
             fused = fuse(dense, lexical, self.fusion, self.pool)
         else:
             fused = alone(dense, lexical)
-        page = slice(self.request.offset, self.request.offset + self.request.k)
-        rows, scores, halves = fused.rows[page], fused.scores[page], (fused.dense[page], fused.lexical[page])
-        fetching = perf_counter()
-        self.timings.fuse_ms = (fetching - started) * 1000
-        papers = self.corpus.catalogue.papers(rows.tolist())
-        columns = zip(papers, scores.tolist(), *(half.tolist() for half in halves), strict=True)
-        ranked = [Ranked(paper, score, _known(near), _known(alike)) for paper, score, near, alike in columns]
-        self.timings.fetch_ms = _since(fetching)
-        return ranked
+        self.timings.fuse_ms = _since(started)
+        page = self._page(fused.rows)
+        shown = np.asarray(page.places, np.int64)
+        halves = (half[shown].tolist() for half in (fused.scores, fused.dense, fused.lexical))
+        columns = zip(page.papers, *halves, page.folded, strict=True)
+        return [
+            Ranked(paper, score, _known(near), _known(alike), folded) for paper, score, near, alike, folded in columns
+        ]
+
+    def _page(self, ranking: Rows) -> duplicates.Page:
+        started = perf_counter()
+        first, end = self.request.offset, min(self.request.offset + self.request.k, len(ranking))
+        fetch = self.corpus.catalogue.papers
+        if self.request.collapse and first < end:
+            page = duplicates.page(ranking, first, end, vectors=self.corpus.vectors.vectors, papers=fetch)
+        else:
+            found = fetch(ranking[first:end].tolist())
+            page = duplicates.Page(list(range(first, first + len(found))), found, [()] * len(found))
+        self.timings.fetch_ms = _since(started)
+        return page
 
     def _start(self, work: Callable[..., _Result], *arguments: object) -> Awaitable[_Result]:
         return asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
@@ -181,9 +214,9 @@ class _Search:
 
 def _without(hits: Hits, planned: Plan) -> Hits:
     """The hits but for the papers that were searched by."""
-    if not len(planned.like_rows):
+    if not len(planned.given_rows):
         return hits
-    others = ~np.isin(hits.rows, planned.like_rows)
+    others = ~np.isin(hits.rows, planned.given_rows)
     return Hits(hits.rows[others], hits.scores[others])
 
 

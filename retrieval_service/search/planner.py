@@ -1,20 +1,18 @@
-"""From what was asked to what is searched: ids in the query's place, category patterns, unknown papers."""
+"""From what was asked to what is searched: operators and ids in the query, papers by any form of their id."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
-from papers import ALIASES, CATEGORIES, Paper, parse_arxiv_id
-from retrieval_service.errors import UnknownCategory, UnknownPaper
+from papers import Paper, parse_arxiv_id
+from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.request import SearchRequest
-
-_TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
-_SUGGESTIONS = 3
+from retrieval_service.search.narrowing import rows_by_name, wanted_papers
+from retrieval_service.search.operators import ReadQuery, read_query
+from retrieval_service.search.request import Mode, SearchRequest
 
 
 @dataclass(frozen=True)
@@ -22,44 +20,72 @@ class Plan:
     """What a search does.
 
     Attributes:
-        text: the words to search by; None when papers are searched by papers.
+        mode: which halves are asked.
+        words: what papers are ranked by; None when papers are searched by papers, blank when nothing ranks.
+        operators: what was read as operators in the query.
         like: the papers to search by.
-        like_rows: their rows, which are never results.
+        unlike: the papers to search against.
+        like_rows: the rows of the former.
+        unlike_rows: the rows of the latter. Neither are ever results.
         admitted: what a paper must be; None when any will do.
     """
 
-    text: str | None
+    mode: Mode
+    words: str | None
+    operators: tuple[str, ...]
     like: list[Paper]
+    unlike: list[Paper]
     like_rows: Rows
+    unlike_rows: Rows
     admitted: Filter | None
+
+    @property
+    def given_rows(self) -> Rows:
+        """The rows of all papers that were named."""
+        return np.concatenate([self.like_rows, self.unlike_rows])
 
 
 def plan(request: SearchRequest, catalogue: Catalogue) -> Plan:
     """The plan for a request over a corpus.
 
-    A query that is wholly an arXiv id or link means the papers like that one.
+    A query that is wholly an arXiv id or link means the papers like that one. One of operators alone is answered by the
+    lexical half, as there are no words to compare by meaning.
 
     Raises:
         UnknownCategory: a category is neither in the corpus nor in arXiv's taxonomy.
         UnknownPaper: a paper to search by is not in the corpus.
+        BlankQuery: the query only excludes.
     """
-    admitted = _filter(request, catalogue)
-    wanted = request.like
+    liked = request.like
     if request.text is not None and parse_arxiv_id(request.text) is not None:
-        wanted = (request.text,)
-    rows = paper_rows(wanted, catalogue)
+        liked = (request.text,)
+    query = ReadQuery("")
+    if not liked and request.text is not None:
+        query = read_query(request.text) if request.operators else ReadQuery(request.text)
+        if not query.words and all(operator.excluded for operator in query.operators):
+            raise BlankQuery("Say what you are looking for: this query only excludes.", {"parameter": "query"})
+    rows, against = paper_rows(liked, catalogue), paper_rows(request.unlike, catalogue)
+    named = catalogue.papers([*rows, *against])
     return Plan(
-        text=None if wanted else request.text,
-        like=catalogue.papers(rows),
+        mode=request.mode if liked or query.words else Mode.LEXICAL,
+        words=None if liked else query.words,
+        operators=tuple(operator.written for operator in query.operators),
+        like=named[: len(rows)],
+        unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),
-        admitted=admitted,
+        unlike_rows=np.asarray(against, np.int64),
+        admitted=wanted_papers(request, query, catalogue),
     )
 
 
-def reads_catalogue(request: SearchRequest) -> bool:
+def reads_corpus(request: SearchRequest) -> bool:
     """Whether planning a request looks anything up."""
-    narrowed = bool(request.categories or request.first or request.last)
-    return narrowed or bool(request.like) or (request.text is not None and parse_arxiv_id(request.text) is not None)
+    narrowed = request.categories or request.categories_all or request.exclude_categories or request.authors
+    if narrowed or request.ids or request.first or request.last or request.like:
+        return True
+    if request.text is None or parse_arxiv_id(request.text) is not None:
+        return True
+    return request.operators and bool(read_query(request.text).operators)
 
 
 def paper_rows(ids: Sequence[str], catalogue: Catalogue) -> list[int]:
@@ -68,58 +94,13 @@ def paper_rows(ids: Sequence[str], catalogue: Catalogue) -> list[int]:
     Raises:
         UnknownPaper: the corpus has no such paper.
     """
-    if not ids:
-        return []
-    canonical = {name: found.id for name in ids if (found := parse_arxiv_id(name)) is not None}
-    known = catalogue.rows([*ids, *canonical.values()])
     rows = []
-    for name in ids:
-        row = known.get(name, known.get(canonical.get(name, name)))
+    for name, row in rows_by_name(ids, catalogue).items():
         if row is None:
-            shown = canonical.get(name, name)
+            found = parse_arxiv_id(name)
+            shown = (found.id if found else name)[:80]
             raise UnknownPaper(
-                f"There is no paper {shown[:80]!r} in this corpus; search by its title or abstract instead.",
-                {"id": shown[:80]},
+                f"There is no paper {shown!r} in this corpus; search by its title or abstract instead.", {"id": shown}
             )
         rows.append(row)
     return list(dict.fromkeys(rows))
-
-
-def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str, ...]:
-    """The codes meant by codes and patterns: `cs.LG` is itself in whatever case, `cs.*` all of an archive.
-
-    Codes that arXiv has and the corpus lacks are kept: they admit no paper.
-
-    Raises:
-        UnknownCategory: neither the corpus nor arXiv has it.
-    """
-    folded = {code.lower(): code for code in (*sorted(_TAXONOMY), *corpus)}
-    codes: dict[str, None] = {}
-    for name in wanted:
-        lower = name.lower()
-        if lower.endswith(".*"):
-            # An archive that was divided has papers from before, filed under its bare name.
-            archive = lower[:-2]
-            found = [code for low, code in folded.items() if low == archive or low.startswith(f"{archive}.")]
-        else:
-            found = [folded[lower]] if lower in folded else []
-        if not found:
-            raise _unknown_category(name, folded)
-        codes.update(dict.fromkeys(found))
-    return tuple(codes)
-
-
-def _filter(request: SearchRequest, catalogue: Catalogue) -> Filter | None:
-    if not (request.categories or request.first or request.last):
-        return None
-    return Filter(category_codes(request.categories, catalogue.categories), request.first, request.last)
-
-
-def _unknown_category(name: str, folded: dict[str, str]) -> UnknownCategory:
-    shown = name[:40]
-    if any(low.startswith(f"{name.lower()}.") for low in folded):
-        near = [f"{shown.lower()}.*"]
-    else:
-        near = [folded[low] for low in get_close_matches(shown.lower(), folded, _SUGGESTIONS, 0.5)]
-    hint = f" Did you mean {' or '.join(near)}?" if near else " GET /corpus lists the categories there are."
-    return UnknownCategory(f"There is no category {shown!r}.{hint}", {"category": shown, "near": near})

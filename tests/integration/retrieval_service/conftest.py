@@ -28,6 +28,8 @@ DIM = 48
 _SYLLABLES = [a + b for a in "bcdfglmnprstvz" for b in "aeiou"]
 CATEGORIES = ("cs.LG", "cs.CL", "cs.IR", "math.NA", "stat.ML", "hep-th", "physics.optics")
 
+AUTHORS = ("Ada Lovelace", "Paul Erdős", r"Paul M. Erd\H{o}s", "P. Erdős", "Paul Lovelace", "Ada Erdős", "Wei Wang")
+
 
 def words(seed: int, count: int) -> list[str]:
     """Made-up words, the same for the same seed."""
@@ -50,7 +52,7 @@ def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
                 id=f"2001.{10000 + number:05d}",
                 title=" ".join(dice.sample(topic, 5)).capitalize(),
                 abstract=" ".join(body).capitalize() + ".",
-                authors=("Ada Lovelace", "Paul Erdős"),
+                authors=tuple(dice.sample(AUTHORS, dice.randint(1, 3))),
                 categories=tuple(dice.sample(CATEGORIES, dice.randint(1, 3))),
                 published=None if number % 20 == 0 else day,
             )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from papers import passage_text
-from retrieval_service.ports import Filter
+from papers import Paper, passage_text
+from retrieval_service.app import create_app
+from retrieval_service.ports import Clause, Field, Filter
+from retrieval_service.settings import Settings
+
+Admits = Callable[[Paper], bool]
 
 
 def found(client: TestClient, **body: Any) -> dict[str, Any]:
@@ -70,43 +76,63 @@ def test_pages_are_cut_from_one_ranking(client: TestClient, corpus: Any, mode: s
     assert together[:100] == ids(found(client, query=query, mode=mode, k=100))
 
 
-FILTERS = [
-    {"categories": ["cs.LG"]},
-    {"categories": ["CS.*"]},
-    {"categories": "math.NA,hep-th"},
-    {"categories": ["physics.*", "cs.CL"], "from": "2010", "to": "2012-06"},
-    {"from": "2003-05-17"},
-    {"to": "2001"},
-    {"categories": ["cs.DM"]},
-]
+def within(first: date, last: date) -> Admits:
+    return lambda paper: paper.published is not None and first <= paper.published <= last
 
 
-def admits(paper: Any, categories: set[str], first: date, last: date, dated: bool) -> bool:
-    if categories and not categories & set(paper.categories):
-        return False
-    return not dated or (paper.published is not None and first <= paper.published <= last)
+def written_by(*names: str) -> Admits:
+    return lambda paper: bool(set(names) & set(paper.authors))
 
 
-BRUTE = [
-    ({"cs.LG"}, None, None),
-    ({"cs.LG", "cs.CL", "cs.IR"}, None, None),
-    ({"math.NA", "hep-th"}, None, None),
-    ({"physics.optics", "cs.CL"}, date(2010, 1, 1), date(2012, 6, 30)),
-    (set(), date(2003, 5, 17), None),
-    (set(), None, date(2001, 12, 31)),
-    ({"cs.DM"}, None, None),
+def filed_under(*codes: str) -> Admits:
+    return lambda paper: bool(set(codes) & set(paper.categories))
+
+
+def both(*conditions: Admits) -> Admits:
+    return lambda paper: all(condition(paper) for condition in conditions)
+
+
+def none_of(condition: Admits) -> Admits:
+    return lambda paper: not condition(paper)
+
+
+ERDOS = ("Paul Erdős", r"Paul M. Erd\H{o}s", "P. Erdős")
+FILTERS: list[tuple[dict[str, Any], Admits]] = [
+    ({"categories": ["cs.LG"]}, filed_under("cs.LG")),
+    ({"categories": ["CS.*"]}, filed_under("cs.LG", "cs.CL", "cs.IR")),
+    ({"categories": "math.NA,hep-th"}, filed_under("math.NA", "hep-th")),
+    (
+        {"categories": ["physics.*", "cs.CL"], "from": "2010", "to": "2012-06"},
+        both(filed_under("physics.optics", "cs.CL"), within(date(2010, 1, 1), date(2012, 6, 30))),
+    ),
+    ({"from": "2003-05-17"}, within(date(2003, 5, 17), date.max)),
+    ({"to": "2001"}, within(date.min, date(2001, 12, 31))),
+    ({"categories": ["cs.DM"]}, filed_under()),
+    ({"categories_all": "cs.*,math.NA"}, both(filed_under("cs.LG", "cs.CL", "cs.IR"), filed_under("math.NA"))),
+    ({"exclude_categories": ["cs.*"]}, none_of(filed_under("cs.LG", "cs.CL", "cs.IR"))),
+    (
+        {"categories": "cs.LG", "exclude_categories": "stat.ML", "to": "2015"},
+        both(filed_under("cs.LG"), none_of(filed_under("stat.ML")), within(date.min, date(2015, 12, 31))),
+    ),
+    ({"authors": "Paul Erdős"}, written_by(*ERDOS)),
+    ({"authors": r"Erd\H{o}s, Paul"}, written_by(*ERDOS)),
+    ({"authors": "p erdos"}, written_by(*ERDOS)),
+    ({"authors": ["Lovelace"]}, written_by("Ada Lovelace", "Paul Lovelace")),
+    ({"authors": ["Wang, Wei", "A. Lovelace"]}, written_by("Wei Wang", "Ada Lovelace")),
+    ({"authors": "Nobody"}, written_by()),
+    (
+        {"ids": ["2001.10003", "arXiv:2001.10005v2", "9999.99999"]},
+        lambda paper: paper.id in ("2001.10003", "2001.10005"),
+    ),
+    ({"ids": ["9999.99999"]}, lambda paper: False),
 ]
 
 
 @pytest.mark.parametrize(("number", "mode"), list(product(range(len(FILTERS)), ["dense", "lexical", "hybrid"])))
 def test_filters_equal_brute_force(client: TestClient, corpus: Any, number: int, mode: str) -> None:
-    categories, first, last = BRUTE[number]
-    admitted = [
-        paper
-        for paper in corpus.papers
-        if admits(paper, categories, first or date.min, last or date.max, bool(first or last))
-    ]
-    answer = found(client, query=corpus.papers[8].abstract, k=100, mode=mode, **FILTERS[number])
+    narrowed, admits = FILTERS[number]
+    admitted = [paper for paper in corpus.papers if admits(paper)]
+    answer = found(client, query=corpus.papers[8].abstract, k=100, mode=mode, **narrowed)
     assert answer["searched"] == len(admitted)
     assert set(ids(answer)) <= {paper.id for paper in admitted}
     if mode != "lexical":
@@ -118,12 +144,100 @@ def test_filters_equal_brute_force(client: TestClient, corpus: Any, number: int,
         assert ids(answer)[: len(passing)] == passing
 
 
+def test_operators_are_conditions_in_both_halves(client: TestClient, corpus: Any) -> None:
+    model = corpus.papers[20]
+    title, word = model.title.lower().split(), model.title.lower().split()[0]
+    phrase = " ".join(title[1:3])
+
+    def texts(paper: Any) -> tuple[str, str]:
+        return f" {paper.title.lower()} ", f" {paper.abstract.lower().rstrip('.')} "
+
+    expected: list[tuple[str, Admits]] = [
+        (f'"{phrase}"', lambda paper: any(f" {phrase} " in text for text in texts(paper))),
+        (f"{title[1]} -{word}", lambda paper: all(f" {word} " not in text for text in texts(paper))),
+        (f"ti:{word} {title[1]}", lambda paper: f" {word} " in texts(paper)[0]),
+        (f"-ti:{word} {title[1]}", lambda paper: f" {word} " not in texts(paper)[0]),
+        (f"abs:{word} {title[1]}", lambda paper: f" {word} " in texts(paper)[1]),
+        (f"cat:cs.* -cat:cs.LG {word}", both(filed_under("cs.CL", "cs.IR"), none_of(filed_under("cs.LG")))),
+        (f'au:"Paul Erdos" {word}', written_by(*ERDOS)),
+        (f"-au:erdos {word}", none_of(written_by(*ERDOS, "Ada Erdős"))),
+        (f"id:{model.id},{corpus.papers[3].id} {word}", lambda paper: paper in (model, corpus.papers[3])),
+    ]
+    for (query, admits), mode in product(expected, ["dense", "lexical", "hybrid"]):
+        admitted = {paper.id for paper in corpus.papers if admits(paper)}
+        answer = found(client, query=query, k=100, mode=mode)
+        assert answer["searched"] == len(admitted), query
+        assert set(ids(answer)) <= admitted, query
+        assert len(ids(answer)) == min(100, len(admitted)) or mode == "lexical", query
+        assert answer["query"]["operators"], query
+    assert model.id in ids(found(client, query=f'"{phrase}"', mode="lexical", k=100))
+    assert found(client, query=f'"{phrase}"', mode="lexical", operators=False)["searched"] == len(corpus.papers)
+
+
+def test_operators_alone_are_answered_by_words_or_the_newest_first(client: TestClient, corpus: Any) -> None:
+    word = corpus.papers[20].title.split()[1]
+    by_title = found(client, query=f"ti:{word}", mode="dense", k=100)
+    assert by_title["mode"] == "lexical"
+    assert set(ids(by_title)) == {paper.id for paper in corpus.papers if word in paper.title.lower().split()}
+    newest = found(client, query="cat:hep-th", k=50)
+    days = [result["date"] for result in newest["results"]]
+    assert days == sorted(days, reverse=True)
+    assert days[0] == max(p.published for p in corpus.papers if p.published and "hep-th" in p.categories).isoformat()
+    refused = client.post("/search", json={"query": "-cat:hep-th"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "blank_query")
+    refused = client.post("/search", json={"query": "cat:hep-ht words"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_category")
+
+
+def test_papers_like_some_and_unlike_others(client: TestClient, corpus: Any) -> None:
+    like, unlike = [paper.id for paper in corpus.papers[:2]], [paper.id for paper in corpus.papers[2:5]]
+    answers = [
+        found(client, like=like, unlike=unlike, k=100),
+        found(client, like=like, dislike=unlike, k=100),
+        client.get(
+            "/search", params=[*(("like", x) for x in like), *(("unlike", x) for x in unlike), ("k", 100)]
+        ).json(),
+    ]
+    assert ids(answers[0]) == ids(answers[1]) == ids(answers[2]) != ids(found(client, like=like, k=100))
+    assert not {*like, *unlike} & set(ids(answers[0]))
+    assert [paper["id"] for paper in answers[0]["query"]["unlike"]] == unlike
+    for wrong in ({"unlike": unlike}, {"query": "words", "unlike": unlike}, {"like": like, "unlike": ["9999.99999"]}):
+        assert client.post("/search", json=wrong).json()["error"]["detail"]
+
+
+def test_the_same_paper_is_shown_once(tmp_path: Path, kit: Any) -> None:
+    papers = kit.papers(60)
+    again = [
+        Paper(f"{papers[5].id}v2", papers[5].title + "!", papers[5].abstract.replace(".", " indeed."), published=None),
+        Paper("copy:1", papers[7].title, papers[7].abstract),
+        Paper("other:1", papers[9].title + " II", papers[9].abstract),
+    ]
+    encoder = kit.Encoder()
+    kit.build([*papers, *again], encoder, tmp_path)
+    settings = Settings(data=tmp_path, search_threads=1)
+    with TestClient(create_app(settings, kit.OneEncoder(encoder)), raise_server_exceptions=False) as client:
+        for mode in ("dense", "lexical", "hybrid"):
+            for paper, repeated in ((papers[5], again[0]), (papers[7], again[1])):
+                answer = found(client, query=passage_text(paper), mode=mode, k=20)
+                assert len({paper.id, repeated.id} & set(ids(answer))) == 1
+                assert answer["folded"] >= 1
+                shown = next(result for result in answer["results"] if result["id"] in (paper.id, repeated.id))
+                assert {shown["id"], *shown["duplicates"]} == {paper.id, repeated.id}
+                both = found(client, query=passage_text(paper), mode=mode, k=20, collapse=False)
+                assert {paper.id, repeated.id} <= set(ids(both))
+                assert both["folded"] == 0
+            parts = ids(found(client, query=passage_text(papers[9]), mode=mode, k=20))
+            assert {papers[9].id, again[2].id} <= set(parts)
+
+
 def test_both_halves_admit_the_same(corpus: Any) -> None:
     snapshot = corpus.open(lexical_terms=1000)
     for wanted in (
-        Filter(("cs.LG", "hep-th"), date(2004, 1, 1), date(2009, 1, 1)),
+        Filter((Clause(Field.CATEGORY, ("cs.LG", "hep-th")),), date(2004, 1, 1), date(2009, 1, 1)),
         Filter((), date(2020, 1, 1), None),
-        Filter(("stat.ML",)),
+        Filter((Clause(Field.CATEGORY, ("stat.ML",)),)),
+        Filter((Clause(Field.CATEGORY, ("stat.ML",)), Clause(Field.CATEGORY, ("cs.LG", "cs.IR"), excluded=True))),
+        Filter((Clause(Field.ROW, tuple(range(0, 1500, 3))), Clause(Field.ROW, (9, 12), excluded=True))),
     ):
         rows = set(np.flatnonzero(snapshot.catalogue.matching(wanted).mask).tolist())
         everything = " ".join(paper.abstract for paper in corpus.papers[:200])
@@ -149,12 +263,14 @@ def test_the_address_and_the_body_ask_the_same(client: TestClient, corpus: Any) 
 def test_a_result_tells_all_of_the_contract(client: TestClient, corpus: Any) -> None:
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
-        *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder")
+        *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
+        "folded",
     }
     assert answer["timings"].keys() == {*("embed_ms", "vectors_ms", "lexical_ms", "fuse_ms", "fetch_ms", "total_ms")}
     assert answer["encoder"] == {"version": 1, "digest": corpus.encoder.identity.digest}
     assert answer["query"] == {
         "text": corpus.papers[1].title, "like": [], "truncated": False, "tokens": 7,
+        "words": corpus.papers[1].title, "operators": [], "unlike": [],
     }  # fmt: skip
     paper = corpus.papers[1]
     result = next(result for result in answer["results"] if result["id"] == paper.id)
@@ -173,11 +289,12 @@ def test_a_result_tells_all_of_the_contract(client: TestClient, corpus: Any) -> 
         "links": {"abs": f"https://arxiv.org/abs/{paper.id}", "pdf": f"https://arxiv.org/pdf/{paper.id}"},
         "score": result["score"],
         "sources": result["sources"],
+        "duplicates": [],
     }
     assert 0 < result["score"] <= 1
     assert result["sources"].keys() == {"dense", "lexical"}
     assert client.get(f"/papers/{paper.id}").json() == {
-        name: value for name, value in result.items() if name not in ("score", "sources")
+        name: value for name, value in result.items() if name not in ("score", "sources", "duplicates")
     }
 
 
@@ -206,7 +323,10 @@ def test_embed(client: TestClient, corpus: Any, kit: Any) -> None:
 
 def test_docs_describe_every_parameter_and_load_nothing(client: TestClient) -> None:
     page = client.get("/docs").text
-    for name in ("query", "like", "k", "offset", "mode", "categories", "from", "to", "nprobe", "/embed", "/corpus"):
+    for name in (
+        *("query", "like", "unlike", "k", "offset", "mode", "operators", "collapse", "nprobe", "/embed", "/corpus"),
+        *("categories", "categories_all", "exclude_categories", "authors", "ids", "from", "to"),
+    ):
         assert f">{name}<" in page or name in page
     assert "<script" not in page
     assert "src=" not in page

@@ -13,7 +13,7 @@ import pytest
 
 from papers import Paper
 from retrieval_service.errors import Unavailable
-from retrieval_service.ports import Embedded, EncoderIdentity, Filter, Hits, RowSet, day_of
+from retrieval_service.ports import Embedded, EncoderIdentity, Field, Filter, Hits, RowSet, day_of
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import MinMax
 
@@ -47,9 +47,13 @@ class ListCatalogue:
     def matching(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
             [
-                (not wanted.categories or bool(set(wanted.categories) & set(paper.categories)))
+                all(
+                    bool(set(clause.values) & {*paper.categories, row}) != clause.excluded
+                    for clause in wanted.clauses
+                    if clause.field in (Field.CATEGORY, Field.ROW)
+                )
                 and (wanted.first is None or (day_of(paper) or date.min) >= wanted.first)
-                for paper in self.all
+                for row, paper in enumerate(self.all)
             ]
         )
         return RowSet(mask, int(mask.sum()))
@@ -63,17 +67,25 @@ class Scripted:
     def __init__(self, scores: Mapping[int, float]) -> None:
         self.scores = scores
         self.asked: list[tuple[Any, int]] = []
+        self.more: list[dict[str, Any]] = []
+        self.meeting: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def search(self, what: Any, k: int, **_: Any) -> Hits:
+    def search(self, what: Any, k: int, **more: Any) -> Hits:
         self.asked.append((what, k))
+        self.more.append(more)
         best = sorted(self.scores.items(), key=lambda item: -item[1])[:k]
         return Hits(np.asarray([row for row, _ in best], np.int64), np.asarray([s for _, s in best], np.float32))
 
     def vectors(self, rows: Sequence[int]) -> Any:
-        return np.asarray([[1.0, float(row)] for row in rows], np.float32)
+        """Unit vectors that lie ten degrees apart."""
+        angles = np.radians(10.0 * np.asarray(rows, np.float32))
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    def matching(self, clauses: Sequence[Any]) -> Any:
+        return np.asarray([row in self.meeting for row in range(6)])
 
 
 class Corpus:

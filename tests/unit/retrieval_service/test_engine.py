@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.errors import EncoderUnavailable, UnknownPaper
+from papers import Paper
+from retrieval_service.errors import BlankQuery, EncoderUnavailable, UnknownPaper
 from retrieval_service.search.request import Mode, SearchRequest
 
 DENSE = {0: 0.9, 1: 0.8, 2: 0.1}
@@ -33,11 +34,14 @@ async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: An
 
 @pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])
 async def test_one_half_is_asked_for_what_is_shown(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode))
+    outcome = await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode, collapse=False))
     assert outcome.results[0].paper.id.endswith(first)
     assert len(corpus.vectors.asked) == (mode is Mode.DENSE)
     assert len(corpus.lexical.asked) == (mode is Mode.LEXICAL)
     assert (corpus.vectors.asked + corpus.lexical.asked)[0][1] == 2
+    # What is folded away is made up for from below.
+    await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode))
+    assert (corpus.vectors.asked + corpus.lexical.asked)[-1][1] == 4
 
 
 async def test_lexical_search_does_not_trouble_the_encoder(engine: Any, corpus: Any) -> None:
@@ -65,11 +69,60 @@ async def test_like_uses_the_mean_of_stored_vectors_and_leaves_the_papers_out(en
     outcome = await engine.search(corpus, SearchRequest(like=liked, k=10))
     assert corpus.embedded == []
     vector, depth = corpus.vectors.asked[0]
-    np.testing.assert_allclose(vector, np.asarray([1.0, 1.0]) / np.sqrt(2), rtol=1e-6)
+    np.testing.assert_allclose(vector, corpus.vectors.vectors([1])[0], rtol=1e-6)
     assert depth == 102
     assert "Title 1. Abstract 1" in corpus.lexical.asked[0][0]
     assert not set(liked) & {ranked.paper.id for ranked in outcome.results}
     assert [paper.id for paper in outcome.like] == list(liked)
+
+
+async def test_unlike_turns_away_from_papers_and_leaves_them_out(engine: Any, corpus: Any) -> None:
+    liked, unliked = corpus.catalogue.all[0], corpus.catalogue.all[3]
+    outcome = await engine.search(corpus, SearchRequest(like=(liked.id,), unlike=(unliked.id,)))
+    vector, _ = corpus.vectors.asked[0]
+    near, far = corpus.vectors.vectors([0, 3])
+    assert vector @ far < near @ far
+    assert vector @ vector == pytest.approx(1)
+    assert corpus.lexical.more[0]["against"] == ("Title 4. Abstract 4", pytest.approx(0.2))
+    assert not {liked.id, unliked.id} & {ranked.paper.id for ranked in outcome.results}
+    assert [paper.id for paper in outcome.unlike] == [unliked.id]
+
+
+async def test_operators_are_conditions_and_their_words_are_not_embedded(engine: Any, corpus: Any) -> None:
+    corpus.lexical.meeting = {0, 1, 4}
+    outcome = await engine.search(corpus, SearchRequest(text='ti:graph -au:erdos "some phrase" words'))
+    assert corpus.embedded == ["some phrase words"]
+    assert corpus.lexical.asked[0][0] == "some phrase words"
+    assert corpus.vectors.more[0]["within"].mask.tolist() == [True, True, False, False, True, False]
+    assert corpus.lexical.more[0]["admitted"].clauses
+    assert outcome.operators == ("ti:graph", "-au:erdos", '"some phrase"')
+    assert (outcome.searched, outcome.words) == (3, "some phrase words")
+    corpus.embedded.clear()
+    await engine.search(corpus, SearchRequest(text="ti:graph words", operators=False))
+    assert corpus.embedded == ["ti:graph words"]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_a_query_of_operators_alone_is_answered_by_words(engine: Any, corpus: Any, mode: Mode) -> None:
+    corpus.lexical.meeting = {0, 3}
+    outcome = await engine.search(corpus, SearchRequest(text="ti:graph", mode=mode))
+    assert (outcome.mode, corpus.embedded, corpus.vectors.asked) == (Mode.LEXICAL, [], [])
+    assert outcome.results
+    with pytest.raises(BlankQuery):
+        await engine.search(corpus, SearchRequest(text="-ti:graph", mode=mode))
+
+
+async def test_a_paper_in_two_versions_is_one_result(engine: Any, fakes: Any) -> None:
+    first, second, *others = fakes.papers
+    again = Paper(f"{second.id}v3", second.title, second.abstract)
+    corpus = fakes.Corpus([first, second, again, *others], DENSE, {2: 30.0, 1: 20.0, 0: 10.0})
+    corpus.vectors.vectors = lambda rows: np.eye(7, dtype=np.float32)[[{2: 1}.get(row, row) for row in rows]]
+    outcome = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
+    assert [(ranked.paper.id, ranked.folded) for ranked in outcome.results] == [
+        (again.id, (second.id,)), (first.id, ()),
+    ]  # fmt: skip
+    apart = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL, collapse=False))
+    assert [ranked.paper.id for ranked in apart.results] == [again.id, second.id, first.id]
 
 
 async def test_a_query_that_is_an_id_means_the_paper(engine: Any, corpus: Any) -> None:

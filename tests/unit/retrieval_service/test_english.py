@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval_service.adapters.english import STOP_WORDS, english_analyzer, plain
+from retrieval_service.adapters.english import STOP_WORDS, english_analyzer
+from retrieval_service.adapters.tex import plain
 
 
 def terms(text: str) -> list[str]:
@@ -22,6 +23,23 @@ def terms(text: str) -> list[str]:
         ("efficient", "eﬃcient"),
         ("ＴＥＸＴ", "text"),
         ("retrieving documents", "Retrieved Document"),
+        ("Poincaré conjecture", r"Poincar\'e conjecture"),
+        ("Ørsted", r"{\O}rsted"),
+        ("Kołodziej", r"Ko\l{}odziej"),
+        ("straße", r"stra{\ss}e"),
+        ("α-decay", r"$\alpha$-decay"),
+        ("alpha-decay", r"$\alpha$-decay"),
+        ("ΛCDM", r"$\Lambda$CDM"),
+        ("μm", r"$\mu$m"),
+        ("ϵ-greedy", r"$\varepsilon$-greedy"),
+        ("CO2", r"CO$_2$"),
+        ("CO₂", r"CO$_{2}$"),
+        ("13C", r"$^{13}$C"),
+        ("R²", r"$R^2$"),
+        ("N=4", r"$\mathcal{N}=4$"),
+        ("ab initio", r"\textit{ab initio}"),
+        ("deep learning", "{D}eep {L}earning"),
+        ("x̄ value", "x value"),
     ],
 )
 def test_ways_of_writing_are_one_term(one: str, other: str) -> None:
@@ -30,8 +48,14 @@ def test_ways_of_writing_are_one_term(one: str, other: str) -> None:
 
 def test_tex_commands_are_not_accents() -> None:
     assert terms(r"\beta decay") == terms("beta decay")
-    assert terms(r"\cdot \bar{x} \Hilbert") == terms("cdot bar x Hilbert")
-    assert terms(r"\tau\rightarrow\mu") == terms("tau rightarrow mu")
+    assert terms(r"\cdot \bar{x} \Hilbert") == terms("x Hilbert")
+    assert terms(r"\tau\rightarrow\mu") == terms("τ → μ") == terms("tau mu")
+    assert terms(r"\log \oint") == terms("log oint")
+
+
+def test_words_that_only_look_like_mathematics_stay() -> None:
+    assert terms("x_train snake_case") == ["x", "train", "snake", "case"]
+    assert len(terms("λόγος")) == 1
 
 
 def test_function_words_say_nothing() -> None:

@@ -54,6 +54,39 @@ def test_categories(given_as: object) -> None:
     assert asked(query="a", categories=given_as).categories == ("cs.LG", "hep-th")
 
 
+def test_lists_of_categories_split_and_lists_of_names_do_not() -> None:
+    request = asked(
+        query="a",
+        categories_all="cs.LG,math.*",
+        exclude_categories=["cs.CV", "cs.RO"],
+        authors="Erdős, Paul",
+        ids="a,b",
+    )
+    assert request.categories_all == ("cs.LG", "math.*")
+    assert request.exclude_categories == ("cs.CV", "cs.RO")
+    assert request.authors == ("Erdős, Paul",)
+    assert request.ids == ("a,b",)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"authors": "  "}, {"authors": "..."}, {"authors": [1]}, {"authors": ["a"] * 33}, {"ids": ["x"] * 1001},
+        {"ids": ""}, {"categories_all": 5}, {"exclude_categories": ["x" * 101]}, {"collapse": "perhaps"},
+        {"unlike": ["a"]}, {"operators": []},
+    ],
+)  # fmt: skip
+def test_conditions_that_are_none(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter, match=next(iter(wrong))):
+        asked(query="a", **wrong)
+
+
+def test_dislike_is_another_name_for_unlike() -> None:
+    assert asked(like="a", dislike=["b", "c"]).unlike == asked(like="a", unlike=["b", "c"]).unlike == ("b", "c")
+    with pytest.raises(InvalidParameter, match="names of the same parameter"):
+        asked(like="a", unlike="b", dislike="b")
+
+
 def test_like() -> None:
     assert asked(like="2001.00001").like == ("2001.00001",)
     assert asked(like=["a ", "b"]).like == ("a", "b")

@@ -1,0 +1,67 @@
+r"""The words behind TeX and Unicode: `Erd\H{o}s`, `$\alpha$-decay` and `CO$_2$` become what people type.
+
+One spelling stands for all: accents are left to the analyzer's folding, a Greek letter is its name, a subscript is part
+of its word, and markup that changes only the look of a word is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# A letter's accent stands before it: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
+_ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*|[uvHtcdbrk](?:\s+|(?=\{)))\{?\s*\\?([A-Za-z])(?:\s*\}){0,2}""")
+# Letters that TeX spells: \o, \ss, {\L}; what follows is cut off as TeX does.
+_LETTERS = {
+    "ae": "ae", "AE": "AE", "oe": "oe", "OE": "OE", "aa": "a", "AA": "A", "o": "o", "O": "O", "l": "l", "L": "L",
+    "ss": "ss", "i": "i", "j": "j", "dh": "d", "DH": "D", "th": "th", "TH": "TH", "ng": "n", "NG": "N",
+}  # fmt: skip
+_LETTER = re.compile(rf"\{{?\\({'|'.join(sorted(_LETTERS, key=len, reverse=True))})(?![A-Za-z])(?:\{{\}}|\s+)?\}}?")
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "ο": "omicron", "π": "pi", "ρ": "rho",
+    "σ": "sigma", "ς": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
+}  # fmt: skip
+_GREEK_LETTERS = re.compile("[\u0370-\u03ff\u1f00-\u1fff]+")
+_LONGEST_SYMBOL = 2  # Greek letters in a row; more of them are a Greek word
+_VARIANT = re.compile(r"\\var(?=epsilon|theta|kappa|pi|rho|sigma|phi)")
+_NAMED = re.compile(
+    rf"\\({'|'.join(sorted({*_GREEK.values()} | {name.title() for name in _GREEK.values()}, key=len, reverse=True))})"
+    r"(?![A-Za-z])"
+)
+# Commands that change the look of what follows, or stand for a sign that is no word.
+_LOOK = re.compile(
+    r"""\\(?:(?:math|text)(?:bb|bf|cal|frak|it|rm|scr|sf|tt|sc|sl|up|md|normal)|boldsymbol|bm|pmb|operatorname|mathop"""
+    r"""|emph|text|mbox|hbox|ensuremath|rm|bf|it|em|sf|tt|sl|sc|cal|hat|widehat|tilde|widetilde|bar|overline|underline"""
+    r"""|vec|dot|ddot|check|breve|left|right|big|Big|bigg|Bigg|displaystyle|textstyle|frac|tfrac|dfrac|sqrt|times|cdot"""
+    r"""|cdots|ldots|dots|sim|simeq|approx|propto|leq|le|geq|ge|neq|ne|ll|gg|lesssim|gtrsim|pm|mp|to|rightarrow"""
+    r"""|leftarrow|Rightarrow|Leftrightarrow|leftrightarrow|mapsto|infty|in|notin|subset|subseteq|cup|cap|otimes|oplus"""
+    r"""|langle|rangle|lvert|rvert|lVert|rVert|quad|qquad|prime|circ|star|ast|dagger|equiv|cite|ref|label|url|href"""
+    r"""|footnote|begin|end|item)(?![A-Za-z])\*?"""
+)
+# CO$_2$, H_2O, x_{ij}, $^{13}$C: one word each. A lone letter counts only where the word ends after it, as in v_i.
+_SCRIPT = re.compile(r"\$?[_^]\s*(?:\{\s*([^{}$\\]*?)\s*\}|(\d|[A-Za-z](?![A-Za-z0-9])))\$?")
+_CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep, as BibTeX keeps capitals
+
+
+def plain(text: str) -> str:
+    """The text as words: TeX read, Greek letters named, compatibility characters (ligatures, full width) made plain."""
+    if "\\" in text:
+        text = _ACCENT.sub(r"\1", text)
+        text = _LETTER.sub(lambda found: _LETTERS[found[1]], text)
+        text = _NAMED.sub(lambda found: f" {found[1]} ", _VARIANT.sub(r"\\", text))
+        text = _LOOK.sub(" ", text)
+    if not text.isascii():
+        text = _GREEK_LETTERS.sub(_named, unicodedata.normalize("NFKC", text))
+        if not text.isascii():
+            text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    if "_" in text or "^" in text:
+        text = _SCRIPT.sub(lambda found: found[1] if found[1] is not None else found[2], text)
+    return _CASE_KEPT.sub(r"\1", text) if "{" in text else text
+
+
+def _named(found: re.Match[str]) -> str:
+    letters = found[0]
+    if len(letters) > _LONGEST_SYMBOL or not _GREEK.keys() >= set(letters.lower()):
+        return letters
+    return "".join(f" {_GREEK[letter.lower()]} " for letter in letters)

@@ -1,0 +1,100 @@
+"""From the conditions that were asked to a filter: category patterns, names, ids, days and the query's operators."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+from papers import ALIASES, CATEGORIES, parse_arxiv_id
+from retrieval_service.errors import UnknownCategory
+from retrieval_service.ports import Catalogue, Clause, Field, Filter, LexicalIndex, RowSet
+from retrieval_service.search.operators import ReadQuery
+from retrieval_service.search.request import SearchRequest
+
+_TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
+_SUGGESTIONS = 3
+_IN_CATALOGUE = (Field.CATEGORY, Field.ROW)
+
+
+def wanted_papers(request: SearchRequest, query: ReadQuery, catalogue: Catalogue) -> Filter | None:
+    """The filter for a request and the operators of its query; None when any paper will do.
+
+    Ids that the corpus lacks admit nothing: a list of papers may be longer than the corpus.
+
+    Raises:
+        UnknownCategory: a category is neither in the corpus nor in arXiv's taxonomy.
+    """
+    asked = [(Field.CATEGORY, request.categories, False)] if request.categories else []
+    asked += [(Field.CATEGORY, (name,), False) for name in request.categories_all]
+    asked += [(Field.CATEGORY, request.exclude_categories, True)] if request.exclude_categories else []
+    asked += [(Field.AUTHOR, request.authors, False)] if request.authors else []
+    asked += [(Field.ROW, request.ids, False)] if request.ids else []
+    asked += [(operator.field, operator.values, operator.excluded) for operator in query.operators]
+    clauses = [Clause(field, _values(field, values, catalogue), excluded) for field, values, excluded in asked]
+    if not (clauses or request.first or request.last):
+        return None
+    # A filter that is asked again in another order is the same one to those who remember its rows.
+    ordered = sorted(set(clauses), key=lambda clause: (clause.field, clause.excluded, str(clause.values)))
+    return Filter(tuple(ordered), request.first, request.last)
+
+
+def admitted_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
+    """The rows a filter admits."""
+    rows = catalogue.matching(wanted)
+    words = [clause for clause in wanted.clauses if clause.field not in _IN_CATALOGUE]
+    if not words:
+        return rows
+    mask = rows.mask & lexical.matching(words)
+    return RowSet(mask, int(mask.sum()))
+
+
+def rows_by_name(ids: Sequence[str], catalogue: Catalogue) -> dict[str, int | None]:
+    """The row of each paper, by its corpus's id or any form of its arXiv id; None for those that are not there."""
+    if not ids:
+        return {}
+    canonical = {name: found.id for name in ids if (found := parse_arxiv_id(name)) is not None}
+    known = catalogue.rows([*ids, *canonical.values()])
+    return {name: known.get(name, known.get(canonical.get(name, name))) for name in ids}
+
+
+def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str, ...]:
+    """The codes meant by codes and patterns: `cs.LG` is itself in whatever case, `cs.*` all of an archive.
+
+    Codes that arXiv has and the corpus lacks are kept: they admit no paper.
+
+    Raises:
+        UnknownCategory: neither the corpus nor arXiv has it.
+    """
+    folded = {code.lower(): code for code in (*sorted(_TAXONOMY), *corpus)}
+    codes: dict[str, None] = {}
+    for name in wanted:
+        lower = name.lower()
+        if lower.endswith(".*"):
+            # An archive that was divided has papers from before, filed under its bare name.
+            archive = lower[:-2]
+            found = [code for low, code in folded.items() if low == archive or low.startswith(f"{archive}.")]
+        else:
+            found = [folded[lower]] if lower in folded else []
+        if not found:
+            raise _unknown_category(name, folded)
+        codes.update(dict.fromkeys(found))
+    return tuple(codes)
+
+
+def _values(field: Field, values: Sequence[str], catalogue: Catalogue) -> tuple[str | int, ...]:
+    if field is Field.CATEGORY:
+        return category_codes(values, catalogue.categories)
+    if field is Field.ROW:
+        found = rows_by_name(values, catalogue).values()
+        return tuple(sorted({row for row in found if row is not None}))
+    return tuple(values)
+
+
+def _unknown_category(name: str, folded: dict[str, str]) -> UnknownCategory:
+    shown = name[:40]
+    if any(low.startswith(f"{name.lower()}.") for low in folded):
+        near = [f"{shown.lower()}.*"]
+    else:
+        near = [folded[low] for low in get_close_matches(shown.lower(), folded, _SUGGESTIONS, 0.5)]
+    hint = f" Did you mean {' or '.join(near)}?" if near else " GET /corpus lists the categories there are."
+    return UnknownCategory(f"There is no category {shown!r}.{hint}", {"category": shown, "near": near})
