@@ -143,9 +143,9 @@ def day_of(paper: Paper) -> date | None:
     return paper.published or paper.updated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowSet:
-    """The rows a filter admits.
+    """The rows a filter admits; compared by identity, so that what is known of one can be remembered.
 
     Attributes:
         mask: bool [papers].

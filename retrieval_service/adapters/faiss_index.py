@@ -9,14 +9,9 @@ from typing import Any
 import faiss
 import numpy as np
 
+from retrieval_service.adapters.faiss_filtering import InvertedLists, decoding_is_cheaper, exact_is_cheaper
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
-
-# Scoring a small subset one by one costs less than walking lists in which few vectors are admitted, and is exact.
-_SMALL_SUBSET = 20_000
-_SMALL_SHARE = 0.01
-# The nearest admitted vectors lie the farther apart, the fewer are admitted: a filtered search looks into more lists.
-_MOST_WIDENING = 8.0
 
 
 def single_threaded() -> None:
@@ -25,15 +20,21 @@ def single_threaded() -> None:
 
 
 class FaissIndex:
-    """An index of unit vectors under the inner product, exact or inverted lists with a refine step.
+    """An index of unit vectors under the inner product: exact, inverted lists with or without refining, or a graph.
 
     Searching changes nothing in the index: what differs between calls goes along as search parameters.
     """
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
-        """Takes the index with the lists a search looks into and the candidates per result it refines."""
+        """Takes the index with how far a search looks, and the candidates per result it refines.
+
+        Of inverted lists `nprobe` is the number of lists, of a graph the candidates kept in hand (its efSearch).
+        """
         self._index = index
-        self._lists = int(faiss.extract_index_ivf(index).nlist) if _is_ivf(index) else None
+        self._ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
+        self._lists = int(self._ivf.nlist) if self._ivf is not None else None
+        self._where: InvertedLists | None = None
+        self._codes = _row_by_row(index)
         self._nprobe = nprobe or 1
         self._k_factor = k_factor
 
@@ -65,38 +66,64 @@ class FaissIndex:
         k = min(k, available)
         if k == 0:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-        if within is not None and self._lists and within.count <= max(_SMALL_SUBSET, _SMALL_SHARE * len(self)):
-            return self._among(np.flatnonzero(within.mask), vector, k)
-        selector = bits = None
-        if within is not None and within.count < len(self):
-            # The selector keeps a bare pointer: `bits` must live until the search is over.
-            bits = np.packbits(within.mask, bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)
-        parameters = self._parameters(nprobe, selector, available / len(self))
-        scores, rows = self._index.search(vector.reshape(1, -1), k, params=parameters)
-        del selector, bits
-        found = rows[0] >= 0
-        return Hits(rows[0][found], scores[0][found])
+        if within is None or within.count == len(self):
+            return _hits(self._index.search(vector.reshape(1, -1), k, params=self._parameters(nprobe, None)))
+        lists, visited = nprobe, 0
+        if nprobe is None and self._lists is not None:
+            lists, visited = self._reach(vector, within)
+        if self._lists is None or exact_is_cheaper(within.count, len(self), visited):
+            return self._among(within, vector, k)
+        # The selector keeps a bare pointer: `bits` must live until the search is over.
+        bits = np.packbits(within.mask, bitorder="little")
+        parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
+        return _hits(self._index.search(vector.reshape(1, -1), k, params=parameters))
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, float32 [n, dim]."""
         return np.asarray(self._index.reconstruct_batch(np.asarray(rows, np.int64)), np.float32)
 
-    def _among(self, rows: np.ndarray[Any, np.dtype[np.int64]], vector: Vectors, k: int) -> Hits:
-        scores = self.vectors(rows) @ vector  # type: ignore[arg-type]  # an array of rows is a sequence to FAISS
-        best = np.argpartition(-scores, k - 1)[:k] if k < len(rows) else np.arange(len(rows))
-        best = best[np.lexsort((rows[best], -scores[best]))]
-        return Hits(rows[best], scores[best])
+    def _reach(self, vector: Vectors, within: RowSet) -> tuple[int, int]:
+        if self._where is None:
+            # Two threads may do this at once, for the same result.
+            self._where = InvertedLists(self._ivf)
+        return self._where.reach(vector, within, min(self._nprobe, self._where.nlist))
 
-    def _parameters(self, nprobe: int | None, selector: Any, share: float) -> Any:
+    def _among(self, within: RowSet, vector: Vectors, k: int) -> Hits:
+        """The best of the admitted vectors, every one compared."""
+        if self._codes is None or decoding_is_cheaper(within.count, len(self)):
+            rows = np.flatnonzero(within.mask)
+            scores = self.vectors(rows) @ vector  # type: ignore[arg-type]  # an array of rows is a sequence to FAISS
+            best = np.argpartition(-scores, k - 1)[:k] if k < len(rows) else np.arange(len(rows))
+            best = best[np.lexsort((rows[best], -scores[best]))]
+            return Hits(rows[best], scores[best])
+        bits = np.packbits(within.mask, bitorder="little")
+        parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+        return _hits(self._codes.search(vector.reshape(1, -1), k, params=parameters))
+
+    def _parameters(self, nprobe: int | None, selector: Any) -> Any:
+        if isinstance(self._index, faiss.IndexHNSW):
+            return faiss.SearchParametersHNSW(efSearch=nprobe or self._nprobe, sel=selector)
         if self._lists is None:
-            return faiss.SearchParameters(sel=selector) if selector is not None else None
-        widening = 1.0 if nprobe else min(_MOST_WIDENING, share**-0.5)
-        lists = min(self._lists, max(1, round((nprobe or self._nprobe) * widening)))
-        inner = faiss.SearchParametersIVF(nprobe=lists, sel=selector)
+            return None
+        inner = faiss.SearchParametersIVF(nprobe=min(self._lists, nprobe or self._nprobe), sel=selector)
         if isinstance(self._index, faiss.IndexRefine):
             return faiss.IndexRefineSearchParameters(k_factor=self._k_factor, base_index_params=inner)
         return inner
+
+
+def _hits(found: tuple[Any, Any]) -> Hits:
+    scores, rows = found[0][0], found[1][0]
+    some = rows >= 0
+    return Hits(rows[some], scores[some])
+
+
+def _row_by_row(index: Any) -> Any:
+    """The part of an index that holds a code for every row in order; None where there is no such part."""
+    if isinstance(index, faiss.IndexRefine):
+        return faiss.downcast_index(index.refine_index)
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.downcast_index(index.storage)
+    return None if _is_ivf(index) else index
 
 
 def _is_ivf(index: Any) -> bool:
