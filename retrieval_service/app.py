@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,9 +22,10 @@ from retrieval_service.routes.measured import Measured
 from retrieval_service.routes.schema import answer_schemas
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank
+from retrieval_service.search.warming import warm
 from retrieval_service.serving import Serving
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import Shelf
+from retrieval_service.snapshot import Shelf, open_snapshot
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 
@@ -40,17 +42,20 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        serving = Serving(
-            Shelf(settings.data),
-            encoders or triton_of(settings),
-            metrics,
-            lexical_terms=settings.lexical_terms,
-            watch_seconds=settings.watch_seconds,
-        )
         # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
         with ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor:
             fusions: dict[str, Fusion] = {"minmax": MinMax(), "rrf": ReciprocalRank()}
             engine = SearchEngine(executor, fusions[settings.fusion], settings.pool)
+            serving = Serving(
+                Shelf(settings.data),
+                encoders or triton_of(settings),
+                metrics,
+                open_as=partial(
+                    open_snapshot, lexical_terms=settings.lexical_terms, lexical_postings=settings.lexical_postings
+                ),
+                warm=partial(warm, engine),
+                watch_seconds=settings.watch_seconds,
+            )
             app.state.context = Context(serving, engine, metrics)
             await serving.start()
             try:

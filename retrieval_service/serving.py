@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 
 from retrieval_service.errors import (
@@ -32,6 +33,9 @@ from retrieval_service.snapshot import Manifest, Shelf, Snapshot, open_snapshot,
 _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
 _MISSES_ALLOWED = 2
+
+
+Warm = Callable[["Served"], Awaitable[None]]
 
 
 class Observer(Protocol):
@@ -129,13 +133,30 @@ class Serving:
     """Keeps the newest usable snapshot served, and its encoder found. Lives in one event loop."""
 
     def __init__(
-        self, shelf: Shelf, encoders: EncoderSource, see: Observer, *, lexical_terms: int, watch_seconds: float
+        self,
+        shelf: Shelf,
+        encoders: EncoderSource,
+        see: Observer,
+        *,
+        open_as: Callable[[Path], Snapshot] = open_snapshot,
+        warm: Warm | None = None,
+        watch_seconds: float,
     ) -> None:
-        """Opens nothing yet."""
+        """Opens nothing yet.
+
+        Args:
+            shelf: where snapshots are.
+            encoders: where encoders are found.
+            see: is told what happens.
+            open_as: opens a snapshot.
+            warm: searches a new snapshot once before it is served.
+            watch_seconds: between two looks.
+        """
         self._shelf = shelf
         self._encoders = encoders
         self._see = see
-        self._terms = lexical_terms
+        self._open = open_as
+        self._warm = warm
         self._watch_seconds = watch_seconds
         self._served: Served | None = None
         self._refused: tuple[str, ServiceError] | None = None
@@ -224,13 +245,20 @@ class Serving:
             path = self._shelf.path(named)
             digest = read_manifest(path).encoder.digest
             encoder, trouble = await self._encoder(digest, named)
-            snapshot = await asyncio.to_thread(open_snapshot, path, lexical_terms=self._terms)
+            snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
             self._refuse(named, error)
             if self._served is not None:
                 await self._attend(self._served)
             return
-        before, self._served = self._served, Served(snapshot, encoder, trouble, self._see)
+        served = Served(snapshot, encoder, trouble, self._see)
+        if self._warm is not None:
+            try:
+                await self._warm(served)
+            except BaseException:
+                served.retire()
+                raise
+        before, self._served = self._served, served
         self._refused = None
         self._see.snapshot_changed(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)

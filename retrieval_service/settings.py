@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     lexical_terms: int = Field(
         default=64, ge=1, le=1000, description="Most informative terms of a query that lexical search looks up."
     )
+    lexical_postings: int = Field(
+        default=2_000_000,
+        ge=1000,
+        description="Entries of the lexical index that a long query may read: what bounds its time in a large corpus.",
+    )
 
     @model_validator(mode="after")
     def _address_triton(self) -> Self:

@@ -28,6 +28,7 @@ _ANALYZER = "akin_english"
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
 _CLAUSES_KEPT = 8
+_LEAST_TERMS = 6  # whatever they cost: a question has as many
 # Tantivy takes lock files into the directory of an index that is written or opened; they hold nothing.
 LOCK_FILES = frozenset({".tantivy-writer.lock", ".tantivy-meta.lock"})
 
@@ -91,8 +92,10 @@ class TantivyWriter:
 class TantivyIndex:
     """A lexical index opened for searching."""
 
-    def __init__(self, directory: Path, *, terms: int = 64) -> None:
-        """Opens the index; a query looks up its `terms` most informative terms.
+    def __init__(self, directory: Path, *, terms: int = 64, postings: int = 2_000_000) -> None:
+        """Opens the index.
+
+        A query looks up its most informative terms: at most `terms`, and no more than occur `postings` times in all.
 
         Raises:
             SnapshotInvalid: the directory holds no such index.
@@ -111,6 +114,7 @@ class TantivyIndex:
         self._analyzer = english_analyzer()
         self._clauses = ClauseQueries(index.schema)
         self._terms = terms
+        self._postings = postings
         self._meeting = lru_cache(_CLAUSES_KEPT)(self._mask)
 
     def __len__(self) -> int:
@@ -192,16 +196,25 @@ class TantivyIndex:
         """The query's most informative terms, each with how often it occurs in the query.
 
         Information is what a term adds to the score of a paper that has it: its count in the query times its inverse
-        document frequency in BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework").
+        document frequency in BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework"). What a term
+        costs are the papers it is in, each of which is an entry to read.
         """
         papers = len(self)
-        informative: list[tuple[float, str, float]] = []
+        informative: list[tuple[float, str, float, int]] = []
         for term, count in self._counts(text, against).items():
             if having := self._searcher.doc_freq("text", term):
                 rarity = log(1 + (papers - having + 0.5) / (having + 0.5))
-                informative.append((-count * rarity, term, float(count)))
+                informative.append((-count * rarity, term, float(count), having))
         informative.sort()
-        return [(term, count) for _, term, count in informative[: self._terms]]
+        chosen: list[tuple[str, float]] = []
+        read = 0
+        for _, term, weight, having in informative:
+            if len(chosen) == self._terms:
+                break
+            if read + having <= self._postings or len(chosen) < _LEAST_TERMS:
+                chosen.append((term, weight))
+                read += having
+        return chosen
 
     def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:
         counts: dict[str, float] = dict(Counter(self._analyzer.analyze(plain(text))))

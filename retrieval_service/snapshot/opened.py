@@ -45,7 +45,7 @@ class Snapshot:
             self.catalogue.close()
 
 
-def open_snapshot(directory: Path, *, lexical_terms: int = 64) -> Snapshot:
+def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 2_000_000) -> Snapshot:
     """Opens a published snapshot after checking that its parts are whole and belong together.
 
     Sizes are checked and everything is parsed; digests are for `verify_snapshot`.
@@ -73,7 +73,7 @@ def open_snapshot(directory: Path, *, lexical_terms: int = 64) -> Snapshot:
             raise SnapshotInvalid(
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
-        lexical = TantivyIndex(directory / LEXICAL, terms=lexical_terms)
+        lexical = TantivyIndex(directory / LEXICAL, terms=lexical_terms, postings=lexical_postings)
         for name, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
             if len(part) != manifest.papers:
                 raise SnapshotInvalid(directory / name, f"holds {len(part)} papers, not {manifest.papers}")

@@ -9,6 +9,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import BlankQuery, EncoderUnavailable, UnknownPaper
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.warming import warm
 
 DENSE = {0: 0.9, 1: 0.8, 2: 0.1}
 LEXICAL = {3: 30.0, 1: 20.0, 0: 10.0}
@@ -141,3 +142,12 @@ async def test_a_filter_that_admits_nothing_searches_nothing(engine: Any, corpus
 
 async def test_pages_beyond_the_end_are_empty(engine: Any, corpus: Any) -> None:
     assert (await engine.search(corpus, SearchRequest(text="words", offset=500))).results == []
+
+
+async def test_warming_searches_in_every_way_and_stops_where_the_encoder_is_away(engine: Any, corpus: Any) -> None:
+    await warm(engine, corpus)
+    assert len(corpus.embedded) == 4
+    assert len(corpus.lexical.asked) == 12
+    corpus.trouble = EncoderUnavailable("It is away.")
+    await warm(engine, corpus)
+    assert len(corpus.embedded) == 4

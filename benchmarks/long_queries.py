@@ -1,0 +1,103 @@
+"""What a limit on the entries that lexical search reads costs: time against relevance, for whole abstracts as queries.
+
+The corpus is indexed with the first half of every abstract; the second halves of some are the queries, and the paper
+that a query was cut from is what it should find. Rules are chosen on this. Test collections, where given, are searched
+with the same limits, to see what a rule costs there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+
+from akin.cli.output import say
+from akin.settings import Settings
+from benchmarks.beir import load, ndcg, recall
+from benchmarks.report import Row, table, write
+from papers import Paper, parse_mapping, read_papers
+from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+
+SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
+"""Limits, as multiples of the corpus's size."""
+
+_FIELDS = "id=_id,title=title,abstract=text"
+_LEAST_WORDS = 80
+_WINDOW = 2000
+
+
+def main() -> None:
+    """Measures the corpus, then every collection; prints the table and writes it below `data/benchmarks/`."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=long_queries", description=__doc__)
+    parser.add_argument("corpus", help="a file of papers to choose by")
+    parser.add_argument("collections", nargs="*", type=Path, help="folders in BEIR's layout")
+    parser.add_argument("--queries", type=int, default=1500)
+    asked = parser.parse_args()
+    rows = known_items(asked.corpus, asked.queries)
+    for folder in asked.collections:
+        collection = load(folder)
+        with indexed(list(read_papers(collection.corpus, mapping=parse_mapping(_FIELDS)))) as (directory, papers):
+            rows += measured(collection.name, directory, papers, collection.queries, collection.qrels)
+    path = write("long_queries", rows, Settings.read().data / "benchmarks")
+    print(table(rows))
+    say(f"written to {path} and {path.with_suffix('.md')}")
+
+
+def known_items(corpus: str, queries: int) -> list[Row]:
+    """The measures over a corpus whose papers are sought by the second halves of their abstracts."""
+    first, second = [], []
+    for paper in read_papers(corpus):
+        words = paper.abstract.split()
+        first.append(msgspec.structs.replace(paper, abstract=" ".join(words[: len(words) // 2])))
+        second.append(words[len(words) // 2 :])
+    long = [row for row, words in enumerate(second) if 2 * len(words) > _LEAST_WORDS]
+    chosen = random.Random(5).sample(long, min(queries, len(long)))
+    with indexed(first) as (directory, papers):
+        texts = {papers[row].id: " ".join(second[row]) for row in chosen}
+        return measured(Path(corpus).name, directory, papers, texts, {name: {name: 1} for name in texts})
+
+
+@contextmanager
+def indexed(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
+    """A lexical index of papers, in a directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "lexical"
+        writer = TantivyWriter(directory)
+        for at in range(0, len(papers), _WINDOW):
+            writer.add(at, papers[at : at + _WINDOW])
+        writer.close()
+        yield directory, papers
+
+
+def measured(
+    name: str,
+    directory: Path,
+    papers: Sequence[Paper],
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+) -> list[Row]:
+    """nDCG@10, recall@100 and time for every limit."""
+    rows = []
+    for share in SHARES:
+        index = TantivyIndex(directory, terms=1000, postings=max(1, round(share * len(papers))))
+        found, times = {}, []
+        for query, text in queries.items():
+            started = perf_counter()
+            hits = index.search(text, 100)
+            times.append((perf_counter() - started) * 1000)
+            found[query] = [papers[row].id for row in hits.rows.tolist()]
+        system = f"{share:g} entries a paper" if share <= SHARES[-2] else "all entries"
+        pairs = [(ranking, qrels[query]) for query, ranking in found.items()]
+        rows += [
+            Row(system, name, "nDCG@10", round(statistics.mean(ndcg(ids, gains) for ids, gains in pairs), 4)),
+            Row(system, name, "recall@100", round(statistics.mean(recall(ids, gains, 100) for ids, gains in pairs), 4)),
+            Row(system, name, "ms, median", round(statistics.median(times), 3), "ms"),
+        ]
+    return rows

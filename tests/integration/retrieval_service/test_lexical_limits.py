@@ -1,0 +1,28 @@
+"""What a long query reads of the lexical index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from papers import passage_text
+
+
+def test_a_limit_on_entries_drops_what_tells_least(corpus: Any) -> None:
+    snapshot = corpus.open()
+    text = passage_text(corpus.papers[0])
+    index = snapshot.lexical
+    everything = index._weights(text, ("", 0.0))
+
+    def entries(terms: Any) -> list[int]:
+        return [index._searcher.doc_freq("text", term) for term, _ in terms]
+
+    index._postings = sum(entries(everything)) // 3
+    chosen = index._weights(text, ("", 0.0))
+    assert 6 <= len(chosen) < len(everything)
+    assert sum(entries(chosen)) <= index._postings
+    assert [term for term in everything if term in chosen] == chosen
+    assert index.search(text, 1).rows.tolist() == [0]
+    # A question is read whole, whatever its words cost.
+    index._postings = 1
+    assert index._weights(text, ("", 0.0)) == everything[:6]
+    snapshot.close()
