@@ -22,13 +22,13 @@ from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.beir import load, ndcg, recall
 from benchmarks.report import Row, table, write
+from benchmarks.served import FIELDS
 from papers import Paper, parse_mapping, read_papers
 from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
 """Limits, as multiples of the corpus's size."""
 
-_FIELDS = "id=_id,title=title,abstract=text"
 _LEAST_WORDS = 80
 _WINDOW = 2000
 
@@ -43,7 +43,7 @@ def main() -> None:
     rows = known_items(asked.corpus, asked.queries)
     for folder in asked.collections:
         collection = load(folder)
-        with indexed(list(read_papers(collection.corpus, mapping=parse_mapping(_FIELDS)))) as (directory, papers):
+        with indexed(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
             rows += measured(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write("long_queries", rows, Settings.read().data / "benchmarks")
     print(table(rows))

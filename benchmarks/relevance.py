@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
-from akin import stack
-from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.processes import free_ports
 from akin.settings import Settings
 from benchmarks.beir import Collection, load, ndcg, recall, reciprocal_rank
 from benchmarks.report import Row, table, write
+from benchmarks.served import index, served
 
 MODES = ("lexical", "dense", "hybrid")
-FIELDS = "id=_id,title=title,abstract=text"
 
 
 def main() -> None:
@@ -37,27 +32,12 @@ def main() -> None:
 
 def measure(collections: list[Collection]) -> list[Row]:
     """The measures of every collection, through a stack that is started for them."""
-    base = Settings.read()
-    service, ui, http, grpc, metrics = free_ports(5)
-    settings = replace(
-        base,
-        data=base.data / "benchmarks" / "relevance",
-        service_port=service,
-        ui_port=ui,
-        triton_http_port=http,
-        triton_grpc_port=grpc,
-        triton_metrics_port=metrics,
-    )
     rows: list[Row] = []
-    stack.up(settings, say)
-    try:
+    with served("relevance") as settings:
         for collection in collections:
-            snapshot = build_index(settings, str(collection.corpus), FIELDS).id
-            await_snapshot(settings, snapshot)
+            index(settings, collection)
             for mode in MODES:
                 rows += measured(settings, collection, mode)
-    finally:
-        stack.down(settings)
     return rows
 
 
@@ -78,12 +58,3 @@ def measured(settings: Settings, collection: Collection, mode: str) -> list[Row]
         "recall@100": statistics.mean(recall(ids, gains, 100) for ids, gains in pairs),
     }
     return [Row(mode, collection.name, metric, round(value, 4)) for metric, value in figures.items()]
-
-
-def await_snapshot(settings: Settings, snapshot: str) -> None:
-    """Waits until the running service has taken up a new snapshot."""
-    deadline = time.monotonic() + 60
-    while httpx.get(f"{settings.service_url}/corpus", timeout=10).json().get("snapshot") != snapshot:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"the service has not taken up snapshot {snapshot}; see {settings.logs}")
-        time.sleep(0.2)

@@ -21,7 +21,7 @@ from retrieval_service.routes.failures import answer_errors
 from retrieval_service.routes.measured import Measured
 from retrieval_service.routes.schema import answer_schemas
 from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank
+from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.warming import warm
 from retrieval_service.serving import Serving
 from retrieval_service.settings import Settings
@@ -44,8 +44,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
         with ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor:
-            fusions: dict[str, Fusion] = {"minmax": MinMax(), "rrf": ReciprocalRank()}
-            engine = SearchEngine(executor, fusions[settings.fusion], settings.pool)
+            engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
             serving = Serving(
                 Shelf(settings.data),
                 encoders or triton_of(settings),

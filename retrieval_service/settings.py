@@ -60,12 +60,15 @@ class Settings(BaseSettings):
     fusion: Literal["minmax", "rrf"] = Field(
         default="minmax", description="How the two halves of hybrid search are joined."
     )
+    dense_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of the dense half in hybrid search; the lexical half has the rest."
+    )
     pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are joined.")
     lexical_terms: int = Field(
         default=64, ge=1, le=1000, description="Most informative terms of a query that lexical search looks up."
     )
     lexical_postings: int = Field(
-        default=2_000_000,
+        default=3_000_000,
         ge=1000,
         description="Entries of the lexical index that a long query may read: what bounds its time in a large corpus.",
     )

@@ -92,7 +92,7 @@ class TantivyWriter:
 class TantivyIndex:
     """A lexical index opened for searching."""
 
-    def __init__(self, directory: Path, *, terms: int = 64, postings: int = 2_000_000) -> None:
+    def __init__(self, directory: Path, *, terms: int = 64, postings: int = 3_000_000) -> None:
         """Opens the index.
 
         A query looks up its most informative terms: at most `terms`, and no more than occur `postings` times in all.

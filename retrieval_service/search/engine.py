@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 from math import isnan
 from time import perf_counter
 from typing import Protocol, TypeVar
@@ -25,7 +26,7 @@ from retrieval_service.ports import (
 )
 from retrieval_service.search import duplicates
 from retrieval_service.search.feedback import direction, wording
-from retrieval_service.search.fusion import Fusion, alone, fuse
+from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, fuse
 from retrieval_service.search.narrowing import admitted_rows
 from retrieval_service.search.planner import Plan, plan, reads_corpus
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
@@ -59,10 +60,10 @@ class Searchable(Protocol):
 class SearchEngine:
     """Answers search requests over whatever corpus it is given; holds no state of its own."""
 
-    def __init__(self, executor: Executor, fusion: Fusion, pool: int) -> None:
-        """Takes where the indexes are searched, how rankings are joined, and how many of each half are."""
+    def __init__(self, executor: Executor, fusion: Fusion, pool: int, dense_weight: float = EVEN) -> None:
+        """Takes where the indexes are searched, and how many of each ranking are joined in which way."""
         self._executor = executor
-        self._fusion = fusion
+        self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
 
     async def search(self, corpus: Searchable, request: SearchRequest) -> SearchOutcome:
@@ -72,17 +73,22 @@ class SearchEngine:
             RequestError: the request names what there is not.
             Unavailable: it needs the encoder, which is away, and may not be answered without.
         """
-        return await _Search(self._executor, self._fusion, self._pool, corpus, request).run()
+        return await _Search(self._executor, self._join, self._pool, corpus, request).run()
 
 
 class _Search:
     """One request on its way."""
 
     def __init__(
-        self, executor: Executor, fusion: Fusion, pool: int, corpus: Searchable, request: SearchRequest
+        self,
+        executor: Executor,
+        join: Callable[[Hits, Hits], Fused],
+        pool: int,
+        corpus: Searchable,
+        request: SearchRequest,
     ) -> None:
         self.executor = executor
-        self.fusion = fusion
+        self.join = join
         self.pool = pool
         self.corpus = corpus
         self.request = request
@@ -180,10 +186,7 @@ class _Search:
         if dense is None and lexical is None:
             return []
         started = perf_counter()
-        if dense is not None and lexical is not None:
-            fused = fuse(dense, lexical, self.fusion, self.pool)
-        else:
-            fused = alone(dense, lexical)
+        fused = self.join(dense, lexical) if dense is not None and lexical is not None else alone(dense, lexical)
         self.timings.fuse_ms = _since(started)
         page = self._page(fused.rows)
         shown = np.asarray(page.places, np.int64)

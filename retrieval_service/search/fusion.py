@@ -1,18 +1,23 @@
 """Joining the two halves' rankings into one.
 
-Each half's best `pool` papers get a share between 0 and 1, and a paper's score is the mean of its two shares. Papers
-found deeper, for a far page, have no share and follow in the order of their better rank: a page is the same however
-deep the search behind it went.
+Each half's best `pool` papers get a share between 0 and 1, and a paper's score is the weighted mean of its two shares.
+Papers found deeper, for a far page, have no share and follow in the order of their better rank: a page is the same
+however deep the search behind it went.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval_service.ports import Hits, Rows
+
+EVEN = 0.5
+"""Weight of the dense half where both count the same."""
 
 _RRF_CONSTANT = 60
 Shares = NDArray[np.float64]
@@ -52,15 +57,19 @@ class Fused(NamedTuple):
     lexical: Shares
 
 
-def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int) -> Fused:
-    """One ranking of all that either half found."""
+FUSIONS: Mapping[str, Fusion] = MappingProxyType({"minmax": MinMax(), "rrf": ReciprocalRank()})
+"""Every way of fusing, by the name it is chosen by."""
+
+
+def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = EVEN) -> Fused:
+    """One ranking of all that either half found; `weight` is the dense half's, 0 to 1."""
     rows = np.union1d(dense.rows, lexical.rows)
     scores, better_rank = np.zeros(len(rows)), np.full(len(rows), np.iinfo(np.int64).max)
     own = []
-    for hits in (dense, lexical):
+    for hits, its_weight in ((dense, weight), (lexical, 1 - weight)):
         at = np.searchsorted(rows, hits.rows)
         if in_pool := min(pool, len(hits.rows)):
-            scores[at[:in_pool]] += fusion.shares(hits.scores[:in_pool]) / 2
+            scores[at[:in_pool]] += its_weight * fusion.shares(hits.scores[:in_pool])
         better_rank[at] = np.minimum(better_rank[at], np.arange(len(hits.rows)))
         half = np.full(len(rows), np.nan)
         half[at] = hits.scores

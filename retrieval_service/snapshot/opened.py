@@ -45,7 +45,7 @@ class Snapshot:
             self.catalogue.close()
 
 
-def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 2_000_000) -> Snapshot:
+def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 3_000_000) -> Snapshot:
     """Opens a published snapshot after checking that its parts are whole and belong together.
 
     Sizes are checked and everything is parsed; digests are for `verify_snapshot`.

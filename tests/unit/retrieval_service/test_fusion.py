@@ -33,6 +33,13 @@ def test_reciprocal_rank_knows_only_ranks() -> None:
     assert scores == pytest.approx({1: 0.5, 2: (61 / 62 + 1) / 2, 3: 61 / 62 / 2})
 
 
+def test_the_halves_may_weigh_differently() -> None:
+    dense, lexical = hits((1, 0.9), (2, 0.1)), hits((2, 30.0), (1, 10.0))
+    assert fuse(dense, lexical, MinMax(), 100, weight=0.8).scores.tolist() == pytest.approx([0.8, 0.2])
+    assert fuse(dense, lexical, MinMax(), 100, weight=0.2).rows.tolist() == [2, 1]
+    assert fuse(dense, lexical, MinMax(), 100, weight=1.0).rows.tolist() == [1, 2]
+
+
 def test_each_halfs_own_score_goes_along() -> None:
     fused = fuse(hits((7, 0.5)), hits((8, 12.0), (7, 3.0)), MinMax(), 100)
     at = fused.rows.tolist().index(7)

@@ -1,0 +1,145 @@
+"""How the two halves should be joined: way and weight learned on some collections, measured on those left out.
+
+Every query is searched once in each half through the served path; the joining is then repeated for every way and
+weight. A weight is worth having only if it was learned elsewhere and still helps: each collection is judged by what was
+learned on all the others, and by what was learned on its own other queries (five folds).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+
+from akin.cli.output import say
+from akin.settings import Settings
+from benchmarks.beir import Collection, load, ndcg
+from benchmarks.known_items import known_items
+from benchmarks.report import Row, table, write
+from benchmarks.served import index, served
+from retrieval_service.ports import Hits
+from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
+
+WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
+DEFAULT = ("minmax", EVEN)
+_FOLDS = 5
+_POOL = 100
+_NOTICEABLE = 0.002
+
+Choice = tuple[str, float]
+Scores = Mapping[Choice, Sequence[float]]
+
+
+class Halves(NamedTuple):
+    """What both halves found for a query, the rows being places in `ids`."""
+
+    dense: Hits
+    lexical: Hits
+    ids: list[str]
+
+
+def main() -> None:
+    """Learns and measures; prints the table and what it says, and writes both below `data/benchmarks/`."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=fusion", description=__doc__)
+    parser.add_argument("collections", nargs="*", type=Path, help="development sets: folders in BEIR's layout")
+    parser.add_argument("--corpus", help="a file of papers to make two known-item sets of")
+    parser.add_argument("--papers", type=int, default=2000, help="papers of the file that are taken")
+    asked = parser.parse_args()
+    settings = Settings.read()
+    collections = [load(folder) for folder in asked.collections]
+    if asked.corpus:
+        collections += known_items(asked.corpus, asked.papers, settings.data / "benchmarks" / "fusion" / "known-items")
+    if not collections:
+        parser.error("give development sets, or --corpus")
+    scores = {}
+    with served("fusion") as running:
+        for collection in collections:
+            index(running, collection)
+            scores[collection.name] = scored(collection, searched(running, collection))
+    rows, verdict = learned(scores)
+    path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
+    print(table(rows))
+    say(verdict)
+    say(f"written to {path} and {path.with_suffix('.md')}")
+
+
+def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
+    """Both halves' results for every query."""
+
+    def both(query: str) -> Halves:
+        ids: dict[str, int] = {}
+        halves = []
+        for mode in ("dense", "lexical"):
+            body = {"query": collection.queries[query], "k": _POOL, "mode": mode, "operators": False, "collapse": False}
+            found: list[dict[str, Any]] = client.post("/search", json=body).raise_for_status().json()["results"]
+            rows = [ids.setdefault(result["id"], len(ids)) for result in found]
+            scores = [result["score"] for result in found]
+            halves.append(Hits(np.asarray(rows, np.int64), np.asarray(scores, np.float32)))
+        return Halves(halves[0], halves[1], list(ids))
+
+    with httpx.Client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(2) as pool:
+        return dict(zip(collection.queries, pool.map(both, collection.queries), strict=True))
+
+
+def scored(collection: Collection, found: Mapping[str, Halves]) -> Scores:
+    """nDCG@10 of every query, by way and weight."""
+
+    def of(query: str, choice: Choice) -> float:
+        halves, (way, weight) = found[query], choice
+        fused = fuse(halves.dense, halves.lexical, FUSIONS[way], _POOL, weight)
+        return ndcg([halves.ids[row] for row in fused.rows[:10].tolist()], collection.qrels[query])
+
+    return {(way, w): [of(query, (way, w)) for query in collection.queries] for way in FUSIONS for w in WEIGHTS}
+
+
+def best(scores: Sequence[Scores]) -> Choice:
+    """The way and weight of the greatest mean over collections, each counting once; the default where it is as good."""
+    means = {choice: statistics.mean(statistics.mean(own[choice]) for own in scores) for choice in scores[0]}
+    return max(means, key=lambda choice: (round(means[choice], 6), choice == DEFAULT))
+
+
+def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
+    """What was measured, and whether what was learned is worth having."""
+    rows: list[Row] = []
+    gains = []
+    for name, own in scores.items():
+        others = [other for left_in, other in scores.items() if left_in != name]
+        default = statistics.mean(own[DEFAULT])
+        rows.append(Row("default", name, "nDCG@10", round(default, 4)))
+        rows += [Row(f"{way} best", name, "nDCG@10", round(max(_means(own, way)), 4)) for way in FUSIONS]
+        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_folded(own), 4)))
+        if others:
+            choice = best(others)
+            elsewhere = statistics.mean(own[choice])
+            gains.append(elsewhere - default)
+            rows.append(Row("learned on the others", name, "nDCG@10", round(elsewhere, 4)))
+            rows.append(Row("learned on the others", name, "weight", choice[1]))
+    way, weight = best(list(scores.values()))
+    if (way, weight) == DEFAULT or not gains:
+        return rows, f"best over all: {way}, weight {weight:g}"
+    robust = min(gains) > -_NOTICEABLE and statistics.mean(gains) > _NOTICEABLE
+    word = (
+        "robust: it helps, and hurts no collection it was not learned on" if robust else "not robust: keep the default"
+    )
+    return rows, f"best over all: {way}, weight {weight:g}; {word} ({', '.join(f'{gain:+.4f}' for gain in gains)})"
+
+
+def _means(own: Scores, way: str) -> list[float]:
+    return [statistics.mean(values) for (its_way, _), values in own.items() if its_way == way]
+
+
+def _folded(own: Scores) -> float:
+    """The mean over queries, each judged by what was learned on the other folds."""
+    count = len(own[DEFAULT])
+    total = 0.0
+    for fold in range(min(_FOLDS, count)):
+        rest = [at for at in range(count) if at % _FOLDS != fold]
+        choice = best([{choice: [values[at] for at in rest] for choice, values in own.items()}]) if rest else DEFAULT
+        total += sum(own[choice][fold::_FOLDS])
+    return total / count

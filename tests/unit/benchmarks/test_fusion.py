@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.beir import Collection
+from benchmarks.fusion import DEFAULT, Halves, best, learned, scored
+from benchmarks.known_items import known_items
+from retrieval_service.ports import Hits
+
+
+def half(*rows: int) -> Hits:
+    return Hits(np.asarray(rows, np.int64), np.linspace(1, 0.5, len(rows)).astype(np.float32))
+
+
+def collection(name: str, good: str, queries: int = 10) -> tuple[Collection, dict[str, Halves]]:
+    """Queries whose one relevant paper is first in the `good` half and last of ten in the other."""
+    wanted = {str(number): {"right": 1} for number in range(queries)}
+    order = [half(0, *range(2, 11)), half(*range(1, 10), 0)]
+    dense, lexical = order if good == "dense" else order[::-1]
+    ids = ["right", *(f"p{number}" for number in range(1, 11))]
+    return (
+        Collection(name, Path(), dict.fromkeys(wanted, "words"), wanted),
+        dict.fromkeys(wanted, Halves(dense, lexical, ids)),
+    )
+
+
+def scores(*kinds: str) -> dict[str, Any]:
+    return {f"{kind}{at}": scored(*collection(f"{kind}{at}", kind)) for at, kind in enumerate(kinds)}
+
+
+def test_the_better_half_gets_the_weight() -> None:
+    for good, right in (("dense", 1.0), ("lexical", 0.0)):
+        way, weight = best(list(scores(good, good).values()))
+        assert abs(weight - right) < 0.5
+        assert scores(good)[f"{good}0"][(way, weight)][0] == pytest.approx(1.0)
+
+
+def test_what_helps_everywhere_is_robust_and_what_helps_somewhere_is_not() -> None:
+    rows, verdict = learned(scores("dense", "dense", "dense"))
+    assert "not robust" not in verdict
+    elsewhere = [row.value for row in rows if (row.system, row.metric) == ("learned on the others", "nDCG@10")]
+    assert elsewhere == [1.0, 1.0, 1.0]
+    assert "not robust" in learned(scores("dense", "dense", "lexical"))[1]
+
+
+def test_the_default_wins_ties() -> None:
+    assert best([{choice: [0.5] for choice in scores("dense")["dense0"]}]) == DEFAULT
+
+
+def test_known_items_are_not_in_what_they_should_find(tmp_path: Path) -> None:
+    paper = (
+        '{{"id": "2001.0000{n}", "title": "Title {n}", "abstract": "First {n}. Middle {n}. Last {n}.", "authors": "A"}}'
+    )
+    lines = [paper.format(n=n) for n in range(3)]
+    source = tmp_path / "papers.jsonl"
+    source.write_text("\n".join(lines))
+    titles, lasts = known_items(str(source), 2, tmp_path / "sets")
+    assert titles.queries == {"2001.00000": "Title 0", "2001.00001": "Title 1"}
+    assert lasts.queries["2001.00001"] == "Last 1."
+    assert "Title" not in titles.corpus.read_text().replace('"title"', "")
+    assert "Last" not in lasts.corpus.read_text()
+    assert lasts.qrels["2001.00000"] == {"2001.00000": 1}
