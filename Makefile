@@ -77,7 +77,7 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra cli --extra cpu --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -25,7 +26,7 @@ from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.warming import warm
 from retrieval_service.serving import Serving
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import Shelf, open_snapshot
+from retrieval_service.snapshot import Shelf, Snapshot, open_snapshot
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 
@@ -49,9 +50,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
                 Shelf(settings.data),
                 encoders or triton_of(settings),
                 metrics,
-                open_as=partial(
-                    open_snapshot, lexical_terms=settings.lexical_terms, lexical_postings=settings.lexical_postings
-                ),
+                open_as=partial(_opened, settings),
                 warm=partial(warm, engine),
                 watch_seconds=settings.watch_seconds,
             )
@@ -80,6 +79,14 @@ def triton_of(settings: Settings) -> Triton:
         query_seconds=settings.embed_seconds,
         bulk_seconds=settings.bulk_seconds,
     )
+
+
+def _opened(settings: Settings, path: Path) -> Snapshot:
+    terms, postings = settings.lexical_terms, settings.lexical_postings
+    snapshot = open_snapshot(path, lexical_terms=terms, lexical_postings=postings)
+    if settings.vector_device == "cpu":
+        return snapshot
+    return snapshot.on_gpu(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
 
 
 def _describe(app: FastAPI) -> None:

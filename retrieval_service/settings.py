@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     )
     bulk_in_flight: int = Field(default=4, ge=1, le=64, description="Requests of a build under way at once.")
 
+    vector_device: Literal["cpu", "gpu", "gpus"] = Field(
+        default="cpu", description="Where vectors are searched: in main memory, on the first GPU, or on all of them."
+    )
+    gpu_float16: bool = Field(default=True, description="Keep vectors on GPUs in half precision.")
+
     fusion: Literal["minmax", "rrf"] = Field(
         default="minmax", description="How the two halves of hybrid search are joined."
     )

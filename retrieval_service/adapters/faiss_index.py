@@ -60,6 +60,21 @@ class FaissIndex:
         """Number of vectors."""
         return int(self._index.ntotal)
 
+    @property
+    def index(self) -> Any:
+        """The index as FAISS knows it; not to be changed."""
+        return self._index
+
+    @property
+    def lists(self) -> int | None:
+        """Number of inverted lists; None for an index without."""
+        return self._lists
+
+    @property
+    def nprobe(self) -> int:
+        """How far a search looks unless told otherwise."""
+        return self._nprobe
+
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
         """The k rows of greatest inner product with a vector [dim], among those admitted."""
         available = len(self) if within is None else within.count

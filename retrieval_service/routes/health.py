@@ -62,4 +62,6 @@ def _components(serving: Serving) -> dict[str, object]:
             encoder = {"status": "unavailable", "reason": str(served.trouble)}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": refusal.message}
+    if served is not None and served.without_gpu:
+        snapshot["without_gpu"] = served.without_gpu
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.adapters.faiss_gpu import GpuIndex, NoGpu, on_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
@@ -22,6 +24,8 @@ from retrieval_service.snapshot.manifest import (
     snapshot_files,
 )
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -32,17 +36,31 @@ class Snapshot:
         vectors: its vector index.
         lexical: its lexical index.
         catalogue: its papers.
+        without_gpu: why its vectors are not on a GPU although they should be.
     """
 
     manifest: Manifest
     vectors: VectorIndex
     lexical: LexicalIndex
     catalogue: Catalogue
+    without_gpu: str | None = None
 
     def close(self) -> None:
         """Closes what is open; nothing may be searched any more."""
         if isinstance(self.catalogue, SqliteCatalogue):
             self.catalogue.close()
+        if isinstance(self.vectors, GpuIndex):
+            self.vectors.close()
+
+    def on_gpu(self, *, every: bool, float16: bool) -> Snapshot:
+        """The same with its vectors on one GPU, or on every one; as it is, and a line in the log, where that fails."""
+        if not isinstance(self.vectors, FaissIndex):
+            return self
+        try:
+            return replace(self, vectors=on_gpu(self.vectors, every=every, float16=float16))
+        except NoGpu as error:
+            _log.warning("Vectors of snapshot %s are searched in main memory: %s.", self.manifest.id, error)
+            return replace(self, without_gpu=str(error))
 
 
 def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 3_000_000) -> Snapshot:

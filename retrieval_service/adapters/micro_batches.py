@@ -1,0 +1,91 @@
+"""One thread that searches for all the others, taking together what has queued up meanwhile.
+
+For an index that one thread at a time may use and that answers many queries in hardly more time than one, as those on
+GPUs do. Nobody is made to wait for company: a batch is what came in while the one before was searched.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Condition, Thread
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval_service.ports import Hits, Rows, Vectors
+
+Found = tuple[NDArray[np.float32], Rows]
+
+
+class _Asked(NamedTuple):
+    vector: Vectors
+    k: int
+    nprobe: int | None
+    answer: Future[Hits]
+
+
+class MicroBatches:
+    """Searches by batch for callers that each have one vector; any number of threads may call."""
+
+    def __init__(self, search: Callable[[Vectors, int, int | None], Found], most: int = 64) -> None:
+        """Starts the thread.
+
+        Args:
+            search: finds scores and rows [n, k] for vectors [n, dim], k and nprobe; only ever called from one thread.
+            most: vectors in one call.
+        """
+        self._search = search
+        self._most = most
+        self._waiting: deque[_Asked] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._run, name="micro-batches", daemon=True)
+        self._thread.start()
+
+    def search(self, vector: Vectors, k: int, nprobe: int | None = None) -> Hits:
+        """The k best rows for a vector [dim]; waits for them.
+
+        Raises:
+            RuntimeError: the searching failed, with its own reason, or was closed.
+        """
+        asked = _Asked(vector, k, nprobe, Future())
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the index is closed")
+            self._waiting.append(asked)
+            self._changed.notify()
+        return asked.answer.result()
+
+    def close(self) -> None:
+        """Answers what is waiting and ends the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                vectors = np.stack([asked.vector for asked in batch])
+                scores, rows = self._search(vectors, max(asked.k for asked in batch), batch[0].nprobe)
+            except Exception as error:  # whatever it is, it belongs to those who wait
+                for asked in batch:
+                    asked.answer.set_exception(error)
+                continue
+            for asked, own_scores, own_rows in zip(batch, scores, rows, strict=True):
+                found = own_rows[: asked.k] >= 0
+                asked.answer.set_result(Hits(own_rows[: asked.k][found], own_scores[: asked.k][found]))
+
+    def _next(self) -> list[_Asked]:
+        """What is to be searched next, all with the same nprobe; empty when closed and done."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+            batch: list[_Asked] = []
+            while self._waiting and len(batch) < self._most:
+                if batch and self._waiting[0].nprobe != batch[0].nprobe:
+                    break
+                batch.append(self._waiting.popleft())
+            return batch
