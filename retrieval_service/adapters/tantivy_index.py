@@ -28,6 +28,7 @@ _ANALYZER = "akin_english"
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
 _CLAUSES_KEPT = 8
+_COLLECTED = 5_000  # rows asked for before it is known how many there are
 _LEAST_TERMS = 6  # whatever they cost: a question has as many
 # Tantivy takes lock files into the directory of an index that is written or opened; they hold nothing.
 LOCK_FILES = frozenset({".tantivy-writer.lock", ".tantivy-meta.lock"})
@@ -162,21 +163,22 @@ class TantivyIndex:
         if query is None:
             return np.ones(len(self), np.bool_)
         query = Query.const_score_query(query, 1.0)
-        counted: Any = self._searcher.search(query, 1, count=True)  # its type stub knows nothing of the count
-        having = int(counted.count)
-        # A hit costs more than half a microsecond to hand over: those that are fewer are.
+        rows, having = self._rows(query, _COLLECTED)
         others = 2 * having > len(self)
         if others:
+            # A hit costs more than half a microsecond to hand over: those that are fewer are.
             query = Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, query)])
+        if others or having > _COLLECTED:
+            rows, _ = self._rows(query, len(self) - having if others else having)
         mask = np.zeros(len(self), np.bool_)
-        mask[self._rows(query, len(self) - having if others else having)] = True
+        mask[rows] = True
         return ~mask if others != clause.excluded else mask
 
-    def _rows(self, query: Query, count: int) -> Rows:
-        if not count:
-            return np.empty(0, np.int64)
-        hits = self._searcher.search(query, count, count=False).hits
-        return np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
+    def _rows(self, query: Query, most: int) -> tuple[Rows, int]:
+        """Some of the rows that a query matches, and how many it does."""
+        found: Any = self._searcher.search(query, max(1, most), count=True)  # its type stub knows nothing of the count
+        rows = self._searcher.fast_field_values("row", [address for _, address in found.hits])
+        return np.asarray(rows, np.int64), int(found.count)
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

@@ -21,6 +21,7 @@ NEAR = 0.95
 
 _SAME_WORDS = 0.8
 _SPARE = 10
+_COMPARED = 3  # better results that one is compared with: a corpus of form letters must not cost a comparison each
 _WORD = re.compile(r"\w+")
 # What tells the parts of a series, and the years of a proceedings, from each other.
 _NUMBER = re.compile(r"\w*\d\w*|[ivx]+")
@@ -89,8 +90,13 @@ def same_paper(one: Paper, other: Paper) -> bool:
 
 
 def _near(vectors: Vectors) -> list[tuple[int, int]]:
-    better, worse = np.nonzero(np.triu(vectors @ vectors.T, 1) >= NEAR)
-    return list(zip(better.tolist(), worse.tolist(), strict=True))
+    """Pairs that may be one paper, by places, in the order of the better one; a few for each worse one."""
+    cosines = np.triu(vectors @ vectors.T, 1)
+    pairs = []
+    for worse in np.flatnonzero((cosines >= NEAR).any(axis=0)).tolist():
+        nearest = np.argsort(-cosines[:, worse], kind="stable")[:_COMPARED]
+        pairs += [(int(better), worse) for better in nearest if cosines[better, worse] >= NEAR]
+    return sorted(pairs)
 
 
 def _folded(pairs: list[tuple[int, int]], papers: dict[int, Paper]) -> dict[int, int]:

@@ -96,7 +96,7 @@ def test_a_gpu_that_fails_is_left_and_named(
 
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
 def test_without_a_gpu_the_service_says_so_and_serves(corpus: Any, kit: Any, main: FaissIndex) -> None:
-    with pytest.raises(NoGpu, match="(?i)gpu"):
+    with pytest.raises(NoGpu, match=r"(?i)gpu"):
         on_gpu(main, every=False, float16=True)
     settings = Settings(data=corpus.data, search_threads=1, vector_device="gpu")
     with TestClient(create_app(settings, kit.OneEncoder(corpus.encoder))) as client:
