@@ -10,7 +10,7 @@ class _Answered(BaseModel):
 
 
 class Paper(_Answered):
-    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`."""
+    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; it stands for its `duplicates`."""
 
     id: str
     title: str
@@ -25,6 +25,7 @@ class Paper(_Answered):
     journal_ref: str | None = None
     links: dict[str, str] = Field(default_factory=dict)
     sources: dict[str, float | None] = Field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
 
 
 class LikedPaper(_Answered):
@@ -35,10 +36,12 @@ class LikedPaper(_Answered):
 
 
 class AskedFor(_Answered):
-    """The query as the service understood it. `tokens` is its length before truncation."""
+    """The query as the service understood it: its `operators`, and its length in `tokens` before truncation."""
 
     text: str | None = None
     like: tuple[LikedPaper, ...] = ()
+    unlike: tuple[LikedPaper, ...] = ()
+    operators: tuple[str, ...] = ()
     truncated: bool = False
     tokens: int | None = None
 

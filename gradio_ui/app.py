@@ -40,9 +40,16 @@ class SearchPage:
         address: str | None,
     ) -> Updates:
         """Search for what the inputs say; with a blank box, for papers like those the address names, if any."""
-        liked = () if query and query.strip() else read_address(address or "")[0].like
+        named = make_state(q="")[0] if query and query.strip() else read_address(address or "")[0]
         state, notes = make_state(
-            q=query, like=liked, mode=mode, categories=categories, from_year=from_year, to_year=to_year, k=results
+            q=query,
+            like=named.like,
+            unlike=named.unlike,
+            mode=mode,
+            categories=categories,
+            from_year=from_year,
+            to_year=to_year,
+            k=results,
         )
         view = await page.searched(self._service, state, notes)
         return (*_shown(view, {}), state.address())
@@ -91,7 +98,7 @@ def build_app(settings: Settings, service: SearchService | None = None) -> gr.Bl
                     html_attributes=gr.InputHTMLAttributes(enterkeyhint="search", autocomplete="off"),
                 )
                 button = gr.Button("Search", variant="primary", elem_id="akin-search", scale=0)
-            _html(render.examples(), elem_id="akin-try")
+            _html(render.examples() + render.OPERATORS, elem_id="akin-try")
             with gr.Row(elem_id="akin-filters"):
                 mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_EXPLAINED, elem_id="akin-mode")
                 categories = gr.Dropdown(

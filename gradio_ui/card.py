@@ -77,6 +77,8 @@ def _facts(paper: Paper, names: Mapping[str, str]) -> str:
     facts = _when(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
         facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
+    if paper.duplicates:
+        facts += f'<span class="akin-journal">also here as {escape(", ".join(paper.duplicates))}</span>'
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
 
 
@@ -100,14 +102,19 @@ def _score_bar(paper: Paper, best_score: float) -> str:
     )
 
 
+def _onward(state: PageState, words: str) -> str:
+    return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{words}</a>'
+
+
 def _actions(paper: Paper, state: PageState, *, is_long: bool) -> str:
     items = ['<details class="akin-more"><summary>Whole abstract</summary></details>'] if is_long else []
     for name, words in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):
             items.append(_outward(link, words))
-    items.append(
-        f'<a class="akin-similar" data-akin-go href="{escape(state.similar_to(paper.id).address())}">More like this</a>'
-    )
+    items.append(_onward(state.similar_to(paper.id), "More like this"))
+    if state.like:
+        items.append(_onward(state.also_like(paper.id), "Like this too"))
+        items.append(_onward(state.not_like(paper.id), "Not like this"))
     items.append(
         '<details class="akin-cite"><summary>Cite</summary><div class="akin-bibtex">'
         '<button type="button" data-akin-copy>Copy</button>'

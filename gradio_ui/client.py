@@ -151,6 +151,8 @@ def search_request(state: PageState) -> dict[str, object]:
         body["query"] = state.q
     else:
         body["like"] = list(state.like)
+        if state.unlike:
+            body["unlike"] = list(state.unlike)
     if state.categories:
         body["categories"] = list(state.categories)
     if state.from_year is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html import escape
 from typing import Final
 
-from gradio_ui.answers import Answer, Corpus
+from gradio_ui.answers import Answer, Corpus, LikedPaper
 from gradio_ui.card import paper_card
 from gradio_ui.client import NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
 from gradio_ui.state import Notes, PageState
@@ -34,6 +34,16 @@ def examples() -> str:
     return f'<nav class="akin-examples" aria-label="Example searches"><span>Try</span>{links}</nav>'
 
 
+OPERATORS: Final = (
+    '<details class="akin-operators"><summary>Search operators</summary><ul>'
+    "<li><code>&quot;neural operator&quot;</code> these words together</li>"
+    "<li><code>-survey</code> without this word</li>"
+    "<li><code>ti:graph</code>, <code>abs:&quot;dark matter&quot;</code> in the title, in the abstract</li>"
+    "<li><code>au:&quot;P. Erdős&quot;</code> by this author</li>"
+    "<li><code>cat:cs.*</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li></ul></details>"
+)
+
+
 def corpus_line(corpus: Corpus | None) -> str:
     """Return how large the corpus is and how new, or nothing when that is not known."""
     if corpus is None:
@@ -57,6 +67,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
     warnings = list(notes)
     if answer.degraded:
         warnings.append(f"This answer is incomplete: {answer.degraded}")
+    if answer.query.operators:
+        warnings.append(f"Only papers that meet: {'   '.join(answer.query.operators)}")
     if answer.query.truncated:
         length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
         warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
@@ -153,9 +165,15 @@ def _milliseconds(spent: float) -> str:
 def _liked(state: PageState, answer: Answer) -> str:
     if not answer.query.like:
         return ""
-    titles = ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in answer.query.like)
+    titles = _titles(answer.query.like)
+    if answer.query.unlike:
+        titles += f" and unlike {_titles(answer.query.unlike)}"
     clear = ' <a class="akin-clear" data-akin-go href="?">start over</a>' if state.like else ""
     return f'<p class="akin-liked">Papers like {titles}{clear}</p>'
+
+
+def _titles(papers: Iterable[LikedPaper]) -> str:
+    return ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in papers)
 
 
 def _nothing_found(state: PageState) -> str:

@@ -29,6 +29,7 @@ class PageState:
     Attributes:
         q: Words, an abstract, or an arXiv id or link; stripped; empty when `like` is used.
         like: Ids of the papers to find similar ones to; empty when `q` is used.
+        unlike: Ids of the papers to stay away from; empty without `like`.
         mode: One of `MODES`.
         categories: Category codes, any of which a paper must have; no code holds a comma.
         from_year: First year of publication wanted, or None.
@@ -39,6 +40,7 @@ class PageState:
 
     q: str = ""
     like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
     mode: str = "hybrid"
     categories: tuple[str, ...] = ()
     from_year: int | None = None
@@ -60,6 +62,7 @@ class PageState:
         """Return the query part of the URL, `?` included; empty for the bare page. Defaults are left out."""
         fields: list[tuple[str, str]] = [("q", self.q)] if self.q else []
         fields += [("like", paper_id) for paper_id in self.like]
+        fields += [("unlike", paper_id) for paper_id in self.unlike]
         if self.mode != MODES[0]:
             fields.append(("mode", self.mode))
         fields += [("categories", code) for code in self.categories]
@@ -83,7 +86,15 @@ class PageState:
 
     def similar_to(self, paper_id: str) -> PageState:
         """Return the search for papers like that one, with the same filters and mode."""
-        return replace(self, q="", like=(paper_id,), offset=0)
+        return replace(self, q="", like=(paper_id,), unlike=(), offset=0)
+
+    def also_like(self, paper_id: str) -> PageState:
+        """Return the search by papers with one more that is liked."""
+        return replace(self, like=_distinct([*self.like, paper_id]), offset=0)
+
+    def not_like(self, paper_id: str) -> PageState:
+        """Return the search by papers with one more to stay away from."""
+        return replace(self, unlike=_distinct([*self.unlike, paper_id]), offset=0)
 
     def without_filters(self) -> PageState:
         """Return the same search over the whole corpus, from its first page."""
@@ -104,6 +115,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
     return make_state(
         q=last.get("q", ""),
         like=[value for name, value in fields if name == "like"],
+        unlike=[value for name, value in fields if name == "unlike"],
         mode=last.get("mode", MODES[0]),
         categories=[code for name, value in fields if name == "categories" for code in value.split(",")],
         from_year=last.get("from"),
@@ -117,6 +129,7 @@ def make_state(
     *,
     q: str | None,
     like: Iterable[str] = (),
+    unlike: Iterable[str] = (),
     mode: str | None = None,
     categories: Iterable[str] | None = (),
     from_year: str | float | None = None,
@@ -147,6 +160,7 @@ def make_state(
     state = PageState(
         q=text,
         like=papers,
+        unlike=_distinct(unlike) if papers else (),
         mode=mode,
         categories=_distinct(code for value in categories or () for code in value.split(",")),
         from_year=first,

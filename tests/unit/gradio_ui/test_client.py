@@ -117,6 +117,8 @@ def test_a_liked_paper_takes_the_place_of_words() -> None:
     assert body["like"] == ["hep-th/9901001"]
     assert body["to"] == "2001"
     assert "query" not in body
+    assert "unlike" not in body
+    assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 
 async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None:

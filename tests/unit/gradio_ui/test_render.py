@@ -234,3 +234,19 @@ def test_examples_are_links_to_searches() -> None:
     links = [link["href"] or "" for link in Elements(render.examples()).all("a")]
     assert len(links) == 3
     assert all(link.startswith("?q=") for link in links)
+
+
+def test_conditions_repeated_papers_and_papers_on_both_sides_are_said() -> None:
+    query = AskedFor(
+        operators=('ti:"a<b"', "-c"), like=(LikedPaper(id="a", title="One"),), unlike=(LikedPaper(id="b"),)
+    )
+    status = render.answer_status(PageState(like=("a",), unlike=("b",)), answer(paper(), query=query))
+    text = Elements(status).text
+    assert 'ti:"a<b"   -c' in text
+    assert "Papers like One and unlike b" in text
+    card = Elements(paper_card(paper(duplicates=["x<1", "y"]), 1, 1.0, PageState(like=("a",)), {}))
+    assert "also here as x<1, y" in card.text
+    onward = {link["href"] for link in card.all("a") if "data-akin-go" in link}
+    assert {"?like=a&like=2503.12552", "?like=a&unlike=2503.12552"} <= onward
+    assert_harmless(status)
+    Elements(render.OPERATORS)

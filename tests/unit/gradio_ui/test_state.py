@@ -16,12 +16,14 @@ _YEARS = st.none() | st.integers(1000, 9999)
 def states(draw: st.DrawFn) -> PageState:
     """Every state the page can be in."""
     q = draw(_WORDS)
+    like = () if q else draw(_IDS)
     first, last = draw(_YEARS), draw(_YEARS)
     if first is not None and last is not None:
         first, last = sorted((first, last))
     return PageState(
         q=q,
-        like=() if q else draw(_IDS),
+        like=like,
+        unlike=draw(_IDS) if like else (),
         mode=draw(st.sampled_from(MODES)),
         categories=draw(_CODES),
         from_year=first,
@@ -106,3 +108,10 @@ def test_similar_keeps_the_filters_and_starts_at_the_first_page() -> None:
     state = PageState(q="x", mode="dense", categories=("cs.LG",), from_year=2020, offset=20)
     assert state.similar_to("a/1") == PageState(like=("a/1",), mode="dense", categories=("cs.LG",), from_year=2020)
     assert state.without_filters() == PageState(q="x", mode="dense")
+
+
+def test_papers_are_gathered_on_both_sides() -> None:
+    state = PageState(like=("a",), mode="dense", offset=20)
+    assert state.also_like("b").not_like("c").also_like("b") == PageState(like=("a", "b"), unlike=("c",), mode="dense")
+    assert state.not_like("c").similar_to("d") == PageState(like=("d",), mode="dense")
+    assert read_address("?q=x&unlike=c") == (PageState(q="x"), ())
