@@ -20,6 +20,7 @@ from retrieval_service.routes import docs, embed, health, papers, search
 from retrieval_service.routes.context import Context
 from retrieval_service.routes.failures import answer_errors
 from retrieval_service.routes.measured import Measured
+from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.schema import answer_schemas
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
@@ -65,6 +66,8 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     for routes in (search, papers, embed, health, docs):
         app.include_router(routes.router)
     answer_errors(app)
+    if settings.rate_limit:
+        app.add_middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst)
     app.add_middleware(Measured, metrics=metrics, log=settings.log_requests)
     _describe(app)
     return app

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds between two looks for a new snapshot and for a lost or found Triton.",
     )
+    rate_limit: float = Field(
+        default=0, ge=0, le=100_000, description="Requests a second that one client may go on with; 0: no limit."
+    )
+    rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may make at once.")
     log_requests: bool = Field(default=False, description="Write a line to standard error for every request.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged at all."

@@ -25,6 +25,7 @@ from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field, Filter, Hits, Rows, day_of
 
 _ANALYZER = "akin_english"
+_NAMES = name_analyzer()
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
 _CLAUSES_KEPT = 8
@@ -48,6 +49,15 @@ def _schema() -> Schema:
     )
 
 
+def _authors(paper: Paper) -> PreTokenizedString:
+    """The words of the authors' names, each with its initial in the same place."""
+    tokens = []
+    for number, name in enumerate(paper.authors):
+        for place, word in enumerate(name_words(name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
+            tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
+    return PreTokenizedString("", tokens)
+
+
 class TantivyWriter:
     """Writes a lexical index into an empty directory."""
 
@@ -56,7 +66,6 @@ class TantivyWriter:
         directory.mkdir(parents=True)
         index = Index(_schema(), str(directory), reuse=False)
         index.register_tokenizer(_ANALYZER, english_analyzer())
-        self._names = name_analyzer()
         # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
         self._writer = index.writer(_WRITER_BYTES, 1)
 
@@ -69,7 +78,7 @@ class TantivyWriter:
             document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
             document.add_text("title", title)
             document.add_text("abstract", abstract)
-            document.add_pre_tokenized_text("author", self._authors(paper))
+            document.add_pre_tokenized_text("author", _authors(paper))
             for category in paper.categories:
                 document.add_text("category", category)
             if day := day_of(paper):
@@ -81,13 +90,6 @@ class TantivyWriter:
         """Commits, and waits for what is merged in the background."""
         self._writer.commit()
         self._writer.wait_merging_threads()
-
-    def _authors(self, paper: Paper) -> PreTokenizedString:
-        tokens = []
-        for number, name in enumerate(paper.authors):
-            for place, word in enumerate(name_words(name, self._names)[: NAME_SPACING // 2], number * NAME_SPACING):
-                tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
-        return PreTokenizedString("", tokens)
 
 
 class TantivyIndex:
