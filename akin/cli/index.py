@@ -22,6 +22,7 @@ from akin.errors import SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
 from papers import PaperReader, read_papers
+from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.errors import ServiceError as RetrievalError
 from retrieval_service.snapshot.build import Progress, build_snapshot
@@ -130,14 +131,15 @@ def verify(
 
 
 def build_if_needed(settings: Settings, source: str) -> None:
-    """Builds, unless the live snapshot is of this source and of the promoted encoder."""
+    """Builds, unless the live snapshot is of this source, of the promoted encoder and of today's text analysis."""
     path = corpus_path(settings, source)
     with words():
         shelf = Shelf(settings.data)
         current = shelf.current()
         live = next((manifest for manifest in shelf.manifests() if manifest.id == current), None)
     encoder = registry.promoted(settings.repository)
-    if live and live.source == source_name(source, path) and live.encoder.digest == encoder.digest:
+    wanted = (source_name(source, path), encoder.digest, ANALYSIS_VERSION)
+    if live and (live.source, live.encoder.digest, live.analysis_version) == wanted:
         say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
     else:
         build_index(settings, source)
