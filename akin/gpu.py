@@ -1,6 +1,6 @@
 """The model `encoder`, which does `text_encoder`'s arithmetic on a GPU: its configuration and TensorRT's profiles.
 
-`text_encoder` cuts its work into runs of padded lengths (`LENGTH_STEP` apart) and powers of two of rows. TensorRT
+`text_encoder` cuts its work into runs of a few padded lengths and numbers of rows. TensorRT
 chooses its kernels for one shape of a profile, so a native plan gets a profile for each of a few ranges of length. ONNX
 Runtime's TensorRT provider builds several profiles and then only ever uses the first, so there one profile spans all.
 """
@@ -20,9 +20,11 @@ MODEL = "encoder"
 RUNTIMES = ("tensorrt", "cuda", "plan")
 """ONNX Runtime with TensorRT, ONNX Runtime with CUDA, or an engine that was built beforehand."""
 
-LENGTH_STEP = 16
+FIRST_LENGTH = 16
+"""Where the first range of lengths ends, in tokens: short queries."""
+
 MAX_ROWS = 64
-"""Both as in `text_encoder`'s runtime.py; a test holds them together."""
+"""As in `text_encoder`'s runtime.py; a test holds them together."""
 
 USUAL_LENGTH = 128
 """Of an abstract in tokens, rounded to a step: what one profile for all lengths is tuned to."""
@@ -53,7 +55,7 @@ def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[Profile]:
     Kernels are chosen for the longest length of each with half of the rows: what bulk work is made of.
     """
     ends = []
-    end = LENGTH_STEP
+    end = FIRST_LENGTH
     while end < max_length:
         ends.append(end)
         end *= 2
