@@ -12,9 +12,11 @@ from pathlib import Path
 
 from akin.errors import StackError
 from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
-from akin.registry import Version, promoted
+from akin.registry import Version, promoted, versions
 from akin.settings import Settings
 from akin.triton import Triton, answers, start_triton
+from retrieval_service.errors import SnapshotError
+from retrieval_service.snapshot import Shelf, read_manifest
 
 SERVICE_SECONDS = 60.0
 PAGE_SECONDS = 60.0
@@ -26,18 +28,20 @@ class Stack:
 
     Attributes:
         children: Its processes, in the order of their start.
-        encoder: The encoder version that Triton serves.
+        encoders: The encoder versions that Triton serves.
         service: Address of the HTTP API.
         page: Address of the page.
         triton: Triton's gRPC address.
+        triton_http: Triton's HTTP address.
         complete: Whether all of it was started; not so after a start that was killed.
     """
 
     children: list[Child]
-    encoder: int
+    encoders: list[int]
     service: str
     page: str
     triton: str
+    triton_http: str
     complete: bool
 
 
@@ -84,17 +88,25 @@ def start_all(settings: Settings, version: Version, children: list[Child], say: 
     """
 
     def written(*, complete: bool = False) -> Stack:
-        grpc = f"127.0.0.1:{settings.triton_grpc_port}"
-        stack = Stack(children, version.number, settings.service_url, settings.ui_url, grpc, complete)
+        stack = Stack(
+            children,
+            [version.number, *beside],
+            settings.service_url,
+            settings.ui_url,
+            f"127.0.0.1:{settings.triton_grpc_port}",
+            f"127.0.0.1:{settings.triton_http_port}",
+            complete,
+        )
         write(settings, stack)
         return stack
 
-    say(f"starting Triton with encoder version {version.number}")
+    beside = still_needed(settings, version)
+    say(f"starting Triton with encoder version {' and '.join(map(str, [version.number, *beside]))}")
     ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
-    children.append(start_triton(settings, ports, version, settings.logs / "triton.log").child)
+    children.append(start_triton(settings, ports, version, settings.logs / "triton.log", beside=beside).child)
     written()
     say("starting the service")
-    service = service_environment(settings, version)
+    service = service_environment(settings)
     children.append(start("the service", python("retrieval_service"), service, settings.logs / "service.log"))
     written()
     wait_until(lambda: answers(f"{settings.service_url}/health/live"), children[-1], SERVICE_SECONDS)
@@ -106,19 +118,33 @@ def start_all(settings: Settings, version: Version, children: list[Child], say: 
     return written(complete=True)
 
 
+def still_needed(settings: Settings, promoted: Version) -> list[int]:
+    """The version that made the live snapshot, if it is not the promoted one: searches go by it until a new index."""
+    with contextlib.suppress(SnapshotError):
+        shelf = Shelf(settings.data)
+        live = shelf.current()
+        if live is not None:
+            digest = read_manifest(shelf.path(live)).encoder.digest
+            made_by = [version.number for version in versions(settings.repository) if version.digest == digest]
+            return [] if digest == promoted.digest else made_by[-1:]
+    return []
+
+
 def python(module: str) -> list[str]:
     """The command that runs a module with this very Python."""
     return [sys.executable, "-m", module]
 
 
-def service_environment(settings: Settings, version: Version) -> dict[str, str]:
-    """What the service is told: where its data, its Triton and its port are."""
+def service_environment(settings: Settings) -> dict[str, str]:
+    """What the service is told: where its data, its Triton and its port are.
+
+    Not which encoder: it finds the one that made its snapshot among those that Triton serves.
+    """
     return {
         **os.environ,
         "AKIN_DATA": str(settings.data),
         "AKIN_SERVICE_PORT": str(settings.service_port),
         "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",
-        "AKIN_ENCODER_VERSION": str(version.number),
     }
 
 
@@ -136,7 +162,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
     """The address of a Triton that serves the promoted encoder: the running stack's, or one for this command only."""
     version = promoted(settings.repository)
     stack = running(settings)
-    if stack is not None and stack.encoder == version.number and stack.children[0].alive:
+    if stack is not None and version.number in stack.encoders and stack.children[0].alive:
         yield f"grpc://{stack.triton}", version
         return
     say(f"starting Triton with encoder version {version.number} for this command")

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +38,15 @@ class Triton:
 
 
 def start_triton(
-    settings: Settings, ports: tuple[int, int, int], version: Version, log: Path, *, tied: bool = False
+    settings: Settings,
+    ports: tuple[int, int, int],
+    version: Version,
+    log: Path,
+    *,
+    beside: Sequence[int] = (),
+    tied: bool = False,
 ) -> Triton:
-    """Starts a server on the ports (HTTP, gRPC, metrics) and loads one version of the encoder, warm.
+    """Starts a server on the ports (HTTP, gRPC, metrics) and loads a version of the encoder, and those `beside`, warm.
 
     A `tied` server ends when this process does, however that happens. The model that `AKIN_ENCODER_INNER` names is
     loaded before the encoder, which calls it.
@@ -69,34 +75,35 @@ def start_triton(
     triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
     try:
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)
-        load(triton, settings.repository, version)
+        load(triton.http, settings.repository, [version.number, *beside], log)
     except BaseException:
         stop([child])
         raise
     return triton
 
 
-def load(triton: Triton, repository: Path, version: Version) -> None:
-    """Loads exactly one version: which one is said in the request, as `config.pbtxt` belongs to all of them.
+def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str) -> None:
+    """Makes a server serve these versions and no others: a version that stays is ready all the while.
+
+    Which ones is said in the request, as `config.pbtxt` belongs to all of them.
 
     Raises:
-        EncoderError: Triton refuses it; the message carries Triton's reason.
+        EncoderError: Triton refuses; the message carries Triton's reason.
     """
-    body = {"parameters": {"config": json.dumps(model_config(repository, version.number))}}
+    named = " and ".join(map(str, numbers))
+    body = {"parameters": {"config": json.dumps(model_config(repository, *numbers))}}
     try:
-        answer = httpx.post(f"http://{triton.http}/v2/repository/models/{MODEL}/load", json=body, timeout=LOAD_SECONDS)
+        answer = httpx.post(f"http://{http}/v2/repository/models/{MODEL}/load", json=body, timeout=LOAD_SECONDS)
     except httpx.HTTPError as error:
         raise EncoderError(
-            f"Triton did not load encoder version {version.number} ({error!r}). Its log ends:\n{tail(triton.child.log)}"
+            f"Triton did not load encoder version {named} ({error!r}). Its log ends:\n{tail(log)}"
         ) from error
     if answer.is_error:
-        raise EncoderError(
-            f"Triton refuses encoder version {version.number}: {answer.text[:600]}\nSee {triton.child.log}."
-        )
+        raise EncoderError(f"Triton refuses encoder version {named}: {answer.text[:600]}\nSee {log}.")
 
 
-def model_config(repository: Path, number: int) -> dict[str, object]:
-    """`config.pbtxt` as Triton's JSON, with the one version to serve.
+def model_config(repository: Path, *numbers: int) -> dict[str, object]:
+    """`config.pbtxt` as Triton's JSON, with the versions to serve.
 
     Raises:
         EncoderError: The file is missing, or is not a Triton model configuration.
@@ -109,7 +116,7 @@ def model_config(repository: Path, number: int) -> dict[str, object]:
         config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
     except (OSError, text_format.ParseError) as error:
         raise EncoderError(f"{path} cannot be used: {error}") from error
-    config.version_policy.specific.versions[:] = [number]
+    config.version_policy.specific.versions[:] = numbers
     return dict(json_format.MessageToDict(config, preserving_proto_field_name=True))
 
 

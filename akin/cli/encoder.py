@@ -18,6 +18,7 @@ from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import EncoderError, NotSetUp
 from akin.settings import Settings
+from akin.switching import serve_promoted
 
 app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
 
@@ -298,8 +299,10 @@ def history(json: Json = False) -> None:
 
 
 def told(line: promotion.Promotion) -> None:
-    """Says what a promotion did, and how it comes to serve."""
+    """Says what a promotion did, lets a running stack serve the version, and says what is left to do."""
+    say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
+    beside = serve_promoted(Settings.read(), say)
     say(
-        f"encoder version {line.version} is promoted ({line.how}: {line.reason}). "
-        "For it to serve: akin down, akin index build SOURCE, akin up"
+        "searches go by it as soon as an index made by it is live: akin index build SOURCE, or akin index use SNAPSHOT"
+        + ("" if beside else ", then akin up")
     )

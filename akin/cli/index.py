@@ -21,6 +21,7 @@ from akin.cli.output import Json, print_json, say, stderr, stdout
 from akin.errors import SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
+from akin.switching import retire_encoders
 from papers import PaperReader, read_papers
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.triton import Triton
@@ -109,9 +110,11 @@ def info(
 @app.command()
 def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
     """Make a snapshot the live one; a running service changes over without failing a request."""
+    settings = Settings.read()
     with words():
-        Shelf(Settings.read().data).use(snapshot)
+        Shelf(settings.data).use(snapshot)
     say(f"{snapshot} is live")
+    retire_encoders(settings, snapshot, say)
 
 
 @app.command()
@@ -161,6 +164,7 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
         with encoder_server(settings, say) as (url, version), bar() as shown:
             manifest = asyncio.run(run_build(settings, reader, url, version.number, name, shown))
         report(reader, rejects, manifest, time.monotonic() - started)
+    retire_encoders(settings, manifest.id, say)
     return manifest
 
 

@@ -55,7 +55,7 @@ def status(json: Json = False) -> None:
                 "page": stack.page if stack else None,
                 "service": stack.service if stack else None,
                 "triton": stack.triton if stack else None,
-                "encoder": stack.encoder if stack else None,
+                "encoders": stack.encoders if stack else [],
             }
         )
     elif stack is None:
