@@ -7,10 +7,10 @@ import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -250,10 +250,14 @@ def in_process(settings: Settings, models: Path, logs: Path) -> list[InProcess]:
 
 def healthy(port: int) -> bool:
     """Whether an infinity server answers."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
-    except httpx.HTTPError:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def tree(pid: int) -> list[int]:
