@@ -57,7 +57,6 @@ def main(arguments: Sequence[str]) -> None:
     folder = settings.data / "benchmarks"
     rows: list[Row] = []
     with running(settings, folder / "encoder", supply) as systems:
-        versions = {each.name: each.versions for each in systems if isinstance(each, InProcess)}
         for part in options.parts:
             if options.step:
                 say(f"ready to measure: {part}")
@@ -67,14 +66,19 @@ def main(arguments: Sequence[str]) -> None:
                 rows += parts.fidelity(systems, supply, 32 if options.quick else 192)
             else:
                 rows += getattr(parts, part)(systems, supply, effort)
-        rows += parts.memory(systems)
+            record([*rows, *parts.memory(systems)], folder, systems, supply)
+    print((folder / "encoder.md").read_text())
+    say(f"written to {folder / 'encoder.json'}, encoder.md and encoder.svg")
+
+
+def record(rows: Sequence[Row], folder: Path, systems: Sequence[System], supply: Supply) -> None:
+    """Writes what there is by now: a run that is cut short leaves the parts that it has measured."""
+    peers = {each.name: each.versions for each in systems if isinstance(each, InProcess)}
     findings = judged.judge(rows)
-    texts = {"papers": len(papers), "given": dict(supply.given), "composed": dict(supply.composed)}
-    path = write("encoder", rows, folder, peers=versions, texts=texts, judged=[vars(each) for each in findings])
+    texts = {"given": dict(supply.given), "composed": dict(supply.composed)}
+    path = write("encoder", rows, folder, peers=peers, texts=texts, judged=[vars(each) for each in findings])
     path.with_suffix(".md").write_text(f"{judged.lines(findings)}\n{table(rows)}")
     path.with_suffix(".svg").write_text(draw(rows))
-    print(path.with_suffix(".md").read_text())
-    say(f"written to {path}, {path.with_suffix('.md').name} and {path.with_suffix('.svg').name}")
 
 
 @contextmanager
