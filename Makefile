@@ -79,6 +79,8 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra cli --extra cpu --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
+	$(compile) --extra cli --extra service --no-annotate --constraint requirements/all.lock -o requirements/service.lock
+	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
@@ -130,6 +132,14 @@ check: setup ## lint, types, import contracts
 test: check browser ## check, and every test
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
+
+# Whichever engine is here; another is given by COMPOSE="...".
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
+
+.PHONY: compose-test
+compose-test: setup browser ## the stack in containers: built, started, searched, killed, restarted, taken down
+	@test -n "$(COMPOSE)" || { echo "neither docker compose nor podman-compose is here; name another with COMPOSE=..." >&2; exit 1; }
+	COMPOSE="$(COMPOSE)" AKIN_WHEELS="$(wildcard $(UV_FIND_LINKS))" .venv/bin/python -m pytest -s tests/compose
 
 .PHONY: browser
 browser: ## Debian's Chromium for the browser test, where it may be installed

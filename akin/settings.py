@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ class Settings:
         triton_http_port: Triton's HTTP port (`AKIN_TRITON_HTTP_PORT`).
         triton_grpc_port: Triton's gRPC port (`AKIN_TRITON_GRPC_PORT`).
         triton_metrics_port: Triton's metrics port (`AKIN_TRITON_METRICS_PORT`).
+        triton_host: The address that a Triton in the foreground listens on (`AKIN_TRITON_HOST`).
+        triton_url: A Triton that others run, `grpc://host:port` (`AKIN_TRITON_URL`); empty where there is none.
+        wait_seconds: How long a command waits for what another one makes or starts (`AKIN_WAIT_SECONDS`, default 0).
     """
 
     data: Path
@@ -45,6 +49,9 @@ class Settings:
     triton_http_port: int
     triton_grpc_port: int
     triton_metrics_port: int
+    triton_host: str
+    triton_url: str
+    wait_seconds: float
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -69,6 +76,9 @@ class Settings:
             triton_http_port=ports["AKIN_TRITON_HTTP_PORT"],
             triton_grpc_port=ports["AKIN_TRITON_GRPC_PORT"],
             triton_metrics_port=ports["AKIN_TRITON_METRICS_PORT"],
+            triton_host=environ.get("AKIN_TRITON_HOST") or "127.0.0.1",
+            triton_url=triton_address(environ.get("AKIN_TRITON_URL", "")),
+            wait_seconds=seconds("AKIN_WAIT_SECONDS", environ.get("AKIN_WAIT_SECONDS") or "0"),
         )
 
     @property
@@ -97,6 +107,24 @@ def port(name: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
         raise BadSetting(f"{name} is {value!r}: it must be a port from 1 to 65535.")
     return int(value)
+
+
+def triton_address(value: str) -> str:
+    """Where a Triton answers, from an environment variable; empty for none."""
+    if not re.fullmatch(r"|(grpc|http)://[^/\s]+/?", value):
+        raise BadSetting(f"AKIN_TRITON_URL is {value!r}: it must look like grpc://127.0.0.1:8001.")
+    return value
+
+
+def seconds(name: str, value: str) -> float:
+    """A time to wait, from an environment variable."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 86400:
+        raise BadSetting(f"{name} is {value!r}: it must be a number of seconds from 0 to 86400.")
+    return number
 
 
 def folder(environ: Mapping[str, str], name: str, default: Path) -> Path:

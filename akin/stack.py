@@ -13,8 +13,10 @@ from pathlib import Path
 from akin.errors import StackError
 from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
 from akin.registry import Version, promoted, versions
+from akin.remote import await_encoder
 from akin.settings import Settings
 from akin.triton import Triton, answers, start_triton
+from akin.waiting import wait_for
 from retrieval_service.errors import SnapshotError
 from retrieval_service.snapshot import Shelf, read_manifest
 
@@ -159,8 +161,15 @@ def down(settings: Settings) -> list[str]:
 
 @contextlib.contextmanager
 def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[str, Version]]:
-    """The address of a Triton that serves the promoted encoder: the running stack's, or one for this command only."""
-    version = promoted(settings.repository)
+    """The address of a Triton that serves the promoted encoder.
+
+    That is `AKIN_TRITON_URL` where it is set, otherwise the running stack's, or one for this command only.
+    """
+    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    if settings.triton_url:
+        await_encoder(settings.triton_url, version, settings.wait_seconds, say)
+        yield settings.triton_url, version
+        return
     stack = running(settings)
     if stack is not None and version.number in stack.encoders and stack.children[0].alive:
         yield f"grpc://{stack.triton}", version

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from akin.errors import EncoderError, NotSetUp
+from akin.errors import EncoderError
 from akin.processes import Child, start, stop, tail, wait_until
 from akin.registry import MODEL, Version
 from akin.settings import Settings
+from akin.tritonserver import server_command, server_environment
 
 # Warming every shape of an encoder takes seconds on two quiet cores; this is for slow and busy ones.
 LOAD_SECONDS = 300.0
@@ -56,22 +55,12 @@ def start_triton(
         StackError: It did not start.
         EncoderError: It does not load the encoder.
     """
-    http, grpc, metrics = ports
-    command: list[str | Path] = [
-        settings.triton_home / "server/pytriton/tritonserver/bin/tritonserver",
-        f"--model-repository={settings.repository}",
-        f"--backend-directory={backends(settings)}",
-        "--model-control-mode=explicit",
-        "--disable-auto-complete-config",
-        *("--http-address=127.0.0.1", f"--http-port={http}"),
-        *("--grpc-address=127.0.0.1", f"--grpc-port={grpc}"),
-        *("--metrics-address=127.0.0.1", f"--metrics-port={metrics}"),
-        "--exit-timeout-secs=5",
-    ]
+    http, grpc, _ = ports
+    command = server_command(settings, settings.repository, "127.0.0.1", ports)
     inner = os.environ.get("AKIN_ENCODER_INNER")
     if inner:
         command.append(f"--load-model={inner}")
-    child = start("Triton", command, environment(settings, os.environ), log, tied=tied)
+    child = start("Triton", command, server_environment(settings, os.environ), log, tied=tied)
     triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
     try:
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)
@@ -136,55 +125,3 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=1.0).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def backends(settings: Settings) -> Path:
-    """A backend directory whose Python backend has the stub of this very Python beside it.
-
-    Raises:
-        NotSetUp: The wheel is not there, or has no stub for this Python.
-    """
-    server = settings.triton_home / "server/pytriton/tritonserver"
-    name = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
-    if not (server / "bin/tritonserver").is_file():
-        raise NotSetUp(f"no Triton server in {settings.triton_home}: run `make setup`.")
-    if not stub.is_file():
-        raise NotSetUp(f"Triton's Python backend has no stub for Python {name}: set up with Python 3.11 to 3.13.")
-    made = settings.run / f"triton-backends-{name}"
-    python = made / "python"
-    python.mkdir(parents=True, exist_ok=True)
-    source = server / "backends/python"
-    for target in (source / "libtriton_python.so", source / "triton_python_backend_utils.py", stub):
-        link = python / target.name
-        if not link.is_symlink() or link.readlink() != target:
-            link.unlink(missing_ok=True)
-            link.symlink_to(target)
-    return made
-
-
-def environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which the server and its Python stub find their libraries and packages.
-
-    Raises:
-        NotSetUp: This Python has no shared library, which the stub needs.
-    """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = f"libpython{python}.so.1.0"
-    libdir = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
-    places = dict.fromkeys([libdir, Path(sys.base_prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu")])
-    home = next((place for place in places if (place / wanted).exists()), None)
-    if home is None:
-        raise NotSetUp(
-            f"{wanted} is not in {', '.join(map(str, places))}: Triton's Python backend needs it. "
-            f"Install it (Debian: libpython{python}) or set up with a Python built with --enable-shared."
-        )
-    paths = [str(settings.triton_home / "server/nvidia_pytriton.libs"), str(home), base.get("LD_LIBRARY_PATH", "")]
-    return {
-        **base,
-        # The stub takes its packages from the first Python on PATH: one with NumPy 1, which it was compiled against.
-        "PATH": f"{settings.triton_home / 'python/bin'}:{base.get('PATH', '')}",
-        "LD_LIBRARY_PATH": ":".join(filter(None, paths)),
-        "TOKENIZERS_PARALLELISM": "true",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

@@ -12,6 +12,8 @@ What this tree does not hold (a bug, a cancelled task) is not caught here.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,7 +24,9 @@ from gradio_ui.answers import Answer, Corpus
 from gradio_ui.settings import Settings
 from gradio_ui.state import PageState
 
+_log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
+_LOOK_SECONDS = 1.0
 _Understood = TypeVar("_Understood", bound=BaseModel)
 
 
@@ -110,6 +114,24 @@ class SearchService:
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
             self._corpus = await self._ask("GET", "/corpus", Corpus)
         return self._corpus
+
+    async def await_ready(self) -> None:
+        """Wait until the service can answer something; write down for what, whenever that changes."""
+        said = ""
+        while True:
+            try:
+                response = await self._http.get("/health/ready", timeout=_CONNECT_SECONDS)
+                trouble = "" if response.is_success else "it has nothing to search yet"
+            except httpx.HTTPError:
+                trouble = "nothing answers there"
+            if not trouble:
+                if said:
+                    _log.warning("%s is ready", self.url)
+                return
+            if trouble != said:
+                _log.warning("waiting for %s: %s", self.url, trouble)
+                said = trouble
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import socket
 import sys
 from types import FrameType
 from typing import NoReturn
@@ -27,11 +29,21 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    try:
+        # Before anything is opened: a taken port is no reason to read indexes.
+        listener = _listen(settings)
+    except OSError as error:
+        # The names of hosts fail with negative numbers that only their own text explains.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+        print(
+            f"retrieval_service: cannot listen on {settings.service_host}:{settings.service_port}: {reason}. "
+            "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another place.",
+            file=sys.stderr,
+        )
+        return 1
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
-            host=settings.service_host,
-            port=settings.service_port,
             log_config=None,
             log_level=settings.log_level,
             access_log=False,
@@ -42,8 +54,17 @@ def main() -> int:
     # The server obeys a signal and then raises it once more, when these handlers are back: obeying is no failure.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    server.run()
+    with listener:
+        server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host = settings.service_host
+    # As many may wait to be accepted as uvicorn itself would let.
+    return socket.create_server(
+        (host, settings.service_port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -166,6 +166,7 @@ class Serving:
         self._served: Served | None = None
         self._refused: tuple[str, ServiceError] | None = None
         self._misses = 0
+        self._waits_for = ""
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -233,6 +234,19 @@ class Serving:
         elif served is not None:
             self._refused = None
             await self._attend(served)
+        self._say_for_whom()
+
+    def _say_for_whom(self) -> None:
+        """Writes down what is waited for, when that changes; a refused snapshot was told of already."""
+        served = self._served
+        waits_for = ""
+        if served is None and self._refused is None:
+            waits_for = f"a snapshot in {self._shelf.root}. One is made by: {_BUILD_COMMAND}"
+        elif served is not None and served.encoder is None:
+            waits_for = f"the encoder. {served.trouble}"
+        if waits_for and waits_for != self._waits_for:
+            _log.warning("Waiting for %s", waits_for)
+        self._waits_for = waits_for
 
     async def _watch(self) -> None:
         while True:

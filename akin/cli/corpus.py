@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from akin.cli.output import say
+from akin.errors import SourceError
 from akin.settings import Settings
 from papers import fetch_sample
 
@@ -14,10 +15,14 @@ def corpus_path(settings: Settings, source: str) -> Path:
 
     Raises:
         PapersError: The sample cannot be fetched; the message says how to go on without it.
+        SourceError: There is no right or room to keep it.
     """
     if source != "sample":
         return Path(source).expanduser()
     folder = settings.data / "corpora"
     if not any(folder.glob("sample*")):
         say("fetching the sample papers (314 papers, 2 MB, once)")
-    return fetch_sample(folder)
+    try:
+        return fetch_sample(folder)
+    except OSError as error:
+        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error

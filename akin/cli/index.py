@@ -18,10 +18,11 @@ from rich.table import Table
 from akin import registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stderr, stdout
-from akin.errors import SourceError
+from akin.errors import EncoderError, SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
 from akin.switching import retire_encoders
+from akin.waiting import wait_for
 from papers import PaperReader, read_papers
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.triton import Triton
@@ -44,13 +45,15 @@ def build(
         typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
+    if_none: Annotated[bool, typer.Option("--if-none", help="Only where nothing is indexed yet.")] = False,
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
 
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
-    manifest = build_index(Settings.read(), source, fields, strict)
+    settings = Settings.read()
+    manifest = (usable_snapshot(settings) if if_none else None) or build_index(settings, source, fields, strict)
     if json:
         print_json(described(manifest, live=True))
 
@@ -133,6 +136,29 @@ def verify(
     say(f"{manifest.id}: {len(manifest.files)} files are as published")
 
 
+def usable_snapshot(settings: Settings) -> Manifest | None:
+    """The live snapshot, whatever it is of; None where there is none.
+
+    Raises:
+        EncoderError: It was made by another encoder than the promoted one, so that it cannot be searched.
+    """
+    with words():
+        shelf = Shelf(settings.data)
+        name = shelf.current()
+        live = read_manifest(shelf.path(name)) if name else None
+    if live is None:
+        return None
+    encoder = wait_for("an encoder", lambda: registry.promoted(settings.repository), settings.wait_seconds, say)
+    if live.encoder.digest != encoder.digest:
+        raise EncoderError(
+            f"snapshot {live.id} ({live.papers:,} papers of {live.source}) was made by encoder "
+            f"{live.encoder.digest[:12]}, and {encoder.digest[:12]} (version {encoder.number}) is promoted: build it "
+            f"again (akin index build {live.source}), or promote the encoder it was made by (akin encoder list)."
+        )
+    say(f"{live.papers:,} papers of {live.source} are indexed: snapshot {live.id}")
+    return live
+
+
 def build_if_needed(settings: Settings, source: str) -> None:
     """Builds, unless the live snapshot is of this source, of the promoted encoder and of today's text analysis."""
     path = corpus_path(settings, source)
@@ -158,10 +184,13 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
     path = corpus_path(settings, source)
     name = source_name(source, path)
     rejects = settings.data / "rejects" / f"{name}.jsonl"
-    rejects.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    try:
+        rejects.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"cannot write {error.filename}: {error.strerror}. AKIN_DATA moves it.") from error
     with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
         with encoder_server(settings, say) as (url, version), bar() as shown:
+            started = time.monotonic()
             manifest = asyncio.run(run_build(settings, reader, url, version.number, name, shown))
         report(reader, rejects, manifest, time.monotonic() - started)
     retire_encoders(settings, manifest.id, say)

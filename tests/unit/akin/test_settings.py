@@ -34,3 +34,21 @@ def test_a_port_that_is_none_is_refused_by_name(value: str) -> None:
 def test_two_services_on_one_port_are_refused_with_both_names() -> None:
     with pytest.raises(BadSetting, match=r"AKIN_SERVICE_PORT and AKIN_UI_PORT are both 7860"):
         Settings.read({"AKIN_SERVICE_PORT": "7860"})
+
+
+@pytest.mark.parametrize("value", ["triton:8001", "tcp://triton:8001", "grpc://", "grpc://a b", "grpc://a/b"])
+def test_a_triton_that_is_no_address_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadSetting, match="AKIN_TRITON_URL"):
+        Settings.read({"AKIN_TRITON_URL": value})
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "86401"])
+def test_a_time_to_wait_that_is_none_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadSetting, match="AKIN_WAIT_SECONDS"):
+        Settings.read({"AKIN_WAIT_SECONDS": value})
+
+
+def test_nothing_is_waited_for_unless_told() -> None:
+    assert (Settings.read({}).wait_seconds, Settings.read({}).triton_url) == (0, "")
+    told = Settings.read({"AKIN_WAIT_SECONDS": "1.5", "AKIN_TRITON_URL": "grpc://triton:8001"})
+    assert (told.wait_seconds, told.triton_url) == (1.5, "grpc://triton:8001")

@@ -128,3 +128,25 @@ async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None
         assert (await asked.corpus("one")).snapshot == "one"
         assert (await asked.corpus("two")).snapshot == "two"
         assert (await asked.corpus()).snapshot == "three"
+
+
+async def test_waiting_for_the_service_says_for_what_whenever_that_changes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gradio_ui.client._LOOK_SECONDS", 0.0)
+    answers = iter([None, None, 503, 503, 200])
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        status = next(answers)
+        if status is None:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(status, json={})
+
+    async with service(respond) as asked:
+        await asked.await_ready()
+    assert [record.getMessage() for record in caplog.records if record.name == "gradio_ui.client"] == [
+        "waiting for http://service.test: nothing answers there",
+        "waiting for http://service.test: it has nothing to search yet",
+        "http://service.test is ready",
+    ]
+    assert next(answers, "asked no more") == "asked no more"

@@ -1,0 +1,132 @@
+"""Triton in the foreground: `python -m akin.foreground` becomes a Triton that serves the promoted encoder.
+
+What a container runs. It needs neither the command line's libraries nor the service's. Nobody asks this server to load
+the encoder after its start, as the local stack does, so the one version to load is named in a copy of `config.pbtxt`,
+in a folder that shows Triton the model repository without being it: that one may be read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from akin.errors import AkinError, BadSetting, EncoderError, StackError
+from akin.registry import MODEL, Version, promoted
+from akin.settings import Settings
+from akin.tritonserver import server_command, server_environment
+from akin.waiting import wait_for
+
+RUNTIMES = ("auto", "openvino", "onnxruntime")
+
+
+def main() -> NoReturn:
+    """Becomes the server, or ends with a line that says what kept it from that, and an exit code."""
+    # Python would print a trace, and the first process of a container ignores what it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    try:
+        settings = Settings.read()
+        command, environment = prepare(settings, os.environ)
+    except AkinError as error:
+        say(str(error))
+        sys.exit(error.exit_code)
+    os.execve(command[0], command, environment)
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The server's command line and environment, once there is an encoder to serve.
+
+    Raises:
+        BadSetting: A setting of the encoder cannot be used.
+        StackError: A port is taken, or the folder for what a run writes down cannot be written.
+        EncoderError: No encoder came in time, or the promoted one is not there.
+        NotSetUp: The server's files are not there.
+    """
+    check_encoder_settings(environ)
+    ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
+    names = ("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT")
+    for name, port in zip(names, ports, strict=True):
+        check_port(settings.triton_host, port, name)
+    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    try:
+        shown = repository_of_one(settings.repository, version, settings.run / "triton-repository")
+        command = server_command(settings, shown, settings.triton_host, ports)
+    except OSError as error:
+        raise StackError(
+            f"cannot write {error.filename or settings.run}: {error.strerror}. AKIN_DATA moves it."
+        ) from error
+    say(f"serving encoder version {version.number} ({version.digest[:12]}) of {settings.repository}")
+    return [*command, f"--load-model={MODEL}"], server_environment(settings, environ)
+
+
+def repository_of_one(repository: Path, version: Version, folder: Path) -> Path:
+    """A model repository in `folder` that has one version of the encoder and a configuration that names it.
+
+    Raises:
+        EncoderError: The repository's `config.pbtxt` cannot be read.
+        OSError: The folder cannot be written.
+    """
+    try:
+        config = (repository / MODEL / "config.pbtxt").read_text("utf-8")
+    except OSError as error:
+        raise EncoderError(f"{error.filename} cannot be read ({error.strerror}): export the encoder again.") from error
+    shutil.rmtree(folder, ignore_errors=True)
+    model = folder / MODEL
+    model.mkdir(parents=True)
+    (model / "config.pbtxt").write_text(f"{config}\n{policy(version.number)}\n", "utf-8")
+    (model / str(version.number)).symlink_to(repository / MODEL / str(version.number))
+    return folder
+
+
+def policy(number: int) -> str:
+    """Triton's version policy for exactly one version, in the text format of `config.pbtxt`."""
+    return f"version_policy: {{ specific: {{ versions: [ {number} ] }} }}"
+
+
+def check_encoder_settings(environ: Mapping[str, str]) -> None:
+    """Looks at what `model.py` will read, as Triton would tell of a mistake in fifty lines.
+
+    Raises:
+        BadSetting: One of them cannot be used.
+    """
+    runtime, threads = environ.get("AKIN_ENCODER_RUNTIME", ""), environ.get("AKIN_ENCODER_THREADS", "")
+    if runtime and runtime not in RUNTIMES:
+        raise BadSetting(f"AKIN_ENCODER_RUNTIME is {runtime!r}: it must be one of {', '.join(RUNTIMES)}.")
+    if threads and not (threads.isascii() and threads.isdigit() and int(threads) <= 1024):
+        raise BadSetting(f"AKIN_ENCODER_THREADS is {threads!r}: it must be a number of threads, 0 for all cores.")
+
+
+def check_port(host: str, port: int, name: str) -> None:
+    """Says which port is taken before Triton does in its log.
+
+    Raises:
+        StackError: The address cannot be listened on.
+    """
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return
+    except OSError as error:
+        raise StackError(
+            f"cannot listen on {host}:{port} ({reason(error)}): set {name} to a free port, AKIN_TRITON_HOST to an "
+            "address of this machine."
+        ) from error
+
+
+def reason(error: OSError) -> str:
+    """Why, in the system's words; a wrong host name fails with a negative number, which only its own text explains."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
+def say(message: str) -> None:
+    """A line for the log of whoever started this."""
+    print(f"triton: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

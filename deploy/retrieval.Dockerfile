@@ -1,0 +1,25 @@
+# The retrieval service, and the command line that builds what it searches.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements/service.lock /tmp/service.lock
+RUN python -m venv --without-pip /opt/akin \
+ && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/service.lock \
+ && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests
+COPY papers /opt/akin/src/papers
+COPY retrieval_service /opt/akin/src/retrieval_service
+COPY akin /opt/akin/src/akin
+RUN python -m compileall -q /opt/akin/src \
+ && printf '#!/bin/sh\nexec /opt/akin/bin/python -m akin "$@"\n' > /opt/akin/bin/akin && chmod +x /opt/akin/bin/akin
+
+FROM python:3.11-slim-bookworm
+# The same user in every image, as they share volumes; a new volume takes its owner from these folders.
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /data /models
+COPY --from=build /opt/akin /opt/akin
+ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AKIN_DATA=/data AKIN_MODEL_REPOSITORY=/models AKIN_SERVICE_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /data
+EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health/ready', timeout=4)"]
+CMD ["python", "-m", "retrieval_service"]

@@ -1,0 +1,26 @@
+# Makes encoders. Wheels that are to be taken as they are (a CPU build of torch) come from the build context `wheels`;
+# without it, torch comes from TORCH_INDEX.
+FROM scratch AS wheels
+
+FROM python:3.11-slim-bookworm AS build
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY training/torch.txt training/requirements.lock /tmp/
+RUN --mount=type=bind,from=wheels,target=/wheels \
+    if ls /wheels/torch-*.whl >/dev/null 2>&1; then from="--no-index --find-links=/wheels"; else from="--index-url=$TORCH_INDEX"; fi \
+ && python -m venv --without-pip /opt/akin \
+ && pip --python /opt/akin/bin/python install -q --no-deps $from -r /tmp/torch.txt \
+ && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
+COPY papers /opt/akin/src/papers
+COPY model_repository /opt/akin/src/model_repository
+COPY training/src /opt/akin/src/training/src
+RUN python -m compileall -q /opt/akin/src
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /data /models
+COPY --from=build /opt/akin /opt/akin
+ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src:/opt/akin/src/training/src PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+WORKDIR /tmp
+CMD ["python", "-m", "training.first", "--repository", "/models", "--corpora", "/data/corpora"]

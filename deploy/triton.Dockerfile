@@ -1,0 +1,28 @@
+# Triton on a CPU: the server out of its PyPI wheel, and the Python that runs the encoder in it.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements/tritonserver.lock requirements/triton.lock /tmp/
+# What is removed: the stubs and the library of other Pythons, OpenVINO's plugins for devices that are not here.
+RUN python -m venv --without-pip /opt/triton/python \
+ && pip --python /opt/triton/python/bin/python install -q --no-deps --require-hashes -r /tmp/triton.lock \
+ && pip install -q --no-deps --require-hashes --target /opt/triton/server -r /tmp/tritonserver.lock \
+ && cd /opt/triton/server/pytriton/tritonserver/python_backend_stubs && find . -mindepth 1 -maxdepth 1 ! -name 3.11 -exec rm -r {} + \
+ && rm -f /opt/triton/server/nvidia_pytriton.libs/libpython3* \
+ && cd /opt/triton/python/lib/python3.11/site-packages \
+ && rm -rf numpy/*/tests openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
+    openvino/libs/cache.json
+COPY papers /opt/triton/src/papers
+COPY akin /opt/triton/src/akin
+RUN python -m compileall -q /opt/triton/src
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /models
+COPY --from=build /opt/triton /opt/triton
+ENV PATH=/opt/triton/python/bin:$PATH PYTHONPATH=/opt/triton/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AKIN_TRITON_HOME=/opt/triton AKIN_MODEL_REPOSITORY=/models AKIN_DATA=/tmp/akin AKIN_TRITON_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000 8001 8002
+HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
+CMD ["python", "-m", "akin.foreground"]

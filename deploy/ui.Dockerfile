@@ -1,0 +1,21 @@
+# The search page.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements/ui.lock /tmp/ui.lock
+RUN python -m venv --without-pip /opt/akin \
+ && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/ui.lock \
+ && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests /opt/akin/lib/python3.11/site-packages/pandas/tests
+COPY gradio_ui /opt/akin/src/gradio_ui
+RUN python -m compileall -q /opt/akin/src
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin
+COPY --from=build /opt/akin /opt/akin
+ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AKIN_UI_HOST=0.0.0.0 AKIN_SERVICE_URL=http://retrieval:8080 GRADIO_ANALYTICS_ENABLED=False
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 7860
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+CMD ["python", "-m", "gradio_ui"]

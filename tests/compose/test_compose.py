@@ -1,0 +1,277 @@
+"""The stack of docker-compose.yml in real containers: `make compose-test`, as it takes minutes and an engine.
+
+The tests run in their order on one stack of their own (project, volumes and ports), which the last fixture takes down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from akin.processes import free_ports
+from akin.settings import ROOT
+
+COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
+PROJECT = "akin-compose-test"
+CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+FIRST_START_SECONDS = 1200
+CONTAINERS = ("triton", "retrieval", "ui")
+
+pytestmark = [
+    pytest.mark.compose,
+    pytest.mark.timeout(FIRST_START_SECONDS + 600),
+    pytest.mark.skipif(not COMPOSE, reason="runs containers: make compose-test"),
+]
+
+
+class Stack:
+    """The stack under test."""
+
+    def __init__(self) -> None:
+        self.service_port, self.ui_port = free_ports(2)
+        self.service, self.page = (f"http://127.0.0.1:{port}" for port in (self.service_port, self.ui_port))
+        kept = {
+            name: value for name, value in os.environ.items() if name == "AKIN_WHEELS" or not name.startswith("AKIN_")
+        }
+        self.environment = {
+            **kept,
+            "AKIN_SERVICE_PORT": str(self.service_port),
+            "AKIN_UI_PORT": str(self.ui_port),
+            # Without systemd podman has no timer for health checks, and would not start a container that has one.
+            "DISABLE_HC_SYSTEMD": "true",
+        }
+
+    def compose(self, *arguments: str, seconds: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMPOSE, "-p", PROJECT, *arguments], cwd=ROOT, env={**self.environment, **more}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=seconds, check=False,
+        )  # fmt: skip
+
+    def done(self, *arguments: str, seconds: float = 120) -> str:
+        found = self.compose(*arguments, seconds=seconds)
+        assert found.returncode == 0, found.stdout
+        return found.stdout
+
+    def run(self, service: str, *command: str, **environment: str) -> tuple[int, str]:
+        """One more container of a service, with other settings; its exit code and what it said."""
+        settings = [f"-e{name}={value}" for name, value in environment.items()]
+        found = self.compose("run", "--rm", "--no-deps", "-T", *settings, service, *command)
+        return found.returncode, found.stdout
+
+    def search(self, query: str = "graph neural networks") -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.post(f"{self.service}/search", json={"query": query}, timeout=10).json()
+        return answer
+
+    def health(self) -> str:
+        try:
+            return str(httpx.get(f"{self.service}/health", timeout=2).json()["status"])
+        except httpx.HTTPError:
+            return "away"
+
+    def page_answers(self) -> bool:
+        try:
+            return httpx.get(self.page, timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+def within(seconds: float, what: str, happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    stack = Stack()
+    stack.compose("down", "-v")  # what an earlier run left that was killed
+    built = stack.compose("build", seconds=FIRST_START_SECONDS)
+    assert built.returncode == 0, built.stdout[-4000:]
+    try:
+        started = time.monotonic()
+        stack.done("up", "-d", seconds=300)
+        within(FIRST_START_SECONDS, "the first answer", lambda: stack.health() == "ok")
+        print(f"from `up` to the first full answer: {time.monotonic() - started:.0f} s")
+        yield stack
+    except BaseException:
+        print(stack.compose("logs").stdout[-8000:])
+        raise
+    finally:
+        down = stack.compose("down", "-v")
+        left = stack.compose("ps", "-q").stdout.split()
+    assert down.returncode == 0, down.stdout
+    assert left == []
+    assert not stack.page_answers()
+
+
+def test_the_api_answers_with_the_sample_papers(stack: Stack) -> None:
+    answer = stack.search()
+    assert answer["searched"] == 314
+    assert answer["degraded"] is None
+    assert "graph" in answer["results"][0]["title"].lower()
+    title = answer["results"][3]["title"]
+    assert stack.search(title)["results"][0]["title"] == title
+    embedded = httpx.post(f"{stack.service}/embed", json={"abstract": "dark matter halos"}, timeout=10).json()
+    assert len(embedded["embedding"]) == embedded["embedding_dim"] == 384
+
+
+def test_the_page_searches_in_a_browser(stack: Stack) -> None:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.goto(stack.page)
+        expect(page.get_by_text(re.compile("314 papers"))).to_be_visible(timeout=30_000)
+        page.get_by_role("textbox").first.fill("graph neural networks")
+        page.get_by_role("textbox").first.press("Enter")
+        expect(page.locator("#akin-results article").first).to_contain_text(re.compile("graph", re.I), timeout=30_000)
+        folder = ROOT / "data" / "compose-test"
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / "page.png")
+        browser.close()
+
+
+def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(stack: Stack) -> None:
+    for port in (8000, 8001, 8002):
+        assert f":{port}->" not in stack.done("ps")
+    for port in (stack.service_port, stack.ui_port):
+        with pytest.raises(OSError, match="refused"), socket.create_connection((own_address(), port), timeout=3):
+            pass
+
+
+def own_address() -> str:
+    """An address of this machine that is not the loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.parametrize("service", CONTAINERS)
+def test_nobody_is_root_and_nothing_but_the_volumes_can_be_written(stack: Stack, service: str) -> None:
+    assert stack.done("exec", "-T", service, "id", "-u").strip().endswith("10001")
+    for tool in ("gcc", "cc", "make", "git"):
+        assert stack.compose("exec", "-T", service, "which", tool).returncode != 0
+    assert stack.compose("exec", "-T", service, "touch", "/usr/mine").returncode != 0
+
+
+def test_search_survives_a_killed_triton(stack: Stack) -> None:
+    stack.done("kill", "triton")
+    within(30, "the service notices", lambda: stack.health() == "degraded")
+    answer = stack.search()
+    assert answer["degraded"]
+    assert answer["results"]
+    within(10, "it says for whom it waits", lambda: "Waiting for the encoder" in stack.done("logs", "retrieval"))
+    stack.done("start", "triton")
+    within(120, "whole answers again", lambda: stack.search()["degraded"] is None)
+
+
+def test_the_page_survives_a_killed_service(stack: Stack) -> None:
+    stack.done("kill", "retrieval")
+    assert stack.health() == "away"
+    assert stack.page_answers()
+    stack.done("restart", "ui")
+    within(30, "the page says for whom it waits", lambda: "nothing answers there" in stack.done("logs", "ui"))
+    stack.done("start", "retrieval")
+    within(60, "answers again", lambda: stack.health() == "ok")
+    within(30, "the page notices", lambda: "is ready" in stack.done("logs", "ui"))
+
+
+def test_a_killed_page_is_started_again(stack: Stack) -> None:
+    stack.done("kill", "ui")
+    within(10, "the page is gone", lambda: not stack.page_answers())
+    stack.done("start", "ui")
+    within(60, "the page is back", stack.page_answers)
+
+
+@pytest.mark.parametrize("service", CONTAINERS)
+def test_a_service_that_ends_by_itself_comes_back(stack: Stack, service: str) -> None:
+    stack.compose("exec", "-T", service, "python", "-c", "import os; os.kill(1, 15)")
+    time.sleep(2)
+    within(120, f"{service} is back", lambda: stack.health() == "ok" and stack.page_answers())
+    assert stack.search()["degraded"] is None
+
+
+def test_a_restart_comes_up_on_what_the_volumes_hold(stack: Stack) -> None:
+    snapshot = stack.search()["snapshot"]
+    stack.done("down")
+    started = time.monotonic()
+    stack.done("up", "-d")
+    within(120, "answers again", lambda: stack.health() == "ok")
+    print(f"from `up` to the first full answer on full volumes: {time.monotonic() - started:.0f} s")
+    assert stack.search()["snapshot"] == snapshot
+    assert "version 1 of text_encoder serves already" in stack.done("logs", "export")
+    assert f"are indexed: snapshot {snapshot}" in stack.done("logs", "index")
+
+
+@pytest.mark.parametrize(
+    ("service", "environment", "code", "line"),
+    [
+        ("triton", {"AKIN_WAIT_SECONDS": "0", "AKIN_MODEL_REPOSITORY": "/tmp/none"}, 4, "no encoder in /tmp/none"),
+        ("triton", {"AKIN_ENCODER_RUNTIME": "gpu"}, 2, "AKIN_ENCODER_RUNTIME is 'gpu'"),
+        ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION: Input should be 'minmax' or 'rrf'"),
+        ("ui", {"AKIN_SERVICE_URL": "nowhere"}, 2, "AKIN_SERVICE_URL is 'nowhere'"),
+        ("index", {"AKIN_TRITON_URL": "triton"}, 2, "AKIN_TRITON_URL is 'triton'"),
+        ("index", {"AKIN_DATA": "/models"}, 6, "cannot write /models/corpora: Read-only file system"),
+    ],
+)
+def test_bad_input_ends_a_service_with_a_line_and_a_code(
+    stack: Stack, service: str, environment: dict[str, str], code: int, line: str
+) -> None:
+    found, output = stack.run(service, **environment)
+    assert (found, line in output, "Traceback" in output) == (code, True, False), output
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "module", "code"),
+    [("triton", 8001, "akin.foreground", 5), ("retrieval", 8080, "retrieval_service", 1), ("ui", 7860, "gradio_ui", 1)],
+)
+def test_a_taken_port_is_told(stack: Stack, service: str, port: int, module: str, code: int) -> None:
+    script = f"python -m http.server {port} >/dev/null & sleep 1; exec python -m {module}"
+    found, output = stack.run(service, "sh", "-c", script)
+    assert found == code, output
+    assert f"cannot listen on 0.0.0.0:{port}" in output
+    assert "Traceback" not in output
+
+
+def test_a_model_volume_without_the_right_to_write_is_told(stack: Stack) -> None:
+    command = ("python", "-m", "training.first", "--repository", "/srv/models", "--corpora", "/data/corpora")
+    code, output = stack.run("export", *command)
+    assert code == 1, output
+    assert "cannot write into /srv/models/text_encoder: Read-only file system" in output
+
+
+def test_an_index_of_another_encoder_is_told_and_searched_by_nobody(stack: Stack) -> None:
+    other = 'cp -r /models /tmp/models && sed -i \'s/"digest": "..../"digest": "ffff/\' /tmp/models/*/1/manifest.json'
+    command = f"{other} && AKIN_MODEL_REPOSITORY=/tmp/models exec akin index build sample --if-none"
+    code, output = stack.run("index", "sh", "-c", command)
+    assert code == 4, output
+    assert "was made by encoder" in output
+    snapshots = "mkdir /tmp/data && cp -r /data/snapshots /tmp/data && cd /tmp/data/snapshots/2*"
+    changed = f'{snapshots} && sed -i \'s/"digest": *"..../"digest":"ffff/\' manifest.json'
+    code, output = stack.run(
+        "retrieval", "sh", "-c", f"{changed}; AKIN_DATA=/tmp/data timeout 15 python -m retrieval_service"
+    )
+    assert "is refused" in output, output
+    assert "akin encoder promote" in output
+
+
+def test_a_taken_port_of_the_host_is_told_by_the_engine(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = stack.compose("-p", f"{PROJECT}-2", "up", "-d", "--no-build", "ui", AKIN_UI_PORT=str(port))
+        stack.compose("-p", f"{PROJECT}-2", "down", "-v")
+    assert str(port) in found.stdout
+    assert "in use" in found.stdout

@@ -1,0 +1,136 @@
+"""What containers run, without containers: Triton in the foreground, and an index built by a Triton that others run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from akin.processes import free_ports
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+AKIN = Path(sys.executable).parent / "akin"
+PAPERS = [
+    {"id": f"p{number}", "title": title, "abstract": f"{title} are looked at closely."}
+    for number, title in enumerate(["Sparse attention", "Dark matter halos", "Protein folding"])
+]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, encoder_repository: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
+    return {**kept, "AKIN_DATA": str(tmp_path / "data"), "AKIN_MODEL_REPOSITORY": str(encoder_repository)}
+
+
+@pytest.fixture
+def foreground(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    http, grpc, metrics = free_ports(3)
+    ports = {"HTTP": http, "GRPC": grpc, "METRICS": metrics}
+    ours = {f"AKIN_TRITON_{name}_PORT": str(port) for name, port in ports.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "akin.foreground"], env={**environment, **ours}, stderr=subprocess.PIPE, text=True
+    )
+    yield process, http, grpc
+    process.kill()
+    process.communicate()
+
+
+def is_ready(http: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{http}/v2/health/ready", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_an_index_is_built_by_a_triton_in_the_foreground(
+    foreground: tuple[subprocess.Popen[str], int, int], environment: dict[str, str], tmp_path: Path
+) -> None:
+    process, http, grpc = foreground
+    papers = tmp_path / "papers.jsonl"
+    papers.write_text("\n".join(map(json.dumps, PAPERS)))
+    # Started at the same time, it waits for the other.
+    elsewhere = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
+    built = subprocess.run(
+        [AKIN, "index", "build", str(papers), "--if-none"],
+        env={**environment, **elsewhere}, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    assert "waiting for Triton (at most 120 s)" in built.stderr
+    assert "3 papers indexed" in built.stderr
+    assert is_ready(http)
+    index = httpx.post(f"http://127.0.0.1:{http}/v2/repository/index", timeout=5).json()
+    assert [(model["name"], model["version"], model["state"]) for model in index] == [("text_encoder", "1", "READY")]
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert errors.startswith("triton: serving encoder version 1 (")
+
+
+def test_waiting_for_an_encoder_ends_with_a_signal_and_without_a_trace(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "akin.foreground"],
+        env={**environment, "AKIN_MODEL_REPOSITORY": str(tmp_path), "AKIN_WAIT_SECONDS": "60"},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("triton: waiting for an encoder (at most 60 s): no encoder in")
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_what_is_indexed_is_left_as_it_is(sample_stack: RunningStack) -> None:
+    before = sample_stack.akin("index", "list", "--json").stdout
+    started = time.monotonic()
+    done = sample_stack.akin("index", "build", "sample", "--if-none")
+    assert done.returncode == 0, done.stderr
+    assert "314 papers of sample are indexed: snapshot" in done.stderr
+    assert time.monotonic() - started < 30
+    assert sample_stack.akin("index", "list", "--json").stdout == before
+
+
+def test_an_index_of_another_encoder_is_told_and_kept(sample_stack: RunningStack, tmp_path: Path) -> None:
+    model = tmp_path / "text_encoder"
+    (model / "1").mkdir(parents=True)
+    (model / "1" / "manifest.json").write_text(json.dumps({"digest": "f" * 64}))
+    (model / "PROMOTED").write_text("1\n")
+    done = subprocess.run(
+        [AKIN, "index", "build", "sample", "--if-none"],
+        env={**sample_stack.environment, "AKIN_MODEL_REPOSITORY": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "(314 papers of sample) was made by encoder" in line
+    assert "ffffffffffff (version 1) is promoted" in line
+    assert "akin index build sample" in line
+
+
+@pytest.mark.parametrize("below", ["corpora", "rejects"])
+def test_data_that_cannot_be_written_is_told_in_a_line(environment: dict[str, str], tmp_path: Path, below: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / below).write_text("a file where a folder is needed")
+    papers = tmp_path / "papers.jsonl"
+    papers.write_text(json.dumps(PAPERS[0]))
+    done = subprocess.run(
+        [AKIN, "index", "build", "sample" if below == "corpora" else str(papers)],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 6
+    assert f"cannot write {data / below}" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from akin.errors import AkinError, BadSetting, EncoderError, StackError
+from akin.foreground import check_encoder_settings, check_port, policy, prepare, repository_of_one
+from akin.processes import free_ports
+from akin.registry import Version, promoted
+from akin.settings import ROOT, Settings
+
+CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
+
+
+def settings_for(folder: Path, **more: str) -> Settings:
+    names = ("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT")
+    ports = dict(zip(names, map(str, free_ports(3)), strict=True))
+    environ = {"AKIN_DATA": str(folder / "data"), "AKIN_MODEL_REPOSITORY": str(folder / "models"), **ports, **more}
+    return Settings.read(environ)
+
+
+def version_in(repository: Path, number: int, *, promoted: bool = True) -> None:
+    folder = repository / "text_encoder" / str(number)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"digest": f"{number:064}"}))
+    (repository / "text_encoder" / "config.pbtxt").write_text(CONFIG)
+    if promoted:
+        (repository / "text_encoder" / "PROMOTED").write_text(f"{number}\n")
+
+
+def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    version_in(models, 2)
+    version_in(models, 3, promoted=False)
+    for _ in range(2):  # a second start finds what the first one left
+        shown = repository_of_one(models, promoted(models), tmp_path / "run" / "shown")
+    assert sorted(entry.name for entry in (shown / "text_encoder").iterdir()) == ["2", "config.pbtxt"]
+    assert (shown / "text_encoder/2/manifest.json").read_text() == (models / "text_encoder/2/manifest.json").read_text()
+    config = text_format.Parse((shown / "text_encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+    assert list(config.version_policy.specific.versions) == [2]
+    config.ClearField("version_policy")
+    assert config == text_format.Parse(CONFIG, model_config_pb2.ModelConfig())
+
+
+def test_the_policy_is_no_second_one() -> None:
+    assert "version_policy" not in CONFIG
+    assert text_format.Parse(policy(7), model_config_pb2.ModelConfig()).version_policy.specific.versions == [7]
+
+
+def test_a_repository_without_a_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"config\.pbtxt cannot be read \(No such file"):
+        repository_of_one(tmp_path, Version(1, True, {"digest": "0"}), tmp_path / "shown")
+
+
+@pytest.mark.parametrize(
+    ("promoted", "words"), [(None, "no encoder in .*akin encoder export"), ("4", "encoder version 4 is not in")]
+)
+def test_a_missing_model_ends_it_in_one_line(tmp_path: Path, promoted: str | None, words: str) -> None:
+    if promoted:
+        version_in(tmp_path / "models", 1)
+        (tmp_path / "models/text_encoder/PROMOTED").write_text(promoted)
+    with pytest.raises(EncoderError, match=words) as caught:
+        prepare(settings_for(tmp_path), {})
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AKIN_ENCODER_RUNTIME", "gpu"),
+        ("AKIN_ENCODER_THREADS", "-1"),
+        ("AKIN_ENCODER_THREADS", "two"),
+        ("AKIN_ENCODER_THREADS", "²"),
+    ],
+)
+def test_a_wrong_setting_of_the_encoder_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=name):
+        check_encoder_settings({name: value})
+
+
+def test_settings_that_are_empty_are_not_set() -> None:
+    check_encoder_settings({"AKIN_ENCODER_RUNTIME": "", "AKIN_ENCODER_THREADS": ""})
+    check_encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
+
+
+def test_a_taken_port_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            StackError, match=rf"127.0.0.1:{port} \(Address already in use\): set AKIN_TRITON_GRPC_PORT"
+        ):
+            prepare(settings_for(tmp_path, AKIN_TRITON_GRPC_PORT=str(port)), {})
+
+
+def test_a_host_that_is_not_ours_is_told() -> None:
+    with pytest.raises(StackError, match=r"cannot listen on 192\.0\.2\.1:"):
+        check_port("192.0.2.1", free_ports(1)[0], "AKIN_TRITON_HTTP_PORT")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    version_in(tmp_path / "models", 1)
+    (tmp_path / "data").write_text("a file where a folder is needed")
+    with pytest.raises(AkinError, match="AKIN_DATA"):
+        prepare(settings_for(tmp_path), {})

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from akin import waiting
+from akin.errors import StackError
+from akin.waiting import wait_for
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(waiting.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(waiting.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def away_until(clock: Clock, moment: float) -> str:
+    if clock.now < moment:
+        raise StackError("nothing answers at triton:8001")
+    return "here"
+
+
+def test_what_is_there_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    clock = Clock(monkeypatch)
+    assert wait_for("Triton", lambda: away_until(clock, 0), 0, said.append) == "here"
+    assert said == []
+
+
+def test_who_waits_says_for_whom_and_why_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    clock = Clock(monkeypatch)
+    assert wait_for("Triton", lambda: away_until(clock, 165), 600, said.append) == "here"
+    assert said == [
+        f"waiting for Triton (at most {left} s): nothing answers at triton:8001" for left in (600, 570, 540)
+    ]
+
+
+@pytest.mark.parametrize("seconds", [0, 7.5])
+def test_after_the_time_its_reason_is_raised(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = Clock(monkeypatch)
+    with pytest.raises(StackError, match="nothing answers at triton:8001"):
+        wait_for("Triton", lambda: away_until(clock, 1e9), seconds, lambda _: None)
+    assert clock.now == 100.0 + seconds

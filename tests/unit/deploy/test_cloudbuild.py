@@ -1,0 +1,137 @@
+"""cloudbuild.yaml against Cloud Build's published schema of a build, as far as the file uses it, and strictly so."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+import yaml
+
+from akin.settings import ROOT
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
+Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d{1,9})?s$")]
+# What Cloud Build itself fills in: https://docs.cloud.google.com/build/docs/configuring-builds/substitute-variable-values
+BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
+IMAGES = ("triton", "retrieval", "ui", "training")
+
+
+class Volume(msgspec.Struct, forbid_unknown_fields=True):
+    name: Text
+    path: Text
+
+
+class Step(msgspec.Struct, forbid_unknown_fields=True):
+    """https://docs.cloud.google.com/build/docs/build-config-file-schema"""
+
+    name: Text
+    id: Text
+    args: Annotated[list[Text], msgspec.Meta(max_length=100)] = []
+    env: list[Text] = []
+    entrypoint: Text | None = None
+    dir: Text | None = None
+    waitFor: list[Text] | None = None
+    secretEnv: list[Text] = []
+    volumes: list[Volume] = []
+    timeout: Duration | None = None
+    script: Text | None = None
+    allowFailure: bool = False
+    allowExitCodes: list[int] = []
+    automapSubstitutions: bool = False
+
+
+class Options(msgspec.Struct, forbid_unknown_fields=True):
+    env: list[Text] = []
+    machineType: Literal["UNSPECIFIED", "E2_MEDIUM", "E2_HIGHCPU_8", "E2_HIGHCPU_32"] = "UNSPECIFIED"
+    diskSizeGb: str | None = None
+    substitutionOption: Literal["MUST_MATCH", "ALLOW_LOOSE"] = "MUST_MATCH"
+    dynamicSubstitutions: bool = False
+    logging: Literal["LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "NONE"] | None = None
+
+
+class Build(msgspec.Struct, forbid_unknown_fields=True):
+    steps: Annotated[list[Step], msgspec.Meta(min_length=1, max_length=300)]
+    substitutions: dict[Annotated[str, msgspec.Meta(pattern=r"^_[A-Z0-9_]+$", max_length=100)], str] = {}
+    options: Options = msgspec.field(default_factory=Options)
+    timeout: Duration | None = None
+    tags: list[Text] = []
+    images: list[Text] = []
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return (ROOT / "cloudbuild.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def build(text: str) -> Build:
+    return msgspec.convert(yaml.safe_load(text), Build)
+
+
+def used(text: str) -> set[str]:
+    return set(re.findall(r"(?<!\$)\$\{?([A-Z_][A-Z0-9_]*)\}?", text))
+
+
+def substituted(value: str, known: dict[str, str]) -> str:
+    while True:
+        replaced = re.sub(r"\$\{([A-Z_][A-Z0-9_]*)\}", lambda found: known[found[1]], value)
+        if replaced == value:
+            return value
+        value = replaced
+
+
+def test_steps_wait_for_steps_that_come_before(build: Build) -> None:
+    known: set[str] = set()
+    for step in build.steps:
+        assert step.id not in known
+        assert set(step.waitFor or []) <= known | {"-"}
+        assert not (step.script and (step.args or step.entrypoint))
+        known.add(step.id)
+
+
+def test_no_image_is_built_before_the_tests_passed(build: Build) -> None:
+    (test,) = (step for step in build.steps if step.id == "test")
+    assert (test.entrypoint, test.args) == ("bash", [".ci/run"])
+    assert "make test" in (ROOT / ".ci/run").read_text()
+    for step in build.steps:
+        if "build" in step.args:
+            assert step.waitFor is not None
+            assert {"test", "builder"} <= set(step.waitFor)
+
+
+def test_the_four_images_are_pushed_under_the_tag_with_their_layers_cached(build: Build) -> None:
+    known = {"_REGION": "earth1", "_REPOSITORY": "shelf", "PROJECT_ID": "project", "BUILD_ID": "b1"}
+    known |= build.substitutions
+    pushed = {}
+    for step in build.steps:
+        if "build" not in step.args:
+            continue
+        arguments = [substituted(argument, known) for argument in step.args]
+        options = dict(
+            argument.split("=", 1) for argument in arguments if argument.startswith("--") and "=" in argument
+        )
+        assert "--push" in arguments
+        assert (ROOT / options["--file"]).is_file()
+        image = options["--tag"].rpartition(":")[0]
+        assert options["--cache-from"] == f"type=registry,ref={image}:cache"
+        assert options["--cache-to"] == f"type=registry,ref={image}:cache,mode=max"
+        pushed[options["--file"]] = options["--tag"]
+    assert pushed == {f"deploy/{name}.Dockerfile": f"earth1-docker.pkg.dev/project/shelf/{name}:b1" for name in IMAGES}
+
+
+def test_region_and_repository_must_be_given_and_the_rest_is_known(build: Build, text: str) -> None:
+    without_comments = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    assert used(without_comments) - set(build.substitutions) - BUILT_IN == {"_REGION", "_REPOSITORY"}
+    assert build.options.substitutionOption == "MUST_MATCH"  # what is not given refuses the build
+    assert build.options.dynamicSubstitutions  # as some of the substitutions are made of others
+
+
+def test_every_builder_of_cache_is_the_one_that_was_made(build: Build) -> None:
+    (made,) = (step for step in build.steps if "create" in step.args)
+    name = made.args[made.args.index("--name") + 1]
+    assert made.args[made.args.index("--driver") + 1] == "docker-container"  # the default one cannot export a cache
+    for step in build.steps:
+        if "build" in step.args:
+            assert f"--builder={name}" in step.args
