@@ -55,32 +55,40 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
         check_port(settings.triton_host, port, name)
     version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
     try:
-        shown = repository_of_one(settings.repository, version, settings.run / "triton-repository")
+        inner = environ.get("AKIN_ENCODER_INNER", "")
+        shown = repository_of_one(settings.repository, version, settings.run / "triton-repository", inner)
         command = server_command(settings, shown, settings.triton_host, ports)
     except OSError as error:
         raise StackError(
             f"cannot write {error.filename or settings.run}: {error.strerror}. AKIN_DATA moves it."
         ) from error
     say(f"serving encoder version {version.number} ({version.digest[:12]}) of {settings.repository}")
-    return [*command, f"--load-model={MODEL}"], server_environment(settings, environ)
+    models = [f"--load-model={name}" for name in (inner, MODEL) if name]
+    return [*command, *models], server_environment(settings, environ)
 
 
-def repository_of_one(repository: Path, version: Version, folder: Path) -> Path:
+def repository_of_one(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
     """A model repository in `folder` that has one version of the encoder and a configuration that names it.
 
+    The `inner` model that the encoder calls, where one is named (`AKIN_ENCODER_INNER`), is shown as it is.
+
     Raises:
-        EncoderError: The repository's `config.pbtxt` cannot be read.
+        EncoderError: The repository's `config.pbtxt` cannot be read, or it has no such inner model.
         OSError: The folder cannot be written.
     """
     try:
         config = (repository / MODEL / "config.pbtxt").read_text("utf-8")
     except OSError as error:
         raise EncoderError(f"{error.filename} cannot be read ({error.strerror}): export the encoder again.") from error
+    if inner and not (repository / inner).is_dir():
+        raise EncoderError(f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no such model.")
     shutil.rmtree(folder, ignore_errors=True)
     model = folder / MODEL
     model.mkdir(parents=True)
     (model / "config.pbtxt").write_text(f"{config}\n{policy(version.number)}\n", "utf-8")
     (model / str(version.number)).symlink_to(repository / MODEL / str(version.number))
+    if inner:
+        (folder / inner).symlink_to(repository / inner)
     return folder
 
 

@@ -47,6 +47,16 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     assert config == text_format.Parse(CONFIG, model_config_pb2.ModelConfig())
 
 
+def test_an_inner_model_is_shown_beside_the_encoder_or_missed_by_name(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    version_in(models, 1)
+    with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'"):
+        repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+    (models / "encoder").mkdir()
+    shown = repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+    assert (shown / "encoder").resolve() == models / "encoder"
+
+
 def test_the_policy_is_no_second_one() -> None:
     assert "version_policy" not in CONFIG
     assert text_format.Parse(policy(7), model_config_pb2.ModelConfig()).version_policy.specific.versions == [7]
