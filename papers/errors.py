@@ -7,6 +7,7 @@ PapersError
 │   └── UnknownFormat      it can be read and is no format known here
 ├── MappingError           the mapping does not fit this file, or is none
 ├── BadRecord              one record is bad and the reading is strict
+├── RemoteError            papers elsewhere that cannot be fetched
 └── SampleUnavailable      the sample corpus could not be fetched
 """
 
@@ -63,6 +64,10 @@ class BadRecord(PapersError):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+class RemoteError(PapersError):
+    """Papers elsewhere cannot be fetched: the network, the server, or what it sent; the text says which and why."""
 
 
 class SampleUnavailable(PapersError):

@@ -1,4 +1,7 @@
-"""The arXiv metadata snapshot: one JSON object a line, in the layout arXiv publishes its metadata in."""
+"""The arXiv metadata snapshot: one JSON object a line, in the layout arXiv publishes its metadata in.
+
+What is harvested is kept in this layout too, with one more kind of line: `{"id": …, "deleted": true}`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import msgspec
 
 from papers.paper import Paper
 from papers.readers.fields import arxiv_codes, author_names, day, one_line, parsed_names
-from papers.readers.report import Flaw, Reason, flaw
+from papers.readers.report import Flaw, Reason, Withdrawn, flaw
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -29,13 +32,14 @@ class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
     update_date: str | None = None
     doi: str | None = None
     journal_ref: str | None = None
+    deleted: bool = False
 
 
 _decode = msgspec.json.Decoder(_Record).decode
 _ID_IN_BROKEN_JSON = re.compile(rb'"_?id"\s*:\s*"([\x21-\x7e]{1,100}?)"')
 
 
-def arxiv_paper(line: bytes) -> Paper | Flaw:
+def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
     """The paper in a line of the snapshot, or why there is none. Id, title and abstract are required."""
     try:
         if not line.isascii():
@@ -47,6 +51,8 @@ def arxiv_paper(line: bytes) -> Paper | Flaw:
     paper_id = record.id.strip() if record.id else ""
     if not paper_id:
         return flaw(Reason.NO_ID, line)
+    if record.deleted:
+        return Withdrawn(paper_id)
     title = one_line(record.title) if record.title else ""
     if not title:
         return flaw(Reason.NO_TITLE, line, paper_id)

@@ -17,7 +17,7 @@ from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.detection import Format, Plan, plan
 from papers.readers.mapped import csv_papers, json_paper
 from papers.readers.mapping import Mapping, parse_mapping
-from papers.readers.report import Flaw, Reason, RejectsFile, Report, flaw
+from papers.readers.report import Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
 from papers.readers.sample_file import sample_papers
 from papers.readers.seen import SeenIds
 from papers.readers.source import LONGEST_LINE, Source
@@ -79,14 +79,17 @@ class PaperReader:
         if self._rejects is not None:
             self._rejects.close()
 
-    def _read(self, records: Iterator[tuple[int, Paper | Flaw]]) -> Iterator[Paper]:
+    def _read(self, records: Iterator[tuple[int, Paper | Flaw | Withdrawn]]) -> Iterator[Paper]:
         report, is_new = self.report, SeenIds().add
         try:
             for line, record in records:
                 if isinstance(record, Flaw):
                     self._reject(line, record)
+                elif isinstance(record, Withdrawn):
+                    report.withdrawn[record.id] = None
                 elif is_new(record.id):
                     report.kept += 1
+                    report.withdrawn.pop(record.id, None)
                     if record.published is None and record.updated is None:
                         report.undated += 1
                     yield record
@@ -144,7 +147,7 @@ def read_papers(
     return reader
 
 
-def _records(source: Source, how: Plan) -> Iterator[tuple[int, Paper | Flaw]]:
+def _records(source: Source, how: Plan) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
     if how.format is Format.ARXIV:
         return _line_by_line(source, arxiv_paper)
     if how.format is Format.ACL:
@@ -157,7 +160,9 @@ def _records(source: Source, how: Plan) -> Iterator[tuple[int, Paper | Flaw]]:
     return _line_by_line(source, json_paper(how.mapping))
 
 
-def _line_by_line(source: Source, parse: Callable[[bytes], Paper | Flaw]) -> Iterator[tuple[int, Paper | Flaw]]:
+def _line_by_line(
+    source: Source, parse: Callable[[bytes], Paper | Flaw | Withdrawn]
+) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
     for number, line in source.lines():
         if line is None:
             yield number, flaw(Reason.LINE_TOO_LONG, "", detail=f"longer than {LONGEST_LINE:,} bytes")

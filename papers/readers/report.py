@@ -47,6 +47,12 @@ class Flaw(msgspec.Struct, frozen=True):
     detail: str | None = None
 
 
+class Withdrawn(msgspec.Struct, frozen=True):
+    """A record that says a paper is gone."""
+
+    id: str
+
+
 def flaw(reason: Reason, record: bytes | str, paper_id: str | None = None, detail: str | None = None) -> Flaw:
     """A flaw whose excerpt is cut from the record, with what is not UTF-8 made visible."""
     if isinstance(record, str):
@@ -62,11 +68,13 @@ class Report:
         kept: papers given out.
         rejected: bad records by reason.
         undated: papers among those kept whose source tells no day.
+        withdrawn: ids of papers that the source says are gone, and that do not come again after that.
     """
 
     kept: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
     undated: int = 0
+    withdrawn: dict[str, None] = field(default_factory=dict)
 
     @property
     def rejected_total(self) -> int:

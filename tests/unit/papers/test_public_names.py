@@ -4,8 +4,8 @@ import papers
 
 PUBLIC = """
 ALIASES ArxivId BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader PapersError
-Reason Report SampleUnavailable SourceError SourceNotFound SourceUnreadable UnknownFormat bibtex citation fetch_sample
-links parse_arxiv_id parse_mapping passage_text read_papers subject
+Reason RemoteError Report SampleUnavailable SourceError SourceNotFound SourceUnreadable UnknownFormat bibtex citation
+fetch_sample links parse_arxiv_id parse_mapping passage_text read_papers subject
 """
 
 
@@ -20,5 +20,5 @@ def test_nothing_else_is_public():
 
 def test_every_error_is_of_one_tree():
     errors = [value for value in vars(papers).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(errors) == 8
+    assert len(errors) == 9
     assert all(issubclass(error, papers.PapersError) for error in errors)

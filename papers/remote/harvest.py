@@ -1,0 +1,217 @@
+"""Harvesting arXiv's metadata: page after page into one file, which an interrupted harvest goes on with."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from papers.durable import replace_file, sync
+from papers.errors import RemoteError
+from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
+from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
+
+ARXIV = "https://oaipmh.arxiv.org/oai"
+"""arXiv's repository, as its help page for harvesters names it."""
+
+_STATE, _PART = ".harvest.json", ".harvest.part"
+_LARGEST_PAGE = 256 << 20
+_RESTARTS = 2
+
+
+class Harvest(msgspec.Struct, frozen=True):
+    """A finished harvest; kept beside its file, in `<name>.json`.
+
+    Attributes:
+        file: its name in the folder.
+        url: the repository's.
+        subset: the set that was asked for; None for everything.
+        since: the day from which changes were asked for; None for everything.
+        until: the day the repository answered: where the next harvest begins.
+        records: papers in it.
+        deleted: records that say a paper is gone.
+        unusable: records without id or metadata, left out.
+        sha256: of the file.
+    """
+
+    file: str
+    url: str
+    subset: str | None
+    since: str | None
+    until: str
+    records: int
+    deleted: int
+    unusable: int
+    sha256: str
+
+
+class _State(msgspec.Struct):
+    """How far an unfinished harvest is."""
+
+    url: str
+    subset: str | None
+    since: str | None
+    until: str = ""
+    token: str | None = None
+    bytes: int = 0
+    records: int = 0
+    deleted: int = 0
+    unusable: int = 0
+
+
+def harvest(
+    folder: Path,
+    *,
+    url: str = ARXIV,
+    since: str | None = None,
+    subset: str | None = None,
+    manners: Manners | None = None,
+    say: Say = lambda _: None,
+    progress: Callable[[int, int | None], None] = lambda _, __: None,
+) -> Harvest:
+    """Brings every record that changed since a day into one file, in the layout of arXiv's metadata snapshot.
+
+    Killed or cut off at any moment, the next call with the same arguments goes on after the last whole page. Where the
+    repository has forgotten that place, the harvest begins again.
+
+    Args:
+        folder: where the file goes.
+        url: the repository's.
+        since: a day, `YYYY-MM-DD`; None for everything.
+        subset: a set of the repository's, such as `cs` or `physics:hep-th`; None for all.
+        manners: how the repository is treated.
+        say: is told about failures that pass.
+        progress: is told records so far and in all, where that is known.
+
+    Raises:
+        RemoteError: the repository cannot be reached, refuses, or answers nonsense; or the file cannot be written.
+            What came is kept.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _Harvesting(folder, _State(url, subset, since), manners or Manners(), say, progress).run()
+    except OSError as error:
+        raise RemoteError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); what came is kept, and the "
+            "same command goes on with it."
+        ) from error
+
+
+def finished_harvests(folder: Path) -> list[Harvest]:
+    """The finished harvests of a folder, the oldest first."""
+    found = []
+    for path in folder.glob("*.jsonl.json"):
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(path.read_bytes(), type=Harvest))
+    return sorted(found, key=lambda harvest: (harvest.until, harvest.file))
+
+
+class _Harvesting:
+    def __init__(
+        self, folder: Path, wanted: _State, manners: Manners, say: Say, progress: Callable[[int, int | None], None]
+    ) -> None:
+        self.folder = folder
+        self.part = folder / _PART
+        self.wanted = wanted
+        self.client = Client(manners)
+        self.manners = manners
+        self.say = say
+        self.progress = progress
+
+    def run(self) -> Harvest:
+        state = self._taken_up()
+        restarts = 0
+        with self.part.open("a+b") as file:
+            file.truncate(state.bytes)
+            while True:
+                try:
+                    page = self._page(state)
+                except Refusal as refusal:
+                    if refusal.code == "noRecordsMatch" and not state.token:
+                        break
+                    if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
+                        raise RemoteError(f"{state.url}: {refusal}.") from refusal
+                    self.say("the repository has forgotten where the harvest was: from the beginning")
+                    restarts += 1
+                    state = self._fresh()
+                    file.truncate(0)
+                    continue
+                self._keep(page, state, file)
+                self.progress(state.records + state.deleted, page.total)
+                if not state.token:
+                    break
+        return self._finish(state)
+
+    def _page(self, state: _State) -> Page:
+        patience = Patience(state.url, self.manners, self.say)
+        address = page_url(state.url, token=state.token, since=state.since, subset=state.subset)
+        while True:
+            try:
+                with contextlib.closing(self.client.open(address)) as response:
+                    content = response.read(_LARGEST_PAGE)
+                    if response.length:
+                        raise ConnectionError(f"{response.length:,} bytes short of a page")
+                return parse_page(content)
+            except (*TRANSIENT, BadPage) as error:
+                patience.after(error)
+
+    def _keep(self, page: Page, state: _State, file: BinaryIO) -> None:
+        content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        deleted = sum("deleted" in record for record in page.records)
+        # A list is as of its first page: what changes while it is read is in the next harvest.
+        state.until = state.until or page.date[:10]
+        state.token = page.token
+        state.bytes += len(content)
+        state.records += len(page.records) - deleted
+        state.deleted += deleted
+        state.unusable += page.unusable
+        replace_file(self.folder / _STATE, msgspec.json.encode(state))
+
+    def _taken_up(self) -> _State:
+        try:
+            state = msgspec.json.decode((self.folder / _STATE).read_bytes(), type=_State)
+            size = self.part.stat().st_size
+        except (FileNotFoundError, msgspec.DecodeError):
+            return self._fresh()
+        same = (state.url, state.subset, state.since) == (self.wanted.url, self.wanted.subset, self.wanted.since)
+        if not same or size < state.bytes:
+            return self._fresh()
+        self.say(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
+        return state
+
+    def _fresh(self) -> _State:
+        return msgspec.structs.replace(self.wanted)
+
+    def _finish(self, state: _State) -> Harvest:
+        until = state.until or (state.since or "")
+        name = f"arxiv-oai-{state.since or 'all'}-to-{until or 'none'}.jsonl"
+        if state.subset:
+            name = f"{state.subset.replace(':', '-')}-{name}"
+        digest = hashlib.sha256()
+        with self.part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        self.part.rename(self.folder / name)
+        done = Harvest(
+            file=name,
+            url=state.url,
+            subset=state.subset,
+            since=state.since,
+            until=until,
+            records=state.records,
+            deleted=state.deleted,
+            unusable=state.unusable,
+            sha256=digest.hexdigest(),
+        )
+        replace_file(self.folder / f"{name}.json", msgspec.json.encode(done))
+        sync(self.folder)
+        (self.folder / _STATE).unlink(missing_ok=True)
+        return done
