@@ -1,27 +1,34 @@
-"""How the vector index of a corpus is made: the recipe for its size, the building, the tuning of what a search does."""
+"""How the vector index of a corpus is made: the recipe for its size, as data, and the building by it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.ports import Rows, Vectors
 
 EXACT_BELOW = 50_000
 """Papers. Below, comparing with every vector takes a few milliseconds and nothing is gained by approximating."""
 
+HNSW_BELOW = 200_000
+"""Papers. Above, building the graph takes longer than all the other candidates together."""
+
+FLAT_BELOW = 1_000_000
+"""Papers. Above, whole vectors take more memory than all that is gained by not coding them."""
+
 _PER_LIST = 100
 _CHUNK = 16_384
 _K_FACTOR = 8.0
-_DEPTH = 100
+_NO_MORE_THAN_GROWN = 1.5
+
+VectorsOf = Callable[[Rows], Vectors]
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class Recipe:
 
     Attributes:
         factory: the recipe in the words of FAISS's index factory.
-        nlist: its inverted lists; None for an exact index.
-        k_factor: candidates refined for each result asked.
+        nlist: its inverted lists; None for an index without.
+        k_factor: candidates refined for each result asked; 1 where nothing is refined.
         why: the reason, for the manifest.
     """
 
@@ -40,30 +47,110 @@ class Recipe:
     k_factor: float
     why: str
 
+    @property
+    def exact(self) -> bool:
+        """Whether every vector is compared."""
+        return self.nlist is None and not self.factory.startswith("HNSW")
 
-@dataclass(frozen=True)
-class Point:
-    """What looking into `nprobe` lists finds of the ten nearest papers, and the milliseconds it takes one thread."""
+    @property
+    def refined(self) -> bool:
+        """Whether coarse codes pick candidates that finer ones rank."""
+        return "Refine" in self.factory
 
-    nprobe: int
-    recall_at_10: float
-    ms: float
+
+def exact_recipe(why: str) -> Recipe:
+    """The index that compares every vector."""
+    # The embeddings are kept in half precision, so half precision here is exact, and reads half the memory.
+    return Recipe("SQfp16", None, 1.0, why)
 
 
 def recipe_for(papers: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
     """The recipe for a corpus of this size."""
     if papers < exact_below:
-        # The embeddings are kept in half precision, so half precision here is exact, and reads half the memory.
-        return Recipe("SQfp16", None, 1.0, f"exact: fewer than {exact_below} papers")
-    # Four square roots of the corpus balances choosing lists against reading them; each list is trained on enough.
-    lists = min(4 * isqrt(papers), papers // _PER_LIST)
-    nlist = max(1, 1 << (lists.bit_length() - 1))
+        return exact_recipe(f"exact: fewer than {exact_below} papers")
+    nlist = lists_for(papers)
     return Recipe(
         f"IVF{nlist},RaBitQ,Refine(SQ8)", nlist, _K_FACTOR, "one-bit codes pick candidates, 8-bit codes rank them"
     )
 
 
-def build_index(recipe: Recipe, papers: int, dim: int, vectors: Callable[[Rows], Vectors], *, seed: int = 1) -> Any:
+def lists_for(papers: int) -> int:
+    """How many inverted lists suit a corpus: a power of two, each list trained on enough vectors."""
+    # Four square roots of the corpus balances choosing lists against reading them.
+    lists = min(4 * isqrt(papers), papers // _PER_LIST)
+    return max(1, 1 << (lists.bit_length() - 1)) if lists else 1
+
+
+def candidates(papers: int, dim: int) -> list[Recipe]:
+    """The recipes worth measuring for a corpus of this size, those that are quick to make first."""
+    n = lists_for(papers)
+    found = [
+        exact_recipe("every vector is compared"),
+        Recipe(f"IVF{n},SQ8", n, 1.0, "8-bit codes, few of them compared"),
+        Recipe(f"IVF{n},RaBitQ,Refine(SQ8)", n, _K_FACTOR, "one-bit codes pick candidates, 8-bit codes rank them"),
+    ]
+    if papers < FLAT_BELOW:
+        found.append(Recipe(f"IVF{n},Flat", n, 1.0, "whole vectors, few of them compared"))
+    if dim % 2 == 0:
+        pq = f"IVF{n},PQ{dim // 2}x4fs,Refine(SQ8)"
+        found.append(Recipe(pq, n, _K_FACTOR, "4-bit product codes pick candidates, 8-bit codes rank them"))
+    if papers < HNSW_BELOW:
+        found.append(Recipe("HNSW32,SQ8", None, 1.0, "a graph of neighbours over 8-bit codes"))
+    return found
+
+
+def parsed_recipe(text: str) -> Recipe:
+    """A recipe from the words of FAISS's index factory, such as `IVF4096,SQ8`.
+
+    Raises:
+        ValueError: they are none that the factory knows, or of an index that cannot be served.
+    """
+    try:
+        faiss.index_factory(64, text, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise ValueError(f"{text!r} is no recipe of FAISS's index factory") from error
+    lists = re.match(r"IVF(\d+),", text)
+    if not lists and not text.startswith("HNSW") and text not in ("SQfp16", "Flat"):
+        raise ValueError(f"{text!r} is none of the kinds served here: SQfp16, IVF…, HNSW…")
+    return Recipe(text, int(lists[1]) if lists else None, _K_FACTOR if "Refine" in text else 1.0, "as asked")
+
+
+def retraining_due(
+    papers: int, trained_on: int | None, recipe: str, *, exact_below: int = EXACT_BELOW, chosen: bool = False
+) -> str | None:
+    """Why a changed corpus wants its index made anew rather than changed in place; None when it does not.
+
+    Args:
+        papers: how many it has now.
+        trained_on: how many it had when its lists were chosen; None for an index without lists.
+        recipe: what the index was made by.
+        exact_below: corpora of fewer papers get an exact index.
+        chosen: whether measurements chose the recipe, and not the size.
+    """
+    if recipe == exact_recipe("").factory:
+        outgrown = papers >= exact_below and not chosen
+        return f"it has outgrown an exact index ({exact_below:,} papers)" if outgrown else None
+    if papers < exact_below and not chosen:
+        return f"an exact index serves fewer than {exact_below:,} papers"
+    if trained_on and not trained_on / _NO_MORE_THAN_GROWN <= papers <= trained_on * _NO_MORE_THAN_GROWN:
+        return f"its lists were chosen for {trained_on:,} papers"
+    return None
+
+
+def successor(recipe: str, k_factor: float, papers: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
+    """The recipe for a corpus that has changed too much for the index it had: of the same kind where that suits."""
+    if papers < exact_below or recipe == exact_recipe("").factory:
+        return recipe_for(papers, exact_below=exact_below)
+    why = "as the snapshot before it, for more or fewer papers"
+    if not recipe.startswith("IVF"):
+        return Recipe(recipe, None, k_factor, why)
+    nlist = lists_for(papers)
+    return Recipe(re.sub(r"^IVF\d+", f"IVF{nlist}", recipe), nlist, k_factor, why)
+
+
+def build_index(
+    recipe: Recipe, papers: int, dim: int, vectors: VectorsOf, *, seed: int = 1, centroids: Vectors | None = None
+) -> Any:
     """An index of all the vectors, trained on a random sample of the whole corpus.
 
     Args:
@@ -72,15 +159,35 @@ def build_index(recipe: Recipe, papers: int, dim: int, vectors: Callable[[Rows],
         dim: their length.
         vectors: gives the vectors of some rows.
         seed: of the sample.
+        centroids: the lists' centres [nlist, dim], where they are known already; their training is most of the work.
     """
     index = faiss.index_factory(dim, recipe.factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
         wanted = min(papers, max(_PER_LIST * (recipe.nlist or 1), _CHUNK))
         sample = np.sort(np.random.default_rng(seed).choice(papers, wanted, replace=False))
+        if centroids is not None:
+            faiss.extract_index_ivf(index).quantizer.add(centroids)
         index.train(vectors(sample))
-    for rows in _chunks(papers):
-        index.add(vectors(rows))
+    add_all(index, papers, vectors)
     return index
+
+
+def add_all(index: Any, papers: int, vectors: VectorsOf) -> None:
+    """Fills a trained index."""
+    for rows in chunks(papers):
+        index.add(vectors(rows))
+    if isinstance(index, faiss.IndexIVF):
+        # Without a refining index beside them, lists alone cannot tell where a row's vector is.
+        index.make_direct_map()
+
+
+def centroids_of(index: Any) -> Vectors | None:
+    """The lists' centres [nlist, dim]; None for an index without lists."""
+    try:
+        ivf = faiss.extract_index_ivf(index)
+    except RuntimeError:
+        return None
+    return np.asarray(ivf.quantizer.reconstruct_n(0, ivf.nlist), np.float32)
 
 
 def write_index(index: Any, path: Path) -> None:
@@ -95,58 +202,7 @@ def write_index(index: Any, path: Path) -> None:
         raise OSError(f"{path}: {error}") from error
 
 
-def tune(
-    index: Any, recipe: Recipe, queries: Vectors, vectors: Callable[[Rows], Vectors], target: float
-) -> tuple[int | None, list[Point]]:
-    """The fewest lists whose recall@10 against exact search meets the target, and the curve measured on the way.
-
-    Args:
-        index: the index.
-        recipe: what it was made by.
-        queries: vectors [n, dim] of texts that are not in the index.
-        vectors: gives the vectors of some rows.
-        target: the recall@10 to meet; where no number of lists meets it, all lists are looked into.
-    """
-    if recipe.nlist is None:
-        return None, []
-    truth = _nearest(queries, len(queries), index.ntotal, vectors)
-    curve: list[Point] = []
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        nprobe = 1
-        while True:
-            curve.append(_measure(FaissIndex(index, nprobe=nprobe, k_factor=recipe.k_factor), nprobe, queries, truth))
-            if curve[-1].recall_at_10 >= target or nprobe >= recipe.nlist:
-                return nprobe, curve
-            nprobe = min(recipe.nlist, nprobe + max(1, nprobe // 2))
-    finally:
-        faiss.omp_set_num_threads(before)
-
-
-def _measure(index: FaissIndex, nprobe: int, queries: Vectors, truth: list[set[int]]) -> Point:
-    # Searched as deep as the service does, since the depth decides how many candidates are refined.
-    depth = min(_DEPTH, len(index))
-    started = perf_counter()
-    found = [index.search(query, depth).rows[:10] for query in queries]
-    ms = (perf_counter() - started) / len(queries) * 1000
-    shares = [len(near & set(rows.tolist())) / len(near) for near, rows in zip(truth, found, strict=True)]
-    return Point(nprobe, round(float(np.mean(shares)), 4), round(ms, 3))
-
-
-def _nearest(queries: Vectors, count: int, papers: int, vectors: Callable[[Rows], Vectors]) -> list[set[int]]:
-    k = min(10, papers)
-    best_scores = np.full((count, k), -np.inf, np.float32)
-    best_rows = np.full((count, k), -1, np.int64)
-    for rows in _chunks(papers):
-        scores = np.concatenate([best_scores, queries @ vectors(rows).T], axis=1)
-        candidates = np.concatenate([best_rows, np.broadcast_to(rows, (count, len(rows)))], axis=1)
-        keep = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        best_scores = np.take_along_axis(scores, keep, 1)
-        best_rows = np.take_along_axis(candidates, keep, 1)
-    return [set(rows.tolist()) for rows in best_rows]
-
-
-def _chunks(papers: int) -> Iterator[Rows]:
+def chunks(papers: int) -> Iterator[Rows]:
+    """All rows, in runs that are worth a call and small in memory."""
     for at in range(0, papers, _CHUNK):
         yield np.arange(at, min(papers, at + _CHUNK))

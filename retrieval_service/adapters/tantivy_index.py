@@ -7,11 +7,12 @@ abstract are indexed once more, each with its words' positions, for the conditio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,15 +60,32 @@ def _authors(paper: Paper) -> PreTokenizedString:
 
 
 class TantivyWriter:
-    """Writes a lexical index into an empty directory."""
+    """Writes a lexical index into a directory of its own, or goes on with a copy of another's.
 
-    def __init__(self, directory: Path) -> None:
-        """Makes the directory."""
-        directory.mkdir(parents=True)
-        index = Index(_schema(), str(directory), reuse=False)
+    Every method raises OSError when the disk takes no more.
+    """
+
+    def __init__(self, directory: Path, *, continued: bool = False) -> None:
+        """Makes the directory, unless an index that is there is to be continued.
+
+        Raises:
+            SnapshotInvalid: there is no such index.
+        """
+        self._directory = directory
+        if continued:
+            try:
+                index = Index.open(str(directory))
+            except (ValueError, OSError) as error:
+                raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
+        else:
+            directory.mkdir(parents=True)
+            with self._in_words():
+                index = Index(_schema(), str(directory), reuse=False)
         index.register_tokenizer(_ANALYZER, english_analyzer())
+        self._schema = index.schema
         # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
-        self._writer = index.writer(_WRITER_BYTES, 1)
+        with self._in_words():
+            self._writer: Any = index.writer(_WRITER_BYTES, 1)
 
     def add(self, first_row: int, papers: Iterable[Paper]) -> None:
         """Adds papers as consecutive rows."""
@@ -84,12 +102,49 @@ class TantivyWriter:
             if day := day_of(paper):
                 document.add_integer("day", day.toordinal())
             document.add_unsigned("row", row)
-            self._writer.add_document(document)
+            with self._in_words():
+                self._writer.add_document(document)
+
+    def delete(self, rows: Sequence[int]) -> None:
+        """Takes rows out that were there before; what is added afterwards may have the same numbers."""
+        # Not by term: that makes a signed term of a number, which no unsigned field has.
+        if rows:
+            with self._in_words():
+                self._writer.delete_documents_by_query(Query.term_set_query(self._schema, "row", list(rows)))
 
     def close(self) -> None:
         """Commits, and waits for what is merged in the background."""
-        self._writer.commit()
-        self._writer.wait_merging_threads()
+        with self._in_words():
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+
+    def abandon(self) -> None:
+        """Ends the writing threads, whatever they were at; after a failure they may still be making files."""
+        self._writer = None
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the writing threads; what was not committed is lost."""
+        self.abandon()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:  # what Tantivy's own errors arrive as
+            raise OSError(f"{self._directory}: {error}") from error
+
+
+def indexed_alike(one: Paper, other: Paper) -> bool:
+    """Whether the index holds the same of two versions of a paper."""
+    return _indexed(one) == _indexed(other)
+
+
+def _indexed(paper: Paper) -> tuple[object, ...]:
+    return paper.title, paper.abstract, paper.authors, paper.categories, day_of(paper)
 
 
 class TantivyIndex:

@@ -15,6 +15,7 @@ class Embedding:
 
     Attributes:
         papers: the window.
+        digests: what each paper's vector is stored under.
     """
 
     def __init__(
@@ -27,19 +28,23 @@ class Embedding:
     ) -> None:
         """Made by `EmbeddingPass.start`."""
         self.papers = papers
-        self._digests = digests
+        self.digests = digests
         self._store = store
         self._known = known
         self._tasks = tasks
 
-    async def positions(self, embedded: Callable[[int], None]) -> Rows:
-        """The store's position of every paper's vector, once all are there; `embedded` is told how many are so far."""
+    async def stored(self, embedded: Callable[[int], None]) -> None:
+        """Waits until all the vectors are stored and on the disk; `embedded` is told how many are so far."""
         done = self._known
         for finished in asyncio.as_completed(self._tasks):
             done += await finished
             embedded(done)
         await asyncio.to_thread(self._store.sync)
-        return self._store.positions(self._digests)
+
+    @property
+    def positions(self) -> Rows:
+        """The store's position of every paper's vector, once they are stored."""
+        return self._store.positions(self.digests)
 
     async def cancel(self) -> None:
         """Gives up what is still under way."""

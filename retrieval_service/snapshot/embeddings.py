@@ -7,6 +7,7 @@ breaks off a writing process, the entries that are whole and check out are good,
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import zlib
@@ -140,8 +141,10 @@ class EmbeddingStore:
     def close(self) -> None:
         """Closes the files, which gives the store free."""
         self._mapped = np.empty((0, self.dim), np.float16)
-        self._vectors.close()
-        self._keys.close()
+        for file in (self._vectors, self._keys):
+            # What a full disk did not take is tried once more here; nobody was told that it is kept.
+            with contextlib.suppress(OSError):
+                file.close()
 
     def _recovered(self) -> NDArray[np.void]:
         whole = min(

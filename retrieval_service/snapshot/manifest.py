@@ -15,6 +15,7 @@ from retrieval_service.errors import SnapshotInvalid
 SCHEMA = 1
 MANIFEST, VECTORS, LEXICAL, CATALOGUE = "manifest.json", "vectors.faiss", "lexical", "catalogue.sqlite"
 _BLOCK = 1 << 20
+_END = 1 << 16
 
 
 class EncoderRecord(msgspec.Struct, frozen=True):
@@ -27,11 +28,25 @@ class EncoderRecord(msgspec.Struct, frozen=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
-    """One point of the measured trade: lists looked into, recall@10 against exact search, ms for a query."""
+    """One point of the measured trade.
+
+    Attributes:
+        nprobe: lists looked into; of a graph the candidates kept in hand, of an exact index 0.
+        recall_at_10: against exact search.
+        ms: for a query, on one thread.
+        recipe: of the index that was searched; empty where it is the snapshot's own.
+        k_factor: candidates refined for each result asked.
+        memory_mb: of the index, in megabytes; 0 where it was not noted.
+        build_s: seconds it took to make; 0 where it was not noted.
+    """
 
     nprobe: int
     recall_at_10: float
     ms: float
+    recipe: str = ""
+    k_factor: float = 1.0
+    memory_mb: float = 0.0
+    build_s: float = 0.0
 
 
 class IndexRecord(msgspec.Struct, frozen=True):
@@ -45,6 +60,8 @@ class IndexRecord(msgspec.Struct, frozen=True):
         k_factor: candidates refined for each result asked.
         recall_target: the recall@10 that `nprobe` was chosen to meet.
         curve: what was measured.
+        trained_on: how many papers there were when the lists were chosen.
+        queries: what was asked when the curve was measured.
     """
 
     recipe: str
@@ -54,13 +71,45 @@ class IndexRecord(msgspec.Struct, frozen=True):
     k_factor: float = 1.0
     recall_target: float | None = None
     curve: tuple[CurvePoint, ...] = ()
+    trained_on: int | None = None
+    queries: str = ""
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """A file as it was published."""
+    """A file as it was published.
+
+    Attributes:
+        sha256: of all of it.
+        bytes: its size.
+        ends: SHA-256 of its first and last 64 KiB, quick to check at every start; empty where it was not noted.
+    """
 
     sha256: str
     bytes: int
+    ends: str = ""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """How a snapshot differs from the one it was made from.
+
+    Attributes:
+        base: the id of that snapshot.
+        source: where the changes came from.
+        added: papers that are new.
+        replaced: papers of which another version or other metadata came.
+        withdrawn: papers that are gone.
+        unchanged: papers that came again as they were.
+        stale: texts that are gone and whose words still count in the lexical index's statistics, since it was last
+            written whole.
+    """
+
+    base: str
+    source: str
+    added: int = 0
+    replaced: int = 0
+    withdrawn: int = 0
+    unchanged: int = 0
+    stale: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +128,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         analysis_version: how the lexical index's text became terms.
         index: how the vector index was made.
         files: every file but this one, by its path in the snapshot.
+        change: how it differs from the snapshot it was made from; None when it was built from its source.
+        harvested: the day up to which arXiv's changes are in it, as the repository dates its answers.
     """
 
     schema: int = SCHEMA
@@ -93,6 +144,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     analysis_version: int
     index: IndexRecord
     files: dict[str, FileRecord]
+    change: Change | None = None
+    harvested: str | None = None
 
 
 class _Schema(msgspec.Struct):
@@ -127,7 +180,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 def file_records(directory: Path) -> dict[str, FileRecord]:
     """Digest and size of every file of a snapshot but its manifest."""
     return {
-        name: FileRecord(file_digest(path), path.stat().st_size)
+        name: FileRecord(file_digest(path), path.stat().st_size, ends_digest(path))
         for name, path in sorted(snapshot_files(directory).items())
     }
 
@@ -144,4 +197,13 @@ def file_digest(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def ends_digest(path: Path) -> str:
+    """The SHA-256 of a file's first and last 64 KiB, in hex: tells another file of the same size from this one."""
+    with path.open("rb") as file:
+        digest = sha256(file.read(_END))
+        file.seek(max(file.tell(), path.stat().st_size - _END))
+        digest.update(file.read(_END))
     return digest.hexdigest()

@@ -18,7 +18,9 @@ from retrieval_service.snapshot.manifest import (
     LEXICAL,
     MANIFEST,
     VECTORS,
+    FileRecord,
     Manifest,
+    ends_digest,
     file_digest,
     read_manifest,
     snapshot_files,
@@ -66,7 +68,7 @@ class Snapshot:
 def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 3_000_000) -> Snapshot:
     """Opens a published snapshot after checking that its parts are whole and belong together.
 
-    Sizes are checked and everything is parsed; digests are for `verify_snapshot`.
+    Sizes and both ends of every file are checked, and everything is parsed; whole digests are for `verify_snapshot`.
 
     Raises:
         SnapshotInvalid: a file is missing, damaged, of another snapshot or of a newer version; the message names it.
@@ -81,7 +83,7 @@ def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings:
             "(no text is embedded twice)",
         )
     for name, record in manifest.files.items():
-        _check_size(directory / name, record.bytes)
+        _check_ends(directory / name, record)
     catalogue = SqliteCatalogue(directory / CATALOGUE)
     try:
         if catalogue.snapshot_id != manifest.id:
@@ -112,7 +114,7 @@ def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
     for name, record in manifest.files.items():
         path = directory / name
         try:
-            _check_size(path, record.bytes)
+            _check_ends(path, record)
             if file_digest(path) != record.sha256:
                 raise SnapshotInvalid(path, "is damaged: its digest is not the one in the manifest")
         except SnapshotInvalid as error:
@@ -127,10 +129,12 @@ def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
     return wrong
 
 
-def _check_size(path: Path, size: int) -> None:
+def _check_ends(path: Path, record: FileRecord) -> None:
     try:
         found = path.stat().st_size
+        if found != record.bytes:
+            raise SnapshotInvalid(path, f"has {found} bytes, not {record.bytes}")
+        if record.ends and ends_digest(path) != record.ends:
+            raise SnapshotInvalid(path, "is damaged or of another snapshot: its digest is not the one in the manifest")
     except OSError as error:
         raise SnapshotInvalid(path, f"cannot be read ({error.strerror})") from error
-    if found != size:
-        raise SnapshotInvalid(path, f"has {found} bytes, not {size}")

@@ -99,6 +99,19 @@ class Shelf:
         path.rename(doomed)
         shutil.rmtree(doomed)
 
+    def prune(self, keep: int) -> list[str]:
+        """Removes all but the newest snapshots and the live one, and returns the ids of those removed.
+
+        Raises:
+            BuildInProgress: another process is building, perhaps of one that would be removed.
+        """
+        with self._locked():
+            live = self.current()
+            doomed = [name for name in self.ids()[keep:] if name != live]
+            for name in doomed:
+                self.remove(name)
+            return doomed
+
     @contextmanager
     def building(self) -> Iterator[Path]:
         """A new directory to build a snapshot in, named `.building-<id>`; gone afterwards unless published.
@@ -106,6 +119,18 @@ class Shelf:
         Raises:
             BuildInProgress: another process is building.
         """
+        with self._locked():
+            for stale in self.root.glob(f"{_BUILDING}*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            directory = self.root / f"{_BUILDING}{_new_id()}"
+            directory.mkdir()
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("a") as lock:
             try:
@@ -115,14 +140,7 @@ class Shelf:
                 raise BuildInProgress(
                     f"{self.root}: another build is under way; wait for it or choose another AKIN_DATA."
                 ) from error
-            for stale in self.root.glob(f"{_BUILDING}*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            directory = self.root / f"{_BUILDING}{_new_id()}"
-            directory.mkdir()
-            try:
-                yield directory
-            finally:
-                shutil.rmtree(directory, ignore_errors=True)
+            yield
 
     def publish(self, building: Path) -> Path:
         """Brings a built snapshot to the disk and under its name; it is not the live one yet."""

@@ -142,7 +142,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("retrieval_service.snapshot.build.write_index", full)
+    monkeypatch.setattr("retrieval_service.snapshot.vector_part.write_index", full)
     with pytest.raises(SnapshotError, match="No space left on device"):
         kit.build(kit.papers(30), kit.Encoder(), tmp_path)
     assert Shelf(tmp_path).ids() == [before.id]
@@ -181,22 +181,25 @@ encoder = corpus.HashEncoder()
 embed = encoder.embed_passages
 async def slow(texts):
     await asyncio.sleep(0.02)
-    return await embed(texts)
+    embedded = await embed(texts)
+    print(len(texts), flush=True)
+    return embedded
 encoder.embed_passages = slow
-corpus.build(corpus.generated_papers(5000), encoder, Path(sys.argv[2]), in_flight=1)
+corpus.build(corpus.generated_papers(5000), encoder, Path(sys.argv[2]), in_flight=int(sys.argv[3]))
 """
 
 
-@pytest.mark.parametrize("share", [0.2, 0.7])
-def test_a_killed_build_leaves_the_published_snapshot_and_its_embeddings(
-    tmp_path: Path, kit: Any, share: float
+@pytest.mark.parametrize(("share", "in_flight"), [(0.2, 1), (0.5, 3), (0.7, 1)])
+def test_a_killed_build_repeats_at_most_what_was_under_way(
+    tmp_path: Path, kit: Any, share: float, in_flight: int
 ) -> None:
     encoder, papers = kit.Encoder(), kit.papers(5000)
     before = kit.build(papers[:100], encoder, tmp_path)
     kept = tmp_path / "embeddings" / encoder.identity.digest / "keys.bin"
     script = Path(__file__).with_name("conftest.py")
     root = Path(__file__).parents[3]
-    process = subprocess.Popen([sys.executable, "-c", BUILDER, str(script), str(tmp_path)], cwd=root)
+    command = [sys.executable, "-c", BUILDER, str(script), str(tmp_path), str(in_flight)]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
     try:
         deadline = monotonic() + 60
         while kept.stat().st_size < share * 5000 * 20:
@@ -205,7 +208,7 @@ def test_a_killed_build_leaves_the_published_snapshot_and_its_embeddings(
             sleep(0.005)
     finally:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        printed = process.communicate()[0]
     shelf = Shelf(tmp_path)
     assert shelf.current() == before.id
     assert verify_snapshot(shelf.path(before.id)) == []
@@ -219,6 +222,9 @@ def test_a_killed_build_leaves_the_published_snapshot_and_its_embeddings(
     after = kit.build(papers, encoder, tmp_path)
     assert after.papers == 5000
     assert after.embedded == 5000 - whole
+    # What the killed build embedded and the next one embeds again is no more than the requests it had under way.
+    embedded = sum(map(int, printed.split()))
+    assert 100 + embedded + after.embedded - 5000 <= 64 * in_flight
     assert not list(shelf.root.glob(".building-*"))
     assert verify_snapshot(shelf.path(after.id)) == []
 

@@ -84,10 +84,10 @@ def no_lexical(copy: Path) -> str:
 
 
 def replaced_size(copy: Path, name: str, content: bytes) -> str:
-    """Damage that keeps to the manifest's sizes."""
+    """Damage that keeps to the manifest's sizes, where it does not know the ends of files."""
     (copy / name).write_bytes(content)
     manifest = msgspec.json.decode((copy / "manifest.json").read_bytes())
-    manifest["files"][name]["bytes"] = len(content)
+    manifest["files"][name] |= {"bytes": len(content), "ends": ""}
     (copy / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return name.split("/")[0]
 
@@ -114,6 +114,22 @@ def test_vectors_of_another_snapshot(copy: Path, tmp_path: Path, kit: Any) -> No
     other = kit.build(kit.papers(30), kit.Encoder(), tmp_path / "other")
     replaced_size(copy, "vectors.faiss", (tmp_path / "other" / "snapshots" / other.id / "vectors.faiss").read_bytes())
     with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss: holds 30 papers, not 1500"):
+        open_snapshot(copy)
+
+
+@pytest.mark.parametrize("name", ["vectors.faiss", "digests.bin"])
+def test_a_file_of_another_snapshot_of_as_many_papers(copy: Path, tmp_path: Path, kit: Any, name: str) -> None:
+    other = kit.build(kit.papers(1500, seed=8), kit.Encoder(), tmp_path / "other")
+    (copy / name).write_bytes((tmp_path / "other" / "snapshots" / other.id / name).read_bytes())
+    with pytest.raises(SnapshotInvalid, match=rf"{name}: is damaged or of another snapshot"):
+        open_snapshot(copy)
+
+
+@pytest.mark.parametrize("place", [0, 1, 40, -1])
+def test_a_flipped_bit_at_either_end_is_found_when_opening(copy: Path, place: int) -> None:
+    path = copy / "vectors.faiss"
+    flip(path, place)
+    with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss: is damaged"):
         open_snapshot(copy)
 
 

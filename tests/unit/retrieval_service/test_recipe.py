@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval_service.adapters.faiss_recipe import recipe_for
+from retrieval_service.adapters.faiss_recipe import candidates, recipe_for, retraining_due, successor
+
+RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
 
 
 @pytest.mark.parametrize(
@@ -13,10 +15,51 @@ from retrieval_service.adapters.faiss_recipe import recipe_for
         (50_000, "IVF256,RaBitQ,Refine(SQ8)"),
         (100_000, "IVF512,RaBitQ,Refine(SQ8)"),
         (600_000, "IVF2048,RaBitQ,Refine(SQ8)"),
-        (2_500_000, "IVF4096,RaBitQ,Refine(SQ8)"),
+        (2_500_000, RABITQ),
     ],
 )
 def test_recipes(papers: int, factory: str) -> None:
     recipe = recipe_for(papers)
     assert recipe.factory == factory
     assert recipe.nlist is None or papers / recipe.nlist >= 100
+
+
+def test_candidates_follow_the_size() -> None:
+    few, many = ([recipe.factory for recipe in candidates(papers, 384)] for papers in (60_000, 2_500_000))
+    assert few[0] == many[0] == "SQfp16"
+    assert "HNSW32,SQ8" in few
+    assert not any("HNSW" in factory for factory in many)
+    assert "IVF512,Flat" in few
+    assert not any("Flat" in factory for factory in many)
+    assert {"IVF4096,SQ8", RABITQ, "IVF4096,PQ192x4fs,Refine(SQ8)"} <= set(many)
+    assert not any("PQ" in recipe.factory for recipe in candidates(60_000, 383))
+
+
+@pytest.mark.parametrize(
+    ("papers", "trained_on", "recipe", "chosen", "words"),
+    [
+        (2_501_000, 2_500_000, RABITQ, False, None),
+        (3_700_000, 2_500_000, RABITQ, False, None),
+        (3_800_000, 2_500_000, RABITQ, False, "2,500,000"),
+        (1_600_000, 2_500_000, RABITQ, False, "2,500,000"),
+        (49_000, None, "SQfp16", False, None),
+        (50_000, None, "SQfp16", False, "outgrown"),
+        (50_000, None, "SQfp16", True, None),
+        (49_000, 60_000, "IVF256,RaBitQ,Refine(SQ8)", False, "exact"),
+        (190_000, None, "HNSW32,SQ8", True, None),
+    ],
+)
+def test_an_index_is_made_anew_when_its_corpus_is_another(
+    papers: int, trained_on: int | None, recipe: str, chosen: bool, words: str | None
+) -> None:
+    reason = retraining_due(papers, trained_on, recipe, chosen=chosen)
+    assert (reason is None) == (words is None)
+    assert words is None or (reason and words in reason)
+
+
+def test_a_successor_is_of_the_same_kind() -> None:
+    assert successor("IVF2048,SQ8", 1.0, 2_500_000).factory == "IVF4096,SQ8"
+    assert successor("IVF2048,PQ192x4fs,Refine(SQ8)", 16.0, 2_500_000).k_factor == 16.0
+    assert successor("HNSW32,SQ8", 1.0, 150_000).factory == "HNSW32,SQ8"
+    assert successor("SQfp16", 1.0, 60_000).factory == "IVF512,RaBitQ,Refine(SQ8)"
+    assert successor("IVF256,SQ8", 1.0, 30_000).factory == "SQfp16"

@@ -1,0 +1,185 @@
+"""Writing a catalogue: a new one, or a copy of another that is changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from papers import Paper
+from retrieval_service.adapters.sqlite_catalogue import DAY, ROW, papers_of, rows_of
+from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.ports import day_of
+
+# Filter columns are kept as whole arrays: a filter becomes a mask over all rows in a few array operations, where a
+# query over millions of records would take longer than the search it narrows.
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE paper (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, abstract TEXT NOT NULL,
+    authors TEXT NOT NULL, categories TEXT NOT NULL, published TEXT, updated TEXT, doi TEXT, journal_ref TEXT,
+    versions INTEGER NOT NULL
+);
+CREATE TABLE category (code TEXT PRIMARY KEY, papers INTEGER NOT NULL, rows BLOB NOT NULL) WITHOUT ROWID;
+"""
+_FETCHED = 900
+_INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+_to_json = msgspec.json.encode
+
+
+class CatalogueWriter:
+    """Writes a catalogue: a new file, or a copy of another's file that it changes. Not safe for two threads at once."""
+
+    def __init__(self, path: Path, snapshot_id: str, *, continued: bool = False) -> None:
+        """Makes the file, unless one that is there is to be continued, and notes whose catalogue it is.
+
+        Raises:
+            SnapshotInvalid: the file to be continued is no catalogue.
+        """
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._days: list[NDArray[np.int32]] = []
+        self._rows: defaultdict[str, list[NDArray[np.uint32]]] = defaultdict(list)
+        self._count = 0
+        self._changed: set[int] = set()
+        self._edited = False
+        # What is written here is published whole or thrown away: a journal would protect nothing.
+        begin = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;"
+        try:
+            if continued:
+                self._db.executescript(begin)
+                self._take_over()
+            else:
+                self._db.executescript(f"{begin} {_TABLES}")
+            self._db.execute("INSERT INTO about VALUES ('snapshot', ?)", (snapshot_id,))
+        except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
+            self._db.close()
+            if not continued:
+                raise
+            raise SnapshotInvalid(path, f"is not a catalogue that can be continued ({error})") from error
+
+    def __len__(self) -> int:
+        """Number of papers so far."""
+        return self._count
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are taken."""
+        return set(self.rows(ids))
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """The rows of those of the ids that are taken."""
+        return rows_of(self._db, ids)
+
+    def papers(self, rows: Sequence[int]) -> list[Paper]:
+        """The papers of these rows, in the order asked."""
+        return papers_of(self._db, rows)
+
+    def add(self, papers: Sequence[Paper]) -> None:
+        """Adds papers as the next rows."""
+        first = self._count
+        self._db.executemany(_INSERT, (_record(row, paper) for row, paper in enumerate(papers, first)))
+        self._days.append(_days_of(papers))
+        by_category: defaultdict[str, list[int]] = defaultdict(list)
+        for row, paper in enumerate(papers, first):
+            for code in dict.fromkeys(paper.categories):
+                by_category[code].append(row)
+        for code, rows in by_category.items():
+            self._rows[code].append(np.asarray(rows, ROW))
+        self._count += len(papers)
+
+    def replace(self, row: int, paper: Paper) -> None:
+        """Puts a paper into a row that has one."""
+        self._db.execute("DELETE FROM paper WHERE row = ?", (row,))
+        self._db.execute(_INSERT, _record(row, paper))
+        self._changed.add(row)
+        self._edited = True
+
+    def withdraw(self, rows: Sequence[int]) -> list[int]:
+        """Takes the papers of these rows out; the last papers move into the holes, so that rows stay without gaps.
+
+        Returns:
+            The holes, which hold another paper now.
+        """
+        gone, before = set(rows), self._count
+        for row in gone:
+            self._db.execute("DELETE FROM paper WHERE row = ?", (row,))
+        self._count -= len(gone)
+        holes = sorted(row for row in gone if row < self._count)
+        movers = [row for row in range(self._count, before) if row not in gone]
+        for hole, mover in zip(holes, movers, strict=True):
+            self._db.execute("UPDATE paper SET row = ? WHERE row = ?", (hole, mover))
+        self._changed.update(holes)
+        self._edited = True
+        return holes
+
+    def close(self) -> None:
+        """Writes the filter columns and closes the file."""
+        days = np.concatenate(self._days)[: self._count] if self._days else np.empty(0, DAY)
+        columns = {code: np.concatenate(parts) for code, parts in self._rows.items()}
+        if self._edited:
+            days, columns = self._recalculated(days, columns)
+        self._db.execute("INSERT INTO about VALUES ('papers', ?)", (self._count,))
+        self._db.execute("INSERT INTO about VALUES ('days', ?)", (days.tobytes(),))
+        self._db.executemany(
+            "INSERT INTO category VALUES (?,?,?)",
+            ((code, len(rows), rows.tobytes()) for code, rows in sorted(columns.items()) if len(rows)),
+        )
+        self._db.execute("COMMIT")
+        self._db.close()
+
+    def abandon(self) -> None:
+        """Closes the file as it is."""
+        self._db.close()
+
+    def _take_over(self) -> None:
+        about = dict(self._db.execute("SELECT name, value FROM about"))
+        self._count = int(about["papers"])
+        self._days.append(np.frombuffer(about["days"], DAY))
+        for code, rows in self._db.execute("SELECT code, rows FROM category"):
+            self._rows[code].append(np.frombuffer(rows, ROW))
+        self._db.execute("DELETE FROM about")
+        self._db.execute("DELETE FROM category")
+
+    def _recalculated(
+        self, days: NDArray[np.int32], columns: dict[str, NDArray[np.uint32]]
+    ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.uint32]]]:
+        """The filter columns with those rows anew that hold another paper than when they were noted."""
+        changed = sorted(row for row in self._changed if row < self._count)
+        papers = [
+            paper for at in range(0, len(changed), _FETCHED) for paper in self.papers(changed[at : at + _FETCHED])
+        ]
+        days = days.copy()
+        days[changed] = _days_of(papers)
+        longest = max((int(rows.max()) + 1 for rows in columns.values() if len(rows)), default=0)
+        stale = np.zeros(max(self._count, longest), np.bool_)
+        stale[changed] = True
+        stale[self._count :] = True
+        having: defaultdict[str, list[int]] = defaultdict(list)
+        for row, paper in zip(changed, papers, strict=True):
+            for code in dict.fromkeys(paper.categories):
+                having[code].append(row)
+        anew = {}
+        for code in {*columns, *having}:
+            kept = columns.get(code, np.empty(0, ROW))
+            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW)]))
+        return days, anew
+
+
+def _days_of(papers: Sequence[Paper]) -> NDArray[np.int32]:
+    days = (day_of(paper) for paper in papers)
+    return np.fromiter((day.toordinal() if day else 0 for day in days), DAY, len(papers))
+
+
+def _record(row: int, paper: Paper) -> tuple[Any, ...]:
+    return (
+        *(row, paper.id, paper.title, paper.abstract),
+        *(_to_json(paper.authors).decode(), _to_json(paper.categories).decode()),
+        *(paper.published and paper.published.isoformat(), paper.updated and paper.updated.isoformat()),
+        *(paper.doi, paper.journal_ref, paper.versions),
+    )

@@ -1,0 +1,270 @@
+"""Choosing a snapshot's index by measurement.
+
+Candidates are made, searched and compared, and the cheapest that is good enough becomes the index of a new snapshot.
+The old one stays as it is, and no paper is embedded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.faiss_recall import Point, Queries, fewest, measure
+from retrieval_service.adapters.faiss_recipe import (
+    Recipe,
+    VectorsOf,
+    build_index,
+    candidates,
+    centroids_of,
+    write_index,
+)
+from retrieval_service.adapters.faiss_rows import read_whole
+from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
+from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
+from retrieval_service.errors import NoSnapshot, SnapshotError
+from retrieval_service.ports import Encoder, Vectors
+from retrieval_service.snapshot.digests import DIGESTS
+from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.manifest import (
+    CATALOGUE,
+    VECTORS,
+    CurvePoint,
+    IndexRecord,
+    Manifest,
+    file_records,
+    read_manifest,
+    write_manifest,
+)
+from retrieval_service.snapshot.options import Progress, Tell
+from retrieval_service.snapshot.parts import take_catalogue, take_digests, take_lexical
+from retrieval_service.snapshot.shelf import Shelf, snapshot_id
+from retrieval_service.snapshot.vector_part import TITLES, Sample, asked, vectors_of
+
+_K_FACTORS = (4.0, 8.0, 16.0)
+_EXACT_QUERIES = 16
+# Times nearer to each other than this are noise; memory decides between them.
+_ALIKE = 1.25
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an index should be.
+
+    Attributes:
+        recall: recall@10 against exact search.
+        memory_mb: the megabytes it may take; None for any number.
+        recipes: the candidates; None for those that suit the corpus.
+        queries: what is asked; None for titles of papers, each without its own paper.
+        use: make the new snapshot the live one.
+    """
+
+    recall: float = 0.95
+    memory_mb: float | None = None
+    recipes: tuple[Recipe, ...] | None = None
+    queries: tuple[str, ...] | None = None
+    use: bool = True
+
+
+async def tune_snapshot(
+    wanted: Wanted, encoder: Encoder, data: Path, *, base: str | None = None, progress: Tell | None = None
+) -> Manifest:
+    """Measures candidates for a snapshot's index and publishes a snapshot with the cheapest that is good enough.
+
+    Args:
+        wanted: what is good enough, and the candidates.
+        encoder: of the queries; it must be the one that made the snapshot's vectors.
+        data: the data directory.
+        base: the id of the snapshot; default: the live one.
+        progress: is told which candidate is in hand.
+
+    Returns:
+        The manifest of the new snapshot, with all that was measured.
+
+    Raises:
+        NoSnapshot: there is none.
+        SnapshotInvalid: a file of the old snapshot is damaged.
+        SnapshotError: the stored embeddings are missing, the encoder is another, or a file could not be written.
+        BuildInProgress: another process is building in this data directory.
+        EncoderUnavailable: the queries cannot be embedded.
+    """
+    shelf = Shelf(data)
+    name = base or shelf.current()
+    if name is None:
+        raise NoSnapshot("There is no snapshot to tune; make the first with: akin index build SOURCE")
+    try:
+        return await _Tuning(wanted, encoder, data, shelf.path(name), progress or (lambda _: None)).run()
+    except (OSError, sqlite3.Error) as error:
+        raise SnapshotError(f"The snapshot could not be written below {data}: {error}") from error
+
+
+def cheapest(points: Sequence[CurvePoint], recall: float, memory_mb: float | None) -> tuple[CurvePoint, str]:
+    """The point to serve by, and why: of the fastest that meet the recall in the memory the smallest, or the nearest.
+
+    Args:
+        points: what was measured; not empty.
+        recall: recall@10 to meet.
+        memory_mb: the megabytes the index may take; None for any number.
+    """
+    room = f" in {memory_mb:g} MB" if memory_mb is not None else ""
+    fitting = [point for point in points if memory_mb is None or point.memory_mb <= memory_mb]
+    if not fitting:
+        smallest = min(points, key=lambda point: (point.memory_mb, -point.recall_at_10))
+        return smallest, f"no candidate fits{room}; this is the smallest"
+    if enough := [point for point in fitting if point.recall_at_10 >= recall]:
+        fastest = min(point.ms for point in enough)
+        alike = [point for point in enough if point.ms <= fastest * _ALIKE]
+        best = min(alike, key=lambda point: (point.memory_mb, point.ms))
+        return best, f"fast and small among {len(points)} measured ways to find {recall:g} of the ten nearest{room}"
+    best = max(fitting, key=lambda point: (point.recall_at_10, -point.ms))
+    return best, f"no measured way finds {recall:g} of the ten nearest{room}; this one finds most"
+
+
+class _Tuning:
+    def __init__(self, wanted: Wanted, encoder: Encoder, data: Path, base: Path, tell: Tell) -> None:
+        self.wanted = wanted
+        self.encoder = encoder
+        self.data = data
+        self.base = base
+        self.shelf = Shelf(data)
+        self.tell = tell
+        self.old = read_manifest(base)
+        self.points: list[CurvePoint] = []
+        self.centroids: dict[int, Vectors] = {}
+        if self.old.encoder.digest != encoder.identity.digest:
+            raise SnapshotError(
+                f"Snapshot {self.old.id} has vectors of encoder {self.old.encoder.digest[:12]}, and "
+                f"{encoder.identity.digest[:12]} is served: promote the other encoder, or build the index again."
+            )
+
+    async def run(self) -> Manifest:
+        old = self.old
+        folder = self.data / "embeddings" / old.encoder.digest
+        with self.shelf.building() as directory, EmbeddingStore(folder, old.encoder.dim) as store:
+            digests = await asyncio.to_thread(take_digests, self.base, old)
+            positions = await asyncio.to_thread(store.positions, digests["text"].tolist())
+            if missing := int(np.count_nonzero(positions < 0)):
+                raise SnapshotError(f"{folder}: lacks the embeddings of {missing:,} papers: build the index again.")
+            corpus = vectors_of(store, positions)
+            queries = await self._queries(corpus)
+            index = await asyncio.to_thread(self._measure_all, directory, corpus, queries)
+            self.tell(Progress("publish", old.papers, old.papers, 0))
+            manifest = await asyncio.to_thread(self._publish, directory, index)
+            if self.wanted.use:
+                self.shelf.use(manifest.id)
+            return manifest
+
+    async def _queries(self, corpus: VectorsOf) -> Queries:
+        self.tell(Progress("tune", 0, None, 0, "exact search"))
+        if self.wanted.queries is not None:
+            own = np.full(len(self.wanted.queries), -1, np.int64)
+            return await asked(self.encoder, self.wanted.queries, own, self.old.papers, corpus)
+        catalogue = SqliteCatalogue(self.base / CATALOGUE)
+        try:
+            titles = Sample.drawn(catalogue.papers, self.old.papers)
+        finally:
+            catalogue.close()
+        return await asked(self.encoder, titles.texts, titles.rows, self.old.papers, corpus)
+
+    def _measure_all(self, directory: Path, corpus: VectorsOf, queries: Queries) -> IndexRecord:
+        """Makes and measures every candidate; the file of the best so far is kept."""
+        papers, dim = self.old.papers, self.old.encoder.dim
+        recipes = self.wanted.recipes or tuple(candidates(papers, dim))
+        best: tuple[CurvePoint, str, Recipe] | None = None
+        for number, recipe in enumerate(recipes):
+            self.tell(Progress("tune", number, len(recipes), 0, recipe.factory))
+            path = directory / f".candidate-{number}"
+            index, seconds = self._made(recipe, corpus)
+            write_index(index, path)
+            for point in self._measured(index, recipe, queries):
+                self.points.append(
+                    CurvePoint(
+                        nprobe=point.breadth,
+                        recall_at_10=point.recall_at_10,
+                        ms=point.ms,
+                        recipe=recipe.factory,
+                        k_factor=point.k_factor,
+                        memory_mb=round(path.stat().st_size / 1e6, 1),
+                        build_s=round(seconds, 1),
+                    )
+                )
+            del index
+            chosen, why = cheapest(self.points, self.wanted.recall, self.wanted.memory_mb)
+            if best is None or chosen.recipe == recipe.factory:
+                os.replace(path, directory / VECTORS)
+                best = (chosen, why, recipe)
+            else:
+                path.unlink()
+                best = (chosen, why, best[2])
+        assert best is not None, "there is always a candidate"
+        chosen, why, recipe = best
+        return IndexRecord(
+            recipe=recipe.factory,
+            why=f"{why}: {recipe.why}",
+            nlist=recipe.nlist,
+            nprobe=chosen.nprobe or None,
+            k_factor=chosen.k_factor,
+            recall_target=self.wanted.recall,
+            curve=tuple(self.points),
+            trained_on=papers if recipe.nlist else None,
+            queries=TITLES if self.wanted.queries is None else f"{len(self.wanted.queries):,} queries given",
+        )
+
+    def _made(self, recipe: Recipe, corpus: VectorsOf) -> tuple[Any, float]:
+        """The index, and the seconds it took; lists' centres are the same for all candidates with as many lists."""
+        nlist = recipe.nlist
+        if nlist is not None and nlist == self.old.index.nlist and nlist not in self.centroids:
+            known = centroids_of(read_whole(self.base / VECTORS))
+            if known is not None:
+                self.centroids[nlist] = known
+        started = perf_counter()
+        index = build_index(
+            recipe, self.old.papers, self.old.encoder.dim, corpus, centroids=self.centroids.get(nlist or 0)
+        )
+        seconds = perf_counter() - started
+        if nlist is not None and nlist not in self.centroids and (found := centroids_of(index)) is not None:
+            self.centroids[nlist] = found
+        return index, seconds
+
+    def _measured(self, index: Any, recipe: Recipe, queries: Queries) -> list[Point]:
+        if recipe.exact:
+            # A few queries tell how long it takes; what it finds hardly needs measuring.
+            some = Queries(
+                queries.vectors[:_EXACT_QUERIES], queries.own[:_EXACT_QUERIES], queries.truth[:_EXACT_QUERIES]
+            )
+            recall, ms = measure(FaissIndex(index), some)
+            return [Point(0, 1.0, recall, ms)]
+        factors = _K_FACTORS if recipe.refined else (1.0,)
+        return [
+            point
+            for factor in factors
+            for point in fewest(index, replace(recipe, k_factor=factor), queries, self.wanted.recall)
+        ]
+
+    def _publish(self, directory: Path, index: IndexRecord) -> Manifest:
+        old, name = self.old, snapshot_id(directory)
+        take_catalogue(self.base, directory, old)
+        CatalogueWriter(directory / CATALOGUE, name, continued=True).close()
+        take_lexical(self.base, directory, old)
+        (directory / DIGESTS).write_bytes((self.base / DIGESTS).read_bytes())
+        manifest = msgspec.structs.replace(
+            old,
+            id=name,
+            created=datetime.now(UTC).replace(microsecond=0),
+            embedded=0,
+            index=index,
+            files=file_records(directory),
+        )
+        write_manifest(directory, manifest)
+        self.shelf.publish(directory)
+        return manifest

@@ -1,0 +1,191 @@
+"""The vector index of a new snapshot: made and tuned from stored embeddings, or changed row by row from another's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from papers import Paper, passage_text
+from retrieval_service.adapters.faiss_recall import Point, Queries, exact_nearest, fewest
+from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, build_index, write_index
+from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows, read_whole
+from retrieval_service.ports import Encoder, Rows, Vectors
+from retrieval_service.snapshot.embedding import EmbeddingPass
+from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.manifest import VECTORS, CurvePoint, IndexRecord
+from retrieval_service.snapshot.streaming import WINDOW
+
+TUNING_QUERIES = 256
+_FETCHED = 900
+TITLES = "titles of papers, each without its own paper"
+
+
+Fetch = Callable[[Sequence[int]], list[Paper]]
+"""Papers by row."""
+
+
+class Sample:
+    """An even sample of papers' titles, from a stream (Vitter 1985, algorithm R), with the row of each."""
+
+    def __init__(self, size: int = TUNING_QUERIES) -> None:
+        """Takes how many are kept."""
+        self._size = size
+        self._seen = 0
+        self._kept: list[tuple[str, int]] = []
+        self._random = np.random.default_rng(1)
+
+    def offer(self, first_row: int, papers: Iterable[Paper]) -> None:
+        """Takes or leaves the titles of consecutive rows."""
+        for row, paper in enumerate(papers, first_row):
+            if not paper.title:
+                continue
+            self._seen += 1
+            if len(self._kept) < self._size:
+                self._kept.append((paper.title, row))
+            elif (place := int(self._random.integers(self._seen))) < self._size:
+                self._kept[place] = (paper.title, row)
+
+    @classmethod
+    def drawn(cls, fetch: Fetch, papers: int, size: int = TUNING_QUERIES) -> Sample:
+        """A sample of a corpus whose papers can be fetched by row."""
+        sample = cls(size)
+        for row in np.sort(np.random.default_rng(1).choice(papers, min(papers, size), replace=False)).tolist():
+            sample.offer(row, fetch([row]))
+        return sample
+
+    @property
+    def texts(self) -> list[str]:
+        """The titles."""
+        return [text for text, _ in self._kept]
+
+    @property
+    def rows(self) -> Rows:
+        """The row of each title's paper."""
+        return np.asarray([row for _, row in self._kept], np.int64)
+
+
+def vectors_of(store: EmbeddingStore, positions: Rows) -> VectorsOf:
+    """The stored vectors by row, where a row's vector is at the position given for it."""
+
+    def vectors(rows: Rows) -> Vectors:
+        return store.vectors(positions[rows])
+
+    return vectors
+
+
+async def stored_positions(
+    store: EmbeddingStore, embedding: EmbeddingPass, texts: Sequence[bytes], fetch: Fetch
+) -> Rows:
+    """The store's position of every row's vector; where the store has lost some, their papers are embedded again.
+
+    Args:
+        store: the embeddings.
+        embedding: makes those that are missing.
+        texts: the digest of every row's text.
+        fetch: gives the papers of these rows.
+    """
+    positions = await asyncio.to_thread(store.positions, texts)
+    missing = np.flatnonzero(positions < 0).tolist()
+    for at in range(0, len(missing), WINDOW):
+        papers = [
+            paper
+            for some in range(at, min(at + WINDOW, len(missing)), _FETCHED)
+            for paper in fetch(missing[some : min(some + _FETCHED, at + WINDOW)])
+        ]
+        window = embedding.start(papers, [passage_text(paper) for paper in papers])
+        try:
+            await window.stored(lambda _: None)
+        except BaseException:
+            await window.cancel()
+            raise
+    return await asyncio.to_thread(store.positions, texts) if missing else positions
+
+
+async def asked(encoder: Encoder, texts: Sequence[str], own: Rows, papers: int, corpus: VectorsOf) -> Queries:
+    """Queries of these texts, with what exact search finds for them."""
+    # Titles are what people search by, and no title alone is in the index.
+    vectors = (await encoder.embed_queries(texts)).vectors
+    return await asyncio.to_thread(exact_nearest, vectors, own, papers, corpus)
+
+
+async def made_index(
+    directory: Path,
+    papers: int,
+    corpus: VectorsOf,
+    encoder: Encoder,
+    titles: Sample,
+    *,
+    recipe: Recipe,
+    target: float,
+    tuning: Callable[[], None],
+) -> IndexRecord:
+    """Makes an index by a recipe, and tunes how far a search of it looks.
+
+    Args:
+        directory: the new snapshot's.
+        papers: how many there are.
+        corpus: gives the vectors of some rows.
+        encoder: of the queries it is tuned with.
+        titles: of papers in it.
+        recipe: how.
+        target: recall@10 of an approximate one.
+        tuning: is called when tuning begins.
+    """
+    index: Any = await asyncio.to_thread(build_index, recipe, papers, encoder.identity.dim, corpus)
+    curve: list[Point] = []
+    if not recipe.exact:
+        tuning()
+        queries = await asked(encoder, titles.texts, titles.rows, papers, corpus)
+        curve = await asyncio.to_thread(fewest, index, recipe, queries, target)
+    await asyncio.to_thread(write_index, index, directory / VECTORS)
+    return index_record(recipe, papers, target, curve)
+
+
+def index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Point]) -> IndexRecord:
+    """What a manifest says of an index whose last point on the curve is the one that serves."""
+    if recipe.exact:
+        return IndexRecord(recipe=recipe.factory, why=recipe.why)
+    return IndexRecord(
+        recipe=recipe.factory,
+        why=recipe.why,
+        nlist=recipe.nlist,
+        nprobe=curve[-1].breadth,
+        k_factor=recipe.k_factor,
+        recall_target=target,
+        curve=tuple(
+            CurvePoint(point.breadth, point.recall_at_10, point.ms, k_factor=point.k_factor) for point in curve
+        ),
+        trained_on=papers,
+        queries=TITLES,
+    )
+
+
+def changed_index(base: Path, directory: Path, papers: int, rows: Rows, corpus: VectorsOf) -> bool:
+    """Makes the index of another snapshot into this one's by changing rows; False when its type does not allow that.
+
+    Args:
+        base: the other snapshot.
+        directory: the new one's.
+        papers: how many it has.
+        rows: those whose vectors are other ones, ascending.
+        corpus: gives the vectors of these rows.
+    """
+    index = read_whole(base / VECTORS)
+    try:
+        change_rows(index, papers, rows, corpus)
+    except RowsCannotChange:
+        return False
+    write_index(index, directory / VECTORS)
+    return True
+
+
+def carried_over(index: IndexRecord, base: str) -> IndexRecord:
+    """The record of an index that was changed row by row: its curve is that of the snapshot it was measured in."""
+    if not index.curve or index.queries.endswith("]"):
+        return index
+    return msgspec.structs.replace(index, queries=f"{index.queries} [measured in {base}]")
