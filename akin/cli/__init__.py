@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from akin.cli import encoder, index, search, stack
+from akin.cli import encoder, index, papers, search, stack, upkeep
 from akin.errors import AkinError
 from papers import PapersError
 
@@ -19,7 +19,9 @@ app = typer.Typer(
     help="Find the papers akin to yours. First: encoder export, then index build sample, then up, then search TEXT.",
 )
 app.add_typer(encoder.app, name="encoder")
+upkeep.add_to(index.app)
 app.add_typer(index.app, name="index")
+app.add_typer(papers.app, name="papers")
 stack.add_to(app)
 search.add_to(app)
 

@@ -1,11 +1,11 @@
-"""`akin index build | list | info | use | verify`."""
+"""`akin index build | list | info | use`; what keeps an index up is in `upkeep`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from rich.table import Table
 from akin import registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stderr, stdout
+from akin.cli.papers import harvested_until
 from akin.errors import EncoderError, SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
@@ -27,14 +28,21 @@ from papers import PaperReader, read_papers
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.errors import ServiceError as RetrievalError
-from retrieval_service.snapshot.build import Progress, build_snapshot
-from retrieval_service.snapshot.manifest import Manifest, read_manifest
-from retrieval_service.snapshot.opened import verify_snapshot
+from retrieval_service.ports import Encoder
+from retrieval_service.snapshot.build import build_snapshot
+from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
+from retrieval_service.snapshot.options import Progress
 from retrieval_service.snapshot.shelf import Shelf
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
-STAGES = {"embed": "embedding", "index": "indexing", "tune": "tuning", "publish": "publishing"}
+STAGES = {
+    "copy": "copying",
+    "embed": "embedding",
+    "index": "indexing",
+    "tune": "tuning",
+    "publish": "publishing",
+}
 
 
 @app.command()
@@ -103,11 +111,41 @@ def info(
         "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB in {len(manifest.files)} files",
         "created": f"{manifest.created:%Y-%m-%d %H:%M:%S}",
     }
+    if change := manifest.change:
+        rows["change"] = (
+            f"{change.added:,} added, {change.replaced:,} replaced, {change.withdrawn:,} withdrawn by {change.source}; "
+            f"made from {change.base}"
+        )
+    if manifest.harvested:
+        rows["harvested"] = f"arXiv's changes up to {manifest.harvested}"
+    if index.curve:
+        rows["measured"] = f"with {index.queries or 'titles of papers'}"
     for name, value in rows.items():
         stdout.print(f"{name:<10} {value}", markup=False)
+    for line in described_curve(index):
+        stdout.print(f"  {line}", markup=False)
+
+
+def described_curve(index: IndexRecord) -> list[str]:
+    """What was measured, for people; of several recipes only where each ended: the whole is in the manifest."""
+    last: dict[object, CurvePoint] = {}
+    lines = []
+    for number, point in enumerate(index.curve):
+        last[(point.recipe, point.k_factor) if point.recipe else number] = point
     for point in index.curve:
-        chosen = " <- serves" if point.nprobe == index.nprobe else ""
-        stdout.print(f"  nprobe {point.nprobe:>5}  recall@10 {point.recall_at_10:.3f}  {point.ms:.2f} ms{chosen}")
+        own = point.recipe in ("", index.recipe)
+        refined = not point.recipe or point.k_factor == index.k_factor
+        serves = own and refined and point.nprobe == (index.nprobe or 0)
+        if serves or point in last.values():
+            lines.append(described_point(point, index.recipe) + (" <- serves" if serves else ""))
+    return lines
+
+
+def described_point(point: CurvePoint, recipe: str) -> str:
+    """One measured point for people."""
+    of = f"{point.recipe:<32} {point.memory_mb:>8,.1f} MB  " if point.recipe else ""
+    refined = f"k_factor {point.k_factor:>2g}  " if "Refine" in (point.recipe or recipe) else ""
+    return f"{of}nprobe {point.nprobe:>5}  {refined}recall@10 {point.recall_at_10:.3f}  {point.ms:.2f} ms"
 
 
 @app.command()
@@ -118,22 +156,6 @@ def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> No
         Shelf(settings.data).use(snapshot)
     say(f"{snapshot} is live")
     retire_encoders(settings, snapshot, say)
-
-
-@app.command()
-def verify(
-    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
-) -> None:
-    """Check every file of a snapshot against the digest that was published with it."""
-    settings = Settings.read()
-    manifest = manifest_of(settings, snapshot)
-    with words():
-        damage = verify_snapshot(Shelf(settings.data).path(manifest.id))
-    for problem in damage:
-        say(str(problem))
-    if damage:
-        raise typer.Exit(6)
-    say(f"{manifest.id}: {len(manifest.files)} files are as published")
 
 
 def usable_snapshot(settings: Settings) -> Manifest | None:
@@ -191,20 +213,35 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
     with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
         with encoder_server(settings, say) as (url, version), bar() as shown:
             started = time.monotonic()
-            manifest = asyncio.run(run_build(settings, reader, url, version.number, name, shown))
+            work = run_build(settings, reader, url, version.number, name, shown, harvested_until(path))
+            manifest = asyncio.run(work)
         report(reader, rejects, manifest, time.monotonic() - started)
     retire_encoders(settings, manifest.id, say)
     return manifest
 
 
 async def run_build(
-    settings: Settings, reader: PaperReader, url: str, version: int, name: str, shown: Callable[[Progress], None]
+    settings: Settings,
+    reader: PaperReader,
+    url: str,
+    version: int,
+    name: str,
+    shown: Callable[[Progress], None],
+    harvested: str | None = None,
 ) -> Manifest:
     """The build itself, with its connection to Triton."""
+    async with connected(settings, url, version) as encoder:
+        return await build_snapshot(
+            reader, encoder, settings.data, source_name=name, progress=shown, harvested=harvested
+        )
+
+
+@asynccontextmanager
+async def connected(settings: Settings, url: str, version: int) -> AsyncIterator[Encoder]:
+    """A version of the encoder that Triton serves."""
     triton = Triton(url, version=version, repository=settings.repository)
     try:
-        encoder = await triton.find()
-        return await build_snapshot(reader, encoder, settings.data, source_name=name, progress=shown)
+        yield await triton.find()
     finally:
         await triton.close()
 
@@ -270,7 +307,7 @@ def bar() -> Iterator[Callable[[Progress], None]]:
             rate = f"{progress.done / max(time.monotonic() - first, 0.1):,.0f}/s" if progress.stage == "embed" else ""
             bars.update(
                 task,
-                description=STAGES.get(progress.stage, progress.stage),
+                description=progress.note or STAGES.get(progress.stage, progress.stage),
                 completed=progress.done,
                 total=progress.total,
                 rate=rate,

@@ -1,0 +1,245 @@
+"""`akin index update | tune | verify | prune`: keeping an index fresh, fast, whole and small."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from akin.cli.corpus import corpus_path
+from akin.cli.index import bar, connected, described, described_curve, manifest_of, source_name, words
+from akin.cli.output import Json, print_json, say, stdout
+from akin.cli.papers import HARVESTS, harvested_until, run_harvest
+from akin.errors import SourceError
+from akin.recall_chart import recall_chart
+from akin.settings import Settings
+from akin.stack import encoder_server
+from papers import read_papers
+from papers.durable import replace_file
+from papers.remote import ARXIV
+from retrieval_service.adapters.faiss_recipe import Recipe, parsed_recipe
+from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
+from retrieval_service.snapshot.changes import Source
+from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
+from retrieval_service.snapshot.opened import verify_snapshot
+from retrieval_service.snapshot.recall import measured_recall
+from retrieval_service.snapshot.shelf import Shelf
+from retrieval_service.snapshot.tuning import Wanted, tune_snapshot
+from retrieval_service.snapshot.update import update_snapshot
+
+
+def add_to(app: typer.Typer) -> None:
+    """Gives the commands to the application."""
+    app.command()(update)
+    app.command()(tune)
+    app.command()(verify)
+    app.command()(prune)
+
+
+def update(
+    source: Annotated[
+        str, typer.Argument(help="A file of new and changed papers, or `oai`: harvest arXiv's changes first.")
+    ],
+    fields: Annotated[
+        str | None,
+        typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The file is the whole corpus: withdraw what it does not hold.")
+    ] = False,
+    withdraw: Annotated[Path | None, typer.Option(help="A file of ids to withdraw, one a line.")] = None,
+    strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
+    url: Annotated[str, typer.Option(help="With `oai`: another repository that speaks arXivRaw.")] = ARXIV,
+    pause: Annotated[float, typer.Option(min=0.0, help="With `oai`: seconds between two requests.")] = 3.0,
+    json: Json = False,
+) -> None:
+    """Add, replace and withdraw papers: a new snapshot is made of the live one and the changes, and made live.
+
+    Only texts that are new are embedded. The old snapshot stays until it is pruned.
+    """
+    settings = Settings.read()
+    before = manifest_of(settings, None)
+    if source == "oai":
+        folder = settings.data / "corpora" / HARVESTS
+        path = folder / run_harvest(folder, _since(settings, before), url=url, subset=None, pause=pause).file
+    else:
+        path = corpus_path(settings, source)
+    after = _updated(settings, before.id, path, source_name(source, path), fields, complete, _ids(withdraw), strict)
+    if json:
+        print_json(described(after, live=True))
+
+
+def tune(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+    recall: Annotated[float, typer.Option(min=0.01, max=1.0, help="The recall@10 to meet.")] = 0.95,
+    memory: Annotated[float | None, typer.Option(min=0.0, help="The megabytes the index may take.")] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="Measure this recipe of FAISS's index factory; may be repeated.")
+    ] = None,
+    queries: Annotated[Path | None, typer.Option(help="Real queries, one a line. Default: papers' titles.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="The SVG. Default: data/tuning/<snapshot>.svg.")] = None,
+    use: Annotated[bool, typer.Option(help="Make the new snapshot the live one.")] = True,
+    json: Json = False,
+) -> None:
+    """Measure ways to index the papers against exact search, and serve the cheapest that finds enough.
+
+    Makes a new snapshot with the chosen index and everything measured in its manifest; embeds no paper.
+    """
+    settings = Settings.read()
+    base = manifest_of(settings, snapshot)
+    wanted = Wanted(recall, memory, _recipes(recipe), _lines(queries), use)
+    with words(), encoder_server(settings, say) as (address, version), bar() as shown:
+
+        async def run() -> Manifest:
+            async with connected(settings, address, version.number) as encoder:
+                return await tune_snapshot(wanted, encoder, settings.data, base=base.id, progress=shown)
+
+        manifest = asyncio.run(run())
+    index = manifest.index
+    path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, recall_chart(index.curve, _chosen(index), recall).encode())
+    if json:
+        print_json({**described(manifest, live=use), "plot": str(path)})
+        return
+    for line in described_curve(index):
+        stdout.print(f"  {line}", markup=False)
+    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}")
+    say(f"snapshot {manifest.id}{' is live' if use else ''}; the curves: {path}")
+
+
+def verify(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+    recall: Annotated[bool, typer.Option(help="Also measure the index against exact search.")] = True,
+    queries: Annotated[int, typer.Option(min=1, help="Papers to ask with, each without itself.")] = 256,
+    json: Json = False,
+) -> None:
+    """Check every file of a snapshot against its published digest, and its index against exact search."""
+    settings = Settings.read()
+    manifest = manifest_of(settings, snapshot)
+    directory = Shelf(settings.data).path(manifest.id)
+    with words():
+        damage = verify_snapshot(directory)
+    for problem in damage:
+        say(str(problem))
+    if damage:
+        raise typer.Exit(6)
+    say(f"{manifest.id}: {len(manifest.files)} files are as published")
+    if not recall:
+        return
+    with words():
+        found = measured_recall(directory, settings.data, queries=queries)
+    published = f"; published {found.published:.3f}, with other queries" if found.published is not None else ""
+    say(
+        f"recall@10 {found.recall_at_10:.3f} against exact search, {found.ms:.2f} ms a query "
+        f"({found.queries:,} of its own papers, each without itself{published})"
+    )
+    if json:
+        print_json({"snapshot": manifest.id, "recall_at_10": found.recall_at_10, "ms": found.ms, "damage": []})
+
+
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest snapshots to keep.")] = 2,
+    json: Json = False,
+) -> None:
+    """Remove all but the newest snapshots, never the live one; their embeddings stay."""
+    shelf = Shelf(Settings.read().data)
+    with words():
+        removed = shelf.prune(keep)
+    for name in removed:
+        say(f"removed {name}")
+    say(f"{len(removed):,} removed, {len(shelf.ids()):,} kept")
+    if json:
+        print_json({"removed": removed, "kept": shelf.ids()})
+
+
+def _updated(
+    settings: Settings,
+    before: str,
+    path: Path,
+    name: str,
+    fields: str | None,
+    complete: bool,
+    withdrawn: tuple[str, ...],
+    strict: bool,
+) -> Manifest:
+    rejects = settings.data / "rejects" / f"{name}.jsonl"
+    rejects.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    empty = path.is_file() and path.stat().st_size == 0  # what a harvest that found nothing leaves
+    with ExitStack() as stack:
+        reader = None if empty else stack.enter_context(read_papers(path, fields, strict=strict, rejects=rejects))
+        changes = Source(reader or (), name, complete, withdrawn, harvested_until(path))
+        stack.enter_context(words())
+        address, version = stack.enter_context(encoder_server(settings, say))
+        shown = stack.enter_context(bar())
+
+        async def run() -> Manifest:
+            async with connected(settings, address, version.number) as encoder:
+                return await update_snapshot(changes, encoder, settings.data, progress=shown)
+
+        manifest = asyncio.run(run())
+    if manifest.rejected and manifest.change:
+        say(f"{sum(manifest.rejected.values()):,} records were set aside: see {rejects}")
+    change = manifest.change
+    if change is None or manifest.id == before:
+        say(f"nothing in {name} is new; {manifest.id} stays live")
+    else:
+        say(
+            f"{change.added:,} added, {change.replaced:,} replaced, {change.withdrawn:,} withdrawn, "
+            f"{change.unchanged:,} as they were; {manifest.embedded:,} texts embedded; "
+            f"{time.monotonic() - started:.1f} s"
+        )
+        say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
+    return manifest
+
+
+def _since(settings: Settings, manifest: Manifest) -> str:
+    """The day from which the live snapshot lacks arXiv's changes."""
+    if manifest.harvested:
+        return manifest.harvested
+    # A file of metadata is no older than its newest paper.
+    with words():
+        catalogue = SqliteCatalogue(Shelf(settings.data).path(manifest.id) / CATALOGUE)
+    newest = catalogue.span[1]
+    catalogue.close()
+    if newest is None:
+        raise SourceError(f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY.")
+    return newest.isoformat()
+
+
+def _chosen(index: IndexRecord) -> CurvePoint:
+    """The point that serves."""
+    serving = (index.recipe, index.nprobe or 0, index.k_factor)
+    return next(point for point in index.curve if (point.recipe, point.nprobe, point.k_factor) == serving)
+
+
+def _recipes(given: list[str] | None) -> tuple[Recipe, ...] | None:
+    try:
+        return tuple(parsed_recipe(text) for text in given) if given else None
+    except ValueError as error:
+        raise SourceError(f"--recipe: {error}.") from error
+
+
+def _lines(path: Path | None) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    found = tuple(line for line in map(str.strip, _read(path).splitlines()) if line)
+    if not found:
+        raise SourceError(f"{path}: holds no query.")
+    return found
+
+
+def _ids(path: Path | None) -> tuple[str, ...]:
+    return tuple(_read(path).split()) if path is not None else ()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: cannot be read ({error}).") from error
