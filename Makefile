@@ -73,6 +73,12 @@ $(uv):
 	$(uv) pip install -q --python .venv-infinity/bin/python --no-deps --require-hashes -r benchmarks/encoder/infinity.lock
 	touch $@
 
+.venv-retrieval/ready: benchmarks/retrieval/requirements.lock | $(uv)
+	@echo "setting up .venv-retrieval (hnswlib, usearch, milvus-lite)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-retrieval
+	$(uv) pip sync -q --python .venv-retrieval/bin/python --require-hashes benchmarks/retrieval/requirements.lock
+	touch $@
+
 compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .PHONY: lock
@@ -83,6 +89,8 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
+	$(uv) pip compile -q benchmarks/retrieval/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o benchmarks/retrieval/requirements.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
 
 .PHONY: lock-peers
@@ -102,7 +110,8 @@ demo: setup ## index papers (CORPUS=file, default the sample), start everything,
 	.venv/bin/akin demo "$(CORPUS)"
 
 .PHONY: bench
-bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
+bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/ready) \
+  $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready .venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
 
 USERS ?= 20
@@ -154,4 +163,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .triton

@@ -1,0 +1,136 @@
+"""The collection that index search is measured on: texts, their vectors, queries, and the exact answers.
+
+    recipe.json              what it was made of and how
+    texts/00000.txt …        kind, paper and text, a tab between them, a line each; 10,000 lines a shard
+    vectors/00000.f16.npy …  their vectors, float16 [10000, dim]
+    texts/queries.txt and vectors/queries.f16.npy
+
+Texts come in random order, so the first shards are a sample of all: 600,000 is the beginning of 2.5 million.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from benchmarks.retrieval.shards import SHARD
+from benchmarks.retrieval.texts import RECIPE_VERSION, SHARES, Text, make
+from papers.durable import replace_file
+from papers.readers import read_papers
+
+
+class Collection:
+    """The collection in one folder.
+
+    Attributes:
+        folder: Where it is.
+        recipe: What `recipe.json` says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the collection that `prepare` has made there."""
+        self.folder = folder
+        self.recipe = json.loads((folder / "recipe.json").read_bytes())
+
+    @property
+    def embedded(self) -> int:
+        """How many texts, counted from the first, have vectors."""
+        shards = 0
+        while self.path(_name(shards)).exists():
+            shards += 1
+        return min(shards * SHARD, int(self.recipe["texts"]))
+
+    def query_texts(self) -> list[Text]:
+        """The queries."""
+        return _read(self.folder / "texts" / "queries.txt")
+
+    def texts(self, count: int) -> Iterable[Text]:
+        """The first `count` texts."""
+        for at in range(0, count, SHARD):
+            yield from _read(self.folder / "texts" / f"{_name(at // SHARD)}.txt")[: count - at]
+
+    def path(self, name: str) -> Path:
+        """The file of the vectors of one shard or of the queries."""
+        return self.folder / "vectors" / f"{name}.f16.npy"
+
+
+def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]) -> Collection:
+    """Writes the texts of a collection, unless they are there.
+
+    Raises:
+        SystemExit: The folder holds a collection made of something else.
+    """
+    with source.open("rb") as file:
+        digest = sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    recipe = {"version": RECIPE_VERSION, "source_sha256": digest.hexdigest(), "asked": count, "encoder": encoder_digest}
+    if (folder / "recipe.json").exists():
+        collection = Collection(folder)
+        if any(collection.recipe.get(name) != value for name, value in recipe.items()):
+            raise SystemExit(f"{folder} holds a collection of another recipe, source or encoder: name another folder")
+        return collection
+    say(f"cutting {source.name} into {count:,} texts")
+    texts, queries = make(read_papers(source), count)
+    (folder / "texts").mkdir(parents=True, exist_ok=True)
+    (folder / "vectors").mkdir(exist_ok=True)
+    for at in range(0, len(texts), SHARD):
+        _write(folder / "texts" / f"{_name(at // SHARD)}.txt", texts[at : at + SHARD])
+    _write(folder / "texts" / "queries.txt", queries)
+    kinds = {kind: sum(text.kind == kind for text in texts) for kind in SHARES}
+    counts = {"texts": len(texts), "queries": len(queries), "kinds": kinds}
+    replace_file(folder / "recipe.json", json.dumps(recipe | counts, indent=1).encode())
+    return Collection(folder)
+
+
+def embed(
+    collection: Collection, count: int, encoder: Path, python: Path, say: Callable[[str], None], workers: int = 0
+) -> None:
+    """Embeds the queries and the first `count` texts, as far as they have no vectors yet.
+
+    Args:
+        collection: The collection.
+        count: How many texts.
+        encoder: The encoder's version folder.
+        python: The interpreter that Triton runs the encoder in.
+        say: Is told how far it is.
+        workers: Processes of one thread each; 0 means one for each core.
+
+    Raises:
+        SystemExit: A process that embeds failed.
+    """
+    shards = -(-count // SHARD)
+    missing = [name for name in ("queries", *map(_name, range(shards))) if not collection.path(name).exists()]
+    if not missing:
+        return
+    workers = workers or len(os.sched_getaffinity(0))
+    say(f"embedding {len(missing)} shards of {SHARD:,} texts in {workers} processes")
+    program = [python, Path(__file__).with_name("embed.py"), encoder, collection.folder]
+    processes = [subprocess.Popen([*program, *missing[part::workers]]) for part in range(workers)]
+    try:
+        for process in processes:
+            if process.wait():
+                raise SystemExit(f"embedding ended with code {process.returncode}; run it again, it goes on from there")
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def _name(shard: int) -> str:
+    return f"{shard:05}"
+
+
+def _write(path: Path, texts: list[Text]) -> None:
+    lines = (f"{text.kind}\t{text.paper}\t{text.text}\n" for text in texts)
+    replace_file(path, "".join(lines).encode("utf-8", "surrogatepass"))
+
+
+def _read(path: Path) -> list[Text]:
+    # Not splitlines: abstracts hold other characters that it takes for the end of a line.
+    lines = path.read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]
+    return [Text(*line.split("\t", 2)) for line in lines]

@@ -1,0 +1,113 @@
+"""`make bench NAME=retrieval`: prepares the collection, builds the indexes, measures, writes the report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from akin.cli.output import say
+from akin.registry import MODEL, promoted
+from akin.settings import ROOT, Settings
+from benchmarks.report import Row, table, write
+from benchmarks.retrieval import growth
+from benchmarks.retrieval.collection import embed, prepare
+from benchmarks.retrieval.plot import Points, plot
+from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, WorkerFailed, build, race, rows_of
+from benchmarks.retrieval.served import over_http
+from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
+from papers.durable import replace_file
+
+LARGEST = 2_500_000
+PARTS = ("index", "http")
+PEERS_PYTHON = ROOT / ".venv-retrieval/bin/python"
+
+
+def main() -> None:
+    """Measures what is asked for; prints the table and writes it below `data/benchmarks/`."""
+    settings = Settings.read()
+    asked = options(settings)
+    encoder = promoted(settings.repository)
+    collection = prepare(asked.source, asked.folder, asked.texts, encoder.digest, say)
+    sizes = [size(name) for name in asked.sizes.split(",") if name]
+    wanted = max(sizes)
+    if asked.embed:
+        python = settings.triton_home / "python/bin/python"
+        embed(collection, wanted, settings.repository / MODEL / str(encoder.number), python, say)
+    there = collection.embedded
+    if short := [label(count) for count in sizes if count > there]:
+        say(f"only {there:,} texts have vectors: {', '.join(short)} left out")
+    rows: list[Row] = []
+    results = settings.data / "benchmarks"
+    results.mkdir(parents=True, exist_ok=True)
+    for count in [count for count in sizes if count <= there]:
+        if "index" in asked.parts:
+            peers = [*asked.candidates, *(name for name in asked.peers.split(",") if name)]
+            entries = index_search(peers, collection.folder, count, asked.rounds)
+            rows += rows_of(entries, label(count))
+            curves = {entry.name: [(found, qps) for _, found, qps in entry.curve] for entry in entries}
+            draw(results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False)
+        if "http" in asked.parts:
+            rows += over_http(collection, count, label(count), asked.source, asked.seconds, say)
+    path = write("retrieval", rows, results, texts=collection.recipe)
+    print(table(rows))
+    found = growth.curves(rows, {label(count): count for count in sizes})
+    if found:
+        grown = growth.table(found, {count: label(count) for count in sizes})
+        replace_file(results / "retrieval-growth.md", grown.encode())
+        draw(results / "retrieval-growth.svg", found, "papers", "cost, in the unit of each line")
+        print(grown)
+    say(f"written to {path} and {path.with_suffix('.md')}")
+
+
+def options(settings: Settings) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=retrieval", description=__doc__)
+    parser.add_argument("source", type=Path, help="papers, such as 100,000 records of arXiv")
+    parser.add_argument("--folder", type=Path, default=settings.data / "vectors", help="where the collection is kept")
+    parser.add_argument("--texts", type=int, default=LARGEST, help="texts to cut out of the papers")
+    parser.add_argument("--sizes", default="600k,2.5M", help="sizes to measure at, such as 600k,2.5M")
+    peers = ",".join(name for name in SYSTEMS if name not in OURS)
+    parser.add_argument("--peers", default=peers, help="the systems to compare with, a comma between them")
+    parser.add_argument("--candidates", nargs="*", default=[], help="recipes to try too: 'akin RaBitQ,Refine(SQ8)'")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of every measurement; medians are reported")
+    parser.add_argument("--no-embed", dest="embed", action="store_false", help="measure with the vectors there are")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="index search, and the path over HTTP")
+    parser.add_argument("--seconds", type=int, default=30, help="how long a rate of requests is sustained")
+    return parser.parse_args()
+
+
+def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> list[Entry]:
+    """Builds and measures the systems on the first `count` vectors; one that fails is told and left out."""
+    indexes = folder / "indexes"
+    entries: list[Entry] = []
+    for name in (REFERENCE, AKIN, *peers):
+        say(f"{label(count)}: building {name}")
+        try:
+            entries.append(build(name, python_of(name), folder, count, indexes))
+        except WorkerFailed as error:
+            say(str(error))
+    race(entries, python_of, folder, count, indexes, rounds, say)
+    return entries
+
+
+def draw(path: Path, curves: Mapping[str, Points], x_label: str, y_label: str, *, log_x: bool = True) -> None:
+    """Writes a plot."""
+    replace_file(path, plot(curves, x_label, y_label, log_x=log_x).encode())
+
+
+def python_of(system: str) -> Path:
+    """The interpreter of the environment that a system is installed in."""
+    return Path(sys.executable) if system in OURS or system.startswith(CANDIDATE) else PEERS_PYTHON
+
+
+def size(name: str) -> int:
+    """`600k` and `2.5M` as numbers."""
+    units = {"k": 1_000, "M": 1_000_000}
+    return round(float(name[:-1]) * units[name[-1]]) if name[-1:] in units else int(name)
+
+
+def label(count: int) -> str:
+    """A number as `600k` or `2.5M`."""
+    return f"{count / 1e6:g}M" if count >= 1_000_000 else f"{count / 1000:g}k"

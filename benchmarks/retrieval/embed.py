@@ -1,0 +1,54 @@
+"""Embeds shards of texts, in the Python that Triton's model runs in; see `collection.py` for the files.
+
+Run by `collection.embed`, as `python embed.py ENCODER_FOLDER COLLECTION_FOLDER SHARD…`. A shard is written aside and
+renamed: a killed run loses the shard under way and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+_BLOCK = 2000
+
+
+def main() -> None:
+    """Embeds the shards named, on one thread."""
+    encoder_folder, folder, *shards = sys.argv[1:]
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    sys.path.insert(0, encoder_folder)
+    from runtime import TextEncoder  # the code that is published with the encoder
+
+    encoder = TextEncoder(Path(encoder_folder), threads=1)
+    parent = os.getppid()
+    for shard in shards:
+        started = time.monotonic()
+        lines = Path(folder, "texts", f"{shard}.txt").read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]
+        vectors = embedded(encoder, [line.split("\t", 2)[2] for line in lines], parent)
+        target = Path(folder, "vectors", f"{shard}.f16.npy")
+        aside = target.with_name(f".{shard}.{os.getpid()}")
+        with aside.open("wb") as file:
+            np.save(file, vectors)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(target)
+        print(f"{shard}: {len(lines) / (time.monotonic() - started):.0f} texts/s", flush=True)
+
+
+def embedded(encoder: object, texts: list[str], parent: int) -> np.ndarray:
+    """Vectors of the texts, float16 [n, dim]; texts of like length travel together."""
+    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+    vectors = np.empty((len(texts), encoder.dim), np.float16)  # type: ignore[attr-defined]
+    for at in range(0, len(order), _BLOCK):
+        if os.getppid() != parent:
+            raise SystemExit("whoever started this is gone")
+        block = order[at : at + _BLOCK]
+        vectors[block] = encoder.encode([texts[place] for place in block])[0]  # type: ignore[attr-defined]
+    return vectors
+
+
+main()

@@ -1,0 +1,42 @@
+"""The exact answers: for every query its ten nearest vectors, by comparing with all of them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.retrieval.shards import blocks, queries
+from papers.durable import replace_file
+
+K = 10
+
+
+def nearest(folder: Path, count: int) -> NDArray[np.int64]:
+    """The rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; kept beside the collection."""
+    kept = folder / f"exact-{count}.npy"
+    if kept.exists():
+        return np.load(kept)  # type: ignore[no-any-return]
+    asked = queries(folder)
+    scores = np.full((len(asked), K), -np.inf, np.float32)
+    found = np.full((len(asked), K), -1, np.int64)
+    at = 0
+    for block in blocks(folder, count):
+        block_scores, block_rows = faiss.knn(asked, block, min(K, len(block)), faiss.METRIC_INNER_PRODUCT)
+        scores = np.concatenate([scores, block_scores], axis=1)
+        found = np.concatenate([found, block_rows + at], axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+        scores, found = np.take_along_axis(scores, best, 1), np.take_along_axis(found, best, 1)
+        at += len(block)
+    file = io.BytesIO()
+    np.save(file, found)
+    replace_file(kept, file.getvalue())
+    return found
+
+
+def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    """The mean share of the ten nearest that were found; both are rows, int64 [queries, 10]."""
+    return float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found.tolist(), truth.tolist(), strict=True)]))

@@ -1,0 +1,164 @@
+"""The whole path over HTTP: snapshots of the collection's papers behind the service, with the load on its cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from akin import stack
+from akin.processes import free_ports
+from akin.settings import ROOT, Settings
+from benchmarks.report import Row
+from benchmarks.retrieval import catalogue
+from benchmarks.retrieval.collection import Collection
+from papers import Paper
+from papers.readers import read_papers
+
+LOAD_PYTHON = ROOT / ".venv-loadtests/bin/python"
+LOADS = (("short", "hybrid", 100), ("short", "dense", 100), ("long", "hybrid", 120))
+"""Requests, mode and the p95 in ms that the highest rate keeps."""
+
+_ALONE = 200
+
+
+def over_http(
+    collection: Collection, count: int, dataset: str, source: Path, seconds: int, say: Callable[[str], None]
+) -> list[Row]:
+    """Builds a snapshot, serves it and measures: build, start, memory, latency alone and by stage, highest rates."""
+    settings = own_settings(count)
+    started = time.monotonic()
+    say(f"{dataset}: building a snapshot")
+    manifest = catalogue.build(collection, count, settings, f"{count:,} made papers", say)
+    took = time.monotonic() - started
+    rows = [
+        Row("akin over HTTP", dataset, "snapshot_build_s", round(took, 1), "s"),
+        Row("akin over HTTP", dataset, "snapshot_mb", sum(f.bytes for f in manifest.files.values()) / 1e6, "MB"),
+    ]
+    with serving(settings, say) as ready_s:
+        rows.append(Row("akin over HTTP", dataset, "ready_s", round(ready_s, 2), "s"))
+        rows += alone(settings, dataset, source)
+        for requests, mode, limit_ms in LOADS:
+            rows += under_load(settings, dataset, source, requests, mode, limit_ms, seconds)
+        rows.append(Row("akin over HTTP", dataset, "service_memory_mb", service_memory_mb(settings), "MB"))
+    return rows
+
+
+def own_settings(count: int) -> Settings:
+    """A data folder for each size, and ports nobody uses."""
+    base = Settings.read()
+    service, ui, http, grpc, metrics = free_ports(5)
+    return replace(
+        base,
+        data=base.data / "benchmarks" / "retrieval" / str(count),
+        service_port=service,
+        ui_port=ui,
+        triton_http_port=http,
+        triton_grpc_port=grpc,
+        triton_metrics_port=metrics,
+    )
+
+
+@contextmanager
+def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
+    """A stack of its own; gives the seconds from the service's start until it could answer with all it has."""
+    stack.up(settings, say)
+    try:
+        child = next(child for child in stack.running(settings).children if child.name == "the service")  # type: ignore[union-attr]
+        deadline = time.monotonic() + 120
+        while not complete(settings):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the service did not get ready; see {child.log}")
+            time.sleep(0.05)
+        ticks = float(Path("/proc/uptime").read_text().split()[0]) - child.started / os.sysconf("SC_CLK_TCK")
+        yield ticks
+    finally:
+        stack.down(settings)
+
+
+def complete(settings: Settings) -> bool:
+    """Whether the service has a snapshot and its encoder."""
+    try:
+        answer = httpx.get(f"{settings.service_url}/health/ready", timeout=5)
+    except httpx.TransportError:
+        return False
+    return bool(answer.json().get("status") == "ok")
+
+
+def alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
+    """Latency of one request after the other, and the time of each stage as the answers tell it; medians."""
+    asked = sample(source)
+    rows = []
+    with httpx.Client(base_url=settings.service_url, timeout=60) as client:
+        for kind, texts in (("title", [p.title for p in asked]), ("abstract", [p.abstract for p in asked])):
+            for mode in ("hybrid", "dense"):
+                latencies: list[float] = []
+                stages: dict[str, list[float]] = {}
+                for text in texts:
+                    began = time.perf_counter()
+                    answer = client.post("/search", json={"query": text, "mode": mode}).raise_for_status().json()
+                    latencies.append((time.perf_counter() - began) * 1000)
+                    for stage, ms in answer["timings"].items():
+                        stages.setdefault(stage, []).append(ms or 0.0)
+                system = f"akin over HTTP, {kind}, {mode}"
+                rows.append(Row(system, dataset, "p50_ms", round(statistics.median(latencies), 2), "ms"))
+                rows += [
+                    Row(system, dataset, f"p50_{stage}", round(statistics.median(times), 3), "ms")
+                    for stage, times in stages.items()
+                ]
+    return rows
+
+
+def sample(source: Path) -> list[Paper]:
+    """Papers to ask by."""
+    with read_papers(source) as reader:
+        return [paper for place, paper in zip(range(_ALONE * 50), reader, strict=False) if place % 50 == 0]
+
+
+def under_load(
+    settings: Settings, dataset: str, source: Path, requests: str, mode: str, limit_ms: int, seconds: int
+) -> list[Row]:
+    """The highest rate of arrivals that keeps the limit, found and sustained by the load generator."""
+    with tempfile.TemporaryDirectory() as output:
+        command: list[str | Path] = [
+            LOAD_PYTHON,
+            "-m",
+            "loadtests",
+            "rate",
+            "--service",
+            settings.service_url,
+            "--requests",
+            requests,
+        ]
+        command += ["--mode", mode, "--p95", str(limit_ms), "--duration", f"{seconds}s", "--budget", "90s"]
+        command += ["--queries", str(source), "--output", output]
+        subprocess.run(command, cwd=ROOT, check=True)
+        found: dict[str, Any] = json.loads(next(Path(output).rglob("results.json")).read_bytes())
+    highest = found["highest"] or {"rate": 0.0, "p50_ms": None, "p95_ms": None}
+    system = f"akin over HTTP, {requests}, {mode}"
+    rows = [Row(system, dataset, "rate", round(highest["rate"], 1), "1/s")]
+    rows += [
+        Row(system, dataset, f"{percentile}_under_load", round(highest[percentile], 1), "ms")
+        for percentile in ("p50_ms", "p95_ms")
+        if highest[percentile] is not None
+    ]
+    return rows
+
+
+def service_memory_mb(settings: Settings) -> float:
+    """Resident memory of the service's process, mapped files among it."""
+    running = stack.running(settings)
+    if running is None:
+        raise SystemExit("the stack has stopped under measurement")
+    child = next(child for child in running.children if child.name == "the service")
+    return int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,0 +1,274 @@
+"""What is measured: FAISS as Akin uses it, FAISS as the reference does, and the peers, behind one interface.
+
+A system runs in a process of its own (`worker.py`), the peers in an environment of theirs, so imports are inside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.retrieval.shards import SHARD, blocks, rows
+
+K = 10
+Point = dict[str, int]
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class System(Protocol):
+    """One way to search vectors.
+
+    Attributes:
+        library: The module it is; imported before memory is counted, so that the index alone is.
+        points: Its operating points.
+    """
+
+    library: str
+    points: Sequence[Point]
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Makes the index of the first `count` vectors of a collection and writes it."""
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Reads it for searching."""
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """The rows of the ten nearest of each query, int64 [n, 10], at an operating point."""
+
+
+class Akin:
+    """The recipe that a corpus of this size is given, built and opened as the service does it.
+
+    Attributes:
+        library: The module it is.
+        points: Its operating points.
+        codes: Codes and refinement to try instead of the recipe's, in the words of FAISS's index factory.
+    """
+
+    library = "faiss"
+    points: Sequence[Point] = tuple(
+        {"nprobe": nprobe, "k_factor": k_factor}
+        for nprobe in (16, 24, 32, 48, 64, 96, 128)
+        for k_factor in (2, 4, 8, 16)
+    )
+
+    def __init__(self, codes: str | None = None) -> None:
+        """Takes the codes to try; None for the recipe as it is."""
+        self.codes = codes
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Trains on a random sample and adds all, as a snapshot's build does."""
+        import faiss
+
+        from retrieval_service.adapters.faiss_recipe import build_index, recipe_for, write_index
+
+        faiss.omp_set_num_threads(threads)
+        dim = next(iter(blocks(folder, 1))).shape[1]
+        recipe = recipe_for(count)
+        if self.codes:
+            recipe = recipe_for(count, exact_below=0)
+            recipe = replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
+        index = build_index(recipe, count, dim, lambda wanted: rows(folder, wanted))
+        write_index(index, path)
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Maps the file, read only."""
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        self._faiss = faiss
+        self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+        if not isinstance(self._index, faiss.IndexRefine):
+            listed = isinstance(self._index, faiss.IndexIVF)
+            every = dict.fromkeys(point["nprobe"] for point in self.points)
+            self.points = [{"nprobe": nprobe} for nprobe in every] if listed else [{}]
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """One call, with the point as the call's parameters."""
+        parameters = self._faiss.SearchParametersIVF(nprobe=point["nprobe"]) if point else None
+        if "k_factor" in point:
+            parameters = self._faiss.IndexRefineSearchParameters(
+                k_factor=point["k_factor"], base_index_params=parameters
+            )
+        return np.asarray(self._index.search(queries, K, params=parameters)[1], np.int64)
+
+
+class Reference:
+    """`IVF4096,Flat`, whole vectors kept in memory, trained on 40 for each list: FAISS asks for 39 at the least."""
+
+    library = "faiss"
+    points: Sequence[Point] = ({"nprobe": 64},)
+    lists = 4096
+    sample = 40 * lists
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Trains and adds."""
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        dim = next(iter(blocks(folder, 1))).shape[1]
+        index = faiss.index_factory(dim, f"IVF{self.lists},Flat", faiss.METRIC_INNER_PRODUCT)
+        index.train(np.concatenate(list(blocks(folder, min(self.sample, count)))))
+        for block in blocks(folder, count):
+            index.add(block)
+        faiss.write_index(index, str(path))
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Reads the file into memory."""
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        self._index: Any = faiss.read_index(str(path))
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """One call."""
+        self._index.nprobe = point["nprobe"]
+        return np.asarray(self._index.search(queries, K)[1], np.int64)
+
+
+class Hnswlib:
+    """hnswlib with the parameters its documentation starts from: M 16, ef_construction 200."""
+
+    library = "hnswlib"
+    points: Sequence[Point] = tuple({"ef": ef} for ef in (10, 20, 40, 60, 80, 120, 160, 240, 320, 480))
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Adds block by block on all threads."""
+        import hnswlib
+
+        index: Any = None
+        for place, block in enumerate(blocks(folder, count)):
+            if index is None:
+                index = hnswlib.Index(space="ip", dim=block.shape[1])
+                index.init_index(max_elements=count, M=16, ef_construction=200, random_seed=1)
+            index.add_items(block, np.arange(place * SHARD, place * SHARD + len(block)), num_threads=threads)
+        index.save_index(str(path))
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Reads the file into memory."""
+        import hnswlib
+
+        self._threads = threads
+        self._index: Any = hnswlib.Index(space="ip", dim=dim)
+        self._index.load_index(str(path), max_elements=count)
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """One call on all threads."""
+        self._index.set_ef(point["ef"])
+        return np.asarray(self._index.knn_query(queries, k=K, num_threads=self._threads)[0], np.int64)
+
+
+class Usearch:
+    """usearch with half-precision vectors, which the collection's are, and its default graph."""
+
+    library = "usearch.index"
+    points: Sequence[Point] = tuple({"ef": ef} for ef in (16, 32, 64, 96, 128, 192, 256, 384, 512))
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Adds block by block on all threads."""
+        from usearch.index import Index
+
+        index: Any = None
+        for place, block in enumerate(blocks(folder, count)):
+            if index is None:
+                index = Index(ndim=block.shape[1], metric="ip", dtype="f16")
+            index.add(np.arange(place * SHARD, place * SHARD + len(block)), block, threads=threads)
+        index.save(str(path))
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Reads the file into memory."""
+        from usearch.index import Index
+
+        self._threads = threads
+        self._index: Any = Index.restore(str(path))
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """One call on all threads."""
+        self._index.expansion_search = point["ef"]
+        found = self._index.search(queries, K, threads=self._threads)
+        return np.asarray(found.keys, np.int64).reshape(len(queries), K)
+
+
+class MilvusLite:
+    """milvus-lite with an `HNSW` index, M 16, efConstruction 200, through its client as one uses it."""
+
+    library = "pymilvus"
+    points: Sequence[Point] = tuple({"ef": ef} for ef in (16, 32, 64, 128, 256))
+
+    def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
+        """Inserts, then has the index made."""
+        from pymilvus import DataType, MilvusClient
+
+        if path.exists():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        client = MilvusClient(str(path))
+        schema = client.create_schema(auto_id=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        made = False
+        for place, block in enumerate(blocks(folder, count)):
+            if not made:
+                schema.add_field("vector", DataType.FLOAT_VECTOR, dim=block.shape[1])
+                client.create_collection("texts", schema=schema)
+                made = True
+            for at in range(0, len(block), 1000):
+                first = place * SHARD + at
+                data = [{"id": first + i, "vector": vector} for i, vector in enumerate(block[at : at + 1000])]
+                client.insert("texts", data)
+        parameters = client.prepare_index_params()
+        parameters.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
+        client.create_index("texts", parameters)
+        client.load_collection("texts")
+        client.close()
+
+    def open(self, path: Path, count: int, dim: int, threads: int) -> None:
+        """Starts its server on the file."""
+        from pymilvus import MilvusClient
+
+        self._client = MilvusClient(str(path))
+        self._client.load_collection("texts")
+
+    def search(self, queries: Vectors, point: Point) -> Rows:
+        """One request with all the queries."""
+        found = self._client.search("texts", list(queries), limit=K, search_params={"params": dict(point)})
+        return np.array([[hit["id"] for hit in hits] for hits in found], np.int64)
+
+
+SYSTEMS: dict[str, Callable[[], System]] = {
+    "akin": Akin,
+    "IVF4096,Flat nprobe=64": Reference,
+    "hnswlib": Hnswlib,
+    "usearch": Usearch,
+    "milvus-lite": MilvusLite,
+}
+CANDIDATE = "akin "
+"""With codes behind it, the name of a recipe that is tried: `akin RaBitQ,Refine(SQ8)`."""
+
+OURS = ("akin", "IVF4096,Flat nprobe=64")
+
+
+def system(name: str) -> System:
+    """The system of a name, or the recipe to try."""
+    return Akin(name.removeprefix(CANDIDATE)) if name.startswith(CANDIDATE) else SYSTEMS[name]()
+
+
+def resident_mb() -> float:
+    """Memory of this process and its children that is resident, pages of mapped files among it."""
+    pages = 0
+    waiting = [os.getpid()]
+    while waiting:
+        process = waiting.pop()
+        pages += int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        waiting += [int(child) for task in _tasks(process) for child in (task / "children").read_text().split()]
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _tasks(process: int) -> Iterable[Path]:
+    return Path(f"/proc/{process}/task").iterdir()

@@ -1,0 +1,141 @@
+"""Millions of real texts out of a hundred thousand papers: titles, abstracts, windows of sentences and of clauses.
+
+Everything an author wrote stays as it was written; only the cutting is ours. A clause is taken alone and once more
+after its paper's title, in the manner of a passage. The mix leans to short texts, as the price of an embedding grows
+with its length and 2.5 million of them are wanted on two cores. The papers that queries are taken from give no text.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from papers import Paper, passage_text
+
+RECIPE_VERSION = 1
+SHARES = {
+    "title": 1.0,
+    "abstract": 0.1,
+    "1 sentence": 1.0,
+    "2 sentences": 0.25,
+    "3 sentences": 0.08,
+    "4 sentences": 0.04,
+    "5 sentences": 0.025,
+    "1 clause": 1.0,
+    "2 clauses": 1.0,
+    "3 clauses": 1.0,
+    "title and clause": 1.0,
+}
+"""Of every kind of text the share that is taken, drawn at random."""
+HELD_OUT = 2000
+"""Papers that queries come from."""
+QUERY_KINDS = ("title", "title", "1 sentence", "1 sentence", "abstract")
+"""What a held-out paper is asked by, each as likely as the next."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\\"(])")
+_CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=\()|(?<=\))\s+|\s+(?:--|–|—)\s+")
+_LEAST_WORDS = 4
+_LONGEST_WINDOW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text and where it is from.
+
+    Attributes:
+        kind: One of `SHARES`.
+        paper: The id of the paper it was cut from.
+        text: The text, on one line.
+    """
+
+    kind: str
+    paper: str
+    text: str
+
+
+def make(papers: Iterable[Paper], count: int, seed: int = 1) -> tuple[list[Text], list[Text]]:
+    """The texts and the queries: the same for the same papers, count and seed.
+
+    Args:
+        papers: The papers, in an order that does not change.
+        count: How many texts.
+        seed: Of every choice.
+
+    Returns:
+        `count` distinct texts in random order, so that every beginning of them is a sample of all (fewer where the
+        papers do not give so many), and one query for each of `HELD_OUT` papers that gave no text.
+    """
+    everything = list(papers)
+    chance = random.Random(seed)
+    held_out = set(chance.sample(range(len(everything)), min(HELD_OUT, len(everything) // 10)))
+    texts: list[Text] = []
+    queries: list[Text] = []
+    seen: set[bytes] = set()
+    # Queries first: a text that a held-out paper shares with another is then not in the corpus.
+    for place in sorted(held_out):
+        kind = chance.choice(QUERY_KINDS)
+        own = [text for text in pieces(everything[place]) if text.kind == kind]
+        if own:
+            queries.append(chance.choice(own))
+        seen.update(digest(text.text) for text in pieces(everything[place]))
+    for place, paper in enumerate(everything):
+        if place in held_out:
+            continue
+        for text in pieces(paper):
+            if chance.random() >= SHARES[text.kind]:
+                continue
+            if (key := digest(text.text)) not in seen:
+                seen.add(key)
+                texts.append(text)
+    chance.shuffle(texts)
+    return texts[:count], queries
+
+
+def pieces(paper: Paper) -> Iterator[Text]:
+    """Every text that can be cut from a paper; an abstract of one sentence comes twice, as either."""
+
+    def text(kind: str, words: str) -> Text:
+        return Text(kind, paper.id, words)
+
+    if paper.title:
+        yield text("title", paper.title)
+    if not paper.abstract:
+        return
+    yield text("abstract", paper.abstract)
+    sentences = _SENTENCE_END.split(paper.abstract)
+    for size in range(1, _LONGEST_WINDOW + 1):
+        kind = f"{size} sentence{'s' if size > 1 else ''}"
+        yield from (text(kind, " ".join(window)) for window in _windows(sentences, size))
+    for sentence in sentences:
+        clauses = clauses_of(sentence)
+        for size in (1, 2, 3):
+            # All clauses together are the sentence, which is there already.
+            if size < len(clauses):
+                kind = f"{size} clause{'s' if size > 1 else ''}"
+                yield from (text(kind, " ".join(window)) for window in _windows(clauses, size))
+        if paper.title and len(clauses) > 1:
+            for clause in clauses:
+                yield text("title and clause", passage_text(Paper(id=paper.id, title=paper.title, abstract=clause)))
+
+
+def clauses_of(sentence: str) -> list[str]:
+    """A sentence cut at commas, semicolons, colons, dashes and brackets, no piece of fewer than four words."""
+    found: list[str] = []
+    for piece in filter(None, _CLAUSE_END.split(sentence)):
+        if found and (len(piece.split()) < _LEAST_WORDS or len(found[-1].split()) < _LEAST_WORDS):
+            found[-1] = f"{found[-1]} {piece}"
+        else:
+            found.append(piece)
+    return found
+
+
+def digest(text: str) -> bytes:
+    """What tells texts apart."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+def _windows(pieces: list[str], size: int) -> Iterator[list[str]]:
+    return (pieces[at : at + size] for at in range(len(pieces) - size + 1))

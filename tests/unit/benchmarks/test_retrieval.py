@@ -1,0 +1,160 @@
+"""What the retrieval benchmark makes of papers, how it chooses what to compare, and what it predicts."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from benchmarks.report import Row
+from benchmarks.retrieval import catalogue, growth
+from benchmarks.retrieval.collection import Collection, prepare
+from benchmarks.retrieval.command import label, size
+from benchmarks.retrieval.exact import recall
+from benchmarks.retrieval.plot import plot
+from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, choose, rows_of
+from benchmarks.retrieval.texts import clauses_of, make, pieces
+from papers import Paper
+
+ABSTRACT = (
+    "We measure light curves of forty stars, compare them with those of earlier surveys, and find no drift. "
+    "A second survey is planned."
+)
+
+
+def some_papers(count: int) -> list[Paper]:
+    return [
+        Paper(id=f"2401.{place:05}", title=f"Star number {place}", abstract=ABSTRACT.replace("forty", str(place)))
+        for place in range(count)
+    ]
+
+
+def test_a_sentence_is_cut_at_its_clauses_and_short_pieces_stay_with_their_neighbours():
+    assert clauses_of("We measure light curves of stars, with care, and compare them with earlier surveys.") == [
+        "We measure light curves of stars, with care,",
+        "and compare them with earlier surveys.",
+    ]
+
+
+def test_pieces_are_what_the_author_wrote():
+    found = list(pieces(some_papers(1)[0]))
+    assert [piece.text for piece in found if piece.kind == "1 sentence"] == [
+        "We measure light curves of 0 stars, compare them with those of earlier surveys, and find no drift.",
+        "A second survey is planned.",
+    ]
+    assert "Star number 0. compare them with those of earlier surveys," in [
+        piece.text for piece in found if piece.kind == "title and clause"
+    ]
+    assert {piece.kind for piece in found} >= {"title", "abstract", "2 sentences", "1 clause", "2 clauses"}
+
+
+def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_asked_about():
+    papers = some_papers(60)
+    texts, queries = make(papers, 10**6)
+    again, _ = make(papers, 10**6)
+    assert texts == again
+    assert len({text.text for text in texts}) == len(texts) > 300
+    asked = {query.paper for query in queries}
+    assert len(asked) == len(queries) == 6
+    assert not asked & {text.paper for text in texts}
+    # All of these papers end with one and the same sentence, so it belongs to those that are held out.
+    assert "A second survey is planned." not in {text.text for text in texts}
+
+
+def test_fewer_texts_are_the_beginning_of_more():
+    papers = some_papers(60)
+    assert make(papers, 50)[0] == make(papers, 10**6)[0][:50]
+
+
+def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_path):
+    source = tmp_path / "papers.jsonl"
+    odd = "A line separator\u2028and a next line\u0085stay within this long sentence."
+    records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
+    records[3]["abstract"] = odd
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    collection = Collection(tmp_path / "made")
+    texts = list(collection.texts(collection.recipe["texts"]))
+    assert len(texts) == sum(collection.recipe["kinds"].values()) > 100
+    assert collection.embedded == 0
+    with pytest.raises(SystemExit, match="another recipe, source or encoder"):
+        prepare(source, tmp_path / "made", 1000, "another encoder", print)
+
+
+def test_made_papers_are_as_long_as_abstracts_and_begin_with_their_text(tmp_path):
+    source = tmp_path / "papers.jsonl"
+    records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    collection = prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    made = list(islice(catalogue.papers(collection, 50), 50))
+    texts = list(islice(collection.texts(50), 50))
+    assert len({paper.id for paper in made}) == 50
+    for paper, text in zip(made, texts, strict=True):
+        assert paper.abstract.startswith(text.text)
+        assert catalogue.ABSTRACT_WORDS <= len(paper.abstract.split()) < 2 * catalogue.ABSTRACT_WORDS
+    assert made == list(catalogue.papers(collection, 50))
+
+
+class FakeWorker:
+    """Finds the first n of the ten right answers in n/1000 seconds."""
+
+    def __init__(self, points: list[dict[str, int]]) -> None:
+        self.first = {"points": points}
+        self.asked: list[int] = []
+
+    def run(self, point: dict[str, int], count: int, *, found: bool = False) -> dict[str, object]:
+        good = point["ef"]
+        self.asked.append(good)
+        return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * count}
+
+
+def test_the_quickest_point_that_is_good_enough_is_compared():
+    truth = np.tile(np.arange(10), (4, 1))
+    worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
+    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    choose(entry, worker, truth, 0.8)
+    assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
+    assert 10 not in worker.asked
+
+
+def test_where_no_point_is_good_enough_the_best_is_compared():
+    truth = np.tile(np.arange(10), (4, 1))
+    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    choose(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
+    assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
+
+
+def test_ratios_are_of_rounds_that_lay_side_by_side():
+    ours = Entry(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
+    theirs = Entry(REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120)
+    rows = {row.metric: row.value for row in rows_of([theirs, ours], "600k") if row.system == AKIN}
+    assert (rows["qps_ratio"], rows["memory_ratio"], rows["qps"]) == (5.0, 0.25, 275)
+
+
+def test_recall_counts_what_was_found_whatever_its_order():
+    truth = np.arange(10)[None]
+    assert recall(truth[:, ::-1], truth) == 1.0
+    assert recall(np.where(truth < 4, truth, truth + 100), truth) == pytest.approx(0.4)
+
+
+def test_a_cost_that_grows_with_the_square_root_is_predicted_so():
+    rows = [Row("akin", name, "build_s", n**0.5) for name, n in (("10k", 10_000), ("1M", 1_000_000))]
+    curve = growth.curves(rows, {"10k": 10_000, "1M": 1_000_000})["index build, s"]
+    assert growth.predicted(curve) == pytest.approx((10_000.0, 0.5))
+    assert growth.predicted(curve[:1]) is None
+    assert "1e+04" in growth.table({"index build, s": curve}, {10_000: "10k", 1_000_000: "1M"})
+
+
+def test_plots_are_svg():
+    drawn = ET.fromstring(plot({"a <b>": [(10_000, 1.0), (1_000_000, 40.0)]}, "papers", "ms"))
+    assert len(drawn.findall(".//{*}circle")) == 3
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plot({}, "papers", "ms")
+
+
+def test_sizes_are_written_as_people_write_them():
+    assert [size(name) for name in ("10k", "600k", "2.5M", "1234")] == [10_000, 600_000, 2_500_000, 1234]
+    assert [label(count) for count in (10_000, 600_000, 2_500_000)] == ["10k", "600k", "2.5M"]
