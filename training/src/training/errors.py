@@ -1,6 +1,9 @@
 """What can go wrong while an encoder is made, as one tree.
 
 TrainingError
+├── ConfigurationError   a group, a key or a value of the configuration is not one
+├── CorpusError          the papers to train on cannot be read, are too few, or do not make the pairs asked for
+├── RunError             a run's folder cannot be written or read, or is another run's
 ├── SourceError          the model to export cannot be had, or is not the one expected
 │   └── UnsupportedModel it can be loaded, and the encoder's contract has no place for what it does
 ├── CalibrationError     the papers to calibrate with cannot be read or are too few
@@ -15,6 +18,18 @@ from __future__ import annotations
 
 class TrainingError(Exception):
     """Anything this package raises on purpose; its text is written for a person and names the next step."""
+
+
+class ConfigurationError(TrainingError):
+    """A group, a key or a value of the configuration is not one."""
+
+
+class CorpusError(TrainingError):
+    """The papers to train on cannot be read, are too few, or do not make the pairs that were asked for."""
+
+
+class RunError(TrainingError):
+    """A run's folder cannot be written or read, or what lies in it belongs to another run."""
 
 
 class SourceError(TrainingError):

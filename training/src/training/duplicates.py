@@ -1,0 +1,77 @@
+"""Groups of near-duplicates, by MinHash and locality-sensitive hashing (Broder, 1997; Indyk and Motwani, 1998).
+
+A paper keeps `bands` numbers of eight bytes, whatever its length, so that millions of papers fit into memory. Two papers
+that agree in a band are held for near-duplicates without a further look: with 8 bands of 4 rows that happens to half
+of the pairs that share 0.54 of their shingles and to one in 120 of those that share a sixth. A group that is a little too
+large costs nothing; a near-duplicate on the other side of a split would make a search look better than it is.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from papers import Paper
+
+_WORD = re.compile(r"\w+")
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+Signatures = NDArray[np.uint64]
+
+
+class MinHash:
+    """Makes signatures, the same for the same seed."""
+
+    def __init__(self, *, shingle: int, bands: int, rows: int, seed: int = 0) -> None:
+        """Takes the words in a shingle, the bands of a signature and the hashes in a band."""
+        self.shingle, self.bands, self.rows = shingle, bands, rows
+        chance = np.random.default_rng(seed)
+        count = bands * rows
+        self._factors = chance.integers(1, 2**63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        self._offsets = chance.integers(0, 2**63, count, dtype=np.uint64)
+
+    def signature(self, paper: Paper) -> Signatures:
+        """What tells whether two papers share most of their text: uint64 [bands + 1].
+
+        The last number is the title's, so that a paper that is there twice with a rewritten abstract is one group.
+        """
+        words = _WORD.findall((paper.abstract or paper.title).casefold())
+        width = min(self.shingle, max(len(words), 1))
+        shingles = {" ".join(words[i : i + width]) for i in range(len(words) - width + 1)} or {paper.id}
+        hashes = np.fromiter((zlib.crc32(text.encode()) for text in shingles), np.uint64, len(shingles)) * _MIX
+        mixed = hashes[:, None] * self._factors + self._offsets
+        lowest = (mixed ^ (mixed >> np.uint64(29))).min(axis=0).reshape(self.bands, self.rows)
+        band = np.zeros(self.bands + 1, dtype=np.uint64)
+        for column in range(self.rows):
+            band[:-1] = (band[:-1] ^ lowest[:, column]) * _MIX
+        title = " ".join(_WORD.findall(paper.title.casefold())) or paper.id
+        band[-1] = zlib.crc32(title.encode()) | (zlib.adler32(title.encode()) << 32)
+        return band
+
+
+def groups(signatures: Iterable[Signatures]) -> NDArray[np.int32]:
+    """The group of each paper: those that agree in any number, and those that agree with these.
+
+    Returns:
+        int32, one number a paper, from 0.
+    """
+    rows = list(signatures)
+    if not rows:
+        return np.empty(0, dtype=np.int32)
+    table = np.stack(rows)
+    left, right = [], []
+    for column in range(table.shape[1]):
+        order = np.argsort(table[:, column], kind="stable")
+        same = np.flatnonzero(table[order[1:], column] == table[order[:-1], column])
+        left.append(order[same])
+        right.append(order[same + 1])
+    ends = np.concatenate(left), np.concatenate(right)
+    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(len(table), len(table)))
+    found: NDArray[np.int32] = connected_components(graph, directed=False)[1].astype(np.int32)
+    return found

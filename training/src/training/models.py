@@ -1,0 +1,67 @@
+"""The model that is fine-tuned, as the configuration describes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training import source
+from training.configuration import Model
+from training.errors import SourceError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
+    """A model to fine-tune: a sentence-transformers one, or an encoder that gets pooling on top.
+
+    It reads as many tokens as its source; training cuts to `max_length` itself.
+
+    Raises:
+        SourceError: It cannot be loaded; the message names `model.source`.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    where, bare = _location(settings)
+    arguments = {} if settings.dropout is None else _dropout(settings.dropout)
+    try:
+        if bare:
+            encoder = Transformer(where, config_kwargs=arguments)
+            pooling = Pooling(encoder.get_embedding_dimension(), pooling_mode=settings.pooling)
+            model = SentenceTransformer(modules=[encoder, pooling, Normalize()], device=device)
+        else:
+            model = SentenceTransformer(where, device=device, config_kwargs=arguments)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(
+            f"model.source: {where} cannot be loaded: {first} Give a model's folder, or a hub id while the hub can be reached."
+        ) from error
+    if settings.freeze_embeddings:
+        for parameter in model[0].auto_model.get_input_embeddings().parameters():
+            parameter.requires_grad = False
+    return model
+
+
+def _location(settings: Model) -> tuple[str, bool]:
+    """Where the model is, and whether it is an encoder without pooling."""
+    if settings.source is not None:
+        folder = Path(settings.source).expanduser()
+        if (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+            return str(folder), True
+    try:
+        found = source.resolve(settings.source)
+    except SourceError as error:
+        raise SourceError(f"model.source: {error}") from error
+    if Path(found.location).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # A hub id says itself what it is: sentence-transformers puts mean pooling on what has none.
+    return found.location, False
+
+
+def _dropout(share: float) -> dict[str, float]:
+    names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout")
+    return dict.fromkeys(names, share)

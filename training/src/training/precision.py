@@ -1,0 +1,47 @@
+"""Which numbers a device multiplies fastest, and autocast to them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def choose(wanted: Literal["auto", "fp32", "bf16", "fp16"], device: str) -> Precision:
+    """The precision to train in; `auto` is bf16 only where it is multiplied natively, else it is slower than fp32.
+
+    Args:
+        wanted: what the configuration says.
+        device: `cpu` or `cuda`.
+    """
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "bf16" if cpu_flags() & _NATIVE_BF16 else "fp32"
+
+
+def device(wanted: Literal["auto", "cpu"]) -> str:
+    """The kind of device to use."""
+    return "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu"
+
+
+def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Matrix products in that precision."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def cpu_flags() -> frozenset[str]:
+    """What this CPU says it can do (Linux); nothing elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())

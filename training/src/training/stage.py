@@ -1,0 +1,48 @@
+"""One stage of a run, as DVC and torchrun call it: `python -m training.stage NAME --run DIR [OVERRIDES …]`.
+
+The stage `compose` makes the run's folder from the configuration; every other takes the folder it finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training import run_folder
+from training.composition import composed, environment_defaults
+from training.errors import TrainingError
+from training.progress import say
+from training.run_folder import STAGES
+from training.stages import stage
+
+COMPOSE = "compose"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the stage; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
+    parser = argparse.ArgumentParser(prog="python -m training.stage", description=__doc__)
+    parser.add_argument("name", choices=(COMPOSE, *STAGES))
+    parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="for compose")
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    options = parser.parse_intermixed_args(arguments)
+    environment_defaults()
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            if options.name == COMPOSE:
+                run_folder.create(options.run, composed(options.overrides))
+            else:
+                stage(options.name)(run_folder.open_run(options.run))
+        except TrainingError as error:
+            # Of several processes one speaks.
+            if int(os.environ.get("RANK", "0")) == 0:
+                say(f"{options.name}: {error}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
