@@ -51,6 +51,12 @@ $(uv):
 	$(uv) pip sync -q --python .venv-loadtests/bin/python --require-hashes loadtests/requirements.lock
 	touch $@
 
+.venv-dvc/ready: requirements/dvc.lock | $(uv)
+	@echo "setting up .venv-dvc (DVC)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-dvc
+	$(uv) pip sync -q --python .venv-dvc/bin/python --require-hashes requirements/dvc.lock
+	touch $@
+
 .triton/ready: requirements/tritonserver.lock requirements/triton.lock | $(uv)
 	@echo "setting up .triton (the server, and the Python that runs the model in it)"
 	rm -rf .triton
@@ -91,6 +97,8 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(uv) pip compile -q benchmarks/retrieval/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o benchmarks/retrieval/requirements.lock
+	$(uv) pip compile -q requirements/dvc.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o requirements/dvc.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
 
 .PHONY: lock-peers
@@ -126,6 +134,10 @@ loadtest: setup .venv-loadtests/ready ## people who search: USERS=20 DURATION=60
 .PHONY: loadtest-rate
 loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
 	.venv-loadtests/bin/python -m loadtests rate --duration "$(DURATION)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+.PHONY: reproduce
+reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stages whose inputs changed (ARGS for dvc repro)
+	.venv-dvc/bin/dvc repro $(ARGS)
 
 # --- checks ---
 
@@ -163,4 +175,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .triton

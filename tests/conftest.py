@@ -5,6 +5,7 @@ Each is made at its first use in a run. The encoder is kept in `.cache/tests/` u
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import os
@@ -55,12 +56,29 @@ def environment_for(data: Path, repository: Path) -> dict[str, str]:
     return {**kept, **ports, "AKIN_DATA": str(data), "AKIN_MODEL_REPOSITORY": str(repository)}
 
 
+def code_of(module: str) -> set[Path]:
+    """The files of the training room that one of its modules comes to import: others export nothing new."""
+    source = ROOT / "training/src/training"
+    found: set[Path] = set()
+    left = [module]
+    while left:
+        path = source / f"{left.pop().replace('.', '/')}.py"
+        if not path.is_file() or path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "training":
+                inner = (node.module or "").removeprefix("training").removeprefix(".")
+                left += [inner] if inner else [name.name for name in node.names]
+    return found
+
+
 @pytest.fixture(scope="session")
 def encoder_repository() -> Path:
     """A model repository with an encoder exported by this very code."""
     digest = hashlib.sha256()
     made_by = [ROOT / "training/requirements.lock", *(ROOT / "model_repository/text_encoder").glob("*.p*")]
-    for path in sorted([*made_by, *(ROOT / "training/src").rglob("*.py"), *(ROOT / "papers").rglob("*.py")]):
+    for path in sorted([*made_by, *code_of("export"), *(ROOT / "papers").rglob("*.py")]):
         digest.update(path.read_bytes())
     repository = CACHE / digest.hexdigest()[:16]
     if not (repository / "text_encoder" / "PROMOTED").exists():

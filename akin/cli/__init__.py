@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from akin.cli import encoder, index, papers, search, stack, upkeep
+from akin.cli import encoder, index, papers, search, stack, train, upkeep
 from akin.errors import AkinError
 from papers import PapersError
 
@@ -24,6 +24,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")
 stack.add_to(app)
 search.add_to(app)
+train.add_to(app)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ Report = Callable[[float, int], bool]
 """Told MRR@10 and the step; says whether to stop."""
 
 
-class Figures(TrainerCallback):  # type: ignore[misc]  # transformers' callbacks are untyped from here
+class Figures(TrainerCallback):
     """Loss, learning rate, throughput and MRR@10: to the terminal, to `metrics.jsonl` and to the tracker."""
 
     def __init__(self, file: Path, tracker: Tracker, report: Report | None = None) -> None:
@@ -80,7 +80,7 @@ class Figures(TrainerCallback):  # type: ignore[misc]  # transformers' callbacks
             control.should_training_stop = True
 
 
-class Profile(TrainerCallback):  # type: ignore[misc]
+class Profile(TrainerCallback):
     """Where the time of a step goes: a trace for chrome://tracing or Perfetto, and a table."""
 
     def __init__(self, folder: Path, steps: int) -> None:

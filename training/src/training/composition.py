@@ -28,7 +28,9 @@ def composed(overrides: Sequence[str] = (), configs: Path = CONFIGS) -> Configur
     try:
         with initialize_config_dir(config_dir=str(configs), version_base="1.3"):
             made = compose("config", overrides=list(overrides))
-        plain = OmegaConf.to_container(made, resolve=True, throw_on_missing=True)
+        if missing := sorted(OmegaConf.missing_keys(made)):
+            raise ConfigurationError(f"{', '.join(missing)} must be given: {missing[0]}=VALUE.")
+        plain = OmegaConf.to_container(made, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigurationError(f"{_flat(error)} See docs/training.md for the groups and their keys.") from error
     return checked(plain)

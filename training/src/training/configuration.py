@@ -21,14 +21,14 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the configuration that refuses keys it does not know."""
 
 
-class Paths(Strict):
+class Paths(Strict, frozen=True):
     """Where things are: `data` is written to, `repository` is Triton's."""
 
     data: str
     repository: str
 
 
-class Data(Strict):
+class Data(Strict, frozen=True):
     """The corpus, and how it is split by time and by groups of near-duplicates.
 
     Attributes:
@@ -58,7 +58,7 @@ class Data(Strict):
     rows: Positive
 
 
-class Pairs(Strict):
+class Pairs(Strict, frozen=True):
     """Which texts are said to belong together.
 
     Attributes:
@@ -76,11 +76,11 @@ class Pairs(Strict):
     labelled: bool
 
 
-class NoMining(Strict, tag="none", tag_field="kind"):
+class NoMining(Strict, tag="none", tag_field="kind", frozen=True):
     """Pairs as they are."""
 
 
-class Negatives(Strict, tag="negatives", tag_field="kind"):
+class Negatives(Strict, tag="negatives", tag_field="kind", frozen=True):
     """Hard negatives, mined with the current encoder by sentence-transformers' miner.
 
     Attributes:
@@ -100,7 +100,7 @@ class Negatives(Strict, tag="negatives", tag_field="kind"):
     batch_size: Positive
 
 
-class Neighbours(Strict, tag="neighbours", tag_field="kind"):
+class Neighbours(Strict, tag="neighbours", tag_field="kind", frozen=True):
     """Batches of papers that are alike to the current encoder: hard negatives at no text more.
 
     Attributes:
@@ -116,7 +116,7 @@ class Neighbours(Strict, tag="neighbours", tag_field="kind"):
     max_length: Positive
 
 
-class Model(Strict):
+class Model(Strict, frozen=True):
     """What is fine-tuned.
 
     Attributes:
@@ -134,7 +134,7 @@ class Model(Strict):
     dropout: Annotated[float, Meta(ge=0, lt=1)] | None
 
 
-class Ranking(Strict, tag="mnrl", tag_field="kind"):
+class Ranking(Strict, tag="mnrl", tag_field="kind", frozen=True):
     """MultipleNegativesRankingLoss.
 
     Attributes:
@@ -148,7 +148,7 @@ class Ranking(Strict, tag="mnrl", tag_field="kind"):
     hardness: Annotated[float, Meta(ge=0)]
 
 
-class CachedRanking(Strict, tag="cached_mnrl", tag_field="kind"):
+class CachedRanking(Strict, tag="cached_mnrl", tag_field="kind", frozen=True):
     """The same loss with gradients cached (Gao et al., 2021): batches larger than memory, for a third forward pass."""
 
     scale: Above0
@@ -157,7 +157,7 @@ class CachedRanking(Strict, tag="cached_mnrl", tag_field="kind"):
     mini_batch_size: Positive
 
 
-class Guided(Strict, tag="gist", tag_field="kind"):
+class Guided(Strict, tag="gist", tag_field="kind", frozen=True):
     """GISTEmbedLoss: what the guide finds nearer than the positive is no negative."""
 
     guide: str | None
@@ -165,19 +165,19 @@ class Guided(Strict, tag="gist", tag_field="kind"):
     margin: Annotated[float, Meta(ge=0)]
 
 
-class Contrastive(Strict, tag="contrastive", tag_field="kind"):
+class Contrastive(Strict, tag="contrastive", tag_field="kind", frozen=True):
     """ContrastiveLoss over labelled pairs."""
 
     margin: Above0
 
 
-class CoSent(Strict, tag="cosent", tag_field="kind"):
+class CoSent(Strict, tag="cosent", tag_field="kind", frozen=True):
     """CoSENTLoss over labelled pairs."""
 
     scale: Above0
 
 
-class Distillation(Strict, tag="distillation", tag_field="kind"):
+class Distillation(Strict, tag="distillation", tag_field="kind", frozen=True):
     """EmbedDistillLoss: the student's vectors follow those that a larger teacher gives the same texts.
 
     Attributes:
@@ -192,7 +192,7 @@ class Distillation(Strict, tag="distillation", tag_field="kind"):
 Loss = Ranking | CachedRanking | Guided | Contrastive | CoSent | Distillation
 
 
-class Trainer(Strict):
+class Trainer(Strict, frozen=True):
     """How it is trained.
 
     Attributes:
@@ -234,11 +234,11 @@ class Trainer(Strict):
     threads: Positive | None
 
 
-class NoTracking(Strict, tag="none", tag_field="kind"):
+class NoTracking(Strict, tag="none", tag_field="kind", frozen=True):
     """Only the run's own files."""
 
 
-class MLflow(Strict, tag="mlflow", tag_field="kind"):
+class MLflow(Strict, tag="mlflow", tag_field="kind", frozen=True):
     """MLflow's file store: no server.
 
     Attributes:
@@ -250,14 +250,14 @@ class MLflow(Strict, tag="mlflow", tag_field="kind"):
     experiment: str
 
 
-class WandB(Strict, tag="wandb", tag_field="kind"):
+class WandB(Strict, tag="wandb", tag_field="kind", frozen=True):
     """Weights & Biases. The key is read from WANDB_API_KEY by its own client and is never written or logged here."""
 
     project: str
     mode: Literal["offline", "online"]
 
 
-class Export(Strict):
+class Export(Strict, frozen=True):
     """The version that is made.
 
     Attributes:
@@ -267,21 +267,23 @@ class Export(Strict):
     calibration: str | None
 
 
-class Evaluation(Strict):
+class Evaluation(Strict, frozen=True):
     """What the version is measured on, beside the held-out sets of the run.
 
     Attributes:
         sets: folders in BEIR's layout.
+        fp32: also the base and the fine-tuned model before quantisation, which take several times as long as a version.
         subjects: measure subject agreement and a linear probe on held-out papers.
         resamples: of the bootstrap.
     """
 
     sets: list[str]
+    fp32: bool
     subjects: bool
     resamples: Positive
 
 
-class Dimension(Strict):
+class Dimension(Strict, frozen=True):
     """One parameter of a sweep: `values`, or a range from `low` to `high`."""
 
     values: list[float | int | str | bool] | None = None
@@ -290,7 +292,7 @@ class Dimension(Strict):
     log: bool = False
 
 
-class Sweep(Strict):
+class Sweep(Strict, frozen=True):
     """The search of `akin train sweep`.
 
     Attributes:
@@ -308,7 +310,7 @@ class Sweep(Strict):
     startup_trials: Count
 
 
-class Configuration(Strict):
+class Configuration(Strict, frozen=True):
     """A whole run. `name` is the experiment's."""
 
     name: str

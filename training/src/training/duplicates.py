@@ -1,8 +1,8 @@
 """Groups of near-duplicates, by MinHash and locality-sensitive hashing (Broder, 1997; Indyk and Motwani, 1998).
 
-A paper keeps `bands` numbers of eight bytes, whatever its length, so that millions of papers fit into memory. Two papers
-that agree in a band are held for near-duplicates without a further look: with 8 bands of 4 rows that happens to half
-of the pairs that share 0.54 of their shingles and to one in 120 of those that share a sixth. A group that is a little too
+A paper keeps `bands` numbers of eight bytes, whatever its length, so that millions fit into memory. Two papers that
+agree in a band are held for near-duplicates without a further look: with 8 bands of 4 rows that happens to half of the
+pairs that share 0.54 of their shingles and to one in 160 of those that share a sixth. A group that is a little too
 large costs nothing; a near-duplicate on the other side of a split would make a search look better than it is.
 """
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def fine_tune(task: Task) -> dict[str, Any]:
         RunError: The checkpoints belong to another run, or something cannot be written.
     """
     from sentence_transformers import SentenceTransformerTrainer
+    from transformers import PrinterCallback
 
     configuration, settings = task.configuration, task.configuration.trainer
     losses.check(configuration.loss, configuration.pairs.labelled)
@@ -93,9 +95,14 @@ def fine_tune(task: Task) -> dict[str, Any]:
         evaluator=None if task.profile else look,
         callbacks=callbacks + _stopping(settings),
     )
+    # Figures are told by our own callback, on standard error.
+    trainer.remove_callback(PrinterCallback)
     started = time.perf_counter()
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with warnings.catch_warnings():
+            # Old checkpoints go by their numbers, which is what is wanted.
+            warnings.filterwarnings("ignore", message="mtime may not be reliable")
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except OSError as error:
         raise RunError(f"train: cannot write {error.filename or task.folder}: {error.strerror or error}.") from error
     seconds = time.perf_counter() - started
@@ -153,6 +160,7 @@ def _rows(task: Task, settings: Trainer) -> Any:
 
 def _arguments(task: Task, number: precision.Precision, kind: str) -> Any:
     from sentence_transformers import SentenceTransformerTrainingArguments
+    from sentence_transformers.base.sampler import BatchSamplers
 
     settings, configuration = task.configuration.trainer, task.configuration
     steps = settings.steps or -1
@@ -160,7 +168,9 @@ def _arguments(task: Task, number: precision.Precision, kind: str) -> Any:
         lines = sum(1 for _ in task.pairs.open("rb"))
         steps = max(1, int(lines * settings.epochs) // (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
     looks = "no" if task.profile else "steps"
-    in_blocks = isinstance(configuration.mine, Neighbours)
+    sampler: Any = batches.Blocks if isinstance(configuration.mine, Neighbours) else batches.Batches
+    if settings.streaming:
+        sampler = BatchSamplers.BATCH_SAMPLER  # a stream comes in its own order
     return SentenceTransformerTrainingArguments(
         output_dir=str(task.folder / CHECKPOINTS),
         num_train_epochs=settings.epochs,
@@ -192,7 +202,7 @@ def _arguments(task: Task, number: precision.Precision, kind: str) -> Any:
         report_to=[],
         seed=configuration.seed,
         data_seed=configuration.seed,
-        **({} if settings.streaming else {"batch_sampler": batches.Blocks if in_blocks else batches.Batches}),
+        batch_sampler=sampler,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training import source
 from training.configuration import Model
@@ -26,21 +26,24 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     where, bare = _location(settings)
+    model: SentenceTransformer
     arguments = {} if settings.dropout is None else _dropout(settings.dropout)
     try:
         if bare:
-            encoder = Transformer(where, config_kwargs=arguments)
-            pooling = Pooling(encoder.get_embedding_dimension(), pooling_mode=settings.pooling)
-            model = SentenceTransformer(modules=[encoder, pooling, Normalize()], device=device)
+            bottom = Transformer(where, config_kwargs=arguments)
+            pooling = Pooling(bottom.get_embedding_dimension(), pooling_mode=settings.pooling)
+            model = SentenceTransformer(modules=[bottom, pooling, Normalize()], device=device)
         else:
             model = SentenceTransformer(where, device=device, config_kwargs=arguments)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"model.source: {where} cannot be loaded: {first} Give a model's folder, or a hub id while the hub can be reached."
+            f"model.source: {where} cannot be loaded: {first} "
+            "Give a model's folder, or a hub id while the hub can be reached."
         ) from error
     if settings.freeze_embeddings:
-        for parameter in model[0].auto_model.get_input_embeddings().parameters():
+        encoder: Any = model[0]
+        for parameter in encoder.auto_model.get_input_embeddings().parameters():
             parameter.requires_grad = False
     return model
 

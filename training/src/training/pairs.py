@@ -61,7 +61,7 @@ def two_halves(paper: Paper) -> Pair | None:
 def make_pairs(corpus: Corpus, settings: Pairs, seed: int) -> Iterator[Pair]:
     """The pairs that the settings ask for, kind by kind.
 
-    The kinds of one paper (title, first sentence, halves) share the papers among them, so that no paper gives two pairs.
+    The kinds of one paper (title, first sentence, halves) share the papers among them: no paper gives two pairs.
 
     Raises:
         CorpusError: The corpus cannot give a kind that was asked for.
@@ -140,11 +140,12 @@ def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pa
     place = {paper.id: index for index, paper in enumerate(corpus) if paper.id in known}
     inside = [citation for citation in found if citation.citing in place and citation.cited in place]
     if not inside:
-        raise CorpusError(f"pairs.citations: none of the {len(found)} citations of {file} is between papers that train.")
+        raise CorpusError(
+            f"pairs.citations: none of the {len(found)} citations of {file} is between papers that train."
+        )
     for citation in inside[:wanted]:
-        yield Pair("citation", *(passage_text(corpus[place[end]]) for end in (citation.citing, citation.cited)))
-
-
+        one, other = (corpus[place[end]] for end in (citation.citing, citation.cited))
+        yield Pair("citation", passage_text(one), passage_text(other))
 
 
 def _of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -> Iterator[Pair]:

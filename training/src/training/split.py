@@ -1,4 +1,4 @@
-"""Which papers train, which steer the training and which are held out: by time, and never apart from a near-duplicate."""
+"""Which papers train, steer the training or are held out: by time, and never apart from a near-duplicate."""
 
 from __future__ import annotations
 

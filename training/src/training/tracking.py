@@ -38,7 +38,7 @@ class _MLflow:
 
     def __init__(self, settings: MLflow, configuration: Configuration, run: str) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # MLflow would rather have a database; a folder of small files needs none, and only its new features are missing.
+        # MLflow would rather have a database; a folder of small files needs none, and lacks only new features.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         from mlflow.tracking import MlflowClient
 
@@ -78,7 +78,9 @@ class _WandB:
             dir=str(folder),
             mode=settings.mode,
             config=parameters(configuration),
-            settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, disable_code=True, disable_git=True),
+            settings=wandb.Settings(
+                console="off", silent=True, x_disable_stats=True, disable_code=True, disable_git=True
+            ),
         )
 
     def log(self, figures: Mapping[str, float], step: int) -> None:

@@ -29,13 +29,13 @@ class Validation(SentenceEvaluator):
         self, folders: Sequence[Path], autocast: Callable[[], AbstractContextManager[Any]], batch_size: int = 64
     ) -> None:
         """Reads the sets once."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
         self._sets = [read_collection(folder) for folder in folders]
         self._autocast = autocast
         self._batch_size = batch_size
         self.primary_metric = METRIC
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # this one is for text encoders
         self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
         """MRR@10 of each set by its name, and their mean."""
@@ -49,4 +49,5 @@ class Validation(SentenceEvaluator):
         with self._autocast():
             vectors = model.encode(texts, batch_size=self._batch_size, show_progress_bar=False, convert_to_tensor=True)
         unit = np.asarray(vectors.float().cpu(), dtype=np.float32)
-        return unit / np.linalg.norm(unit, axis=1, keepdims=True)
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+        return unit

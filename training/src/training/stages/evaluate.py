@@ -10,7 +10,8 @@ import msgspec
 
 from training.evaluate import evaluate_versions
 from training.run_folder import RunFolder
-from training.stages.prepare import FILES, Part
+from training.split import Part
+from training.stages.prepare import FILES
 
 OWN_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
 """How the run's own files of papers are read."""
@@ -26,6 +27,7 @@ def run(run: RunFolder) -> None:
     prepared = run.need("prepare")
     manifest = json.loads((run.need("export") / "manifest.json").read_bytes())
     sets = [*sorted((prepared / "sets").glob("held_out_*")), *map(Path, configuration.evaluation.sets)]
+    tuned = run.need("train") / run.folder.name
     papers = prepared / FILES[Part.HELD_OUT] if configuration.evaluation.subjects else None
     wanted = argparse.Namespace(
         repository=Path(configuration.paths.repository),
@@ -34,8 +36,8 @@ def run(run: RunFolder) -> None:
         set=[path.expanduser() for path in sets],
         papers=papers,
         map=OWN_FIELDS if papers else None,
-        base=configuration.model.source or "default",
-        model=[f"fine-tuned={run.need('train') / run.folder.name}"],
+        base=(configuration.model.source or "default") if configuration.evaluation.fp32 else "none",
+        model=[f"fine-tuned={tuned}"] if configuration.evaluation.fp32 else [],
         compile=False,
         runtime="auto",
         resamples=configuration.evaluation.resamples,

@@ -12,7 +12,8 @@ from training.errors import CorpusError
 from training.pairs import make_pairs
 from training.progress import say
 from training.run_folder import RunFolder
-from training.stages.prepare import FILES, Part
+from training.split import Part
+from training.stages.prepare import FILES
 
 FILE = "pairs.jsonl"
 
@@ -44,5 +45,3 @@ def run(run: RunFolder) -> None:
         corpus.close()
     run.record(pairs=count)
     say(f"{count:,} pairs")
-
-

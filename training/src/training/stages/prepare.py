@@ -1,7 +1,7 @@
 """`prepare`: the corpus split by time and by near-duplicates, and the known-item sets made of what is held out.
 
-The corpus is read twice as a stream: once for signatures and dates, once to write. Memory holds some 80 bytes a paper, and
-the held-out papers.
+The corpus is read twice as a stream: once for signatures and dates, once to write. Memory holds some hundred bytes a
+paper, and the papers that are held out.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def _look_through(path: Path, data: Data, seed: int) -> tuple[NDArray[np.int32],
     return np.array(days, dtype=np.int32), groups(signatures)
 
 
-def _write_parts(
-    path: Path, data: Data, part: NDArray[np.int8], folder: Path
-) -> dict[str, dict[str, object]]:
+def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -> dict[str, dict[str, object]]:
     counts: dict[Part, int] = dict.fromkeys(FILES, 0)
     first: dict[Part, str] = {}
     last: dict[Part, str] = {}

@@ -1,0 +1,70 @@
+"""`akin train`: a corpus becomes a better encoder."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from akin.cli.encoder import in_training
+from akin.cli.output import Json, print_json, say
+from akin.errors import BadSetting
+from akin.settings import Settings
+
+SWEEP = "sweep"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the command line."""
+    app.command()(train)
+
+
+def train(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[sweep] [GROUP=NAME | KEY=VALUE]...",
+            help="What to change, such as experiment=arxiv_cpu data.papers=FILE. `sweep` first searches parameters.",
+        ),
+    ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run; `last` is the newest.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a training step goes.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to train in, one for each GPU.")] = 1,
+    json: Json = False,
+) -> None:
+    """Train an encoder and export it as a new version, evaluated. Groups and keys: docs/training.md."""
+    settings = Settings.read()
+    wanted = list(overrides or [])
+    # The training room reads these itself, as it does when DVC runs a stage.
+    os.environ["AKIN_DATA"], os.environ["AKIN_MODEL_REPOSITORY"] = str(settings.data), str(settings.repository)
+    if wanted[:1] == [SWEEP]:
+        if resume or profile or processes > 1:
+            raise BadSetting("sweep resumes its study by itself and takes no --resume, --profile or --processes.")
+        report(in_training(settings, "sweep", wanted[1:], "the trials that ended are kept"), json)
+        return
+    arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]
+    arguments += ["--processes", str(processes), *wanted]
+    report(
+        in_training(settings, "run", arguments, "the registry is as it was; go on with: akin train --resume last"), json
+    )
+
+
+def report(result: dict[str, Any], json: bool) -> None:
+    """Says what came of it."""
+    if json:
+        print_json(result)
+        return
+    if "best" in result:
+        say(f"best of {result['trials']} trials: MRR@10 {result['best']['value']:.4f}, plot {result['plot']}")
+        say(
+            "train with it: akin train " + " ".join(f"{key}={value}" for key, value in result["best"]["params"].items())
+        )
+        return
+    say(f"run {result['run']}")
+    if "version" in result:
+        version = result["version"]
+        say(
+            f"encoder version {version['number']} is there"
+            + (" and promoted" if version["promoted"] else f"; see akin encoder info {version['number']}")
+        )

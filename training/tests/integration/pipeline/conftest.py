@@ -1,0 +1,85 @@
+"""A corpus and a model small enough to be trained in seconds."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.composition import composed
+from training.run_folder import RunFolder, create
+from training.stages import stage
+
+SUBJECTS = ("cs.IR", "hep-th", "math.CO")
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hundred papers whose titles use the words of their abstracts."""
+    chance = random.Random(0)
+    syllables = "ba ce di fo gu ha je ki lo mu".split()
+    words = [one + other for one in syllables for other in "ran sel tin vox zum lyr".split()]
+    path = tmp_path_factory.mktemp("corpus") / "papers.jsonl"
+    lines = []
+    for number in range(200):
+        own = chance.sample(words, 8)
+        body = ". ".join(" ".join(chance.choices(own, k=10)).capitalize() for _ in range(4))
+        lines.append(
+            {"id": f"p{number}", "title": " ".join(chance.choices(own, k=5)), "abstract": f"{body}.",
+             "categories": SUBJECTS[number % 3], "date": f"20{number // 12 + 10}-{number % 12 + 1:02}-01"}
+        )  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def overrides(corpus: Path, tiny_model: Callable[[str], Path]) -> list[str]:
+    """A run of seconds."""
+    return [
+        "experiment=smoke", "data=papers", f"data.papers={corpus}", "model=custom", "tracking=none",
+        f"model.source={tiny_model('bert')}", "model.max_length=32", "trainer.precision=fp32", "trainer.threads=1",
+        "data.held_out_share=0.2", "data.validation_share=0.1", "trainer.batch_size=8",
+        "data.mapping='id=id,title=title,abstract=abstract,categories=categories,published=date'",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of the test's own."""
+    monkeypatch.setenv("AKIN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path / "repository"))
+    return tmp_path
+
+
+@pytest.fixture
+def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder]:
+    """Makes a run whose stages before training are done."""
+
+    def make(name: str, *more: str) -> RunFolder:
+        run = create(environment / name, composed([*overrides, *more]))
+        for one in ("prepare", "pairs", "mine"):
+            stage(one)(run)
+        return run
+
+    return make
+
+
+def killed_after_a_checkpoint(folder: Path) -> None:
+    """Trains in a process of its own and kills it, without a warning, as soon as it has saved a checkpoint."""
+    command = [sys.executable, "-m", "training.stage", "train", "--run", str(folder)]
+    log = folder / "killed.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=dict(os.environ))
+    deadline = time.monotonic() + 200
+    while not list((folder / "train" / "checkpoints").glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

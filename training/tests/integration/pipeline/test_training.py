@@ -1,0 +1,137 @@
+"""Real training of a tiny model, through the stages."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.composition import groups
+from training.errors import ConfigurationError, CorpusError, RunError
+from training.fine_tune import average
+from training.run import main, profile
+from training.run_folder import RunFolder, create
+from training.stages import stage
+from training.stages.train import FIGURES, task_of
+
+from .conftest import killed_after_a_checkpoint
+
+pytestmark = pytest.mark.integration
+
+Prepared = Callable[..., RunFolder]
+
+
+def weights(run: RunFolder) -> dict[str, torch.Tensor]:
+    return load_file(run.stage("train") / run.folder.name / "model.safetensors")
+
+
+def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepared) -> None:
+    quick = ("trainer.steps=40", "trainer.learning_rate=1e-3", "trainer.save_every=5", "trainer.evaluate_every=40")
+    whole, killed = prepared("whole", *quick), prepared("killed", *quick)
+    stage("train")(whole)
+    killed_after_a_checkpoint(killed.folder)
+    assert not killed.done("train")
+    stage("train")(killed)
+    told = [json.loads(line) for line in (killed.stage("train") / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["step"] for line in told) == 40
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(killed)[name], tensor, rtol=1e-3, atol=1e-4)
+    # What it was trained for, it does better; the figures are those of the run's folder.
+    figures = json.loads((whole.stage("train") / FIGURES).read_text())
+    assert figures["after"]["MRR@10"] > figures["before"]["MRR@10"]
+    throughput = [json.loads(line) for line in (whole.stage("train") / "metrics.jsonl").read_text().splitlines()]
+    assert all(line["pairs_per_second"] > 0 and "learning_rate" in line for line in throughput if "loss" in line)
+
+
+def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model: Callable[[str], Path]) -> None:
+    run = prepared("run", "trainer.steps=4", "trainer.save_every=2")
+    stage("train")(run)
+    other = create(run.folder, prepared("other", f"model.source={tiny_model('bert')}").configuration)
+    stage("mine")(other)
+    with pytest.raises(RunError, match=r"model\.source"):
+        stage("train")(other)
+
+
+@pytest.mark.parametrize("loss", groups()["loss"])
+def test_every_loss_trains(loss: str, prepared: Prepared, overrides: list[str]) -> None:
+    source = next(each.partition("=")[2] for each in overrides if each.startswith("model.source"))
+    more = [f"loss={loss}", "trainer.steps=2", "trainer.evaluate_every=2"]
+    more += ["pairs=labelled"] if loss in ("contrastive", "cosent") else []
+    more += {"gist": [f"loss.guide={source}"], "distillation": [f"loss.teacher={source}"]}.get(loss, [])
+    more += ["matryoshka=[32,16,8]"] if loss in ("mnrl", "cached_mnrl") else []
+    run = prepared(loss, *more)
+    before = load_file(Path(source) / "model.safetensors")
+    stage("train")(run)
+    assert run.done("train")
+    if loss != "distillation":  # its teacher is the model itself, from which there is nothing to learn
+        assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())
+
+
+def test_mining_gives_negatives_or_blocks_and_training_takes_both(prepared: Prepared) -> None:
+    run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
+    rows = [json.loads(line) for line in (run.stage("mine") / "pairs.jsonl").read_text().splitlines()]
+    assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in rows)
+    stage("train")(run)
+    run = prepared(
+        "neighbours", "mine=neighbours", "trainer.steps=2", "trainer.base_weight=0.5", "trainer.streaming=true"
+    )
+    lines = (run.stage("mine") / "pairs.jsonl").read_bytes().splitlines()
+    assert sorted(lines) == sorted((run.stage("pairs") / "pairs.jsonl").read_bytes().splitlines())
+    stage("train")(run)
+
+
+def test_training_stops_early_when_told(prepared: Prepared) -> None:
+    from dataclasses import replace
+
+    from training.fine_tune import fine_tune
+
+    run = prepared("run", "trainer.steps=30", "trainer.evaluate_every=2")
+    seen: list[int] = []
+
+    def report(value: float, step: int) -> bool:
+        seen.append(step)
+        return step >= 4
+
+    assert fine_tune(replace(task_of(run), report=report))["steps"] == 4
+    assert seen == [2, 4]
+
+
+def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
+    run = prepared("run")
+    profile(run)
+    trace = json.loads((run.folder / "profile" / "trace.json").read_text())
+    assert any("aten::" in event.get("name", "") for event in trace["traceEvents"])
+    assert "Self CPU" in (run.folder / "profile" / "table.txt").read_text()
+    assert not run.done("train")
+
+
+def test_bad_input_is_told_and_nothing_is_published(
+    environment: Path, overrides: list[str], capfd: pytest.CaptureFixture[str], prepared: Prepared
+) -> None:
+    for wrong, named in (
+        ("data.papers=/nowhere.jsonl", "data.papers"),
+        ("loss=magic", "loss/magic"),
+        ("trainer.lerning_rate=1", "trainer.lerning_rate"),
+    ):
+        assert main([*overrides, wrong]) == 1
+        assert named in capfd.readouterr().err
+    assert main(["--resume", "nothing"]) == 1
+    assert not (environment / "repository").exists()
+    with pytest.raises(ConfigurationError, match="labelled pairs"):
+        stage("train")(prepared("unlabelled", "loss=contrastive"))
+    with pytest.raises(CorpusError, match="at least 100"):
+        prepared("few", "data.most=20")
+
+
+def test_averaging_moves_weights_towards_the_base(tiny_model: Callable[[str], Path]) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    one, base = (SentenceTransformer(str(tiny_model("bert")), device="cpu") for _ in range(2))
+    with torch.no_grad():
+        for tensor in one.parameters():
+            tensor.add_(1)
+    average(one, base, 0.25)
+    for tuned, original in zip(one.parameters(), base.parameters(), strict=True):
+        torch.testing.assert_close(tuned, original + 0.75)

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from training import run_folder
+from training.composition import composed
+from training.errors import ConfigurationError, RunError
+from training.run_folder import NEEDS, create, open_run
+
+
+@pytest.fixture(autouse=True)
+def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKIN_DATA", "data")
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
+
+
+def test_a_stage_is_done_only_for_the_configuration_it_was_made_from(tmp_path: Path) -> None:
+    run = create(tmp_path, composed(["experiment=smoke"]))
+    for name in NEEDS:
+        with run.making(name) as folder:
+            (folder / "output").write_text("made")
+    again = create(tmp_path, composed(["experiment=smoke", "trainer.learning_rate=0.1"]))
+    assert [name for name in NEEDS if again.done(name)] == ["prepare", "pairs", "mine"]
+    with pytest.raises(RunError, match="run train first"):
+        again.need("train")
+
+
+def test_a_stage_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    run = create(tmp_path, composed())
+
+    def fill_the_disk() -> None:
+        with run.making("prepare") as folder:
+            (folder / "half").write_text("made")
+            raise OSError(28, "No space left on device", str(folder))
+
+    with pytest.raises(RunError, match="No space left"):
+        fill_the_disk()
+    assert not run.done("prepare")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "run.json"]
+
+
+def test_a_run_records_code_environment_and_configuration(tmp_path: Path) -> None:
+    run = create(tmp_path, composed(["experiment=smoke"]))
+    told = run.recorded()
+    assert told["name"] == "smoke"
+    assert set(told["environment"]["packages"]) >= {"torch", "sentence-transformers"}
+    assert "commit" in told["revision"]
+    assert open_run(tmp_path).configuration == run.configuration
+
+
+def test_each_stage_has_a_file_of_what_it_depends_on_that_changes_only_then(tmp_path: Path) -> None:
+    create(tmp_path, composed())
+    before = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
+    create(tmp_path, composed(["loss.scale=50"]))
+    after = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
+    assert [name for name in NEEDS if before[name] != after[name]] == ["train"]
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run's folder"):
+        open_run(tmp_path)
+    create(tmp_path, composed())
+    path = tmp_path / run_folder.CONFIG / "config.json"
+    content = json.loads(path.read_text())
+    content["trainer"]["momentum"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError, match="momentum"):
+        open_run(tmp_path)
