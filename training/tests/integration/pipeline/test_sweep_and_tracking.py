@@ -1,0 +1,73 @@
+"""A sweep that is killed and goes on, and figures in the trackers that need no network."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.composition import composed
+from training.errors import ConfigurationError
+from training.run_folder import RunFolder
+from training.stages import stage
+from training.sweep import open_study, sweep
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_sweep_goes_on_where_it_was_killed(environment: Path, overrides: list[str]) -> None:
+    wanted = [*overrides, "trainer.steps=2", "trainer.evaluate_every=2", "sweep.name=small"]
+    first = sweep([*wanted, "sweep.trials=1"])
+    # What a kill leaves: a trial that never ended.
+    study = open_study(Path(first["run"]), composed([*wanted, "sweep.trials=1"]))
+    study.ask()
+    result = sweep([*wanted, "sweep.trials=4"])
+    study = open_study(Path(first["run"]), composed(wanted))
+    assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE", "FAIL"]
+    assert len(study.trials) == 4
+    assert result["best"]["value"] == max(trial.value or 0 for trial in study.trials)
+    assert set(result["best"]["params"]) == {"trainer.learning_rate", "loss.scale"}
+    assert Path(result["plot"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [
+        ("{pairs.most: {values: [1, 2]}}", "pairs.most"),
+        ("{trainer.lerning_rate: {low: 1, high: 2}}", "trainer.lerning_rate"),
+        ("{trainer.epochs: {low: 1}}", "trainer.epochs"),
+    ],
+)
+@pytest.mark.usefixtures("environment")
+def test_a_space_that_cannot_be_searched_is_refused(overrides: list[str], space: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named.replace(".", r"\.")):
+        sweep([*overrides, "~sweep.space", f"+sweep.space={space}"])
+
+
+def test_mlflow_and_wandb_keep_figures_without_a_network(
+    prepared: Callable[..., RunFolder], environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1")
+    stage("train")(run)
+    losses = list((environment / "data" / "mlruns").rglob("metrics/loss"))
+    assert len(losses) == 1
+    assert len(losses[0].read_text().splitlines()) == 2
+    assert list((environment / "data" / "mlruns").rglob("params/trainer.learning_rate"))
+    run = prepared("bias", "tracking=wandb", "trainer.steps=2")
+    stage("train")(run)
+    assert list((run.stage("train") / "wandb").glob("offline-run-*/*.wandb"))
+    with pytest.raises(ConfigurationError, match="WANDB_API_KEY"):
+        stage("train")(prepared("online", "tracking=wandb", "tracking.mode=online"))
+
+
+def test_a_key_in_the_environment_is_written_nowhere(
+    prepared: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "0123456789abcdef" * 2 + "01234567"
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    run = prepared("secret", "tracking=wandb", "trainer.steps=2")
+    stage("train")(run)
+    assert json.loads((run.folder / "run.json").read_text())["training"]["steps"] == 2
+    for path in run.folder.rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
