@@ -13,7 +13,7 @@ def project(tmp_path: Path) -> Path:
     """The tracked model folder of a project."""
     folder = tmp_path / "project" / "text_encoder"
     folder.mkdir(parents=True)
-    for name in ("config.pbtxt", "inner.py", "model.py", "runtime.py"):
+    for name in ("config.pbtxt", *publish.CODE):
         (folder / name).write_text(f"# {name}")
     return folder
 
@@ -43,7 +43,7 @@ def test_only_the_first_is_promoted(repository: Path, project: Path) -> None:
 def test_a_repository_elsewhere_gets_configuration_and_code(repository: Path, project: Path) -> None:
     make(repository, project)
     assert names(repository / "text_encoder") == {"1", "PROMOTED", "config.pbtxt"}
-    assert names(repository / "text_encoder" / "1") == {"model.onnx", "inner.py", "model.py", "runtime.py"}
+    assert names(repository / "text_encoder" / "1") == {"model.onnx", *publish.CODE}
     assert (repository / "text_encoder" / "1" / "runtime.py").read_text() == "# runtime.py"
 
 
