@@ -33,10 +33,12 @@ def own_stack(encoder_repository: Path, tmp_path: Path) -> Iterator[RunningStack
     running = RunningStack(Settings.read(environment), environment)
     papers = [{"id": f"p{n}", "title": f"Subject {n}", "abstract": f"All about subject {n}."} for n in range(20)]
     (tmp_path / "papers.jsonl").write_text("\n".join(map(json.dumps, papers)))
-    done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
-    done(running, "up")
-    yield running
-    running.akin("down")
+    try:
+        done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
+        done(running, "up")
+        yield running
+    finally:
+        running.akin("down")
 
 
 def done(stack: RunningStack, *arguments: str) -> str:
