@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from retrieval_service.adapters.faiss_index import single_threaded
+from retrieval_service.adapters.faiss_threads import single_threaded
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource

@@ -72,9 +72,9 @@ class Akin:
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(blocks(folder, 1))).shape[1]
-        recipe = recipe_for(count)
+        recipe = recipe_for(count, dim)
         if self.codes:
-            recipe = recipe_for(count, exact_below=0)
+            recipe = recipe_for(count, dim, exact_below=0)
             recipe = replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
         index = build_index(recipe, count, dim, lambda wanted: rows(folder, wanted))
         write_index(index, path)

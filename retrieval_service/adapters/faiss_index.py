@@ -14,11 +14,6 @@ from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
 
 
-def single_threaded() -> None:
-    """Has FAISS use one thread for what the calling thread asks: requests run beside each other, not inside."""
-    faiss.omp_set_num_threads(1)
-
-
 class FaissIndex:
     """An index of unit vectors under the inner product: exact, inverted lists with or without refining, or a graph.
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import faiss
 import numpy as np
 
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, chunks
+from retrieval_service.adapters.faiss_threads import one_thread
 from retrieval_service.ports import Rows, Vectors
 
 NEAREST = 10
@@ -115,17 +113,6 @@ def fewest(index: Any, recipe: Recipe, queries: Queries, target: float) -> list[
         if recall >= target or breadth >= widest or _levelled(curve, breadth, widest):
             return curve
         breadth = min(widest, breadth + max(1, breadth // 2))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """FAISS with one thread for a call, as the service uses it."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def _levelled(curve: list[Point], breadth: int, widest: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from retrieval_service.adapters.faiss_threads import one_thread
 from retrieval_service.ports import Rows, Vectors
 
 EXACT_BELOW = 50_000
@@ -25,7 +26,12 @@ FLAT_BELOW = 1_000_000
 
 _PER_LIST = 100
 _CHUNK = 16_384
-_K_FACTOR = 8.0
+_CODES_FROM = 65_536
+"""Vectors that codes are trained on: sixteen values of each pair of numbers need no more."""
+
+_ONE_BIT = "one-bit codes pick candidates, 8-bit codes rank them"
+_PRODUCT = "4-bit product codes pick candidates, 8-bit codes rank them"
+_K_FACTOR, _K_FACTOR_PRODUCT = 8.0, 4.0
 _NO_MORE_THAN_GROWN = 1.5
 
 VectorsOf = Callable[[Rows], Vectors]
@@ -64,14 +70,12 @@ def exact_recipe(why: str) -> Recipe:
     return Recipe("SQfp16", None, 1.0, why)
 
 
-def recipe_for(papers: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
-    """The recipe for a corpus of this size."""
+def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
+    """The recipe for a corpus of this size, with vectors of this length."""
     if papers < exact_below:
         return exact_recipe(f"exact: fewer than {exact_below} papers")
     nlist = lists_for(papers)
-    return Recipe(
-        f"IVF{nlist},RaBitQ,Refine(SQ8)", nlist, _K_FACTOR, "one-bit codes pick candidates, 8-bit codes rank them"
-    )
+    return _one_bit(nlist) if dim % 2 else _product(nlist, dim)
 
 
 def lists_for(papers: int) -> int:
@@ -87,13 +91,12 @@ def candidates(papers: int, dim: int) -> list[Recipe]:
     found = [
         exact_recipe("every vector is compared"),
         Recipe(f"IVF{n},SQ8", n, 1.0, "8-bit codes, few of them compared"),
-        Recipe(f"IVF{n},RaBitQ,Refine(SQ8)", n, _K_FACTOR, "one-bit codes pick candidates, 8-bit codes rank them"),
+        _one_bit(n),
     ]
     if papers < FLAT_BELOW:
         found.append(Recipe(f"IVF{n},Flat", n, 1.0, "whole vectors, few of them compared"))
     if dim % 2 == 0:
-        pq = f"IVF{n},PQ{dim // 2}x4fs,Refine(SQ8)"
-        found.append(Recipe(pq, n, _K_FACTOR, "4-bit product codes pick candidates, 8-bit codes rank them"))
+        found.append(_product(n, dim))
     if papers < HNSW_BELOW:
         found.append(Recipe("HNSW32,SQ8", None, 1.0, "a graph of neighbours over 8-bit codes"))
     return found
@@ -105,14 +108,25 @@ def parsed_recipe(text: str) -> Recipe:
     Raises:
         ValueError: they are none that the factory knows, or of an index that cannot be served.
     """
+    # Product codes must divide the length of the vectors, which is not known here.
+    parts = re.search(r"PQ(\d+)", text)
     try:
-        faiss.index_factory(64, text, faiss.METRIC_INNER_PRODUCT)
+        faiss.index_factory(2 * int(parts[1]) if parts else 64, text, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise ValueError(f"{text!r} is no recipe of FAISS's index factory") from error
     lists = re.match(r"IVF(\d+),", text)
     if not lists and not text.startswith("HNSW") and text not in ("SQfp16", "Flat"):
         raise ValueError(f"{text!r} is none of the kinds served here: SQfp16, IVF…, HNSW…")
-    return Recipe(text, int(lists[1]) if lists else None, _K_FACTOR if "Refine" in text else 1.0, "as asked")
+    k_factor = (_K_FACTOR_PRODUCT if "x4fs" in text else _K_FACTOR) if "Refine" in text else 1.0
+    return Recipe(text, int(lists[1]) if lists else None, k_factor, "as asked")
+
+
+def _one_bit(nlist: int) -> Recipe:
+    return Recipe(f"IVF{nlist},RaBitQ,Refine(SQ8)", nlist, _K_FACTOR, _ONE_BIT)
+
+
+def _product(nlist: int, dim: int) -> Recipe:
+    return Recipe(f"IVF{nlist},PQ{dim // 2}x4fs,Refine(SQ8)", nlist, _K_FACTOR_PRODUCT, _PRODUCT)
 
 
 def retraining_due(
@@ -137,10 +151,10 @@ def retraining_due(
     return None
 
 
-def successor(recipe: str, k_factor: float, papers: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
+def successor(recipe: str, k_factor: float, papers: int, dim: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
     """The recipe for a corpus that has changed too much for the index it had: of the same kind where that suits."""
     if papers < exact_below or recipe == exact_recipe("").factory:
-        return recipe_for(papers, exact_below=exact_below)
+        return recipe_for(papers, dim, exact_below=exact_below)
     why = "as the snapshot before it, for more or fewer papers"
     if not recipe.startswith("IVF"):
         return Recipe(recipe, None, k_factor, why)
@@ -163,11 +177,19 @@ def build_index(
     """
     index = faiss.index_factory(dim, recipe.factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
-        wanted = min(papers, max(_PER_LIST * (recipe.nlist or 1), _CHUNK))
-        sample = np.sort(np.random.default_rng(seed).choice(papers, wanted, replace=False))
-        if centroids is not None:
-            faiss.extract_index_ivf(index).quantizer.add(centroids)
-        index.train(vectors(sample))
+        chance = np.random.default_rng(seed)
+        if recipe.nlist:
+            ivf = faiss.extract_index_ivf(index)
+            if centroids is None:
+                wanted = min(papers, max(_PER_LIST * recipe.nlist, _CHUNK))
+                sample = vectors(np.sort(chance.choice(papers, wanted, replace=False)))
+                ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, ivf.metric_type)
+            else:
+                ivf.quantizer.add(centroids)
+        codes = vectors(np.sort(chance.choice(papers, min(papers, _CODES_FROM), replace=False)))
+        # Thousands of tiny clusterings: threads that wait for each other made this ten times slower.
+        with one_thread():
+            index.train(codes)
     add_all(index, papers, vectors)
     return index
 

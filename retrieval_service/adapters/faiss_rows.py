@@ -12,11 +12,13 @@ from typing import Any
 import faiss
 import numpy as np
 
+from retrieval_service.adapters.faiss_packed import can_be_repacked, replace_packed
 from retrieval_service.adapters.faiss_recipe import VectorsOf
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Rows
 
 _CHUNK = 16_384
+_NONE = np.empty((0, 0), np.float32)
 
 
 class RowsCannotChange(Exception):
@@ -39,8 +41,8 @@ def change_rows(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> None:
     """Makes rows of an index hold other vectors, and gives it another length.
 
     Args:
-        index: exact, inverted lists with or without a refining index, or one that only grows: a graph, and lists whose
-            codes are packed for scanning many at once.
+        index: exact, inverted lists with or without a refining index, or one that only grows: a graph, and packed
+            lists of other codes than product codes.
         total: how many rows there are afterwards; those beyond are dropped.
         rows: what changes, ascending: rows that get another vector, and every row the index does not have yet.
         vectors: gives the vectors of some rows.
@@ -49,8 +51,8 @@ def change_rows(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> None:
         RowsCannotChange: the index only grows, and not only new rows were given.
     """
     before = index.ntotal
-    # FAISS 1.15 takes single codes out of packed lists, and then finds some of those that stayed no more.
-    grows_only = isinstance(index, faiss.IndexHNSW) or isinstance(_lists(index), faiss.IndexIVFFastScan)
+    packed = isinstance(_lists(index), faiss.IndexIVFFastScan)
+    grows_only = isinstance(index, faiss.IndexHNSW) or (packed and not can_be_repacked(_lists(index)))
     if grows_only and (total < before or (len(rows) and rows[0] < before)):
         raise RowsCannotChange
     if isinstance(index, faiss.IndexHNSW):
@@ -75,6 +77,13 @@ def _lists(index: Any) -> Any:
 
 def _change_lists(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> None:
     before = index.ntotal
+    if can_be_repacked(index):
+        kept = rows[rows < min(before, total)]
+        if len(kept) or total < before:
+            replace_packed(index, min(before, total), kept, vectors(kept) if len(kept) else _NONE)
+        for some in _runs(rows[rows >= before]):
+            index.add_with_ids(vectors(some), some)
+        return
     gone = np.concatenate([rows[rows < before], np.arange(total, before)])
     if len(gone):
         index.remove_ids(faiss.IDSelectorBatch(np.unique(gone)))

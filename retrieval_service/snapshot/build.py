@@ -111,7 +111,7 @@ class _Build:
                 vectors_of(store, np.concatenate(self.positions)),
                 self.encoder,
                 self.titles,
-                recipe=recipe_for(self.count, exact_below=self.options.exact_below),
+                recipe=recipe_for(self.count, self.identity.dim, exact_below=self.options.exact_below),
                 target=self.options.recall_target,
                 tuning=lambda: self._report("tune", 0, embedding),
             )

@@ -51,7 +51,8 @@ from retrieval_service.snapshot.parts import take_catalogue, take_digests, take_
 from retrieval_service.snapshot.shelf import Shelf, snapshot_id
 from retrieval_service.snapshot.vector_part import TITLES, Sample, asked, vectors_of
 
-_K_FACTORS = (4.0, 8.0, 16.0)
+# Times the candidates that a recipe refines for each result when nothing was measured.
+_REFINED = (0.5, 1.0, 2.0)
 _EXACT_QUERIES = 16
 # Times nearer to each other than this are noise; memory decides between them.
 _ALIKE = 1.25
@@ -244,7 +245,7 @@ class _Tuning:
             )
             recall, ms = measure(FaissIndex(index), some)
             return [Point(0, 1.0, recall, ms)]
-        factors = _K_FACTORS if recipe.refined else (1.0,)
+        factors = [recipe.k_factor * times for times in _REFINED] if recipe.refined else [1.0]
         return [
             point
             for factor in factors

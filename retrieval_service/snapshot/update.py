@@ -199,7 +199,7 @@ class _Update:
             vectors_of(store, positions),
             self.encoder,
             Sample.drawn(catalogue.papers, count),
-            recipe=successor(old.recipe, old.k_factor, count, exact_below=below),
+            recipe=successor(old.recipe, old.k_factor, count, self.old.encoder.dim, exact_below=below),
             target=old.recall_target or self.options.recall_target,
             tuning=lambda: self.tell(Progress("tune", 0, count, embedding.embedded)),
         )

@@ -63,7 +63,7 @@ def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> 
     papers, encoder = kit.papers(3000), kit.Encoder()
     manifest = kit.build(papers, encoder, tmp_path, exact_below=1000, recall_target=0.9)
     index = manifest.index
-    assert index.recipe == "IVF16,RaBitQ,Refine(SQ8)"
+    assert index.recipe == "IVF16,PQ24x4fs,Refine(SQ8)"
     assert index.curve[-1].nprobe == index.nprobe
     assert index.curve[-1].recall_at_10 >= 0.9 or index.nprobe == index.nlist
     assert [point.recall_at_10 < 0.9 for point in index.curve[:-1]] == [True] * (len(index.curve) - 1)

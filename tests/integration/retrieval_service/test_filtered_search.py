@@ -10,6 +10,7 @@ import pytest
 
 from retrieval_service.adapters import faiss_index
 from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.faiss_threads import one_thread
 from retrieval_service.ports import RowSet
 
 TOTAL, DIM, K = 20_000, 64, 10
@@ -17,6 +18,7 @@ SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5)
 RECIPES = {
     "exact": ("SQfp16", None),
     "refined lists": ("IVF64,RaBitQ,Refine(SQ8)", 12),
+    "packed lists": ("IVF64,PQ32x4fs,Refine(SQ8)", 12),
     "lists": ("IVF64,SQ8", 12),
     "graph": ("HNSW16,SQ8", 64),
 }
@@ -42,7 +44,8 @@ def world() -> Any:
 def index(request: pytest.FixtureRequest, world: Any) -> FaissIndex:
     factory, nprobe = RECIPES[request.param]
     made = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
-    made.train(world[0])
+    with one_thread():
+        made.train(world[0])
     made.add(world[0])
     if isinstance(made, faiss.IndexIVF):
         made.make_direct_map()

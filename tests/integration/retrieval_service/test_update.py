@@ -302,8 +302,9 @@ RECIPES = [
     "IVF8,Flat",
     "IVF8,SQ8",
     "IVF8,RaBitQ,Refine(SQ8)",
+    "IVF8,PQ16x4fs,Refine(SQ8)",
 ]
-GROWING = ["HNSW8,SQ8", "IVF8,RaBitQfs,Refine(SQ8)", "IVF8,PQ16x4fs,Refine(SQ8)"]
+GROWING = ["HNSW8,SQ8", "IVF8,RaBitQfs,Refine(SQ8)"]
 
 
 @pytest.mark.parametrize("factory", RECIPES)

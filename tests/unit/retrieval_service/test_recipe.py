@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval_service.adapters.faiss_recipe import candidates, recipe_for, retraining_due, successor
+from retrieval_service.adapters.faiss_recipe import candidates, parsed_recipe, recipe_for, retraining_due, successor
 
 RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
+PRODUCT = "IVF4096,PQ192x4fs,Refine(SQ8)"
 
 
 @pytest.mark.parametrize(
@@ -12,16 +13,21 @@ RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
     [
         (1, "SQfp16"),
         (49_999, "SQfp16"),
-        (50_000, "IVF256,RaBitQ,Refine(SQ8)"),
-        (100_000, "IVF512,RaBitQ,Refine(SQ8)"),
-        (600_000, "IVF2048,RaBitQ,Refine(SQ8)"),
-        (2_500_000, RABITQ),
+        (50_000, "IVF256,PQ192x4fs,Refine(SQ8)"),
+        (100_000, "IVF512,PQ192x4fs,Refine(SQ8)"),
+        (600_000, "IVF2048,PQ192x4fs,Refine(SQ8)"),
+        (2_500_000, PRODUCT),
     ],
 )
 def test_recipes(papers: int, factory: str) -> None:
-    recipe = recipe_for(papers)
+    recipe = recipe_for(papers, 384)
     assert recipe.factory == factory
     assert recipe.nlist is None or papers / recipe.nlist >= 100
+    assert parsed_recipe(factory).k_factor == recipe.k_factor
+
+
+def test_vectors_of_odd_length_have_one_bit_codes() -> None:
+    assert recipe_for(2_500_000, 383).factory == RABITQ
 
 
 def test_candidates_follow_the_size() -> None:
@@ -31,7 +37,7 @@ def test_candidates_follow_the_size() -> None:
     assert not any("HNSW" in factory for factory in many)
     assert "IVF512,Flat" in few
     assert not any("Flat" in factory for factory in many)
-    assert {"IVF4096,SQ8", RABITQ, "IVF4096,PQ192x4fs,Refine(SQ8)"} <= set(many)
+    assert {"IVF4096,SQ8", RABITQ, PRODUCT} <= set(many)
     assert not any("PQ" in recipe.factory for recipe in candidates(60_000, 383))
 
 
@@ -58,8 +64,8 @@ def test_an_index_is_made_anew_when_its_corpus_is_another(
 
 
 def test_a_successor_is_of_the_same_kind() -> None:
-    assert successor("IVF2048,SQ8", 1.0, 2_500_000).factory == "IVF4096,SQ8"
-    assert successor("IVF2048,PQ192x4fs,Refine(SQ8)", 16.0, 2_500_000).k_factor == 16.0
-    assert successor("HNSW32,SQ8", 1.0, 150_000).factory == "HNSW32,SQ8"
-    assert successor("SQfp16", 1.0, 60_000).factory == "IVF512,RaBitQ,Refine(SQ8)"
-    assert successor("IVF256,SQ8", 1.0, 30_000).factory == "SQfp16"
+    assert successor("IVF2048,SQ8", 1.0, 2_500_000, 384).factory == "IVF4096,SQ8"
+    assert successor("IVF2048,PQ192x4fs,Refine(SQ8)", 16.0, 2_500_000, 384).k_factor == 16.0
+    assert successor("HNSW32,SQ8", 1.0, 150_000, 384).factory == "HNSW32,SQ8"
+    assert successor("SQfp16", 1.0, 60_000, 384).factory == "IVF512,PQ192x4fs,Refine(SQ8)"
+    assert successor("IVF256,SQ8", 1.0, 30_000, 384).factory == "SQfp16"
