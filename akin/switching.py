@@ -18,6 +18,7 @@ from akin.registry import promoted
 from akin.settings import Settings
 from akin.stack import Stack, running, write
 from akin.triton import is_ready, load
+from retrieval_service.snapshot.shelf import Shelf
 
 CHANGE_SECONDS = 30.0
 
@@ -36,6 +37,17 @@ def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
         say(f"loading encoder version {version.number} beside {' and '.join(map(str, stack.encoders))}")
         change(settings, stack, [*(number for number in stack.encoders if number != version.number), version.number])
     return True
+
+
+def make_live(settings: Settings, snapshot: str, say: Callable[[str], None]) -> None:
+    """Makes a published snapshot the one that is searched, and unloads the encoders that nobody needs from then on.
+
+    Raises:
+        SnapshotError: There is no such snapshot, or its manifest cannot be read.
+        EncoderError: Triton refuses to unload.
+    """
+    Shelf(settings.data).use(snapshot)
+    retire_encoders(settings, snapshot, say)
 
 
 def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None]) -> None:

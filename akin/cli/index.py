@@ -22,7 +22,7 @@ from akin.cli.papers import harvested_until
 from akin.errors import EncoderError, SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
-from akin.switching import retire_encoders
+from akin.switching import make_live
 from akin.waiting import wait_for
 from papers import PaperReader, read_papers
 from retrieval_service.adapters.english import ANALYSIS_VERSION
@@ -31,7 +31,7 @@ from retrieval_service.errors import ServiceError as RetrievalError
 from retrieval_service.ports import Encoder
 from retrieval_service.snapshot.build import build_snapshot
 from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
-from retrieval_service.snapshot.options import Progress
+from retrieval_service.snapshot.options import BuildOptions, Progress
 from retrieval_service.snapshot.shelf import Shelf
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
@@ -153,9 +153,8 @@ def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> No
     """Make a snapshot the live one; a running service changes over without failing a request."""
     settings = Settings.read()
     with words():
-        Shelf(settings.data).use(snapshot)
+        make_live(settings, snapshot, say)
     say(f"{snapshot} is live")
-    retire_encoders(settings, snapshot, say)
 
 
 def usable_snapshot(settings: Settings) -> Manifest | None:
@@ -215,8 +214,8 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
             started = time.monotonic()
             work = run_build(settings, reader, url, version.number, name, shown, harvested_until(path))
             manifest = asyncio.run(work)
+        make_live(settings, manifest.id, say)
         report(reader, rejects, manifest, time.monotonic() - started)
-    retire_encoders(settings, manifest.id, say)
     return manifest
 
 
@@ -229,10 +228,11 @@ async def run_build(
     shown: Callable[[Progress], None],
     harvested: str | None = None,
 ) -> Manifest:
-    """The build itself, with its connection to Triton."""
+    """The build itself, with its connection to Triton; the snapshot is published and not live yet."""
+    options = BuildOptions(use=False)
     async with connected(settings, url, version) as encoder:
         return await build_snapshot(
-            reader, encoder, settings.data, source_name=name, progress=shown, harvested=harvested
+            reader, encoder, settings.data, source_name=name, options=options, progress=shown, harvested=harvested
         )
 
 

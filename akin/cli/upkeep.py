@@ -18,6 +18,7 @@ from akin.errors import SourceError
 from akin.recall_chart import recall_chart
 from akin.settings import Settings
 from akin.stack import encoder_server
+from akin.switching import make_live
 from papers import read_papers
 from papers.durable import replace_file
 from papers.remote import ARXIV
@@ -26,6 +27,7 @@ from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.snapshot.changes import Source
 from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
 from retrieval_service.snapshot.opened import verify_snapshot
+from retrieval_service.snapshot.options import BuildOptions
 from retrieval_service.snapshot.recall import measured_recall
 from retrieval_service.snapshot.shelf import Shelf
 from retrieval_service.snapshot.tuning import Wanted, tune_snapshot
@@ -91,7 +93,7 @@ def tune(
     """
     settings = Settings.read()
     base = manifest_of(settings, snapshot)
-    wanted = Wanted(recall, memory, _recipes(recipe), _lines(queries), use)
+    wanted = Wanted(recall, memory, _recipes(recipe), _lines(queries), use=False)
     with words(), encoder_server(settings, say) as (address, version), bar() as shown:
 
         async def run() -> Manifest:
@@ -99,6 +101,9 @@ def tune(
                 return await tune_snapshot(wanted, encoder, settings.data, base=base.id, progress=shown)
 
         manifest = asyncio.run(run())
+    if use:
+        with words():
+            make_live(settings, manifest.id, say)
     index = manifest.index
     path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,9 +185,13 @@ def _updated(
 
         async def run() -> Manifest:
             async with connected(settings, address, version.number) as encoder:
-                return await update_snapshot(changes, encoder, settings.data, progress=shown)
+                options = BuildOptions(use=False)
+                return await update_snapshot(changes, encoder, settings.data, options=options, progress=shown)
 
         manifest = asyncio.run(run())
+    if manifest.id != before:
+        with words():
+            make_live(settings, manifest.id, say)
     if manifest.rejected and manifest.change:
         say(f"{sum(manifest.rejected.values()):,} records were set aside: see {rejects}")
     change = manifest.change

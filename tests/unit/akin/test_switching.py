@@ -1,0 +1,71 @@
+"""What happens to the encoders when a snapshot goes live, without Triton."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from akin import switching
+from akin.registry import Version
+from akin.settings import Settings
+from akin.stack import Stack
+from retrieval_service.errors import SnapshotNotFound
+from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, Manifest, write_manifest
+from retrieval_service.snapshot.shelf import Shelf
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(Settings.read(), data=tmp_path)
+
+
+@pytest.fixture
+def snapshot(settings: Settings) -> str:
+    directory = Shelf(settings.data).root / "20260101T000000Z-aaaaaa"
+    directory.mkdir(parents=True)
+    manifest = Manifest(
+        id=directory.name,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        source="papers.jsonl",
+        papers=1,
+        rejected={},
+        embedded=1,
+        encoder=EncoderRecord(2, "b" * 64, 384),
+        passage_text_version=1,
+        analysis_version=1,
+        index=IndexRecord("SQfp16", "exact"),
+        files={},
+    )
+    write_manifest(directory, manifest)
+    return directory.name
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, snapshot: str) -> list[list[int]]:
+    """A stack that serves encoders 1 and 2, of which 2 is promoted; what it is told to serve is noted."""
+    told: list[list[int]] = []
+    stack = Stack([], [1, 2], "http://service", "http://page", "triton", "http://triton", complete=True)
+    answers: dict[str, Any] = {"snapshot": {"id": snapshot}, "encoder": {"version": 2}}
+    monkeypatch.setattr(switching, "running", lambda _: stack)
+    monkeypatch.setattr(switching, "components", lambda _: answers)
+    monkeypatch.setattr(switching, "promoted", lambda _: Version(2, True, {}))
+    monkeypatch.setattr(switching, "change", lambda settings, stack, numbers: told.append(numbers))
+    return told
+
+
+def test_encoders_go_with_the_last_snapshot_of_theirs(
+    settings: Settings, snapshot: str, served: list[list[int]]
+) -> None:
+    switching.make_live(settings, snapshot, lambda _: None)
+    assert Shelf(settings.data).current() == snapshot
+    assert served == [[2]]
+
+
+def test_a_snapshot_that_is_not_there_leaves_the_encoders(settings: Settings, served: list[list[int]]) -> None:
+    with pytest.raises(SnapshotNotFound):
+        switching.make_live(settings, "20260101T000000Z-bbbbbb", lambda _: None)
+    assert served == []
