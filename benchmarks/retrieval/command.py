@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akin.cli.output import say
 from akin.registry import MODEL, promoted
 from akin.settings import ROOT, Settings
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
 from benchmarks.retrieval.collection import embed, prepare
 from benchmarks.retrieval.plot import Points, plot
@@ -50,11 +51,14 @@ def main() -> None:
             draw(results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False)
         if "http" in asked.parts:
             rows += over_http(collection, count, label(count), asked.source, asked.seconds, say)
+    rows = kept(results / "retrieval.json", rows, collection.recipe) + rows
+    rows.sort(key=lambda row: size(row.dataset))
     path = write("retrieval", rows, results, texts=collection.recipe)
     print(table(rows))
-    found = growth.curves(rows, {label(count): count for count in sizes})
+    names = {row.dataset: size(row.dataset) for row in rows}
+    found = growth.curves(rows, names)
     if found:
-        grown = growth.table(found, {count: label(count) for count in sizes})
+        grown = growth.table(found, {count: name for name, count in names.items()})
         replace_file(results / "retrieval-growth.md", grown.encode())
         draw(results / "retrieval-growth.svg", found, "papers", "cost, in the unit of each line")
         print(grown)
@@ -90,6 +94,24 @@ def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> lis
             say(str(error))
     race(entries, python_of, folder, count, indexes, rounds, say)
     return entries
+
+
+def kept(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) -> list[Row]:
+    """The rows of earlier runs on the same collection and kind of machine, but for the parts measured anew."""
+    try:
+        earlier = json.loads(path.read_bytes())
+        if earlier["texts"] != recipe or earlier["machine"] != machine():
+            return []
+        found = [Row(**row) for row in earlier["rows"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+    anew = {(row.dataset, over_http_row(row)) for row in rows}
+    return [row for row in found if (row.dataset, over_http_row(row)) not in anew]
+
+
+def over_http_row(row: Row) -> bool:
+    """Whether a figure is of the whole path, and not of index search."""
+    return "over HTTP" in row.system
 
 
 def draw(path: Path, curves: Mapping[str, Points], x_label: str, y_label: str, *, log_x: bool = True) -> None:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +22,15 @@ from akin.settings import ROOT, Settings
 from benchmarks.report import Row
 from benchmarks.retrieval import catalogue
 from benchmarks.retrieval.collection import Collection
+from benchmarks.retrieval.fresh import ADDED, fresh
 from papers import Paper
 from papers.readers import read_papers
 
 LOAD_PYTHON = ROOT / ".venv-loadtests/bin/python"
 LOADS = (("short", "hybrid", 100), ("short", "dense", 100), ("long", "hybrid", 120))
 """Requests, mode and the p95 in ms that the highest rate keeps."""
+
+USERS = 100
 
 _ALONE = 200
 
@@ -50,7 +53,11 @@ def over_http(
         rows += alone(settings, dataset, source)
         for requests, mode, limit_ms in LOADS:
             rows += under_load(settings, dataset, source, requests, mode, limit_ms, seconds)
+        rows += crowd(settings, dataset, source, seconds)
         rows.append(Row("akin over HTTP", dataset, "service_memory_mb", service_memory_mb(settings), "MB"))
+        with tempfile.TemporaryDirectory() as folder:
+            new = sample(source, ADDED, apart=90)
+            rows += fresh(settings, dataset, new, service_memory_mb, Path(folder))
     return rows
 
 
@@ -119,31 +126,18 @@ def alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
     return rows
 
 
-def sample(source: Path) -> list[Paper]:
-    """Papers to ask by."""
+def sample(source: Path, count: int = _ALONE, apart: int = 50) -> list[Paper]:
+    """Papers of the source, from all over its beginning."""
     with read_papers(source) as reader:
-        return [paper for place, paper in zip(range(_ALONE * 50), reader, strict=False) if place % 50 == 0]
+        return [paper for place, paper in zip(range(count * apart), reader, strict=False) if place % apart == 0]
 
 
 def under_load(
     settings: Settings, dataset: str, source: Path, requests: str, mode: str, limit_ms: int, seconds: int
 ) -> list[Row]:
     """The highest rate of arrivals that keeps the limit, found and sustained by the load generator."""
-    with tempfile.TemporaryDirectory() as output:
-        command: list[str | Path] = [
-            LOAD_PYTHON,
-            "-m",
-            "loadtests",
-            "rate",
-            "--service",
-            settings.service_url,
-            "--requests",
-            requests,
-        ]
-        command += ["--mode", mode, "--p95", str(limit_ms), "--duration", f"{seconds}s", "--budget", "90s"]
-        command += ["--queries", str(source), "--output", output]
-        subprocess.run(command, cwd=ROOT, check=True)
-        found: dict[str, Any] = json.loads(next(Path(output).rglob("results.json")).read_bytes())
+    options = ["--requests", requests, "--mode", mode, "--p95", str(limit_ms), "--budget", "90s"]
+    found = load(settings, source, "rate", [*options, "--duration", f"{seconds}s"])
     highest = found["highest"] or {"rate": 0.0, "p50_ms": None, "p95_ms": None}
     system = f"akin over HTTP, {requests}, {mode}"
     rows = [Row(system, dataset, "rate", round(highest["rate"], 1), "1/s")]
@@ -153,6 +147,27 @@ def under_load(
         if highest[percentile] is not None
     ]
     return rows
+
+
+def crowd(settings: Settings, dataset: str, source: Path, seconds: int) -> list[Row]:
+    """The reference's mix of requests from `USERS` people who wait for their answers."""
+    options = ["--users", str(USERS), "--levels", "2", "--duration", f"{seconds}s", "--scenario", "reference"]
+    last = load(settings, source, "users", options)["levels"][-1]
+    system = f"akin over HTTP, {USERS} people"
+    return [
+        Row(system, dataset, "rate", round(last["per_second"], 1), "1/s"),
+        Row(system, dataset, "p50_under_load", round(last["p50_ms"], 1), "ms"),
+        Row(system, dataset, "p95_under_load", round(last["p95_ms"], 1), "ms"),
+        Row(system, dataset, "errors", last["errors"]),
+    ]
+
+
+def load(settings: Settings, source: Path, kind: str, options: Sequence[str]) -> dict[str, Any]:
+    """What the load generator found out."""
+    with tempfile.TemporaryDirectory() as output:
+        where = ["--service", settings.service_url, "--queries", str(source), "--output", output]
+        subprocess.run([LOAD_PYTHON, "-m", "loadtests", kind, *where, *options], cwd=ROOT, check=True)
+        return json.loads(next(Path(output).rglob("results.json")).read_bytes())  # type: ignore[no-any-return]
 
 
 def service_memory_mb(settings: Settings) -> float:

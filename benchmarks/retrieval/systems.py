@@ -57,7 +57,7 @@ class Akin:
     points: Sequence[Point] = tuple(
         {"nprobe": nprobe, "k_factor": k_factor}
         for nprobe in (16, 24, 32, 48, 64, 96, 128)
-        for k_factor in (2, 4, 8, 16)
+        for k_factor in (2, 3, 4, 8, 16)
     )
 
     def __init__(self, codes: str | None = None) -> None:

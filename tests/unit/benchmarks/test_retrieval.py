@@ -9,10 +9,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from benchmarks.report import Row
+from benchmarks.report import Row, write
 from benchmarks.retrieval import catalogue, growth
 from benchmarks.retrieval.collection import Collection, prepare
-from benchmarks.retrieval.command import label, size
+from benchmarks.retrieval.command import kept, label, size
 from benchmarks.retrieval.exact import recall
 from benchmarks.retrieval.plot import plot
 from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, choose, rows_of
@@ -158,3 +158,13 @@ def test_plots_are_svg():
 def test_sizes_are_written_as_people_write_them():
     assert [size(name) for name in ("10k", "600k", "2.5M", "1234")] == [10_000, 600_000, 2_500_000, 1234]
     assert [label(count) for count in (10_000, 600_000, 2_500_000)] == ["10k", "600k", "2.5M"]
+
+
+def test_a_run_replaces_what_it_measured_and_keeps_the_rest(tmp_path):
+    recipe = {"version": 1, "texts": 100}
+    index, http = Row("akin", "100k", "qps", 1.0), Row("akin over HTTP", "100k", "ready_s", 2.0)
+    other = Row("akin", "600k", "qps", 3.0)
+    path = write("retrieval", [index, http, other], tmp_path, texts=recipe)
+    assert kept(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
+    assert kept(path, [], recipe | {"texts": 99}) == []
+    assert kept(tmp_path / "none.json", [index], recipe) == []
