@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 
 from retrieval_service.adapters.faiss_filtering import InvertedLists, decoding_is_cheaper, exact_is_cheaper
+from retrieval_service.adapters.mapped_pages import forget_pages
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -44,6 +45,7 @@ class FaissIndex:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
         except (RuntimeError, MemoryError) as error:
             raise SnapshotInvalid(path, f"is not an index that can be read ({_first_line(error)})") from error
+        forget_pages(path)
         return cls(index, nprobe=nprobe, k_factor=k_factor)
 
     @property
