@@ -2,7 +2,8 @@
 
 What a container runs. It needs neither the command line's libraries nor the service's. Nobody asks this server to load
 the encoder after its start, as the local stack does, so the one version to load is named in a copy of `config.pbtxt`,
-in a folder that shows Triton the model repository without being it: that one may be read-only.
+in a folder that shows Triton the model repository without being it: that one may be read-only. On a GPU the same goes
+for the model that does the encoder's arithmetic (`AKIN_ENCODER_INNER`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,7 +47,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     Raises:
         BadSetting: A setting of the encoder cannot be used.
         StackError: A port is taken, or the folder for what a run writes down cannot be written.
-        EncoderError: No encoder came in time, or the promoted one is not there.
+        EncoderError: No encoder came in time, or no inner model for it, or the promoted one is not there.
         NotSetUp: The server's files are not there.
     """
     check_encoder_settings(environ)
@@ -54,8 +56,11 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     for name, port in zip(names, ports, strict=True):
         check_port(settings.triton_host, port, name)
     version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    inner = environ.get("AKIN_ENCODER_INNER", "")
+    if inner:
+        look = partial(check_inner, settings.repository, inner, version.number)
+        wait_for(f"the model {inner}", look, settings.wait_seconds, say)
     try:
-        inner = environ.get("AKIN_ENCODER_INNER", "")
         shown = repository_of_one(settings.repository, version, settings.run / "triton-repository", inner)
         command = server_command(settings, shown, settings.triton_host, ports)
     except OSError as error:
@@ -70,26 +75,42 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
 def repository_of_one(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
     """A model repository in `folder` that has one version of the encoder and a configuration that names it.
 
-    The `inner` model that the encoder calls, where one is named (`AKIN_ENCODER_INNER`), is shown as it is.
+    Beside it, where one is named (`AKIN_ENCODER_INNER`), the `inner` model that the encoder calls, in the same version.
 
     Raises:
-        EncoderError: The repository's `config.pbtxt` cannot be read, or it has no such inner model.
+        EncoderError: A `config.pbtxt` cannot be read, or there is no such inner model.
         OSError: The folder cannot be written.
     """
-    try:
-        config = (repository / MODEL / "config.pbtxt").read_text("utf-8")
-    except OSError as error:
-        raise EncoderError(f"{error.filename} cannot be read ({error.strerror}): export the encoder again.") from error
-    if inner and not (repository / inner).is_dir():
-        raise EncoderError(f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no such model.")
-    shutil.rmtree(folder, ignore_errors=True)
-    model = folder / MODEL
-    model.mkdir(parents=True)
-    (model / "config.pbtxt").write_text(f"{config}\n{policy(version.number)}\n", "utf-8")
-    (model / str(version.number)).symlink_to(repository / MODEL / str(version.number))
     if inner:
-        (folder / inner).symlink_to(repository / inner)
+        check_inner(repository, inner, version.number)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in filter(None, (inner, MODEL)):
+        try:
+            config = (repository / name / "config.pbtxt").read_text("utf-8")
+        except OSError as error:
+            raise EncoderError(
+                f"{error.filename} cannot be read ({error.strerror}): export the encoder again."
+            ) from error
+        model = folder / name
+        model.mkdir(parents=True)
+        (model / "config.pbtxt").write_text(f"{config}\n{policy(version.number)}\n", "utf-8")
+        (model / str(version.number)).symlink_to(repository / name / str(version.number))
     return folder
+
+
+def check_inner(repository: Path, inner: str, number: int) -> None:
+    """Looks for the model that `AKIN_ENCODER_INNER` names, in the version of the encoder that calls it.
+
+    Raises:
+        EncoderError: It, or that version of it, is not there.
+    """
+    model = repository / inner
+    # The configuration is written last.
+    if not ((model / str(number)).is_dir() and (model / "config.pbtxt").is_file()):
+        raise EncoderError(
+            f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no version {number} of such a model. For a GPU it is "
+            f"made by `akin encoder gpu {number}`."
+        )
 
 
 def policy(number: int) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
+from akin.settings import Settings
+from akin.training_room import in_training
 from papers.durable import replace_file
 
 MODEL = "encoder"
@@ -131,6 +133,39 @@ def trtexec_arguments(inputs: Sequence[str], max_length: int) -> list[str]:
         for name, shape in (("min", profile.low), ("opt", profile.best), ("max", profile.high)):
             found.append(f"--{name}Shapes={shapes(inputs, shape)}")
     return found
+
+
+def make(
+    settings: Settings,
+    version: int,
+    runtime: str,
+    texts: Path,
+    *,
+    source: str | None = None,
+    engine_cache: str = ENGINE_CACHE,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Makes a version's graph in FP16 and the files that go with it.
+
+    Args:
+        settings: where the model repository and the training environment are.
+        version: its number; it has to be there.
+        runtime: of `RUNTIMES`.
+        texts: papers that parity is measured on.
+        source: the model that the version was made from; the packaged default where it is none.
+        engine_cache: as in `config`.
+
+    Returns:
+        What `training.gpu` answered of the graph, and the files beside it.
+
+    Raises:
+        NotSetUp: There is no training environment.
+        EncoderError: It failed or refused, or a file cannot be written.
+    """
+    arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
+    arguments += ["--runtime", "cuda" if runtime == "cuda" else "tensorrt"]
+    arguments += ["--source", source] if source else []
+    made = in_training(settings, "gpu", arguments, "the model repository is as it was")
+    return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
 
 
 def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache: str = ENGINE_CACHE) -> list[Path]:

@@ -1,4 +1,8 @@
-"""The files of the Triton server out of the `nvidia-pytriton` wheel: how they are called, and with what environment."""
+"""The Triton server's files: how they are called, and with what environment.
+
+They come out of the `nvidia-pytriton` wheel, or they are a whole installation with a Python of its own, as in NVIDIA's
+images.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,18 @@ from pathlib import Path
 
 from akin.errors import NotSetUp
 from akin.settings import Settings
+
+PROGRAM = "bin/tritonserver"
+
+
+def installed(settings: Settings) -> bool:
+    """Whether `AKIN_TRITON_HOME` is a whole installation: `/opt/tritonserver` in NVIDIA's images."""
+    return (settings.triton_home / PROGRAM).is_file()
+
+
+def wheel(settings: Settings) -> Path:
+    """The server in the files of the wheel."""
+    return settings.triton_home / "server/pytriton/tritonserver"
 
 
 def server_command(settings: Settings, repository: Path, host: str, ports: tuple[int, int, int]) -> list[str]:
@@ -25,7 +41,7 @@ def server_command(settings: Settings, repository: Path, host: str, ports: tuple
     """
     http, grpc, metrics = ports
     return [
-        str(settings.triton_home / "server/pytriton/tritonserver/bin/tritonserver"),
+        str(settings.triton_home / PROGRAM if installed(settings) else wheel(settings) / PROGRAM),
         f"--model-repository={repository}",
         f"--backend-directory={backends(settings)}",
         "--model-control-mode=explicit",
@@ -40,13 +56,17 @@ def server_command(settings: Settings, repository: Path, host: str, ports: tuple
 def backends(settings: Settings) -> Path:
     """A backend directory whose Python backend has the stub of this very Python beside it.
 
+    An installation has one, made for its own Python.
+
     Raises:
         NotSetUp: The wheel is not there, or has no stub for this Python.
     """
-    server = settings.triton_home / "server/pytriton/tritonserver"
+    if installed(settings):
+        return settings.triton_home / "backends"
+    server = wheel(settings)
     name = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
-    if not (server / "bin/tritonserver").is_file():
+    if not (server / PROGRAM).is_file():
         raise NotSetUp(f"no Triton server in {settings.triton_home}: run `make setup`.")
     if not stub.is_file():
         raise NotSetUp(f"Triton's Python backend has no stub for Python {name}: set up with Python 3.11 to 3.13.")
@@ -68,6 +88,9 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
     Raises:
         NotSetUp: This Python has no shared library, which the stub needs.
     """
+    both = {"TOKENIZERS_PARALLELISM": "true", "PYTHONDONTWRITEBYTECODE": "1"}
+    if installed(settings):
+        return {**base, **both}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = f"libpython{python}.so.1.0"
     libdir = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
@@ -84,6 +107,5 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
         # The stub takes its packages from the first Python on PATH: one with NumPy 1, which it was compiled against.
         "PATH": f"{settings.triton_home / 'python/bin'}:{base.get('PATH', '')}",
         "LD_LIBRARY_PATH": ":".join(filter(None, paths)),
-        "TOKENIZERS_PARALLELISM": "true",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **both,
     }

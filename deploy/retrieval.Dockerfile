@@ -1,7 +1,8 @@
-# The retrieval service, and the command line that builds what it searches.
+# The retrieval service, and the command line that builds what it searches; with LOCK=service-gpu, FAISS for GPUs.
 FROM python:3.11-slim-bookworm AS build
+ARG LOCK=service
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY requirements/service.lock /tmp/service.lock
+COPY requirements/${LOCK}.lock /tmp/service.lock
 RUN python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/service.lock \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests

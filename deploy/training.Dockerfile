@@ -12,15 +12,18 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
  && pip --python /opt/akin/bin/python install -q --no-deps $from -r /tmp/torch.txt \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
 COPY papers /opt/akin/src/papers
+COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
 COPY training/src /opt/akin/src/training/src
-RUN python -m compileall -q /opt/akin/src
+# By a path file and not by PYTHONPATH, which akin takes from the training room that it starts.
+RUN python -m compileall -q /opt/akin/src \
+ && printf '/opt/akin/src\n/opt/akin/src/training/src\n' > /opt/akin/lib/python3.11/site-packages/akin.pth
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /data /models
 COPY --from=build /opt/akin /opt/akin
-ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src:/opt/akin/src/training/src PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/akin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AKIN_DATA=/data AKIN_MODEL_REPOSITORY=/models AKIN_TRAINING_PYTHON=/opt/akin/bin/python
 USER 10001:10001
 WORKDIR /tmp
 CMD ["python", "-m", "training.first", "--repository", "/models", "--corpora", "/data/corpora"]

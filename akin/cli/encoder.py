@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import os
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +14,10 @@ from rich.table import Table
 from akin import evaluation, gpu, promotion, registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stdout
-from akin.errors import EncoderError, NotSetUp
+from akin.errors import EncoderError
 from akin.settings import Settings
 from akin.switching import serve_promoted
+from akin.training_room import in_training
 
 app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
 
@@ -69,38 +68,6 @@ def export_version(
     arguments += ["--layers", str(layers)] if layers is not None else []
     arguments += ["--token-count", str(token_count)] if token_count is not None else []
     return in_training(settings, "export", arguments, "the registry is as it was")
-
-
-def in_training(settings: Settings, module: str, arguments: list[str], left: str) -> dict[str, Any]:
-    """Runs a command of the training room in its own environment; its progress goes to standard error.
-
-    Args:
-        settings: where things are.
-        module: of `training`, one that answers with an object on `--json`.
-        arguments: for it; paths as they are to be found from here.
-        left: what a failure leaves behind, in words.
-
-    Returns:
-        Its answer.
-
-    Raises:
-        NotSetUp: There is no training environment.
-        EncoderError: It failed or refused; its own last line says why.
-    """
-    if not settings.training_python.exists():
-        raise NotSetUp(f"no training environment at {settings.training_python}: run `make setup`.")
-    # -P: a folder `training` of one's own, where one happens to be, is not ours.
-    command = [str(settings.training_python), "-P", "-m", f"training.{module}", "--json", *arguments]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": "",
-        "PATH": f"{settings.training_python.parent}:{os.environ.get('PATH', '')}",
-    }
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-    if done.returncode:
-        raise EncoderError(f"the {module} did not succeed (its reason is above); {left}.")
-    result: dict[str, Any] = jsonlib.loads(done.stdout)
-    return result
 
 
 @app.command("list")
@@ -237,16 +204,8 @@ def for_gpu(
     if runtime not in gpu.RUNTIMES:
         raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
     registry.find(settings.repository, version)
-    arguments = ["--repository", str(settings.repository), "--version", str(version)]
-    arguments += [
-        "--texts",
-        str(corpus_path(settings, texts)),
-        "--runtime",
-        "cuda" if runtime == "cuda" else "tensorrt",
-    ]
-    arguments += ["--source", source] if source else []
-    made = in_training(settings, "gpu", arguments, "the model repository is as it was")
-    files = gpu.write(settings.repository, made, runtime, engine_cache=engine_cache)
+    papers = corpus_path(settings, texts)
+    made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=engine_cache)
     absent = gpu.missing(settings.repository, version, runtime)
     if json:
         print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})

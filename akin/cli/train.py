@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from akin.cli.encoder import in_training
 from akin.cli.output import Json, print_json, say
 from akin.errors import BadSetting
 from akin.settings import Settings
+from akin.training_room import in_training
 
 SWEEP = "sweep"
 

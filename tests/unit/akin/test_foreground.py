@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,45 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     assert config == text_format.Parse(CONFIG, model_config_pb2.ModelConfig())
 
 
-def test_an_inner_model_is_shown_beside_the_encoder_or_missed_by_name(tmp_path: Path) -> None:
+def test_an_inner_model_is_shown_beside_the_encoder_in_the_same_version_or_missed_by_name(tmp_path: Path) -> None:
     models = tmp_path / "models"
     version_in(models, 1)
-    with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'"):
+    (models / "encoder" / "1").mkdir(parents=True)
+    with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'.* no version 1 .*akin encoder gpu 1"):
         repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
-    (models / "encoder").mkdir()
+    (models / "encoder" / "config.pbtxt").write_text('name: "encoder"')
+    (models / "encoder" / "2").mkdir()
     shown = repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
-    assert (shown / "encoder").resolve() == models / "encoder"
+    assert sorted(entry.name for entry in (shown / "encoder").iterdir()) == ["1", "config.pbtxt"]
+    assert (shown / "encoder" / "1").resolve() == models / "encoder" / "1"
+    config = text_format.Parse((shown / "encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+    assert list(config.version_policy.specific.versions) == [1]
+
+
+def test_an_inner_model_is_waited_for_and_loaded_from_an_installation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in NVIDIA's image, whose server has its own Python."""
+    models, home = tmp_path / "models", tmp_path / "tritonserver"
+    version_in(models, 1)
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/tritonserver").write_text("")
+    settings = settings_for(tmp_path, AKIN_TRITON_HOME=str(home), AKIN_WAIT_SECONDS="20")
+    environ = {"AKIN_ENCODER_INNER": "encoder", "LD_LIBRARY_PATH": "/usr/local/cuda/compat", "PATH": "/usr/bin"}
+
+    def made_later() -> None:
+        (models / "encoder" / "1").mkdir(parents=True)
+        (models / "encoder" / "config.pbtxt").write_text('name: "encoder"')
+
+    with_time = threading.Timer(0.2, made_later)
+    with_time.start()
+    command, environment = prepare(settings, environ)
+    with_time.join()
+    assert "waiting for the model encoder (at most 20 s)" in capsys.readouterr().err
+    assert command[0] == str(home / "bin/tritonserver")
+    assert f"--backend-directory={home / 'backends'}" in command
+    assert {"--load-model=encoder", "--load-model=text_encoder"} <= set(command)
+    assert {name: environment[name] for name in environ} == environ
 
 
 def test_the_policy_is_no_second_one() -> None:

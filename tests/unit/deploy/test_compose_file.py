@@ -1,101 +1,14 @@
-"""docker-compose.yml against the Compose Specification as far as the file uses it, and what the stack promises."""
+"""What the stack of docker-compose.yml promises."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
 
-import msgspec
 import pytest
-import yaml
 
 from akin.settings import ROOT
 from retrieval_service.settings import Settings as ServiceSettings
-
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class BuildOf(msgspec.Struct, forbid_unknown_fields=True):
-    """https://github.com/compose-spec/compose-spec/blob/main/build.md"""
-
-    context: Text
-    dockerfile: Text
-    additional_contexts: dict[str, Text] = {}
-
-
-class Device(msgspec.Struct, forbid_unknown_fields=True):
-    driver: Literal["nvidia"]
-    count: int | Literal["all"]
-    capabilities: list[Text]
-
-
-class Reservations(msgspec.Struct, forbid_unknown_fields=True):
-    devices: list[Device]
-
-
-class Resources(msgspec.Struct, forbid_unknown_fields=True):
-    reservations: Reservations
-
-
-class Deploy(msgspec.Struct, forbid_unknown_fields=True):
-    resources: Resources
-
-
-class Network(msgspec.Struct, forbid_unknown_fields=True):
-    aliases: list[Text] = []
-
-
-class Service(msgspec.Struct, forbid_unknown_fields=True):
-    """https://github.com/compose-spec/compose-spec/blob/main/05-services.md"""
-
-    image: Text
-    restart: Literal["no", "always", "unless-stopped"]
-    build: BuildOf | None = None
-    command: list[Text] = []
-    environment: dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]*$")], str] = {}
-    ports: list[Annotated[str, msgspec.Meta(pattern=r"^[\d.]+:\d+:\d+$")]] = []
-    volumes: list[Annotated[str, msgspec.Meta(pattern=r"^(\./)?[\w./-]+:/[\w./-]+(:ro)?$")]] = []
-    profiles: list[Text] = []
-    init: bool = False
-    read_only: bool = False
-    tmpfs: list[Text] = []
-    cap_drop: list[Text] = []
-    security_opt: list[Text] = []
-    shm_size: Annotated[str, msgspec.Meta(pattern=r"^\d+m$")] | None = None
-    deploy: Deploy | None = None
-    networks: dict[str, Network] = {}
-
-
-class Compose(msgspec.Struct, forbid_unknown_fields=True):
-    """https://github.com/compose-spec/compose-spec/blob/main/spec.md"""
-
-    name: Text
-    services: dict[str, Service]
-    volumes: dict[str, None]
-
-
-def interpolated(value: Any, environ: dict[str, str]) -> Any:
-    """As Compose does it after parsing, for the one form that the file uses: ${NAME:-default}, nested."""
-    if isinstance(value, dict):
-        return {key: interpolated(each, environ) for key, each in value.items()}
-    if isinstance(value, list):
-        return [interpolated(each, environ) for each in value]
-    if not isinstance(value, str):
-        return value
-    while found := re.search(r"\$\{(\w+):-([^${}]*)\}", value):
-        value = value.replace(found[0], environ.get(found[1]) or found[2])
-    assert "$" not in value
-    return value
-
-
-def read(environ: dict[str, str]) -> Compose:
-    content = interpolated(yaml.safe_load((ROOT / "docker-compose.yml").read_text()), environ)
-    return msgspec.convert({key: value for key, value in content.items() if not key.startswith("x-")}, Compose)
-
-
-def example() -> dict[str, str]:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 
 @pytest.fixture(scope="module")
@@ -103,20 +16,10 @@ def compose() -> Compose:
     return read({})
 
 
-def dockerfile(name: str) -> list[str]:
-    """The instructions of a Dockerfile, each in one line, without comments."""
-    text = re.sub(r"^#.*\n", "", (ROOT / "deploy" / name).read_text(), flags=re.MULTILINE)
-    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-
-
-def final_stage(lines: list[str]) -> list[str]:
-    return lines[max(at for at, line in enumerate(lines) if line.startswith("FROM ")) :]
-
-
 def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> None:
     assert read(example()) == read({})
     text = (ROOT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{(AKIN_\w+)", text)) == set(example())
+    assert set(re.findall(r"\$\{((?:AKIN|TRITON)_\w+)", text)) == set(example())
 
 
 def test_a_setting_reaches_its_service() -> None:
@@ -127,15 +30,12 @@ def test_a_setting_reaches_its_service() -> None:
 
 
 def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(compose: Compose) -> None:
-    published = {name: service.ports for name, service in compose.services.items() if service.ports}
-    everywhere = published.pop("retrieval") + published.pop("ui")
-    assert everywhere == ["127.0.0.1:8080:8080", "127.0.0.1:7860:7860"]
-    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
-    assert all(compose.services[name].profiles == ["monitoring"] for name in published)
+    published = {name: service.ports for name, service in compose.started().items() if service.ports}
+    assert published == {"retrieval": ["127.0.0.1:8080:8080"], "ui": ["127.0.0.1:7860:7860"]}
 
 
 def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
-    given = compose.services["retrieval"].environment
+    given = compose.services["retrieval"].environment | compose.services["retrieval-gpu"].environment
     settings = {f"AKIN_{name.upper()}" for name in ServiceSettings.model_fields}
     assert set(given) <= settings
     ServiceSettings.model_validate({name.removeprefix("AKIN_").lower(): value for name, value in given.items()})
@@ -143,7 +43,7 @@ def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
 
 def test_what_ends_stays_ended_and_the_rest_comes_back(compose: Compose) -> None:
     once = {name for name, service in compose.services.items() if service.restart == "no"}
-    assert once == {"export", "index"}
+    assert once == {"export", "export-gpu", "index"}
 
 
 def test_a_service_has_no_right_that_it_does_not_need(compose: Compose) -> None:
@@ -151,7 +51,7 @@ def test_a_service_has_no_right_that_it_does_not_need(compose: Compose) -> None:
         assert service.read_only, name
         assert service.cap_drop == ["ALL"], name
         assert service.security_opt == ["no-new-privileges:true"], name
-    for name in ("triton", "index", "retrieval"):
+    for name in ("triton", "triton-gpu", "index", "retrieval", "retrieval-gpu"):
         assert "models:/models:ro" in compose.services[name].volumes
 
 

@@ -1,0 +1,81 @@
+"""Makes what a GPU runs for the promoted encoder, where that is not there yet: `python -m akin.gpu_first`.
+
+What a container runs once, beside the Triton of `akin.foreground`. It needs the training environment, and none of the
+command line's libraries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from akin import gpu
+from akin.errors import AkinError, BadSetting, SourceError
+from akin.registry import Version, promoted
+from akin.settings import Settings
+from akin.waiting import wait_for
+from papers import PapersError, fetch_sample
+
+RUNTIMES = ("tensorrt", "cuda")
+"""A plan is not among them: it takes the GPU itself to be built (deploy/tensorrt/build-plan)."""
+
+
+def main() -> int:
+    """Makes it; 0 is success, anything else comes with a line that says what kept it from that."""
+    try:
+        settings = Settings.read()
+        runtime = os.environ.get("AKIN_GPU_RUNTIME") or RUNTIMES[0]
+        if runtime not in RUNTIMES:
+            raise BadSetting(f"AKIN_GPU_RUNTIME is {runtime!r}: it must be one of {', '.join(RUNTIMES)}.")
+        version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+        made = already(settings.repository, version, runtime)
+        if made:
+            # The configuration belongs to all versions: it is to be the one of this version, whichever was made last.
+            gpu.write(settings.repository, made, runtime)
+            say(f"version {version.number} of {gpu.MODEL} is there already, for {runtime}")
+            return 0
+        made, _ = gpu.make(settings, version.number, runtime, sample(settings))
+    except AkinError as error:
+        say(str(error))
+        return error.exit_code
+    except PapersError as error:
+        say(str(error))
+        return SourceError.exit_code
+    cosine = made["parity"]["mean_cosine"]
+    say(f"version {version.number} of {gpu.MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
+    return 0
+
+
+def already(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
+    """What was made of this very encoder for a runtime, as `training.gpu` wrote it down; None where nothing was."""
+    try:
+        made: dict[str, Any] = json.loads((repository / gpu.MODEL / str(version.number) / "made.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return made if (made.get("digest"), made.get("runtime")) == (version.digest, runtime) else None
+
+
+def sample(settings: Settings) -> Path:
+    """The papers that parity is measured on.
+
+    Raises:
+        PapersError: They cannot be fetched.
+        SourceError: There is no right or room to keep them.
+    """
+    folder = settings.data / "corpora"
+    try:
+        return fetch_sample(folder)
+    except OSError as error:
+        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
+
+
+def say(message: str) -> None:
+    """A line for the log of whoever started this."""
+    print(f"gpu: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+# Triton on an NVIDIA GPU: NVIDIA's own image, and what its Python needs to be `text_encoder` over the model `encoder`.
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:25.08-py3
+FROM ${TRITON_IMAGE} AS build
+USER root
+COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
+# NumPy is the image's own: the one that its Python backend was compiled against.
+RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-hashes --target /opt/akin/packages -r /tmp/triton-gpu.lock
+COPY papers /opt/akin/src/papers
+COPY akin /opt/akin/src/akin
+RUN python3 -m compileall -q /opt/akin
+
+FROM ${TRITON_IMAGE}
+USER root
+# By a path file: the Python that Triton starts for a model does not see PYTHONPATH.
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin /models /var/cache/akin/tensorrt \
+ && printf '/opt/akin/packages\n/opt/akin/src\n' > "$(python3 -c 'import site; print(site.getsitepackages()[0])')/akin.pth"
+COPY --from=build /opt/akin /opt/akin
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AKIN_TRITON_HOME=/opt/tritonserver AKIN_MODEL_REPOSITORY=/models AKIN_DATA=/tmp/akin AKIN_TRITON_HOST=0.0.0.0 \
+    AKIN_ENCODER_INNER=encoder
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000 8001 8002
+# TensorRT builds its engine when the model is loaded for the first time: minutes.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
+  CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
+CMD ["python3", "-m", "akin.foreground"]
