@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from akin.processes import free_ports
+from tests.unit.deploy.monitoring import OF_GPUS, expressions, metrics_of
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -134,3 +136,14 @@ def test_data_that_cannot_be_written_is_told_in_a_line(environment: dict[str, st
     assert done.returncode == 6
     assert f"cannot write {data / below}" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_what_alerts_and_the_dashboard_ask_for_is_really_told(sample_stack: RunningStack) -> None:
+    """But for GPUs, of which a Triton without one tells nothing."""
+    assert sample_stack.akin("search", "named entity recognition").returncode == 0
+    ports = (sample_stack.settings.service_port, sample_stack.settings.triton_metrics_port)
+    texts = [httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text for port in ports]
+    told = set(re.findall(r"^([a-z]\w*)(?=[{ ])", "\n".join(texts), re.MULTILINE))
+    asked = {name for each in expressions() for name in metrics_of(each)}
+    # A counter with labels is told when it first counts: here the encoder has not failed.
+    assert asked - told == OF_GPUS | {"up", "akin_encoder_failures_total"}

@@ -19,7 +19,7 @@ def compose() -> Compose:
 def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> None:
     assert read(example()) == read({})
     text = (ROOT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{((?:AKIN|TRITON)_\w+)", text)) == set(example())
+    assert set(re.findall(r"\$\{((?:AKIN|TRITON|PROMETHEUS|GRAFANA)_\w+)", text)) == set(example())
 
 
 def test_a_setting_reaches_its_service() -> None:
@@ -32,6 +32,9 @@ def test_a_setting_reaches_its_service() -> None:
 def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(compose: Compose) -> None:
     published = {name: service.ports for name, service in compose.started().items() if service.ports}
     assert published == {"retrieval": ["127.0.0.1:8080:8080"], "ui": ["127.0.0.1:7860:7860"]}
+    more = {name for name, service in compose.started("monitoring").items() if service.ports} - set(published)
+    assert more == {"prometheus", "grafana"}
+    assert all(port.startswith("127.0.0.1:") for name in more for port in compose.services[name].ports)
 
 
 def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
