@@ -175,6 +175,7 @@ def compare(
     settings = Settings.read()
     folder = (output or settings.data / "comparisons" / what).absolute()
     arguments = [what, "--calibration", str(corpus_path(settings, calibration)), "--output", str(folder)]
+    arguments += ["--cache", str(settings.data / "vectors")]
     for each in sets:
         arguments += ["--set", str(each)]
     arguments += ["--source", source] if source else []

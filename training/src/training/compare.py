@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,51 +20,46 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from papers.durable import replace_file
+from training.compress import Compression, compress
 from training.errors import EvaluationError, TrainingError
-from training.evaluation import Report, System, VersionSystem, evaluate, read_collection
+from training.evaluation import Report, VersionSystem, evaluate, read_collection
 from training.evaluation.metrics import PRIMARY
 from training.evaluation.plots import save
-from training.export import export
 from training.progress import say, stage
 from training.prune import Pruning
 from training.quantize import Recipe
 
 FP32 = "FP32"
 SHIPPED = "INT8"
-_TIMED_TEXTS = 64
-_ROUNDS = 5
-
-
-def unquantized(graph: Any, *_: Any) -> Any:
-    """In place of the quantiser: the graph as it is."""
-    return graph
+_ROUNDS = 9
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compress: the arguments of `training.export.export` in which it differs from what ships."""
+    """One way to compress, by the name it has in the table."""
 
     name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    how: Compression
 
 
-BASELINE = Variant(FP32, {"quantizer": unquantized})
+BASELINE = Variant(FP32, Compression("fp32"))
 VARIANTS: dict[str, tuple[Variant, ...]] = {
     "calibration": (
         BASELINE,
-        Variant(SHIPPED),
-        Variant("INT8, no smoothing", {"recipe": Recipe(strengths=(0.0,))}),
-        Variant("INT8, ranges not cut", {"recipe": Recipe(cuts=(1.0,))}),
-        Variant("INT8, smoothing up to 0.95", {"recipe": Recipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95))}),
-        Variant("INT8, 50 texts", {"calibration_texts": 50}),
+        Variant(SHIPPED, Compression()),
+        Variant("INT8, no smoothing", Compression(recipe=Recipe(strengths=(0.0,)))),
+        Variant("INT8, ranges not cut", Compression(recipe=Recipe(cuts=(1.0,)))),
+        Variant("INT8, smoothing up to 0.95", Compression(recipe=Recipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95)))),
+        Variant("INT8, 50 texts", Compression(texts=50)),
     ),
     "pruning": (
         BASELINE,
-        Variant(SHIPPED),
-        Variant("INT8, 5 layers", {"pruning": Pruning(layers=5)}),
-        Variant("INT8, 4 layers", {"pruning": Pruning(layers=4)}),
-        Variant("INT8, 3 layers", {"pruning": Pruning(layers=3)}),
-        Variant("INT8, tokens seen 5 times", {"pruning": Pruning(token_count=5)}),
+        Variant(SHIPPED, Compression()),
+        Variant("FP16", Compression("fp16")),
+        Variant("INT8, 5 layers", Compression(pruning=Pruning(layers=5))),
+        Variant("INT8, 4 layers", Compression(pruning=Pruning(layers=4))),
+        Variant("INT8, 3 layers", Compression(pruning=Pruning(layers=3))),
+        Variant("INT8, tokens seen 5 times", Compression(pruning=Pruning(token_count=5))),
     ),
 }
 
@@ -75,8 +70,8 @@ class Cost:
 
     Attributes:
         megabytes: of the graph and the tokenizer.
-        passage_ms: a text, in a batch of passages; median of rounds.
-        query_ms: a text alone; median of rounds.
+        passage_ms: a text, in a batch of passages; median of rounds that go through all variants in turn.
+        query_ms: a text alone; the same.
         mean_cosine: to the model it was made from, pruned where it was pruned.
     """
 
@@ -99,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 mapping=options.map,
                 sets=options.set,
                 output=options.output,
+                cache=options.cache,
             )
         except TrainingError as error:
             say(f"compare: {error}")
@@ -119,17 +115,19 @@ def compare(
     output: Path,
     mapping: str | None = None,
     resamples: int = 10_000,
+    cache: Path | None = None,
 ) -> Report:
-    """Exports every variant, evaluates it against the first and times it.
+    """Compresses in every way, and times and evaluates what comes of it, the latter against the first.
 
     Args:
         variants: the first is the baseline.
-        wanted: the model, as `training.export` takes it.
+        wanted: the model, as `training.compress` takes it.
         calibration_papers: a file of papers.
         sets: folders in BEIR's layout.
         output: gets `comparison.md`, `tradeoff.png` and the evaluation's report.
         mapping: of the papers' fields, where the file needs one.
         resamples: of the bootstrap.
+        cache: keeps vectors there, as `evaluate` does.
 
     Raises:
         TrainingError: A variant cannot be made, or a set cannot be read.
@@ -137,25 +135,33 @@ def compare(
     if not sets:
         raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
     first = read_collection(sets[0])
-    systems: dict[str, System] = {}
-    costs: dict[str, Cost] = {}
+    systems: dict[str, VersionSystem] = {}
+    made: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="akin-compare-") as scratch:
-        for variant in variants:
+        for number, variant in enumerate(variants):
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
             with stage(variant.name):
-                made = export(
-                    wanted, calibration_papers=calibration_papers, repository=Path(scratch), mapping=mapping,
-                    faithful=False, **variant.options,
+                made[variant.name] = compress(
+                    wanted, folder, calibration_papers=calibration_papers, mapping=mapping, how=variant.how,
+                    faithful=False,
                 )  # fmt: skip
-                folder = Path(made["folder"])
-                system = VersionSystem(folder)
-                systems[variant.name] = system
-                costs[variant.name] = Cost(
-                    megabytes=sum((folder / name).stat().st_size for name in ("model.onnx", "tokenizer.json")) / 1e6,
-                    passage_ms=_milliseconds(system.encode_passages, first.passages[:_TIMED_TEXTS]),
-                    query_ms=_milliseconds(system.encode_queries, first.queries[:1]),
-                    mean_cosine=made["parity"]["mean_cosine"],
-                )
-        report = evaluate(systems, sets, output, baseline=variants[0].name, resamples=resamples)
+                systems[variant.name] = VersionSystem(folder)
+        with stage("timing them in turn"):
+            passages = _milliseconds(
+                {name: each.encode_passages for name, each in systems.items()}, first.passages[:64]
+            )
+            queries = _milliseconds({name: each.encode_queries for name, each in systems.items()}, first.queries[:1])
+        report = evaluate(systems, sets, output, baseline=variants[0].name, resamples=resamples, cache=cache)
+    costs = {
+        name: Cost(
+            megabytes=sum(each["files"][file]["bytes"] for file in ("model.onnx", "tokenizer.json")) / 1e6,
+            passage_ms=passages[name],
+            query_ms=queries[name],
+            mean_cosine=each["parity"]["mean_cosine"],
+        )
+        for name, each in made.items()
+    }
     try:
         replace_file(output / "comparison.md", table(report, costs).encode())
         save(tradeoff(report, costs), output / "tradeoff.png")
@@ -164,15 +170,16 @@ def compare(
     return report
 
 
-def _milliseconds(run: Callable[[list[str]], Any], texts: list[str]) -> float:
-    """The median time a text over rounds; the first round is not counted."""
-    run(texts)
-    rounds = []
-    for _ in range(_ROUNDS):
-        start = time.perf_counter()
-        run(texts)
-        rounds.append((time.perf_counter() - start) * 1000 / len(texts))
-    return median(rounds)
+def _milliseconds(run: Mapping[str, Callable[[list[str]], Any]], texts: list[str]) -> dict[str, float]:
+    """The median time a text, by variant; each has its turn in every round, so that none has a quieter machine."""
+    taken: dict[str, list[float]] = {name: [] for name in run}
+    for _ in range(1 + _ROUNDS):
+        for name, encode in run.items():
+            start = time.perf_counter()
+            encode(texts)
+            taken[name].append((time.perf_counter() - start) * 1000 / len(texts))
+    # The first round met shapes for the first time.
+    return {name: median(rounds[1:]) for name, rounds in taken.items()}
 
 
 def table(report: Report, costs: Mapping[str, Cost]) -> str:
@@ -218,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", metavar="FOLDER", type=Path, action="append", default=[], help="a test collection; repeatable"
     )
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="where the tables and plots go")
+    parser.add_argument("--cache", metavar="DIR", type=Path, help="keep vectors there, so that no set is encoded twice")
     parser.add_argument("--json", action="store_true", help="print where they are as JSON")
     return parser
 

@@ -257,13 +257,39 @@ class WandB(Strict, tag="wandb", tag_field="kind", frozen=True):
     mode: Literal["offline", "online"]
 
 
-class Export(Strict, frozen=True):
-    """The version that is made.
+class Int8(Strict, tag="int8", tag_field="precision", frozen=True):
+    """A static INT8 graph. What it may choose from is described in `training.quantize.Recipe`.
 
     Attributes:
-        calibration: papers to calibrate INT8 with; None is the corpus.
+        layers: that are kept, evenly spaced; None is all of them.
+        token_count: tokens that the calibration papers have less often are dropped; None keeps all.
+        calibration: papers to calibrate with, and to check parity on; None is the corpus.
+        texts: of them that ranges are measured on.
+        smoothing: strengths to choose from, layer by layer; 0 is none.
+        cuts: of the range of the activations to choose from, as shares of what was seen.
+        damping: of the compensation of rounding errors.
     """
 
+    layers: Positive | None
+    token_count: Positive | None
+    calibration: str | None
+    texts: Positive
+    smoothing: Annotated[list[Share], Meta(min_length=1)]
+    cuts: Annotated[list[Annotated[float, Meta(gt=0, le=1)]], Meta(min_length=1)]
+    damping: Annotated[float, Meta(ge=0)]
+
+
+class Half(Strict, tag="fp16", tag_field="precision", frozen=True):
+    """An FP16 graph: what a GPU computes, for an index that is built on a CPU.
+
+    Attributes:
+        layers: that are kept, evenly spaced; None is all of them.
+        token_count: tokens that the calibration papers have less often are dropped; None keeps all.
+        calibration: papers to check parity on; None is the corpus.
+    """
+
+    layers: Positive | None
+    token_count: Positive | None
     calibration: str | None
 
 
@@ -272,7 +298,7 @@ class Evaluation(Strict, frozen=True):
 
     Attributes:
         sets: folders in BEIR's layout.
-        fp32: also the base and the fine-tuned model before quantisation, which take several times as long as a version.
+        fp32: also the base and the fine-tuned model before compression, which take several times as long.
         subjects: measure subject agreement and a linear probe on held-out papers.
         resamples: of the bootstrap.
     """
@@ -324,6 +350,6 @@ class Configuration(Strict, frozen=True):
     loss: Loss
     trainer: Trainer
     tracking: NoTracking | MLflow | WandB
-    export: Export
+    compress: Int8 | Half
     evaluation: Evaluation
     sweep: Sweep

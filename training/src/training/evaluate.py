@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -49,23 +49,16 @@ def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
         The report, and the folder it lies in.
     """
     model = options.repository / publish.MODEL
-    serving = publish.promoted(model)
-    candidate = options.version
-    systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
-    with stage("loading what is compared"):
-        if options.base != "none":
-            systems[BASE] = torch_system(None if options.base == "default" else options.base, compile=options.compile)
-        for text in options.model:
-            name, _, folder = text.partition("=")
-            if not folder:
-                raise EvaluationError(f"--model {text} must be NAME=FOLDER.")
-            systems[name] = torch_system(folder, compile=options.compile)
-        for number in dict.fromkeys([*([serving] if serving else []), *options.against, candidate]):
-            systems[version_name(number)] = VersionSystem(model / str(number), options.runtime)
-    subject = version_name(candidate)
-    against = version_name(serving) if serving and serving != candidate else BASE
-    if against not in systems:
-        against = LEXICAL
+    subject = version_name(options.version)
+    systems, against = compared(
+        options.repository,
+        {subject: model / str(options.version)},
+        base=options.base,
+        models=options.model,
+        others=options.against,
+        compile=options.compile,
+        runtime=options.runtime,
+    )
     digest = systems[subject].description["digest"]  # type: ignore[union-attr]  # a version has one
     folder = options.output or model / publish.EVALUATIONS / digest
     report = evaluate(
@@ -73,17 +66,72 @@ def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
         options.set,
         folder,
         baseline=against,
-        comparisons=[(subject, name) for name in systems if name not in (subject, against)],
+        comparisons=pairs(systems, subject, against),
         subject_papers=options.papers,
         mapping=options.map,
         resamples=options.resamples,
         seed=options.seed,
         cache=options.cache,
     )
-    manifest = json.loads((model / str(candidate) / "manifest.json").read_bytes())
+    manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
     model_card.write(manifest, report, subject, folder)
     say(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
     return report, folder
+
+
+def compared(
+    repository: Path,
+    candidate: Mapping[str, Path],
+    *,
+    base: str,
+    models: Sequence[str] = (),
+    others: Sequence[int] = (),
+    compile: bool = False,
+    runtime: str = "auto",
+) -> tuple[dict[str, AnySystem], str]:
+    """Loads what an encoder is compared with, and the encoder.
+
+    Args:
+        repository: Triton's model repository, whose serving version is among what is compared.
+        candidate: the encoder's name in the report and its folder.
+        base: a model in FP32: a folder, a hub id, `default` or `none`.
+        models: further models in FP32, as NAME=FOLDER.
+        others: further versions.
+        compile: run models in FP32 through torch.compile.
+        runtime: of versions.
+
+    Returns:
+        The systems in the report's order, the candidate last, and what it is compared with first of all: the version
+        that serves, else the base, else BM25.
+
+    Raises:
+        TrainingError: One of them cannot be loaded.
+    """
+    model = repository / publish.MODEL
+    serving = publish.promoted(model)
+    systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
+    with stage("loading what is compared"):
+        if base != "none":
+            systems[BASE] = torch_system(None if base == "default" else base, compile=compile)
+        for text in models:
+            name, _, folder = text.partition("=")
+            if not folder:
+                raise EvaluationError(f"--model {text} must be NAME=FOLDER.")
+            systems[name] = torch_system(folder, compile=compile)
+        versions = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
+        # A candidate that is among them stands at the end.
+        for name, place in {
+            **{name: versions[name] for name in versions if name not in candidate},
+            **candidate,
+        }.items():
+            systems[name] = VersionSystem(place, runtime)
+    against = version_name(serving) if serving and version_name(serving) not in candidate else BASE
+    return systems, against if against in systems else LEXICAL
+
+
+def pairs(systems: Mapping[str, AnySystem], subject: str, against: str) -> list[tuple[str, str]]:
+    """The comparisons of a candidate with all but the one that everything is compared with anyway."""
+    return [(subject, name) for name in systems if name not in (subject, against)]
 
 
 def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:

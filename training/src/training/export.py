@@ -8,20 +8,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from training import calibration, manifest, publish, source
+from training import manifest, publish
+from training.compress import Compression, compress
 from training.errors import PublishError, TrainingError
-from training.progress import say, stage
-from training.prune import Pruning, prune
-
-if TYPE_CHECKING:
-    from training.quantize import Recipe
+from training.progress import say
+from training.prune import Pruning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 repository=options.repository,
                 mapping=options.map,
                 seed=options.seed,
-                pruning=Pruning(options.layers, options.token_count),
+                how=Compression(pruning=Pruning(options.layers, options.token_count)),
             )
         except TrainingError as error:
             say(f"export: {error}")
@@ -61,11 +59,7 @@ def export(
     repository: Path,
     mapping: str | None = None,
     seed: int = 0,
-    pruning: Pruning | None = None,
-    recipe: Recipe | None = None,
-    calibration_texts: int = 200,
-    faithful: bool = True,
-    quantizer: Callable[..., Any] | None = None,
+    how: Compression | None = None,
 ) -> dict[str, Any]:
     """Exports a model as the next version.
 
@@ -75,11 +69,7 @@ def export(
         repository: Triton's model repository; made if it does not exist.
         mapping: of the papers' fields, where the file needs one.
         seed: of every choice by chance.
-        pruning: layers and tokens that are left out beforehand; parity is then to the pruned model.
-        recipe: of the quantisation; None is the one that ships, with `seed`.
-        calibration_texts: how many texts it is calibrated with.
-        faithful: whether parity is required, or only measured, as comparisons do.
-        quantizer: instead of `quantize.quantize`, with the same signature.
+        how: it is compressed; None is INT8 as it ships.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
@@ -87,70 +77,40 @@ def export(
     Raises:
         TrainingError: Whatever stood in the way; the repository is as it was.
     """
-    origin = source.resolve(wanted)
-    if Path(origin.location).is_dir():
-        # A folder has all that is needed: nothing is to be asked of the hub.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=calibration_texts, seed=seed)
-    with stage("loading libraries"):
-        # Only now: they take seconds, and a wrong path should be told at once.
-        from training import onnx_export, parity, quantize, tokens
+    publish.check_writable(repository)
+    with tempfile.TemporaryDirectory(prefix="akin-version-") as folder:
+        made = compress(
+            wanted, Path(folder), calibration_papers=calibration_papers, mapping=mapping, seed=seed, how=how
+        )
+        return publish_next(Path(folder), repository, made)
 
-        _quiet()
-    with tempfile.TemporaryDirectory(prefix="akin-export-") as scratch, publish.staging(repository) as staged:
+
+def publish_next(folder: Path, repository: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Makes a copy of what `compress` made the next version.
+
+    Args:
+        folder: with the model, the code that serves it and nothing else but the manifest.
+        repository: Triton's model repository; made if it does not exist.
+        made: the folder's manifest.
+
+    Returns:
+        The manifest, with `promoted` and the `folder`.
+
+    Raises:
+        PublishError: It cannot be written; the repository is as it was.
+    """
+    with publish.staging(repository) as staged:
         try:
-            with stage(f"loading {origin.name}"):
-                model = source.load(origin)
-                max_length = source.max_length(model)
-                weights_sha256 = source.weights_sha256(model, origin)
-            pruned = prune(model, pruning or Pruning(), calibration.passages(calibration_papers, mapping))
-            with stage("calculating reference vectors"):
-                true = parity.reference(model, texts.held_out, max_length)
-            with stage("exporting to ONNX"):
-                graph = onnx_export.export_onnx(model, Path(scratch))
-                inputs = onnx_export.inputs(graph)
-                pad_id = tokens.save_tokenizer(model, staged / "tokenizer.json")
-            recipe = recipe or quantize.Recipe(seed=seed)
-            with stage(f"quantising to INT8 with {len(texts.calibration)} texts"):
-                feeds = tokens.feeds(staged / "tokenizer.json", texts.calibration, inputs, max_length)
-                quantized = (quantizer or quantize.quantize)(graph, feeds, recipe, say)
-                (staged / "model.onnx").write_bytes(quantized.SerializeToString())
-            made = manifest.describe(
-                staged,
-                version=publish.next_version(repository),
-                name=origin.name,
-                dim=true.shape[1],
-                max_length=max_length,
-                inputs=inputs,
-                pad_id=pad_id,
-                base={"source": origin.origin, "weights_sha256": weights_sha256},
-                recipe={
-                    **recipe.described(),
-                    "calibration": {"texts": len(texts.calibration), "papers": calibration_papers.name},
-                    **({"pruned_to": pruned} if pruned else {}),
-                },
-                parity={},
-            )
-            manifest.write(staged, made)
-            with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
-                made["parity"] = parity.measure(parity.encoders(staged), true, texts.held_out)
-                if faithful:
-                    parity.require(made["parity"])
-            manifest.write(staged, made)
+            for name in made["files"]:
+                shutil.copyfile(folder / name, staged / name)
+            numbered = {**made, "version": publish.next_version(repository)}
+            manifest.write(staged, numbered)
         except OSError as error:
-            raise PublishError(f"cannot write {error.filename or staged}: {error.strerror}.") from error
-        published = publish.publish(staged, repository, made["version"])
-    return {**made, "promoted": published.promoted, "folder": str(published.folder)}
-
-
-def _quiet() -> None:
-    """Keeps libraries' advice to their own users away from ours."""
-    from optimum.utils import logging as optimum_logging
-    from transformers.utils import logging as transformers_logging
-
-    for logging in (optimum_logging, transformers_logging):
-        logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
+            raise PublishError(
+                f"cannot write {error.filename2 or error.filename or staged}: {error.strerror or error}."
+            ) from error
+        there = publish.publish(staged, repository, numbered["version"])
+    return {**numbered, "promoted": there.promoted, "folder": str(there.folder)}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -107,7 +107,7 @@ def export_half(
         agreement = {
             "mean_cosine": float((vectors * true).sum(axis=1).mean()),
             "min_cosine": float((vectors * true).sum(axis=1).min()),
-            "mean_cosine_to_int8": float((vectors * served).sum(axis=1).mean()),
+            "mean_cosine_to_version": float((vectors * served).sum(axis=1).mean()),
             "texts": len(held_out),
         }
     if not agreement["mean_cosine"] >= MEAN_COSINE:

@@ -34,7 +34,6 @@ def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, pa
 def describe(
     folder: Path,
     *,
-    version: int,
     name: str,
     dim: int,
     max_length: int,
@@ -42,9 +41,8 @@ def describe(
     pad_id: int,
     base: Mapping[str, Any],
     recipe: Mapping[str, Any],
-    parity: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of the files that lie in a folder."""
+    """The manifest of the files that lie in a folder; its number and its parity are still to be told."""
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
@@ -53,7 +51,7 @@ def describe(
     graph, tokenizer = files["model.onnx"], files["tokenizer.json"]
     return {
         "schema": SCHEMA,
-        "version": version,
+        "version": None,
         "name": name,
         "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, PASSAGE_TEXT_VERSION),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,7 +60,7 @@ def describe(
         "passage_text_version": PASSAGE_TEXT_VERSION,
         "base": dict(base),
         "recipe": dict(recipe),
-        "parity": dict(parity),
+        "parity": {},
         "graph": {"file": "model.onnx", "inputs": inputs, "output": "embedding", "pad_id": pad_id},
         "files": files,
     }

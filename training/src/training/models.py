@@ -48,6 +48,15 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     return model
 
 
+def check(settings: Model) -> None:
+    """Looks whether the model is there, without loading it; a hub id is taken at its word.
+
+    Raises:
+        SourceError: It is not; the message names `model.source`.
+    """
+    _location(settings)
+
+
 def _location(settings: Model) -> tuple[str, bool]:
     """Where the model is, and whether it is an encoder without pooling."""
     if settings.source is not None:

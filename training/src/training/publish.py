@@ -47,14 +47,43 @@ class Published:
     promoted: bool
 
 
+def check_writable(repository: Path) -> None:
+    """Tells at once what would fail after all the work; makes nothing.
+
+    Raises:
+        PublishError: What is to become the repository's model folder cannot be written into.
+    """
+    nearest = repository / MODEL
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise PublishError(
+            f"cannot write into {repository / MODEL}: {nearest} is no folder that may be written into. "
+            "AKIN_MODEL_REPOSITORY moves it."
+        )
+
+
+def copy_code(folder: Path, project_model: Path = PROJECT_MODEL) -> None:
+    """Puts the code that serves into a folder that is to become a version.
+
+    Raises:
+        PublishError: It is not in the project, or cannot be written.
+    """
+    try:
+        for name in CODE:
+            shutil.copyfile(project_model / name, folder / name)
+    except OSError as error:
+        raise PublishError(f"cannot copy the code that serves into {folder}: {error}.") from error
+
+
 @contextmanager
-def staging(repository: Path, project_model: Path = PROJECT_MODEL) -> Iterator[Path]:
-    """A hidden folder beside the versions, with the code that serves already in it; removed at the end.
+def staging(repository: Path) -> Iterator[Path]:
+    """A hidden folder beside the versions; removed at the end.
 
     What a killed export left behind more than `_STALE_SECONDS` ago is removed as well.
 
     Raises:
-        PublishError: The repository cannot be written, or the code that serves is not in the project.
+        PublishError: The repository cannot be written.
     """
     model = repository / MODEL
     try:
@@ -66,11 +95,6 @@ def staging(repository: Path, project_model: Path = PROJECT_MODEL) -> Iterator[P
     except OSError as error:
         raise PublishError(f"cannot write into {model}: {error.strerror}. AKIN_MODEL_REPOSITORY moves it.") from error
     try:
-        try:
-            for name in CODE:
-                shutil.copyfile(project_model / name, folder / name)
-        except OSError as error:
-            raise PublishError(f"cannot copy the code that serves into {folder}: {error}.") from error
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training import run_folder
+from training import early, run_folder
 from training.composition import composed, environment_defaults
 from training.errors import RunError, TrainingError
 from training.progress import say, stage
@@ -55,9 +55,11 @@ def started(overrides: Sequence[str], resume: str | None) -> RunFolder:
 
     Raises:
         RunError: There is no such run.
+        TrainingError: What the configuration names is not there.
     """
     if resume is None:
         configuration = composed(overrides)
+        early.check(configuration)
         moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = Path(configuration.paths.data) / "training" / f"{configuration.name}-{moment}"
         say(f"run {folder.name}, in {folder}")
@@ -81,7 +83,7 @@ def finish(run: RunFolder, *, processes: int = 1) -> None:
             continue
         with stage(name):
             if name == "train" and processes > 1:
-                _distributed(run, processes)
+                distributed(run, processes)
             else:
                 stage_named(name)(run)
 
@@ -113,10 +115,10 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _distributed(run: RunFolder, processes: int) -> None:
+def distributed(run: RunFolder, processes: int) -> None:
     """Training in several processes of this machine, by torchrun."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["-m", "training.stage", "train", "--run", str(run.folder)]
+    command += ["-m", "training.stage", "train", "--folder", str(run.folder)]
     if code := subprocess.run(command, check=False).returncode:
         raise RunError(f"training in {processes} processes ended with exit code {code}; its own words are above.")
 
@@ -124,8 +126,8 @@ def _distributed(run: RunFolder, processes: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.run",
-        description="Train an encoder: prepare, pairs, mine, train, export, evaluate. The result is a new version, "
-        "which is not promoted unless it is the first.",
+        description="Train an encoder: prepare, pairs, mine, train, compress, evaluate, export. The "
+        "result is a new version, which is not promoted unless it is the first.",
         epilog="example: python -m training.run experiment=arxiv_cpu data.papers=papers.jsonl.gz",
     )
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")

@@ -37,8 +37,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pairs": ("seed", "pairs"),
     "mine": ("seed", "mine", "model"),
     "train": ("seed", "model", "loss", "matryoshka", "trainer"),
-    "export": ("seed", "export"),
+    "compress": ("seed", "compress"),
     "evaluate": ("seed", "evaluation"),
+    "export": (),
 }
 """The stages in their order, and the parts of the configuration that each depends on."""
 

@@ -1,4 +1,4 @@
-"""One stage of a run, as DVC and torchrun call it: `python -m training.stage NAME --run DIR [OVERRIDES …]`.
+"""One stage of a run, as DVC and torchrun call it: `python -m training.stage NAME --folder DIR [OVERRIDES …]`.
 
 The stage `compose` makes the run's folder from the configuration; every other takes the folder it finds.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import run_folder
+from training import early, run_folder
 from training.composition import composed, environment_defaults
 from training.errors import TrainingError
 from training.progress import say
@@ -27,15 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.stage", description=__doc__)
     parser.add_argument("name", choices=(COMPOSE, *STAGES))
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="for compose")
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the run's folder")
     options = parser.parse_intermixed_args(arguments)
     environment_defaults()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if options.name == COMPOSE:
-                run_folder.create(options.run, composed(options.overrides))
+                configuration = composed(options.overrides)
+                early.check(configuration)
+                run_folder.create(options.folder, configuration)
             else:
-                stage(options.name)(run_folder.open_run(options.run))
+                stage(options.name)(run_folder.open_run(options.folder))
         except TrainingError as error:
             # Of several processes one speaks.
             if int(os.environ.get("RANK", "0")) == 0:

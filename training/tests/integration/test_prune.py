@@ -13,6 +13,7 @@ import pytest
 from papers import read_papers
 from training import compare, export, source
 from training.calibration import passages
+from training.compress import Compression
 from training.errors import EvaluationError, UnsupportedModel
 from training.evaluation import read_report, write_known_items
 from training.prune import Pruning, keep_layers, prune, renumber
@@ -79,7 +80,7 @@ def test_a_pruned_version_says_so_and_ways_to_compress_are_compared(
     model = tiny_model("bert")
     made = export.export(
         str(model), calibration_papers=papers, repository=tmp_path / "repository", mapping=FIELDS,
-        pruning=Pruning(layers=1, token_count=5),
+        how=Compression(pruning=Pruning(layers=1, token_count=5)),
     )  # fmt: skip
     assert made["recipe"]["pruned_to"]["layers"] == 1
     assert made["parity"]["mean_cosine"] >= 0.995
@@ -89,7 +90,7 @@ def test_a_pruned_version_says_so_and_ways_to_compress_are_compared(
 
     with read_papers(papers, FIELDS) as found:
         write_known_items(found, tmp_path / "known", kind="title", most=40)
-    variants = (compare.BASELINE, compare.Variant("INT8, 1 layer", {"pruning": Pruning(layers=1)}))
+    variants = (compare.BASELINE, compare.Variant("INT8, 1 layer", Compression(pruning=Pruning(layers=1))))
     options = {"calibration_papers": papers, "output": tmp_path / "out", "mapping": FIELDS, "resamples": 100}
     compare.compare(variants, str(model), sets=[tmp_path / "known"], **options)  # type: ignore[arg-type]
     report = read_report(tmp_path / "out" / "report.json")

@@ -24,7 +24,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 def make(repository: Path, project: Path, content: str = "graph") -> publish.Published:
-    with publish.staging(repository, project) as staged:
+    with publish.staging(repository) as staged:
+        publish.copy_code(staged, project)
         (staged / "model.onnx").write_text(content)
         return publish.publish(staged, repository, publish.next_version(repository), project)
 
@@ -61,7 +62,7 @@ def test_others_may_read_a_version(repository: Path, project: Path) -> None:
 
 def test_nothing_is_left_of_an_export_that_fails(repository: Path, project: Path) -> None:
     def fail_half_way() -> None:
-        with publish.staging(repository, project) as staged:
+        with publish.staging(repository) as staged:
             (staged / "model.onnx").write_text("half")
             raise RuntimeError("half way")
 
@@ -76,13 +77,13 @@ def test_what_a_killed_export_left_is_removed_after_a_day(repository: Path, proj
         (model / name).mkdir(parents=True)
         then = (model / name).stat().st_mtime - age
         os.utime(model / name, (then, then))
-    with publish.staging(repository, project) as staged:
+    with publish.staging(repository) as staged:
         assert names(model) == {".staging-running", staged.name}
 
 
 def test_a_version_is_never_overwritten(repository: Path, project: Path) -> None:
     make(repository, project, "first")
-    with publish.staging(repository, project) as staged:
+    with publish.staging(repository) as staged:
         (staged / "model.onnx").write_text("second")
         with pytest.raises(PublishError, match="version 1 cannot be published"):
             publish.publish(staged, repository, 1, project)
@@ -112,10 +113,18 @@ def test_a_version_appears_before_the_pointer_names_it(
     assert there == [True]
 
 
-def test_a_repository_that_is_a_file_is_refused_in_words(tmp_path: Path, project: Path) -> None:
+def test_a_repository_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(PublishError, match=r"cannot write into .*file.*AKIN_MODEL_REPOSITORY"),
-        publish.staging(tmp_path / "file", project),
+        publish.staging(tmp_path / "file"),
     ):
         pytest.fail("a file became a repository")
+
+
+def test_a_repository_that_cannot_be_written_is_told_before_the_work_and_nothing_is_made(tmp_path: Path) -> None:
+    publish.check_writable(tmp_path / "new" / "repository")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PublishError, match=r"file is no folder.*AKIN_MODEL_REPOSITORY"):
+        publish.check_writable(tmp_path / "file")

@@ -9,7 +9,7 @@ from training.evaluation.bm25 import Bm25
 from training.evaluation.collection import Collection, read_collection
 from training.evaluation.known_item import KINDS, write_known_items
 from training.evaluation.report import Difference, Report, Score, read_report
-from training.evaluation.run import evaluate
+from training.evaluation.run import evaluate, write_report
 from training.evaluation.systems import AnySystem, System, TorchSystem, VersionSystem
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "read_collection",
     "read_report",
     "write_known_items",
+    "write_report",
 ]

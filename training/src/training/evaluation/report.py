@@ -111,6 +111,23 @@ class Report(msgspec.Struct, kw_only=True):
         found = (each for each in self.differences if (each.set, each.system, each.against, each.metric) == keys)
         return next(found, None)
 
+    def renamed(self, old: str, new: str) -> Report:
+        """The same report, a system called by another name."""
+
+        def told(name: str) -> str:
+            return new if name == old else name
+
+        return msgspec.structs.replace(
+            self,
+            baseline=told(self.baseline),
+            systems={told(name): dict(description) for name, description in self.systems.items()},
+            scores=[msgspec.structs.replace(each, system=told(each.system)) for each in self.scores],
+            differences=[
+                msgspec.structs.replace(each, system=told(each.system), against=told(each.against))
+                for each in self.differences
+            ],
+        )
+
     def write(self, folder: Path) -> Path:
         """Writes `report.json` and returns its path.
 

@@ -117,7 +117,7 @@ def evaluate(
         _add(report, collection.name, size, found, how)
     if papers is not None:
         _measure_subjects(report, systems, papers, how, vectors)
-    _write(report, output)
+    write_report(report, output)
     return report
 
 
@@ -186,7 +186,12 @@ def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how:
             )  # fmt: skip
 
 
-def _write(report: Report, output: Path) -> None:
+def write_report(report: Report, output: Path) -> None:
+    """Writes a report into a folder, which is made if it is not there: `report.json`, `report.md` and the plots.
+
+    Raises:
+        EvaluationError: They cannot be written.
+    """
     report.write(output)
     try:
         replace_file(output / "report.md", markdown.render(report).encode())

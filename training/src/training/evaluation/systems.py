@@ -100,8 +100,9 @@ class VersionSystem:
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise EvaluationError(f"{folder} cannot be run as a version of the encoder: {error}.") from error
         self.description: dict[str, Any] = {
-            "kind": f"version, {manifest.get('precision', 'INT8')}",
-            "version": manifest["version"],
+            "kind": f"version, {manifest.get('recipe', {}).get('precision', 'INT8')}",
+            # What is not published yet has no number.
+            **({"version": manifest["version"]} if manifest["version"] else {}),
             "name": manifest["name"],
             "digest": manifest["digest"],
             "dim": manifest["dim"],

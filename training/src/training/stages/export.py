@@ -1,32 +1,49 @@
-"""`export`: the fine-tuned model becomes a version of the encoder."""
+"""`export`: the compressed model, as it was evaluated, becomes a version with its report beside it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from training.export import export
+from training import model_card, publish
+from training.errors import EvaluationError, PublishError
+from training.evaluate import version_name
+from training.evaluation import read_report, write_report
+from training.evaluation.report import NAME
+from training.export import publish_next
+from training.progress import say
 from training.run_folder import RunFolder
-from training.stages.prepare import corpus_path
+from training.stages.compress import ENCODER
+from training.stages.evaluate import SUBJECT
 
 
 def run(run: RunFolder) -> None:
-    """Publishes the version and writes its manifest.
+    """Publishes the version, puts its report where promotion looks for it, and writes its manifest and model card.
 
     Raises:
-        TrainingError: Whatever stood in the way; the model repository is as it was.
+        PublishError: The repository cannot be written. A version that is there without its report is named.
     """
-    configuration = run.configuration
-    model = run.need("train") / run.folder.name
-    wanted = configuration.export.calibration
-    calibration = Path(wanted) if wanted else corpus_path(configuration.data, Path(configuration.paths.data))
+    repository = Path(run.configuration.paths.repository)
+    encoder = run.need("compress") / ENCODER
+    report = read_report(run.need("evaluate") / NAME)
+    made = json.loads((encoder / "manifest.json").read_bytes())
     with run.making("export") as folder:
-        made = export(
-            str(model),
-            calibration_papers=calibration,
-            repository=Path(configuration.paths.repository),
-            mapping=None if wanted else configuration.data.mapping,
-            seed=configuration.seed,
-        )
-        (folder / "manifest.json").write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
-    run.record(version={"number": made["version"], "digest": made["digest"], "promoted": made["promoted"]})
+        version = publish_next(encoder, repository, made)
+        beside = repository / publish.MODEL / publish.EVALUATIONS / made["digest"]
+        name = version_name(version["version"])
+        report = report.renamed(SUBJECT, name)
+        report.systems[name]["version"] = version["version"]
+        try:
+            write_report(report, beside)
+            model_card.write(version, report, name, beside)
+        except EvaluationError as error:
+            raise PublishError(
+                f"{name} is there, its report is not: {error} "
+                f"Evaluate it again: akin encoder evaluate {version['version']} --set FOLDER."
+            ) from error
+        (folder / "manifest.json").write_text(json.dumps(version, indent=2, ensure_ascii=False) + "\n")
+    run.record(
+        version={"number": version["version"], "digest": version["digest"], "promoted": version["promoted"]},
+        evaluation=str(beside),
+    )
+    say(f"encoder version {version['version']}, its report in {beside}")

@@ -72,7 +72,7 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
 
 def killed_after_a_checkpoint(folder: Path) -> None:
     """Trains in a process of its own and kills it, without a warning, as soon as it has saved a checkpoint."""
-    command = [sys.executable, "-m", "training.stage", "train", "--run", str(folder)]
+    command = [sys.executable, "-m", "training.stage", "train", "--folder", str(folder)]
     log = folder / "killed.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=dict(os.environ))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from training.composition import groups
 from training.errors import ConfigurationError, CorpusError, RunError
 from training.fine_tune import average
-from training.run import main, profile
+from training.run import distributed, main, profile
 from training.run_folder import RunFolder, create
 from training.stages import stage
 from training.stages.train import FIGURES, task_of
@@ -137,3 +137,15 @@ def test_averaging_moves_weights_towards_the_base(tiny_model: Callable[[str], Pa
     average(one, base, 0.25)
     for tuned, original in zip(one.parameters(), base.parameters(), strict=True):
         torch.testing.assert_close(tuned, original + 0.75)
+
+
+def test_two_processes_train_one_model(prepared: Prepared) -> None:
+    run = prepared("two", "trainer.steps=3", "trainer.batch_size=4", "trainer.log_every=1", "trainer.evaluate_every=3")
+    distributed(run, 2)
+    assert run.done("train")
+    lines = [json.loads(line) for line in (run.stage("train") / "metrics.jsonl").read_text().splitlines()]
+    assert sum("loss" in line for line in lines) == 3  # one of the two writes
+    assert json.loads((run.stage("train") / FIGURES).read_text())["steps"] == 3
+    source = Path(run.configuration.model.source or "")
+    before = load_file(source / "model.safetensors")
+    assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())
