@@ -26,7 +26,7 @@ FIRST_LENGTH = 16
 """Where the first range of lengths ends, in tokens: short queries."""
 
 MAX_ROWS = 64
-"""As in `text_encoder`'s runtime.py; a test holds them together."""
+"""As in `text_encoder`'s packing.py; a test holds them together."""
 
 USUAL_LENGTH = 128
 """Of an abstract in tokens, rounded to a step: what one profile for all lengths is tuned to."""

@@ -1,41 +1,38 @@
-"""Work that is taken at once and answered later, by its own thread: bulk, and more queries than one batch takes.
+"""Work that is taken at once and answered later, by threads of its own: bulk, and more queries than one batch takes.
 
-The thread has its own graph, so that a query never waits for bulk work to end; it only shares the cores with it.
-Waiting requests are encoded together, sorted by length, and each is answered as soon as its last text is done. What
-cannot be taken is refused at once, so that memory stays bounded and the client knows to ask again. (A queue policy in
-Triton's configuration would bound its queue as well, but Triton then stalls for half a second now and then.)
+Each thread has a graph of its own, so that a query never waits for bulk work to end; it only shares the cores with it.
+A thread takes its part of the requests that wait, encodes them together, and answers each as soon as its last text is
+done. What cannot be taken is refused at once, so that memory stays bounded and the client knows to ask again. (A queue
+policy in Triton's configuration would bound its queue as well, but Triton then stalls for half a second now and then.)
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
 import numpy as np
 
-# Texts that are encoded together: enough of them that each finds others of its length.
-GROUP_TEXTS = 256
+# The most texts that a thread takes at once: enough of them that each finds others of its length.
+GROUP_TEXTS = 128
 # How fast a queue is believed to move before anything was measured, in bytes of text a second.
 _FIRST_PACE = 200_000.0
 
 
 class Encoder(Protocol):
-    """What the thread needs of a `TextEncoder`."""
+    """What a thread needs of a `TextEncoder`."""
 
     dim: int
 
     def tokenize(self, texts: list[str]) -> Any:
         """Token ids of texts."""
 
-    def runs(self, tokenized: Any) -> list[tuple[list[int], int]]:
-        """How they are cut into runs."""
-
-    def run(self, tokenized: Any, members: list[int], length: int) -> np.ndarray:
-        """The vectors of one run."""
+    def run_all(self, tokenized: Any) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Positions and vectors of the texts, as they are done."""
 
 
 @dataclass
@@ -79,25 +76,30 @@ class Job:
 class BulkQueue:
     """Takes jobs and encodes them in groups: urgent ones first, then in the order they came."""
 
-    def __init__(self, make_encoder: Callable[[], Encoder], *, most_bytes: int, most_urgent: int = 1024) -> None:
-        """The encoder is made by the thread itself, with the first job.
+    def __init__(
+        self, make_encoder: Callable[[], Encoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
+    ) -> None:
+        """Threads make their encoders themselves, with their first jobs.
 
         Args:
             make_encoder: makes one that nothing else uses.
+            threads: how many work.
             most_bytes: of text that may wait.
             most_urgent: urgent jobs that may wait.
         """
         self._make_encoder = make_encoder
+        self._making = threading.Lock()
         self._most_bytes = most_bytes
         self._most_urgent = most_urgent
         self._urgent: deque[Job] = deque()
         self._jobs: deque[Job] = deque()
         self._bytes = 0
-        self._pace = _FIRST_PACE
+        self._pace = _FIRST_PACE / threads
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="bulk", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._work, name="bulk", daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def offer(self, job: Job) -> None:
         """Takes a job, or fails it at once when it cannot be held or cannot be done in its time."""
@@ -117,23 +119,27 @@ class BulkQueue:
         after = self._bytes + job.bytes
         if self._bytes and after > self._most_bytes:
             return f"{self._bytes:,} bytes of text already wait (at most {self._most_bytes:,})"
-        if job.seconds is not None and after / self._pace > job.seconds:
-            return f"this would take about {after / self._pace:.1f} s and its client waits for {job.seconds:g} s"
+        takes = after / (self._pace * len(self._threads))
+        if job.seconds is not None and takes > job.seconds:
+            return f"this would take about {takes:.1f} s and its client waits for {job.seconds:g} s"
         return None
 
     def close(self) -> None:
-        """Encodes what was taken, and ends the thread."""
+        """Encodes what was taken, and ends the threads."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         encoder = None
         while group := self._next_group():
             started, size = monotonic(), sum(job.bytes for job in group)
             try:
-                encoder = encoder or self._make_encoder()
+                if encoder is None:
+                    with self._making:
+                        encoder = self._make_encoder()
                 encode_group(encoder, group)
             except Exception as error:
                 # Whatever it was must reach the clients, and must not end the thread that later jobs wait for.
@@ -147,13 +153,14 @@ class BulkQueue:
         """Waits for jobs; empty when closing and all are done."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent or self._jobs or self._closing)
+            queue = self._urgent or self._jobs
+            # A part is left to the other threads, which would wait for work while this one has all of it.
+            part = -(-sum(len(job.texts) for job in queue) // len(self._threads))
             group: list[Job] = []
             texts = 0
-            while waiting := self._urgent or (None if group and group[-1].urgent else self._jobs):
-                texts += len(waiting[0].texts)
-                if group and texts > GROUP_TEXTS:
-                    break
-                group.append(waiting.popleft())
+            while queue and (not group or texts + len(queue[0].texts) <= min(part, GROUP_TEXTS)):
+                texts += len(queue[0].texts)
+                group.append(queue.popleft())
             return group
 
 
@@ -171,8 +178,8 @@ def encode_group(encoder: Encoder, group: list[Job]) -> None:
     vectors = np.empty((len(tokenized.ids), encoder.dim), dtype=np.float32)
     owner = [number for number, job in enumerate(wanted) for _ in job.texts]
     first = np.cumsum([0, *(len(job.texts) for job in wanted)])
-    for members, length in encoder.runs(tokenized):
-        vectors[members] = encoder.run(tokenized, members, length)
+    for members, found in encoder.run_all(tokenized):
+        vectors[members] = found
         for member in members:
             number = owner[member]
             job = wanted[number]

@@ -46,7 +46,9 @@ class TritonPythonModel:
         )
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]
-        self.later = BulkQueue(self.encoder.twin, most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
+        self.later = BulkQueue(
+            self.encoder.twin, threads=self.encoder.lanes, most_bytes=int(parameters["BULK_QUEUE_BYTES"])
+        )
         sys.setswitchinterval(_SWITCH_INTERVAL)
         self.encoder.warm_up()
         pb_utils.Logger.log_info(

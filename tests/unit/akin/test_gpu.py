@@ -28,14 +28,14 @@ def written(repository: Path) -> model_config_pb2.ModelConfig:
 
 @pytest.mark.parametrize("max_length", [16, 48, 256, 384, 512])
 def test_the_profiles_hold_every_run_that_text_encoder_makes(max_length: int) -> None:
-    spec = importlib.util.spec_from_file_location("runtime_py", ROOT / "model_repository/text_encoder/runtime.py")
+    spec = importlib.util.spec_from_file_location("packing_py", ROOT / "model_repository/text_encoder/packing.py")
     assert spec is not None
     assert spec.loader is not None
-    runtime = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(runtime)
-    assert max(runtime.ROWS) == gpu.MAX_ROWS
+    packing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packing)
+    assert max(packing.ROWS) == gpu.MAX_ROWS
     found = gpu.profiles(max_length)
-    for length, rows in runtime.shapes(max_length, 1_000_000):
+    for rows, length, _ in packing.shapes(max_length, 1_000_000, shares_rows=False):
         fitting = [each for each in found if each.low[1] <= length <= each.high[1]]
         assert len(fitting) == 1
         assert rows <= fitting[0].high[0]

@@ -45,14 +45,12 @@ class Lengths:
         self.seen.append(list(texts))
         return SimpleNamespace(ids=texts, counts=np.array([len(text) for text in texts], np.int32))
 
-    def runs(self, tokenized: Any) -> list[tuple[list[int], int]]:
+    def run_all(self, tokenized: Any) -> Iterator[tuple[list[int], np.ndarray[Any, Any]]]:
         order = sorted(range(len(tokenized.ids)), key=lambda at: len(tokenized.ids[at]))
-        return [(order[at : at + 3], 0) for at in range(0, len(order), 3)]
-
-    def run(self, tokenized: Any, members: list[int], length: int) -> np.ndarray[Any, Any]:
-        if self.broken:
-            raise RuntimeError("out of order")
-        return np.array([[len(tokenized.ids[member])] for member in members], np.float32)
+        for members in (order[at : at + 3] for at in range(0, len(order), 3)):
+            if self.broken:
+                raise RuntimeError("out of order")
+            yield members, np.array([[len(tokenized.ids[member])] for member in members], np.float32)
 
 
 class Client:
@@ -193,3 +191,32 @@ def test_people_go_first_and_wait_in_a_queue_of_bounded_length(bulk: ModuleType)
     encoder.gate.set()
     queue.close()
     assert encoder.seen == [["blocker"], ["person0", "person1"], ["slow"]]
+
+
+def test_several_threads_take_their_parts_of_what_waits(bulk: ModuleType) -> None:
+    encoders: list[Lengths] = []
+
+    def make() -> Lengths:
+        encoders.append(Lengths(open_gate=False))
+        return encoders[-1]
+
+    queue = bulk.BulkQueue(make, threads=2, most_bytes=100_000)
+    busy = [Client(bulk, "x"), Client(bulk, "x")]
+    offered(queue, *busy)
+    while len(encoders) < 2:
+        pass
+    waiting = [Client(bulk, *["y"] * 32) for _ in range(2)]
+    offered(queue, *waiting)
+    for encoder in encoders:
+        encoder.gate.set()
+    queue.close()
+    assert all(client.lengths for client in [*busy, *waiting])
+    assert max(len(texts) for encoder in encoders for texts in encoder.seen) == 32
+
+
+def test_a_thread_takes_the_first_job_however_large(bulk: ModuleType) -> None:
+    queue = bulk.BulkQueue(Lengths, threads=2, most_bytes=100_000)
+    client = Client(bulk, *["y"] * (bulk.GROUP_TEXTS + 1))
+    offered(queue, client)
+    queue.close()
+    assert client.lengths

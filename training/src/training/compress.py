@@ -80,6 +80,7 @@ def compress(
     with stage("loading libraries"):
         # Only now: they take seconds, and a wrong path should be told at once.
         from training import onnx_export, parity, tokens
+        from training.pack import pack
 
         _quiet()
     publish.copy_code(folder)
@@ -98,13 +99,15 @@ def compress(
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
             feeds = tokens.feeds(folder / "tokenizer.json", texts.calibration, inputs, max_length)
             smaller, recipe = _converted(graph, feeds, how, seed)
-            (folder / "model.onnx").write_bytes(smaller.SerializeToString())
+            # In FP16 what pools is behind the last product and stays in FP32: that order is not to be changed.
+            served = (None if how.precision == "fp16" else pack(smaller)) or smaller
+            (folder / "model.onnx").write_bytes(served.SerializeToString())
             made = manifest.describe(
                 folder,
                 name=origin.name,
                 dim=true.shape[1],
                 max_length=max_length,
-                inputs=inputs,
+                inputs=onnx_export.inputs(served),
                 pad_id=pad_id,
                 base={"source": origin.origin, "weights_sha256": weights_sha256},
                 recipe={

@@ -128,8 +128,14 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Nothing may be written into a version folder that its manifest does not list.
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = writes_bytecode
+        sys.path.remove(str(path.parent))
+        # What it imported from its folder is its own: another version has another file of that name.
+        for name, loaded in list(sys.modules.items()):
+            if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).parent == path.parent:
+                del sys.modules[name]
     return module

@@ -24,7 +24,7 @@ EVALUATIONS = "evaluations"
 """A folder beside the versions: what was measured of each, by its digest, as versions themselves never change."""
 
 CONFIG = "config.pbtxt"
-CODE = ("bulk.py", "inner.py", "model.py", "runtime.py")
+CODE = ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py")
 PROJECT_MODEL = Path(__file__).resolve().parents[3] / "model_repository" / MODEL
 """The tracked configuration and code, which a repository elsewhere gets a copy of."""
 

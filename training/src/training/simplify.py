@@ -5,14 +5,13 @@ Each rewrite looks for one pattern and leaves a graph alone that does not have i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from training.graph import Graph
 
 _ELEMENTWISE = frozenset({"Cast", "Sub", "Where", "Mul", "Not", "Equal", "Add"})
 
@@ -27,7 +26,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     simple = onnx.ModelProto()
     simple.CopyFrom(model)
-    graph = _Graph(simple)
+    graph = Graph(simple)
     _fix_scalars(graph)
     for rewrite in (_scale_weights, _narrow_mask, _merge_token_type):
         rewrite(graph)
@@ -37,66 +36,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     return simple
 
 
-class _Graph:
-    """Lookups over a graph that is being rewritten: who makes a value, who reads it, what is constant."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.model = model
-        self.graph = model.graph
-        self.refresh()
-
-    def refresh(self) -> None:
-        self.maker = {name: node for node in self.graph.node for name in node.output}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                self.readers.setdefault(name, []).append(node)
-        self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
-
-    def value(self, name: str) -> NDArray[Any] | None:
-        """The value of a constant, be it an initializer or a node; None for what is no constant."""
-        if name in self.constants:
-            return numpy_helper.to_array(self.constants[name])
-        node = self.maker.get(name)
-        if node is not None and node.op_type == "Constant":
-            return next((numpy_helper.to_array(a.t) for a in node.attribute if a.name == "value"), None)
-        return None
-
-    def add_constant(self, name: str, value: NDArray[Any]) -> str:
-        self.graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
-
-    def change(self, name: str, value: NDArray[Any]) -> None:
-        self.constants[name].CopyFrom(numpy_helper.from_array(value, name))
-
-    def bypass(self, node: onnx.NodeProto, source: str) -> None:
-        """Lets the node's readers read `source` instead."""
-        for reader in self.readers.get(node.output[0], []):
-            for at, name in enumerate(reader.input):
-                if name == node.output[0]:
-                    reader.input[at] = source
-        self.refresh()
-
-    def of_type(self, kind: str) -> Iterator[onnx.NodeProto]:
-        yield from [node for node in self.graph.node if node.op_type == kind]
-
-    def prune(self) -> None:
-        """Drops nodes and constants that nothing needs any more."""
-        needed = {value.name for value in self.graph.output}
-        kept = []
-        for node in reversed(self.graph.node):
-            if needed.intersection(node.output):
-                kept.append(node)
-                needed.update(node.input)
-        del self.graph.node[:]
-        self.graph.node.extend(reversed(kept))
-        initializers = [tensor for tensor in self.graph.initializer if tensor.name in needed]
-        del self.graph.initializer[:]
-        self.graph.initializer.extend(initializers)
-        self.refresh()
-
-
-def _fix_scalars(graph: _Graph) -> None:
+def _fix_scalars(graph: Graph) -> None:
     """Single numbers that come out the same for texts of any shape become constants."""
     wanted = [
         name
@@ -119,7 +59,7 @@ def _fix_scalars(graph: _Graph) -> None:
             graph.bypass(graph.maker[name], graph.add_constant(f"{name}_fixed", one))
 
 
-def _feed(graph: _Graph, texts: int, tokens: int) -> dict[str, NDArray[np.int64]]:
+def _feed(graph: Graph, texts: int, tokens: int) -> dict[str, NDArray[np.int64]]:
     return {
         value.name: np.zeros((texts, tokens), np.int64)
         if value.name == "token_type_ids"
@@ -128,7 +68,7 @@ def _feed(graph: _Graph, texts: int, tokens: int) -> dict[str, NDArray[np.int64]
     }
 
 
-def _scale_weights(graph: _Graph) -> None:
+def _scale_weights(graph: Graph) -> None:
     """A linear layer, rearranged, times a constant: the layer's weights and bias take the constant up."""
     for node in graph.of_type("Mul"):
         factor, source = next(
@@ -145,12 +85,12 @@ def _scale_weights(graph: _Graph) -> None:
         graph.bypass(node, source)
 
 
-def _number(graph: _Graph, name: str) -> float | None:
+def _number(graph: Graph, name: str) -> float | None:
     value = graph.value(name)
     return float(value.reshape(())) if value is not None and value.size == 1 else None
 
 
-def _linear_above(graph: _Graph, name: str) -> tuple[str, str] | None:
+def _linear_above(graph: Graph, name: str) -> tuple[str, str] | None:
     """Weight and bias of the linear layer whose output, merely rearranged, a value is, if nothing else reads it."""
     node = graph.maker.get(name)
     while node is not None and node.op_type in {"Transpose", "Reshape"}:
@@ -167,12 +107,12 @@ def _linear_above(graph: _Graph, name: str) -> tuple[str, str] | None:
     return (product.input[1], bias) if single and len(graph.readers[node.output[0]]) == 1 else None
 
 
-def _only_shapes_beside(graph: _Graph, name: str) -> bool:
+def _only_shapes_beside(graph: Graph, name: str) -> bool:
     """Whether all readers of a value but one ask for its shape only."""
     return sum(reader.op_type != "Shape" for reader in graph.readers[name]) == 1
 
 
-def _narrow_mask(graph: _Graph) -> None:
+def _narrow_mask(graph: Graph) -> None:
     """A mask [texts, 1, 1, tokens] expanded to [texts, 1, tokens, tokens] and added: the expansion is left out.
 
     What follows works on every element alone, and addition spreads one row over many by itself.
@@ -184,7 +124,7 @@ def _narrow_mask(graph: _Graph) -> None:
         graph.bypass(node, node.input[0])
 
 
-def _reaches_scores_only(graph: _Graph, name: str) -> bool:
+def _reaches_scores_only(graph: Graph, name: str) -> bool:
     """Whether a value goes through elementwise nodes into what a Softmax reads, and nowhere else."""
     reached = False
     for reader in graph.readers.get(name, []):
@@ -195,7 +135,7 @@ def _reaches_scores_only(graph: _Graph, name: str) -> bool:
     return reached
 
 
-def _merge_token_type(graph: _Graph) -> None:
+def _merge_token_type(graph: Graph) -> None:
     """Words + token type + positions, the type always the first: the positions' table takes its embedding up."""
     if any(value.name == "token_type_ids" for value in graph.graph.input):
         return
@@ -218,6 +158,6 @@ def _merge_token_type(graph: _Graph) -> None:
         graph.bypass(inner, words)
 
 
-def _only_reader(graph: _Graph, name: str, kind: str) -> onnx.NodeProto | None:
+def _only_reader(graph: Graph, name: str, kind: str) -> onnx.NodeProto | None:
     readers = graph.readers.get(name, [])
     return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None

@@ -40,7 +40,16 @@ def test_a_model_becomes_a_version_true_to_it(
 
     assert (made["version"], made["promoted"], made["dim"], made["max_length"]) == (1, True, 32, 48)
     version = tmp_path / "text_encoder" / "1"
-    files = {"model.onnx", "tokenizer.json", "manifest.json", "bulk.py", "inner.py", "model.py", "runtime.py"}
+    files = {
+        "model.onnx",
+        "tokenizer.json",
+        "manifest.json",
+        "bulk.py",
+        "inner.py",
+        "model.py",
+        "packing.py",
+        "runtime.py",
+    }
     assert {path.name for path in version.iterdir()} == files
     written = json.loads((version / "manifest.json").read_text())
     assert written["digest"] == encoder_digest(

@@ -1,0 +1,114 @@
+"""How `text_encoder` lays texts into rows and rows into runs. The module is loaded by its path, as Triton does it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+PACKING = Path(__file__).parents[3] / "model_repository/text_encoder/packing.py"
+
+lengths = st.lists(st.integers(1, 256) | st.integers(3, 40), min_size=0, max_size=64)
+budgets = st.sampled_from([256, 1024, 4096])
+shared = st.booleans()
+
+
+@pytest.fixture(scope="module")
+def packing() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("akin_packing_under_test", PACKING)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def padded(packing: ModuleType, runs: Sequence[Any]) -> int:
+    return sum(packing.padded_rows(len(run.rows)) * run.length for run in runs)
+
+
+@given(lengths=lengths, budget=budgets, shares=shared)
+def test_every_text_lies_in_exactly_one_row_that_has_room_for_it(
+    packing: ModuleType, lengths: list[int], budget: int, shares: bool
+) -> None:
+    runs = packing.plan(lengths, 256, budget, shares_rows=shares)
+    assert sorted(member for run in runs for member in run.members) == list(range(len(lengths)))
+    for run in runs:
+        assert run.length <= 256
+        for row in run.rows:
+            assert sum(lengths[member] for member in row) <= run.length
+            assert 1 <= len(row) <= run.slots
+            assert shares or len(row) == 1
+
+
+@given(lengths=lengths, budget=budgets, shares=shared)
+def test_runs_have_only_shapes_that_were_warmed(
+    packing: ModuleType, lengths: list[int], budget: int, shares: bool
+) -> None:
+    warmed = set(packing.shapes(256, budget, shares_rows=shares))
+    runs = packing.plan(lengths, 256, budget, shares_rows=shares)
+    assert {(packing.padded_rows(len(run.rows)), run.length, run.slots) for run in runs} <= warmed
+
+
+@given(lengths=lengths, budget=budgets)
+def test_padding_is_never_worse_than_one_text_a_run(packing: ModuleType, lengths: list[int], budget: int) -> None:
+    def cost(runs: Sequence[Any]) -> float:
+        return sum(float(packing.work(packing.padded_rows(len(run.rows)), run.length)) for run in runs)
+
+    alone = [packing.Run([[text]], packing.bucket(length, 256), 1) for text, length in enumerate(lengths)]
+    assert cost(packing.plan(lengths, 256, budget, shares_rows=False)) <= cost(alone) + 1e-6
+
+
+@given(lengths=st.lists(st.integers(6, 32), min_size=48, max_size=128))
+def test_rows_that_short_texts_share_are_nearly_full(packing: ModuleType, lengths: list[int]) -> None:
+    runs = packing.plan(lengths, 256, 1024, shares_rows=True)
+    assert padded(packing, runs) <= 1.15 * sum(lengths) + 64
+
+
+def test_texts_of_half_a_row_and_more_get_rows_of_twice_the_length(packing: ModuleType) -> None:
+    runs = packing.plan([40] * 24, 256, 1024, shares_rows=True)
+    assert {run.length for run in runs} == {128}
+    assert {len(row) for run in runs for row in run.rows} == {3}
+
+
+def test_a_row_holds_only_so_many_texts_and_a_single_one_is_cut(packing: ModuleType) -> None:
+    (run,) = packing.plan([3] * 16, 256, 1024, shares_rows=True)
+    assert (len(run.rows), run.length) == (1, 48)
+    (run,) = packing.plan([3] * 17, 256, 1024, shares_rows=True)
+    assert [len(row) for row in run.rows] == [16, 1]
+
+
+def test_short_texts_are_not_padded_to_a_long_neighbour(packing: ModuleType) -> None:
+    runs = packing.plan([10, 250, 12, 9, 11], 256, 4096, shares_rows=False)
+    assert [(run.members, run.length) for run in runs] == [([1], 256), ([3, 0, 4, 2], 12)]
+
+
+def test_a_length_that_is_no_multiple_of_the_step_is_the_last_bucket(packing: ModuleType) -> None:
+    assert packing.bucket(100, 100) == 100
+    assert packing.bucket(97, 100) == 100
+    assert packing.bucket(96, 100) == 96
+    assert packing.bucket(0, 100) == 8
+
+
+def test_short_texts_have_finer_lengths_than_long_ones(packing: ModuleType) -> None:
+    found = {length for _, length, _ in packing.shapes(100, 1024, shares_rows=False)}
+    assert sorted(found) == [8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100]
+
+
+def test_work_that_is_worth_it_is_shared_by_all_lanes(packing: ModuleType) -> None:
+    assert packing.share([10], 1024, 2) == 1024
+    assert packing.share([250], 1024, 2) == 192
+    queries = [10] * 14
+    runs = packing.plan(queries, 256, packing.share(queries, 1024, 2), shares_rows=True)
+    assert len(runs) == 2
+
+
+@given(lengths=st.lists(st.integers(1, 256), min_size=1, max_size=300))
+def test_budgets_of_shared_work_are_few(packing: ModuleType, lengths: list[int]) -> None:
+    assert packing.share(lengths, 1024, 2) % packing.SHARED_LENGTHS[0] == 0

@@ -1,0 +1,70 @@
+"""Several texts in one row have the vectors that they have alone, or the graph is not packed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from training import source
+from training.onnx_export import export_onnx
+from training.pack import PACKED_INPUTS, pack
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore"),  # tracing warns of every branch on a shape
+]
+
+ROW = 40
+
+
+def exported(folder: Path, scratch: Path) -> onnx.ModelProto:
+    return export_onnx(source.load(source.resolve(str(folder))), scratch)
+
+
+def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found: np.ndarray = session.run(None, {value.name: feed[value.name] for value in model.graph.input})[0]
+    return found
+
+
+def test_a_text_has_the_same_vector_in_any_company(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    plain = exported(tiny_model("bert"), tmp_path)
+    packed = pack(plain)
+    assert packed is not None
+    assert set(PACKED_INPUTS) <= {value.name for value in packed.graph.input}
+    assert "attention_mask" not in {value.name for value in packed.graph.input}
+    chance = np.random.default_rng(0)
+    texts = [chance.integers(5, 60, length) for length in (7, 12, 3, 18, 30, 5)]
+    ids = np.zeros((3, ROW), np.int64)
+    segments, positions = np.zeros_like(ids), np.zeros_like(ids)
+    where = []
+    for row, members in enumerate(((0, 1, 2, 3), (4, 5), ())):
+        start = 0
+        for number, member in enumerate(members, start=1):
+            place = slice(start, start + len(texts[member]))
+            ids[row, place], segments[row, place] = texts[member], number
+            positions[row, place] = np.arange(len(texts[member]))
+            start = place.stop
+            where.append((row, number - 1))
+    together = run(
+        packed,
+        {
+            "input_ids": ids,
+            "token_type_ids": np.zeros_like(ids),
+            "segment_ids": segments,
+            "position_ids": positions,
+            "slots": np.arange(1, 7),
+        },
+    )
+    assert np.isfinite(together).all(), "a row of padding and slots without a text are numbers as well"
+    for text, place in zip(texts, where, strict=True):
+        alone = {"input_ids": text[None], "attention_mask": np.ones((1, len(text)), np.int64)}
+        alone["token_type_ids"] = np.zeros_like(alone["attention_mask"])
+        np.testing.assert_allclose(together[place], run(plain, alone)[0], atol=1e-6)
+
+
+def test_a_graph_without_a_table_of_positions_is_left_alone(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    assert pack(exported(tiny_model("modernbert"), tmp_path)) is None
