@@ -33,6 +33,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads this version and runs every shape it will serve once."""
+        # Texts of one batch are tokenised by one thread: two would wait for each other's turn on cores that are busy.
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         self.max_text_bytes = int(parameters["MAX_TEXT_BYTES"])
