@@ -108,8 +108,9 @@ async def stored_positions(
 
 async def asked(encoder: Encoder, texts: Sequence[str], own: Rows, papers: int, corpus: VectorsOf) -> Queries:
     """Queries of these texts, with what exact search finds for them."""
-    # Titles are what people search by, and no title alone is in the index.
-    vectors = (await encoder.embed_queries(texts)).vectors
+    # Titles are what people search by, and no title alone is in the index. Nobody waits for these vectors as one waits
+    # for an answer: a busy encoder must not undo the build whose last step this is.
+    vectors = (await encoder.embed_passages(texts)).vectors
     return await asyncio.to_thread(exact_nearest, vectors, own, papers, corpus)
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,6 +21,7 @@ import pytest
 
 from papers import Paper, read_papers
 from retrieval_service.errors import BuildInProgress, EncoderUnavailable, NoPapers, SnapshotError, SnapshotNotFound
+from retrieval_service.ports import Embedded
 from retrieval_service.snapshot import Progress, Shelf, build_snapshot, open_snapshot, verify_snapshot
 
 
@@ -57,6 +59,15 @@ def test_vectors_are_the_encoders(tmp_path: Path, kit: Any) -> None:
     expected = np.stack([kit.hashed(f"{papers[row].title}. {papers[row].abstract}") for row in rows])
     np.testing.assert_allclose(snapshot.vectors.vectors(rows), expected, atol=1e-3)
     snapshot.close()
+
+
+def test_an_encoder_too_busy_for_queries_does_not_undo_a_build(tmp_path: Path, kit: Any) -> None:
+    class Busy(kit.Encoder):  # type: ignore[misc,name-defined]  # the kit is made at run time
+        async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+            raise EncoderUnavailable("Triton did not answer within 2 s.")
+
+    manifest = kit.build(kit.papers(1100), Busy(), tmp_path, exact_below=1000)
+    assert manifest.index.curve
 
 
 def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> None:
