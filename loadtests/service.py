@@ -42,7 +42,7 @@ def target(service: str, seconds: float = 20.0) -> Target:
     """Waits until the service can answer with all it has, and asks what it searches.
 
     Raises:
-        NoSnapshot: It has nothing to search.
+        NoSnapshot: It has nothing to search, or refuses what there is.
         ServiceAway: Nobody answers, or not the service, or it had no encoder in time.
     """
     deadline = time.monotonic() + seconds
@@ -53,6 +53,9 @@ def target(service: str, seconds: float = 20.0) -> Target:
             break
         if time.monotonic() > deadline:
             if parts.get("snapshot") != "ok":
+                refused = ready.get("components", {}).get("snapshot", {}).get("refused")
+                if refused:
+                    raise NoSnapshot(f"the service at {service} refuses its index: {refused.get('reason')}")
                 raise NoSnapshot(
                     f"the service at {service} has nothing to search: index papers first (CORPUS=file or "
                     "CORPUS=sample does it where no stack runs; otherwise: akin index build sample)."

@@ -187,6 +187,13 @@ def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> No
         target(service, 0)
 
 
+def test_a_service_that_refuses_its_index_is_said_with_its_reason(service: str) -> None:
+    refused = {"status": "missing", "refused": {"code": "snapshot_invalid", "reason": "has terms of analysis 1, not 2"}}
+    Service.answers = {"/health/ready": (503, {"components": {"snapshot": refused}})}
+    with pytest.raises(NoSnapshot, match="refuses its index: has terms of analysis 1, not 2"):
+        target(service, 0)
+
+
 def test_a_service_without_encoder_is_not_measured(service: str) -> None:
     Service.answers = {"/health/ready": (200, {"components": READY | {"encoder": {"status": "away"}}})}
     with pytest.raises(ServiceAway, match="no encoder"):
