@@ -46,7 +46,13 @@ def train(
     arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]
     arguments += ["--processes", str(processes), *wanted]
     report(
-        in_training(settings, "run", arguments, "the registry is as it was; go on with: akin train --resume last"), json
+        in_training(
+            settings,
+            "run",
+            arguments,
+            "the registry is as it was; a run that had begun goes on with: akin train --resume last",
+        ),
+        json,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training import batches, losses, models, precision, source, tracking
+from training import batches, disk, losses, models, precision, source, tracking
 from training.callbacks import Figures, Profile, Report
 from training.configuration import Configuration, Distillation, Neighbours, Trainer
 from training.errors import RunError
@@ -61,6 +61,11 @@ def fine_tune(task: Task) -> dict[str, Any]:
     Raises:
         RunError: The checkpoints belong to another run, or something cannot be written.
     """
+    with disk.refusals(task.folder):
+        return _trained(task)
+
+
+def _trained(task: Task) -> dict[str, Any]:
     from sentence_transformers import SentenceTransformerTrainer
     from transformers import PrinterCallback
 
@@ -98,13 +103,10 @@ def fine_tune(task: Task) -> dict[str, Any]:
     # Figures are told by our own callback, on standard error.
     trainer.remove_callback(PrinterCallback)
     started = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            # Old checkpoints go by their numbers, which is what is wanted.
-            warnings.filterwarnings("ignore", message="mtime may not be reliable")
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except OSError as error:
-        raise RunError(f"train: cannot write {error.filename or task.folder}: {error.strerror or error}.") from error
+    with warnings.catch_warnings():
+        # Old checkpoints go by their numbers, which is what is wanted.
+        warnings.filterwarnings("ignore", message="mtime may not be reliable")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     figures: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds, "precision": number}
     if first and not task.profile:

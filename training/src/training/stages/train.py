@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from training import disk
 from training.fine_tune import Task, fine_tune
 from training.run_folder import RunFolder
 from training.stages.pairs import FILE
@@ -25,8 +26,9 @@ def run(run: RunFolder, *, profile: int = 0) -> None:
     if profile or int(os.environ.get("RANK", "0")):
         return
     shutil.rmtree(task.folder / "cache", ignore_errors=True)
-    (task.folder / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
-    run.mark("train")
+    with disk.refusals(task.folder):
+        (task.folder / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
+        run.mark("train")
     run.record(training=figures)
 
 
