@@ -90,6 +90,6 @@ def expressions() -> list[str]:
 
 
 def metrics_of(expression: str) -> set[str]:
-    """The metrics that an expression names: its words without functions, labels and texts."""
+    """The metrics that an expression names: its words without functions, operators, labels and texts."""
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)", "", expression)
-    return set(re.findall(r"\b[a-z]\w*\b(?! *\()", bare))
+    return set(re.findall(r"\b[a-z]\w*\b(?! *\()", bare)) - {"and", "or", "unless"}
