@@ -10,9 +10,15 @@ import psutil
 
 from loadtests.samples import Use
 
+MACHINE = 0
+"""The id under which the whole machine is noted; no process of anybody's has it."""
+
 
 class Watch:
-    """Reads what processes and their children use, once a second, until it is stopped."""
+    """Reads what processes, their children and the whole machine use, once a second, until it is stopped.
+
+    What the machine does beyond its listed processes is somebody else's work, and makes every latency worse.
+    """
 
     def __init__(self, processes: dict[str, int], clock: Callable[[], float]) -> None:
         """Begins.
@@ -37,6 +43,7 @@ class Watch:
         while True:
             for name, root in self._roots:
                 self._read(name, root)
+            self._read_machine()
             gevent.sleep(1.0)
 
     def _read(self, name: str, root: psutil.Process) -> None:
@@ -58,10 +65,18 @@ class Watch:
                 resident = process.memory_info().rss
         except psutil.Error:
             return
-        use = self.uses.setdefault(process.pid, Use(name, process.pid))
-        spent, now = times.user + times.system, time.monotonic()
-        before = self._spent.get(process.pid)
+        self._note(Use(name, process.pid), times.user + times.system, resident)
+
+    def _read_machine(self) -> None:
+        times = psutil.cpu_times()
+        busy = times.user + times.nice + times.system + times.irq + times.softirq
+        self._note(Use("the whole machine", MACHINE), busy, psutil.virtual_memory().used)
+
+    def _note(self, new: Use, spent: float, memory: int) -> None:
+        """Notes seconds of processor time that were spent so far, as cores since the last time, and bytes."""
+        use, now = self.uses.setdefault(new.pid, new), time.monotonic()
+        before = self._spent.get(new.pid)
         if before is not None and now > before[1]:
             use.cores.append((self._clock(), (spent - before[0]) / (now - before[1])))
-        self._spent[process.pid] = (spent, now)
-        use.rss_bytes.append((self._clock(), resident))
+        self._spent[new.pid] = (spent, now)
+        use.rss_bytes.append((self._clock(), memory))

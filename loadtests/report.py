@@ -188,13 +188,13 @@ def _processes(results: Mapping[str, Any]) -> str:
     return _table(
         ["process", "pid", "cores, mean", "cores, most", "memory MB, mean", "memory MB, most"],
         [
-            [each["name"], str(each["pid"])]
+            [each["name"], str(each["pid"] or "")]
             + [_number(each[field]) for field in ("cores_mean", "cores_most", "rss_mean_mb", "rss_most_mb")]
             for each in results["processes"]
         ],
     ) + (
         f"<p>Over the measurement that counts, on {machine['cores']} cores. Memory is resident; pages that processes "
-        "share are counted in each.</p>"
+        "share are counted in each. What the machine did beyond them was other work, and slowed them.</p>"
     )
 
 

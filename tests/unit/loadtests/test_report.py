@@ -30,6 +30,12 @@ AFTER = parse(
 )
 
 
+USES = [
+    Use("the service", 7, [(6.0, 0.5), (7.0, 1.5)], [(6.0, 2_000_000)]),
+    Use("the whole machine", 0, [(6.0, 2.0)], [(6.0, 8_000_000)]),
+]
+
+
 def results(own: dict[str, Any], *arguments: str) -> dict[str, Any]:
     papers = [Paper(f"Title {n} of a paper", f"Abstract {n} is short. It has {n} words.") for n in range(400)]
     return (
@@ -37,7 +43,7 @@ def results(own: dict[str, Any], *arguments: str) -> dict[str, Any]:
         | own
         | in_general(SAMPLES, 5.0, 10.0, BEFORE, AFTER)
         | {
-            "processes": of_processes([Use("the service", 7, [(6.0, 0.5), (7.0, 1.5)], [(6.0, 2_000_000)])], 5, 10),
+            "processes": of_processes(USES, 5, 10),
             "processes_are_local": True,
             "interrupted": False,
         }
@@ -67,12 +73,13 @@ def test_a_level_that_never_counted_is_left_out() -> None:
 def test_the_page_shows_the_last_level_the_stages_and_the_processes() -> None:
     found = of_a_crowd()
     assert found["stages"] == [{"label": "embed", "count": 5, "mean_ms": 4.0, "p50_ms": 5.0, "p95_ms": 9.5}]
-    assert found["processes"][0]["cores_mean"] == 1.0
+    assert [each["cores_mean"] for each in found["processes"]] == [2.0, 1.0]
     page = render(found)
     assert "<b>20 users</b>" in page
     assert "p95 107 ms" in page
     assert "<td>embed</td><td>5</td><td>4</td><td>5</td><td>9.5</td>" in page
     assert "<td>the service</td><td>7</td><td>1</td><td>1.5</td><td>2</td><td>2</td>" in page
+    assert "<td>the whole machine</td><td></td><td>2</td><td>2</td><td>8</td><td>8</td>" in page
     assert "same cores" in page
 
 
