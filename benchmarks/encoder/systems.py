@@ -178,10 +178,10 @@ class Served:
             stop([self.child])
 
     def _measured(self, texts: Sequence[str], clients: int, size: int) -> Measured:
-        pids = tree(self.child.pid)
-        before = sum(map(cpu_seconds, pids))
+        before = {pid: cpu_seconds(pid) for pid in tree(self.child.pid)}
         load: Load = drive(self._client, texts, clients, size)
-        used = sum(map(cpu_seconds, pids)) - before
+        # A child that ended meanwhile (a server's helper at its start) takes what it used with it.
+        used = sum(max(cpu_seconds(pid) - began, 0.0) for pid, began in before.items())
         return Measured(len(texts), load.seconds, used, load.cpu, load.times)
 
 
@@ -276,6 +276,9 @@ def resident(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    """User and system time of a process; none of one that has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
