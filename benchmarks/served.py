@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,19 @@ def served(name: str) -> Iterator[Settings]:
         yield settings
     finally:
         stack.down(settings)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment that makes a command use these settings."""
+    return {
+        **os.environ,
+        "AKIN_DATA": str(settings.data),
+        "AKIN_SERVICE_PORT": str(settings.service_port),
+        "AKIN_UI_PORT": str(settings.ui_port),
+        "AKIN_TRITON_HTTP_PORT": str(settings.triton_http_port),
+        "AKIN_TRITON_GRPC_PORT": str(settings.triton_grpc_port),
+        "AKIN_TRITON_METRICS_PORT": str(settings.triton_metrics_port),
+    }
 
 
 def index(settings: Settings, collection: Collection) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
+from benchmarks.served import environment
 from papers import Paper
 
 _SEARCHED = 5_000
@@ -115,20 +115,11 @@ async def searches(settings: Settings, supply: Supply, seconds: float) -> list[f
 
 def build(settings: Settings, source: Path) -> subprocess.Popen[bytes]:
     """`akin index build` as a person would start it, beside the running stack."""
-    environment = {
-        **os.environ,
-        "AKIN_DATA": str(settings.data),
-        "AKIN_SERVICE_PORT": str(settings.service_port),
-        "AKIN_UI_PORT": str(settings.ui_port),
-        "AKIN_TRITON_HTTP_PORT": str(settings.triton_http_port),
-        "AKIN_TRITON_GRPC_PORT": str(settings.triton_grpc_port),
-        "AKIN_TRITON_METRICS_PORT": str(settings.triton_metrics_port),
-    }
     log = settings.logs / "build.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [Path(sys.executable).parent / "akin", "index", "build", source]
     with log.open("ab") as output:
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
+        return subprocess.Popen(command, env=environment(settings), cwd=ROOT, stdout=output, stderr=output)
 
 
 def corpus(settings: Settings, name: str, papers: Sequence[Paper]) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import httpx
 
 from akin.settings import Settings
 from benchmarks.report import Row
+from benchmarks.served import environment
 from papers import Paper
 from retrieval_service.snapshot.shelf import Shelf
 
@@ -125,16 +125,3 @@ def searchable(settings: Settings, paper: Paper) -> bool:
     except httpx.TransportError:
         return False
     return there and ready["components"]["snapshot"].get("id") == Shelf(settings.data).current()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The environment that makes a command use these settings."""
-    return {
-        **os.environ,
-        "AKIN_DATA": str(settings.data),
-        "AKIN_SERVICE_PORT": str(settings.service_port),
-        "AKIN_UI_PORT": str(settings.ui_port),
-        "AKIN_TRITON_HTTP_PORT": str(settings.triton_http_port),
-        "AKIN_TRITON_GRPC_PORT": str(settings.triton_grpc_port),
-        "AKIN_TRITON_METRICS_PORT": str(settings.triton_metrics_port),
-    }
