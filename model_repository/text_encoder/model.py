@@ -22,6 +22,9 @@ from runtime import TextEncoder
 
 # Threads hand over the interpreter this often, in seconds: a query is not to wait for bulk work's arithmetic in Python.
 _SWITCH_INTERVAL = 0.0005
+# Whether a request was cancelled is a question to Triton that takes 0.14 ms, in which nothing else goes on. That is little
+# beside encoding so many characters; shorter texts are encoded unasked (Triton drops what is cancelled in its queue).
+_WORTH_ASKING = 500
 
 
 class BadText(ValueError):
@@ -63,15 +66,14 @@ class TritonPythonModel:
         responses: list[Any] = [None] * len(requests)
         waiting: list[tuple[int, list[str]]] = []
         for position, request in enumerate(requests):
-            if request.is_cancelled():
-                responses[position] = failure("the client cancelled this request", pb_utils.TritonError.CANCELLED)
-                continue
             try:
                 texts = self.texts_of(request)
             except BadText as error:
                 responses[position] = failure(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
-            if self.is_bulk(request, len(texts)):
+            if sum(map(len, texts)) >= _WORTH_ASKING and request.is_cancelled():
+                responses[position] = failure("the client cancelled this request", pb_utils.TritonError.CANCELLED)
+            elif self.is_bulk(request, len(texts)):
                 self.later.offer(self.job(request, texts, urgent=False))
             else:
                 waiting.append((position, texts))

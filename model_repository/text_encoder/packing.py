@@ -23,6 +23,14 @@ SHARED_STEP = 16
 SLOTS = 16
 
 
+class Shape(NamedTuple):
+    """The shape of a run: rows, tokens of each, and the most texts of one."""
+
+    rows: int
+    length: int
+    slots: int
+
+
 class Run(NamedTuple):
     """What the graph reads at once.
 
@@ -41,12 +49,18 @@ class Run(NamedTuple):
         """The positions of all its texts."""
         return [member for row in self.rows for member in row]
 
+    @property
+    def shape(self) -> Shape:
+        """Its shape, with rows to spare where no shape has just as many."""
+        return Shape(padded_rows(len(self.rows)), self.length, self.slots)
 
-def plan(lengths: Sequence[int], max_length: int, budget: int, *, shares_rows: bool) -> list[Run]:
+
+def plan(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: int, *, shares_rows: bool) -> list[Run]:
     """Cuts texts into runs with little work in total.
 
     Args:
         lengths: Tokens of each text, none over `max_length`.
+        texts: The positions of the texts to run.
         max_length: The longest length that the encoder reads.
         budget: The most padded tokens in one run; a single row may be longer.
         shares_rows: Whether several texts may lie in one row.
@@ -55,11 +69,11 @@ def plan(lengths: Sequence[int], max_length: int, budget: int, *, shares_rows: b
         The runs, the longest rows first.
     """
     if not shares_rows:
-        return split(lengths, range(len(lengths)), max_length, budget)
+        return split(lengths, texts, max_length, budget)
     plans = []
     for row_length in SHARED_LENGTHS:
-        short = [at for at, length in enumerate(lengths) if length <= row_length]
-        rest = [at for at, length in enumerate(lengths) if length > row_length]
+        short = [at for at in texts if lengths[at] <= row_length]
+        rest = [at for at in texts if lengths[at] > row_length]
         plans.append(split(lengths, rest, max_length, budget) + shared(lengths, short, row_length, budget))
     return min(plans, key=lambda runs: sum(work(padded_rows(len(run.rows)), run.length) for run in runs))
 
@@ -132,13 +146,20 @@ def split(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget:
     return runs
 
 
-def share(lengths: Sequence[int], budget: int, lanes: int) -> int:
-    """The budget of a run that leaves no lane idle, where the texts are enough work to be shared."""
-    tokens = sum(lengths)
-    if tokens <= lanes * RUN_OVERHEAD:
-        return budget
-    # A little more than its part, as rows are never quite full; in whole rows.
-    return min(budget, -(-tokens * 5 // (lanes * 4 * SHARED_LENGTHS[0])) * SHARED_LENGTHS[0])
+def deal(lengths: Sequence[int], lanes: int) -> list[list[int]]:
+    """The positions of the texts, in parts of like work: one for each lane, or a single one where little is to be done.
+
+    Each text, the longest first, goes to the part with the least so far.
+    """
+    if lanes == 1 or len(lengths) == 1 or sum(lengths) <= lanes * RUN_OVERHEAD:
+        return [list(range(len(lengths)))]
+    parts: list[list[int]] = [[] for _ in range(min(lanes, len(lengths)))]
+    tokens = [0.0] * len(parts)
+    for text in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        least = tokens.index(min(tokens))
+        parts[least].append(text)
+        tokens[least] += work(1, lengths[text]) - RUN_OVERHEAD
+    return parts
 
 
 def work(rows: int, length: int) -> float:
@@ -168,13 +189,13 @@ def sizes(length: int, budget: int) -> list[int]:
     return [rows for rows in ROWS if rows == 1 or rows * length <= budget]
 
 
-def shapes(max_length: int, budget: int, *, shares_rows: bool) -> list[tuple[int, int, int]]:
-    """Every (rows, length, slots) that `plan` can produce."""
+def shapes(max_length: int, budget: int, *, shares_rows: bool) -> list[Shape]:
+    """Every shape that `plan` can produce."""
     shortest = SHARED_LENGTHS[0] + 1 if shares_rows else 1
     lengths = sorted({bucket(length, max_length) for length in range(shortest, max_length + 1)})
-    alone = [(rows, length, 1) for length in lengths for rows in sizes(length, budget)]
+    alone = [Shape(rows, length, 1) for length in lengths for rows in sizes(length, budget)]
     if not shares_rows:
         return alone
-    one_row = [(1, length, SLOTS) for length in range(SHARED_STEP, SHARED_LENGTHS[-1] + 1, SHARED_STEP)]
-    several = [(rows, length, SLOTS) for length in SHARED_LENGTHS for rows in sizes(length, budget)[1:]]
+    one_row = [Shape(1, length, SLOTS) for length in range(SHARED_STEP, SHARED_LENGTHS[-1] + 1, SHARED_STEP)]
+    several = [Shape(rows, length, SLOTS) for length in SHARED_LENGTHS for rows in sizes(length, budget)[1:]]
     return one_row + several + alone

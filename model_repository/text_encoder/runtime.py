@@ -11,15 +11,14 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from packing import Run, padded_rows, plan, shapes, share
+from packing import Run, Shape, deal, plan, shapes
 
 # A text that is alone and short has these lengths only, in a graph of its own that therefore hardly ever changes shape.
 ALONE_LENGTHS = (16, 32)
@@ -139,21 +138,26 @@ class TextEncoder:
         return Tokenized(ids, np.array(counts, dtype=np.int32))
 
     def run_all(self, tokenized: Tokenized) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Encodes texts in the runs with the least work, as many at a time as there are lanes.
+        """Encodes texts in the runs with the least work, side by side on all lanes where that is quicker.
 
         Yields:
             The positions of a run's texts and their vectors, float32 [texts, dim], as the runs are done.
         """
-        lengths = tokenized.lengths
-        budget = self.token_budget if self.lanes == 1 else share(lengths, self.token_budget, self.lanes)
-        runs = plan(lengths, self.max_length, budget, shares_rows=self.shares_rows)
-        if len(runs) == 1 or self.lanes == 1:
-            for run in runs:
-                yield run.members, self._run(tokenized, run)
-            return
-        under_way = {self._pool.submit(self._run, tokenized, run): run for run in runs}
-        for done in as_completed(under_way):
-            yield under_way[done].members, done.result()
+        mine, *others = deal(tokenized.lengths, self.lanes)
+        theirs = [self._pool.submit(list, self._run_on(lane, tokenized, part)) for lane, part in enumerate(others, 1)]
+        try:
+            yield from self._run_on(0, tokenized, mine)
+            for each in theirs:
+                yield from each.result()
+        finally:
+            # No lane may be left at work: whoever comes next finds them free.
+            wait(theirs)
+
+    def _run_on(self, lane: int, tokenized: Tokenized, texts: Sequence[int]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Encodes a part of the texts on one lane, one run after the other."""
+        runs = plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows)
+        for run in runs:
+            yield run.members, self._run(lane, tokenized, run)
 
     def warm_up(self) -> None:
         """Runs what `encode` can make, so that no shape is met for the first time by a query.
@@ -166,42 +170,34 @@ class TextEncoder:
         every = shapes(self.max_length, self.token_budget, shares_rows=self.shares_rows)
         if self.runtime != "openvino":
             every = [every[0], every[-1]]
-        lanes = [self._free.get() for _ in range(self.lanes)]
-        for lane in lanes:
-            for rows, length, slots in every:
-                lane(self._feed(_NOTHING, Run([[]] * rows, length, slots)))
-            self._free.put(lane)
+        for graph in self._graphs:
+            for shape in every:
+                graph(self._feed(_NOTHING, [], shape))
         if self._alone is not None:
             for length in self._alone_lengths:
-                self._alone(self._feed(_NOTHING, Run([[]], length, 1)))
+                self._alone(self._feed(_NOTHING, [], Shape(1, length, 1)))
 
     def _open(self) -> None:
         """Loads what runs, as often as runs are to be under way at once."""
-        self._free: SimpleQueue[Graph] = SimpleQueue()
-        for _ in range(self.lanes):
-            self._free.put(self._open_graph(self.threads // self.lanes))
-        self._pool = ThreadPoolExecutor(self.lanes, "encoder")
+        self._graphs = [self._open_graph(self.threads // self.lanes) for _ in range(self.lanes)]
+        self._pool = ThreadPoolExecutor(max(self.lanes - 1, 1), "encoder")
 
-    def _run(self, tokenized: Tokenized, run: Run) -> np.ndarray:
+    def _run(self, lane: int, tokenized: Tokenized, run: Run) -> np.ndarray:
         """The vectors of a run's texts, float32 [texts, dim], in the order of its `members`."""
         if self._alone is not None and len(tokenized.ids) == 1 and run.length <= self._alone_lengths[-1]:
-            run = Run(run.rows, next(length for length in self._alone_lengths if run.length <= length), 1)
-            return self._alone(self._feed(tokenized, run)).reshape(1, self.dim).copy()
-        feed = self._feed(tokenized, run)
+            length = next(length for length in self._alone_lengths if run.length <= length)
+            return self._alone(self._feed(tokenized, run.rows, Shape(1, length, 1))).reshape(1, self.dim).copy()
+        feed = self._feed(tokenized, run.rows, run.shape)
         row = [at for at, members in enumerate(run.rows) for _ in members]
         slot = [at for members in run.rows for at in range(len(members))]
-        lane = self._free.get()
-        try:
-            return lane(feed).reshape(-1, run.slots, self.dim)[row, slot]
-        finally:
-            self._free.put(lane)
+        return self._graphs[lane](feed).reshape(-1, run.slots, self.dim)[row, slot]
 
-    def _feed(self, tokenized: Tokenized, run: Run) -> dict[str, np.ndarray]:
-        """The graph's inputs, int64; rows that no text needs are padding."""
-        shape = (padded_rows(len(run.rows)), run.length)
-        ids = np.full(shape, self._pad_id, dtype=np.int64)
-        segments, positions = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for row, members in enumerate(run.rows):
+    def _feed(self, tokenized: Tokenized, rows: list[list[int]], shape: Shape) -> dict[str, np.ndarray]:
+        """The graph's inputs, int64; what no text needs is padding."""
+        size = shape.rows, shape.length
+        ids = np.full(size, self._pad_id, dtype=np.int64)
+        segments, positions = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        for row, members in enumerate(rows):
             start = 0
             for number, member in enumerate(members, start=1):
                 tokens = tokenized.ids[member]
@@ -212,9 +208,9 @@ class TextEncoder:
                 start = end
         feed = {"input_ids": ids}
         if self._typed:
-            feed["token_type_ids"] = np.zeros(shape, dtype=np.int64)
+            feed["token_type_ids"] = np.zeros(size, dtype=np.int64)
         if self._segmented:
-            return feed | {"segment_ids": segments, "position_ids": positions, "slots": np.arange(1, run.slots + 1)}
+            return feed | {"segment_ids": segments, "position_ids": positions, "slots": np.arange(1, shape.slots + 1)}
         return feed | {"attention_mask": segments}
 
     def _whole_length(self, encoding: object) -> int:

@@ -37,7 +37,7 @@ def padded(packing: ModuleType, runs: Sequence[Any]) -> int:
 def test_every_text_lies_in_exactly_one_row_that_has_room_for_it(
     packing: ModuleType, lengths: list[int], budget: int, shares: bool
 ) -> None:
-    runs = packing.plan(lengths, 256, budget, shares_rows=shares)
+    runs = packing.plan(lengths, range(len(lengths)), 256, budget, shares_rows=shares)
     assert sorted(member for run in runs for member in run.members) == list(range(len(lengths)))
     for run in runs:
         assert run.length <= 256
@@ -52,8 +52,8 @@ def test_runs_have_only_shapes_that_were_warmed(
     packing: ModuleType, lengths: list[int], budget: int, shares: bool
 ) -> None:
     warmed = set(packing.shapes(256, budget, shares_rows=shares))
-    runs = packing.plan(lengths, 256, budget, shares_rows=shares)
-    assert {(packing.padded_rows(len(run.rows)), run.length, run.slots) for run in runs} <= warmed
+    runs = packing.plan(lengths, range(len(lengths)), 256, budget, shares_rows=shares)
+    assert {run.shape for run in runs} <= warmed
 
 
 @given(lengths=lengths, budget=budgets)
@@ -62,30 +62,30 @@ def test_padding_is_never_worse_than_one_text_a_run(packing: ModuleType, lengths
         return sum(float(packing.work(packing.padded_rows(len(run.rows)), run.length)) for run in runs)
 
     alone = [packing.Run([[text]], packing.bucket(length, 256), 1) for text, length in enumerate(lengths)]
-    assert cost(packing.plan(lengths, 256, budget, shares_rows=False)) <= cost(alone) + 1e-6
+    assert cost(packing.plan(lengths, range(len(lengths)), 256, budget, shares_rows=False)) <= cost(alone) + 1e-6
 
 
 @given(lengths=st.lists(st.integers(6, 32), min_size=48, max_size=128))
 def test_rows_that_short_texts_share_are_nearly_full(packing: ModuleType, lengths: list[int]) -> None:
-    runs = packing.plan(lengths, 256, 1024, shares_rows=True)
+    runs = packing.plan(lengths, range(len(lengths)), 256, 1024, shares_rows=True)
     assert padded(packing, runs) <= 1.15 * sum(lengths) + 64
 
 
 def test_texts_of_half_a_row_and_more_get_rows_of_twice_the_length(packing: ModuleType) -> None:
-    runs = packing.plan([40] * 24, 256, 1024, shares_rows=True)
+    runs = packing.plan([40] * 24, range(24), 256, 1024, shares_rows=True)
     assert {run.length for run in runs} == {128}
     assert {len(row) for run in runs for row in run.rows} == {3}
 
 
 def test_a_row_holds_only_so_many_texts_and_a_single_one_is_cut(packing: ModuleType) -> None:
-    (run,) = packing.plan([3] * 16, 256, 1024, shares_rows=True)
+    (run,) = packing.plan([3] * 16, range(16), 256, 1024, shares_rows=True)
     assert (len(run.rows), run.length) == (1, 48)
-    (run,) = packing.plan([3] * 17, 256, 1024, shares_rows=True)
+    (run,) = packing.plan([3] * 17, range(17), 256, 1024, shares_rows=True)
     assert [len(row) for row in run.rows] == [16, 1]
 
 
 def test_short_texts_are_not_padded_to_a_long_neighbour(packing: ModuleType) -> None:
-    runs = packing.plan([10, 250, 12, 9, 11], 256, 4096, shares_rows=False)
+    runs = packing.plan([10, 250, 12, 9, 11], range(5), 256, 4096, shares_rows=False)
     assert [(run.members, run.length) for run in runs] == [([1], 256), ([3, 0, 4, 2], 12)]
 
 
@@ -101,14 +101,22 @@ def test_short_texts_have_finer_lengths_than_long_ones(packing: ModuleType) -> N
     assert sorted(found) == [8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100]
 
 
-def test_work_that_is_worth_it_is_shared_by_all_lanes(packing: ModuleType) -> None:
-    assert packing.share([10], 1024, 2) == 1024
-    assert packing.share([250], 1024, 2) == 192
-    queries = [10] * 14
-    runs = packing.plan(queries, 256, packing.share(queries, 1024, 2), shares_rows=True)
-    assert len(runs) == 2
+def test_what_is_little_work_stays_on_one_lane(packing: ModuleType) -> None:
+    assert packing.deal([10, 9, 11], 2) == [[0, 1, 2]]
+    assert packing.deal([250], 2) == [[0]]
+    assert packing.deal([100, 200], 1) == [[0, 1]]
 
 
-@given(lengths=st.lists(st.integers(1, 256), min_size=1, max_size=300))
-def test_budgets_of_shared_work_are_few(packing: ModuleType, lengths: list[int]) -> None:
-    assert packing.share(lengths, 1024, 2) % packing.SHARED_LENGTHS[0] == 0
+@given(lengths=lengths, lanes=st.integers(1, 4))
+def test_lanes_get_every_text_once_and_like_work(packing: ModuleType, lengths: list[int], lanes: int) -> None:
+    parts = packing.deal(lengths, lanes)
+    assert sorted(text for part in parts for text in part) == list(range(len(lengths)))
+    if len(parts) > 1:
+        assert len(parts) == min(lanes, len(lengths))
+        work = [sum(packing.work(1, lengths[text]) - packing.RUN_OVERHEAD for text in part) for part in parts]
+        assert max(work) - min(work) <= packing.work(1, max(lengths)) - packing.RUN_OVERHEAD + 1e-6
+
+
+def test_a_part_of_the_texts_is_planned_by_their_positions(packing: ModuleType) -> None:
+    (run,) = packing.plan([10, 20, 30, 12], [1, 3], 256, 1024, shares_rows=True)
+    assert sorted(run.members) == [1, 3]
