@@ -47,6 +47,7 @@ class Job:
         seconds: how long the client waits; None for as long as it takes.
         urgent: whether a person waits for it.
         left: texts without a vector; 0 when the client has its answer.
+        bytes: the size of the texts, near enough.
     """
 
     texts: list[str]
@@ -57,14 +58,11 @@ class Job:
     urgent: bool = False
     offered: float = field(default_factory=monotonic)
     left: int = field(init=False)
+    bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.left = len(self.texts)
-
-    @property
-    def bytes(self) -> int:
-        """The size of its texts, near enough."""
-        return sum(map(len, self.texts))
+        self.bytes = sum(map(len, self.texts))
 
     def give_up(self, reason: str, *, again: bool) -> None:
         """Fails, unless the client has its answer already."""
@@ -113,13 +111,12 @@ class BulkQueue:
         job.give_up(f"the encoder is busy: {reason}. Ask again in a moment.", again=True)
 
     def _full(self, job: Job) -> str | None:
-        if job.urgent:
-            full = len(self._urgent) >= self._most_urgent
-            return f"{len(self._urgent):,} queries already wait" if full else None
-        after = self._bytes + job.bytes
-        if self._bytes and after > self._most_bytes:
-            return f"{self._bytes:,} bytes of text already wait (at most {self._most_bytes:,})"
-        takes = after / (self._pace * len(self._threads))
+        ahead = sum(other.bytes for other in self._urgent) if job.urgent else self._bytes
+        if job.urgent and len(self._urgent) >= self._most_urgent:
+            return f"{len(self._urgent):,} queries already wait"
+        if not job.urgent and ahead and ahead + job.bytes > self._most_bytes:
+            return f"{ahead:,} bytes of text already wait (at most {self._most_bytes:,})"
+        takes = (ahead + job.bytes) / (self._pace * len(self._threads))
         if job.seconds is not None and takes > job.seconds:
             return f"this would take about {takes:.1f} s and its client waits for {job.seconds:g} s"
         return None
@@ -135,19 +132,22 @@ class BulkQueue:
     def _work(self) -> None:
         encoder = None
         while group := self._next_group():
-            started, size = monotonic(), sum(job.bytes for job in group)
+            started = monotonic()
+            taken = encoded = sum(job.bytes for job in group)
             try:
                 if encoder is None:
                     with self._making:
                         encoder = self._make_encoder()
-                encode_group(encoder, group)
+                    started = monotonic()
+                encoded = encode_group(encoder, group)
             except Exception as error:
                 # Whatever it was must reach the clients, and must not end the thread that later jobs wait for.
                 for job in group:
                     job.give_up(f"encoding failed: {error}", again=False)
             with self._changed:
-                self._bytes -= size
-                self._pace += (size / max(monotonic() - started, 1e-3) - self._pace) * 0.2
+                self._bytes -= taken
+                if encoded:
+                    self._pace += (encoded / max(monotonic() - started, 1e-3) - self._pace) * 0.2
 
     def _next_group(self) -> list[Job]:
         """Waits for jobs; empty when closing and all are done."""
@@ -164,8 +164,12 @@ class BulkQueue:
             return group
 
 
-def encode_group(encoder: Encoder, group: list[Job]) -> None:
-    """Encodes jobs together; those whose clients have gone or given up are dropped before anything is computed."""
+def encode_group(encoder: Encoder, group: list[Job]) -> int:
+    """Encodes jobs together; those whose clients have gone or given up are dropped before anything is computed.
+
+    Returns:
+        The bytes of text that were encoded.
+    """
     for job in group:
         if job.cancelled():
             job.give_up("the client cancelled this request", again=False)
@@ -173,7 +177,7 @@ def encode_group(encoder: Encoder, group: list[Job]) -> None:
             job.give_up(f"not encoded within {job.seconds:g} s, as long as its client waits", again=True)
     wanted = [job for job in group if job.left]
     if not wanted:
-        return
+        return 0
     tokenized = encoder.tokenize([text for job in wanted for text in job.texts])
     vectors = np.empty((len(tokenized.ids), encoder.dim), dtype=np.float32)
     owner = [number for number, job in enumerate(wanted) for _ in job.texts]
@@ -187,3 +191,4 @@ def encode_group(encoder: Encoder, group: list[Job]) -> None:
             if not job.left:
                 rows = slice(first[number], first[number + 1])
                 job.answer(vectors[rows], tokenized.counts[rows])
+    return sum(job.bytes for job in wanted)

@@ -22,8 +22,8 @@ from runtime import TextEncoder
 
 # Threads hand over the interpreter this often, in seconds: a query is not to wait for bulk work's arithmetic in Python.
 _SWITCH_INTERVAL = 0.0005
-# Whether a request was cancelled is a question to Triton that takes 0.14 ms, in which nothing else goes on. That is little
-# beside encoding so many characters; shorter texts are encoded unasked (Triton drops what is cancelled in its queue).
+# Whether a request was cancelled is a question to Triton that takes 0.14 ms, in which nothing else goes on. That is
+# little beside encoding so many characters; shorter ones are encoded unasked (Triton asks while they are in its queue).
 _WORTH_ASKING = 500
 
 
@@ -83,13 +83,26 @@ class TritonPythonModel:
             for position, texts in waiting:
                 self.later.offer(self.job(requests[position], texts, urgent=True))
         elif waiting:
-            vectors, tokens = self.encoder.encode([text for _, texts in waiting for text in texts])
-            start = 0
-            for position, texts in waiting:
-                rows = slice(start, start := start + len(texts))
-                asked = set(requests[position].requested_output_names())
-                responses[position] = self.answer(asked, vectors[rows], tokens[rows])
+            self.encode(requests, waiting, responses)
         return responses
+
+    def encode(self, requests: list[Any], waiting: list[tuple[int, list[str]]], responses: list[Any]) -> None:
+        """Answers requests together; where that fails, each by itself, so that it fails none but the cause."""
+        try:
+            vectors, tokens = self.encoder.encode([text for _, texts in waiting for text in texts])
+        except Exception as error:
+            # Whatever it was, it is for the client to know, and Triton would fail every request of this batch.
+            if len(waiting) == 1:
+                responses[waiting[0][0]] = failure(f"encoding failed: {error}", pb_utils.TritonError.INTERNAL)
+                return
+            for one in waiting:
+                self.encode(requests, [one], responses)
+            return
+        start = 0
+        for position, texts in waiting:
+            rows = slice(start, start := start + len(texts))
+            asked = set(requests[position].requested_output_names())
+            responses[position] = self.answer(asked, vectors[rows], tokens[rows])
 
     def finalize(self) -> None:
         """Answers what was taken before the version goes away."""

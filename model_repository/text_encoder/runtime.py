@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from packing import Run, Shape, deal, plan, shapes
+from packing import ROWS, Run, Shape, deal, plan, shapes
 
 # A text that is alone and short has these lengths only, in a graph of its own that therefore hardly ever changes shape.
 ALONE_LENGTHS = (16, 32)
@@ -77,7 +77,7 @@ class TextEncoder:
             folder: The version.
             runtime: `openvino`, `onnxruntime`, or `auto` for the faster of them on this CPU.
             threads: Of one call; 0 means one for each core that this process may use.
-            token_budget: The most padded tokens in one run.
+            token_budget: The most padded tokens in one run of a runtime in this process.
             inner: What runs the tensors instead of a runtime in this process: one text a row, with an attention mask.
         """
         manifest = json.loads((folder / "manifest.json").read_bytes())
@@ -86,7 +86,8 @@ class TextEncoder:
         self.max_length: int = manifest["max_length"]
         self.digest: str = manifest["digest"]
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.token_budget = max(token_budget, self.max_length)
+        # A call of another model costs more than the padding it saves: all rows of a length are one run there.
+        self.token_budget = ROWS[-1] * self.max_length if inner else max(token_budget, self.max_length)
         self.runtime = "inner" if inner else pick_runtime() if runtime == "auto" else runtime
         self._segmented = not inner and "segment_ids" in graph["inputs"]
         # In ONNX Runtime a text's place in its row decides in which order floats are added up, and now and then a value
@@ -162,8 +163,8 @@ class TextEncoder:
     def warm_up(self) -> None:
         """Runs what `encode` can make, so that no shape is met for the first time by a query.
 
-        ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough. An inner model is warmed
-        by its own configuration: Triton allows no calls of it yet.
+        ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough. An inner model
+        prepares itself as it is loaded: Triton allows no calls of it yet.
         """
         if self.runtime == "inner":
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.grpc import InferenceServerClient, InferInput, aio
 from tritonclient.utils import InferenceServerException
 
 from akin import stack
@@ -77,6 +78,33 @@ def test_a_gathered_batch_makes_one_inner_call_for_each_run(
     assert 32 <= sum(rows for rows, _ in shapes) <= 40
     assert len(shapes) <= 7
     assert len({length for _, length in shapes}) == 2
+
+
+def test_a_full_batch_of_abstracts_is_a_call_for_each_length(
+    client: InferenceServerClient, composed: tuple[str, Path]
+) -> None:
+    before = len(composed[1].read_text().splitlines())
+    embed(client, ["many words of a long abstract " * 20] * 32 + ["many words of a longer abstract " * 40] * 32)
+    shapes = [tuple(map(int, line.split())) for line in composed[1].read_text().splitlines()[before:]]
+    assert [rows for rows, _ in shapes] == [32, 32]
+
+
+def test_a_failure_inside_spares_the_neighbours(composed: tuple[str, Path]) -> None:
+    """Many requests at once, so that the one that fails shares its batch with some."""
+    texts = [BREAKING if number == 20 else f"a text like number {number}" for number in range(40)]
+
+    async def all_at_once() -> list[object]:
+        async with aio.InferenceServerClient(composed[0]) as client:
+            return await asyncio.gather(*[one(client, text) for text in texts], return_exceptions=True)
+
+    async def one(client: aio.InferenceServerClient, text: str) -> NDArray[np.float32]:
+        tensor = InferInput("TEXT", [1, 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[text.encode()]], dtype=object))
+        found: NDArray[np.float32] = (await client.infer("text_encoder", [tensor])).as_numpy("EMBEDDING")
+        return found
+
+    answers = asyncio.run(all_at_once())
+    assert [number for number, answer in enumerate(answers) if isinstance(answer, BaseException)] == [20]
 
 
 def test_a_failure_inside_is_told_and_passes(client: InferenceServerClient) -> None:

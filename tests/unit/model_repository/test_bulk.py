@@ -193,6 +193,32 @@ def test_people_go_first_and_wait_in_a_queue_of_bounded_length(bulk: ModuleType)
     assert encoder.seen == [["blocker"], ["person0", "person1"], ["slow"]]
 
 
+def test_people_who_would_wait_too_long_are_refused_at_once(bulk: ModuleType) -> None:
+    encoder = Lengths(open_gate=False)
+    queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
+    offered(queue, Client(bulk, "blocker"))
+    while queue._jobs:
+        pass
+    ahead, late = (Client(bulk, "x" * 150_000, seconds=1, urgent=True) for _ in range(2))
+    offered(queue, ahead, late)
+    assert late.failure is not None
+    assert "would take about 1.5 s" in late.failure[0]
+    encoder.gate.set()
+    queue.close()
+    assert ahead.lengths == [150_000]
+
+
+def test_what_was_not_encoded_says_nothing_about_the_pace(bulk: ModuleType) -> None:
+    queue = bulk.BulkQueue(Lengths, most_bytes=1_000_000)
+    before = queue._pace
+    for _ in range(4):
+        gone = Client(bulk, "x" * 100_000, gone=True)
+        offered(queue, gone)
+        assert gone.answered.wait(10)
+    queue.close()
+    assert queue._pace == before
+
+
 def test_several_threads_take_their_parts_of_what_waits(bulk: ModuleType) -> None:
     encoders: list[Lengths] = []
 
