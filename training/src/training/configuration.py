@@ -310,11 +310,11 @@ class Evaluation(Strict, frozen=True):
 
 
 class Dimension(Strict, frozen=True):
-    """One parameter of a sweep: `values`, or a range from `low` to `high`."""
+    """One parameter of a sweep: `values`, or a range from `low` to `high`, of whole numbers where both are."""
 
     values: list[float | int | str | bool] | None = None
-    low: float | None = None
-    high: float | None = None
+    low: float | int | None = None
+    high: float | int | None = None
     log: bool = False
 
 

@@ -66,8 +66,9 @@ def sweep(overrides: Sequence[str]) -> dict[str, Any]:
             with stage(name):
                 stage_named(name)(run)
     study = open_study(folder, configuration)
-    left = settings.trials - sum(trial.state.is_finished() for trial in study.trials)
-    for _ in range(left):
+    # Those that failed told nothing: they are run again.
+    told = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
+    for _ in range(settings.trials - told):
         _trial(study, run, overrides)
     return _result(study, folder)
 
@@ -85,7 +86,10 @@ def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
         bounded = dimension.low is not None and dimension.high is not None
         if bounded == bool(dimension.values):
             raise ConfigurationError(f"sweep.space.{key}: give either values, or low and high.")
-        first = dimension.values[0] if dimension.values else dimension.low
+        low, high = dimension.low or 0, dimension.high or 0
+        if bounded and not (0 if dimension.log else float("-inf")) < low <= high:
+            raise ConfigurationError(f"sweep.space.{key}: low must not be above high, and above 0 where log is true.")
+        first = dimension.values[0] if dimension.values else low
         composed([*overrides, f"{key}={first}"])
 
 
@@ -122,13 +126,17 @@ def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
 
 
 def suggested(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:
-    """A value for every parameter of the space."""
-    return {
-        key: trial.suggest_categorical(key, dimension.values)
-        if dimension.values
-        else trial.suggest_float(key, dimension.low or 0.0, dimension.high or 0.0, log=dimension.log)
-        for key, dimension in space.items()
-    }
+    """A value for every parameter of the space; between two whole numbers a whole one."""
+    found: dict[str, Any] = {}
+    for key, dimension in space.items():
+        low, high = dimension.low or 0, dimension.high or 0
+        if dimension.values:
+            found[key] = trial.suggest_categorical(key, dimension.values)
+        elif isinstance(low, int) and isinstance(high, int):
+            found[key] = trial.suggest_int(key, low, high, log=dimension.log)
+        else:
+            found[key] = trial.suggest_float(key, low, high, log=dimension.log)
+    return found
 
 
 def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> None:
@@ -142,13 +150,14 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
     say(f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
     own = composed([*overrides, *(f"{key}={value}" for key, value in values.items())])
     folder = run.folder / f"trial-{trial.number}"
-    looks = 0
+    looks, pruned = 0, False
 
     def report(value: float, step: int) -> bool:
-        nonlocal looks
+        nonlocal looks, pruned
         looks += 1
         trial.report(value, looks)
-        return trial.should_prune()
+        pruned = trial.should_prune()
+        return pruned
 
     task = dataclasses.replace(
         task_of(run),
@@ -165,9 +174,11 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    pruned = trial.should_prune()
     found = figures["after"]["MRR@10"]
-    study.tell(trial, found, state=optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.COMPLETE)
+    if pruned:  # its value is that of its last look: Optuna takes no other
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, found)
     say(f"trial {trial.number}: MRR@10 {found:.4f}" + (", pruned" if pruned else ""))
 
 

@@ -1,5 +1,6 @@
 """A corpus and a model small enough to be trained in seconds."""
 
+import itertools
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 from training.composition import composed
 from training.run_folder import RunFolder, create
 from training.stages import stage
+from training.validation import METRIC, Validation
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
@@ -68,6 +70,13 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
         return run
 
     return make
+
+
+@pytest.fixture
+def falling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the validation sets finds less than the one before."""
+    looks = itertools.count(1)
+    monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(looks)})
 
 
 def killed_after_a_checkpoint(folder: Path) -> None:

@@ -23,11 +23,25 @@ def test_a_sweep_goes_on_where_it_was_killed(environment: Path, overrides: list[
     study.ask()
     result = sweep([*wanted, "sweep.trials=4"])
     study = open_study(Path(first["run"]), composed(wanted))
-    assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE", "FAIL"]
-    assert len(study.trials) == 4
+    states = [trial.state.name for trial in study.trials]
+    assert states[:2] == ["COMPLETE", "FAIL"]
+    assert len(states) - states.count("FAIL") == 4
     assert result["best"]["value"] == max(trial.value or 0 for trial in study.trials)
     assert set(result["best"]["params"]) == {"trainer.learning_rate", "loss.scale"}
     assert Path(result["plot"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("environment", "falling")
+def test_a_trial_below_the_median_is_pruned_and_the_sweep_goes_on(overrides: list[str]) -> None:
+    space = "sweep.space={trainer.batch_size: {low: 8, high: 10}}"
+    wanted = [*overrides, "trainer.steps=4", "trainer.evaluate_every=1", "sweep.startup_trials=1", "~sweep.space"]
+    result = sweep([*wanted, f"+{space}", "sweep.trials=3"])
+    study = open_study(Path(result["run"]), composed(wanted[:-1]))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "PRUNED"]
+    assert [len(trial.intermediate_values) for trial in study.trials] == [4, 1, 1]
+    assert study.trials[1].value == study.trials[1].intermediate_values[1]
+    assert result["best"]["number"] == 0
+    assert all(isinstance(trial.params["trainer.batch_size"], int) for trial in study.trials)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +50,8 @@ def test_a_sweep_goes_on_where_it_was_killed(environment: Path, overrides: list[
         ("{pairs.most: {values: [1, 2]}}", "pairs.most"),
         ("{trainer.lerning_rate: {low: 1, high: 2}}", "trainer.lerning_rate"),
         ("{trainer.epochs: {low: 1}}", "trainer.epochs"),
+        ("{trainer.epochs: {low: 2, high: 1}}", "trainer.epochs"),
+        ("{loss.scale: {low: 0, high: 1, log: true}}", "loss.scale"),
     ],
 )
 @pytest.mark.usefixtures("environment")
