@@ -7,6 +7,7 @@ import json
 import os
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,11 +62,15 @@ def fine_tune(task: Task) -> dict[str, Any]:
     Raises:
         RunError: The checkpoints belong to another run, or something cannot be written.
     """
+    first = int(os.environ.get("RANK", "0")) == 0
     with disk.refusals(task.folder):
-        return _trained(task)
+        task.folder.mkdir(parents=True, exist_ok=True)
+        with tracking.tracked(task.configuration, task.name, task.folder) if first else nullcontext() as tracker:
+            return _trained(task, tracker)
 
 
-def _trained(task: Task) -> dict[str, Any]:
+def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
+    """Trains; of several processes only the first has a tracker, and the last word."""
     from sentence_transformers import SentenceTransformerTrainer
     from transformers import PrinterCallback
 
@@ -83,13 +88,11 @@ def _trained(task: Task) -> dict[str, Any]:
     rows = _rows(task, settings)
     loss = losses.make_loss(configuration.loss, model, configuration.matryoshka)
     look = Validation(task.validation, functools.partial(precision.autocast, number, kind))
-    first = int(os.environ.get("RANK", "0")) == 0
     say(f"training in {number} on {kind}" + (f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""))
-    tracker = tracking.start(configuration, task.name, task.folder) if first else tracking.NOWHERE
-    before = look(model) if first and not task.profile else {}
+    before = look(model) if tracker and not task.profile else {}
     if before:
         say(f"before training: {METRIC} {before[METRIC]:.4f} on validation")
-    callbacks: list[Any] = [Figures(task.folder / "metrics.jsonl", tracker, task.report)]
+    callbacks: list[Any] = [Figures(task.folder / "metrics.jsonl", tracker or tracking.NOWHERE, task.report)]
     if task.profile:
         callbacks.append(Profile(task.folder.parent / "profile", task.profile))
     trainer = SentenceTransformerTrainer(
@@ -109,7 +112,7 @@ def _trained(task: Task) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     figures: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds, "precision": number}
-    if first and not task.profile:
+    if tracker and not task.profile:
         if settings.base_weight:
             average(model, models.load(configuration.model, kind), settings.base_weight)
         after = look(model)
@@ -118,7 +121,6 @@ def _trained(task: Task) -> dict[str, Any]:
         tracker.log({f"final_{name}": value for name, value in after.items()}, trainer.state.global_step)
         model.max_seq_length = served
         model.save(str(task.folder / task.name))
-    tracker.finish()
     return figures
 
 
@@ -167,7 +169,8 @@ def _arguments(task: Task, number: precision.Precision, kind: str) -> Any:
     settings, configuration = task.configuration.trainer, task.configuration
     steps = settings.steps or -1
     if settings.streaming and steps < 0:
-        lines = sum(1 for _ in task.pairs.open("rb"))
+        with task.pairs.open("rb") as file:
+            lines = sum(1 for _ in file)
         steps = max(1, int(lines * settings.epochs) // (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
     looks = "no" if task.profile else "steps"
     sampler: Any = batches.Blocks if isinstance(configuration.mine, Neighbours) else batches.Batches

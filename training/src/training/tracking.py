@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ class Tracker(Protocol):
         """Writes figures of a step."""
         ...
 
-    def finish(self) -> None:
+    def finish(self, *, failed: bool = False) -> None:
         """Ends the run."""
         ...
 
@@ -29,7 +30,7 @@ class _Nowhere:
     def log(self, figures: Mapping[str, float], step: int) -> None:
         """Leaves them to the run's own files."""
 
-    def finish(self) -> None:
+    def finish(self, *, failed: bool = False) -> None:
         """Does nothing."""
 
 
@@ -56,9 +57,9 @@ class _MLflow:
         for name, value in figures.items():
             self._client.log_metric(self._run, name.replace("@", "_at_"), value, step=step)
 
-    def finish(self) -> None:
-        """Marks the run as finished."""
-        self._client.set_terminated(self._run)
+    def finish(self, *, failed: bool = False) -> None:
+        """Marks the run as finished or failed."""
+        self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
 
 
 class _WandB:
@@ -87,12 +88,24 @@ class _WandB:
         """Writes figures of a step."""
         self._run.log(dict(figures), step=step)
 
-    def finish(self) -> None:
+    def finish(self, *, failed: bool = False) -> None:
         """Ends the run and writes what is buffered."""
-        self._run.finish()
+        self._run.finish(exit_code=int(failed))
 
 
 NOWHERE: Tracker = _Nowhere()
+
+
+@contextmanager
+def tracked(configuration: Configuration, run: str, folder: Path) -> Iterator[Tracker]:
+    """Tracking for as long as a training takes, ended as failed when that ends with an error; as `start` otherwise."""
+    tracker = start(configuration, run, folder)
+    try:
+        yield tracker
+    except BaseException:
+        tracker.finish(failed=True)
+        raise
+    tracker.finish()
 
 
 def start(configuration: Configuration, run: str, folder: Path) -> Tracker:

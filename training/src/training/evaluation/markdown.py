@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from training.evaluation.report import Report
 
-COLUMNS = ("nDCG@10", "MAP", "MRR@10", "recall@1", "recall@5", "recall@10", "recall@100", "precision@5", "precision@10")
+COLUMNS = (
+    *("nDCG@10", "MAP", "MRR@10", "recall@1", "recall@5", "recall@10", "recall@100"),
+    *("precision@1", "precision@5", "precision@10"),
+)
 
 
 def render(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from training import models, precision
+from training import disk, models, precision
 from training.configuration import Negatives, Neighbours, NoMining
 from training.errors import CorpusError
 from training.neighbours import blocks
@@ -40,11 +41,11 @@ def run(run: RunFolder) -> None:
             raise CorpusError("mine: labelled pairs bring their own negatives; choose mine=none.")
         model = models.load(run.configuration.model, precision.device(run.configuration.trainer.device))
         number = precision.choose(run.configuration.trainer.precision, model.device.type)
-        with precision.autocast(number, model.device.type):
+        with disk.refusals(folder), precision.autocast(number, model.device.type):
             if isinstance(settings, Neighbours):
                 _order(pairs, folder / FILE, settings, model, run.configuration.seed)
             else:
-                _negatives(pairs, folder / FILE, settings, model)
+                _negatives(pairs, folder / FILE, settings, model, run.configuration.seed)
 
 
 def _order(pairs: Path, target: Path, settings: Neighbours, model: SentenceTransformer, seed: int) -> None:
@@ -73,10 +74,12 @@ def _order(pairs: Path, target: Path, settings: Neighbours, model: SentenceTrans
         file.writelines(lines[row] + b"\n" for row in np.concatenate([ordered, rest]))
 
 
-def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTransformer) -> None:
+def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTransformer, seed: int) -> None:
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 
+    # The miner draws from Python's own generator, where it samples at random.
+    random.seed(seed)
     rows: Any = Dataset.from_json(str(pairs), cache_dir=str(target.parent / "cache"))
     # The miner prints what it found.
     with contextlib.redirect_stdout(sys.stderr), stage(f"mining among {len(rows):,} passages"):

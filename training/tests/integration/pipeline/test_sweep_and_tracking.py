@@ -1,5 +1,6 @@
 """A sweep that is killed and goes on, and figures in the trackers that need no network."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,11 @@ def test_a_space_that_cannot_be_searched_is_refused(overrides: list[str], space:
 def test_mlflow_and_wandb_keep_figures_without_a_network(
     prepared: Callable[..., RunFolder], environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from training.fine_tune import fine_tune
+    from training.stages.train import task_of
+
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1")
     stage("train")(run)
@@ -70,6 +76,17 @@ def test_mlflow_and_wandb_keep_figures_without_a_network(
     assert len(losses) == 1
     assert len(losses[0].read_text().splitlines()) == 2
     assert list((environment / "data" / "mlruns").rglob("params/trainer.learning_rate"))
+    run = prepared("fallen", "tracking=mlflow", "trainer.evaluate_every=1")
+
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(dataclasses.replace(task_of(run), report=interrupt))
+    client = MlflowClient((environment / "data" / "mlruns").as_uri())
+    (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
+    told = {one.info.run_name: one.info.status for one in client.search_runs([experiment.experiment_id])}
+    assert told == {"flow": "FINISHED", "fallen": "FAILED"}
     run = prepared("bias", "tracking=wandb", "trainer.steps=2")
     stage("train")(run)
     assert list((run.stage("train") / "wandb").glob("offline-run-*/*.wandb"))

@@ -100,6 +100,42 @@ def test_training_stops_early_when_told(prepared: Prepared) -> None:
     assert seen == [2, 4]
 
 
+def test_negatives_that_are_drawn_at_random_are_the_same_every_time(prepared: Prepared) -> None:
+    more = ("mine=negatives", "mine.relative_margin=0", "mine.sampling=random")
+    one, again, other = prepared("one", *more), prepared("again", *more), prepared("other", *more, "seed=1")
+    mined = [(run.stage("mine") / "pairs.jsonl").read_bytes() for run in (one, again, other)]
+    assert mined[0] == mined[1] != mined[2]
+
+
+def test_a_disk_that_fills_while_negatives_are_mined_is_told(
+    prepared: Prepared, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datasets import Dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    def full(*_: object, **__: object) -> None:
+        raise DatasetGenerationError("An error occurred") from OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Dataset, "from_json", full)
+    with pytest.raises(RunError, match="no space left on the device"):
+        prepared("full", "mine=negatives")
+    assert not list((environment / "full").glob("*mine*"))
+
+
+@pytest.mark.usefixtures("falling")
+def test_patience_stops_training_and_keeps_the_best_weights(prepared: Prepared) -> None:
+    more = ("trainer.evaluate_every=2", "trainer.warmup=0", "trainer.schedule=constant_with_warmup")
+    patient, best = (
+        prepared("patient", "trainer.steps=30", "trainer.patience=2", *more),
+        prepared("best", "trainer.steps=2", *more),
+    )
+    stage("train")(patient)
+    stage("train")(best)
+    assert json.loads((patient.stage("train") / FIGURES).read_text())["steps"] == 6
+    for name, tensor in weights(best).items():
+        torch.testing.assert_close(weights(patient)[name], tensor)
+
+
 def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
     run = prepared("run")
     profile(run)

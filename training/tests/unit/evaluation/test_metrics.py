@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from training.evaluation import metrics
+from training.evaluation import markdown, metrics
 
 
 def one(ranking: list[int], judged: dict[int, int]) -> dict[str, float]:
@@ -21,6 +21,10 @@ def test_a_ranking_calculated_by_hand() -> None:
     assert found["nDCG@10"] == pytest.approx((1.2618595 + 0.4306766) / (2 + 0.6309298 + 0.5))
     assert [found[f"recall@{depth}"] for depth in (1, 5, 10)] == pytest.approx([0, 2 / 3, 2 / 3])
     assert [found[f"precision@{depth}"] for depth in (1, 5, 10)] == pytest.approx([0, 2 / 5, 2 / 10])
+
+
+def test_every_measure_has_its_column_in_the_report() -> None:
+    assert sorted(one([1], {1: 1})) == sorted(markdown.COLUMNS)
 
 
 def test_what_lies_behind_the_tenth_rank_counts_for_map_and_recall_only() -> None:
