@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from papers.durable import replace_file
 from training import batches, disk, losses, models, precision, source, tracking
 from training.callbacks import Figures, Profile, Report
 from training.configuration import Configuration, Distillation, Neighbours, Trainer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
+CODE = ("batches.py", "fine_tune.py", "losses.py", "models.py", "precision.py")
+"""The modules that decide the weights; `dvc.yaml` names the same."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Task:
 
     Attributes:
         configuration: of the run.
-        digest: of all that decides the weights; checkpoints of another are refused.
+        digest: of the configuration that decides the weights.
         pairs: a file of JSON lines with anchor, positive and perhaps negatives or a label.
         validation: folders in BEIR's layout.
         folder: where checkpoints, figures and the model go.
@@ -60,7 +64,7 @@ def fine_tune(task: Task) -> dict[str, Any]:
         The figures: MRR@10 on validation before and after, steps, seconds and throughput.
 
     Raises:
-        RunError: The checkpoints belong to another run, or something cannot be written.
+        RunError: The checkpoints are of another training, or something cannot be written.
     """
     first = int(os.environ.get("RANK", "0")) == 0
     with disk.refusals(task.folder):
@@ -222,23 +226,56 @@ def _stopping(settings: Trainer) -> list[Any]:
     return [] if settings.patience is None else [EarlyStoppingCallback(settings.patience)]
 
 
+def resumable(task: Task) -> bool:
+    """Whether there are checkpoints that this very training goes on from."""
+    return bool(_checkpoints(task)) and not _different(task)
+
+
+def _different(task: Task) -> list[str]:
+    """What the checkpoints that are there were made with and is not so now, in words."""
+    path = task.folder / IDENTITY
+    known, now = json.loads(path.read_bytes()) if path.exists() else {}, _identity(task)
+    words = {
+        "model": f"another model.source ({known.get('model')!r}, now {now['model']!r})",
+        "digest": "another configuration",
+        "pairs": "other pairs",
+        "code": "other code",
+    }
+    return [told for name, told in words.items() if known.get(name, now[name]) != now[name]]
+
+
+def _identity(task: Task) -> dict[str, str | None]:
+    code = b"".join((Path(__file__).parent / name).read_bytes() for name in CODE)
+    return {
+        "digest": task.digest,
+        "pairs": source.file_sha256(task.pairs),
+        "code": hashlib.sha256(code).hexdigest(),
+        "model": task.configuration.model.source,
+    }
+
+
+def _checkpoints(task: Task) -> list[Path]:
+    """The whole ones, the last behind the others."""
+    found = (task.folder / CHECKPOINTS).glob("checkpoint-*")
+    whole = (one for one in found if (one / "trainer_state.json").is_file())
+    return sorted(whole, key=lambda one: int(one.name.rsplit("-", 1)[-1]))
+
+
 def _checkpoint(task: Task) -> Path | None:
-    """The last whole checkpoint of this very run; None starts anew.
+    """The last whole checkpoint of this very training; None starts anew.
 
     Raises:
-        RunError: There are checkpoints of another configuration.
+        RunError: There are checkpoints of another.
     """
-    folder = task.folder / CHECKPOINTS
-    identity = task.folder / IDENTITY
-    found = [one for one in folder.glob("checkpoint-*") if (one / "trainer_state.json").is_file()]
-    if task.profile or not found:
-        task.folder.mkdir(parents=True, exist_ok=True)
-        identity.write_text(json.dumps({"digest": task.digest, "model": task.configuration.model.source}) + "\n")
+    if task.profile:
         return None
-    known = json.loads(identity.read_bytes()) if identity.exists() else {}
-    if known.get("digest") != task.digest:
+    there = _checkpoints(task)
+    if not there:
+        replace_file(task.folder / IDENTITY, json.dumps(_identity(task), indent=2).encode())
+        return None
+    if different := _different(task):
         raise RunError(
-            f"the checkpoints in {folder} were made with another configuration (model.source was "
-            f"{known.get('model')!r}, now {task.configuration.model.source!r}): remove them, or choose another run."
+            f"the checkpoints in {task.folder / CHECKPOINTS} were made with {', '.join(different)}: remove them, or "
+            "choose another run."
         )
-    return max(found, key=lambda one: int(one.name.rsplit("-", 1)[-1]))
+    return there[-1]

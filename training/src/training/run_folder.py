@@ -30,6 +30,7 @@ from training.errors import RunError
 
 CONFIG = "config"
 RECORD = "run.json"
+DONE = "stage.json"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate", "datasets", "numpy")
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -66,7 +67,7 @@ class RunFolder:
     def done(self, name: str) -> bool:
         """Whether a stage's output is there and was made from this configuration."""
         try:
-            made = json.loads((self.stage(name) / "stage.json").read_bytes())
+            made = json.loads((self.stage(name) / DONE).read_bytes())
         except (OSError, ValueError):
             return False
         return bool(made.get("config") == self.digest(name))
@@ -110,9 +111,9 @@ class RunFolder:
             raise RunError(f"{name}: cannot write {error.filename or aside}: {error.strerror or error}.") from error
 
     def mark(self, name: str, folder: Path | None = None) -> None:
-        """Says that a stage is done, with which configuration and when."""
-        content = {"stage": name, "config": self.digest(name), "finished": datetime.now(UTC).isoformat("T", "seconds")}
-        replace_file((folder or self.stage(name)) / "stage.json", json.dumps(content, indent=2).encode())
+        """Says that a stage is done, with which configuration; not when, so that the same output is the same file."""
+        content = {"stage": name, "config": self.digest(name)}
+        replace_file((folder or self.stage(name)) / DONE, json.dumps(content, indent=2).encode())
 
     def record(self, **facts: Any) -> None:
         """Adds to `run.json`."""
@@ -132,8 +133,15 @@ class RunFolder:
         return found
 
 
-def create(folder: Path, configuration: Configuration) -> RunFolder:
+def create(
+    folder: Path, configuration: Configuration, inputs: Mapping[str, Mapping[str, str]] | None = None
+) -> RunFolder:
     """Makes a run's folder, or gives one that is there a new configuration: stages it changes are done no more.
+
+    Args:
+        folder: of the run.
+        configuration: what the run is told.
+        inputs: digests of what it names, by the part that names it; they are written into the files of the stages.
 
     Raises:
         RunError: It cannot be written.
@@ -144,7 +152,9 @@ def create(folder: Path, configuration: Configuration) -> RunFolder:
         (folder / CONFIG).mkdir(parents=True, exist_ok=True)
         _write(folder / CONFIG / "config.json", plain)
         for stage, parts in NEEDS.items():
-            _write(folder / CONFIG / f"{stage}.json", {part: plain[part] for part in parts})
+            named = {path: sha256 for part in parts for path, sha256 in (inputs or {}).get(part, {}).items()}
+            told = {part: plain[part] for part in parts}
+            _write(folder / CONFIG / f"{stage}.json", {**told, "inputs": named} if named else told)
     except OSError as error:
         raise RunError(f"cannot write the run's folder {folder}: {error.strerror}.") from error
     run.record(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import early, run_folder
+from training import early, inputs, run_folder
 from training.composition import composed, environment_defaults
 from training.errors import TrainingError
 from training.progress import say
@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.stage", description=__doc__)
     parser.add_argument("name", choices=(COMPOSE, *STAGES))
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="for compose")
+    parser.add_argument(
+        "--renew",
+        action="store_true",
+        help="for train: start anew, unless it was killed and configuration, pairs and code are what they were",
+    )
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the run's folder")
     options = parser.parse_intermixed_args(arguments)
     environment_defaults()
@@ -35,9 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.name == COMPOSE:
                 configuration = composed(options.overrides)
                 early.check(configuration)
-                run_folder.create(options.folder, configuration)
+                run_folder.create(options.folder, configuration, inputs.digests(configuration))
             else:
-                stage(options.name)(run_folder.open_run(options.folder))
+                run = run_folder.open_run(options.folder)
+                if options.renew:
+                    from training.stages.train import renew
+
+                    renew(run)
+                stage(options.name)(run)
         except TrainingError as error:
             # Of several processes one speaks.
             if int(os.environ.get("RANK", "0")) == 0:

@@ -7,8 +7,8 @@ import os
 import shutil
 
 from training import disk
-from training.fine_tune import Task, fine_tune
-from training.run_folder import RunFolder
+from training.fine_tune import CHECKPOINTS, Task, fine_tune, resumable
+from training.run_folder import DONE, RunFolder
 from training.stages.pairs import FILE
 
 FIGURES = "figures.json"
@@ -29,7 +29,21 @@ def run(run: RunFolder, *, profile: int = 0) -> None:
     with disk.refusals(task.folder):
         (task.folder / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
         run.mark("train")
+        # A model that is there needs them no more, and what trains again is not to find them.
+        shutil.rmtree(task.folder / CHECKPOINTS, ignore_errors=True)
     run.record(training=figures)
+
+
+def renew(run: RunFolder) -> None:
+    """Removes what an earlier training left in a run, unless it was killed and this one goes on from its checkpoints.
+
+    Raises:
+        RunError: A stage before it is not done, or something cannot be removed.
+    """
+    task = task_of(run)
+    with disk.refusals(task.folder):
+        if task.folder.exists() and ((task.folder / DONE).exists() or not resumable(task)):
+            shutil.rmtree(task.folder)
 
 
 def task_of(run: RunFolder, *, profile: int = 0) -> Task:

@@ -1,5 +1,6 @@
 """A corpus and a model small enough to be trained in seconds."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -77,6 +78,18 @@ def falling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look at the validation sets finds less than the one before."""
     looks = itertools.count(1)
     monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(looks)})
+
+
+def interrupted(run: RunFolder) -> None:
+    """Trains until the first look at the validation sets, and no further."""
+    from training.fine_tune import fine_tune
+    from training.stages.train import task_of
+
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(dataclasses.replace(task_of(run), report=interrupt))
 
 
 def killed_after_a_checkpoint(folder: Path) -> None:

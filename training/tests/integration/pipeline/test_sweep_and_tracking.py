@@ -1,6 +1,5 @@
 """A sweep that is killed and goes on, and figures in the trackers that need no network."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from training.errors import ConfigurationError
 from training.run_folder import RunFolder
 from training.stages import stage
 from training.sweep import open_study, sweep
+
+from .conftest import interrupted
 
 pytestmark = pytest.mark.integration
 
@@ -66,9 +67,6 @@ def test_mlflow_and_wandb_keep_figures_without_a_network(
 ) -> None:
     from mlflow.tracking import MlflowClient
 
-    from training.fine_tune import fine_tune
-    from training.stages.train import task_of
-
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1")
     stage("train")(run)
@@ -76,13 +74,7 @@ def test_mlflow_and_wandb_keep_figures_without_a_network(
     assert len(losses) == 1
     assert len(losses[0].read_text().splitlines()) == 2
     assert list((environment / "data" / "mlruns").rglob("params/trainer.learning_rate"))
-    run = prepared("fallen", "tracking=mlflow", "trainer.evaluate_every=1")
-
-    def interrupt(*_: object) -> bool:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fine_tune(dataclasses.replace(task_of(run), report=interrupt))
+    interrupted(prepared("fallen", "tracking=mlflow", "trainer.evaluate_every=1"))
     client = MlflowClient((environment / "data" / "mlruns").as_uri())
     (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
     told = {one.info.run_name: one.info.status for one in client.search_runs([experiment.experiment_id])}

@@ -1,6 +1,8 @@
 """Real training of a tiny model, through the stages."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +14,12 @@ from training.composition import groups
 from training.errors import ConfigurationError, CorpusError, RunError
 from training.fine_tune import average
 from training.run import distributed, main, profile
-from training.run_folder import RunFolder, create
+from training.run_folder import RunFolder, create, open_run
+from training.stage import main as stage_command
 from training.stages import stage
 from training.stages.train import FIGURES, task_of
 
-from .conftest import killed_after_a_checkpoint
+from .conftest import interrupted, killed_after_a_checkpoint
 
 pytestmark = pytest.mark.integration
 
@@ -48,12 +51,49 @@ def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepar
 
 
 def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model: Callable[[str], Path]) -> None:
-    run = prepared("run", "trainer.steps=4", "trainer.save_every=2")
-    stage("train")(run)
+    run = prepared("run", "trainer.save_every=2", "trainer.evaluate_every=4")
+    interrupted(run)
     other = create(run.folder, prepared("other", f"model.source={tiny_model('bert')}").configuration)
     stage("mine")(other)
     with pytest.raises(RunError, match=r"model\.source"):
         stage("train")(other)
+
+
+def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on(
+    prepared: Prepared, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = ("trainer.steps=4", "trainer.save_every=2", "trainer.evaluate_every=4", "trainer.log_every=1")
+    run = prepared("run", *quick)
+
+    def train(*more: str) -> str:
+        capfd.readouterr()
+        code = stage_command(["train", *more, "--folder", str(run.folder)])
+        return f"{code} {capfd.readouterr().err}"
+
+    interrupted(run)
+    assert "training in fp32 on cpu, from step 2" in train("--renew")
+    assert not (run.stage("train") / "checkpoints").exists()
+
+    def other_configuration() -> None:
+        create(run.folder, prepared("other", *quick, "trainer.learning_rate=1e-3").configuration)
+
+    def other_pairs() -> None:
+        pairs = run.stage("mine") / "pairs.jsonl"
+        pairs.write_bytes(b"".join(pairs.read_bytes().splitlines(keepends=True)[8:]))
+
+    def other_code() -> None:
+        monkeypatch.setattr("training.fine_tune.CODE", ("losses.py",))
+
+    for change in (other_configuration, other_pairs, other_code):
+        assert "from step" not in train("--renew")  # it is done, so that nothing is left to go on from
+        lines = (run.stage("train") / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines if "learning_rate" in line] == [1, 2, 3, 4]
+        shutil.rmtree(run.stage("train"))
+        interrupted(open_run(run.folder))
+        change()
+        assert re.match(rf"1 .*made with {change.__name__.replace('other', '(an)?other').replace('_', ' ')}", train())
+        assert "from step" not in train("--renew")
+        assert open_run(run.folder).done("train")
 
 
 @pytest.mark.parametrize("loss", groups()["loss"])

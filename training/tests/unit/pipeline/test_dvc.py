@@ -1,0 +1,67 @@
+"""The pipeline as DVC reads it: its stages are those of a run, and what it names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.composition import CONFIGS, composed
+from training.fine_tune import CODE
+from training.inputs import digests
+from training.publish import CODE as SERVED
+from training.run_folder import NEEDS, STAGES, create
+from training.stage import COMPOSE
+
+ROOT = CONFIGS.parents[1]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+RUN = "${run}/"
+
+
+def test_its_stages_are_those_of_a_run_in_their_order() -> None:
+    assert list(PIPELINE["stages"]) == [COMPOSE, *STAGES]
+    for name, stage in PIPELINE["stages"].items():
+        assert re.match(rf"\$\{{stage\}} {name}( --renew)? --folder \$\{{run\}}", stage["cmd"])
+        (out,) = stage["outs"]
+        assert RUN + ("config" if name == COMPOSE else name) in out
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_files_that_are_there_and_on_stages_before_it(name: str) -> None:
+    deps = PIPELINE["stages"][name]["deps"]
+    before = STAGES[: STAGES.index(name)]
+    made = [dep.removeprefix(RUN) for dep in deps if dep.startswith(RUN)]
+    assert set(made) <= {*before, f"config/{name}.json"}
+    assert (f"config/{name}.json" in made) == bool(NEEDS[name])
+    assert all((ROOT / dep).exists() for dep in deps if not dep.startswith(RUN))
+
+
+def test_what_decides_weights_and_versions_is_among_what_their_stages_depend_on() -> None:
+    weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
+    assert weights == {f"training/src/training/{name}" for name in CODE}
+    version = PIPELINE["stages"]["compress"]["deps"]
+    assert {f"model_repository/text_encoder/{name}" for name in SERVED} <= set(version)
+
+
+def test_another_corpus_of_the_same_name_changes_what_prepare_depends_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AKIN_DATA", str(tmp_path))
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path))
+    corpus, collection = tmp_path / "papers.jsonl", tmp_path / "set"
+    collection.mkdir()
+    (collection / "corpus.jsonl").write_text("one\n")
+    corpus.write_text("one\n")
+    configuration = composed(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
+
+    def written() -> dict[str, bytes]:
+        create(tmp_path / "run", configuration, digests(configuration))
+        return {name: (tmp_path / "run" / "config" / f"{name}.json").read_bytes() for name in NEEDS}
+
+    first = written()
+    assert written() == first
+    corpus.write_text("two\n")
+    second = written()
+    assert [name for name in NEEDS if first[name] != second[name]] == ["prepare"]
+    (collection / "corpus.jsonl").write_text("two\n")
+    assert [name for name in NEEDS if second[name] != written()[name]] == ["evaluate"]
