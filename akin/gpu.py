@@ -151,7 +151,7 @@ def make(
         version: its number; it has to be there.
         runtime: of `RUNTIMES`.
         texts: papers that parity is measured on.
-        source: the model that the version was made from; the packaged default where it is none.
+        source: the model that the version was made from; None is the one that its manifest tells.
         engine_cache: as in `config`.
 
     Returns:

@@ -188,7 +188,7 @@ def compare(
 def for_gpu(
     version: Annotated[int, typer.Argument(help="The version to serve on a GPU.")],
     source: Annotated[
-        str | None, typer.Option(help="The model it was made from. Default: all-MiniLM-L6-v2 from its PyPI package.")
+        str | None, typer.Option(help="The model it was made from. Default: as its manifest says.")
     ] = None,
     runtime: Annotated[
         str,

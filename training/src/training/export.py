@@ -82,16 +82,18 @@ def export(
         made = compress(
             wanted, Path(folder), calibration_papers=calibration_papers, mapping=mapping, seed=seed, how=how
         )
-        return publish_next(Path(folder), repository, made)
+        source = Path(wanted).expanduser() if wanted else None
+        return publish_next(Path(folder), repository, made, source if source and source.is_dir() else None)
 
 
-def publish_next(folder: Path, repository: Path, made: dict[str, Any]) -> dict[str, Any]:
+def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: Path | None) -> dict[str, Any]:
     """Makes a copy of what `compress` made the next version.
 
     Args:
         folder: with the model, the code that serves it and nothing else but the manifest.
         repository: Triton's model repository; made if it does not exist.
         made: the folder's manifest.
+        source: the model's own folder, of which a copy is kept; None for one that can be had again by its name.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
@@ -109,6 +111,8 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any]) -> dict[s
             raise PublishError(
                 f"cannot write {error.filename2 or error.filename or staged}: {error.strerror or error}."
             ) from error
+        if source:
+            publish.keep_source(source, repository, made["base"]["weights_sha256"])
         there = publish.publish(staged, repository, numbered["version"])
     return {**numbered, "promoted": there.promoted, "folder": str(there.folder)}
 

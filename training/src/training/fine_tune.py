@@ -61,7 +61,7 @@ def fine_tune(task: Task) -> dict[str, Any]:
     """Trains, from the last checkpoint if there is one, and saves the model into `folder/name`.
 
     Returns:
-        The figures: MRR@10 on validation before and after, steps, seconds and throughput.
+        The figures: MRR@10 on validation before and after, steps, seconds, and what it was trained from and on.
 
     Raises:
         RunError: The checkpoints are of another training, or something cannot be written.
@@ -87,6 +87,7 @@ def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     checkpoint = _checkpoint(task)
     torch.manual_seed(configuration.seed)
     model = models.load(configuration.model, kind)
+    base = models.described(configuration.model, model) if tracker else None
     served = min(model.max_seq_length or source.LONGEST, source.LONGEST)
     model.max_seq_length = configuration.model.max_length
     rows = _rows(task, settings)
@@ -121,7 +122,7 @@ def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
             average(model, models.load(configuration.model, kind), settings.base_weight)
         after = look(model)
         say(f"after training: {METRIC} {after[METRIC]:.4f} on validation")
-        figures |= {"before": before, "after": after}
+        figures |= {"before": before, "after": after, "base": base, "pairs_sha256": source.file_sha256(task.pairs)}
         tracker.log({f"final_{name}": value for name, value in after.items()}, trainer.state.global_step)
         model.max_seq_length = served
         model.save(str(task.folder / task.name))

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def export_half(
     Args:
         repository: Triton's model repository, in which the version is.
         version: its number.
-        wanted: the model that the version was made from; None is the packaged default.
+        wanted: the model that the version was made from; None is the one that its manifest tells.
         texts: a file of papers that parity is measured on.
         mapping: of the papers' fields, where the file needs one.
         runtime: what is to run it, of `RUNTIMES`.
@@ -76,7 +76,7 @@ def export_half(
         TrainingError: Whatever stood in the way; what was there is as it was.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted)
+    origin = source.resolve(wanted or made_from(repository, manifest["base"]))
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
@@ -126,6 +126,15 @@ def export_half(
     }
     target = _publish(repository / MODEL, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
+
+
+def made_from(repository: Path, base: Mapping[str, str]) -> str | None:
+    """The model that a version was made from: the copy kept beside it, an id on the hub, or None, the packaged one."""
+    kept = repository / publish.MODEL / publish.SOURCES / base["weights_sha256"]
+    if kept.is_dir():
+        return str(kept)
+    where, _, name = base["source"].partition(" ")
+    return name if where == "hub" else None
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:
@@ -189,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
     parser.add_argument("--version", metavar="N", type=int, required=True, help="the version")
-    parser.add_argument("--source", metavar="MODEL", help="what it was made from (default: the packaged model)")
+    parser.add_argument("--source", metavar="MODEL", help="what it was made from (default: as its manifest says)")
     parser.add_argument("--texts", metavar="PAPERS", type=Path, required=True, help="papers that parity is measured on")
     parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
     parser.add_argument("--runtime", choices=RUNTIMES, default="tensorrt", help="what runs it (default: tensorrt)")

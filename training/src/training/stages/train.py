@@ -8,7 +8,7 @@ import shutil
 
 from training import disk
 from training.fine_tune import CHECKPOINTS, Task, fine_tune, resumable
-from training.run_folder import DONE, RunFolder
+from training.run_folder import DONE, RunFolder, revision
 from training.stages.pairs import FILE
 
 FIGURES = "figures.json"
@@ -22,7 +22,8 @@ def run(run: RunFolder, *, profile: int = 0) -> None:
         profile: steps to look into instead of training, whose trace and table go into `profile/`; 0 trains.
     """
     task = task_of(run, profile=profile)
-    figures = fine_tune(task)
+    by = revision()
+    figures = {**fine_tune(task), "revision": by}
     if profile or int(os.environ.get("RANK", "0")):
         return
     shutil.rmtree(task.folder / "cache", ignore_errors=True)

@@ -1,15 +1,18 @@
 """From a trained model to a version: compressed, evaluated as it is, and only then published."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from training import gpu
 from training.errors import PublishError
 from training.evaluation import read_report
 from training.run import finish
-from training.run_folder import RunFolder, create
+from training.run_folder import RunFolder, create, revision
+from training.source import file_sha256
 from training.stages import stage
 
 pytestmark = [
@@ -47,6 +50,21 @@ def test_what_was_evaluated_is_what_is_published(
     assert told.score("held_out_title", "version 1", "MRR@10") is not None
     assert told.difference("held_out_title", "version 1", "base", "nDCG@10") is not None
     assert "version 1 of Akin's encoder" in (beside / "model_card.md").read_text()
+
+    # Without the run's folder it is still told what the version was made from, and what a GPU serves can be made of it.
+    told_of = made["training"]
+    papers = Path(run.configuration.data.papers)
+    base = Path(run.configuration.model.source or "")
+    assert told_of["base"] == {"source": "folder model", "weights_sha256": file_sha256(base / "model.safetensors")}
+    assert told_of["corpus"] == {"file": papers.name, "sha256": file_sha256(papers), "read": 200}
+    assert told_of["revision"] == revision()
+    assert (told_of["loss"]["kind"], told_of["steps"], told_of["pairs"]["count"]) == ("mnrl", 2, 140)
+    assert told_of["pairs"]["sha256"] == file_sha256(run.stage("mine") / "pairs.jsonl")
+    assert str(papers.parent) not in json.dumps(made)
+    card = (beside / "model_card.md").read_text()
+    assert told_of["corpus"]["sha256"] in card
+    assert f"- fine-tuned from: folder model, SHA-256 `{told_of['base']['weights_sha256']}`" in card
+    assert "- loss: mnrl (scale " in card
     assert "evaluate: done before" in capfd.readouterr().err
 
     # A change of the compression alone trains nothing again, and the version that serves is what it is held against.
@@ -60,6 +78,11 @@ def test_what_was_evaluated_is_what_is_published(
     assert list(told.systems) == ["bm25", "base", "fine-tuned", "version 1", "version 2"]
     assert told.baseline == "version 1"
     assert (versions / "PROMOTED").read_text() == "1\n"
+    shutil.rmtree(run.folder)
+    fields = run.configuration.data.mapping
+    gpu_made = gpu.export_half(environment / "repository", 2, wanted=None, texts=papers, mapping=fields)
+    assert gpu_made["digest"] == half["digest"]
+    assert gpu_made["parity"]["mean_cosine"] > 0.999
 
 
 def test_a_disk_that_is_full_at_the_export_leaves_no_version(
