@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from papers import read_papers
@@ -65,6 +66,20 @@ def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
     assert digest in card
     assert "| known | nDCG@10 |" in card
     assert [contents(versions / number) for number in ("1", "2")] == before
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_model_gives_the_vectors_that_it_gives_as_it_is(tiny_model: Callable[[str], Path]) -> None:
+    from torch._dynamo.utils import counters
+
+    source = str(tiny_model("bert"))
+    texts = ["baran", "cesel ditin fovox", "gulyr hazum jesel kitin lovox muran baran"]
+    plain = evaluate.torch_system(source, compile=False).encode_passages(texts)
+    counters.clear()
+    compiled = evaluate.torch_system(source, compile=True)
+    np.testing.assert_allclose(compiled.encode_passages(texts), plain, atol=1e-5)
+    assert counters["frames"]["ok"] > 0
+    assert compiled.description["compiled"]
 
 
 @pytest.mark.parametrize(
