@@ -235,7 +235,7 @@ def resumable(task: Task) -> bool:
 def _different(task: Task) -> list[str]:
     """What the checkpoints that are there were made with and is not so now, in words."""
     path = task.folder / IDENTITY
-    known, now = json.loads(path.read_bytes()) if path.exists() else {}, _identity(task)
+    known, now = json.loads(path.read_bytes()) if path.exists() else {"digest": None}, _identity(task)
     words = {
         "model": f"another model.source ({known.get('model')!r}, now {now['model']!r})",
         "digest": "another configuration",

@@ -57,6 +57,10 @@ def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model
     stage("mine")(other)
     with pytest.raises(RunError, match=r"model\.source"):
         stage("train")(other)
+    # Of whom nobody says anything, they are another's.
+    (run.stage("train") / "identity.json").unlink()
+    with pytest.raises(RunError, match="another configuration"):
+        stage("train")(other)
 
 
 def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on(
