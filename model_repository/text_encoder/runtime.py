@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from packing import ROWS, Run, Shape, deal, plan, shapes
 
-# A text that is alone and short has one of these lengths, each with a graph of its own that never changes shape (28 MB).
+# A lone short text has one of these lengths, each with a graph of its own that never changes shape (28 MB).
 ALONE_LENGTHS = (16, 32)
 # CPU features with which OpenVINO's INT8 kernels beat ONNX Runtime's; without them they are half as fast.
 INT8_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
