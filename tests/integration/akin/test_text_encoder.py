@@ -114,6 +114,15 @@ def test_wrong_shapes_types_and_sizes_are_refused(client: InferenceServerClient)
     assert embed(client, ["still there"]).shape == (1, 384)
 
 
+def test_what_cannot_be_done_in_time_is_refused_at_once(client: InferenceServerClient) -> None:
+    texts = np.array([[b"many words " * 300]] * 64, dtype=object)
+    tensor = InferInput("TEXT", [64, 1], "BYTES")
+    tensor.set_data_from_numpy(texts)
+    with pytest.raises(InferenceServerException, match=r"its client waits for 0\.001 s.*Ask again") as refused:
+        client.infer("text_encoder", [tensor], timeout=1000)
+    assert refused.value.status() == "StatusCode.UNAVAILABLE"
+
+
 def test_http_gives_the_same_vector(triton: Triton, client: InferenceServerClient) -> None:
     body = {
         "inputs": [{"name": "TEXT", "shape": [1, 1], "datatype": "BYTES", "data": ["over HTTP"]}],
