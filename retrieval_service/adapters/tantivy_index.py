@@ -32,6 +32,8 @@ _WRITER_BYTES = 128 << 20
 _CLAUSES_KEPT = 8
 _COLLECTED = 5_000  # rows asked for before it is known how many there are
 _LEAST_TERMS = 6  # whatever they cost: a question has as many
+# Where more entries are read than take a few ms, the last words count only up to this share of the query's information.
+_CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95
 # Tantivy takes lock files into the directory of an index that is written or opened; they hold nothing.
 LOCK_FILES = frozenset({".tantivy-writer.lock", ".tantivy-meta.lock"})
 
@@ -265,14 +267,15 @@ class TantivyIndex:
                 rarity = log(1 + (papers - having + 0.5) / (having + 0.5))
                 informative.append((-count * rarity, term, float(count), having))
         informative.sort()
+        enough = _ENOUGH * sum(information for information, *_ in informative)
         chosen: list[tuple[str, float]] = []
-        read = 0
-        for _, term, weight, having in informative:
-            if len(chosen) == self._terms:
-                break
-            if read + having <= self._postings or len(chosen) < _LEAST_TERMS:
+        read, known = 0, 0.0
+        for information, term, weight, having in informative:
+            fits = read + having <= self._postings and (read + having <= _CHEAP_POSTINGS or known > enough)
+            if len(chosen) < _LEAST_TERMS or (fits and len(chosen) < self._terms):
                 chosen.append((term, weight))
                 read += having
+                known += information
         return chosen
 
     def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:

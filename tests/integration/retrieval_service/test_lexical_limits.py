@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from papers import passage_text
+from retrieval_service.adapters import tantivy_index
 
 
 def test_a_limit_on_entries_drops_what_tells_least(corpus: Any) -> None:
@@ -25,4 +28,20 @@ def test_a_limit_on_entries_drops_what_tells_least(corpus: Any) -> None:
     # A question is read whole, whatever its words cost.
     index._postings = 1
     assert index._weights(text, ("", 0.0)) == everything[:6]
+    snapshot.close()
+
+
+def test_where_reading_takes_time_the_last_words_that_say_little_are_left_out(
+    corpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = corpus.open()
+    text = passage_text(corpus.papers[0])
+    everything = snapshot.lexical._weights(text, ("", 0.0))
+    monkeypatch.setattr(tantivy_index, "_CHEAP_POSTINGS", 1)
+    shares = {}
+    for share in (0.5, 0.95):
+        monkeypatch.setattr(tantivy_index, "_ENOUGH", share)
+        shares[share] = snapshot.lexical._weights(text, ("", 0.0))
+    assert 6 <= len(shares[0.5]) < len(shares[0.95]) < len(everything)
+    assert everything[: len(shares[0.95])] == shares[0.95]
     snapshot.close()
