@@ -77,8 +77,8 @@ class EncoderSource(Protocol):
             EncoderMismatch: there are some, and none is of that digest.
         """
 
-    async def alive(self) -> bool:
-        """Whether any encoder can be reached, asked quickly."""
+    async def alive(self, version: int) -> bool:
+        """Whether this version of the encoder is ready, asked quickly."""
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -66,6 +66,7 @@ class Served:
         self.corpus_answer: bytes | None = None
         self._snapshot = snapshot
         self._see = see
+        self._failed = self._answered = False
         self._holders = 0
         self._retired = False
 
@@ -99,13 +100,28 @@ class Served:
         if encoder is None:
             raise self.trouble or EncoderUnavailable("The encoder is not ready.")
         try:
-            return await encoder.embed_queries([text]), encoder.identity
-        except (EncoderBusy, EncoderRefused) as error:
-            self._see.encoder_failed(error)
-            raise
-        except (EncoderUnavailable, EncoderMismatch) as error:
+            embedded = await encoder.embed_queries([text])
+        except EncoderMismatch as error:
             self.lose_encoder(error)
             raise
+        except EncoderUnavailable as error:
+            # One query that is late, or that fails by itself, takes the encoder from nobody else: the watch finds out.
+            self._failed = self._failed or not isinstance(error, (EncoderBusy, EncoderRefused))
+            self._see.encoder_failed(error)
+            raise
+        self._answered = True
+        return embedded, encoder.identity
+
+    def doubts_encoder(self) -> bool:
+        """Whether queries failed and none was answered, neither since then nor since this was last asked."""
+        self._failed, self._answered = self._failed and not self._answered, False
+        return self._failed
+
+    def regain_encoder(self, encoder: Encoder) -> None:
+        """Goes on with an encoder that was just seen to answer."""
+        if self.encoder is None:
+            _log.info("The encoder is found: version %d.", encoder.identity.version)
+        self.encoder, self.trouble, self._failed = encoder, None, False
 
     def lose_encoder(self, error: Unavailable) -> None:
         """Goes on without the encoder until it is found again."""
@@ -260,15 +276,20 @@ class Serving:
                 _log.exception("Looking for a new snapshot failed.")
 
     async def _change_to(self, named: str) -> None:
+        before = self._served
         try:
             path = self._shelf.path(named)
             digest = read_manifest(path).encoder.digest
-            encoder, trouble = await self._encoder(digest, named)
+            encoder, trouble = await self._encoder(digest, named, before.encoder if before else None)
+            if before is not None and before.encoder is not None and encoder is None:
+                # Triton is slow, or going: until it is known which, searches go on by the encoder that there is.
+                await self._attend(before)
+                return
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
             self._refuse(named, error)
-            if self._served is not None:
-                await self._attend(self._served)
+            if before is not None:
+                await self._attend(before)
             return
         served = Served(snapshot, encoder, trouble, self._see)
         if self._warm is not None:
@@ -277,14 +298,18 @@ class Serving:
             except BaseException:
                 served.retire()
                 raise
-        before, self._served = self._served, served
+        self._served = served
         self._refused = None
         self._see.snapshot_changed(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
         if before is not None:
             before.retire()
 
-    async def _encoder(self, digest: str, named: str) -> tuple[Encoder | None, Unavailable | None]:
+    async def _encoder(
+        self, digest: str, named: str, in_use: Encoder | None = None
+    ) -> tuple[Encoder | None, Unavailable | None]:
+        if in_use is not None and in_use.identity.digest == digest:
+            return in_use, None
         try:
             return await self._encoders.find(digest), None
         except EncoderMismatch as error:
@@ -298,19 +323,25 @@ class Serving:
             return None, error
 
     async def _attend(self, served: Served) -> None:
-        if served.encoder is None:
-            try:
-                served.encoder, served.trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
-            except EncoderMismatch as error:
-                served.trouble = error
-            if served.encoder is not None:
-                self._misses = 0
-                _log.info("The encoder is found: version %d.", served.encoder.identity.version)
+        in_use, doubts = served.encoder, served.doubts_encoder()
+        if in_use is not None and not doubts and await self._encoders.alive(in_use.identity.version):
+            self._misses = 0
             return
-        # One late answer is not a loss: Triton is slow to say anything while it is fully busy.
-        self._misses = 0 if await self._encoders.alive() else self._misses + 1
-        if self._misses >= _MISSES_ALLOWED and served.encoder is not None:
-            served.lose_encoder(EncoderUnavailable("Triton does not answer."))
+        try:
+            found, trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
+        except EncoderMismatch as error:
+            found, trouble = None, error
+            self._misses = _MISSES_ALLOWED
+        if found is not None:
+            self._misses = 0
+            served.regain_encoder(found)
+        elif in_use is None:
+            served.trouble = trouble
+        elif trouble is not None and not isinstance(trouble, EncoderBusy):
+            # One late answer is not a loss: Triton is slow to say anything while it is fully busy.
+            self._misses += 1
+            if self._misses >= _MISSES_ALLOWED:
+                served.lose_encoder(trouble)
 
     def _refuse(self, named: str, error: ServiceError) -> None:
         if self._refused is None or self._refused[0] != named or self._refused[1].message != error.message:

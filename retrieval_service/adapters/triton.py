@@ -77,10 +77,10 @@ class Triton:
             {"wanted": digest, "served": {str(i.version): i.digest for i in served}},
         )
 
-    async def alive(self) -> bool:
-        """Whether Triton answers at all, asked quickly."""
+    async def alive(self, version: int) -> bool:
+        """Whether Triton says that a version is ready, asked quickly."""
         try:
-            return bool(await self.wire.ready_versions(min(1.0, self.query_seconds)))
+            return version in await self.wire.ready_versions(min(1.0, self.query_seconds))
         except EncoderUnavailable:
             return False
 

@@ -79,7 +79,7 @@ def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve:
         assert like["degraded"] is None
         assert len(like["results"]) == 10
         assert client.get("/health/ready").status_code == 200
-        assert client.get("/health").json()["status"] == "degraded"
+        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
         assert client.post("/embed", json={"abstract": "words"}).status_code == 503
         encoder.away = False
         within_seconds(5, lambda: client.post("/search", json=ask).json()["degraded"] is None)

@@ -1,0 +1,208 @@
+"""When the encoder counts as lost, and which one a new snapshot is served with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
+from retrieval_service.ports import Embedded, EncoderIdentity
+from retrieval_service.serving import Served, Serving
+from retrieval_service.snapshot import Manifest, Shelf, Snapshot, read_manifest
+from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, write_manifest
+
+LATE = EncoderUnavailable("Triton did not answer within 2 s.")
+
+
+class Encoder:
+    """Answers, or fails as it is told."""
+
+    def __init__(self, version: int, digest: str) -> None:
+        self.identity = EncoderIdentity(version, digest, 2)
+        self.trouble: Unavailable | None = None
+
+    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        if self.trouble is not None:
+            raise self.trouble
+        return Embedded(np.ones((len(texts), 2), np.float32), np.ones(len(texts), np.int32))
+
+    embed_passages = embed_queries
+
+
+class Encoders:
+    """Triton, with its versions that are ready; `slow` while its canaries fail."""
+
+    def __init__(self, *encoders: Encoder) -> None:
+        self.ready = {encoder.identity.version: encoder for encoder in encoders}
+        self.slow: EncoderUnavailable | None = None
+        self.answers = True
+
+    async def find(self, digest: str | None = None) -> Encoder:
+        if self.slow is not None:
+            raise self.slow
+        for encoder in self.ready.values():
+            if encoder.identity.digest == digest:
+                return encoder
+        raise EncoderMismatch("Triton serves another one.")
+
+    async def alive(self, version: int) -> bool:
+        return self.answers and version in self.ready
+
+    async def close(self) -> None:
+        pass
+
+
+class Watched:
+    """A service's heart whose looks are taken by hand."""
+
+    def __init__(self, data: Path, *encoders: Encoder) -> None:
+        self.shelf = Shelf(data)
+        self.triton = Encoders(*encoders)
+        self.serving = Serving(self.shelf, self.triton, self, open_as=self._opened, watch_seconds=60)
+        self.failures: list[Unavailable] = []
+
+    def snapshot_changed(self, manifest: Manifest) -> None:
+        pass
+
+    def encoder_failed(self, error: Unavailable) -> None:
+        self.failures.append(error)
+
+    def publish(self, name: str, encoder: Encoder) -> None:
+        directory = self.shelf.root / name
+        directory.mkdir(parents=True)
+        manifest = Manifest(
+            id=name,
+            created=datetime(2026, 1, 1, tzinfo=UTC),
+            source="papers.jsonl",
+            papers=1,
+            rejected={},
+            embedded=1,
+            encoder=EncoderRecord(encoder.identity.version, encoder.identity.digest, 2),
+            passage_text_version=1,
+            analysis_version=1,
+            index=IndexRecord("SQfp16", "exact"),
+            files={},
+        )
+        write_manifest(directory, manifest)
+        self.shelf.use(name)
+
+    def _opened(self, path: Path) -> Snapshot:
+        parts: Any = object()
+        return Snapshot(read_manifest(path), parts, parts, parts)
+
+    @property
+    def served(self) -> Served:
+        assert self.serving.current is not None
+        return self.serving.current
+
+
+@pytest.fixture
+def ours() -> Encoder:
+    return Encoder(1, "a" * 64)
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, ours: Encoder) -> Watched:
+    watched = Watched(tmp_path, ours)
+    watched.publish("first", ours)
+    await watched.serving.refresh()
+    return watched
+
+
+async def fails(watched: Watched) -> None:
+    with pytest.raises(Unavailable):
+        await watched.served.embed("a query")
+
+
+async def test_one_late_query_takes_the_encoder_from_nobody_else(watched: Watched, ours: Encoder) -> None:
+    for _ in range(5):
+        ours.trouble = LATE
+        await fails(watched)
+        ours.trouble = None
+        await watched.served.embed("another query")
+        # Were it asked, it would be late: what is answered meanwhile tells enough.
+        watched.triton.slow = LATE
+        await watched.serving.refresh()
+    assert len(watched.failures) == 5
+
+
+async def test_an_encoder_that_fails_all_queries_is_asked_by_the_watch_and_lost_at_the_second_look(
+    watched: Watched, ours: Encoder
+) -> None:
+    ours.trouble = watched.triton.slow = LATE
+    await fails(watched)
+    await watched.serving.refresh()
+    assert watched.served.encoder is ours
+    await watched.serving.refresh()
+    assert (watched.served.encoder, watched.served.trouble) == (None, LATE)
+    watched.triton.slow = ours.trouble = None
+    await watched.serving.refresh()
+    await watched.served.embed("a query")
+
+
+async def test_what_fails_by_itself_costs_the_encoder_nothing_when_the_watch_is_answered(
+    watched: Watched, ours: Encoder
+) -> None:
+    for _ in range(3):
+        ours.trouble = EncoderUnavailable("Triton cannot embed now: an internal error")
+        await fails(watched)
+        await watched.serving.refresh()
+        assert watched.served.encoder is ours
+        assert not watched.served.doubts_encoder()
+
+
+async def test_a_busy_encoder_is_not_a_lost_one(watched: Watched, ours: Encoder) -> None:
+    ours.trouble = watched.triton.slow = EncoderBusy("Its queue is full.")
+    watched.triton.answers = False
+    for _ in range(4):
+        await fails(watched)
+        await watched.serving.refresh()
+    assert watched.served.encoder is ours
+
+
+async def test_an_encoder_that_became_another_is_lost_at_once(watched: Watched, ours: Encoder) -> None:
+    ours.trouble = EncoderMismatch("Version 1 was another one.")
+    await fails(watched)
+    assert watched.served.encoder is None
+
+
+async def test_the_version_in_use_is_the_one_that_is_watched(watched: Watched, ours: Encoder) -> None:
+    watched.triton.ready = {2: Encoder(2, "b" * 64)}
+    await watched.serving.refresh()
+    assert watched.served.encoder is None
+    watched.triton.ready = {3: (same := Encoder(3, ours.identity.digest))}
+    await watched.serving.refresh()
+    assert watched.served.encoder is same
+
+
+async def test_a_new_snapshot_of_the_same_encoder_takes_it_over_however_slow_triton_is(
+    watched: Watched, ours: Encoder
+) -> None:
+    watched.triton.slow = LATE
+    watched.publish("second", ours)
+    await watched.serving.refresh()
+    assert (watched.served.manifest.id, watched.served.encoder) == ("second", ours)
+
+
+async def test_a_new_snapshot_of_another_encoder_waits_until_that_answers_or_none_does(
+    watched: Watched, ours: Encoder
+) -> None:
+    other = Encoder(2, "b" * 64)
+    watched.triton.ready[2] = other
+    watched.triton.slow = LATE
+    watched.publish("second", other)
+    await watched.serving.refresh()
+    assert (watched.served.manifest.id, watched.served.encoder) == ("first", ours)
+    watched.triton.slow = None
+    await watched.serving.refresh()
+    assert (watched.served.manifest.id, watched.served.encoder) == ("second", other)
+    watched.publish("third", ours)
+    watched.triton.slow, watched.triton.answers = EncoderUnavailable("Triton is away."), False
+    for _ in range(3):
+        await watched.serving.refresh()
+    assert (watched.served.manifest.id, watched.served.encoder) == ("third", None)
