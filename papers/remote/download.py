@@ -18,6 +18,7 @@ import msgspec
 from papers.durable import replace_file, sync
 from papers.errors import RemoteError
 from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
+from papers.remote.partial import partial_file
 
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
@@ -87,21 +88,15 @@ def download(
         progress: is told bytes so far and in all, where that is known.
 
     Raises:
-        RemoteError: it cannot be fetched or written, or its digest is another; the message says which.
+        RemoteError: it cannot be fetched or written, another process is fetching it, or its digest is another; the
+            message says which.
     """
     url = public_url(source)
     name = Path(urlsplit(url).path).name
     if not name or name.startswith("."):
         raise RemoteError(f"{source}: names no file.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".{name}.part").open("a+b") as file:
-            return _Fetching(url, file, folder / name, manners or Manners(pause=0.0), say, progress).run(sha256)
-    except OSError as error:
-        raise RemoteError(
-            f"{error.filename or folder / name}: cannot be written ({error.strerror or error}); what came is kept, and "
-            "the same command goes on with it."
-        ) from error
+    with partial_file(folder / f".{name}.part") as file:
+        return _Fetching(url, file, folder / name, manners or Manners(pause=0.0), say, progress).run(sha256)
 
 
 class _Fetching:

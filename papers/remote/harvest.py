@@ -15,6 +15,7 @@ from papers.durable import replace_file, sync
 from papers.errors import RemoteError
 from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
 from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
+from papers.remote.partial import partial_file
 
 ARXIV = "https://oaipmh.arxiv.org/oai"
 """arXiv's repository, as its help page for harvesters names it."""
@@ -63,6 +64,11 @@ class _State(msgspec.Struct):
     deleted: int = 0
     unusable: int = 0
 
+    @property
+    def finished(self) -> bool:
+        """Whether the last page is in: it is the one that names no next."""
+        return bool(self.until) and self.token is None
+
 
 def harvest(
     folder: Path,
@@ -89,17 +95,11 @@ def harvest(
         progress: is told records so far and in all, where that is known.
 
     Raises:
-        RemoteError: the repository cannot be reached, refuses, or answers nonsense; or the file cannot be written.
-            What came is kept.
+        RemoteError: the repository cannot be reached, refuses, or answers nonsense; another process is harvesting
+            into the folder; or the file cannot be written. What came is kept.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _Harvesting(folder, _State(url, subset, since), manners or Manners(), say, progress).run()
-    except OSError as error:
-        raise RemoteError(
-            f"{error.filename or folder}: cannot be written ({error.strerror or error}); what came is kept, and the "
-            "same command goes on with it."
-        ) from error
+    with partial_file(folder / _PART) as file:
+        return _Harvesting(folder, file, _State(url, subset, since), manners or Manners(), say, progress).run()
 
 
 def finished_harvests(folder: Path) -> list[Harvest]:
@@ -113,10 +113,16 @@ def finished_harvests(folder: Path) -> list[Harvest]:
 
 class _Harvesting:
     def __init__(
-        self, folder: Path, wanted: _State, manners: Manners, say: Say, progress: Callable[[int, int | None], None]
+        self,
+        folder: Path,
+        file: BinaryIO,
+        wanted: _State,
+        manners: Manners,
+        say: Say,
+        progress: Callable[[int, int | None], None],
     ) -> None:
         self.folder = folder
-        self.part = folder / _PART
+        self.file = file
         self.wanted = wanted
         self.client = Client(manners)
         self.manners = manners
@@ -126,25 +132,22 @@ class _Harvesting:
     def run(self) -> Harvest:
         state = self._taken_up()
         restarts = 0
-        with self.part.open("a+b") as file:
-            file.truncate(state.bytes)
-            while True:
-                try:
-                    page = self._page(state)
-                except Refusal as refusal:
-                    if refusal.code == "noRecordsMatch" and not state.token:
-                        break
-                    if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
-                        raise RemoteError(f"{state.url}: {refusal}.") from refusal
-                    self.say("the repository has forgotten where the harvest was: from the beginning")
-                    restarts += 1
-                    state = self._fresh()
-                    file.truncate(0)
-                    continue
-                self._keep(page, state, file)
-                self.progress(state.records + state.deleted, page.total)
-                if not state.token:
+        self.file.truncate(state.bytes)
+        while not state.finished:
+            try:
+                page = self._page(state)
+            except Refusal as refusal:
+                if refusal.code == "noRecordsMatch" and not state.token:
                     break
+                if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
+                    raise RemoteError(f"{state.url}: {refusal}.") from refusal
+                self.say("the repository has forgotten where the harvest was: from the beginning")
+                restarts += 1
+                state = self._fresh()
+                self.file.truncate(0)
+                continue
+            self._keep(page, state)
+            self.progress(state.records + state.deleted, page.total)
         return self._finish(state)
 
     def _page(self, state: _State) -> Page:
@@ -160,11 +163,11 @@ class _Harvesting:
             except (*TRANSIENT, BadPage) as error:
                 patience.after(error)
 
-    def _keep(self, page: Page, state: _State, file: BinaryIO) -> None:
+    def _keep(self, page: Page, state: _State) -> None:
         content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        self.file.write(content)
+        self.file.flush()
+        os.fsync(self.file.fileno())
         deleted = sum("deleted" in record for record in page.records)
         # A list is as of its first page: what changes while it is read is in the next harvest.
         state.until = state.until or page.date[:10]
@@ -178,7 +181,7 @@ class _Harvesting:
     def _taken_up(self) -> _State:
         try:
             state = msgspec.json.decode((self.folder / _STATE).read_bytes(), type=_State)
-            size = self.part.stat().st_size
+            size = os.fstat(self.file.fileno()).st_size
         except (FileNotFoundError, msgspec.DecodeError):
             return self._fresh()
         same = (state.url, state.subset, state.since) == (self.wanted.url, self.wanted.subset, self.wanted.since)
@@ -195,11 +198,11 @@ class _Harvesting:
         name = f"arxiv-oai-{state.since or 'all'}-to-{until or 'none'}.jsonl"
         if state.subset:
             name = f"{state.subset.replace(':', '-')}-{name}"
+        self.file.seek(0)
         digest = hashlib.sha256()
-        with self.part.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        self.part.rename(self.folder / name)
+        while block := self.file.read(1 << 20):
+            digest.update(block)
+        (self.folder / _PART).rename(self.folder / name)
         done = Harvest(
             file=name,
             url=state.url,

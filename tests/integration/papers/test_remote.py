@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from papers import RemoteError, read_papers
+from papers.durable import replace_file
 from papers.remote import Harvest, download, finished_harvests, harvest, public_url
 from papers.remote.http import Manners
 
@@ -168,6 +170,30 @@ def test_what_is_there_already_is_not_asked_for_again(server: Server, tmp_path: 
     (tmp_path / ".papers.jsonl.json").write_text(json.dumps(state))
     assert fetched(server, tmp_path).resumed_at == len(CONTENT)
     assert whole(tmp_path)
+
+
+def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(request: BaseHTTPRequestHandler) -> None:
+        started.set()
+        go_on.wait(5)
+        usual(request)
+
+    for usual, fetch in ((file_of(CONTENT), fetched), (repository, harvested)):
+        started.clear()
+        go_on.clear()
+        server.usual, server.script = usual, [slow]
+        first = threading.Thread(target=fetch, args=(server, tmp_path))
+        first.start()
+        assert started.wait(5)
+        with pytest.raises(RemoteError, match=r"part: another process is fetching this"):
+            fetch(server, tmp_path)
+        go_on.set()
+        first.join()
+        fetch(server, tmp_path)
+    assert (tmp_path / "papers.jsonl").read_bytes() == CONTENT
+    assert [done.records for done in finished_harvests(tmp_path)] == [4]
 
 
 def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
@@ -333,6 +359,34 @@ def test_an_interrupted_harvest_goes_on_after_its_last_whole_page(server: Server
     assert "resumptionToken=t%7C2" in server.asked[0]
     assert (done.records, done.deleted, done.until) == (4, 1, "2026-02-01")
     assert len(list(read_papers(tmp_path / done.file))) == 4
+
+
+def test_a_harvest_killed_after_its_last_page_asks_for_nothing_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.usual = repository
+    with monkeypatch.context() as killed:
+        killed.setattr(sys.modules["papers.remote.harvest"], "replace_file", _killed_once(replace_file, at=3))
+        with pytest.raises(KeyboardInterrupt):
+            harvested(server, tmp_path)
+    server.asked.clear()
+    done = harvested(server, tmp_path)
+    assert server.asked == []
+    assert (done.records, done.deleted, done.until) == (4, 1, "2026-02-01")
+    assert len(list(read_papers(tmp_path / done.file))) == 4
+
+
+def _killed_once(write: Callable[..., None], at: int) -> Callable[..., None]:
+    """Writes, and is killed when it has written so many times."""
+    calls = []
+
+    def written(*arguments: Any) -> None:
+        write(*arguments)
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    return written
 
 
 def test_another_harvest_does_not_go_on_with_this_one(server: Server, tmp_path: Path) -> None:
