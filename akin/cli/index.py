@@ -18,13 +18,14 @@ from rich.table import Table
 from akin import registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stderr, stdout
-from akin.cli.papers import harvested_until
+from akin.cli.papers import harvest_of
 from akin.errors import EncoderError, SourceError
 from akin.settings import Settings
 from akin.stack import encoder_server
 from akin.switching import make_live
 from akin.waiting import wait_for
 from papers import PaperReader, read_papers
+from papers.remote import Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.errors import ServiceError as RetrievalError
@@ -117,7 +118,9 @@ def info(
             f"made from {change.base}"
         )
     if manifest.harvested:
-        rows["harvested"] = f"arXiv's changes up to {manifest.harvested}"
+        rows["harvested"] = f"arXiv's changes up to {manifest.harvested}" + (
+            f", set {manifest.subset}" if manifest.subset else ""
+        )
     if index.curve:
         rows["measured"] = f"with {index.queries or 'titles of papers'}"
     for name, value in rows.items():
@@ -212,7 +215,7 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
     with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
         with encoder_server(settings, say) as (url, version), bar() as shown:
             started = time.monotonic()
-            work = run_build(settings, reader, url, version.number, name, shown, harvested_until(path))
+            work = run_build(settings, reader, url, version.number, name, shown, harvest_of(path))
             manifest = asyncio.run(work)
         make_live(settings, manifest.id, say)
         report(reader, rejects, manifest, time.monotonic() - started)
@@ -226,13 +229,13 @@ async def run_build(
     version: int,
     name: str,
     shown: Callable[[Progress], None],
-    harvested: str | None = None,
+    harvest: Harvest | None = None,
 ) -> Manifest:
     """The build itself, with its connection to Triton; the snapshot is published and not live yet."""
     options = BuildOptions(use=False)
     async with connected(settings, url, version) as encoder:
         return await build_snapshot(
-            reader, encoder, settings.data, source_name=name, options=options, progress=shown, harvested=harvested
+            reader, encoder, settings.data, source_name=name, options=options, progress=shown, harvest=harvest
         )
 
 

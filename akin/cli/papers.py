@@ -91,9 +91,9 @@ def last_harvest(folder: Path, url: str, subset: str | None) -> str | None:
     return days[-1] if days else None
 
 
-def harvested_until(path: Path) -> str | None:
-    """The day up to which a harvested file has arXiv's changes; None for any other file."""
-    return next((done.until for done in finished_harvests(path.parent) if done.file == path.name), None)
+def harvest_of(path: Path) -> Harvest | None:
+    """The harvest that a file came of; None for any other file."""
+    return next((done for done in finished_harvests(path.parent) if done.file == path.name), None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import typer
 from akin.cli.corpus import corpus_path
 from akin.cli.index import bar, connected, described, described_curve, manifest_of, source_name, words
 from akin.cli.output import Json, print_json, say, stdout
-from akin.cli.papers import HARVESTS, harvested_until, run_harvest
+from akin.cli.papers import HARVESTS, harvest_of, run_harvest
 from akin.errors import SourceError
 from akin.recall_chart import recall_chart
 from akin.settings import Settings
@@ -67,7 +67,7 @@ def update(
     before = manifest_of(settings, None)
     if source == "oai":
         folder = settings.data / "corpora" / HARVESTS
-        path = folder / run_harvest(folder, _since(settings, before), url=url, subset=None, pause=pause).file
+        path = folder / run_harvest(folder, _since(settings, before), url=url, subset=before.subset, pause=pause).file
     else:
         path = corpus_path(settings, source)
     after = _updated(settings, before.id, path, source_name(source, path), fields, complete, _ids(withdraw), strict)
@@ -178,7 +178,7 @@ def _updated(
     empty = path.is_file() and path.stat().st_size == 0  # what a harvest that found nothing leaves
     with ExitStack() as stack:
         reader = None if empty else stack.enter_context(read_papers(path, fields, strict=strict, rejects=rejects))
-        changes = Source(reader or (), name, complete, withdrawn, harvested_until(path))
+        changes = Source(reader or (), name, complete, withdrawn, harvest_of(path))
         stack.enter_context(words())
         address, version = stack.enter_context(encoder_server(settings, say))
         shown = stack.enter_context(bar())

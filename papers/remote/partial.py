@@ -30,9 +30,7 @@ def partial_file(path: Path) -> Iterator[Any]:
                     yield file
                     return
     except BlockingIOError as error:
-        raise RemoteError(
-            f"{path}: another process is fetching this: wait for it, or take another folder."
-        ) from error
+        raise RemoteError(f"{path}: another process is fetching this: wait for it, or take another folder.") from error
     except OSError as error:
         raise RemoteError(
             f"{error.filename or path}: cannot be written ({error.strerror or error}); what came is kept, and the same "

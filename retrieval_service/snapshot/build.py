@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from retrieval_service.snapshot.shelf import Shelf, snapshot_id
 from retrieval_service.snapshot.streaming import Intake, stream
 from retrieval_service.snapshot.vector_part import Sample, made_index, vectors_of
 
+if TYPE_CHECKING:
+    from papers.remote import Harvest
+
 
 async def build_snapshot(
     papers: Iterable[Paper],
@@ -33,7 +37,7 @@ async def build_snapshot(
     source_name: str,
     options: BuildOptions | None = None,
     progress: Tell | None = None,
-    harvested: str | None = None,
+    harvest: Harvest | None = None,
 ) -> Manifest:
     """Builds and publishes a snapshot, and makes it the live one.
 
@@ -47,7 +51,7 @@ async def build_snapshot(
         source_name: what the manifest calls the source.
         options: how.
         progress: is told now and then how far it is.
-        harvested: the day up to which the source has arXiv's changes, where it was harvested.
+        harvest: what the source is, where it was harvested.
 
     Returns:
         The manifest of the published snapshot.
@@ -59,7 +63,7 @@ async def build_snapshot(
         SnapshotError: a file could not be written.
         PapersError: the source broke off.
     """
-    build = _Build(papers, encoder, data, source_name, options or BuildOptions(), progress, harvested)
+    build = _Build(papers, encoder, data, source_name, options or BuildOptions(), progress, harvest)
     try:
         return await build.run()
     except (OSError, sqlite3.Error) as error:
@@ -75,7 +79,7 @@ class _Build:
         source_name: str,
         options: BuildOptions,
         progress: Tell | None,
-        harvested: str | None,
+        harvest: Harvest | None,
     ) -> None:
         self.intake = Intake(papers)
         self.encoder = encoder
@@ -85,7 +89,7 @@ class _Build:
         self.source_name = source_name
         self.options = options
         self.tell = progress or (lambda _: None)
-        self.harvested = harvested
+        self.harvest = harvest
         self.count = 0
         self.positions: list[Rows] = []
         self.titles = Sample()
@@ -156,7 +160,8 @@ class _Build:
             analysis_version=ANALYSIS_VERSION,
             index=index,
             files=file_records(directory),
-            harvested=self.harvested,
+            harvested=self.harvest.until if self.harvest else None,
+            subset=self.harvest.subset if self.harvest else None,
         )
         write_manifest(directory, manifest)
         self.shelf.publish(directory)

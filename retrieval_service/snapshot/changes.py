@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from retrieval_service.snapshot.embeddings import text_digest
 from retrieval_service.snapshot.options import Progress, Tell
 from retrieval_service.snapshot.streaming import Intake, stream
 
+if TYPE_CHECKING:
+    from papers.remote import Harvest
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,14 +32,14 @@ class Source:
         name: what the manifest calls it.
         complete: papers of the snapshot that are not among these are withdrawn.
         withdrawn: ids to withdraw, besides those that a `PaperReader` reports.
-        harvested: the day up to which it has arXiv's changes.
+        harvest: what it is, where it was harvested.
     """
 
     papers: Iterable[Paper]
     name: str
     complete: bool = False
     withdrawn: Sequence[str] = ()
-    harvested: str | None = None
+    harvest: Harvest | None = None
 
 
 class Changes:

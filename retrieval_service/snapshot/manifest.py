@@ -130,6 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         files: every file but this one, by its path in the snapshot.
         change: how it differs from the snapshot it was made from; None when it was built from its source.
         harvested: the day up to which arXiv's changes are in it, as the repository dates its answers.
+        subset: the set of arXiv's that it was built of; None for everything, and where it was built of another source.
     """
 
     schema: int = SCHEMA
@@ -146,6 +147,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileRecord]
     change: Change | None = None
     harvested: str | None = None
+    subset: str | None = None
 
 
 class _Schema(msgspec.Struct):

@@ -228,11 +228,17 @@ class _Update:
                 unchanged=changes.unchanged,
                 stale=stale,
             ),
-            harvested=self.source.harvested or self.old.harvested,
+            harvested=self._harvested(),
+            subset=self.old.subset,
         )
         write_manifest(directory, manifest)
         self.shelf.publish(directory)
         return manifest
+
+    def _harvested(self) -> str | None:
+        """The day that arXiv's changes are in up to: a harvest of another set leaves it where it was."""
+        harvest = self.source.harvest
+        return harvest.until if harvest and harvest.subset in (None, self.old.subset) else self.old.harvested
 
 
 def _check(manifest: Manifest, encoder: Encoder) -> None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from papers import Paper, passage_text, read_papers
+from papers.remote import Harvest
 from retrieval_service.adapters import faiss_recipe
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.faiss_recipe import Recipe, add_all, build_index
@@ -29,6 +30,7 @@ from retrieval_service.snapshot import (
     Shelf,
     Snapshot,
     Source,
+    build_snapshot,
     open_snapshot,
     update_snapshot,
     verify_snapshot,
@@ -195,14 +197,29 @@ def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) 
     ]
     source = tmp_path / "harvest.jsonl"
     source.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
-    manifest = update(read_papers(source), encoder, tmp_path, harvested="2026-01-02")
-    assert manifest.harvested == "2026-01-02"
+    manifest = update(read_papers(source), encoder, tmp_path, harvest=harvested(None, "2026-01-02"))
+    assert (manifest.harvested, manifest.subset) == ("2026-01-02", None)
     assert manifest.change is not None
     assert (manifest.change.added, manifest.change.replaced, manifest.change.withdrawn) == (1, 2, 1)
     snapshot = opened(tmp_path, manifest)
     assert papers[4].id not in snapshot.catalogue.rows([papers[4].id])
     hits = snapshot.lexical.search("unheard things", 3)
     assert [paper.id for paper in snapshot.catalogue.papers(hits.rows.tolist())] == ["2601.00001"]
+
+
+def harvested(subset: str | None, until: str) -> Harvest:
+    return Harvest("harvest.jsonl", "https://oai", subset, None, until, 1, 0, 0, "0" * 64)
+
+
+def test_the_set_stays_and_the_day_moves_with_harvests_that_cover_it(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(40), kit.Encoder()
+    work = build_snapshot(papers[:30], encoder, tmp_path, source_name="cs.jsonl", harvest=harvested("cs", "2026-01-01"))
+    days = [asyncio.run(work).harvested]
+    for count, subset in ((31, "cs"), (32, "math"), (33, None)):
+        manifest = update(papers[:count], encoder, tmp_path, harvest=harvested(subset, f"2026-02-{count - 30:02}"))
+        assert manifest.subset == "cs"
+        days.append(manifest.harvested)
+    assert days == ["2026-01-01", "2026-02-01", "2026-02-01", "2026-02-03"]
 
 
 def test_nothing_changed(tmp_path: Path, kit: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from akin.registry import Version
 from akin.settings import Settings
 from akin.stack import Stack
 from retrieval_service.errors import SnapshotNotFound
-from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, Manifest, write_manifest
+from retrieval_service.snapshot.manifest import EncoderRecord
 from retrieval_service.snapshot.shelf import Shelf
+from tests.unit.published import published_manifest
 
 
 @pytest.fixture
@@ -25,23 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def snapshot(settings: Settings) -> str:
-    directory = Shelf(settings.data).root / "20260101T000000Z-aaaaaa"
-    directory.mkdir(parents=True)
-    manifest = Manifest(
-        id=directory.name,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        source="papers.jsonl",
-        papers=1,
-        rejected={},
-        embedded=1,
-        encoder=EncoderRecord(2, "b" * 64, 384),
-        passage_text_version=1,
-        analysis_version=1,
-        index=IndexRecord("SQfp16", "exact"),
-        files={},
-    )
-    write_manifest(directory, manifest)
-    return directory.name
+    return published_manifest(settings.data, "20260101T000000Z-aaaaaa", EncoderRecord(2, "b" * 64, 384)).id
 
 
 @pytest.fixture

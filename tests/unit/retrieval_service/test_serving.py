@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavai
 from retrieval_service.ports import Embedded, EncoderIdentity
 from retrieval_service.serving import Served, Serving
 from retrieval_service.snapshot import Manifest, Shelf, Snapshot, read_manifest
-from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, write_manifest
+from retrieval_service.snapshot.manifest import EncoderRecord
+from tests.unit.published import published_manifest
 
 LATE = EncoderUnavailable("Triton did not answer within 2 s.")
 
@@ -73,22 +73,8 @@ class Watched:
         self.failures.append(error)
 
     def publish(self, name: str, encoder: Encoder) -> None:
-        directory = self.shelf.root / name
-        directory.mkdir(parents=True)
-        manifest = Manifest(
-            id=name,
-            created=datetime(2026, 1, 1, tzinfo=UTC),
-            source="papers.jsonl",
-            papers=1,
-            rejected={},
-            embedded=1,
-            encoder=EncoderRecord(encoder.identity.version, encoder.identity.digest, 2),
-            passage_text_version=1,
-            analysis_version=1,
-            index=IndexRecord("SQfp16", "exact"),
-            files={},
-        )
-        write_manifest(directory, manifest)
+        record = EncoderRecord(encoder.identity.version, encoder.identity.digest, 2)
+        published_manifest(self.shelf.root.parent, name, record)
         self.shelf.use(name)
 
     def _opened(self, path: Path) -> Snapshot:

@@ -1,0 +1,31 @@
+"""A published snapshot of which there is nothing but the manifest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from retrieval_service.snapshot import Manifest, Shelf
+from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, write_manifest
+
+
+def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: Any) -> Manifest:
+    manifest = Manifest(
+        id=name,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        source="papers.jsonl",
+        papers=1,
+        rejected={},
+        embedded=1,
+        encoder=encoder,
+        passage_text_version=1,
+        analysis_version=1,
+        index=IndexRecord("SQfp16", "exact"),
+        files={},
+        **more,
+    )
+    directory = Shelf(data).root / name
+    directory.mkdir(parents=True)
+    write_manifest(directory, manifest)
+    return manifest
