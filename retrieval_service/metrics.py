@@ -42,6 +42,9 @@ class Metrics:
             "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"],
             registry=self.registry,
         )  # fmt: skip
+        self._damaged = Gauge(
+            "akin_snapshot_damaged", "1 while files of the live snapshot are not as published.", registry=self.registry
+        )
         self._swaps = Counter("akin_snapshot_swaps_total", "Snapshots that became live.", registry=self.registry)
 
     def searched(self, timings: Timings, degraded: bool) -> None:
@@ -57,6 +60,10 @@ class Metrics:
         self._snapshot.labels(manifest.id, str(manifest.encoder.version), manifest.encoder.digest).set(1)
         self._papers.set(manifest.papers)
         self._swaps.inc()
+
+    def snapshot_damaged(self, is_so: bool) -> None:
+        """Whether files of the live snapshot are not as they were published."""
+        self._damaged.set(is_so)
 
     def encoder_failed(self, error: Unavailable) -> None:
         """The encoder gave no vector."""

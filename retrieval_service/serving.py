@@ -7,147 +7,27 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
+from retrieval_service.checking import Check
 from retrieval_service.errors import (
     EncoderBusy,
     EncoderMismatch,
-    EncoderRefused,
     EncoderUnavailable,
     NoSnapshot,
     ServiceError,
     SnapshotError,
+    SnapshotInvalid,
     Unavailable,
 )
-from retrieval_service.ports import (
-    Catalogue,
-    Embedded,
-    Encoder,
-    EncoderIdentity,
-    EncoderSource,
-    LexicalIndex,
-    VectorIndex,
-)
-from retrieval_service.snapshot import Manifest, Shelf, Snapshot, open_snapshot, read_manifest
+from retrieval_service.ports import Embedded, Encoder, EncoderIdentity, EncoderSource
+from retrieval_service.served import Observer, Served
+from retrieval_service.snapshot import Shelf, Snapshot, open_snapshot, read_manifest
 
 _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
 _MISSES_ALLOWED = 2
 
-
-Warm = Callable[["Served"], Awaitable[None]]
-
-
-class Observer(Protocol):
-    """Is told what happens to what is served."""
-
-    def snapshot_changed(self, manifest: Manifest) -> None:
-        """Another snapshot is live."""
-
-    def encoder_failed(self, error: Unavailable) -> None:
-        """The encoder gave no vector."""
-
-
-class Served:
-    """A snapshot with its encoder. Whoever uses it holds it, and it is closed when the last one let go.
-
-    Attributes:
-        manifest: what the snapshot is.
-        encoder: made its vectors and is ready; None while that is not so.
-        trouble: why there is no encoder.
-        corpus_answer: the answer that describes the corpus, kept once it was made.
-    """
-
-    def __init__(self, snapshot: Snapshot, encoder: Encoder | None, trouble: Unavailable | None, see: Observer) -> None:
-        """Takes over the snapshot."""
-        self.manifest = snapshot.manifest
-        self.encoder = encoder
-        self.trouble = trouble
-        self.corpus_answer: bytes | None = None
-        self._snapshot = snapshot
-        self._see = see
-        self._failed = self._answered = False
-        self._holders = 0
-        self._retired = False
-
-    @property
-    def vectors(self) -> VectorIndex:
-        """The vector index."""
-        return self._snapshot.vectors
-
-    @property
-    def without_gpu(self) -> str | None:
-        """Why vectors are searched in main memory although a GPU was asked for."""
-        return self._snapshot.without_gpu or getattr(self._snapshot.vectors, "trouble", None)
-
-    @property
-    def lexical(self) -> LexicalIndex:
-        """The lexical index."""
-        return self._snapshot.lexical
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The papers."""
-        return self._snapshot.catalogue
-
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
-        """The vector of a query.
-
-        Raises:
-            Unavailable: there is none now. A lost encoder is not asked again until the watch has found it.
-        """
-        encoder = self.encoder
-        if encoder is None:
-            raise self.trouble or EncoderUnavailable("The encoder is not ready.")
-        try:
-            embedded = await encoder.embed_queries([text])
-        except EncoderMismatch as error:
-            self.lose_encoder(error)
-            raise
-        except EncoderUnavailable as error:
-            # One query that is late, or that fails by itself, takes the encoder from nobody else: the watch finds out.
-            self._failed = self._failed or not isinstance(error, (EncoderBusy, EncoderRefused))
-            self._see.encoder_failed(error)
-            raise
-        self._answered = True
-        return embedded, encoder.identity
-
-    def doubts_encoder(self) -> bool:
-        """Whether queries failed and none was answered, neither since then nor since this was last asked."""
-        self._failed, self._answered = self._failed and not self._answered, False
-        return self._failed
-
-    def regain_encoder(self, encoder: Encoder) -> None:
-        """Goes on with an encoder that was just seen to answer."""
-        if self.encoder is None:
-            _log.info("The encoder is found: version %d.", encoder.identity.version)
-        self.encoder, self.trouble, self._failed = encoder, None, False
-
-    def lose_encoder(self, error: Unavailable) -> None:
-        """Goes on without the encoder until it is found again."""
-        if self.encoder is not None:
-            _log.warning("The encoder is lost: %s", error)
-        self.encoder, self.trouble = None, error
-        self._see.encoder_failed(error)
-
-    @contextmanager
-    def held(self) -> Iterator[Served]:
-        """Keeps it open as long as the block runs."""
-        self._holders += 1
-        try:
-            yield self
-        finally:
-            self._holders -= 1
-            self._close_if_done()
-
-    def retire(self) -> None:
-        """Closes it once nobody holds it."""
-        self._retired = True
-        self._close_if_done()
-
-    def _close_if_done(self) -> None:
-        if self._retired and not self._holders:
-            self._snapshot.close()
+Warm = Callable[[Served], Awaitable[None]]
 
 
 class Serving:
@@ -181,6 +61,9 @@ class Serving:
         self._watch_seconds = watch_seconds
         self._served: Served | None = None
         self._refused: tuple[str, ServiceError] | None = None
+        self._check: Check | None = None
+        self._damaged: dict[str, SnapshotInvalid] = {}
+        self._last_whole: str | None = None
         self._misses = 0
         self._waits_for = ""
         self._watcher: asyncio.Task[None] | None = None
@@ -196,6 +79,8 @@ class Serving:
             self._watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watcher
+        if self._check is not None:
+            self._check.stop()
         if self._served is not None:
             self._served.retire()
             self._served = None
@@ -210,6 +95,11 @@ class Serving:
     def refusal(self) -> ServiceError | None:
         """Why the snapshot that CURRENT names is not the one being served."""
         return self._refused[1] if self._refused else None
+
+    @property
+    def damage(self) -> ServiceError | None:
+        """What is wrong with the snapshot that is served all the same, as no other is here."""
+        return self._damaged.get(self._served.manifest.id) if self._served else None
 
     @contextmanager
     def held(self) -> Iterator[Served]:
@@ -242,15 +132,31 @@ class Serving:
         return await encoder.embed_queries([text]), encoder.identity
 
     async def refresh(self) -> None:
-        """Looks for a new snapshot, and for an encoder that is missing or gone."""
+        """Looks for a new snapshot, for damage in the one there is, and for an encoder that is missing or gone."""
         named = await asyncio.to_thread(self._shelf.current)
+        self._note_damage()
+        wanted = self._last_whole or named if named in self._damaged else named
         served = self._served
-        if named is not None and (served is None or served.manifest.id != named):
-            await self._change_to(named)
+        if wanted is not None and (served is None or served.manifest.id != wanted):
+            await self._change_to(wanted)
         elif served is not None:
-            self._refused = None
+            self._refused = (named, self._damaged[named]) if named is not None and wanted != named else None
             await self._attend(served)
+        self._see.snapshot_damaged(named in self._damaged)
         self._say_for_whom()
+
+    def _note_damage(self) -> None:
+        """Takes down what the check has found, and says it once."""
+        served, check = self._served, self._check
+        if served is None or check is None or check.damage is None or served.manifest.id in self._damaged:
+            return
+        self._damaged[served.manifest.id] = check.damage
+        _log.error(
+            "Snapshot %s is damaged: %s. %s. Use a whole one (akin index list, akin index use), or build it again.",
+            served.manifest.id,
+            check.damage,
+            f"Going back to {self._last_whole}" if self._last_whole else "It is served all the same, there is no other",
+        )
 
     def _say_for_whom(self) -> None:
         """Writes down what is waited for, when that changes; a refused snapshot was told of already."""
@@ -302,7 +208,13 @@ class Serving:
         self._refused = None
         self._see.snapshot_changed(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
+        if self._check is not None:
+            self._check.stop()
+        self._check = Check(path, snapshot.manifest)
+        self._check.start()
         if before is not None:
+            if before.manifest.id not in self._damaged:
+                self._last_whole = before.manifest.id
             before.retire()
 
     async def _encoder(

@@ -32,6 +32,7 @@ from retrieval_service.errors import ServiceError as RetrievalError
 from retrieval_service.ports import Encoder
 from retrieval_service.snapshot.build import build_snapshot
 from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
+from retrieval_service.snapshot.opened import verify_snapshot
 from retrieval_service.snapshot.options import BuildOptions, Progress
 from retrieval_service.snapshot.shelf import Shelf
 
@@ -153,9 +154,11 @@ def described_point(point: CurvePoint, recipe: str) -> str:
 
 @app.command()
 def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
-    """Make a snapshot the live one; a running service changes over without failing a request."""
+    """Make a snapshot the live one, if it is whole; a running service changes over without failing a request."""
     settings = Settings.read()
     with words():
+        for damage in verify_snapshot(Shelf(settings.data).path(snapshot)):
+            raise damage
         make_live(settings, snapshot, say)
     say(f"{snapshot} is live")
 

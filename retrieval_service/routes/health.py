@@ -48,7 +48,7 @@ async def metrics(request: Request) -> Response:
 def _status(serving: Serving) -> str:
     if serving.current is None:
         return "no_snapshot"
-    return "ok" if serving.current.encoder is not None else "degraded"
+    return "ok" if serving.current.encoder is not None and serving.damage is None else "degraded"
 
 
 def _components(serving: Serving) -> dict[str, object]:
@@ -60,6 +60,8 @@ def _components(serving: Serving) -> dict[str, object]:
         encoder = {"status": "ok", "version": served.manifest.encoder.version, "digest": served.manifest.encoder.digest}
         if served.encoder is None:
             encoder = {"status": "unavailable", "reason": str(served.trouble)}
+    if serving.damage is not None:
+        snapshot |= {"status": "damaged", "reason": serving.damage.message}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": refusal.message}
     if served is not None and served.without_gpu:

@@ -20,8 +20,8 @@ from retrieval_service.snapshot.manifest import (
     VECTORS,
     FileRecord,
     Manifest,
+    check_digest,
     ends_digest,
-    file_digest,
     read_manifest,
     snapshot_files,
 )
@@ -112,11 +112,9 @@ def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
     wrong = []
     there = snapshot_files(directory)
     for name, record in manifest.files.items():
-        path = directory / name
         try:
-            _check_ends(path, record)
-            if file_digest(path) != record.sha256:
-                raise SnapshotInvalid(path, "is damaged: its digest is not the one in the manifest")
+            _check_ends(directory / name, record)
+            check_digest(directory, name, manifest)
         except SnapshotInvalid as error:
             wrong.append(error)
     wrong += [SnapshotInvalid(there[name], "is not in the manifest") for name in there if name not in manifest.files]

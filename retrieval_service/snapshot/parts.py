@@ -21,7 +21,7 @@ from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
 from retrieval_service.adapters.tantivy_index import TantivyWriter
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.snapshot.digests import DIGESTS, digest_rows, read_digests
-from retrieval_service.snapshot.manifest import CATALOGUE, LEXICAL, Manifest, file_digest
+from retrieval_service.snapshot.manifest import CATALOGUE, LEXICAL, Manifest, check_digest
 
 _FETCHED = 900
 
@@ -117,26 +117,6 @@ def take_digests(base: Path, manifest: Manifest) -> NDArray[np.void]:
     if len(rows) != manifest.papers:
         raise SnapshotInvalid(base / DIGESTS, f"holds {len(rows)} rows, not {manifest.papers}")
     return rows
-
-
-def check_digest(base: Path, name: str, manifest: Manifest, *, copy: Path | None = None) -> None:
-    """Refuses a file of a published snapshot that is not as it was published.
-
-    Args:
-        base: the snapshot.
-        name: the file in it.
-        manifest: the snapshot's.
-        copy: where it was copied to, to check that instead.
-
-    Raises:
-        SnapshotInvalid: it is missing or differs.
-    """
-    try:
-        found = file_digest(copy or base / name)
-    except OSError as error:
-        raise SnapshotInvalid(base / name, f"cannot be read ({error.strerror})") from error
-    if found != manifest.files[name].sha256:
-        raise SnapshotInvalid(base / name, "is damaged: its digest is not the one in the manifest")
 
 
 def papers_in_rows(catalogue: CatalogueWriter, rows: Sequence[int]) -> Iterator[list[Paper]]:

@@ -32,6 +32,7 @@ from retrieval_service.snapshot.manifest import (
     Change,
     IndexRecord,
     Manifest,
+    check_digest,
     file_records,
     read_manifest,
     write_manifest,
@@ -39,7 +40,6 @@ from retrieval_service.snapshot.manifest import (
 from retrieval_service.snapshot.options import BuildOptions, Progress, Tell
 from retrieval_service.snapshot.parts import (
     change_lexical,
-    check_digest,
     take_catalogue,
     take_digests,
     take_lexical,

@@ -22,8 +22,7 @@ def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: An
         passage_text_version=1,
         analysis_version=1,
         index=IndexRecord("SQfp16", "exact"),
-        files={},
-        **more,
+        **({"files": {}} | more),
     )
     directory = Shelf(data).root / name
     directory.mkdir(parents=True)

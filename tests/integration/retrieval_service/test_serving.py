@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -142,6 +143,59 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> 
         Shelf(tmp_path).use(damaged.id)
         within_seconds(5, lambda: "refused" in client.get("/health/ready").json()["components"]["snapshot"])
         assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
+
+
+@pytest.fixture
+def flipped(corpus: Any, tmp_path: Path) -> str:
+    """A published snapshot with a bit flipped where opening does not look."""
+    name = corpus.manifest.id
+    path = shutil.copytree(corpus.data / "snapshots" / name, tmp_path / "snapshots" / name) / "vectors.faiss"
+    content = bytearray(path.read_bytes())
+    assert len(content) > 2 * 65_536
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+    return str(name)
+
+
+def test_damage_within_a_file_is_found_while_it_is_served(
+    tmp_path: Path, flipped: str, kit: Any, serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    Shelf(tmp_path).use(flipped)
+    with serve(kit.Encoder()) as client:
+        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
+        ready = client.get("/health/ready")
+        assert ready.status_code == 200
+        snapshot = ready.json()["components"]["snapshot"]
+        assert (snapshot["status"], snapshot["id"]) == ("damaged", flipped)
+        assert "vectors.faiss: is damaged" in snapshot["reason"]
+        assert client.post("/search", json={"query": "gugipivu"}).status_code == 200
+        assert "akin_snapshot_damaged 1.0" in client.get("/metrics").text
+        sleep(0.2)
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert f"Snapshot {flipped} is damaged" in errors[0]
+
+
+def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: str, kit: Any, serve: Any) -> None:
+    encoder = kit.Encoder()
+    kept = kit.build(kit.papers(50), encoder, tmp_path)
+    with serve(encoder) as client:
+        Shelf(tmp_path).use(flipped)
+
+        def snapshot() -> dict[str, Any]:
+            found: dict[str, Any] = client.get("/health/ready").json()["components"]["snapshot"]
+            return found
+
+        within_seconds(5, lambda: "refused" in snapshot())
+        for _ in range(5):
+            assert (snapshot()["id"], snapshot()["status"]) == (kept.id, "ok")
+            sleep(0.05)
+        assert "vectors.faiss: is damaged" in snapshot()["refused"]["reason"]
+        assert client.get("/health").json()["status"] == "ok"
+        newer = kit.build(kit.papers(60), encoder, tmp_path)
+        within_seconds(5, lambda: snapshot()["id"] == newer.id)
+        assert "refused" not in snapshot()
+        assert "akin_snapshot_damaged 0.0" in client.get("/metrics").text
 
 
 def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
 from retrieval_service.ports import Embedded, EncoderIdentity
-from retrieval_service.serving import Served, Serving
+from retrieval_service.served import Served
+from retrieval_service.serving import Serving
 from retrieval_service.snapshot import Manifest, Shelf, Snapshot, read_manifest
 from retrieval_service.snapshot.manifest import EncoderRecord
 from tests.unit.published import published_manifest
@@ -67,6 +68,9 @@ class Watched:
         self.failures: list[Unavailable] = []
 
     def snapshot_changed(self, manifest: Manifest) -> None:
+        pass
+
+    def snapshot_damaged(self, is_so: bool) -> None:
         pass
 
     def encoder_failed(self, error: Unavailable) -> None:
