@@ -136,13 +136,13 @@ def retraining_due(
 
     Args:
         papers: how many it has now.
-        trained_on: how many it had when its lists were chosen; None for an index without lists.
+        trained_on: how many it had when its index was chosen; None where the size alone chose, and for graphs.
         recipe: what the index was made by.
         exact_below: corpora of fewer papers get an exact index.
         chosen: whether measurements chose the recipe, and not the size.
     """
     if recipe == exact_recipe("").factory:
-        outgrown = papers >= exact_below and not chosen
+        outgrown = papers >= exact_below and papers > (trained_on or 0) * _NO_MORE_THAN_GROWN
         return f"it has outgrown an exact index ({exact_below:,} papers)" if outgrown else None
     if papers < exact_below and not chosen:
         return f"an exact index serves fewer than {exact_below:,} papers"

@@ -61,7 +61,7 @@ class IndexRecord(msgspec.Struct, frozen=True):
         k_factor: candidates refined for each result asked.
         recall_target: the recall@10 that `nprobe` was chosen to meet.
         curve: what was measured.
-        trained_on: how many papers there were when the lists were chosen.
+        trained_on: how many papers there were when the lists, or by measurement an exact index, were chosen.
         queries: what was asked when the curve was measured.
     """
 
@@ -74,6 +74,11 @@ class IndexRecord(msgspec.Struct, frozen=True):
     curve: tuple[CurvePoint, ...] = ()
     trained_on: int | None = None
     queries: str = ""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether measurements of several recipes chose this one, and not the size of the corpus."""
+        return any(point.recipe for point in self.curve)
 
 
 class FileRecord(msgspec.Struct, frozen=True):

@@ -217,7 +217,7 @@ class _Tuning:
             k_factor=chosen.k_factor,
             recall_target=self.wanted.recall,
             curve=tuple(self.points),
-            trained_on=papers if recipe.nlist else None,
+            trained_on=papers if recipe.nlist or recipe.exact else None,
             queries=TITLES if self.wanted.queries is None else f"{len(self.wanted.queries):,} queries given",
         )
 

@@ -180,8 +180,7 @@ class _Update:
 
             return await stored_positions(store, embedding, changes.digests["text"][rows].tolist(), fetch)
 
-        chosen = old.recall_target is not None
-        if not retraining_due(count, old.trained_on, old.recipe, exact_below=below, chosen=chosen):
+        if not retraining_due(count, old.trained_on, old.recipe, exact_below=below, chosen=old.chosen):
             kept = sorted(row for row in changes.revectored if row < min(self.before, count))
             rows = np.asarray([*kept, *range(self.before, count)], np.int64)
             positions = await positions_of(rows)

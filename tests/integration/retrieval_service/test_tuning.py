@@ -16,6 +16,7 @@ from retrieval_service.adapters.faiss_recall import exact_nearest, fewest, measu
 from retrieval_service.adapters.faiss_recipe import Recipe, build_index, candidates, parsed_recipe
 from retrieval_service.errors import BuildInProgress, NoSnapshot, SnapshotError
 from retrieval_service.snapshot import (
+    BuildOptions,
     Manifest,
     Shelf,
     Source,
@@ -26,7 +27,7 @@ from retrieval_service.snapshot import (
     update_snapshot,
     verify_snapshot,
 )
-from retrieval_service.snapshot.manifest import CurvePoint
+from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord
 from retrieval_service.snapshot.tuning import cheapest
 
 
@@ -61,6 +62,26 @@ def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
     grown = asyncio.run(update_snapshot(Source(kit.papers(1020), "more"), encoder, tmp_path))
     assert grown.index.recipe == index.recipe
     assert grown.papers == 1020
+
+
+def test_an_index_that_measurements_chose_is_outgrown_too_and_one_that_its_size_chose_goes_with_it(
+    tmp_path: Path, kit: Any
+) -> None:
+    encoder, papers = kit.Encoder(), kit.papers(400)
+    kit.build(papers[:100], encoder, tmp_path)
+    tuned = tune(encoder, tmp_path, recall=0.9, recipes=(parsed_recipe("SQfp16"),)).index
+    assert (tuned.recipe, tuned.chosen, tuned.trained_on) == ("SQfp16", True, 100)
+
+    def updated(count: int) -> IndexRecord:
+        source = Source(papers[:count], "changes", complete=True)
+        options = BuildOptions(exact_below=130)
+        return asyncio.run(update_snapshot(source, encoder, tmp_path, options=options)).index
+
+    assert updated(140).recipe == "SQfp16"
+    lists = updated(400)
+    assert (lists.nlist, lists.recall_target, lists.chosen, lists.trained_on) == (4, 0.9, False, 400)
+    assert updated(300).recipe == lists.recipe
+    assert updated(120).recipe == "SQfp16"
 
 
 def test_recall_is_what_a_plain_computation_says() -> None:
