@@ -210,11 +210,7 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
     """
     path = corpus_path(settings, source)
     name = source_name(source, path)
-    rejects = settings.data / "rejects" / f"{name}.jsonl"
-    try:
-        rejects.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(f"cannot write {error.filename}: {error.strerror}. AKIN_DATA moves it.") from error
+    rejects = rejects_of(settings, name)
     with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
         with encoder_server(settings, say) as (url, version), bar() as shown:
             started = time.monotonic()
@@ -257,6 +253,18 @@ def source_name(source: str, path: Path) -> str:
     return "sample" if source == "sample" else path.name
 
 
+def rejects_of(settings: Settings, name: str) -> Path:
+    """The file for a source's bad records; its folder is made.
+
+    Raises:
+        SourceError: It cannot be.
+    """
+    path = settings.data / "rejects" / f"{name}.jsonl"
+    with words():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def report(reader: PaperReader, rejects: Path, manifest: Manifest, seconds: float) -> None:
     """Says what came of a build."""
     if reader.report.rejected_total:
@@ -289,11 +297,17 @@ def described(manifest: Manifest, *, live: bool) -> dict[str, Any]:
 
 @contextmanager
 def words() -> Iterator[None]:
-    """Tells what the service's library raises as the command line tells everything: one line and an exit code."""
+    """Tells what the service's library, or the disk, raises as everything is told: in one line, with an exit code."""
     try:
         yield
     except RetrievalError as error:
         raise SourceError(str(error)) from error
+    except ConnectionError:
+        raise
+    except OSError as error:
+        raise SourceError(
+            f"cannot write {error.filename or 'to the data folder'}: {error.strerror or error}. AKIN_DATA moves it."
+        ) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from akin.cli.corpus import corpus_path
-from akin.cli.index import bar, connected, described, described_curve, manifest_of, source_name, words
+from akin.cli.index import bar, connected, described, described_curve, manifest_of, rejects_of, source_name, words
 from akin.cli.output import Json, print_json, say, stdout
 from akin.cli.papers import HARVESTS, harvest_of, run_harvest
 from akin.errors import SourceError
@@ -104,17 +104,18 @@ def tune(
     if use:
         with words():
             make_live(settings, manifest.id, say)
+    say(f"snapshot {manifest.id} is {'live' if use else 'published'}")
     index = manifest.index
     path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, recall_chart(index.curve, _chosen(index), recall).encode())
+    with words():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, recall_chart(index.curve, _chosen(index), recall).encode())
     if json:
         print_json({**described(manifest, live=use), "plot": str(path)})
         return
     for line in described_curve(index):
         stdout.print(f"  {line}", markup=False)
-    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}")
-    say(f"snapshot {manifest.id}{' is live' if use else ''}; the curves: {path}")
+    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}; the curves: {path}")
 
 
 def verify(
@@ -129,22 +130,24 @@ def verify(
     directory = Shelf(settings.data).path(manifest.id)
     with words():
         damage = verify_snapshot(directory)
+    result: dict[str, object] = {"snapshot": manifest.id, "damage": [problem.detail for problem in damage]}
     for problem in damage:
         say(str(problem))
+    if not damage:
+        say(f"{manifest.id}: {len(manifest.files)} files are as published")
+    if recall and not damage:
+        with words():
+            found = measured_recall(directory, settings.data, queries=queries)
+        published = f"; published {found.published:.3f}, with other queries" if found.published is not None else ""
+        say(
+            f"recall@10 {found.recall_at_10:.3f} against exact search, {found.ms:.2f} ms a query "
+            f"({found.queries:,} of its own papers, each without itself{published})"
+        )
+        result |= {"recall_at_10": found.recall_at_10, "ms": found.ms}
+    if json:
+        print_json(result)
     if damage:
         raise typer.Exit(6)
-    say(f"{manifest.id}: {len(manifest.files)} files are as published")
-    if not recall:
-        return
-    with words():
-        found = measured_recall(directory, settings.data, queries=queries)
-    published = f"; published {found.published:.3f}, with other queries" if found.published is not None else ""
-    say(
-        f"recall@10 {found.recall_at_10:.3f} against exact search, {found.ms:.2f} ms a query "
-        f"({found.queries:,} of its own papers, each without itself{published})"
-    )
-    if json:
-        print_json({"snapshot": manifest.id, "recall_at_10": found.recall_at_10, "ms": found.ms, "damage": []})
 
 
 def prune(
@@ -172,8 +175,7 @@ def _updated(
     withdrawn: tuple[str, ...],
     strict: bool,
 ) -> Manifest:
-    rejects = settings.data / "rejects" / f"{name}.jsonl"
-    rejects.parent.mkdir(parents=True, exist_ok=True)
+    rejects = rejects_of(settings, name)
     started = time.monotonic()
     empty = path.is_file() and path.stat().st_size == 0  # what a harvest that found nothing leaves
     with ExitStack() as stack:

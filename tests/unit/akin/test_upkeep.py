@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from akin.cli import index, upkeep
 from akin.errors import SourceError
+from akin.settings import Settings
 from retrieval_service.snapshot import Shelf
 from retrieval_service.snapshot.manifest import EncoderRecord, FileRecord
 from tests.unit.published import published_manifest
@@ -31,6 +37,47 @@ def test_a_damaged_snapshot_does_not_become_the_live_one(data: Path) -> None:
     with pytest.raises(SourceError, match=r"sqlite: is damaged"):
         index.use(two)
     assert Shelf(data).current() == "one"
+
+
+def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = published_manifest(data, "one", ENCODER, files={"vectors.faiss": FileRecord("0" * 64, 3)}).id
+    (Shelf(data).path(name) / "vectors.faiss").write_bytes(b"bad")
+    with pytest.raises(typer.Exit) as ended:
+        upkeep.verify(name, json=True)
+    assert ended.value.exit_code == 6
+    found = json.loads(capsys.readouterr().out)
+    assert found["snapshot"] == name
+    assert [problem["file"] for problem in found["damage"]] == [str(Shelf(data).path(name) / "vectors.faiss")]
+
+
+def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = published_manifest(data, "one", ENCODER).id
+    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
+    upkeep.verify(name, recall=False, json=True)
+    assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published_manifest(data, "one", ENCODER)
+    monkeypatch.setattr(index, "verify_snapshot", lambda _: [])
+    with full_disk(), pytest.raises(SourceError, match="cannot write to the data folder: File too large"):
+        index.use("one")
+    assert Shelf(data).current() is None
+    (data / "rejects").write_text("is no folder")
+    with pytest.raises(SourceError, match=r"cannot write .*rejects: File exists"):
+        index.rejects_of(Settings.read(), "papers.jsonl")
 
 
 @pytest.mark.parametrize("subset", [None, "physics:hep-th"])
