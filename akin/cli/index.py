@@ -38,6 +38,8 @@ from retrieval_service.snapshot.shelf import Shelf
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
+_USUAL = BuildOptions(use=False)
+
 STAGES = {
     "copy": "copying",
     "embed": "embedding",
@@ -56,6 +58,10 @@ def build(
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
     if_none: Annotated[bool, typer.Option("--if-none", help="Only where nothing is indexed yet.")] = False,
+    recall: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="The recall@10 to meet where the index is not exact.")
+    ] = BuildOptions.recall_target,
+    memory: Annotated[float | None, typer.Option(min=0.0, help="The megabytes the vector index may take.")] = None,
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
@@ -63,7 +69,9 @@ def build(
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
     settings = Settings.read()
-    manifest = (usable_snapshot(settings) if if_none else None) or build_index(settings, source, fields, strict)
+    options = BuildOptions(recall_target=recall, memory_mb=memory, use=False)
+    manifest = usable_snapshot(settings) if if_none else None
+    manifest = manifest or build_index(settings, source, fields, strict, options)
     if json:
         print_json(described(manifest, live=True))
 
@@ -201,7 +209,13 @@ def build_if_needed(settings: Settings, source: str) -> None:
         build_index(settings, source)
 
 
-def build_index(settings: Settings, source: str, fields: str | None = None, strict: bool = False) -> Manifest:
+def build_index(
+    settings: Settings,
+    source: str,
+    fields: str | None = None,
+    strict: bool = False,
+    options: BuildOptions = _USUAL,
+) -> Manifest:
     """Builds a snapshot with the running stack's encoder, or with one started for this.
 
     Raises:
@@ -214,7 +228,7 @@ def build_index(settings: Settings, source: str, fields: str | None = None, stri
     with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
         with encoder_server(settings, say) as (url, version), bar() as shown:
             started = time.monotonic()
-            work = run_build(settings, reader, url, version.number, name, shown, harvest_of(path))
+            work = run_build(settings, reader, url, version.number, name, shown, options, harvest_of(path))
             manifest = asyncio.run(work)
         make_live(settings, manifest.id, say)
         report(reader, rejects, manifest, time.monotonic() - started)
@@ -228,10 +242,10 @@ async def run_build(
     version: int,
     name: str,
     shown: Callable[[Progress], None],
+    options: BuildOptions,
     harvest: Harvest | None = None,
 ) -> Manifest:
-    """The build itself, with its connection to Triton; the snapshot is published and not live yet."""
-    options = BuildOptions(use=False)
+    """The build itself, with its connection to Triton."""
     async with connected(settings, url, version) as encoder:
         return await build_snapshot(
             reader, encoder, settings.data, source_name=name, options=options, progress=shown, harvest=harvest

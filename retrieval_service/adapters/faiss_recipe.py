@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,36 @@ def exact_recipe(why: str) -> Recipe:
     return Recipe("SQfp16", None, 1.0, why)
 
 
-def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
-    """The recipe for a corpus of this size, with vectors of this length."""
-    if papers < exact_below:
-        return exact_recipe(f"exact: fewer than {exact_below} papers")
+def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_mb: float | None = None) -> Recipe:
+    """The recipe for a corpus of this size, with vectors of this length; where that takes too much, a smaller one.
+
+    Args:
+        papers: how many.
+        dim: length of the vectors.
+        exact_below: corpora of fewer papers get an exact index.
+        memory_mb: the megabytes it may take; None for any number.
+    """
     nlist = lists_for(papers)
-    return _one_bit(nlist) if dim % 2 else _product(nlist, dim)
+    usual = _one_bit(nlist) if dim % 2 else _product(nlist, dim)
+    if papers < exact_below:
+        usual = exact_recipe(f"exact: fewer than {exact_below} papers")
+    if memory_mb is None:
+        return usual
+    smaller = [usual, _one_bit(nlist), _eight_bit(nlist)]
+    chosen = next((recipe for recipe in smaller if megabytes(recipe, papers, dim) <= memory_mb), smaller[-1])
+    takes = megabytes(chosen, papers, dim)
+    fits = f"of the {memory_mb:g} it may take" if takes <= memory_mb else f"as none fits in {memory_mb:g}"
+    return replace(chosen, why=f"{chosen.why}; about {takes:,.4g} MB, {fits}")
+
+
+def megabytes(recipe: Recipe, papers: int, dim: int) -> float:
+    """About what the index of a recipe that is chosen here takes: its codes, their ids, and the lists' centres."""
+    row = 2.0 * dim if recipe.exact else dim + 16.0
+    if "RaBitQ" in recipe.factory:
+        row = dim + dim / 8 + 16
+    elif "PQ" in recipe.factory:
+        row = dim + dim / 4 + 8
+    return (papers * row + 4 * dim * (recipe.nlist or 0)) / 1e6
 
 
 def lists_for(papers: int) -> int:
@@ -90,7 +114,7 @@ def candidates(papers: int, dim: int) -> list[Recipe]:
     n = lists_for(papers)
     found = [
         exact_recipe("every vector is compared"),
-        Recipe(f"IVF{n},SQ8", n, 1.0, "8-bit codes, few of them compared"),
+        _eight_bit(n),
         _one_bit(n),
     ]
     if papers < FLAT_BELOW:
@@ -119,6 +143,10 @@ def parsed_recipe(text: str) -> Recipe:
         raise ValueError(f"{text!r} is none of the kinds served here: SQfp16, IVF…, HNSW…")
     k_factor = (_K_FACTOR_PRODUCT if "x4fs" in text else _K_FACTOR) if "Refine" in text else 1.0
     return Recipe(text, int(lists[1]) if lists else None, k_factor, "as asked")
+
+
+def _eight_bit(nlist: int) -> Recipe:
+    return Recipe(f"IVF{nlist},SQ8", nlist, 1.0, "8-bit codes, few of them compared")
 
 
 def _one_bit(nlist: int) -> Recipe:

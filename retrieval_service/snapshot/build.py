@@ -115,7 +115,12 @@ class _Build:
                 vectors_of(store, np.concatenate(self.positions)),
                 self.encoder,
                 self.titles,
-                recipe=recipe_for(self.count, self.identity.dim, exact_below=self.options.exact_below),
+                recipe=recipe_for(
+                    self.count,
+                    self.identity.dim,
+                    exact_below=self.options.exact_below,
+                    memory_mb=self.options.memory_mb,
+                ),
                 target=self.options.recall_target,
                 tuning=lambda: self._report("tune", 0, embedding),
             )

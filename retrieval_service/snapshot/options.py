@@ -39,6 +39,7 @@ class BuildOptions:
         in_flight: requests under way at once.
         exact_below: corpora of fewer papers get an exact index.
         recall_target: recall@10 of an approximate one against exact search.
+        memory_mb: the megabytes a built one may take; None for any number. An update keeps the kind there is.
         use: make the snapshot the live one.
     """
 
@@ -46,4 +47,5 @@ class BuildOptions:
     in_flight: int = 4
     exact_below: int = EXACT_BELOW
     recall_target: float = 0.95
+    memory_mb: float | None = None
     use: bool = True

@@ -151,11 +151,13 @@ def index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Poi
     """What a manifest says of an index whose last point on the curve is the one that serves."""
     if recipe.exact:
         return IndexRecord(recipe=recipe.factory, why=recipe.why)
+    serves = curve[-1]
+    found = "finds" if serves.recall_at_10 >= target else "finds as many as any, fewer than"
     return IndexRecord(
         recipe=recipe.factory,
-        why=recipe.why,
+        why=f"{recipe.why}; nprobe {serves.breadth} {found} {target:g} of the ten nearest",
         nlist=recipe.nlist,
-        nprobe=curve[-1].breadth,
+        nprobe=serves.breadth,
         k_factor=recipe.k_factor,
         recall_target=target,
         curve=tuple(

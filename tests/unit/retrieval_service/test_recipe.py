@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from retrieval_service.adapters.faiss_recipe import candidates, parsed_recipe, recipe_for, retraining_due, successor
+from retrieval_service.adapters.faiss_recipe import (
+    build_index,
+    candidates,
+    megabytes,
+    parsed_recipe,
+    recipe_for,
+    retraining_due,
+    successor,
+    write_index,
+)
 
 RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
 PRODUCT = "IVF4096,PQ192x4fs,Refine(SQ8)"
@@ -24,6 +36,32 @@ def test_recipes(papers: int, factory: str) -> None:
     assert recipe.factory == factory
     assert recipe.nlist is None or papers / recipe.nlist >= 100
     assert parsed_recipe(factory).k_factor == recipe.k_factor
+
+
+@pytest.mark.parametrize(
+    ("papers", "memory", "factory", "words"),
+    [
+        (2_500_000, 2000, PRODUCT, "of the 2000 it may take"),
+        (2_500_000, 1200, RABITQ, "of the 1200"),
+        (2_500_000, 1050, "IVF4096,SQ8", "of the 1050"),
+        (2_500_000, 100, "IVF4096,SQ8", "as none fits in 100"),
+        (40_000, 31, "SQfp16", "of the 31"),
+        (40_000, 20, "IVF256,RaBitQ,Refine(SQ8)", "of the 20"),
+    ],
+)
+def test_recipes_that_fit(papers: int, memory: float, factory: str, words: str) -> None:
+    recipe = recipe_for(papers, 384, memory_mb=memory)
+    assert recipe.factory == factory
+    assert words in recipe.why
+
+
+@pytest.mark.parametrize("memory", [None, 0.15, 0.14, 0.0])
+def test_an_index_takes_what_is_foretold(memory: float | None, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(1).standard_normal((4000, 32)).astype(np.float32)
+    for below in (0, 5000):
+        recipe = recipe_for(4000, 32, exact_below=below, memory_mb=memory)
+        write_index(build_index(recipe, 4000, 32, lambda rows: vectors[rows]), tmp_path / "index")
+        assert (tmp_path / "index").stat().st_size == pytest.approx(megabytes(recipe, 4000, 32) * 1e6, rel=0.1)
 
 
 def test_vectors_of_odd_length_have_one_bit_codes() -> None:
