@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.report import Row
+from retrieval_service.adapters.faiss_recipe import EXACT_BELOW
 
 PREDICTED_AT = 100_000_000
 GROWING = {
@@ -35,9 +36,10 @@ def curves(rows: Sequence[Row], sizes: dict[str, int]) -> dict[str, list[tuple[i
 def predicted(curve: Curve, at: int = PREDICTED_AT) -> tuple[float, float] | None:
     """The figure at a size, by the power of the size that fits the measured ones best, and that power.
 
-    Least squares over the logarithms. None with fewer than two sizes: one point has no slope.
+    Least squares over the logarithms. Below `EXACT_BELOW` papers the index is of another kind, which grows in its own
+    way. None with fewer than two sizes: one point has no slope.
     """
-    points = [(math.log(size), math.log(value)) for size, value in curve if value > 0]
+    points = [(math.log(size), math.log(value)) for size, value in curve if value > 0 and size >= EXACT_BELOW]
     if len({x for x, _ in points}) < 2:
         return None
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from akin.settings import ROOT
 from benchmarks.report import Row
 from benchmarks.retrieval.exact import nearest, recall
-from benchmarks.retrieval.systems import OURS, Point
+from benchmarks.retrieval.shards import queries
+from benchmarks.retrieval.systems import OURS, Akin, Point, system
 
 AKIN, REFERENCE = OURS
 ALLOWANCE = 0.005
@@ -142,10 +143,10 @@ def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> E
         WorkerFailed: It could not be built.
     """
     indexes.mkdir(parents=True, exist_ok=True)
-    stem = "".join(c if c.isalnum() else "-" for c in name)
-    record = indexes / f"{stem}-{count}.json"
+    index = _index(indexes, name, folder, count)
+    record = index.with_suffix(".json")
     if not record.exists():
-        with Worker(python, "build", name, folder, count, _index(indexes, name, count)) as worker:
+        with Worker(python, "build", name, folder, count, index) as worker:
             record.write_text(json.dumps(worker.first))
     return Entry(name, **json.loads(record.read_text()))
 
@@ -238,7 +239,7 @@ class _Workers(list[tuple[Entry, Worker]]):
         entries, pythons, folder, count, indexes = self._how
         try:
             for entry in entries:
-                index = _index(indexes, entry.name, count)
+                index = _index(indexes, entry.name, folder, count)
                 worker = Worker(pythons(entry.name), "serve", entry.name, folder, count, index)
                 self.append((entry, worker.__enter__()))
         except BaseException:
@@ -253,6 +254,9 @@ class _Workers(list[tuple[Entry, Worker]]):
             worker.close()
 
 
-def _index(indexes: Path, name: str, count: int) -> Path:
-    stem = "".join(c if c.isalnum() else "-" for c in name)
+def _index(indexes: Path, name: str, folder: Path, count: int) -> Path:
+    made = system(name)
+    # What `akin` is made by may change; another recipe's index must not be measured under its name.
+    whole = f"{name} {made.recipe(count, queries(folder).shape[1]).factory}" if isinstance(made, Akin) else name
+    stem = "".join(c if c.isalnum() else "-" for c in whole)
     return indexes / f"{stem}-{count}.{'db' if name == 'milvus-lite' else 'index'}"

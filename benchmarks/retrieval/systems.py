@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.retrieval.shards import SHARD, blocks, rows
+
+if TYPE_CHECKING:
+    from retrieval_service.adapters.faiss_recipe import Recipe
 
 K = 10
 TOGETHER = 128
@@ -72,16 +75,21 @@ class Akin:
         """Trains on a random sample and adds all, as a snapshot's build does."""
         import faiss
 
-        from retrieval_service.adapters.faiss_recipe import build_index, recipe_for, write_index
+        from retrieval_service.adapters.faiss_recipe import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(blocks(folder, 1))).shape[1]
-        recipe = recipe_for(count, dim)
-        if self.codes:
-            recipe = recipe_for(count, dim, exact_below=0)
-            recipe = replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
-        index = build_index(recipe, count, dim, lambda wanted: rows(folder, wanted))
+        index = build_index(self.recipe(count, dim), count, dim, lambda wanted: rows(folder, wanted))
         write_index(index, path)
+
+    def recipe(self, count: int, dim: int) -> Recipe:
+        """How the index of so many vectors of this length is made."""
+        from retrieval_service.adapters.faiss_recipe import recipe_for
+
+        if not self.codes:
+            return recipe_for(count, dim)
+        recipe = recipe_for(count, dim, exact_below=0)
+        return replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
         """Opens the file as the service does, and as many threads, each of which searches for itself."""

@@ -48,6 +48,7 @@ def test_ours_and_the_reference_are_compared_at_equal_recall(folder, tmp_path):
     np.testing.assert_array_equal(truth[:, 0], (queries @ whole.T).argmax(axis=1))
     names = (REFERENCE, AKIN, "akin RaBitQ,Refine(SQ8)")
     entries = [build(name, Path(sys.executable), folder, COUNT, tmp_path) for name in names]
+    assert (tmp_path / "akin-SQfp16-12000.index").exists()
     race(entries, lambda _: Path(sys.executable), folder, COUNT, tmp_path, 2, print)
     reference, ours, candidate = entries
     assert reference.point == {"nprobe": 64}
@@ -59,4 +60,4 @@ def test_ours_and_the_reference_are_compared_at_equal_recall(folder, tmp_path):
 
 def test_a_system_that_cannot_be_built_says_why(tmp_path):
     with pytest.raises(WorkerFailed, match="No such file"):
-        build(AKIN, Path(sys.executable), tmp_path, COUNT, tmp_path)
+        build(REFERENCE, Path(sys.executable), tmp_path, COUNT, tmp_path)
