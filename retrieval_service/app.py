@@ -80,7 +80,6 @@ def triton_of(settings: Settings) -> Triton:
         version=settings.encoder_version,
         repository=settings.model_repository,
         query_seconds=settings.embed_seconds,
-        bulk_seconds=settings.bulk_seconds,
     )
 
 

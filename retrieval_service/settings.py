@@ -15,7 +15,7 @@ def _cores() -> int:
 
 
 class Settings(BaseSettings):
-    """The settings of the service and of a snapshot's build."""
+    """The settings of the service."""
 
     model_config = SettingsConfigDict(env_prefix="AKIN_", extra="ignore", frozen=True)
 
@@ -55,11 +55,6 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Version of the encoder; default: the newest ready one that made the snapshot."
     )
     embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query.")
-    bulk_seconds: float = Field(default=600.0, gt=0, le=3600, description="Longest wait for a batch of a build.")
-    bulk_batch: int = Field(
-        default=64, ge=1, le=1024, description="Papers in one request of a build; Triton's limit is 64."
-    )
-    bulk_in_flight: int = Field(default=4, ge=1, le=64, description="Requests of a build under way at once.")
 
     vector_device: Literal["cpu", "gpu", "gpus"] = Field(
         default="cpu", description="Where vectors are searched: in main memory, on the first GPU, or on all of them."

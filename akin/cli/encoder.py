@@ -139,7 +139,7 @@ def evaluate(
     settings = Settings.read()
     found = registry.find(settings.repository, version)
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
-    arguments += ["--cache", str(settings.data / "vectors")]
+    arguments += ["--cache", str(settings.data / "evaluation-vectors")]
     for folder in sets:
         arguments += ["--set", str(folder)]
     arguments += ["--papers", str(papers)] if papers else []
@@ -175,7 +175,7 @@ def compare(
     settings = Settings.read()
     folder = (output or settings.data / "comparisons" / what).absolute()
     arguments = [what, "--calibration", str(corpus_path(settings, calibration)), "--output", str(folder)]
-    arguments += ["--cache", str(settings.data / "vectors")]
+    arguments += ["--cache", str(settings.data / "evaluation-vectors")]
     for each in sets:
         arguments += ["--set", str(each)]
     arguments += ["--source", source] if source else []

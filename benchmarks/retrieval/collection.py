@@ -44,10 +44,6 @@ class Collection:
             shards += 1
         return min(shards * SHARD, int(self.recipe["texts"]))
 
-    def query_texts(self) -> list[Text]:
-        """The queries."""
-        return _read(self.folder / "texts" / "queries.txt")
-
     def texts(self, count: int) -> Iterable[Text]:
         """The first `count` texts."""
         for at in range(0, count, SHARD):

@@ -50,8 +50,3 @@ def read_digests(path: Path) -> NDArray[np.void]:
     if len(content) % ROW.itemsize:
         raise SnapshotInvalid(path, f"has {len(content)} bytes, which is no whole number of rows")
     return np.frombuffer(bytearray(content), ROW)
-
-
-def text_digests(rows: NDArray[np.void]) -> list[bytes]:
-    """The digests that these rows' embeddings are kept under."""
-    return [value.tobytes() for value in rows["text"]]
