@@ -53,9 +53,9 @@ def target(service: str, seconds: float = 20.0) -> Target:
             break
         if time.monotonic() > deadline:
             if parts.get("snapshot") != "ok":
-                refused = ready.get("components", {}).get("snapshot", {}).get("refused")
-                if refused:
-                    raise NoSnapshot(f"the service at {service} refuses its index: {refused.get('reason')}")
+                snapshot = ready.get("components", {}).get("snapshot", {})
+                if reason := snapshot.get("refused", snapshot).get("reason"):
+                    raise NoSnapshot(f"the service at {service} does not trust its index: {reason}")
                 raise NoSnapshot(
                     f"the service at {service} has nothing to search: index papers first (CORPUS=file or "
                     "CORPUS=sample does it where no stack runs; otherwise: akin index build sample)."

@@ -187,10 +187,16 @@ def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> No
         target(service, 0)
 
 
-def test_a_service_that_refuses_its_index_is_said_with_its_reason(service: str) -> None:
-    refused = {"status": "missing", "refused": {"code": "snapshot_invalid", "reason": "has terms of analysis 1, not 2"}}
-    Service.answers = {"/health/ready": (503, {"components": {"snapshot": refused}})}
-    with pytest.raises(NoSnapshot, match="refuses its index: has terms of analysis 1, not 2"):
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        {"status": "missing", "refused": {"code": "snapshot_invalid", "reason": "has terms of analysis 1, not 2"}},
+        {"status": "damaged", "reason": "has terms of analysis 1, not 2"},
+    ],
+)
+def test_an_index_that_is_refused_or_damaged_is_said_with_the_reason(service: str, snapshot: dict[str, object]) -> None:
+    Service.answers = {"/health/ready": (503, {"components": {"snapshot": snapshot}})}
+    with pytest.raises(NoSnapshot, match="does not trust its index: has terms of analysis 1, not 2"):
         target(service, 0)
 
 
