@@ -101,7 +101,11 @@ def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
 
 
 def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
-    """Asks each process to end, waits, and kills the groups of those that have not ended in time."""
+    """Asks each process to end, waits, and kills the groups of those that have not ended in time.
+
+    What a process started and left behind (now and then Triton's Python process) is killed as well.
+    """
+    running = [child for child in children if child.alive]
     for child in children:
         send(child, signal.SIGTERM)
     await_end(children, seconds)
@@ -110,6 +114,11 @@ def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
     await_end(children, 5.0)
     for child in children:
         reap(child.pid)
+    for child in running:
+        # While anyone is in it, the number of a group is given to nobody else.
+        if start_time(child.pid) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def await_end(children: Sequence[Child], seconds: float) -> None:

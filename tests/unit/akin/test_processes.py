@@ -33,6 +33,28 @@ def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> Non
     assert not child.alive
 
 
+def test_what_a_child_leaves_behind_is_killed(tmp_path: Path) -> None:
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {deaf!r}]); import time; time.sleep(60)"
+    child = start("parent", [sys.executable, "-c", code], os.environ, tmp_path / "log")
+    wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
+    stop([child])
+    deadline = time.monotonic() + 10
+    while group_has_members(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not group_has_members(child.pid)
+
+
+def group_has_members(number: int) -> bool:
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_a_child_that_dies_while_starting_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     child = start("broken", [sys.executable, "-c", "raise SystemExit('no such model')"], os.environ, tmp_path / "log")
     with pytest.raises(StackError, match=r"(?s)broken stopped while starting.*no such model"):
