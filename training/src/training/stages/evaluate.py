@@ -49,5 +49,5 @@ def run(run: RunFolder) -> None:
             mapping=OWN_FIELDS if papers else None,
             resamples=settings.resamples,
             seed=configuration.seed,
-            cache=Path(configuration.paths.data) / "vectors",
+            cache=Path(configuration.paths.data) / "evaluation-vectors",
         )
