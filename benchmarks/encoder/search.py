@@ -23,6 +23,7 @@ from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
+from benchmarks.retrieval.served import complete
 from benchmarks.served import environment
 from papers import Paper
 
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     stack.up(settings, say)
     try:
         build(settings, corpus(settings, "searched", papers[:_SEARCHED])).wait()
+        while not complete(settings):  # the service looks for a new snapshot once a second
+            time.sleep(0.1)
         rows = measure(settings, papers, supply, options.rounds, options.seconds, options.step)
     finally:
         stack.down(settings)
