@@ -101,24 +101,19 @@ def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
 
 
 def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
-    """Asks each process to end, waits, and kills the groups of those that have not ended in time.
+    """Asks each process to end, waits, and kills what is left of their groups.
 
-    What a process started and left behind (now and then Triton's Python process) is killed as well.
+    That is a process that has not ended in time, and what one has left behind (now and then Triton's Python process).
     """
     running = [child for child in children if child.alive]
-    for child in children:
+    for child in running:
         send(child, signal.SIGTERM)
-    await_end(children, seconds)
-    for child in children:
-        send(child, signal.SIGKILL, group=True)
-    await_end(children, 5.0)
+    await_end(running, seconds)
+    for child in running:
+        kill_group(child)
+    await_end(running, 5.0)
     for child in children:
         reap(child.pid)
-    for child in running:
-        # While anyone is in it, the number of a group is given to nobody else.
-        if start_time(child.pid) is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
 
 
 def await_end(children: Sequence[Child], seconds: float) -> None:
@@ -128,12 +123,19 @@ def await_end(children: Sequence[Child], seconds: float) -> None:
         time.sleep(0.02)
 
 
-def send(child: Child, signum: signal.Signals, *, group: bool = False) -> None:
+def send(child: Child, signum: signal.Signals) -> None:
     """Signals a process, unless it has ended (its id may by now be somebody else's)."""
     if child.alive:
         # It may end between the look and the call.
         with contextlib.suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(child.pid, signum)
+            os.kill(child.pid, signum)
+
+
+def kill_group(child: Child) -> None:
+    """Kills a process and whatever of its group is left; while anyone is in it, its number is given to nobody else."""
+    if start_time(child.pid) in (None, child.started):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def reap(pid: int) -> None:

@@ -15,6 +15,9 @@ import pytest
 from akin.errors import StackError
 from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
 
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+"""A program that ignores the polite signal, once it has said so."""
+
 
 def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
     child = start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
@@ -24,10 +27,7 @@ def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
-    child = start("deaf", [sys.executable, "-c", code], os.environ, tmp_path / "log")
+    child = start("deaf", [sys.executable, "-c", DEAF], os.environ, tmp_path / "log")
     wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
     stop([child], seconds=0.2)
     assert not child.alive
