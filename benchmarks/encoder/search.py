@@ -18,13 +18,13 @@ import numpy as np
 
 from akin import stack
 from akin.cli.corpus import corpus_path
+from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
-from benchmarks.retrieval.served import complete
-from benchmarks.served import environment
+from benchmarks.served import await_snapshot, environment
 from papers import Paper
 
 _SEARCHED = 5_000
@@ -54,9 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     supply = Supply(papers)
     stack.up(settings, say)
     try:
-        build(settings, corpus(settings, "searched", papers[:_SEARCHED])).wait()
-        while not complete(settings):  # the service looks for a new snapshot once a second
-            time.sleep(0.1)
+        searched = corpus(settings, "searched", papers[:_SEARCHED])
+        await_snapshot(settings, build_index(settings, str(searched)).id)
         rows = measure(settings, papers, supply, options.rounds, options.seconds, options.step)
     finally:
         stack.down(settings)
