@@ -75,7 +75,7 @@ def plan(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: 
         short = [at for at in texts if lengths[at] <= row_length]
         rest = [at for at in texts if lengths[at] > row_length]
         plans.append(split(lengths, rest, max_length, budget) + shared(lengths, short, row_length, budget))
-    return min(plans, key=lambda runs: sum(work(padded_rows(len(run.rows)), run.length) for run in runs))
+    return min(plans, key=lambda runs: sum(work(run.shape.rows, run.length) for run in runs))
 
 
 def shared(lengths: Sequence[int], texts: Sequence[int], row_length: int, budget: int) -> list[Run]:
@@ -151,14 +151,14 @@ def deal(lengths: Sequence[int], lanes: int) -> list[list[int]]:
 
     Each text, the longest first, goes to the part with the least so far.
     """
-    if lanes == 1 or len(lengths) == 1 or sum(lengths) <= lanes * RUN_OVERHEAD:
+    if lanes == 1 or sum(lengths) <= lanes * RUN_OVERHEAD:
         return [list(range(len(lengths)))]
     parts: list[list[int]] = [[] for _ in range(min(lanes, len(lengths)))]
-    tokens = [0.0] * len(parts)
+    loads = [0.0] * len(parts)
     for text in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        least = tokens.index(min(tokens))
+        least = loads.index(min(loads))
         parts[least].append(text)
-        tokens[least] += work(1, lengths[text]) - RUN_OVERHEAD
+        loads[least] += work(1, lengths[text]) - RUN_OVERHEAD
     return parts
 
 

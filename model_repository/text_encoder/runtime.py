@@ -157,8 +157,7 @@ class TextEncoder:
 
     def _run_on(self, lane: int, tokenized: Tokenized, texts: Sequence[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         """Encodes a part of the texts on one lane, one run after the other."""
-        runs = plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows)
-        for run in runs:
+        for run in plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows):
             yield run.members, self._run(lane, tokenized, run)
 
     def warm_up(self) -> None:
