@@ -1,0 +1,206 @@
+"""Harvesting from a repository that misbehaves."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from papers import RemoteError, read_papers
+from papers.durable import replace_file
+from papers.remote import Harvest, finished_harvests, harvest
+from papers.remote.http import Manners
+from tests.integration.papers.conftest import MANNERS, Server, send
+
+pytestmark = pytest.mark.integration
+
+OAI = '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>{date}</responseDate>'
+
+
+def record(number: int, *, deleted: bool = False) -> str:
+    header = f"<identifier>oai:arXiv.org:2601.{number:05d}</identifier><datestamp>2026-01-05</datestamp>"
+    if deleted:
+        return f'<record><header status="deleted">{header}</header></record>'
+    return (
+        f"<record><header>{header}</header><metadata>"
+        '<arXivRaw xmlns="http://arxiv.org/OAI/arXivRaw/">'
+        f"<id>2601.{number:05d}</id><submitter>Somebody</submitter>"
+        '<version version="v1"><date>Mon, 5 Jan 2026 19:18:42 GMT</date><size>9kb</size></version>'
+        '<version version="v2"><date>Tue, 6 Jan 2026 01:00:00 GMT</date></version>'
+        f"<title>Paper {number} &amp; more</title><authors>Ada Lovelace, Paul Erd\\H{{o}}s</authors>"
+        "<categories>cs.LG stat.ML</categories><doi>10.1/x</doi>"
+        f"<abstract>  An abstract\n of number {number}.\n</abstract></arXivRaw></metadata></record>"
+    )
+
+
+def page(records: str, token: str | None = None, date: str = "2026-02-01T10:00:00Z") -> bytes:
+    ending = f'<resumptionToken completeListSize="5">{token}</resumptionToken>' if token else "<resumptionToken/>"
+    return f"{OAI.format(date=date)}<ListRecords>{records}{ending}</ListRecords></OAI-PMH>".encode()
+
+
+def refusal(code: str) -> bytes:
+    return f'{OAI.format(date="2026-02-01T10:00:00Z")}<error code="{code}">No.</error></OAI-PMH>'.encode()
+
+
+PAGES = {
+    None: page(record(1) + record(2), "t|1"),
+    "t|1": page(record(3, deleted=True) + record(4), "t|2", "2026-02-02T00:00:00Z"),
+    "t|2": page(record(5) + "<record><header/></record>"),
+}
+
+
+def repository(request: BaseHTTPRequestHandler) -> None:
+    asked = parse_qs(urlsplit(request.path).query)
+    token = asked.get("resumptionToken", [None])[0]
+    assert asked["verb"] == ["ListRecords"]
+    # The protocol: a token stands for all of the other arguments, and excludes them.
+    assert (asked.keys() == {"verb", "resumptionToken"}) if token else (asked["metadataPrefix"] == ["arXivRaw"])
+    send(request, 200, PAGES[token] if token in PAGES else refusal("badResumptionToken"))
+
+
+def harvested(server: Server, folder: Path, **options: Any) -> Harvest:
+    return harvest(folder, url=f"{server.url}/oai", manners=options.pop("manners", MANNERS), **options)
+
+
+def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    seen: list[tuple[int, int | None]] = []
+    done = harvested(server, tmp_path, since="2026-01-01", subset="cs", progress=lambda *at: seen.append(at))
+    assert "from=2026-01-01" in server.asked[0]
+    assert "set=cs" in server.asked[0]
+    assert (done.records, done.deleted, done.unusable, done.until) == (4, 1, 1, "2026-02-01")
+    assert seen == [(2, 5), (4, 5), (5, None)]
+    path = tmp_path / done.file
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == done.sha256
+    assert finished_harvests(tmp_path) == [done]
+    reader = read_papers(path)
+    papers = list(reader)
+    assert [paper.id for paper in papers] == ["2601.00001", "2601.00002", "2601.00004", "2601.00005"]
+    assert list(reader.report.withdrawn) == ["2601.00003"]
+    first = papers[0]
+    assert (first.title, first.abstract) == ("Paper 1 & more", "An abstract of number 1.")
+    assert (first.authors[0], first.categories, first.versions) == ("Ada Lovelace", ("cs.LG", "stat.ML"), 2)
+    assert (str(first.published), str(first.updated)) == ("2026-01-05", "2026-01-06")
+    assert server.most_at_once == 1
+
+
+def test_a_misbehaving_repository_is_waited_for(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    server.script = [
+        lambda request: send(request, 503, Retry_After="0"),
+        lambda request: send(request, 503, Retry_After=formatdate(time() - 5, usegmt=True)),
+        None,
+        lambda request: send(request, 200, PAGES["t|1"], cut=100),
+        lambda request: send(request, 200, PAGES["t|1"][:-30]),
+        None,
+        lambda request: setattr(request, "close_connection", True),
+    ]
+    said: list[str] = []
+    done = harvested(server, tmp_path, say=said.append)
+    assert (done.records, done.deleted) == (4, 1)
+    words = [next(word for word in ("503", "broke off", "not well-formed") if word in line) for line in said]
+    assert words == ["503", "503", "broke off", "not well-formed", "broke off"]
+
+
+def test_retry_after_is_kept(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    server.script = [lambda request: send(request, 503, Retry_After="1")]
+    started = monotonic()
+    harvested(server, tmp_path)
+    assert monotonic() - started >= 1.0
+    server.script = [lambda request: send(request, 503, Retry_After="86400")]
+    with pytest.raises(RemoteError, match="come back in 86,400 s"):
+        harvested(server, tmp_path)
+
+
+def test_requests_keep_their_distance(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    started = monotonic()
+    harvested(server, tmp_path, manners=Manners(pause=0.3))
+    assert monotonic() - started >= 0.6
+
+
+def test_an_interrupted_harvest_goes_on_after_its_last_whole_page(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    server.script = [None, None, *[lambda request: send(request, 500)] * 3]
+    with pytest.raises(RemoteError, match="500"):
+        harvested(server, tmp_path, since="2026-01-01")
+    with (tmp_path / ".harvest.part").open("ab") as file:
+        file.write(b'{"id": "half a rec')
+    server.asked.clear()
+    done = harvested(server, tmp_path, since="2026-01-01")
+    assert len(server.asked) == 1
+    assert "resumptionToken=t%7C2" in server.asked[0]
+    assert (done.records, done.deleted, done.until) == (4, 1, "2026-02-01")
+    assert len(list(read_papers(tmp_path / done.file))) == 4
+
+
+def test_a_harvest_killed_after_its_last_page_asks_for_nothing_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.usual = repository
+    with monkeypatch.context() as killed:
+        killed.setattr(sys.modules["papers.remote.harvest"], "replace_file", _killed_once(replace_file, at=3))
+        with pytest.raises(KeyboardInterrupt):
+            harvested(server, tmp_path)
+    server.asked.clear()
+    done = harvested(server, tmp_path)
+    assert server.asked == []
+    assert (done.records, done.deleted, done.until) == (4, 1, "2026-02-01")
+    assert len(list(read_papers(tmp_path / done.file))) == 4
+
+
+def _killed_once(write: Callable[..., None], at: int) -> Callable[..., None]:
+    """Writes, and is killed when it has written so many times."""
+    calls = []
+
+    def written(*arguments: Any) -> None:
+        write(*arguments)
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    return written
+
+
+def test_another_harvest_does_not_go_on_with_this_one(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    server.script = [None, *[lambda request: send(request, 500)] * 3]
+    with pytest.raises(RemoteError):
+        harvested(server, tmp_path, since="2026-01-01")
+    done = harvested(server, tmp_path, since="2026-01-02")
+    assert (done.records, done.since) == (4, "2026-01-02")
+
+
+def test_an_expired_token_begins_the_harvest_again(server: Server, tmp_path: Path) -> None:
+    server.usual = repository
+    server.script = [None, lambda request: send(request, 200, refusal("badResumptionToken"))]
+    said: list[str] = []
+    done = harvested(server, tmp_path, say=said.append)
+    assert done.records == 4
+    assert any("from the beginning" in line for line in said)
+    server.usual = lambda request: send(
+        request, 200, refusal("badResumptionToken") if "Token" in request.path else PAGES[None]
+    )
+    with pytest.raises(RemoteError, match="badResumptionToken"):
+        harvested(server, tmp_path)
+
+
+def test_nothing_new_and_refusals(server: Server, tmp_path: Path) -> None:
+    server.usual = lambda request: send(request, 200, refusal("noRecordsMatch"))
+    done = harvested(server, tmp_path, since="2026-02-01")
+    assert (done.records, done.until) == (0, "2026-02-01")
+    server.usual = lambda request: send(request, 200, refusal("badArgument"))
+    with pytest.raises(RemoteError, match=r"refuses: No\. \(badArgument\)"):
+        harvested(server, tmp_path)
+    server.usual = lambda request: send(request, 200, b"<html><body>maintenance</body></html>")
+    with pytest.raises(RemoteError, match="no OAI-PMH"):
+        harvested(server, tmp_path)
