@@ -23,8 +23,7 @@ from akin.registry import MODEL, Version, promoted
 from akin.settings import Settings
 from akin.tritonserver import server_command, server_environment
 from akin.waiting import wait_for
-
-RUNTIMES = ("auto", "openvino", "onnxruntime")
+from settings import EncoderSettings, SettingsError
 
 
 def main() -> NoReturn:
@@ -124,11 +123,10 @@ def check_encoder_settings(environ: Mapping[str, str]) -> None:
     Raises:
         BadSetting: One of them cannot be used.
     """
-    runtime, threads = environ.get("AKIN_ENCODER_RUNTIME", ""), environ.get("AKIN_ENCODER_THREADS", "")
-    if runtime and runtime not in RUNTIMES:
-        raise BadSetting(f"AKIN_ENCODER_RUNTIME is {runtime!r}: it must be one of {', '.join(RUNTIMES)}.")
-    if threads and not (threads.isascii() and threads.isdigit() and int(threads) <= 1024):
-        raise BadSetting(f"AKIN_ENCODER_THREADS is {threads!r}: it must be a number of threads, 0 for all cores.")
+    try:
+        EncoderSettings.read(environ)
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
 
 
 def check_port(host: str, port: int, name: str) -> None:

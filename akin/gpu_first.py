@@ -7,7 +7,6 @@ command line's libraries.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,14 @@ from akin.registry import Version, promoted
 from akin.settings import Settings
 from akin.waiting import wait_for
 from papers import PapersError, fetch_sample
-
-RUNTIMES = ("tensorrt", "cuda")
-"""A plan is not among them: it takes the GPU itself to be built (deploy/tensorrt/build-plan)."""
+from settings import ComposeSettings, SettingsError
 
 
 def main() -> int:
     """Makes it; 0 is success, anything else comes with a line that says what kept it from that."""
     try:
         settings = Settings.read()
-        runtime = os.environ.get("AKIN_GPU_RUNTIME") or RUNTIMES[0]
-        if runtime not in RUNTIMES:
-            raise BadSetting(f"AKIN_GPU_RUNTIME is {runtime!r}: it must be one of {', '.join(RUNTIMES)}.")
+        runtime = gpu_runtime()
         version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
         made = already(settings.repository, version, runtime)
         if made:
@@ -56,6 +51,18 @@ def already(repository: Path, version: Version, runtime: str) -> dict[str, Any] 
     except (OSError, ValueError):
         return None
     return made if (made.get("digest"), made.get("runtime")) == (version.digest, runtime) else None
+
+
+def gpu_runtime() -> str:
+    """Return how the encoder is to run. A plan is no choice: to build one takes the GPU (deploy/tensorrt/build-plan).
+
+    Raises:
+        BadSetting: `AKIN_GPU_RUNTIME` is something else.
+    """
+    try:
+        return ComposeSettings.read().gpu_runtime
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
 
 
 def sample(settings: Settings) -> Path:

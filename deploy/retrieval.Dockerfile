@@ -6,6 +6,7 @@ COPY requirements/${LOCK}.lock /tmp/service.lock
 RUN python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/service.lock \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests
+COPY settings /opt/akin/src/settings
 COPY papers /opt/akin/src/papers
 COPY retrieval_service /opt/akin/src/retrieval_service
 COPY akin /opt/akin/src/akin

@@ -11,6 +11,7 @@ RUN python -m venv --without-pip /opt/triton/python \
  && cd /opt/triton/python/lib/python3.11/site-packages \
  && rm -rf numpy/*/tests openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
     openvino/libs/cache.json
+COPY settings /opt/triton/src/settings
 COPY papers /opt/triton/src/papers
 COPY akin /opt/triton/src/akin
 RUN python -m compileall -q /opt/triton/src

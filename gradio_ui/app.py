@@ -147,7 +147,7 @@ def build_app(settings: Settings, service: SearchService | None = None) -> gr.Bl
             event.success(
                 None, [address], None, js="(address) => window.akin.settle(address)", api_visibility="private"
             )
-    blocks.queue(default_concurrency_limit=settings.concurrent_searches, api_open=False)
+    blocks.queue(default_concurrency_limit=settings.ui_searches, api_open=False)
     return blocks
 
 

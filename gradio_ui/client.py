@@ -89,10 +89,8 @@ class SearchService:
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
-            timeout=httpx.Timeout(settings.answer_seconds, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(
-                max_connections=settings.concurrent_searches, max_keepalive_connections=settings.concurrent_searches
-            ),
+            timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
             # The service is a neighbour; a proxy meant for the outside world must not come between.
             trust_env=False,
         )

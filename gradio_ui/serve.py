@@ -18,6 +18,7 @@ from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
+from settings.unknown import warnings
 
 _SECONDS_TO_FINISH = 2
 
@@ -61,17 +62,19 @@ def main() -> int:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.read()
     except SettingsError as error:
         print(f"gradio_ui: {error}", file=sys.stderr)
         return 2
+    for line in warnings():
+        logging.warning(line)
     try:
         listener = _listen(settings)
     except OSError as error:
         # The names of hosts fail with negative numbers that only their own text explains.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
         print(
-            f"gradio_ui: cannot listen on {settings.host}:{settings.port}: {reason}. "
+            f"gradio_ui: cannot listen on {settings.ui_host}:{settings.ui_port}: {reason}. "
             "AKIN_UI_HOST and AKIN_UI_PORT choose another place.",
             file=sys.stderr,
         )
@@ -91,5 +94,5 @@ def main() -> int:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family)
+    family = socket.AF_INET6 if ":" in settings.ui_host else socket.AF_INET
+    return socket.create_server((settings.ui_host, settings.ui_port), family=family)

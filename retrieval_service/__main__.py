@@ -11,24 +11,25 @@ from types import FrameType
 from typing import NoReturn
 
 import uvicorn
-from pydantic import ValidationError
 
 from retrieval_service.app import create_app
 from retrieval_service.settings import Settings
+from settings import SettingsError
+from settings.unknown import warnings
 
 
 def main() -> int:
     """Serves until told to stop; the exit code is 0 unless it could not be started."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for wrong in error.errors(include_url=False):
-            name = "_".join(map(str, wrong["loc"])).upper()
-            print(f"AKIN_{name.removeprefix('AKIN_')}: {wrong['msg']}", file=sys.stderr)
+        settings = Settings.read()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for line in warnings():
+        logging.warning(line)
     try:
         # Before anything is opened: a taken port is no reason to read indexes.
         listener = _listen(settings)

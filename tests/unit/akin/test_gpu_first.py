@@ -73,7 +73,7 @@ def test_another_runtime_or_another_encoder_is_made_anew(
 @pytest.mark.parametrize(
     ("name", "value", "code", "line"),
     [
-        ("AKIN_GPU_RUNTIME", "plan", 2, "AKIN_GPU_RUNTIME is 'plan': it must be one of tensorrt, cuda."),
+        ("AKIN_GPU_RUNTIME", "plan", 2, "AKIN_GPU_RUNTIME is 'plan': it must be 'tensorrt' or 'cuda'."),
         ("AKIN_MODEL_REPOSITORY", "/nowhere", 4, "no encoder in /nowhere"),
         ("AKIN_TRAINING_PYTHON", "/nowhere/python", 3, "no training environment at /nowhere/python"),
     ],

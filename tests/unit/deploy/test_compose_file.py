@@ -7,8 +7,20 @@ import re
 import pytest
 
 from akin.settings import ROOT
-from retrieval_service.settings import Settings as ServiceSettings
+from settings import EncoderSettings, PageSettings, ServiceSettings, Settings
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
+
+READERS: dict[type[Settings], list[str]] = {
+    ServiceSettings: ["retrieval", "retrieval-gpu"],
+    PageSettings: ["ui"],
+    EncoderSettings: ["triton"],
+}
+# The images and the networks of the containers decide these.
+FIXED = {
+    *("AKIN_DATA", "AKIN_MODEL_REPOSITORY", "AKIN_SERVICE_HOST", "AKIN_SERVICE_PORT", "AKIN_UI_HOST", "AKIN_UI_PORT"),
+    "AKIN_VECTOR_DEVICE",  # the profile gpu alone
+    *("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT", "AKIN_ENCODER_INNER"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +29,29 @@ def compose() -> Compose:
 
 
 def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> None:
-    assert read(example()) == read({})
     text = (ROOT / "docker-compose.yml").read_text()
     assert set(re.findall(r"\$\{((?:AKIN|TRITON|PROMETHEUS|GRAFANA)_\w+)", text)) == set(example())
+    given, empty = read(example()), read({})
+    for owner, names in READERS.items():
+        for name in names:
+            assert owner.read(given.services[name].environment) == owner.read(empty.services[name].environment), name
+    for service in (*given.services.values(), *empty.services.values()):
+        service.environment.clear()
+    assert given == empty
+
+
+@pytest.mark.parametrize("owner", READERS)
+def test_every_setting_can_be_set_or_is_fixed_by_the_containers(compose: Compose, owner: type[Settings]) -> None:
+    wanted = {owner.variable(field) for field in owner.model_fields} - FIXED
+    for name in READERS[owner]:
+        assert wanted <= set(compose.services[name].environment), name
+
+
+def test_the_rate_limit_can_be_switched_on() -> None:
+    changed = read({"AKIN_RATE_LIMIT": "5", "AKIN_RATE_BURST": "7"})
+    for name in READERS[ServiceSettings]:
+        settings = ServiceSettings.read(changed.services[name].environment)
+        assert (settings.rate_limit, settings.rate_burst) == (5, 7)
 
 
 def test_a_setting_reaches_its_service() -> None:
@@ -39,9 +71,8 @@ def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(compos
 
 def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
     given = compose.services["retrieval"].environment | compose.services["retrieval-gpu"].environment
-    settings = {f"AKIN_{name.upper()}" for name in ServiceSettings.model_fields}
-    assert set(given) <= settings
-    ServiceSettings.model_validate({name.removeprefix("AKIN_").lower(): value for name, value in given.items()})
+    assert set(given) <= {ServiceSettings.variable(field) for field in ServiceSettings.model_fields}
+    ServiceSettings.read(given)
 
 
 def test_what_ends_stays_ended_and_the_rest_comes_back(compose: Compose) -> None:

@@ -11,7 +11,6 @@ from tritonclient.grpc import model_config_pb2
 
 from akin import gpu
 from akin.foreground import repository_of_one
-from akin.gpu_first import RUNTIMES
 from akin.registry import Version
 from akin.settings import ROOT
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
@@ -56,7 +55,7 @@ def test_engines_are_kept_where_the_generated_configuration_has_them(swapped: Co
     assert gpu.ENGINE_CACHE in next(line for line in dockerfile("triton-gpu.Dockerfile") if "install -d" in line)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["tensorrt", "cuda"])
 def test_triton_is_shown_the_generated_configuration_in_one_version(tmp_path: Path, runtime: str) -> None:
     models = tmp_path / "models"
     made = {"version": 2, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}

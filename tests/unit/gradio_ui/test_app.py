@@ -138,7 +138,7 @@ def test_the_page_has_its_elements(built: dict[str, Any]) -> None:
 
 
 def test_searches_run_side_by_side_and_nobody_is_told(built: dict[str, Any]) -> None:
-    assert built["limit"] == Settings().concurrent_searches
+    assert built["limit"] == Settings().ui_searches
     assert built["analytics"] is False
 
 

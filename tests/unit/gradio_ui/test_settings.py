@@ -6,24 +6,24 @@ from gradio_ui.settings import Settings, SettingsError
 
 
 def test_defaults() -> None:
-    settings = Settings.from_environment({"AKIN_UI_PORT": ""})
-    assert (settings.service_url, settings.host, settings.port) == ("http://127.0.0.1:8080", "127.0.0.1", 7860)
+    settings = Settings.read({"AKIN_UI_PORT": ""})
+    assert (settings.service_url, settings.ui_host, settings.ui_port) == ("http://127.0.0.1:8080", "127.0.0.1", 7860)
 
 
 def test_values() -> None:
-    settings = Settings.from_environment(
+    settings = Settings.read(
         {"AKIN_SERVICE_URL": "https://papers.example:8443/akin/", "AKIN_UI_HOST": "::1", "AKIN_UI_PORT": "0"}
     )
-    assert settings == Settings(service_url="https://papers.example:8443/akin", host="::1", port=0)
+    assert settings == Settings(service_url="https://papers.example:8443/akin", ui_host="::1", ui_port=0)
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "７８６０", "1" * 5000, "80.0"])
 def test_a_port_that_is_none(port: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_UI_PORT"):
-        Settings.from_environment({"AKIN_UI_PORT": port})
+        Settings.read({"AKIN_UI_PORT": port})
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://x:port", "http://[::1"])
 def test_a_service_address_that_is_none(url: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_SERVICE_URL"):
-        Settings.from_environment({"AKIN_SERVICE_URL": url})
+        Settings.read({"AKIN_SERVICE_URL": url})

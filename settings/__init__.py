@@ -1,0 +1,23 @@
+"""Every setting of Akin, defined once: name, type, default, bounds and one line that explains it.
+
+A setting is an environment variable: `AKIN_` and the field's name in capitals. The service, the page and the local
+stack read the classes here. `docker-compose.yml`, `.env.example` and `docs/settings.md` are checked against them.
+`python -m settings docs` and `python -m settings env` print the two files.
+"""
+
+from settings.base import Settings, SettingsError
+from settings.compose import ComposeSettings
+from settings.encoder import EncoderSettings
+from settings.page import PageSettings
+from settings.service import ServiceSettings
+from settings.stack import StackSettings
+
+__all__ = [
+    "ComposeSettings",
+    "EncoderSettings",
+    "PageSettings",
+    "ServiceSettings",
+    "Settings",
+    "SettingsError",
+    "StackSettings",
+]

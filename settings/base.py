@@ -1,0 +1,104 @@
+"""The base class of all settings: read from environment variables, refused with the variable's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "AKIN_"
+
+
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 5):
+        raise ValueError("must be a port, a number from 1 to 65535")
+    return value
+
+
+Port = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=65535)]
+FreePort = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=65535)]
+"""A port, or 0, which has a meaning of its own."""
+
+
+def _split(value: object) -> object:
+    return tuple(part for part in value.replace(",", " ").split() if part) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Names with commas or spaces between them."""
+
+_environment: ContextVar[Mapping[str, str] | None] = ContextVar("environment", default=None)
+
+
+class SettingsError(ValueError):
+    """A variable of the environment holds a value that cannot be used; the message names both and the reason."""
+
+
+class Settings(BaseSettings):
+    """Settings that are read from the environment; an empty variable counts as absent."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the settings of an environment; of this process's own where none is given.
+
+        Raises:
+            SettingsError: A value is of the wrong type or out of bounds.
+        """
+        token = _environment.set(environ)
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(cls._explain(error)) from None
+        finally:
+            _environment.reset(token)
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Return the name of the environment variable of a field."""
+        alias = cls.model_fields[field].validation_alias
+        return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources: arguments first, then the environment that `read` was given or the process's own."""
+        environ = _environment.get()
+        return init_settings, env_settings if environ is None else _GivenEnvironment(settings_cls, environ)
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        lines = []
+        for wrong in error.errors(include_url=False):
+            where = str(wrong["loc"][0]) if wrong["loc"] else ""
+            reason = wrong["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
+            if where:
+                name = cls.variable(where) if where in cls.model_fields else where
+                reason = f"{name} is {str(wrong['input'])!r}: {reason[:1].lower()}{reason[1:]}"
+            lines.append(f"{reason}.")
+        return "\n".join(lines)
+
+
+class _GivenEnvironment(EnvSettingsSource):
+    """Environment variables from a mapping in place of those of this process."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = {name.lower(): value for name, value in environ.items() if value}

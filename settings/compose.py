@@ -1,0 +1,51 @@
+"""Settings that only `docker-compose.yml` reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from settings.base import Port, Settings
+
+
+class ComposeSettings(Settings):
+    """Settings of the stack in containers."""
+
+    bind: str = Field(
+        default="127.0.0.1",
+        description="Address of the host on which the page and the API are published. 0.0.0.0 shows them to the "
+        "network: there is no log-in, so put a proxy that has one in front.",
+    )
+    corpus: str = Field(
+        default="sample",
+        description="What `index` indexes where nothing is indexed yet: `sample`, or a file inside the container.",
+    )
+    cpu_services: Literal[0, 1] = Field(
+        default=1,
+        description="0, together with `--profile gpu`, lets the GPU's services take the place of `triton` and "
+        "`retrieval`.",
+    )
+    gpu_runtime: Literal["tensorrt", "cuda"] = Field(
+        default="tensorrt", description="How the encoder runs in the profile `gpu`."
+    )
+    prometheus_port: Port = Field(default=9090, description="Port of Prometheus on the host (`--profile monitoring`).")
+    grafana_port: Port = Field(default=3000, description="Port of Grafana on the host (`--profile monitoring`).")
+    images: str = Field(default="akin", description="Where images come from and go to, without the last `/`.")
+    tag: str = Field(default="latest", description="Tag of the images.")
+    wheels: str = Field(
+        default="./deploy/wheels",
+        description="Folder of wheels for the training image: a CPU build of torch there is taken as it is. Default: "
+        "the folder of `PIP_FIND_LINKS`, else an empty one.",
+    )
+    triton_image: str = Field(
+        default="nvcr.io/nvidia/tritonserver:25.08-py3",
+        validation_alias="TRITON_IMAGE",
+        description="NVIDIA's image of Triton with its Python backend, for the profile `gpu`.",
+    )
+    prometheus_image: str = Field(
+        default="docker.io/prom/prometheus:v3.5.0", validation_alias="PROMETHEUS_IMAGE", description="Prometheus."
+    )
+    grafana_image: str = Field(
+        default="docker.io/grafana/grafana:12.1.0", validation_alias="GRAFANA_IMAGE", description="Grafana."
+    )

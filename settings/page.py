@@ -1,0 +1,35 @@
+"""Settings of the search page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from settings.places import PageAddress
+
+
+def _http_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must look like http://127.0.0.1:8080")
+    return value.rstrip("/")
+
+
+class PageSettings(PageAddress):
+    """Settings of the search page."""
+
+    service_url: Annotated[str, AfterValidator(_http_address)] = Field(
+        default="http://127.0.0.1:8080", description="Address of the API that the page searches with."
+    )
+    ui_answer_seconds: float = Field(
+        default=20.0, gt=0, le=600, description="Seconds that the page waits for one answer of the API."
+    )
+    ui_searches: int = Field(
+        default=64, ge=1, le=10_000, description="Searches that the page has under way at once, over all its readers."
+    )

@@ -1,0 +1,63 @@
+"""Settings that several parts share: where folders are, and where each part listens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from settings.base import FreePort, Port, Settings
+
+
+def _triton_address(value: str) -> str:
+    if not re.fullmatch(r"|(grpc|http)://[^/\s]+/?", value):
+        raise ValueError("must look like grpc://127.0.0.1:8001")
+    return value
+
+
+class Folders(Settings):
+    """Where a run reads and writes."""
+
+    data: Path = Field(
+        default=Path("data"), description="Folder of everything that a run writes: snapshots, embeddings, logs."
+    )
+    model_repository: Path = Field(
+        default=Path("model_repository"), description="Triton's model repository: the versions of the encoder."
+    )
+
+
+class ServiceAddress(Settings):
+    """Where the service listens."""
+
+    service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    service_port: Port = Field(default=8080, description="Port of the API.")
+
+
+class PageAddress(Settings):
+    """Where the page listens."""
+
+    ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
+    ui_port: FreePort = Field(default=7860, description="Port of the page. 0 takes a free one (not with `akin up`).")
+
+
+class TritonAddress(Settings):
+    """Where Triton listens, or answers."""
+
+    triton_http_port: Port = Field(default=8000, description="Triton's HTTP port.")
+    triton_grpc_port: Port = Field(default=8001, description="Triton's gRPC port.")
+    triton_metrics_port: Port = Field(default=8002, description="Port of Triton's metrics.")
+    triton_url: Annotated[str, AfterValidator(_triton_address)] = Field(
+        default="",
+        description="A Triton elsewhere: `grpc://host:port` or `http://host:port`. Default: gRPC on this machine.",
+    )
+
+
+class Logging(Settings):
+    """What is logged."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that the service logs."
+    )
+    log_requests: bool = Field(default=False, description="Log a line for every request of the API.")

@@ -1,0 +1,106 @@
+"""The files made from the definitions: `docs/settings.md` and `.env.example`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from settings.base import Settings
+from settings.compose import ComposeSettings
+from settings.encoder import EncoderSettings
+from settings.page import PageSettings
+from settings.places import Folders, Logging, PageAddress, ServiceAddress, TritonAddress
+from settings.service import ServiceSettings
+from settings.stack import StackSettings
+
+GROUPS: dict[str, type[Settings]] = {
+    "Folders": Folders,
+    "Addresses of the API": ServiceAddress,
+    "Address of the page": PageAddress,
+    "Addresses of Triton": TritonAddress,
+    "Logs": Logging,
+    "The service": ServiceSettings,
+    "The page": PageSettings,
+    "The encoder, in Triton's environment": EncoderSettings,
+    "The command line and the local stack": StackSettings,
+    "Containers, read by docker-compose.yml alone": ComposeSettings,
+}
+
+_INTRODUCTION = """\
+# Settings
+
+Every setting is an environment variable. An empty one counts as absent. A value that cannot be used is refused at the
+start, with its name. This page and `.env.example` are made from the definitions in `settings/` by
+`python -m settings docs` and `python -m settings env`.
+"""
+
+_ENV_INTRODUCTION = """\
+# Settings of `docker compose`: copy this file to .env and change what is to differ. Every line here is a default.
+"""
+
+
+def definitions() -> dict[str, tuple[type[Settings], str]]:
+    """Return the class and the field of every variable; each stands where it is first defined."""
+    found: dict[str, tuple[type[Settings], str]] = {}
+    for owner in GROUPS.values():
+        for field in owner.model_fields:
+            found.setdefault(owner.variable(field), (owner, field))
+    return found
+
+
+def docs() -> str:
+    """Return the text of `docs/settings.md`."""
+    listed = definitions()
+    lines = [_INTRODUCTION]
+    for title, owner in GROUPS.items():
+        lines += [f"## {title}\n", "| variable | default | values | what |", "| --- | --- | --- | --- |"]
+        for variable, (first, field) in listed.items():
+            if first is owner:
+                info = owner.model_fields[field]
+                default = default_text(info)
+                shown = f"`{default}`" if default else ""
+                lines.append(f"| `{variable}` | {shown} | {values_text(info)} | {info.description} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def env(compose: Path) -> str:
+    """Return the text of `.env.example`: every variable that a compose file reads, with its default there."""
+    given = dict(re.findall(r"\$\{(\w+):-([^${}]*)", compose.read_text()))
+    lines = [_ENV_INTRODUCTION]
+    for variable, (owner, field) in definitions().items():
+        if variable in given:
+            info = owner.model_fields[field]
+            lines += [f"# {info.description}", f"{variable}={given[variable] or default_text(info)}", ""]
+    return "\n".join(lines)
+
+
+def default_text(info: FieldInfo) -> str:
+    """Return a field's default as it is written in an environment; empty where it depends on the machine."""
+    default = info.default
+    if default in (None, PydanticUndefined, ()):
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def values_text(info: FieldInfo) -> str:
+    """Return in a few words which values a field takes."""
+    choices = getattr(info.annotation, "__args__", ()) if "Literal" in str(info.annotation) else ()
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if info.annotation is bool:
+        return "`true`, `false`"
+    least = next((rule.ge for rule in info.metadata if isinstance(rule, Ge)), None)
+    above = next((rule.gt for rule in info.metadata if isinstance(rule, Gt)), None)
+    most = next((rule.le for rule in info.metadata if isinstance(rule, Le)), None)
+    if above is not None:
+        return f"more than {above}" + ("" if most is None else f", at most {most}")
+    if least is not None:
+        return f"at least {least}" if most is None else f"{least} to {most}"
+    return ""

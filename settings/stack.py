@@ -1,0 +1,46 @@
+"""Settings of the command line and of the local stack that it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from settings.places import Folders, PageAddress, ServiceAddress, TritonAddress
+
+_PORTS = ("service_port", "ui_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port")
+
+
+class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
+    """Settings of the command line and of the local stack."""
+
+    triton_home: Path = Field(default=Path(".triton"), description="Folder of the Triton server and its Python.")
+    triton_host: str = Field(
+        default="127.0.0.1",
+        description="Address that a Triton in the foreground listens on (`python -m akin.foreground`).",
+    )
+    training_python: Path = Field(
+        default=Path(".venv-training/bin/python"), description="The Python that trains and exports encoders."
+    )
+    wait_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="Seconds that a command waits for an encoder, and for the Triton of `AKIN_TRITON_URL`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if not self.ui_port:
+            raise ValueError("AKIN_UI_PORT is '0': the page of a stack needs a port from 1 to 65535")
+        taken: dict[int, str] = {}
+        for field in _PORTS:
+            number = getattr(self, field)
+            if number and number in taken:
+                raise ValueError(
+                    f"{self.variable(taken[number])} and {self.variable(field)} are both {number}: "
+                    "give each part a port of its own"
+                )
+            taken[number] = field
+        return self

@@ -1,0 +1,100 @@
+"""Every setting is defined once, refused by name, and the same wherever it is read or described."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from settings import ComposeSettings, EncoderSettings, PageSettings, ServiceSettings, Settings, SettingsError
+from settings.reference import GROUPS, definitions, docs, env
+from settings.unknown import warnings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "value"),
+    [
+        (ServiceSettings, "AKIN_SERVICE_PORT", "0"),
+        (ServiceSettings, "AKIN_SERVICE_PORT", "65536"),
+        (ServiceSettings, "AKIN_RATE_LIMIT", "nan"),
+        (ServiceSettings, "AKIN_RATE_LIMIT", "inf"),
+        (ServiceSettings, "AKIN_POOL", "9"),
+        (ServiceSettings, "AKIN_FUSION", "best"),
+        (ServiceSettings, "AKIN_LOG_REQUESTS", "perhaps"),
+        (ServiceSettings, "AKIN_TRITON_URL", "triton:8001"),
+        (PageSettings, "AKIN_SERVICE_URL", "ftp://x"),
+        (EncoderSettings, "AKIN_ENCODER_THREADS", "two"),
+        (ComposeSettings, "AKIN_GPU_RUNTIME", "plan"),
+        (ComposeSettings, "AKIN_CPU_SERVICES", "2"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_with_its_variable(
+    settings: type[Settings], variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable} is '{value}': ") as caught:
+        settings.read({variable: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_all_wrong_values_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        ServiceSettings.read({"AKIN_POOL": "1", "AKIN_RATE_BURST": "0"})
+    assert sorted(line.split()[0] for line in str(caught.value).splitlines()) == ["AKIN_POOL", "AKIN_RATE_BURST"]
+
+
+@pytest.mark.parametrize("owner", GROUPS.values())
+def test_an_empty_variable_is_absent(owner: type[Settings]) -> None:
+    assert owner.read({owner.variable(field): "" for field in owner.model_fields}) == owner.read({})
+
+
+def test_a_given_environment_takes_the_place_of_the_own_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKIN_POOL", "50")
+    assert ServiceSettings.read().pool == 50
+    assert ServiceSettings.read({}).pool == 100
+    assert ServiceSettings.read({"AKIN_POOL": "60"}).pool == 60
+    assert ServiceSettings(pool=70).pool == 70
+
+
+def test_every_definition_has_one_line_that_explains_it() -> None:
+    for variable, (owner, field) in definitions().items():
+        description = owner.model_fields[field].description or ""
+        assert description.endswith("."), variable
+        assert "\n" not in description, variable
+
+
+def test_a_setting_that_several_parts_read_is_one_definition() -> None:
+    for variable, (first, field) in definitions().items():
+        for owner in GROUPS.values():
+            if field in owner.model_fields:
+                assert issubclass(owner, first), (variable, owner)
+
+
+def test_the_page_of_settings_is_made_from_the_definitions() -> None:
+    assert (ROOT / "docs/settings.md").read_text() == docs(), (
+        "run: .venv/bin/python -m settings docs > docs/settings.md"
+    )
+
+
+def test_the_example_for_compose_is_made_from_the_definitions() -> None:
+    made = env(ROOT / "docker-compose.yml")
+    assert (ROOT / ".env.example").read_text() == made, "run: .venv/bin/python -m settings env > .env.example"
+
+
+@pytest.mark.parametrize("name", ["docs", "env"])
+def test_the_command_prints_both(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "settings", name], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == {"docs": docs(), "env": env(ROOT / "docker-compose.yml")}[name]
+
+
+def test_a_misspelt_setting_is_told_with_the_nearest_one() -> None:
+    told = warnings({"AKIN_RATELIMIT": "5", "AKIN_POOL": "50", "AKIN_ZZZZ": "1", "HOME": "/"})
+    assert told == [
+        "AKIN_RATELIMIT is not a setting of Akin. Did you mean AKIN_RATE_LIMIT?",
+        "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists those there are.",
+    ]
