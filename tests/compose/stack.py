@@ -70,6 +70,12 @@ class Stack:
         found = self.compose("run", "--rm", "--no-deps", "-T", *settings, service, *command)
         return found.returncode, found.stdout
 
+    def first_process(self, service: str) -> str:
+        """When the first process of a container was started, in clock ticks since boot; empty while there is none."""
+        script = "print(open('/proc/1/stat').read().rpartition(')')[2].split()[19])"
+        found = self.compose("exec", "-T", service, "python", "-c", script)
+        return found.stdout.strip() if found.returncode == 0 else ""
+
     def search(self, query: str = "graph neural networks") -> dict[str, Any]:
         answer: dict[str, Any] = httpx.post(f"{self.service}/search", json={"query": query}, timeout=10).json()
         return answer

@@ -114,8 +114,9 @@ def test_a_killed_page_is_started_again(stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", CONTAINERS)
 def test_a_service_that_ends_by_itself_comes_back(stack: Stack, service: str) -> None:
+    before = stack.first_process(service)
     stack.compose("exec", "-T", service, "python", "-c", "import os; os.kill(1, 15)")
-    time.sleep(2)
+    within(60, f"{service} is started again", lambda: stack.first_process(service) not in ("", before))
     within(120, f"{service} is back", lambda: stack.health() == "ok" and stack.page_answers())
     assert stack.search()["degraded"] is None
 
@@ -137,7 +138,7 @@ def test_a_restart_comes_up_on_what_the_volumes_hold(stack: Stack) -> None:
     [
         ("triton", {"AKIN_WAIT_SECONDS": "0", "AKIN_MODEL_REPOSITORY": "/tmp/none"}, 4, "no encoder in /tmp/none"),
         ("triton", {"AKIN_ENCODER_RUNTIME": "gpu"}, 2, "AKIN_ENCODER_RUNTIME is 'gpu'"),
-        ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION: Input should be 'minmax' or 'rrf'"),
+        ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION is 'best': it must be 'minmax' or 'rrf'"),
         ("ui", {"AKIN_SERVICE_URL": "nowhere"}, 2, "AKIN_SERVICE_URL is 'nowhere'"),
         ("index", {"AKIN_TRITON_URL": "triton"}, 2, "AKIN_TRITON_URL is 'triton'"),
         ("index", {"AKIN_DATA": "/models"}, 6, "cannot write /models/corpora: Read-only file system"),
@@ -166,7 +167,7 @@ def test_a_model_volume_without_the_right_to_write_is_told(stack: Stack) -> None
     command = ("python", "-m", "training.first", "--repository", "/srv/models", "--corpora", "/data/corpora")
     code, output = stack.run("export", *command)
     assert code == 1, output
-    assert "cannot write into /srv/models/text_encoder: Read-only file system" in output
+    assert "cannot write into /srv/models/text_encoder: " in output
 
 
 def test_an_index_of_another_encoder_is_told_and_searched_by_nobody(stack: Stack) -> None:

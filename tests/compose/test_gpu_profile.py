@@ -79,7 +79,7 @@ def test_nobody_is_root(stack: Stack, service: str) -> None:
     ("service", "environment", "code", "line"),
     [
         ("triton-gpu", {"AKIN_ENCODER_INNER": "other", "AKIN_WAIT_SECONDS": "0"}, 4, "AKIN_ENCODER_INNER is 'other'"),
-        ("retrieval-gpu", {"AKIN_VECTOR_DEVICE": "tpu"}, 2, "AKIN_VECTOR_DEVICE: Input should be 'cpu', 'gpu' or"),
+        ("retrieval-gpu", {"AKIN_VECTOR_DEVICE": "tpu"}, 2, "AKIN_VECTOR_DEVICE is 'tpu': it must be 'cpu', 'gpu' or"),
         ("export-gpu", {"AKIN_GPU_RUNTIME": "plan"}, 2, "AKIN_GPU_RUNTIME is 'plan'"),
     ],
 )
