@@ -4,10 +4,14 @@ Each thread has a graph of its own, so that a query never waits for bulk work to
 A thread takes its part of the requests that wait, encodes them together, and answers each as soon as its last text is
 done. What cannot be taken is refused at once, so that memory stays bounded and the client knows to ask again. (A queue
 policy in Triton's configuration would bound its queue as well, but Triton then stalls for half a second now and then.)
+
+A client that cannot be answered, or a text that cannot be encoded, fails its own job, neither the other jobs of its
+group nor the thread.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +25,8 @@ import numpy as np
 GROUP_TEXTS = 128
 # How fast a queue is believed to move before anything was measured, in bytes of text a second.
 _FIRST_PACE = 200_000.0
+
+_log = logging.getLogger("text_encoder")
 
 
 class Encoder(Protocol):
@@ -64,11 +70,36 @@ class Job:
         self.left = len(self.texts)
         self.bytes = sum(map(len, self.texts))
 
+    def deliver(self, vectors: np.ndarray, tokens: np.ndarray) -> None:
+        """Answer the client; where that fails, say so to this client and to nobody else."""
+        self.left = 0
+        try:
+            self.answer(vectors, tokens)
+        except Exception as error:
+            # Whatever sending raises concerns one client: the group and its thread serve others.
+            self._fail(f"the answer could not be sent: {error}", again=False)
+
     def give_up(self, reason: str, *, again: bool) -> None:
-        """Fails, unless the client has its answer already."""
+        """Fail, unless the client has its answer already."""
         if self.left:
             self.left = 0
+            self._fail(reason, again=again)
+
+    def is_abandoned(self) -> bool:
+        """Return True if the client has gone; one that cannot be asked counts as present."""
+        try:
+            return self.cancelled()
+        except Exception as error:
+            # As in `deliver`: it concerns one client, and encoding for nobody harms nobody.
+            _log.warning("whether a client has gone cannot be told: %s", error)
+            return False
+
+    def _fail(self, reason: str, *, again: bool) -> None:
+        try:
             self.fail(reason, again)
+        except Exception as error:
+            # There is nobody left to tell but the log.
+            _log.warning("a client could not be told that its request failed (%s): %s", reason, error)
 
 
 class BulkQueue:
@@ -77,10 +108,10 @@ class BulkQueue:
     def __init__(
         self, make_encoder: Callable[[], Encoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
     ) -> None:
-        """Threads make their encoders themselves, with their first jobs.
+        """Start the threads, which take their encoders with their first jobs.
 
         Args:
-            make_encoder: makes one that nothing else uses.
+            make_encoder: gives one that nothing else uses, warm where a person may wait for it.
             threads: how many work.
             most_bytes: of text that may wait.
             most_urgent: urgent jobs that may wait.
@@ -142,8 +173,7 @@ class BulkQueue:
                 encoded = encode_group(encoder, group)
             except Exception as error:
                 # Whatever it was must reach the clients, and must not end the thread that later jobs wait for.
-                for job in group:
-                    job.give_up(f"encoding failed: {error}", again=False)
+                fail_each(encoder, group, error)
             with self._changed:
                 self._bytes -= taken
                 if encoded:
@@ -164,6 +194,20 @@ class BulkQueue:
             return group
 
 
+def fail_each(encoder: Encoder | None, group: list[Job], error: Exception) -> None:
+    """Fail the jobs of a group that could not be encoded; of several, only those that fail by themselves too."""
+    for job in group:
+        if not job.left:
+            continue
+        if encoder is None or len(group) == 1:
+            job.give_up(f"encoding failed: {error}", again=False)
+            continue
+        try:
+            encode_group(encoder, [job])
+        except Exception as its_own:
+            job.give_up(f"encoding failed: {its_own}", again=False)
+
+
 def encode_group(encoder: Encoder, group: list[Job]) -> int:
     """Encodes jobs together; those whose clients have gone or given up are dropped before anything is computed.
 
@@ -171,13 +215,15 @@ def encode_group(encoder: Encoder, group: list[Job]) -> int:
         The bytes of text that were encoded.
     """
     for job in group:
-        if job.cancelled():
+        if job.is_abandoned():
             job.give_up("the client cancelled this request", again=False)
         elif job.seconds is not None and monotonic() - job.offered > job.seconds:
             job.give_up(f"not encoded within {job.seconds:g} s, as long as its client waits", again=True)
     wanted = [job for job in group if job.left]
     if not wanted:
         return 0
+    for job in wanted:
+        job.left = len(job.texts)
     tokenized = encoder.tokenize([text for job in wanted for text in job.texts])
     vectors = np.empty((len(tokenized.ids), encoder.dim), dtype=np.float32)
     owner = [number for number, job in enumerate(wanted) for _ in job.texts]
@@ -190,5 +236,5 @@ def encode_group(encoder: Encoder, group: list[Job]) -> int:
             job.left -= 1
             if not job.left:
                 rows = slice(first[number], first[number + 1])
-                job.answer(vectors[rows], tokenized.counts[rows])
+                job.deliver(vectors[rows], tokenized.counts[rows])
     return sum(job.bytes for job in wanted)

@@ -51,11 +51,11 @@ class TritonPythonModel:
         )
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]
-        self.later = BulkQueue(
-            self.encoder.twin, threads=self.encoder.lanes, most_bytes=int(parameters["BULK_QUEUE_BYTES"])
-        )
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        self.encoder.warm_up()
+        # Bulk threads answer people's queries as well, at overload: theirs are made and warm before any is asked.
+        twins = [self.encoder.twin() for _ in range(self.encoder.lanes)]
+        self.encoder.warm_up(twins)
+        self.later = BulkQueue(twins.pop, threads=len(twins), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
         pb_utils.Logger.log_info(
             f"text_encoder version {args['model_version']} is warm: {self.encoder.runtime}, "
             f"{self.encoder.threads} threads, digest {self.encoder.digest[:12]}"

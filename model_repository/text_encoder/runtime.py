@@ -108,7 +108,7 @@ class TextEncoder:
         self._open()
 
     def twin(self) -> TextEncoder:
-        """The same encoder for another thread to use at the same time: one lane, not warm."""
+        """Return the same encoder for another thread to use at the same time: one lane, not warm."""
         twin = copy.copy(self)
         twin.threads = self.threads // self.lanes
         twin.lanes = 1
@@ -160,22 +160,30 @@ class TextEncoder:
         for run in plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows):
             yield run.members, self._run(lane, tokenized, run)
 
-    def warm_up(self) -> None:
-        """Runs what `encode` can make, so that no shape is met for the first time by a query.
+    def warm_up(self, twins: Sequence[TextEncoder] = ()) -> None:
+        """Run what this encoder and its twins can be asked for, so that no query meets a shape for the first time.
 
         ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough. An inner model
         prepares itself as it is loaded: Triton allows no calls of it yet.
+
+        The first graph runs alone, the others side by side: OpenVINO's Python part hangs now and then where two threads
+        use it for the first time at once.
         """
         if self.runtime == "inner":
             return
         every = shapes(self.max_length, self.token_budget, shares_rows=self.shares_rows)
         if self.runtime != "openvino":
             every = [every[0], every[-1]]
-        for graph in self._graphs:
-            for shape in every:
-                graph(self._feed(_NOTHING, [], shape))
+        first, *others = [graph for each in (self, *twins) for graph in each._graphs]
+        self._warm(first, every)
         for length, graph in self._alone.items():
-            graph(self._feed(_NOTHING, [], Shape(1, length, 1)))
+            self._warm(graph, [Shape(1, length, 1)])
+        with ThreadPoolExecutor(max(len(others), 1), "warm-up") as pool:
+            list(pool.map(lambda graph: self._warm(graph, every), others))
+
+    def _warm(self, graph: Graph, every: Sequence[Shape]) -> None:
+        for shape in every:
+            graph(self._feed(_NOTHING, [], shape))
 
     def _open(self) -> None:
         """Loads what runs, as often as runs are to be under way at once."""

@@ -246,3 +246,93 @@ def test_a_thread_takes_the_first_job_however_large(bulk: ModuleType) -> None:
     offered(queue, client)
     queue.close()
     assert client.lengths
+
+
+class Unreachable(Client):
+    """A client to whom nothing can be sent."""
+
+    def answer(self, vectors: np.ndarray[Any, Any], tokens: np.ndarray[Any, Any]) -> None:
+        raise RuntimeError("the request is gone")
+
+    def fail(self, reason: str, again: bool) -> None:
+        super().fail(reason, again)
+        raise RuntimeError("the request is gone")
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_an_answer_that_cannot_be_sent_fails_nobody_else_and_ends_nothing(bulk: ModuleType, urgent: bool) -> None:
+    encoder = Lengths(open_gate=False)
+    queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
+    offered(queue, Client(bulk, "blocker"))
+    while queue._jobs:
+        pass
+    clients = [Client(bulk, "a"), Unreachable(bulk, "bb"), Client(bulk, "ccc"), Client(bulk, "dddd")]
+    for client in clients:
+        client.job.urgent = urgent
+    offered(queue, *clients)
+    encoder.gate.set()
+    for client in clients:
+        assert client.answered.wait(10)
+    later = Client(bulk, "later")
+    offered(queue, later)
+    queue.close()
+    assert [client.lengths for client in (*clients, later)] == [[1], None, [3], [4], [5]]
+    assert clients[1].failure == ("the answer could not be sent: the request is gone", False)
+    assert [client.failure for client in (clients[0], *clients[2:])] == [None] * 3
+    assert ["a", "bb", "ccc", "dddd"] in encoder.seen
+
+
+@pytest.mark.parametrize("why", ["gone", "late", "broken", "full"])
+def test_a_failure_that_cannot_be_told_fails_nobody_else_and_ends_nothing(bulk: ModuleType, why: str) -> None:
+    encoder = Lengths(open_gate=False)
+    queue = bulk.BulkQueue(lambda: encoder, most_bytes=15)
+    offered(queue, Client(bulk, "blocker"))
+    while queue._jobs:
+        pass
+    untold = Unreachable(bulk, "x" * (20 if why == "full" else 1), gone=why == "gone", seconds=5)
+    beside = Client(bulk, "yy")
+    offered(queue, untold, beside)
+    if why == "late":
+        untold.job.offered -= 60
+    encoder.broken = why == "broken"
+    encoder.gate.set()
+    assert untold.answered.wait(10)
+    assert beside.answered.wait(10)
+    encoder.broken = False
+    later = Client(bulk, "later")
+    offered(queue, later)
+    queue.close()
+    assert untold.failure is not None
+    assert beside.lengths == (None if why == "broken" else [2])
+    assert later.lengths == [5]
+
+
+def test_a_client_that_cannot_be_asked_whether_it_is_there_is_answered(bulk: ModuleType) -> None:
+    def cancelled() -> bool:
+        raise RuntimeError("the request is gone")
+
+    encoder = Lengths()
+    queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
+    clients = [Client(bulk, "a"), Client(bulk, "bb")]
+    clients[0].job.cancelled = cancelled
+    offered(queue, *clients)
+    queue.close()
+    assert [client.lengths for client in clients] == [[1], [2]]
+
+
+def test_a_text_that_cannot_be_encoded_fails_its_own_job_only(bulk: ModuleType) -> None:
+    class Picky(Lengths):
+        def tokenize(self, texts: list[str]) -> Any:
+            found = super().tokenize(texts)
+            if "bad" in texts:
+                raise RuntimeError("no such letter")
+            return found
+
+    encoder = Picky(open_gate=False)
+    queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
+    clients = [Client(bulk, text) for text in ("blocker", "good", "bad", "better")]
+    offered(queue, *clients)
+    encoder.gate.set()
+    queue.close()
+    assert [client.lengths for client in clients] == [[7], [4], None, [6]]
+    assert clients[2].failure == ("encoding failed: no such letter", False)

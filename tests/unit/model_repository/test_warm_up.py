@@ -1,0 +1,167 @@
+"""Which graphs have run which shapes before the model is ready; Triton and the runtime are played."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[3] / "model_repository/text_encoder"
+OURS = ("packing", "runtime", "inner", "bulk", "model")
+DIM, THREADS = 4, 3
+
+
+class Runtime:
+    """Opens graphs that note down what they run.
+
+    Attributes:
+        ran: Of each graph the shapes that it ran, in order: rows, tokens and slots.
+    """
+
+    def __init__(self) -> None:
+        self.ran: list[list[tuple[int, int, int]]] = []
+        self.adding = threading.Lock()
+
+    def open_file(self, path: Path) -> Any:
+        return self.open_graph
+
+    def open_graph(self, threads: int) -> Any:
+        mine: list[tuple[int, int, int]] = []
+        with self.adding:
+            self.ran.append(mine)
+
+        def graph(feed: dict[str, Any]) -> Any:
+            rows, length = feed["input_ids"].shape
+            slots = len(feed["slots"])
+            mine.append((rows, length, slots))
+            return np.zeros((rows * slots, DIM), np.float32)
+
+        return graph
+
+
+class Request:
+    """A query as Triton hands it over."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sent = threading.Event()
+
+    def parameters(self) -> str:
+        return ""
+
+    def timeout(self) -> int:
+        return 0
+
+    def is_cancelled(self) -> bool:
+        return False
+
+    def requested_output_names(self) -> list[str]:
+        return ["TOKENS"]
+
+    def get_response_sender(self) -> Any:
+        return SimpleNamespace(send=lambda response, flags: self.sent.set(), is_cancelled=lambda: False)
+
+
+@pytest.fixture
+def text_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module `model`, imported as Triton does: beside the others, with its `triton_python_backend_utils`."""
+    utils: Any = ModuleType("triton_python_backend_utils")
+    utils.Logger = SimpleNamespace(log_info=lambda message: None, log_warn=lambda message: None)
+    utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
+    utils.Tensor = utils.InferenceResponse = lambda *arguments, **named: SimpleNamespace(**named)
+    utils.get_input_tensor_by_name = lambda request, name: SimpleNamespace(
+        as_numpy=lambda: np.array([request.text.encode()], dtype=object)
+    )
+    before = {name: sys.modules.pop(name, None) for name in OURS}
+    monkeypatch.setitem(sys.modules, utils.__name__, utils)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delenv("AKIN_ENCODER_INNER", raising=False)
+    import model
+
+    yield model
+    for name in OURS:
+        sys.modules.pop(name, None)
+        if before[name] is not None:
+            sys.modules[name] = before[name]
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    """A version whose tokenizer knows one word."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"word": 1, "[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder = tmp_path / "1"
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    graph = {"file": "model.onnx", "pad_id": 0, "inputs": ["input_ids", "segment_ids", "position_ids", "slots"]}
+    manifest = {"dim": DIM, "max_length": 256, "digest": "0" * 64, "graph": graph}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def arguments(folder: Path) -> dict[str, str]:
+    parameters = {
+        "RUNTIME": "openvino",
+        "THREADS": str(THREADS),
+        "TOKEN_BUDGET": "1024",
+        "MAX_TEXT_BYTES": "200000",
+        "BULK_FROM_TEXTS": "9",
+        "BULK_QUEUE_BYTES": "32000000",
+    }
+    config = {"max_batch_size": 64, "parameters": {key: {"string_value": value} for key, value in parameters.items()}}
+    return {"model_config": json.dumps(config), "model_repository": str(folder.parent), "model_version": folder.name}
+
+
+def test_queries_beyond_a_full_batch_meet_no_shape_for_the_first_time(
+    text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime()
+    monkeypatch.setitem(text_encoder.sys.modules["runtime"].GRAPHS, "openvino", runtime.open_file)
+    interval = sys.getswitchinterval()
+    served = text_encoder.TritonPythonModel()
+    try:
+        served.initialize(arguments(version))
+        packing = text_encoder.sys.modules["packing"]
+        every = set(packing.shapes(256, 1024, shares_rows=True))
+        warm = [set(ran) for ran in runtime.ran]
+        # Besides a graph for each lane and each thread of bulk work there are those of a lone short text.
+        assert len(warm) == 2 * THREADS + 2
+        assert sum(every <= shapes for shapes in warm) == 2 * THREADS
+        counted = [len(ran) for ran in runtime.ran]
+
+        queries = [Request("word " * (1 + 7 * number % 255)) for number in range(64)]
+        assert served.execute(queries) == [None] * 64
+        assert all(query.sent.wait(10) for query in queries)
+    finally:
+        served.finalize()
+        sys.setswitchinterval(interval)
+    later = [ran[count:] for ran, count in zip(runtime.ran, counted, strict=True)]
+    assert any(later)
+    assert all(shape in shapes for shapes, ran in zip(warm, later, strict=True) for shape in ran)
+
+
+def test_the_model_is_not_ready_when_a_graph_of_bulk_work_cannot_be_opened(
+    text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime()
+
+    def open_graph(threads: int) -> Any:
+        if len(runtime.ran) == THREADS + 2:
+            raise MemoryError("no room for another graph")
+        return runtime.open_graph(threads)
+
+    monkeypatch.setitem(text_encoder.sys.modules["runtime"].GRAPHS, "openvino", lambda path: open_graph)
+    interval = sys.getswitchinterval()
+    served = text_encoder.TritonPythonModel()
+    with pytest.raises(MemoryError, match="no room for another graph"):
+        served.initialize(arguments(version))
+    sys.setswitchinterval(interval)
