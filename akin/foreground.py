@@ -1,9 +1,9 @@
 """Triton in the foreground: `python -m akin.foreground` becomes a Triton that serves the promoted encoder.
 
-What a container runs. It needs neither the command line's libraries nor the service's. Nobody asks this server to load
-the encoder after its start, as the local stack does, so the one version to load is named in a copy of `config.pbtxt`,
-in a folder that shows Triton the model repository without being it: that one may be read-only. On a GPU the same goes
-for the model that does the encoder's arithmetic (`AKIN_ENCODER_INNER`).
+What a container runs. It needs neither the command line's libraries nor the service's. Nothing is loaded into this
+server after its start, and nobody has the key to its other APIs: the one version to load is named in a copy of
+`config.pbtxt`, in a folder that shows Triton the model repository without being it: that one may be read-only. On a GPU
+the same goes for the model that does the encoder's arithmetic (`AKIN_ENCODER_INNER`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from akin import triton_key
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry import MODEL, Version, promoted
 from akin.settings import Settings
-from akin.tritonserver import server_command, server_environment
+from akin.tritonserver import is_loopback, is_patched, server_command, server_environment
 from akin.waiting import wait_for
 from settings import EncoderSettings, SettingsError
 
@@ -44,16 +45,18 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     """The server's command line and environment, once there is an encoder to serve.
 
     Raises:
-        BadSetting: A setting of the encoder cannot be used.
+        BadSetting: A setting of the encoder cannot be used, or Triton's HTTP could be reached from elsewhere.
         StackError: A port is taken, or the folder for what a run writes down cannot be written.
         EncoderError: No encoder came in time, or no inner model for it, or the promoted one is not there.
         NotSetUp: The server's files are not there.
     """
     check_encoder_settings(environ)
+    check_http_host(settings, environ)
     ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
     names = ("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT")
-    for name, port in zip(names, ports, strict=True):
-        check_port(settings.triton_host, port, name)
+    hosts = (settings.triton_http_host, settings.triton_host, settings.triton_host)
+    for name, host, port in zip(names, hosts, ports, strict=True):
+        check_port(host, port, name)
     version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
     inner = environ.get("AKIN_ENCODER_INNER", "")
     if inner:
@@ -61,14 +64,21 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
         wait_for(f"the model {inner}", look, settings.wait_seconds, say)
     try:
         shown = repository_of_one(settings.repository, version, settings.run / "triton-repository", inner)
-        command = server_command(settings, shown, settings.triton_host, ports)
+        command = server_command(
+            settings,
+            shown,
+            settings.triton_host,
+            ports,
+            key=triton_key.new(),
+            http_host=settings.triton_http_host,
+            switched=False,
+        )
     except OSError as error:
         raise StackError(
             f"cannot write {error.filename or settings.run}: {error.strerror}. AKIN_DATA moves it."
         ) from error
     say(f"serving encoder version {version.number} ({version.digest[:12]}) of {settings.repository}")
-    models = [f"--load-model={name}" for name in (inner, MODEL) if name]
-    return [*command, *models], server_environment(settings, environ)
+    return command, server_environment(settings, environ)
 
 
 def repository_of_one(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
@@ -127,6 +137,22 @@ def check_encoder_settings(environ: Mapping[str, str]) -> None:
         EncoderSettings.read(environ)
     except SettingsError as error:
         raise BadSetting(str(error)) from None
+
+
+def check_http_host(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuse to let others reach the HTTP of a server with known overflows there.
+
+    Raises:
+        BadSetting: HTTP would listen on more than this machine, and nothing says that a proxy stands before it.
+    """
+    host = settings.triton_http_host
+    if is_loopback(host) or settings.triton_allow_unpatched or is_patched(settings, environ):
+        return
+    raise BadSetting(
+        f"Triton's HTTP would listen on {host}: this build can be overrun there by bodies in chunks (CVE-2025-23310, "
+        "CVE-2025-23311). Set AKIN_TRITON_HTTP_HOST to 127.0.0.1, and gRPC still listens on AKIN_TRITON_HOST; or set "
+        "AKIN_TRITON_ALLOW_UNPATCHED to 1 where a proxy before it bounds and buffers bodies. See SECURITY.md."
+    )
 
 
 def check_port(host: str, port: int, name: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from akin import triton_key
 from akin.errors import StackError
 from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
 from akin.registry import Version, promoted, versions
@@ -156,6 +157,7 @@ def down(settings: Settings) -> list[str]:
     alive = [child for child in reversed(stack.children) if child.alive] if stack else []
     stop(alive)
     record(settings).unlink(missing_ok=True)
+    triton_key.forget(settings)
     return [child.name for child in alive]
 
 

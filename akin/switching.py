@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from akin import triton_key
 from akin.registry import promoted
 from akin.settings import Settings
 from akin.stack import Stack, running, write
@@ -72,7 +73,8 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
 
 def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
     """Makes the running Triton serve exactly these versions, and writes that down."""
-    load(stack.triton_http, settings.repository, numbers, stack.children[0].log)
+    key = triton_key.read(settings)
+    load(stack.triton_http, settings.repository, numbers, stack.children[0].log, key=key)
     write(settings, replace(stack, encoders=numbers))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from akin import triton_key
 from akin.errors import EncoderError
 from akin.processes import Child, start, stop, tail, wait_until
 from akin.registry import MODEL, Version
@@ -29,11 +30,13 @@ class Triton:
         child: Its process.
         http: Its HTTP address, `127.0.0.1:8000`.
         grpc: Its gRPC address, `127.0.0.1:8001`.
+        key: What its APIs besides inference, health and metadata ask for.
     """
 
     child: Child
     http: str
     grpc: str
+    key: str = field(repr=False)
 
 
 def start_triton(
@@ -47,8 +50,9 @@ def start_triton(
 ) -> Triton:
     """Starts a server on the ports (HTTP, gRPC, metrics) and loads a version of the encoder, and those `beside`, warm.
 
-    A `tied` server ends when this process does, however that happens. The model that `AKIN_ENCODER_INNER` names is
-    loaded before the encoder, which calls it.
+    A `tied` server ends when this process does, however that happens, and has a key of its own; any other has the key
+    in the run folder, where later commands find it. The model that `AKIN_ENCODER_INNER` names is loaded before the
+    encoder, which calls it.
 
     Raises:
         NotSetUp: The server's files are not there, or Python's shared library is not.
@@ -56,39 +60,53 @@ def start_triton(
         EncoderError: It does not load the encoder.
     """
     http, grpc, _ = ports
-    command = server_command(settings, settings.repository, "127.0.0.1", ports)
-    inner = os.environ.get("AKIN_ENCODER_INNER")
-    if inner:
-        command.append(f"--load-model={inner}")
+    key = triton_key.new() if tied else triton_key.make(settings)
+    command = server_command(settings, settings.repository, "127.0.0.1", ports, key=key)
     child = start("Triton", command, server_environment(settings, os.environ), log, tied=tied)
-    triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
+    triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", key)
     try:
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)
-        load(triton.http, settings.repository, [version.number, *beside], log)
+        triton_key.hide(child.pid, key)
+        inner = os.environ.get("AKIN_ENCODER_INNER")
+        if inner:
+            ask_to_load(triton.http, inner, {}, f"the model {inner}", log, key)
+        load(triton.http, settings.repository, [version.number, *beside], log, key=key)
     except BaseException:
         stop([child])
         raise
     return triton
 
 
-def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str) -> None:
-    """Makes a server serve these versions and no others: a version that stays is ready all the while.
+def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *, key: str) -> None:
+    """Make a server serve these versions and no others: a version that stays is ready all the while.
 
     Which ones is said in the request, as `config.pbtxt` belongs to all of them.
 
     Raises:
         EncoderError: Triton refuses; the message carries Triton's reason.
     """
-    named = " and ".join(map(str, numbers))
     body = {"parameters": {"config": json.dumps(model_config(repository, *numbers))}}
+    ask_to_load(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
+
+
+def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, log: Path | str, key: str) -> None:
+    """Have a server load a model.
+
+    Raises:
+        EncoderError: Triton refuses; the message carries Triton's reason.
+    """
+    url = f"http://{http}/v2/repository/models/{model}/load"
     try:
-        answer = httpx.post(f"http://{http}/v2/repository/models/{MODEL}/load", json=body, timeout=LOAD_SECONDS)
+        answer = httpx.post(url, json=body, headers={triton_key.HEADER: key}, timeout=LOAD_SECONDS)
     except httpx.HTTPError as error:
+        raise EncoderError(f"Triton did not load {named} ({error!r}). Its log ends:\n{tail(log)}") from error
+    if answer.status_code == httpx.codes.FORBIDDEN:
         raise EncoderError(
-            f"Triton did not load encoder version {named} ({error!r}). Its log ends:\n{tail(log)}"
-        ) from error
+            f"Triton at {http} does not accept the key in the run folder: it was started with another one. "
+            "Run `akin down`, then `akin up`."
+        )
     if answer.is_error:
-        raise EncoderError(f"Triton refuses encoder version {named}: {answer.text[:600]}\nSee {log}.")
+        raise EncoderError(f"Triton refuses {named}: {answer.text[:600]}\nSee {log}.")
 
 
 def model_config(repository: Path, *numbers: int) -> dict[str, object]:

@@ -1,20 +1,28 @@
 """The Triton server's files: how they are called, and with what environment.
 
 They come out of the `nvidia-pytriton` wheel, or they are a whole installation with a Python of its own, as in NVIDIA's
-images.
+images. SECURITY.md says what is known to be wrong with the wheel's server, and what closes it here.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import sys
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from akin import triton_key
 from akin.errors import NotSetUp
 from akin.settings import Settings
 
 PROGRAM = "bin/tritonserver"
+# The first release without any flaw that was published when this was written: 26.07.
+PATCHED = (2, 71)
+# How often clients may ask whether the server is there, in milliseconds. gRPC's default is five minutes: it hangs up on
+# those who ask more often, and the service asks every ten seconds.
+PING_INTERVAL_MS = 5000
 
 
 def installed(settings: Settings) -> bool:
@@ -27,14 +35,27 @@ def wheel(settings: Settings) -> Path:
     return settings.triton_home / "server/pytriton/tritonserver"
 
 
-def server_command(settings: Settings, repository: Path, host: str, ports: tuple[int, int, int]) -> list[str]:
-    """The server's command line; which models it loads is still to be said.
+def server_command(
+    settings: Settings,
+    repository: Path,
+    host: str,
+    ports: tuple[int, int, int],
+    *,
+    key: str,
+    http_host: str | None = None,
+    switched: bool = True,
+) -> list[str]:
+    """Return the server's command line. Inference, health and metadata are open, all else asks for the key.
 
     Args:
         settings: Where the server's files are.
         repository: The folder of models.
-        host: The address that all three listen on.
+        host: The address that gRPC and metrics listen on, and HTTP where it has none of its own.
         ports: HTTP, gRPC, metrics.
+        key: What the other APIs ask for.
+        http_host: The address that HTTP listens on.
+        switched: Whether models are loaded and unloaded while it runs, by who has the key; otherwise it loads all that
+            the folder holds at its start, and no other ever.
 
     Raises:
         NotSetUp: The server's files are not there.
@@ -44,13 +65,32 @@ def server_command(settings: Settings, repository: Path, host: str, ports: tuple
         str(settings.triton_home / PROGRAM if installed(settings) else wheel(settings) / PROGRAM),
         f"--model-repository={repository}",
         f"--backend-directory={backends(settings)}",
-        "--model-control-mode=explicit",
+        f"--model-control-mode={'explicit' if switched else 'none'}",
         "--disable-auto-complete-config",
-        *(f"--http-address={host}", f"--http-port={http}"),
+        *(f"--http-address={http_host or host}", f"--http-port={http}"),
         *(f"--grpc-address={host}", f"--grpc-port={grpc}"),
         *(f"--metrics-address={host}", f"--metrics-port={metrics}"),
+        f"--grpc-http2-min-recv-ping-interval-without-data={PING_INTERVAL_MS}",
+        "--grpc-keepalive-permit-without-calls=1",
+        # Other ways in, which heed no restriction before 26.04; an environment variable can open the second.
+        *("--allow-sagemaker=false", "--allow-vertex-ai=false"),
+        *triton_key.options(key),
         "--exit-timeout-secs=5",
     ]
+
+
+def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Return True if the server is an installation that says it has the fixes of what was published."""
+    found = re.match(r"(\d+)\.(\d+)", environ.get("TRITON_SERVER_VERSION", ""))
+    return installed(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def backends(settings: Settings) -> Path:

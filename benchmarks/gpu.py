@@ -1,10 +1,9 @@
 r"""Everything that only a GPU can show: the checks marked `gpu`, and the encoder's throughput and latency there.
 
-It needs a Triton that serves `text_encoder` over `encoder`, such as NVIDIA's image on a GPU machine:
+It needs a Triton that serves `text_encoder` over `encoder`, such as our image for GPUs (docs/gpu.md):
 
-    docker run --rm --gpus all --shm-size 1g -e AKIN_ENCODER_INNER=encoder -p 8000:8000 -p 8001:8001 \
-        -v "$PWD/model_repository:/models" IMAGE tritonserver --model-repository=/models \
-        --model-control-mode=explicit --load-model=encoder --load-model=text_encoder
+    docker run --rm --gpus all --shm-size 1g -p 127.0.0.1:8001:8001 -p 127.0.0.1:8002:8002 \
+        -v "$PWD/model_repository:/models:ro" -v akin-engines:/var/cache/akin/tensorrt akin/triton-gpu
 """
 
 from __future__ import annotations
@@ -32,13 +31,14 @@ def main() -> None:
     """Runs the checks, measures, and writes the report below `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=gpu", description=__doc__)
     parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
-    parser.add_argument("--http", default="127.0.0.1:8000", help="Triton's HTTP address (default 127.0.0.1:8000)")
+    parser.add_argument("--http", help="Triton's HTTP address; no longer asked, as the metrics say as much")
     parser.add_argument("--grpc", default="127.0.0.1:8001", help="Triton's gRPC address (default 127.0.0.1:8001)")
+    parser.add_argument("--metrics", default="127.0.0.1:8002", help="where its metrics are (default 127.0.0.1:8002)")
     parser.add_argument("--rounds", type=int, default=5, help="of each figure; medians count (default 5)")
     options = parser.parse_args()
     device = gpu()
     say(f"checking on {device['name']}")
-    passed, summary = check(options.http, options.grpc)
+    passed, summary = check(options.grpc, options.metrics)
     settings = Settings.read()
     rows = measure(options.grpc, Supply(read(corpus_path(settings, options.corpus), 30_000)), options.rounds)
     path = write("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
@@ -61,12 +61,12 @@ def gpu() -> dict[str, str]:
     return {"name": name, "driver": driver, "memory": memory}
 
 
-def check(http: str, grpc: str) -> tuple[bool, str]:
+def check(grpc: str, metrics: str) -> tuple[bool, str]:
     """Runs every check marked `gpu`; whether all of them passed, and pytest's last line.
 
     Fixtures that would export an encoder are not needed: these tests speak to the given server only.
     """
-    environment = {**os.environ, "AKIN_GPU_TRITON_HTTP": http, "AKIN_GPU_TRITON_GRPC": grpc}
+    environment = {**os.environ, "AKIN_GPU_TRITON_GRPC": grpc, "AKIN_GPU_TRITON_METRICS": metrics}
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests"]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout)

@@ -1,5 +1,5 @@
 # Triton on an NVIDIA GPU: NVIDIA's own image, and what its Python needs to be `text_encoder` over the model `encoder`.
-ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:25.08-py3
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.10-py3
 FROM ${TRITON_IMAGE} AS build
 USER root
 COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
@@ -18,10 +18,10 @@ RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o a
 COPY --from=build /opt/akin /opt/akin
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     AKIN_TRITON_HOME=/opt/tritonserver AKIN_MODEL_REPOSITORY=/models AKIN_DATA=/tmp/akin AKIN_TRITON_HOST=0.0.0.0 \
-    AKIN_ENCODER_INNER=encoder
+    AKIN_TRITON_HTTP_HOST=127.0.0.1 AKIN_ENCODER_INNER=encoder
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 8000 8001 8002
+EXPOSE 8001 8002
 # TensorRT builds its engine when the model is loaded for the first time: minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
   CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]

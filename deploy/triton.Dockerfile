@@ -20,10 +20,12 @@ FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /models
 COPY --from=build /opt/triton /opt/triton
 ENV PATH=/opt/triton/python/bin:$PATH PYTHONPATH=/opt/triton/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    AKIN_TRITON_HOME=/opt/triton AKIN_MODEL_REPOSITORY=/models AKIN_DATA=/tmp/akin AKIN_TRITON_HOST=0.0.0.0
+    AKIN_TRITON_HOME=/opt/triton AKIN_MODEL_REPOSITORY=/models AKIN_DATA=/tmp/akin AKIN_TRITON_HOST=0.0.0.0 \
+    AKIN_TRITON_HTTP_HOST=127.0.0.1
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 8000 8001 8002
+# HTTP is for the health check below: this server could be overrun there (SECURITY.md).
+EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
 CMD ["python", "-m", "akin.foreground"]

@@ -39,9 +39,9 @@ class ComposeSettings(Settings):
         "the folder of `PIP_FIND_LINKS`, else an empty one.",
     )
     triton_image: str = Field(
-        default="nvcr.io/nvidia/tritonserver:25.08-py3",
+        default="nvcr.io/nvidia/tritonserver:26.10-py3",
         validation_alias="TRITON_IMAGE",
-        description="NVIDIA's image of Triton with its Python backend, for the profile `gpu`.",
+        description="NVIDIA's image of Triton with its Python backend, for the profile `gpu`: 26.07 or later (SECURITY.md).",
     )
     prometheus_image: str = Field(
         default="docker.io/prom/prometheus:v3.5.0", validation_alias="PROMETHEUS_IMAGE", description="Prometheus."

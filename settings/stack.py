@@ -20,6 +20,15 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
         default="127.0.0.1",
         description="Address that a Triton in the foreground listens on (`python -m akin.foreground`).",
     )
+    triton_http_host: str = Field(
+        default="",
+        description="Address of its HTTP, in the images 127.0.0.1. Only a loopback address is taken, as this build has "
+        "known flaws there (SECURITY.md). Default: `AKIN_TRITON_HOST`.",
+    )
+    triton_allow_unpatched: bool = Field(
+        default=False,
+        description="Take another address for its HTTP: a proxy that bounds and buffers bodies stands before it.",
+    )
     training_python: Path = Field(
         default=Path(".venv-training/bin/python"), description="The Python that trains and exports encoders."
     )
@@ -29,6 +38,13 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
         le=86_400,
         description="Seconds that a command waits for an encoder, and for the Triton of `AKIN_TRITON_URL`.",
     )
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        if not self.triton_http_host:
+            # The class is frozen for all others; a default that depends on another setting is filled in here.
+            object.__setattr__(self, "triton_http_host", self.triton_host)
+        return self
 
     @model_validator(mode="after")
     def _check_ports(self) -> Self:

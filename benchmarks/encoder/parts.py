@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 
+from akin import triton_key
 from akin.registry import MODEL
 from benchmarks.encoder.systems import Measured, Served, System
 from benchmarks.encoder.texts import Supply
@@ -118,8 +119,8 @@ def gathered(systems: Sequence[System], supply: Supply, effort: Effort) -> list[
 def executions(triton: System) -> tuple[int, int]:
     """The texts and the executions of the model so far."""
     assert isinstance(triton, Served)
-    answer = httpx.get(f"http://{triton.address}/v2/models/{MODEL}/stats", timeout=10).raise_for_status().json()
-    found = answer["model_stats"][0]
+    url, key = f"http://{triton.address}/v2/models/{MODEL}/stats", {triton_key.HEADER: triton.key}
+    found = httpx.get(url, headers=key, timeout=10).raise_for_status().json()["model_stats"][0]
     return int(found["inference_count"]), int(found["execution_count"])
 
 

@@ -148,13 +148,16 @@ class Served:
 
     served = True
 
-    def __init__(self, name: str, protocol: str, address: str, model: str, child: Child, *, owner: bool = True) -> None:
-        """Takes a server that runs; the owner of its process ends it."""
+    def __init__(
+        self, name: str, protocol: str, address: str, model: str, child: Child, *, owner: bool = True, key: str = ""
+    ) -> None:
+        """Take a server that runs; the owner of its process ends it. `key` opens the statistics of our Triton."""
         self.name = name
         self.child = child
         self.address = address
         self._client = embedding_client(protocol, address, model)
         self._owner = owner
+        self.key = key
 
     def together(self, texts: Sequence[str], batch: int) -> Measured:
         """Four requests of `batch` texts under way."""
@@ -230,7 +233,7 @@ def triton(settings: Settings, logs: Path) -> tuple[Served, Served]:
     model = f"{MODEL}/{version.number}"
     return (
         Served("ours, Triton gRPC", "grpc", running.grpc, model, running.child),
-        Served("ours, Triton HTTP", "http", running.http, model, running.child, owner=False),
+        Served("ours, Triton HTTP", "http", running.http, model, running.child, owner=False, key=running.key),
     )
 
 

@@ -23,8 +23,14 @@ BULK: Purpose = {"bulk": True}
 _BUSY = ("maximum queue size", "the encoder is busy", "Request timeout expired", "as long as its client waits")
 _REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")
 
+# The model that does the encoder's arithmetic on a GPU (`akin encoder gpu`), in the same version.
+_ON_GPU = "encoder"
+
 # gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
-# found within a second. Keep-alive pings find one that hangs.
+# found within a second. Keep-alive pings find one that hangs, or a machine that is gone without a word: calls under way
+# fail after 20 seconds at most, and the next ones connect anew. Triton is told to bear them (`akin/tritonserver.py`).
+# Every ping needs its timeout: a keep-alive ping is not sent while one that measures the connection has no answer.
+# All of it stands here, as these arguments take the place of those that tritonclient would set.
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -32,6 +38,11 @@ _CHANNEL = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 ]
 
 
@@ -50,7 +61,7 @@ class Wire(Protocol):
         """The versions of the model that are ready."""
 
     async def device(self, version: int, seconds: float) -> str | None:
-        """The kind of device the model runs on."""
+        """Return the kind of device the model runs on; None where Triton does not say."""
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
@@ -87,12 +98,11 @@ class GrpcWire:
         return _numbers(metadata.versions)
 
     async def device(self, version: int, seconds: float) -> str | None:
-        """The kind of device the model runs on."""
+        """Return the kind of device the model runs on; None where Triton does not say."""
         try:
-            config = await self._client.get_model_config(MODEL, str(version), as_json=True, client_timeout=seconds)
+            return _device(await self._client.is_model_ready(_ON_GPU, str(version), client_timeout=seconds))
         except InferenceServerException:
             return None
-        return _device(config.get("config"))
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
@@ -145,9 +155,9 @@ class HttpWire:
         return _numbers(metadata["versions"])
 
     async def device(self, version: int, seconds: float) -> str | None:
-        """The kind of device the model runs on."""
+        """Return the kind of device the model runs on; None where Triton does not say."""
         try:
-            return _device(await self._answer(self._client.get_model_config(MODEL, str(version)), seconds))
+            return _device(await self._answer(self._client.is_model_ready(_ON_GPU, str(version)), seconds))
         except EncoderUnavailable:
             return None
 
@@ -211,9 +221,9 @@ def _numbers(versions: Iterable[str]) -> list[int]:
     return [int(version) for version in versions]
 
 
-def _device(config: Any) -> str | None:
-    groups = (config or {}).get("instance_group") or [{}]
-    return {"KIND_GPU": "gpu", "KIND_CPU": "cpu"}.get(groups[0].get("kind", ""))
+def _device(on_gpu: bool) -> str:
+    """Return the device; the model's configuration would say so too, but asks for a key."""
+    return "gpu" if on_gpu else "cpu"
 
 
 def _translated(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:

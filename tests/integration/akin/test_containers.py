@@ -72,8 +72,8 @@ def test_an_index_is_built_by_a_triton_in_the_foreground(
     assert "waiting for Triton (at most 120 s)" in built.stderr
     assert "3 papers indexed" in built.stderr
     assert is_ready(http)
-    index = httpx.post(f"http://127.0.0.1:{http}/v2/repository/index", timeout=5).json()
-    assert [(model["name"], model["version"], model["state"]) for model in index] == [("text_encoder", "1", "READY")]
+    metadata = httpx.get(f"http://127.0.0.1:{http}/v2/models/text_encoder", timeout=5).json()
+    assert metadata["versions"] == ["1"]
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0

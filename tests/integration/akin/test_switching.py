@@ -37,6 +37,11 @@ def own_stack(encoder_repository: Path, tmp_path: Path) -> Iterator[RunningStack
         done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
         done(running, "up")
         yield running
+        # Whoever reads this file may load models: the user of the stack, and nobody after its end.
+        key = running.settings.run / "triton.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        done(running, "down")
+        assert not key.exists()
     finally:
         running.akin("down")
 

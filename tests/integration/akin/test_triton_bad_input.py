@@ -14,6 +14,7 @@ import tritonclient.grpc as sync
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+from akin import triton_key
 from akin.triton import Triton
 
 pytestmark = pytest.mark.integration
@@ -40,7 +41,8 @@ def client(triton: Triton) -> Iterator[sync.InferenceServerClient]:
 
 
 def executions(triton: Triton) -> int:
-    stats = httpx.get(f"http://{triton.http}/v2/models/text_encoder/versions/1/stats").json()["model_stats"][0]
+    url = f"http://{triton.http}/v2/models/text_encoder/versions/1/stats"
+    stats = httpx.get(url, headers={triton_key.HEADER: triton.key}).json()["model_stats"][0]
     return int(stats["execution_count"])
 
 

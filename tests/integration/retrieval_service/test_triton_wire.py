@@ -36,6 +36,7 @@ class Model:
 
     def __init__(self) -> None:
         self.versions = ["1", "2"]
+        self.ready = {("text_encoder", "1"), ("text_encoder", "2")}
         self.delay = 0.0
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
         self.batches: list[int] = []
@@ -53,10 +54,11 @@ class GrpcServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     async def ModelMetadata(self, request: Any, context: Any) -> Any:
         return service_pb2.ModelMetadataResponse(name=request.name, versions=self.model.versions)
 
+    async def ModelReady(self, request: Any, context: Any) -> Any:
+        return service_pb2.ModelReadyResponse(ready=(request.name, request.version) in self.model.ready)
+
     async def ModelConfig(self, request: Any, context: Any) -> Any:
-        response = service_pb2.ModelConfigResponse()
-        response.config.instance_group.add(kind=2)
-        return response
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "This protocol is restricted, expecting header 'a key'")
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
         await asyncio.sleep(self.model.delay)
@@ -86,8 +88,9 @@ def http_application(model: Model) -> web.Application:
     async def metadata(_: web.Request) -> web.Response:
         return web.json_response({"name": "text_encoder", "versions": model.versions})
 
-    async def config(_: web.Request) -> web.Response:
-        return web.json_response({"instance_group": [{"kind": "KIND_CPU"}]})
+    async def ready(request: web.Request) -> web.Response:
+        asked = request.match_info["name"], request.match_info["version"]
+        return web.Response(status=200 if asked in model.ready else 400)
 
     async def infer(request: web.Request) -> web.Response:
         await asyncio.sleep(model.delay)
@@ -113,7 +116,7 @@ def http_application(model: Model) -> web.Application:
 
     application = web.Application()
     application.router.add_get("/v2/models/text_encoder", metadata)
-    application.router.add_get("/v2/models/text_encoder/versions/{version}/config", config)
+    application.router.add_get("/v2/models/{name}/versions/{version}/ready", ready)
     application.router.add_post("/v2/models/text_encoder/versions/{version}/infer", infer)
     return application
 
@@ -168,6 +171,12 @@ async def test_the_highest_version_or_the_one_of_a_digest(triton: Triton) -> Non
     assert (found.version, found.digest, found.dim, found.device) == (1, digest_of(1), DIM, "cpu")
     with pytest.raises(EncoderMismatch, match=digest_of(2)[:12]):
         await triton.find("f" * 64)
+
+
+async def test_an_encoder_whose_arithmetic_a_gpu_does_says_so(triton: Triton, server: Server) -> None:
+    server.model.ready.add(("encoder", "1"))
+    assert (await triton.find(digest_of(1))).identity.device == "gpu"
+    assert (await triton.find(digest_of(2))).identity.device == "cpu"
 
 
 async def test_a_pinned_version_is_the_only_one(server: Server) -> None:

@@ -85,8 +85,86 @@ def test_an_inner_model_is_waited_for_and_loaded_from_an_installation(
     assert "waiting for the model encoder (at most 20 s)" in capsys.readouterr().err
     assert command[0] == str(home / "bin/tritonserver")
     assert f"--backend-directory={home / 'backends'}" in command
-    assert {"--load-model=encoder", "--load-model=text_encoder"} <= set(command)
+    shown = tmp_path / "data/run/triton-repository"
+    assert {f"--model-repository={shown}", "--model-control-mode=none"} <= set(command)
+    assert {entry.name for entry in shown.iterdir()} == {"encoder", "text_encoder"}
     assert {name: environment[name] for name in environ} == environ
+
+
+@pytest.mark.parametrize(
+    ("host", "more"),
+    [
+        ("0.0.0.0", {}),
+        ("::", {}),
+        ("192.0.2.1", {"AKIN_TRITON_ALLOW_UNPATCHED": "0"}),
+        ("triton", {"AKIN_TRITON_ALLOW_UNPATCHED": "false"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["AKIN_TRITON_HOST", "AKIN_TRITON_HTTP_HOST"])
+def test_http_that_others_can_reach_is_refused_in_a_line(
+    tmp_path: Path, name: str, host: str, more: dict[str, str]
+) -> None:
+    version_in(tmp_path / "models", 1)
+    with pytest.raises(BadSetting, match=r"CVE-2025-23310.*AKIN_TRITON_HTTP_HOST.*ALLOW_UNPATCHED") as caught:
+        prepare(settings_for(tmp_path, **{name: host}, **more), {})
+    assert f"would listen on {host}:" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    # A version of which the wheel knows nothing.
+    with pytest.raises(BadSetting):
+        prepare(settings_for(tmp_path, **{name: host}, **more), {"TRITON_SERVER_VERSION": "2.75.0"})
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    home = tmp_path / "tritonserver"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/tritonserver").write_text("")
+    version_in(tmp_path / "models", 1)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("2.60.0", True), ("2.70.1", True), ("2.71.0", False), ("3.0", False)]
+)
+def test_an_installation_may_be_reached_over_http_when_it_is_patched(
+    tmp_path: Path, installation: Path, version: str, refused: bool
+) -> None:
+    settings = settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), AKIN_TRITON_HOST="0.0.0.0")
+    environ = {"TRITON_SERVER_VERSION": version}
+    if refused:
+        with pytest.raises(BadSetting, match="AKIN_TRITON_ALLOW_UNPATCHED"):
+            prepare(settings, environ)
+    else:
+        assert {"--http-address=0.0.0.0", "--grpc-address=0.0.0.0"} <= set(prepare(settings, environ)[0])
+
+
+def test_grpc_may_listen_wider_than_http(tmp_path: Path, installation: Path) -> None:
+    more = {"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_HTTP_HOST": "127.0.0.1"}
+    command, _ = prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), **more), {})
+    assert {"--http-address=127.0.0.1", "--grpc-address=0.0.0.0", "--metrics-address=0.0.0.0"} <= set(command)
+
+
+def test_http_may_listen_wider_where_a_proxy_stands_before_it(tmp_path: Path, installation: Path) -> None:
+    more = {"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_ALLOW_UNPATCHED": "1"}
+    command, _ = prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), **more), {})
+    assert {"--http-address=0.0.0.0", "--grpc-address=0.0.0.0"} <= set(command)
+
+
+def test_nothing_is_switched_in_the_foreground_and_nobody_has_the_key(tmp_path: Path, installation: Path) -> None:
+    commands = [prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation)), {})[0] for _ in range(2)]
+    keys = set()
+    for command in commands:
+        assert "--model-control-mode=none" in command
+        assert not [option for option in command if option.startswith("--load-model")]
+        rules = [option.split("=", 1)[1] for option in command if "-restricted-" in option]
+        assert len(rules) == 2
+        apis, rule = rules[0].split(":")
+        assert set(apis.split(",")) == {
+            "shared-memory", "model-config", "model-repository", "statistics", "trace", "logging",
+        }  # fmt: skip
+        keys.add(rule)
+    assert len(keys) == 2
+    assert not (tmp_path / "data/run/triton.key").exists()
 
 
 def test_the_policy_is_no_second_one() -> None:

@@ -42,6 +42,20 @@ def test_a_triton_that_is_no_address_is_refused_by_name(value: str) -> None:
         Settings.read({"AKIN_TRITON_URL": value})
 
 
+@pytest.mark.parametrize("value", ["yes please", "2", "-"])
+def test_a_switch_that_is_neither_on_nor_off_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BadSetting, match="AKIN_TRITON_ALLOW_UNPATCHED"):
+        Settings.read({"AKIN_TRITON_ALLOW_UNPATCHED": value})
+
+
+def test_tritons_http_listens_where_the_rest_does_unless_told() -> None:
+    assert Settings.read({}).triton_http_host == "127.0.0.1"
+    assert Settings.read({"AKIN_TRITON_HOST": "::1"}).triton_http_host == "::1"
+    told = Settings.read({"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_HTTP_HOST": "127.0.0.1"})
+    assert (told.triton_host, told.triton_http_host) == ("0.0.0.0", "127.0.0.1")
+    assert not told.triton_allow_unpatched
+
+
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "86401"])
 def test_a_time_to_wait_that_is_none_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_WAIT_SECONDS"):

@@ -72,6 +72,7 @@ class Compose(msgspec.Struct, forbid_unknown_fields=True):
     name: Text
     services: dict[str, Service]
     volumes: dict[str, None]
+    networks: dict[str, None] = {}
 
     def started(self, *profiles: str) -> dict[str, Service]:
         """What `up` starts with these profiles."""

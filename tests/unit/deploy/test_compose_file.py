@@ -89,6 +89,61 @@ def test_a_service_has_no_right_that_it_does_not_need(compose: Compose) -> None:
         assert "models:/models:ro" in compose.services[name].volumes
 
 
+def networks_of(compose: Compose, name: str) -> set[str]:
+    """The networks that a service is on; `default` is the one of those that name none."""
+    return set(compose.services[name].networks) or {"default"}
+
+
+@pytest.mark.parametrize("suffix", ["", "-gpu"])
+def test_the_page_reaches_the_service_and_nothing_else(compose: Compose, suffix: str) -> None:
+    page, service, triton = (networks_of(compose, name) for name in ("ui", f"retrieval{suffix}", f"triton{suffix}"))
+    assert page == {"page"}
+    assert page & service
+    assert service & triton
+    for name in set(compose.services) - {"ui", "retrieval", "retrieval-gpu"}:
+        assert not networks_of(compose, name) & page, name
+
+
+def test_only_who_embeds_reaches_triton_and_who_measures_it(compose: Compose) -> None:
+    for triton in ("triton", "triton-gpu"):
+        networks = networks_of(compose, triton)
+        assert "default" not in networks
+        assert not compose.services[triton].ports
+        near = {name for name in compose.services if networks_of(compose, name) & networks}
+        assert near == {"triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "prometheus", "grafana"}
+    assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
+        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu",
+    }  # fmt: skip
+    used = {network for name in compose.services for network in networks_of(compose, name)}
+    assert used - {"default"} == set(compose.networks)
+
+
+def test_each_is_found_under_the_name_by_which_it_is_asked(compose: Compose) -> None:
+    for name in ("triton", "retrieval"):
+        on_gpu = compose.services[f"{name}-gpu"].networks
+        assert set(on_gpu) == set(compose.services[name].networks)
+        asked_on = {"triton": ("encoder", "monitoring"), "retrieval": ("page", "monitoring")}[name]
+        assert all(name in on_gpu[network].aliases for network in asked_on)
+
+
+@pytest.mark.parametrize("name", ["triton", "triton-gpu"])
+def test_tritons_http_cannot_be_reached_from_another_container(name: str) -> None:
+    last = final_stage(dockerfile(f"{name}.Dockerfile"))
+    (environment,) = (line for line in last if line.startswith("ENV "))
+    assert {"AKIN_TRITON_HOST=0.0.0.0", "AKIN_TRITON_HTTP_HOST=127.0.0.1"} <= set(environment.split())
+    assert "EXPOSE 8001 8002" in last
+    (check,) = (line for line in last if line.startswith("HEALTHCHECK "))
+    assert "http://127.0.0.1:8000/v2/health/ready" in check
+
+
+def test_the_gpus_image_has_the_fixes_of_what_was_published() -> None:
+    """By its tag: no digest can be looked up here."""
+    found = re.fullmatch(r"nvcr\.io/nvidia/tritonserver:(\d\d\.\d\d)-py3", example()["TRITON_IMAGE"])
+    assert found is not None
+    assert found[1] >= "26.07"
+    assert example()["TRITON_IMAGE"] in (ROOT / "SECURITY.md").read_text()
+
+
 def test_triton_has_shared_memory_for_its_python_backend(compose: Compose) -> None:
     assert compose.services["triton"].shm_size == "256m"  # an engine's own default is 64
 

@@ -33,7 +33,7 @@ def test_one_command_puts_the_services_of_the_gpu_in_the_place_of_the_others(swa
     assert set(swapped.started("gpu")) == {"export", "export-gpu", "index", "ui", *GPU}
     assert set(read({}).started()) == {"export", "index", "ui", *CPU}
     for before, after in zip(CPU, GPU, strict=True):
-        assert swapped.services[after].networks["default"].aliases == [before]  # by which the others ask for it
+        assert swapped.services[after].networks["monitoring"].aliases == [before]  # by which Prometheus asks for it
         assert swapped.services[after].ports == swapped.services[before].ports
     command = "AKIN_CPU_SERVICES=0 docker compose --profile gpu up"
     for text in ("docker-compose.yml", "docs/containers.md"):

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from akin import stack, triton_key
+from akin.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.read({"AKIN_DATA": str(tmp_path / "data")})
+
+
+def test_a_key_is_made_once_for_this_user_alone(settings: Settings) -> None:
+    assert triton_key.read(settings) == ""
+    umask = os.umask(0)
+    try:
+        key = triton_key.make(settings)
+    finally:
+        os.umask(umask)
+    assert len(key) == 64
+    path = settings.data / "run" / "triton.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert triton_key.make(settings) == triton_key.read(settings) == key
+
+
+@pytest.mark.parametrize("left", ["readable", "cut", "link", "bytes"])
+def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: Settings, left: str) -> None:
+    old = triton_key.make(settings)
+    path = triton_key.key_file(settings)
+    if left == "readable":
+        path.chmod(0o640)
+    elif left == "cut":
+        path.write_text(old[:10])
+    elif left == "bytes":
+        path.write_bytes(b"\xff" * 64)
+    else:
+        path.rename(path.with_name("elsewhere"))
+        path.symlink_to("elsewhere")
+    key = triton_key.make(settings)
+    assert key != old
+    assert triton_key.read(settings) == key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.is_symlink()
+
+
+def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
+    code = "import sys; from akin import triton_key, settings; print(triton_key.make(settings.Settings.read()))"
+    environment = {**os.environ, "AKIN_DATA": str(settings.data)}
+    found: list[str] = []
+
+    def run() -> None:
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        found.append(done.stdout)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert set(found) == {f"{triton_key.read(settings)}\n"}
+
+
+def test_the_key_goes_with_the_stack(settings: Settings) -> None:
+    triton_key.make(settings)
+    stack.down(settings)
+    assert not triton_key.key_file(settings).exists()
+
+
+def test_a_key_among_the_arguments_of_a_process_is_overwritten() -> None:
+    key = triton_key.new()
+    # It starts listening to its standard input only when Python has read its arguments.
+    command = [sys.executable, "-c", "print('ready', flush=True); input()", *triton_key.options(key)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        arguments = Path(f"/proc/{process.pid}/cmdline")
+        assert arguments.read_text().count(key) == 2
+        assert triton_key.hide(process.pid, key)
+        assert key not in arguments.read_text()
+        assert arguments.read_text().count("x" * 64) == 2
+        process.communicate("\n")
+
+
+def test_a_process_that_is_gone_has_nothing_to_hide() -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert not triton_key.hide(process.pid, "0" * 64)
