@@ -41,7 +41,7 @@ class ComposeSettings(Settings):
     triton_image: str = Field(
         default="nvcr.io/nvidia/tritonserver:26.10-py3",
         validation_alias="TRITON_IMAGE",
-        description="NVIDIA's image of Triton with its Python backend, for the profile `gpu`: 26.07 or later (SECURITY.md).",
+        description="NVIDIA's image of Triton with its Python backend (profile `gpu`): 26.07 or later (SECURITY.md).",
     )
     prometheus_image: str = Field(
         default="docker.io/prom/prometheus:v3.5.0", validation_alias="PROMETHEUS_IMAGE", description="Prometheus."

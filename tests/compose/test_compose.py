@@ -68,6 +68,24 @@ def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(stack:
             pass
 
 
+@pytest.mark.parametrize(
+    ("service", "port", "reached"),
+    [
+        ("ui", 8001, False),
+        ("ui", 8000, False),
+        ("ui", 8002, False),
+        ("retrieval", 8001, True),
+        ("retrieval", 8000, False),
+    ],
+)
+def test_triton_is_reached_by_the_service_and_over_grpc_only(
+    stack: Stack, service: str, port: int, reached: bool
+) -> None:
+    connect = f"import socket; socket.create_connection(('triton', {port}), timeout=5)"
+    done = stack.compose("exec", "-T", service, "python", "-c", connect)
+    assert (done.returncode == 0) == reached, done.stdout
+
+
 def own_address() -> str:
     """An address of this machine that is not the loopback; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -138,6 +156,7 @@ def test_a_restart_comes_up_on_what_the_volumes_hold(stack: Stack) -> None:
     [
         ("triton", {"AKIN_WAIT_SECONDS": "0", "AKIN_MODEL_REPOSITORY": "/tmp/none"}, 4, "no encoder in /tmp/none"),
         ("triton", {"AKIN_ENCODER_RUNTIME": "gpu"}, 2, "AKIN_ENCODER_RUNTIME is 'gpu'"),
+        ("triton", {"AKIN_TRITON_HTTP_HOST": "0.0.0.0"}, 2, "Triton's HTTP would listen on 0.0.0.0"),
         ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION is 'best': it must be 'minmax' or 'rrf'"),
         ("ui", {"AKIN_SERVICE_URL": "nowhere"}, 2, "AKIN_SERVICE_URL is 'nowhere'"),
         ("index", {"AKIN_TRITON_URL": "triton"}, 2, "AKIN_TRITON_URL is 'triton'"),

@@ -115,7 +115,7 @@ def test_only_who_embeds_reaches_triton_and_who_measures_it(compose: Compose) ->
         "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu",
     }  # fmt: skip
     used = {network for name in compose.services for network in networks_of(compose, name)}
-    assert used - {"default"} == set(compose.networks)
+    assert used == set(compose.networks)
 
 
 def test_each_is_found_under_the_name_by_which_it_is_asked(compose: Compose) -> None:
