@@ -125,11 +125,15 @@ OPEN_CALLS = {"ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "Mode
 
 
 @pytest.mark.parametrize(("method", "path"), HTTP_CALLS)
-def test_all_but_inference_health_and_metadata_is_refused_over_http(triton: Triton, method: str, path: str) -> None:
-    body = {"trace_file": "/tmp/a", "log_file": "/tmp/b", "log_verbose_level": 1} if method == "POST" else None
+def test_all_but_inference_health_and_metadata_is_refused_over_http(
+    triton: Triton, tmp_path: Path, method: str, path: str
+) -> None:
+    files = {"trace_file": str(tmp_path / "trace"), "log_file": str(tmp_path / "log")}
+    body = {**files, "log_verbose_level": 1} if method == "POST" else None
     answer = httpx.request(method, f"http://{triton.http}/v2/{path}", json=body, timeout=10)
     assert answer.status_code == 403, answer.text
     assert "restricted" in answer.json()["error"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_all_but_inference_health_and_metadata_is_refused_over_grpc(triton: Triton) -> None:
