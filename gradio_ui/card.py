@@ -16,6 +16,7 @@ AUTHORS_SHOWN: Final = 8
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page's width; a shorter abstract is never cut, so it needs no way to be opened.
 _LONG_ABSTRACT: Final = 380
+_LONGEST_ADDRESS: Final = 2_000  # more than any browser needs, and what splitting one may cost is bounded
 
 
 def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
@@ -41,9 +42,11 @@ def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, nam
 
 
 def web_link(address: str | None) -> str | None:
-    """Return the address if a browser may be sent there (http or https), otherwise None."""
+    """Return the address if a browser may be sent there (http or https, not endless), otherwise None."""
+    if address is None or len(address) > _LONGEST_ADDRESS:
+        return None
     try:
-        parts = urlsplit(address or "")
+        parts = urlsplit(address)
     except ValueError:
         return None
     return address if parts.scheme in {"http", "https"} and parts.netloc else None

@@ -7,7 +7,7 @@ import unicodedata
 
 from gradio_ui.answers import Paper
 
-_UNESCAPED_SPECIAL = re.compile(r"(?<!\\)([&%#])")
+_BEFORE_SPECIAL = re.compile(r"(?<!\\)(?=[&%#])")
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 _SHORT_WORDS = frozenset({"a", "an", "and", "for", "from", "in", "of", "on", "the", "to", "towards", "with"})
 
@@ -39,7 +39,7 @@ def _tex(text: str) -> str:
     text = " ".join(text.split())
     if not _balanced(text):
         text = text.replace("{", "").replace("}", "")
-    return _UNESCAPED_SPECIAL.sub(r"\\\1", text)
+    return _BEFORE_SPECIAL.sub(r"\\", text)
 
 
 def _balanced(text: str) -> bool:
@@ -59,5 +59,6 @@ def _key(paper: Paper) -> str:
 
 
 def _plain(word: str) -> str:
-    bare = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode("ascii")
-    return _NOT_IN_A_KEY.sub("", bare.lower())
+    # Letter by letter: marks in a row, of which none is kept, would be sorted in quadratic time.
+    letters = "".join(unicodedata.normalize("NFKD", letter) for letter in word)
+    return _NOT_IN_A_KEY.sub("", letters.encode("ascii", "ignore").decode("ascii").lower())

@@ -36,9 +36,9 @@ _OLD = r"(?P<archive>[a-z]+(?:-[a-z]+)?)(?:\.[a-z]{2}(?:[a-z-]*[a-z])?)?/(?P<old
 _ID = rf"(?:{_NEW}|{_OLD})(?:v(?P<version>[1-9]\d{{0,3}}))?"
 
 _BARE = re.compile(
-    rf"(?:(?:oai:)?arxiv(?:\.org)?\s*:?\s*)?{_ID}"
+    rf"(?:(?:oai:)?arxiv(?:\.org)?\s*+:?\s*+)?{_ID}"
     # The stamp on an arXiv PDF's margin goes on with the category and the day.
-    r"(?:\s*\[[a-z-]+(?:\.[a-z-]+)?\](?:\s+\d{1,2}\s+[a-z]{3}\s+\d{4})?)?",
+    r"(?:\s*+\[[a-z-]++(?:\.[a-z-]++)?\](?:\s++\d{1,2}\s++[a-z]{3}\s++\d{4})?)?",
     re.ASCII | re.IGNORECASE,
 )
 _DOI = re.compile(
@@ -53,6 +53,7 @@ _LINK = re.compile(
     rf")/{_ID}(?:\.pdf|\.ps\.gz|\.ps)?/?(?:[?#].*)?",
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
+_MOST_WRAPPERS = 16
 _WRAPPERS = {"<": ">", "(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 
 
@@ -114,13 +115,14 @@ def links(paper: Paper) -> dict[str, str]:
 
 def _unwrapped(text: str) -> str:
     """The text without what surrounds an id in prose: whitespace, trailing punctuation, a pair of brackets."""
-    while True:
+    for _ in range(_MOST_WRAPPERS):
         stripped = text.strip().rstrip(".,;:!?").rstrip()
         if len(stripped) > 2 and _WRAPPERS.get(stripped[0]) == stripped[-1]:
             stripped = stripped[1:-1]
         if stripped == text:
-            return text
+            break
         text = stripped
+    return text
 
 
 def _new_id(match: re.Match[str]) -> str | None:

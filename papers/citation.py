@@ -25,8 +25,8 @@ def bibtex(paper: Paper) -> str:
         fields["year"] = str(paper.published.year)
     if paper.journal_ref:
         fields["journal"] = _tex(paper.journal_ref)
-    if paper.doi:
-        fields["doi"] = paper.doi.split()[0]
+    if paper.doi and (dois := paper.doi.split()):
+        fields["doi"] = dois[0]
     found = links(paper)
     if arxiv_id := paper.arxiv_id:
         fields["eprint"] = arxiv_id
@@ -77,8 +77,9 @@ def _key(paper: Paper) -> str:
 
 
 def _ascii_word(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]", "", plain.lower())
+    # Letter by letter: marks in a row, of which none is kept, would be sorted in quadratic time.
+    letters = "".join(unicodedata.normalize("NFKD", letter) for letter in text)
+    return re.sub(r"[^a-z0-9]+", "", letters.encode("ascii", "ignore").decode().lower())
 
 
 def _tex_name(name: str) -> str:

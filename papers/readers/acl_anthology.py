@@ -13,6 +13,9 @@ from papers.paper import Paper
 from papers.readers.fields import day, one_line
 from papers.readers.report import Flaw, Reason, flaw
 
+_LONG_MARKUP = 1 << 11
+"""Bytes without a new element, after which lines are parsed many at a time."""
+
 
 def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, Paper | Flaw]]:
     """The papers and flaws of a collection, each with the line on which its element starts.
@@ -22,34 +25,55 @@ def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterato
     Raises:
         SourceUnreadable: the XML is not well-formed; nothing after that place can be read.
     """
-    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     collection = volume_id = ""
     volume: Element | None = None
     published: date | None = None
-    start = number = 0
+    start = 0
     try:
-        for number, line in lines:
-            if line is None:
-                raise SourceUnreadable(path, f"line {number:,} is too long to be read")
-            parser.feed(line)
-            # With these two events, every event comes with its element.
-            for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
-                if event == "start":
-                    if element.tag == "collection":
-                        collection = element.get("id", "")
-                    elif element.tag == "volume":
-                        volume, volume_id, published = element, element.get("id", ""), None
-                    elif element.tag == "paper":
-                        start = number
-                elif element.tag == "meta":
-                    published = _published(element)
+        for number, event, element in _events(path, lines):
+            if event == "start":
+                if element.tag == "collection":
+                    collection = element.get("id", "")
+                elif element.tag == "volume":
+                    volume, volume_id, published = element, element.get("id", ""), None
                 elif element.tag == "paper":
-                    yield start, _paper(element, collection, volume_id, published)
-                    if volume is not None:
-                        volume.remove(element)
-        parser.close()
+                    start = number
+            elif element.tag == "meta":
+                published = _published(element)
+            elif element.tag == "paper":
+                yield start, _paper(element, collection, volume_id, published)
+                if volume is not None:
+                    volume.remove(element)
     except ParseError as error:
         raise SourceUnreadable(path, f"is not well-formed XML: {error}") from error
+
+
+def _events(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, str, Element]]:
+    """Yield where elements start and end, each with its line."""
+    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
+    held, quiet, number = bytearray(), 0, 0
+    for number, line in lines:
+        if line is None:
+            raise SourceUnreadable(path, f"line {number:,} is too long to be read")
+        held += line
+        # Expat reads a tag that is not complete again from its start whenever more comes. A tag of many lines is
+        # therefore handed over in pieces that double, which takes time in proportion to its length.
+        if quiet > _LONG_MARKUP and len(held) < quiet:
+            continue
+        quiet += len(held)
+        for event, element in _parsed(parser, held):
+            quiet = 0
+            yield number, event, element
+    for event, element in _parsed(parser, held):
+        yield number, event, element
+    parser.close()
+
+
+def _parsed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str, Element]]:
+    parser.feed(bytes(held))
+    held.clear()
+    # With these two events, every event comes with its element.
+    return cast(Iterator[tuple[str, Element]], parser.read_events())
 
 
 def _paper(element: Element, collection: str, volume: str, published: date | None) -> Paper | Flaw:

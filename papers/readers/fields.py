@@ -12,8 +12,9 @@ _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 _ISO_DAY = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?", re.ASCII)
 _CODE = re.compile(r"[a-z]+(?:-[a-z]+)?\.[A-Za-z]{2}(?:[A-Za-z-]*[A-Za-z])?", re.ASCII)
-_AND = re.compile(r"\s*(?:,\s*(?:and\s+)?|;\s*|\s+and\s+)")
-_INNERMOST_BRACKETS = re.compile(r"\([^()]*\)")
+_AND = re.compile(r" ?, ?(?:and )?| ?; ?| and ")  # in a text with one space at a time
+_SPACES = re.compile(" ++")
+_BRACKET = re.compile(r"([()])")
 _SUFFIXES = frozenset(("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV"))
 
 
@@ -51,9 +52,7 @@ def author_names(text: str) -> tuple[str, ...]:
     """
     text = one_line(text)
     if "(" in text:
-        before = None
-        while before != text:
-            before, text = text, _INNERMOST_BRACKETS.sub(" ", text)
+        text = _SPACES.sub(" ", _without_brackets(text))
     names: list[str] = []
     for part in _AND.split(text) if " and " in text or ";" in text else text.split(","):
         name = one_line(part)
@@ -62,6 +61,21 @@ def author_names(text: str) -> tuple[str, ...]:
         elif name:
             names.append(name)
     return tuple(names)
+
+
+def _without_brackets(text: str) -> str:
+    """Return the text with a space for each pair of brackets and what is between; a bracket without another stays."""
+    kept: list[str] = []
+    opened: list[int] = []
+    for piece in _BRACKET.split(text):
+        if piece == ")" and opened:
+            del kept[opened.pop() :]
+            kept.append(" ")
+            continue
+        if piece == "(":
+            opened.append(len(kept))
+        kept.append(piece)
+    return "".join(kept)
 
 
 def parsed_names(parsed: list[list[str]]) -> tuple[str, ...]:

@@ -2,6 +2,9 @@ r"""The words behind TeX and Unicode: `Erd\H{o}s`, `$\alpha$-decay` and `CO$_2$`
 
 One spelling stands for all: accents are left to the analyzer's folding, a Greek letter is its name, a subscript is part
 of its word, and markup that changes only the look of a word is dropped.
+
+Strangers write queries and papers, so the time for a text grows with its length and no faster: white space is folded
+first, what an expression repeats is possessive, and a run of combining marks is bounded before it is sorted.
 """
 
 from __future__ import annotations
@@ -10,13 +13,13 @@ import re
 import unicodedata
 
 # A letter's accent stands before it: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
-_ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*|[uvHtcdbrk](?:\s+|(?=\{)))\{?\s*\\?([A-Za-z])(?:\s*\}){0,2}""")
+_ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*+|[uvHtcdbrk](?:\s++|(?=\{)))\{?\s*+\\?([A-Za-z])(?:\s*+\}){0,2}""")
 # Letters that TeX spells: \o, \ss, {\L}; what follows is cut off as TeX does.
 _LETTERS = {
     "ae": "ae", "AE": "AE", "oe": "oe", "OE": "OE", "aa": "a", "AA": "A", "o": "o", "O": "O", "l": "l", "L": "L",
     "ss": "ss", "i": "i", "j": "j", "dh": "d", "DH": "D", "th": "th", "TH": "TH", "ng": "n", "NG": "N",
 }  # fmt: skip
-_LETTER = re.compile(rf"\{{?\\({'|'.join(sorted(_LETTERS, key=len, reverse=True))})(?![A-Za-z])(?:\{{\}}|\s+)?\}}?")
+_LETTER = re.compile(rf"\{{?\\({'|'.join(sorted(_LETTERS, key=len, reverse=True))})(?![A-Za-z])(?:\{{\}}|\s++)?\}}?")
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
     "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "ο": "omicron", "π": "pi", "ρ": "rho",
@@ -40,24 +43,39 @@ _LOOK = re.compile(
     r"""|footnote|begin|end|item)(?![A-Za-z])\*?"""
 )
 # CO$_2$, H_2O, x_{ij}, $^{13}$C: one word each. A lone letter counts only where the word ends after it, as in v_i.
-_SCRIPT = re.compile(r"\$?[_^]\s*(?:\{\s*([^{}$\\]*?)\s*\}|(\d|[A-Za-z](?![A-Za-z0-9])))\$?")
+_SCRIPT = re.compile(r"\$?[_^]\s*+(?:\{([^{}$\\]*+)\}|(\d|[A-Za-z](?![A-Za-z0-9])))\$?")
 _CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep, as BibTeX keeps capitals
+# Marks in a row are sorted in quadratic time. No script has more of them than Unicode's stream-safe format (UAX #15).
+_MOST_MARKS = 30
+_MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1},}}+")
 
 
 def plain(text: str) -> str:
-    """The text as words: TeX read, Greek letters named, compatibility characters (ligatures, full width) made plain."""
+    """Return the text as words: TeX read, Greek letters named, ligatures and full width made plain."""
+    if "\\" in text or "_" in text or "^" in text:
+        text = " ".join(text.split())
     if "\\" in text:
         text = _ACCENT.sub(r"\1", text)
         text = _LETTER.sub(lambda found: _LETTERS[found[1]], text)
         text = _NAMED.sub(lambda found: f" {found[1]} ", _VARIANT.sub(r"\\", text))
         text = _LOOK.sub(" ", text)
     if not text.isascii():
-        text = _GREEK_LETTERS.sub(_named, unicodedata.normalize("NFKC", text))
+        text = _GREEK_LETTERS.sub(_named, unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)))
         if not text.isascii():
             text = "".join(letter for letter in text if not unicodedata.combining(letter))
     if "_" in text or "^" in text:
-        text = _SCRIPT.sub(lambda found: found[1] if found[1] is not None else found[2], text)
+        text = _SCRIPT.sub(lambda found: found[2] if found[1] is None else found[1].strip(), text)
     return _CASE_KEPT.sub(r"\1", text) if "{" in text else text
+
+
+def _few_marks(found: re.Match[str]) -> str:
+    """Return what was found without the marks that follow the first few of a row."""
+    kept, row = [], 0
+    for letter in found[0]:
+        row = row + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0
+        if row <= _MOST_MARKS:
+            kept.append(letter)
+    return "".join(kept)
 
 
 def _named(found: re.Match[str]) -> str:

@@ -22,9 +22,10 @@ NEAR = 0.95
 _SAME_WORDS = 0.8
 _SPARE = 10
 _COMPARED = 3  # better results that one is compared with: a corpus of form letters must not cost a comparison each
+_CHARACTERS = 5_000  # of a text that are compared: more than an abstract has
 _WORD = re.compile(r"\w+")
 # What tells the parts of a series, and the years of a proceedings, from each other.
-_NUMBER = re.compile(r"\w*\d\w*|[ivx]+")
+_NUMBER = re.compile(r"[^\W\d]*+\d\w*+|[ivx]++")
 
 
 class Page(NamedTuple):
@@ -109,7 +110,7 @@ def _folded(pairs: list[tuple[int, int]], papers: dict[int, Paper]) -> dict[int,
 
 
 def _words(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(text.lower()))
+    return Counter(_WORD.findall(text[:_CHARACTERS].lower()))
 
 
 def _numbers(words: Counter[str]) -> set[str]:

@@ -1,0 +1,46 @@
+"""No search of a hostile text costs the service more than half a second of processor time, wherever it stands."""
+
+from __future__ import annotations
+
+from time import process_time
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.unit.hostile import LONG, MOST_SECONDS, RUNS
+
+pytestmark = pytest.mark.integration
+
+
+def pieces(text: str, size: int, most: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)][:most]
+
+
+def bodies(text: str) -> dict[str, dict[str, Any]]:
+    """Searches that hold a text in each place which takes one."""
+    return {
+        "query": {"query": text},
+        "operators": {"query": text[:300]},
+        "phrase": {"query": f'"{text[:290]}"'},
+        "author in the query": {"query": f'au:"{text[:290]}"'},
+        "authors": {"query": "words", "authors": pieces(text, 500, 32)},
+        "ids": {"query": "words", "ids": pieces(text * 25, 500, 1000)},
+        "like": {"like": pieces(text, 500, 32)},
+        "categories": {"query": "words", "categories": pieces(text, 100, 64)},
+        "days": {"query": "words", "from": text, "to": text},
+    }
+
+
+def test_searches_of_hostile_texts(client: TestClient) -> None:
+    slow = {}
+    assert client.post("/search", json={"query": "words", "mode": "lexical"}).status_code == 200
+    for run, made in RUNS.items():
+        for place, body in bodies(made(LONG)).items():
+            started = process_time()
+            response = client.post("/search", json={**body, "mode": "lexical"})
+            taken = process_time() - started
+            assert response.status_code < 500, (run, place)
+            if taken > MOST_SECONDS:
+                slow[run, place] = taken
+    assert not slow

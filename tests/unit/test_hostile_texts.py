@@ -1,0 +1,127 @@
+"""Nobody's text may cost more than half a second, nor more than in proportion to its length."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gradio_ui import answers as page_answers
+from gradio_ui.card import paper_card
+from gradio_ui.client import RequestRefused
+from gradio_ui.render import answer_status, problem
+from gradio_ui.state import PageState, make_state, read_address
+from papers import Paper, bibtex, citation, links, parse_arxiv_id, passage_text
+from papers.categories import subject
+from papers.errors import PapersError
+from papers.readers import fields
+from papers.readers.acl_anthology import acl_papers
+from papers.readers.arxiv_snapshot import arxiv_paper
+from papers.readers.mapped import json_paper
+from papers.readers.mapping import Mapping
+from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.tantivy_clauses import name_words
+from retrieval_service.adapters.tex import plain
+from retrieval_service.errors import ServiceError
+from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
+from retrieval_service.search.duplicates import same_paper
+from retrieval_service.search.narrowing import category_codes
+from retrieval_service.search.operators import read_query
+from tests.unit.hostile import RUNS, objection
+
+_ENGLISH, _NAMES = english_analyzer(), name_analyzer()
+_MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
+_STATE = PageState(q="words")
+
+
+def _paper(text: str) -> Paper:
+    return Paper(text, text, text, (text,), (text,), doi=text, journal_ref=text)
+
+
+def _shown(text: str) -> page_answers.Paper:
+    addresses = dict.fromkeys(("abs", "pdf"), text) | {"doi": f"https://{text}"}
+    return page_answers.Paper(
+        id=text, title=text, abstract=text, authors=(text,), categories=(text,), date=text, links=addresses
+    )
+
+
+def _asked(text: str) -> object:
+    """All parameters of a request, those that take lists with the text cut into as many values as they take."""
+    ids, names = ([text[at : at + size] for at in range(0, len(text), size)] for size in (20, 625))
+    pairs = [("query", text), ("from", text), ("categories", text), *(("ids", each) for each in ids)]
+    return read(SearchParameters, query_values([*pairs, *(("authors", name) for name in names)])).search()
+
+
+def _xml(text: str) -> object:
+    pieces = [text[at : at + 4].encode("utf-8", "replace") for at in range(0, len(text), 4)]
+    with contextlib.suppress(PapersError):
+        return list(acl_papers(Path("texts.xml"), iter(enumerate([b'<collection id="', *pieces, b'"/>']))))
+    return None
+
+
+def _status(text: str) -> str:
+    asked = page_answers.AskedFor(text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),))
+    return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text))
+
+
+WORK: dict[str, Callable[[str], object]] = {
+    # Queries.
+    "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
+    "operators": read_query,
+    "operators in the longest query that has some": lambda text: read_query(text[:300]),
+    "arXiv ids": parse_arxiv_id,
+    "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
+    "control characters": readable,
+    "a checked query": lambda text: checked_text(text, "query"),
+    "parameters": _asked,
+    "an unknown parameter": lambda text: read(SearchParameters, {text: text}),
+    "categories": lambda text: category_codes([text], ["cs.LG"]),
+    "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
+    # Records.
+    "plain text": plain,
+    "words with places": lambda text: _ENGLISH.pre_tokenize(plain(text)).tokens,
+    "an author's name": lambda text: name_words(text, _NAMES),
+    "a passage": lambda text: passage_text(_paper(text)),
+    "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
+    "a line": fields.one_line,
+    "a day": fields.day.__wrapped__,
+    "printed authors": fields.author_names,
+    "parsed authors": lambda text: fields.parsed_names([[text, text, text]]),
+    "arXiv's categories": fields.arxiv_codes.__wrapped__,
+    "a list of categories": fields.categories,
+    "a category's name": subject,
+    "a record of arXiv": lambda text: arxiv_paper(
+        json.dumps(dict.fromkeys(("id", "title", "abstract", "authors", "categories", "doi"), text)).encode()
+    ),
+    "a broken record": lambda text: arxiv_paper(f'{{"id": "{text}'.encode("utf-8", "replace")),
+    "a mapped record": lambda text: json_paper(_MAPPING)(
+        json.dumps(dict.fromkeys(("id", "title", "text", "authors", "categories", "day", "doi", "ref"), text)).encode()
+    ),
+    # Answers.
+    "links": lambda text: links(_paper(text)),
+    "BibTeX": lambda text: bibtex(_paper(text)),
+    "a citation": lambda text: citation(_paper(text)),
+    "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),
+    "an address": lambda text: read_address(f"?q={text}&categories={text}&k={text}&from={text}"),
+    "the page's state": lambda text: make_state(q=text, like=[text], categories=[text], mode=text, k=text)[0].address(),
+    "the page's words on an answer": _status,
+    "a problem": lambda text: problem(RequestRefused(text, "code")),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_time_grows_with_the_length_alone(name: str) -> None:
+    def work(text: str) -> None:
+        with contextlib.suppress(ServiceError, PapersError):  # a refusal is an answer too
+            WORK[name](text)
+
+    slow = {run: found for run, text in RUNS.items() if (found := objection(work, text))}
+    assert not slow
+
+
+@pytest.mark.parametrize("run", ["'a'", "'>'", "' '", "'\\n'"])
+def test_a_tag_of_many_lines_is_not_read_again_with_each(run: str) -> None:
+    assert objection(_xml, RUNS[run]) is None
