@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from itertools import product
+from typing import NamedTuple
 
 from tantivy import FieldType, Occur, Query, Schema, TextAnalyzer
 
+from retrieval_service.adapters.common_rows import Condition
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tex import plain
 from retrieval_service.ports import Clause, Field, Filter
@@ -32,6 +34,18 @@ def name_words(name: str, analyzer: TextAnalyzer) -> list[str]:
     return words
 
 
+class Part(NamedTuple):
+    """One of the ways in which a paper may meet a clause.
+
+    Attributes:
+        query: What finds the papers.
+        condition: The same as a field and what stands in it; None where it is no such thing.
+    """
+
+    query: Query
+    condition: Condition | None = None
+
+
 class ClauseQueries:
     """Makes the queries for conditions."""
 
@@ -43,16 +57,26 @@ class ClauseQueries:
 
     def of(self, clause: Clause) -> Query | None:
         """What matches papers that have one of a clause's values; None where the values say nothing ("the")."""
+        parts = self.parts(clause)
+        return either([part.query for part in parts]) if parts else None
+
+    def parts(self, clause: Clause) -> list[Part]:
+        """Return the ways to have one of a clause's values; none where the values say nothing ("the")."""
         if clause.field is Field.CATEGORY:
-            return self._one_of("category", clause.values)
+            return [Part(self._one_of("category", clause.values))]
         if clause.field is Field.ROW:
-            return self._rows(clause.values)
+            return [Part(self._rows(clause.values))]
         values = [str(value) for value in clause.values]
         if clause.field is Field.AUTHOR:
-            found = [query for value in values for query in self._written_by(value)]
-        else:
-            found = [query for value in values for query in self._words(value, _WORD_FIELDS[clause.field])]
-        return either(found) if found else None
+            return [part for value in values for part in self._written_by(value)]
+        return [part for value in values for part in self._words(value, _WORD_FIELDS[clause.field])]
+
+    def standing(self, condition: Condition) -> Query:
+        """Return what matches papers that meet a condition."""
+        field, terms = condition
+        if len(terms) == 1:
+            return Query.term_query(self._schema, field, terms[0][1], "basic")
+        return Query.phrase_query(self._schema, field, list(terms))
 
     def days(self, admitted: Filter) -> Query | None:
         """What matches papers of a filter's days; None when any day will do."""
@@ -73,17 +97,19 @@ class ClauseQueries:
         each = [(Occur.Should, Query.term_query(self._schema, "row", row, "basic")) for row in rows]
         return Query.boolean_query(each) if each else Query.empty_query()
 
-    def _words(self, text: str, fields: Sequence[str]) -> list[Query]:
+    def _words(self, text: str, fields: Sequence[str]) -> list[Part]:
         tokens = self._english.pre_tokenize(plain(text)).tokens
         # Function words are not in the index, but leave their places.
-        terms = [(token.position - tokens[0].position, token.text) for token in tokens]
+        terms = tuple((token.position - tokens[0].position, token.text) for token in tokens)
         if not terms:
             return []
         if len(terms) == 1:
-            return [Query.term_query(self._schema, field, terms[0][1], "freq") for field in fields]
-        return [Query.phrase_query(self._schema, field, list(terms)) for field in fields]
+            queries = [Query.term_query(self._schema, field, terms[0][1], "freq") for field in fields]
+        else:
+            queries = [Query.phrase_query(self._schema, field, list(terms)) for field in fields]
+        return [Part(query, (field, terms)) for query, field in zip(queries, fields, strict=True)]
 
-    def _written_by(self, name: str) -> list[Query]:
+    def _written_by(self, name: str) -> list[Part]:
         words = name_words(name, self._names)[-_LONGEST_NAME:]
         if not words:
             return []
@@ -92,8 +118,9 @@ class ClauseQueries:
         choices = [(initial(word),) if len(word) == 1 else (word, word[0]) for word in given]
         ways = [[*way, last] for way in product(*choices)]
         if not given:
-            return [Query.term_query(self._schema, "author", initial(last) if len(last) == 1 else last, "basic")]
-        return [Query.phrase_query(self._schema, "author", list(way), _WORDS_BETWEEN) for way in ways]
+            condition = "author", ((0, initial(last) if len(last) == 1 else last),)
+            return [Part(self.standing(condition), condition)]
+        return [Part(Query.phrase_query(self._schema, "author", list(way), _WORDS_BETWEEN)) for way in ways]
 
 
 def either(queries: Sequence[Query]) -> Query:

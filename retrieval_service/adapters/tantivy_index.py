@@ -16,11 +16,32 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from tantivy import Document, Index, Occur, Order, PreTokenizedString, Query, Schema, SchemaBuilder, Token
+from tantivy import (
+    Document,
+    Index,
+    Occur,
+    Order,
+    PreTokenizedString,
+    Query,
+    Schema,
+    SchemaBuilder,
+    Searcher,
+    TextAnalyzer,
+    Token,
+)
 
 from papers import Paper
+from retrieval_service.adapters.common_rows import (
+    FEWEST,
+    CommonRows,
+    Condition,
+    Reservoir,
+    likely_conditions,
+    write_common_rows,
+)
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_clauses import NAME_SPACING, ClauseQueries, initial, name_words
+from retrieval_service.adapters.tantivy_clauses import NAME_SPACING, ClauseQueries, either, initial, name_words
+from retrieval_service.adapters.tantivy_rows import first_rows, mask_of
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field, Filter, Hits, Rows, day_of
@@ -30,7 +51,6 @@ _NAMES = name_analyzer()
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
 _CLAUSES_KEPT = 8
-_COLLECTED = 5_000  # rows asked for before it is known how many there are
 _LEAST_TERMS = 6  # whatever they cost: a question has as many
 # Where more entries are read than take a few ms, the last words count only up to this share of the query's information.
 _CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95
@@ -84,7 +104,9 @@ class TantivyWriter:
             with self._in_words():
                 index = Index(_schema(), str(directory), reuse=False)
         index.register_tokenizer(_ANALYZER, english_analyzer())
+        self._index = index
         self._schema = index.schema
+        self._sample: Reservoir[Paper] = Reservoir()
         # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
         with self._in_words():
             self._writer: Any = index.writer(_WRITER_BYTES, 1)
@@ -92,6 +114,7 @@ class TantivyWriter:
     def add(self, first_row: int, papers: Iterable[Paper]) -> None:
         """Adds papers as consecutive rows."""
         for row, paper in enumerate(papers, first_row):
+            self._sample.offer(paper)
             title, abstract = plain(paper.title), plain(paper.abstract)
             document = Document()
             # The title says in few words what the abstract says in many, so its words count twice.
@@ -115,10 +138,28 @@ class TantivyWriter:
                 self._writer.delete_documents_by_query(Query.term_set_query(self._schema, "row", list(rows)))
 
     def close(self) -> None:
-        """Commits, and waits for what is merged in the background."""
+        """Commits, waits for what is merged in the background, and writes the bitmaps of common conditions."""
         with self._in_words():
             self._writer.commit()
             self._writer.wait_merging_threads()
+            self._index.reload()
+            self._write_common_rows(self._index.searcher())
+
+    def _write_common_rows(self, searcher: Searcher) -> None:
+        papers, queries = int(searcher.num_docs), ClauseQueries(self._schema)
+
+        def meeting(condition: Condition, least: int) -> Rows | None:
+            query = Query.const_score_query(queries.standing(condition), 0.0)
+            _, count = first_rows(searcher, query, 1)
+            return first_rows(searcher, query, count)[0] if count >= least else None
+
+        likely: list[Condition] = []
+        if papers > FEWEST:
+            english = english_analyzer()
+            sample = [_conditions(paper, english) for paper in self._sample.items]
+            # What was common before an index was continued probably still is, and its changes are too few to tell.
+            likely = [*CommonRows(self._directory, stale=True).conditions, *likely_conditions(sample, papers)]
+        write_common_rows(self._directory, papers, dict.fromkeys(likely), meeting)
 
     def abandon(self) -> None:
         """Ends the writing threads, whatever they were at; after a failure they may still be making files."""
@@ -138,6 +179,15 @@ class TantivyWriter:
             yield
         except ValueError as error:  # what Tantivy's own errors arrive as
             raise OSError(f"{self._directory}: {error}") from error
+
+
+def _conditions(paper: Paper, english: TextAnalyzer) -> list[Condition]:
+    """All that stands in a paper's fields. The words of its authors' names are many fields of one word."""
+    names = {word for name in paper.authors for word in name_words(name, _NAMES)}
+    found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
+    for field, text in (("title", paper.title), ("abstract", paper.abstract)):
+        found.append((field, tuple((token.position, token.text) for token in english.pre_tokenize(plain(text)).tokens)))
+    return found
 
 
 def indexed_alike(one: Paper, other: Paper) -> bool:
@@ -169,6 +219,7 @@ class TantivyIndex:
             self._searcher = index.searcher()
         except (ValueError, OSError) as error:
             raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
+        self._common = CommonRows(directory)
         self._index = index
         self._schema = index.schema
         self._analyzer = english_analyzer()
@@ -218,26 +269,15 @@ class TantivyIndex:
         return mask
 
     def _mask(self, clause: Clause) -> NDArray[np.bool_]:
-        query = self._clauses.of(clause)
-        if query is None:
+        parts = self._clauses.parts(clause)
+        if not parts:
             return np.ones(len(self), np.bool_)
-        query = Query.const_score_query(query, 1.0)
-        rows, having = self._rows(query, _COLLECTED)
-        others = 2 * having > len(self)
-        if others:
-            # A hit costs more than half a microsecond to hand over: those that are fewer are.
-            query = Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, query)])
-        if others or having > _COLLECTED:
-            rows, _ = self._rows(query, len(self) - having if others else having)
-        mask = np.zeros(len(self), np.bool_)
-        mask[rows] = True
-        return ~mask if others != clause.excluded else mask
-
-    def _rows(self, query: Query, most: int) -> tuple[Rows, int]:
-        """Some of the rows that a query matches, and how many it does."""
-        found: Any = self._searcher.search(query, max(1, most), count=True)  # its type stub knows nothing of the count
-        rows = self._searcher.fast_field_values("row", [address for _, address in found.hits])
-        return np.asarray(rows, np.int64), int(found.count)
+        known = [(part, self._common.of(part.condition)) for part in parts]
+        masks = [mask for _, mask in known if mask is not None]
+        if unknown := [part.query for part, mask in known if mask is None]:
+            masks.append(mask_of(self._searcher, self._schema, either(unknown), len(self)))
+        mask: NDArray[np.bool_] = np.logical_or.reduce(masks)
+        return ~mask if clause.excluded else mask
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from itertools import islice
 
+import numpy as np
+
 from papers import ALIASES, CATEGORIES, parse_arxiv_id
 from retrieval_service.errors import UnknownCategory
 from retrieval_service.ports import Catalogue, Clause, Field, Filter, LexicalIndex, RowSet
@@ -47,7 +49,7 @@ def admitted_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -
     if not words:
         return rows
     mask = rows.mask & lexical.matching(words)
-    return RowSet(mask, int(mask.sum()))
+    return RowSet(mask, int(np.count_nonzero(mask)))
 
 
 def rows_by_name(ids: Sequence[str], catalogue: Catalogue) -> dict[str, int | None]:
