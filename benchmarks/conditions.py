@@ -7,13 +7,81 @@ those of a file: each has the title of one, parts of the abstracts of two others
 
 from __future__ import annotations
 
+import argparse
 import random
+import shutil
+import threading
 from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import cycle, islice
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
 
-from papers import Paper
+import numpy as np
+
+from akin.cli.output import say
+from akin.settings import Settings
+from benchmarks.report import Row, table, write
+from papers import Paper, read_papers
+from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
+from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
+from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.search.narrowing import admitted_rows, wanted_papers
+from retrieval_service.search.operators import read_query
+from retrieval_service.search.request import SearchRequest
 
 _BATCH = 5_000
 _HALF = 350  # characters of an abstract
+_TITLES = 500
+_WORDS = (
+    "model",
+    "data",
+    "method",
+    "result",
+    "system",
+    "network",
+    "field",
+    "energy",
+    "state",
+    "time",
+    "quantum",
+    "base",
+)
+_PHRASES = (
+    *("neural network", "machine learning", "state of the art", "magnetic field", "deep learning", "ground state"),
+    *("large scale", "phase transition", "black hole", "dark matter", "time series", "convolutional neural network"),
+)
+_NAMES = ("W. Zhang", "Y. Wang", "J. Li", "X. Liu", "C. Chen", "S. Kumar", "M. Müller", "A. Smith", "H. Kim", "D. Lee")
+_DAYS = tuple(date(2010, 1, day) for day in range(1, 25))  # more than filters are remembered
+
+KINDS: dict[str, list[SearchRequest]] = {
+    "nothing but words": [SearchRequest(text=f"{word} of galaxies") for word in _WORDS],
+    "-model": [SearchRequest(text=f"galaxies -{word}") for word in _WORDS],
+    '"neural"': [SearchRequest(text=f'galaxies "{word}"') for word in _WORDS],
+    '"neural network"': [SearchRequest(text=f'galaxies "{phrase}"') for phrase in _PHRASES],
+    "authors=a": [SearchRequest(text="galaxies", authors=(letter,)) for letter in "abcdefghijklm"],
+    "authors=W. Zhang": [SearchRequest(text="galaxies", authors=(name,)) for name in _NAMES],
+    "categories=cs.*": [SearchRequest(text="galaxies", categories=("cs.*", "math.*"), first=day) for day in _DAYS],
+    "from=2010": [SearchRequest(text="galaxies", first=day) for day in _DAYS],
+    "all of these": [
+        SearchRequest(text=f'galaxies -{word} "{phrase}"', authors=("a", "s", "m"), categories=("cs.*",), first=day)
+        for word, phrase, day in zip(_WORDS, _PHRASES, _DAYS, strict=False)
+    ],
+}
+"""What is sent beside, by a name for the kind; the first is what any other search costs a neighbour."""
+
+
+class Window(NamedTuple):
+    """What came of searching for a while.
+
+    Attributes:
+        p95: Seconds.
+        sent: Requests of the other thread, a second.
+    """
+
+    p95: float
+    sent: float
 
 
 def mixed(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[Paper]:
@@ -29,3 +97,104 @@ def mixed(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[Paper]
             categories=one.categories,
             published=one.published,
         )
+
+
+def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, TantivyIndex]:
+    """Build catalogue and lexical index of so many papers, unless they are there, and open them."""
+    directory = folder / str(count)
+    if not (directory / "complete").exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        say(f"building {count:,} papers in {directory}")
+        catalogue = CatalogueWriter(directory / "catalogue.sqlite", "conditions")
+        with TantivyWriter(directory / "lexical") as lexical:
+            made = mixed(list(read_papers(corpus)), count)
+            for first in range(0, count, _BATCH):
+                some = list(islice(made, _BATCH))
+                lexical.add(first, some)
+                catalogue.add(some)
+            lexical.close()
+        catalogue.close()
+        (directory / "complete").touch()
+    return SqliteCatalogue(directory / "catalogue.sqlite"), TantivyIndex(directory / "lexical")
+
+
+class Corpus(NamedTuple):
+    """What is searched."""
+
+    catalogue: SqliteCatalogue
+    lexical: TantivyIndex
+
+    def search(self, request: SearchRequest) -> None:
+        """Search as the service does for the lexical half, the set of admitted papers included."""
+        query = read_query(request.text or "")
+        wanted = wanted_papers(request, query, self.catalogue)
+        if wanted is not None:
+            admitted_rows(wanted, self.catalogue, self.lexical)
+        self.lexical.search(query.words, request.k, admitted=wanted)
+
+
+def measured(corpus: Corpus, titles: Sequence[str], others: Sequence[SearchRequest], seconds: float) -> Window:
+    """Search for titles for a while, with another thread that goes through requests if there are any."""
+    stop = threading.Event()
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        for request in cycle(others):
+            if stop.is_set():
+                return
+            corpus.search(request)
+            sent += 1
+
+    beside = threading.Thread(target=send)
+    if others:
+        beside.start()
+    taken = []
+    started = perf_counter()
+    for title in cycle(titles):
+        before = perf_counter()
+        corpus.search(SearchRequest(text=title))
+        taken.append(perf_counter() - before)
+        if before - started > seconds:
+            break
+    stop.set()
+    if others:
+        beside.join()
+    return Window(float(np.percentile(taken, 95)), sent / (perf_counter() - started))
+
+
+def main() -> None:
+    """Measure; print the table and write it below `data/benchmarks/`."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=conditions", description=__doc__)
+    parser.add_argument("corpus", help="a file of papers to make others of")
+    parser.add_argument("--papers", type=int, default=2_500_000, help="how many are made")
+    parser.add_argument("--seconds", type=float, default=4, help="of each window")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="windows with each kind of condition, and as many without"
+    )
+    parser.add_argument("--folder", type=Path, help="where the index is kept; default: data/benchmarks/conditions")
+    asked = parser.parse_args()
+    settings = Settings.read()
+    folder = asked.folder or settings.data / "benchmarks" / "conditions"
+    corpus = Corpus(*index(asked.corpus, asked.papers, folder))
+    titles = [paper.title for paper in islice(read_papers(asked.corpus), _TITLES)]
+    measured(corpus, titles, [], 2 * asked.seconds)
+    dataset, rows = f"{asked.papers:,} papers", []
+    for kind, requests in KINDS.items():
+        # In turn, so that what else the machine does falls on both alike.
+        pairs = [
+            (measured(corpus, titles, [], asked.seconds), measured(corpus, titles, requests, asked.seconds))
+            for _ in range(asked.rounds)
+        ]
+        alone, beside = (float(np.median([pair[side].p95 for pair in pairs])) for side in (0, 1))
+        rows += [
+            Row(kind, dataset, "neighbour's p95 alone", 1000 * alone, "ms"),
+            Row(kind, dataset, "neighbour's p95 beside", 1000 * beside, "ms"),
+            Row(kind, dataset, "beside ÷ alone", beside / alone),
+            Row(kind, dataset, "sent", float(np.median([pair[1].sent for pair in pairs])), "a second"),
+        ]
+        say(f"{kind}: {1000 * alone:.1f} ms alone, {1000 * beside:.1f} ms beside: {beside / alone:.2f} times")
+    path = write("conditions", rows, settings.data / "benchmarks")
+    print(table(rows))
+    say(f"written to {path} and {path.with_suffix('.md')}")

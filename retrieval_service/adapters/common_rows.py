@@ -42,6 +42,9 @@ Terms = tuple[tuple[int, str], ...]
 Condition = tuple[str, Terms]
 """A field and what stands in it."""
 
+Bits = NDArray[np.uint8]
+"""A row a bit, as `numpy.packbits` makes them: an eighth of the memory to go through."""
+
 _Item = TypeVar("_Item")
 
 
@@ -89,7 +92,6 @@ class CommonRows:
             header = _header(path)
             if header is None or not (stale or header.index == index_digest(directory)):
                 return
-            self._papers = header.papers
             if header.conditions:
                 self._bits = np.memmap(path, np.uint8, "r", 0, (len(header.conditions), -(-header.papers // 8)))
         except (OSError, ValueError, msgspec.DecodeError) as error:
@@ -105,12 +107,10 @@ class CommonRows:
         """The conditions that have a bitmap."""
         return list(self._places)
 
-    def of(self, condition: Condition | None) -> NDArray[np.bool_] | None:
-        """Return which rows meet a condition, bool [papers]; None where there is no bitmap of it."""
+    def of(self, condition: Condition | None) -> Bits | None:
+        """Return which rows meet a condition, not to be changed; None where there is no bitmap of it."""
         place = self._places.get(condition) if condition is not None else None
-        if place is None:
-            return None
-        return np.unpackbits(self._bits[place], count=self._papers).view(np.bool_)
+        return None if place is None else self._bits[place]
 
 
 def write_common_rows(

@@ -33,6 +33,7 @@ from tantivy import (
 from papers import Paper
 from retrieval_service.adapters.common_rows import (
     FEWEST,
+    Bits,
     CommonRows,
     Condition,
     Reservoir,
@@ -50,7 +51,7 @@ _ANALYZER = "akin_english"
 _NAMES = name_analyzer()
 _TITLE_WEIGHT = 2
 _WRITER_BYTES = 128 << 20
-_CLAUSES_KEPT = 8
+_CLAUSES_KEPT = 32
 _LEAST_TERMS = 6  # whatever they cost: a question has as many
 # Where more entries are read than take a few ms, the last words count only up to this share of the query's information.
 _CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95
@@ -226,7 +227,7 @@ class TantivyIndex:
         self._clauses = ClauseQueries(index.schema)
         self._terms = terms
         self._postings = postings
-        self._meeting = lru_cache(_CLAUSES_KEPT)(self._mask)
+        self._meeting = lru_cache(_CLAUSES_KEPT)(self._bits)
 
     def __len__(self) -> int:
         """Number of papers."""
@@ -262,22 +263,25 @@ class TantivyIndex:
         return self._best(Query.boolean_query(parts), k)
 
     def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
-        """Which rows meet all of the clauses; the last few answers are remembered."""
-        mask = np.ones(len(self), np.bool_)
+        """Which rows meet all of the clauses; the last answers are remembered."""
+        bits = np.full(-(-len(self) // 8), 0xFF, np.uint8)
         for clause in clauses:
-            mask &= self._meeting(clause)
-        return mask
+            bits &= self._meeting(clause)
+        return np.unpackbits(bits, count=len(self)).view(np.bool_)
 
-    def _mask(self, clause: Clause) -> NDArray[np.bool_]:
+    def _bits(self, clause: Clause) -> Bits:
+        bits = np.zeros(-(-len(self) // 8), np.uint8)
+        unknown: list[Query] = []
         parts = self._clauses.parts(clause)
-        if not parts:
-            return np.ones(len(self), np.bool_)
-        known = [(part, self._common.of(part.condition)) for part in parts]
-        masks = [mask for _, mask in known if mask is not None]
-        if unknown := [part.query for part, mask in known if mask is None]:
-            masks.append(mask_of(self._searcher, self._schema, either(unknown), len(self)))
-        mask: NDArray[np.bool_] = np.logical_or.reduce(masks)
-        return ~mask if clause.excluded else mask
+        for part in parts:
+            if (common := self._common.of(part.condition)) is not None:
+                bits |= common
+            else:
+                unknown.append(part.query)
+        if unknown:
+            bits |= np.packbits(mask_of(self._searcher, self._schema, either(unknown), len(self)))
+        # What says nothing is met by all, and its opposite as well.
+        return ~bits if clause.excluded or not parts else bits
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

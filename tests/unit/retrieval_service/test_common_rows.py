@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from retrieval_service.adapters import common_rows
+from retrieval_service.adapters.common_rows import Condition, Reservoir, fewest, likely_conditions
+
+
+def field(name: str, *terms: str) -> Condition:
+    return name, tuple(enumerate(terms))
+
+
+def test_a_sample_is_the_same_for_the_same_stream_and_of_all_of_it() -> None:
+    samples = []
+    for _ in range(2):
+        sample: Reservoir[int] = Reservoir(100)
+        for number in range(10_000):
+            sample.offer(number)
+        samples.append(sample.items)
+    assert samples[0] == samples[1]
+    assert len(set(samples[0])) == 100
+    assert 3_500 < sum(samples[0]) / 100 < 6_500
+
+
+def test_a_short_stream_is_its_own_sample() -> None:
+    sample: Reservoir[str] = Reservoir(3)
+    sample.offer("a")
+    sample.offer("b")
+    assert sample.items == ["a", "b"]
+
+
+def test_few_papers_are_not_many() -> None:
+    assert fewest(10_000) == common_rows.FEWEST
+    assert fewest(3_200_000) == 100_000
+
+
+def test_what_a_share_of_the_papers_have_is_likely_phrases_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_rows, "FEWEST", 10)
+    often = [field("title", "deep", "learning"), ("abstract", ((0, "state"), (3, "art"), (4, "deep")))]
+    seldom = [field("title", "deep", "graph"), field("abstract", "learning")]
+    found = likely_conditions([often] * 3 + [seldom] * 17, 40)
+    assert found[0] == field("title", "deep")
+    assert set(found) == {
+        field("title", "deep"),
+        field("title", "graph"),
+        field("title", "deep", "graph"),
+        field("abstract", "learning"),
+    }
+    assert {
+        field("title", "deep", "learning"),
+        ("abstract", ((0, "state"), (3, "art"), (4, "deep"))),
+        ("abstract", ((0, "state"), (3, "art"))),
+        ("abstract", ((0, "art"), (1, "deep"))),
+    } <= set(likely_conditions([often] * 10 + [seldom] * 10, 40))
+
+
+def test_a_term_that_comes_twice_in_a_paper_counts_once() -> None:
+    assert likely_conditions([[field("title", "a", "a", "a")], [field("title", "b")]], 2) == []
