@@ -26,8 +26,11 @@ COMMON_ROWS = "common.rows"
 FEWEST = 5_000
 """Papers. A condition that no more than these meet has no bitmap, however small the corpus."""
 
-SHARE = 1 / 32
-"""Of all papers. Numbers of the rows take no more room than a bitmap for a condition that fewer meet."""
+SHARE = 1 / 64
+"""Of all papers. There are many words that a smaller share of them have."""
+
+SHARE_OF_PHRASES = 1 / 256
+"""Of all papers. There are few phrases that so many have, and each takes longer to be looked up."""
 
 _SAMPLED = 8_000
 _CHANCE = 0.75  # a sample may show less than there is
@@ -128,12 +131,11 @@ def write_common_rows(
         OSError: The disk takes no more.
     """
     header = _Header(index_digest(directory), papers, [])
-    least = fewest(papers)
     # Written aside: in an index that goes on from another's, the name stands for the other's own file.
     aside = directory / f"{COMMON_ROWS}.new"
     with aside.open("wb") as file:
         for condition in conditions:
-            rows = meeting(condition, least)
+            rows = meeting(condition, fewest(papers, len(condition[1])))
             if rows is not None:
                 mask = np.zeros(papers, np.bool_)
                 mask[rows] = True
@@ -144,9 +146,9 @@ def write_common_rows(
     os.replace(aside, directory / COMMON_ROWS)
 
 
-def fewest(papers: int) -> int:
-    """Return how many papers meet a condition that has a bitmap, at least."""
-    return max(FEWEST, round(SHARE * papers))
+def fewest(papers: int, words: int = 1) -> int:
+    """Return how many papers meet a condition of so many words that has a bitmap, at least."""
+    return max(FEWEST, round((SHARE if words == 1 else SHARE_OF_PHRASES) * papers))
 
 
 def likely_conditions(sample: Sequence[Sequence[Condition]], papers: int) -> list[Condition]:
@@ -157,15 +159,17 @@ def likely_conditions(sample: Sequence[Sequence[Condition]], papers: int) -> lis
             several times.
         papers: How many the sample is of.
     """
-    least = max(2.0, _CHANCE * len(sample) * fewest(papers) / max(papers, 1))
     found: list[tuple[int, Condition]] = []
     common: set[Condition] = set()
     for length in range(1, _LONGEST_PHRASE + 1):
         counts: Counter[Condition] = Counter()
         for fields in sample:
             counts.update({phrase for field in fields for phrase in _phrases(field, length, common)})
-        common = {condition for condition, count in counts.items() if count >= least}
-        found += [(counts[condition], condition) for condition in common]
+        least, in_phrase = (
+            max(2.0, _CHANCE * len(sample) * fewest(papers, words) / max(papers, 1)) for words in (length, length + 1)
+        )
+        found += [(count, condition) for condition, count in counts.items() if count >= least]
+        common = {condition for condition, count in counts.items() if count >= in_phrase}
         if not common:
             break
     found.sort(key=lambda counted: (-counted[0], counted[1]))

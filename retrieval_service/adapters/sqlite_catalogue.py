@@ -22,6 +22,7 @@ from retrieval_service.ports import Clause, Field, Filter, RowSet
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
 DAY, ROW = np.dtype("<i4"), np.dtype("<u4")
 _FILTERS_KEPT = 16
+_CATEGORIES_KEPT = 256  # all that arXiv has; a bit for each paper
 _MOST_PARAMETERS = 900  # SQLite takes a thousand in its oldest builds
 
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -54,6 +55,7 @@ class SqliteCatalogue:
         self._categories: Mapping[str, int] = MappingProxyType(dict(counts))
         self._span = _span(self._days)
         self._matching = lru_cache(_FILTERS_KEPT)(self._match)
+        self._bits = lru_cache(_CATEGORIES_KEPT)(self._read_bits)
 
     @property
     def categories(self) -> Mapping[str, int]:
@@ -97,14 +99,21 @@ class SqliteCatalogue:
         return RowSet(mask, int(np.count_nonzero(mask)))
 
     def _having(self, clause: Clause) -> NDArray[np.bool_]:
-        mask = np.zeros(self._count, np.bool_)
         if clause.field is Field.ROW:
+            mask = np.zeros(self._count, np.bool_)
             mask[list(map(int, clause.values))] = True
             return mask
+        bits = np.zeros(-(-self._count // 8), np.uint8)
         for code in clause.values:
-            for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
-                mask[np.frombuffer(rows, ROW)] = True
-        return mask
+            bits |= self._bits(str(code))
+        return np.unpackbits(bits, count=self._count).view(np.bool_)
+
+    def _read_bits(self, code: str) -> NDArray[np.uint8]:
+        """Which rows have a category, a bit each."""
+        mask = np.zeros(self._count, np.bool_)
+        for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
+            mask[np.frombuffer(rows, ROW)] = True
+        return np.packbits(mask)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -14,7 +14,7 @@ from tantivy import FieldType, Occur, Order, Query, Schema, Searcher
 
 from retrieval_service.ports import Rows
 
-AT_ONCE = 4_096
+AT_ONCE = 1_024
 """Rows."""
 
 
