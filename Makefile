@@ -156,6 +156,10 @@ test: check browser ## check, and every test
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
+.PHONY: test-long
+test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row
+	.venv/bin/python -m pytest -m long tests/long
+
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
 

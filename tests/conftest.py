@@ -26,6 +26,16 @@ CACHE = ROOT / ".cache" / "tests"
 AKIN = Path(sys.executable).parent / "akin"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the long tests out, unless `-m` names them."""
+    if "long" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @dataclasses.dataclass(frozen=True)
 class RunningStack:
     """A stack that serves the sample papers, and the environment in which `akin` commands speak to it."""

@@ -29,6 +29,7 @@ from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexReco
 from retrieval_service.snapshot.opened import verify_snapshot
 from retrieval_service.snapshot.options import BuildOptions
 from retrieval_service.snapshot.recall import measured_recall
+from retrieval_service.snapshot.row_check import ROWS, RowCheck, check_rows
 from retrieval_service.snapshot.shelf import Shelf
 from retrieval_service.snapshot.tuning import Wanted, tune_snapshot
 from retrieval_service.snapshot.update import update_snapshot
@@ -122,19 +123,34 @@ def verify(
     snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
     recall: Annotated[bool, typer.Option(help="Also measure the index against exact search.")] = True,
     queries: Annotated[int, typer.Option(min=1, help="Papers to ask with, each without itself.")] = 256,
+    rows: Annotated[
+        str, typer.Option(help="How many rows to compare with their papers' texts and embeddings, or `all`.")
+    ] = str(ROWS),
     json: Json = False,
 ) -> None:
-    """Check every file of a snapshot against its published digest, and its index against exact search."""
+    """Check a snapshot: files against published digests, rows against their own texts, its index against exact search.
+
+    A row's text must have the row's digest, and its vector must be the stored embedding of that text.
+    """
+    wanted = _rows(rows)
     settings = Settings.read()
     manifest = manifest_of(settings, snapshot)
     directory = Shelf(settings.data).path(manifest.id)
     with words():
         damage = verify_snapshot(directory)
-    result: dict[str, object] = {"snapshot": manifest.id, "damage": [problem.detail for problem in damage]}
+    whole = not damage
+    result: dict[str, object] = {"snapshot": manifest.id}
+    if whole:
+        say(f"{manifest.id}: {len(manifest.files)} files are as published")
+        with words():
+            compared = check_rows(directory, settings.data, rows=wanted)
+        damage = compared.damage
+        say(_compared(compared))
+        if compared.texts or compared.vectors:
+            result["rows"] = {"all": compared.papers, "texts": compared.texts, "vectors": compared.vectors}
+    result["damage"] = [problem.detail for problem in damage]
     for problem in damage:
         say(str(problem))
-    if not damage:
-        say(f"{manifest.id}: {len(manifest.files)} files are as published")
     if recall and not damage:
         with words():
             found = measured_recall(directory, settings.data, queries=queries)
@@ -163,6 +179,20 @@ def prune(
     say(f"{len(removed):,} removed, {len(shelf.ids()):,} kept")
     if json:
         print_json({"removed": removed, "kept": shelf.ids()})
+
+
+def _compared(found: RowCheck) -> str:
+    """Return what was compared, for people."""
+    of = f"of {found.papers:,} rows, {found.texts:,} were compared with their papers' texts and {found.vectors:,} with "
+    return f"{of}the stored embeddings of these" + "".join(f"; {why}" for why in found.not_compared)
+
+
+def _rows(given: str) -> int | None:
+    if given == "all":
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise SourceError(f"--rows {given}: give a number of rows, or `all`.")
+    return int(given)
 
 
 def _updated(

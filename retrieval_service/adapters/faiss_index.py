@@ -11,7 +11,7 @@ import numpy as np
 
 from retrieval_service.adapters.faiss_filtering import InvertedLists, decoding_is_cheaper, exact_is_cheaper
 from retrieval_service.adapters.mapped_pages import forget_pages
-from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
 
 
@@ -90,8 +90,28 @@ class FaissIndex:
         parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
         return _hits(self._index.search(vector.reshape(1, -1), k, params=parameters))
 
+    @property
+    def readable(self) -> bool:
+        """Return True if the vectors of rows can be read back."""
+        return self._codes is not None or not isinstance(faiss.downcast_index(self._ivf), faiss.IndexIVFFastScan)
+
+    @property
+    def row_coder(self) -> Any:
+        """The part of the index whose codes `vectors` decodes."""
+        return self._codes if self._codes is not None else self._ivf
+
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """The stored vectors of these rows, float32 [n, dim]."""
+        """The stored vectors of these rows, float32 [n, dim].
+
+        Raises:
+            SnapshotError: the index is of a kind whose rows cannot be read back.
+        """
+        if not self.readable:
+            # FAISS does not refuse to, it crashes.
+            raise SnapshotError(
+                "The vector index is of packed codes alone, whose rows cannot be read back: make another with "
+                "akin index tune, or build it again."
+            )
         return np.asarray(self._index.reconstruct_batch(np.asarray(rows, np.int64)), np.float32)
 
     def _reach(self, vector: Vectors, within: RowSet) -> tuple[int, int]:

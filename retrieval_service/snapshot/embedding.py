@@ -5,9 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from papers import Paper
+from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder, Rows
 from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
+
+
+def every_position(store: EmbeddingStore, texts: Sequence[bytes]) -> Rows:
+    """Return the positions of the vectors of texts that are all stored, int64 [n].
+
+    Raises:
+        SnapshotError: one of them is not.
+    """
+    positions = store.positions(texts)
+    if lost := int(np.count_nonzero(positions < 0)):
+        raise SnapshotError(
+            f"The vectors of {lost:,} texts are not where they were stored: nothing was published; start again."
+        )
+    return positions
 
 
 class Embedding:
@@ -43,8 +60,12 @@ class Embedding:
 
     @property
     def positions(self) -> Rows:
-        """The store's position of every paper's vector, once they are stored."""
-        return self._store.positions(self.digests)
+        """The store's position of every paper's vector, once they are stored.
+
+        Raises:
+            SnapshotError: one is not stored, although it should be.
+        """
+        return every_position(self._store, self.digests)
 
     async def cancel(self) -> None:
         """Gives up what is still under way."""

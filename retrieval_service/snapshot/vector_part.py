@@ -15,7 +15,7 @@ from retrieval_service.adapters.faiss_recall import Point, Queries, exact_neares
 from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, build_index, write_index
 from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows, read_whole
 from retrieval_service.ports import Encoder, Rows, Vectors
-from retrieval_service.snapshot.embedding import EmbeddingPass
+from retrieval_service.snapshot.embedding import EmbeddingPass, every_position
 from retrieval_service.snapshot.embeddings import EmbeddingStore
 from retrieval_service.snapshot.manifest import VECTORS, CurvePoint, IndexRecord
 from retrieval_service.snapshot.streaming import WINDOW
@@ -103,7 +103,7 @@ async def stored_positions(
         except BaseException:
             await window.cancel()
             raise
-    return await asyncio.to_thread(store.positions, texts) if missing else positions
+    return await asyncio.to_thread(every_position, store, texts) if missing else positions
 
 
 async def asked(encoder: Encoder, texts: Sequence[str], own: Rows, papers: int, corpus: VectorsOf) -> Queries:

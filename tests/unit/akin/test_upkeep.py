@@ -15,8 +15,10 @@ import typer
 from akin.cli import index, upkeep
 from akin.errors import SourceError
 from akin.settings import Settings
+from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.snapshot import Shelf
 from retrieval_service.snapshot.manifest import EncoderRecord, FileRecord
+from retrieval_service.snapshot.row_check import RowCheck
 from tests.unit.published import published_manifest
 
 ENCODER = EncoderRecord(1, "a" * 64, 384)
@@ -57,6 +59,34 @@ def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
     monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
     upkeep.verify(name, recall=False, json=True)
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
+
+
+def test_rows_with_other_vectors_are_told_and_end_in_an_error(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = published_manifest(data, "one", ENCODER).id
+    asked: list[int | None] = []
+
+    def checked(directory: Path, _: Path, *, rows: int | None) -> RowCheck:
+        asked.append(rows)
+        wrong = SnapshotInvalid(directory / "vectors.faiss", "row 5 holds another vector than its text's")
+        return RowCheck(100, 90, 80, [wrong], ["10 are not there"])
+
+    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
+    monkeypatch.setattr(upkeep, "check_rows", checked)
+    for rows in ("all", "7"):
+        with pytest.raises(typer.Exit) as ended:
+            upkeep.verify(name, rows=rows, json=True)
+        assert ended.value.exit_code == 6
+        told = capsys.readouterr()
+        assert json.loads(told.out)["rows"] == {"all": 100, "texts": 90, "vectors": 80}
+        assert json.loads(told.out)["damage"][0]["reason"].startswith("row 5")
+        assert "of 100 rows, 90 were compared" in " ".join(told.err.split())
+        assert "10 are not there" in " ".join(told.err.split())
+    assert asked == [None, 7]
+    for nonsense in ("0", "-1", "many", "1.5"):
+        with pytest.raises(SourceError, match="--rows"):
+            upkeep.verify(name, rows=nonsense)
 
 
 @contextmanager

@@ -1,0 +1,45 @@
+"""A build whose embeddings outgrow the store's dictionary more than once (make test-long)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from papers import Paper
+from retrieval_service.ports import Embedded, EncoderIdentity
+from retrieval_service.snapshot import Shelf, build_snapshot, verify_snapshot
+from retrieval_service.snapshot.embeddings import MERGE_AFTER
+from retrieval_service.snapshot.row_check import check_rows
+
+pytestmark = pytest.mark.long
+
+
+class DigestEncoder:
+    """Vectors drawn by each text's own digest, in no time."""
+
+    identity = EncoderIdentity(1, sha256(b"digest").hexdigest(), 32, max_length=64, device="cpu")
+
+    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        return await self.embed_passages(texts)
+
+    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+        content = b"".join(blake2b(text.encode(), digest_size=32).digest() for text in texts)
+        drawn = np.frombuffer(content, np.uint8).reshape(len(texts), 32).astype(np.float32) - 127.5
+        return Embedded(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.full(len(texts), 9, np.int32))
+
+
+def test_150_000_papers_are_right_row_by_row(tmp_path: Path) -> None:
+    count = 150_000
+    assert count > 2 * MERGE_AFTER
+    papers = (Paper(f"n/{n}", f"On number {n}", f"{n} is {n % 97} modulo 97.") for n in range(count))
+    manifest = asyncio.run(build_snapshot(papers, DigestEncoder(), tmp_path, source_name="generated"))
+    directory = Shelf(tmp_path).path(manifest.id)
+    assert verify_snapshot(directory) == []
+    found = check_rows(directory, tmp_path, rows=None)
+    assert (found.papers, found.texts, found.vectors) == (count, count, count)
+    assert (found.damage, found.not_compared) == ([], [])
