@@ -130,6 +130,10 @@ def info(
         rows["harvested"] = f"arXiv's changes up to {manifest.harvested}" + (
             f", set {manifest.subset}" if manifest.subset else ""
         )
+        if manifest.repository:
+            rows["harvested"] += f", of {manifest.repository}"
+    if change and change.unclaimed:
+        rows["unclaimed"] = change.unclaimed
     if index.curve:
         rows["measured"] = f"with {index.queries or 'titles of papers'}"
     for name, value in rows.items():

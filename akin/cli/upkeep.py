@@ -23,7 +23,7 @@ from papers import read_papers
 from papers.durable import replace_file
 from papers.remote import ARXIV
 from retrieval_service.adapters.faiss_recipe import Recipe, parsed_recipe
-from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
+from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.snapshot.changes import Source
 from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
 from retrieval_service.snapshot.opened import verify_snapshot
@@ -56,7 +56,12 @@ def update(
     ] = False,
     withdraw: Annotated[Path | None, typer.Option(help="A file of ids to withdraw, one a line.")] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
-    url: Annotated[str, typer.Option(help="With `oai`: another repository that speaks arXivRaw.")] = ARXIV,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="With `oai`: the repository, which speaks arXivRaw. Default: the one the snapshot is of, or arXiv's."
+        ),
+    ] = None,
     pause: Annotated[float, typer.Option(min=0.0, help="With `oai`: seconds between two requests.")] = 3.0,
     json: Json = False,
 ) -> None:
@@ -68,7 +73,8 @@ def update(
     before = manifest_of(settings, None)
     if source == "oai":
         folder = settings.data / "corpora" / HARVESTS
-        path = folder / run_harvest(folder, _since(settings, before), url=url, subset=before.subset, pause=pause).file
+        since, address = _since(settings, before), url or before.repository or ARXIV
+        path = folder / run_harvest(folder, since, url=address, subset=before.subset, pause=pause).file
     else:
         path = corpus_path(settings, source)
     after = _updated(settings, before.id, path, source_name(source, path), fields, complete, _ids(withdraw), strict)
@@ -236,6 +242,9 @@ def _updated(
             f"{time.monotonic() - started:.1f} s"
         )
         say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
+        if change.unclaimed:
+            upto = f"stays {manifest.harvested}" if manifest.harvested else "stays unknown"
+            say(f"the day up to which it has arXiv's changes {upto}: {change.unclaimed}")
     return manifest
 
 
@@ -245,9 +254,7 @@ def _since(settings: Settings, manifest: Manifest) -> str:
         return manifest.harvested
     # A file of metadata is no older than its newest paper.
     with words():
-        catalogue = SqliteCatalogue(Shelf(settings.data).path(manifest.id) / CATALOGUE)
-    newest = catalogue.span[1]
-    catalogue.close()
+        newest = newest_day(Shelf(settings.data).path(manifest.id) / CATALOGUE)
     if newest is None:
         raise SourceError(f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY.")
     return newest.isoformat()

@@ -69,6 +69,27 @@ class _State(msgspec.Struct):
         """Whether the last page is in: it is the one that names no next."""
         return bool(self.until) and self.token is None
 
+    @property
+    def name(self) -> str:
+        """The finished file's name."""
+        until = self.until or self.since or ""
+        name = f"arxiv-oai-{self.since or 'all'}-to-{until or 'none'}.jsonl"
+        return f"{self.subset.replace(':', '-')}-{name}" if self.subset else name
+
+    def account(self, sha256: str) -> Harvest:
+        """Return the account of the finished harvest, whose file has this digest."""
+        return Harvest(
+            file=self.name,
+            url=self.url,
+            subset=self.subset,
+            since=self.since,
+            until=self.until or self.since or "",
+            records=self.records,
+            deleted=self.deleted,
+            unusable=self.unusable,
+            sha256=sha256,
+        )
+
 
 def harvest(
     folder: Path,
@@ -99,6 +120,12 @@ def harvest(
             into the folder; or the file cannot be written. What came is kept.
     """
     with partial_file(folder / _PART) as file:
+        if (done := _renamed(folder)) is not None:
+            _write_account(folder, done)
+            if (done.url, done.subset, done.since) == (url, subset, since):
+                say(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
+                (folder / _PART).unlink()
+                return done
         return _Harvesting(folder, file, _State(url, subset, since), manners or Manners(), say, progress).run()
 
 
@@ -108,6 +135,8 @@ def finished_harvests(folder: Path) -> list[Harvest]:
     for path in folder.glob("*.jsonl.json"):
         with contextlib.suppress(msgspec.DecodeError):
             found.append(msgspec.json.decode(path.read_bytes(), type=Harvest))
+    if (unwritten := _renamed(folder)) is not None:
+        found = [harvest for harvest in found if harvest.file != unwritten.file] + [unwritten]
     return sorted(found, key=lambda harvest: (harvest.until, harvest.file))
 
 
@@ -194,27 +223,39 @@ class _Harvesting:
         return msgspec.structs.replace(self.wanted)
 
     def _finish(self, state: _State) -> Harvest:
-        until = state.until or (state.since or "")
-        name = f"arxiv-oai-{state.since or 'all'}-to-{until or 'none'}.jsonl"
-        if state.subset:
-            name = f"{state.subset.replace(':', '-')}-{name}"
         self.file.seek(0)
-        digest = hashlib.sha256()
-        while block := self.file.read(1 << 20):
-            digest.update(block)
-        (self.folder / _PART).rename(self.folder / name)
-        done = Harvest(
-            file=name,
-            url=state.url,
-            subset=state.subset,
-            since=state.since,
-            until=until,
-            records=state.records,
-            deleted=state.deleted,
-            unusable=state.unusable,
-            sha256=digest.hexdigest(),
-        )
-        replace_file(self.folder / f"{name}.json", msgspec.json.encode(done))
-        sync(self.folder)
-        (self.folder / _STATE).unlink(missing_ok=True)
+        done = state.account(_digest(self.file))
+        # Killed between any two of these, the next harvest into the folder writes down what is lacking.
+        (self.folder / _PART).rename(self.folder / done.file)
+        _write_account(self.folder, done)
         return done
+
+
+def _renamed(folder: Path) -> Harvest | None:
+    """Return the account of a finished harvest whose file has its name already, and whose state is still there.
+
+    A process that is killed between renaming the file and writing its account leaves that.
+    """
+    try:
+        state = msgspec.json.decode((folder / _STATE).read_bytes(), type=_State)
+        if not state.finished or (folder / state.name).stat().st_size != state.bytes:
+            return None
+        if (folder / _PART).exists() and (folder / _PART).stat().st_size >= state.bytes > 0:
+            return None
+        with (folder / state.name).open("rb") as file:
+            return state.account(_digest(file))
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _write_account(folder: Path, done: Harvest) -> None:
+    replace_file(folder / f"{done.file}.json", msgspec.json.encode(done))
+    sync(folder)
+    (folder / _STATE).unlink(missing_ok=True)
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()

@@ -127,6 +127,17 @@ class SqliteCatalogue:
         return connection
 
 
+def newest_day(path: Path) -> date | None:
+    """Return the day of the newest paper in a catalogue; None where no paper has one.
+
+    Raises:
+        SnapshotInvalid: it is no catalogue, or is damaged.
+    """
+    catalogue = SqliteCatalogue(path)
+    catalogue.close()
+    return catalogue.span[1]
+
+
 def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
     """The rows of those of the ids that are in a catalogue."""
     found: dict[str, int] = {}

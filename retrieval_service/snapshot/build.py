@@ -167,6 +167,7 @@ class _Build:
             files=file_records(directory),
             harvested=self.harvest.until if self.harvest else None,
             subset=self.harvest.subset if self.harvest else None,
+            repository=self.harvest.url if self.harvest else None,
         )
         write_manifest(directory, manifest)
         self.shelf.publish(directory)

@@ -107,6 +107,8 @@ class Change(msgspec.Struct, frozen=True):
         unchanged: papers that came again as they were.
         stale: texts that are gone and whose words still count in the lexical index's statistics, since it was last
             written whole.
+        unclaimed: why the day up to which arXiv's changes are in the snapshot did not move with a harvest; empty where
+            it did, and where there was none.
     """
 
     base: str
@@ -116,6 +118,7 @@ class Change(msgspec.Struct, frozen=True):
     withdrawn: int = 0
     unchanged: int = 0
     stale: int = 0
+    unclaimed: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         change: how it differs from the snapshot it was made from; None when it was built from its source.
         harvested: the day up to which arXiv's changes are in it, as the repository dates its answers.
         subset: the set of arXiv's that it was built of; None for everything, and where it was built of another source.
+        repository: the address that was harvested; None where nothing was, and where it was not noted.
     """
 
     schema: int = SCHEMA
@@ -154,6 +158,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     change: Change | None = None
     harvested: str | None = None
     subset: str | None = None
+    repository: str | None = None
 
 
 class _Schema(msgspec.Struct):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from papers import PASSAGE_TEXT_VERSION, Paper
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_recipe import retraining_due, successor
+from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
 from retrieval_service.errors import EncoderMismatch, NoSnapshot, SnapshotError
 from retrieval_service.ports import Encoder, Rows
@@ -26,6 +27,7 @@ from retrieval_service.snapshot.changes import Changes, Source
 from retrieval_service.snapshot.digests import DIGESTS
 from retrieval_service.snapshot.embedding import EmbeddingPass
 from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.harvested import claimed
 from retrieval_service.snapshot.manifest import (
     CATALOGUE,
     VECTORS,
@@ -119,6 +121,7 @@ class _Update:
         self.old = read_manifest(base)
         _check(self.old, encoder)
         self.before = self.old.papers
+        self.newest: date | None = None
 
     async def run(self) -> Manifest:
         who = self.encoder.identity
@@ -129,6 +132,7 @@ class _Update:
             self.tell(Progress("copy", 0, self.before, 0))
             changes = Changes(self.source, await asyncio.to_thread(take_digests, self.base, self.old))
             await asyncio.to_thread(take_catalogue, self.base, directory, self.old)
+            self.newest = await asyncio.to_thread(newest_day, directory / CATALOGUE)
             embedding = EmbeddingPass(self.encoder, store, self.options.batch, self.options.in_flight)
             catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id(directory), continued=True)
             try:
@@ -206,6 +210,7 @@ class _Update:
     def _publish(self, directory: Path, index: IndexRecord, changes: Changes, stale: int, embedded: int) -> Manifest:
         (directory / DIGESTS).write_bytes(changes.digests.tobytes())
         who = self.old.encoder
+        claim = claimed(self.old, self.newest, self.source.harvest)
         manifest = Manifest(
             id=snapshot_id(directory),
             created=datetime.now(UTC).replace(microsecond=0),
@@ -226,18 +231,15 @@ class _Update:
                 withdrawn=changes.withdrawn,
                 unchanged=changes.unchanged,
                 stale=stale,
+                unclaimed=claim.unclaimed,
             ),
-            harvested=self._harvested(),
+            harvested=claim.until,
             subset=self.old.subset,
+            repository=claim.repository,
         )
         write_manifest(directory, manifest)
         self.shelf.publish(directory)
         return manifest
-
-    def _harvested(self) -> str | None:
-        """The day that arXiv's changes are in up to: a harvest of another set leaves it where it was."""
-        harvest = self.source.harvest
-        return harvest.until if harvest and harvest.subset in (None, self.old.subset) else self.old.harvested
 
 
 def _check(manifest: Manifest, encoder: Encoder) -> None:

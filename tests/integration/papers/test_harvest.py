@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable
 from email.utils import formatdate
@@ -156,6 +157,72 @@ def test_a_harvest_killed_after_its_last_page_asks_for_nothing_again(
     assert server.asked == []
     assert (done.records, done.deleted, done.until) == (4, 1, "2026-02-01")
     assert len(list(read_papers(tmp_path / done.file))) == 4
+
+
+@pytest.mark.parametrize("step", ["rename", "account", "sync", "unlink"])
+@pytest.mark.parametrize("again", [False, True], ids=["first", "beside an older file of that name"])
+def test_a_harvest_killed_while_it_ends_asks_for_nothing_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, again: bool
+) -> None:
+    server.usual = repository
+    if again:
+        before = harvested(server, tmp_path, since="2026-01-01")
+        (tmp_path / before.file).write_bytes(b"{}\n")
+    module, ends = sys.modules["papers.remote.harvest"], []
+
+    def ending(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(*arguments: Any, **options: Any) -> Any:
+            # Only what is done after the last page is in.
+            if (tmp_path / ".harvest.json").exists() and name == step and _finished(tmp_path):
+                ends.append(name)
+                raise KeyboardInterrupt
+            return act(*arguments, **options)
+
+        return acted
+
+    def account(path: Path, content: bytes) -> None:
+        act = ending("account", replace_file) if path.suffix == ".json" and path.name[0] != "." else replace_file
+        act(path, content)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(module, "replace_file", account)
+        killed.setattr(module, "sync", ending("sync", module.sync))
+        killed.setattr(Path, "rename", ending("rename", Path.rename))
+        killed.setattr(Path, "unlink", ending("unlink", Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            harvested(server, tmp_path, since="2026-01-01")
+    assert ends == [step]
+    server.asked.clear()
+    seen = finished_harvests(tmp_path)
+    assert [harvest.since for harvest in seen] == (["2026-01-01"] if step != "rename" or again else [])
+    done = harvested(server, tmp_path, since="2026-01-01")
+    assert server.asked == []
+    assert (done.records, done.deleted, done.unusable, done.until) == (4, 1, 1, "2026-02-01")
+    content = (tmp_path / done.file).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == done.sha256
+    assert len(list(read_papers(tmp_path / done.file))) == 4
+    assert finished_harvests(tmp_path) == [done]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [done.file, f"{done.file}.json"]
+
+
+def test_a_file_without_its_account_is_known_to_whoever_asks_and_kept_by_another_harvest(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.usual = repository
+    with monkeypatch.context() as killed:
+        killed.setattr(sys.modules["papers.remote.harvest"], "_write_account", _killed_once(lambda *_: None, at=1))
+        with pytest.raises(KeyboardInterrupt):
+            harvested(server, tmp_path)
+    (known,) = finished_harvests(tmp_path)
+    assert (known.records, known.until) == (4, "2026-02-01")
+    later = harvested(server, tmp_path, since=known.until)
+    assert "from=2026-02-01" in server.asked[-3]
+    assert sorted(finished_harvests(tmp_path), key=lambda harvest: harvest.since or "") == [known, later]
+
+
+def _finished(folder: Path) -> bool:
+    state = json.loads((folder / ".harvest.json").read_bytes())
+    return bool(state["until"]) and state["token"] is None
 
 
 def _killed_once(write: Callable[..., None], at: int) -> Callable[..., None]:

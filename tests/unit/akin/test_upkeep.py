@@ -15,6 +15,7 @@ import typer
 from akin.cli import index, upkeep
 from akin.errors import SourceError
 from akin.settings import Settings
+from papers.remote import ARXIV
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.snapshot import Shelf
 from retrieval_service.snapshot.manifest import EncoderRecord, FileRecord
@@ -127,4 +128,20 @@ def test_an_update_harvests_the_set_that_the_index_is_of(
     monkeypatch.setattr(upkeep, "run_harvest", harvest)
     with pytest.raises(Enough):
         upkeep.update("oai")
-    assert (asked["since"], asked["subset"]) == ("2026-01-31", subset)
+    assert (asked["since"], asked["subset"], asked["url"]) == ("2026-01-31", subset, ARXIV)
+
+
+def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {"harvested": "2026-01-31", "repository": "https://mirror.example/oai"}
+    Shelf(data).use(published_manifest(data, "one", ENCODER, **more).id)
+    asked: list[str] = []
+
+    def harvest(folder: Path, since: str, *, url: str, **_: Any) -> None:
+        asked.append(url)
+        raise InterruptedError
+
+    monkeypatch.setattr(upkeep, "run_harvest", harvest)
+    for given in (None, "https://other.example/oai"):
+        with pytest.raises(InterruptedError):
+            upkeep.update("oai", url=given)
+    assert asked == ["https://mirror.example/oai", "https://other.example/oai"]
