@@ -19,6 +19,7 @@ ServiceError
 └── SnapshotError             a snapshot cannot be built, opened or used
     ├── SnapshotNotFound      there is none of that id
     ├── SnapshotInvalid       a file of it is missing, damaged or foreign; the message names it
+    ├── SourceIncomplete      what is to replace the corpus holds, or may hold, too little of it
     ├── BuildInProgress       another build holds the data directory
     └── NoPapers              the source holds not one usable paper
 """
@@ -178,6 +179,12 @@ class SnapshotInvalid(SnapshotError):
         """Names the file before the reason."""
         super().__init__(f"{path}: {reason}", {"file": str(path), "reason": reason})
         self.path = path
+
+
+class SourceIncomplete(SnapshotError):
+    """A source that is to be the whole corpus is not, or seems not to be."""
+
+    code = "source_incomplete"
 
 
 class BuildInProgress(SnapshotError):

@@ -34,6 +34,9 @@ from retrieval_service.snapshot.shelf import Shelf
 from retrieval_service.snapshot.tuning import Wanted, tune_snapshot
 from retrieval_service.snapshot.update import update_snapshot
 
+MAY_LACK = 0.05
+"""The share of the papers that an update withdraws, without being told to, because a complete source lacks them."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Gives the commands to the application."""
@@ -53,6 +56,9 @@ def update(
     ] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="The file is the whole corpus: withdraw what it does not hold.")
+    ] = False,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="With --complete: withdraw more than 5 % of the papers, too.")
     ] = False,
     withdraw: Annotated[Path | None, typer.Option(help="A file of ids to withdraw, one a line.")] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
@@ -77,7 +83,8 @@ def update(
         path = folder / run_harvest(folder, since, url=address, subset=before.subset, pause=pause).file
     else:
         path = corpus_path(settings, source)
-    after = _updated(settings, before.id, path, source_name(source, path), fields, complete, _ids(withdraw), strict)
+    may_lack = None if not complete else 1.0 if allow_shrink else MAY_LACK
+    after = _updated(settings, before.id, path, source_name(source, path), fields, may_lack, _ids(withdraw), strict)
     if json:
         print_json(described(after, live=True))
 
@@ -207,7 +214,7 @@ def _updated(
     path: Path,
     name: str,
     fields: str | None,
-    complete: bool,
+    may_lack: float | None,
     withdrawn: tuple[str, ...],
     strict: bool,
 ) -> Manifest:
@@ -216,7 +223,8 @@ def _updated(
     empty = path.is_file() and path.stat().st_size == 0  # what a harvest that found nothing leaves
     with ExitStack() as stack:
         reader = None if empty else stack.enter_context(read_papers(path, fields, strict=strict, rejects=rejects))
-        changes = Source(reader or (), name, complete, withdrawn, harvest_of(path))
+        harvest, complete = harvest_of(path), may_lack is not None
+        changes = Source(reader or (), name, complete, withdrawn, harvest, 1.0 if may_lack is None else may_lack)
         stack.enter_context(words())
         address, version = stack.enter_context(encoder_server(settings, say))
         shown = stack.enter_context(bar())
@@ -230,8 +238,10 @@ def _updated(
     if manifest.id != before:
         with words():
             make_live(settings, manifest.id, say)
-    if manifest.rejected and manifest.change:
+    if manifest.id != before and manifest.rejected:
         say(f"{sum(manifest.rejected.values()):,} records were set aside: see {rejects}")
+    elif reader is not None and reader.report.rejected_total:
+        say(f"{reader.report.rejected_total:,} records were set aside: see {rejects}")
     change = manifest.change
     if change is None or manifest.id == before:
         say(f"nothing in {name} is new; {manifest.id} stays live")
@@ -242,6 +252,11 @@ def _updated(
             f"{time.monotonic() - started:.1f} s"
         )
         say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
+        if change.kept:
+            say(
+                f"{change.kept:,} papers that {name} does not hold stay, as some of its records cannot be read and may "
+                "be theirs: mend these, or name what is to go in a file for --withdraw"
+            )
         if change.unclaimed:
             upto = f"stays {manifest.harvested}" if manifest.harvested else "stays unknown"
             say(f"the day up to which it has arXiv's changes {upto}: {change.unclaimed}")

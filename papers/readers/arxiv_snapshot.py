@@ -36,7 +36,8 @@ class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
-_ID_IN_BROKEN_JSON = re.compile(rb'"_?id"\s*:\s*"([\x21-\x7e]{1,100}?)"')
+_AN_ID = rb"""\s*:\s*("(?:[^"\\]|\\.){1,200}"|[0-9]{1,30}+(?![.eE]))"""
+_ID_IN_BROKEN_JSON = re.compile(rb'"_?id"' + _AN_ID)
 
 
 def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
@@ -87,16 +88,35 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
     )
 
 
-def json_flaw(line: bytes, error: Exception) -> Flaw:
+def json_flaw(line: bytes, error: Exception, id_in_line: re.Pattern[bytes] = _ID_IN_BROKEN_JSON) -> Flaw:
     """Why a line could not be decoded, and the id it seems to have."""
-    found = _ID_IN_BROKEN_JSON.search(line)
-    paper_id = found[1].decode() if found else None
+    paper_id = _seeming_id(line, id_in_line)
+    reason, detail = Reason.BROKEN_JSON, str(error)
     if isinstance(error, UnicodeDecodeError):
-        return flaw(Reason.INVALID_UTF8, line, paper_id)
+        return flaw(Reason.INVALID_UTF8, line, paper_id, guessed=True)
     if isinstance(error, msgspec.ValidationError):
         reason = Reason.WRONG_TYPE if "`$" in str(error) else Reason.NOT_AN_OBJECT
-        return flaw(reason, line, paper_id if reason is Reason.WRONG_TYPE else None, str(error))
-    return flaw(Reason.BROKEN_JSON, line, paper_id, str(error))
+        paper_id = paper_id if reason is Reason.WRONG_TYPE else None
+    return flaw(reason, line, paper_id, detail, guessed=True)
+
+
+def id_pattern(field: str) -> re.Pattern[bytes]:
+    """Return what finds the id in a line that cannot be decoded.
+
+    Args:
+        field: its name; of a nested one the names are joined by dots, and the last is sought.
+    """
+    return re.compile(b'"' + re.escape(field.rpartition(".")[2].encode()) + b'"' + _AN_ID)
+
+
+def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
+    found = id_in_line.search(line)
+    if found is None:
+        return None
+    try:
+        return str(msgspec.json.decode(found[1])).strip() or None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _created(version: _Version) -> date | None:

@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 
 from papers.paper import Paper
-from papers.readers.arxiv_snapshot import json_flaw
+from papers.readers.arxiv_snapshot import id_pattern, json_flaw
 from papers.readers.fields import author_names, categories, day, one_line
 from papers.readers.mapping import Mapping
-from papers.readers.report import Flaw, Reason, flaw
+from papers.readers.report import Flaw, Reason, Report, flaw
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIMITERS = ",;\t"
+_END = "\ufdd0"  # stands for no character, in any text
 
 
 class _WrongType(Exception):
@@ -30,31 +31,45 @@ class _WrongType(Exception):
 
 def json_paper(mapping: Mapping) -> Callable[[bytes], Paper | Flaw]:
     """A parser of JSON lines of this mapping."""
+    id_in_line = id_pattern(mapping.id)
 
     def parse(line: bytes) -> Paper | Flaw:
         try:
             record = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return json_flaw(line, error)
+            return json_flaw(line, error, id_in_line)
         return _mapped(record, mapping, line)
 
     return parse
 
 
-def csv_papers(lines: Iterator[tuple[int, bytes | None]], mapping: Mapping) -> Iterator[tuple[int, Paper | Flaw]]:
-    """The papers and flaws of a CSV file with a header, each with the line its record starts on."""
+def csv_papers(
+    lines: Iterator[tuple[int, bytes | None]], mapping: Mapping, report: Report
+) -> Iterator[tuple[int, Paper | Flaw]]:
+    """The papers and flaws of a CSV file with a header, each with the line its record starts on.
+
+    Args:
+        lines: numbered lines of the file.
+        mapping: the columns for a paper's fields.
+        report: is told when the last record breaks off.
+    """
     first = next(lines)[1] or b""
     delimiter = csv_delimiter(first)
     header = csv_header(first)
     too_long: list[int] = []
+    last = b"\n"
 
     def text() -> Iterator[str]:
+        nonlocal last
         for number, line in lines:
             if line is None:
                 too_long.append(number)
                 line = b"\n"
             # Bytes that are not UTF-8 pass as lone surrogates, so that they spoil one record and not the file.
+            last = line
             yield line.decode("utf-8", "surrogateescape")
+        # A cell whose quotes were never closed takes this in; otherwise it is a row of its own.
+        yield _END
 
     rows = csv.reader(text(), delimiter=delimiter)
     while True:
@@ -66,6 +81,15 @@ def csv_papers(lines: Iterator[tuple[int, bytes | None]], mapping: Mapping) -> I
         except csv.Error as error:
             yield start, flaw(Reason.BROKEN_CSV, "", detail=str(error))
             continue
+        if row and row[-1].endswith(_END):
+            if row != [_END]:
+                place = header.index(mapping.id) if mapping.id in header else len(row)
+                known = row[place].strip() if place < len(row) - 1 else ""
+                rest = delimiter.join(row).removesuffix(_END)
+                yield start, flaw(Reason.BROKEN_CSV, rest, known or None, "a quoted cell has no end")
+            return
+        # Only the last line of a file can be without an end; its last cell may go on, unless its quotes are closed.
+        report.cut_off = not last.endswith(b"\n") and (len(row) < len(header) or not last.endswith(b'"'))
         if too_long:
             yield too_long.pop(), flaw(Reason.LINE_TOO_LONG, "")
         elif row:

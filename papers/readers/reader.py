@@ -17,7 +17,7 @@ from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.detection import Format, Plan, plan
 from papers.readers.mapped import csv_papers, json_paper
 from papers.readers.mapping import Mapping, parse_mapping
-from papers.readers.report import Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
+from papers.readers.report import BROKEN, Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
 from papers.readers.sample_file import sample_papers
 from papers.readers.seen import SeenIds
 from papers.readers.source import LONGEST_LINE, Source
@@ -47,7 +47,7 @@ class PaperReader:
         self._source = source
         self._strict = strict
         self._rejects = rejects
-        self._papers = self._read(_records(source, how))
+        self._papers = self._read(_records(source, how, self.report))
 
     @property
     def bytes_read(self) -> int:
@@ -81,6 +81,7 @@ class PaperReader:
 
     def _read(self, records: Iterator[tuple[int, Paper | Flaw | Withdrawn]]) -> Iterator[Paper]:
         report, is_new = self.report, SeenIds().add
+        record: Paper | Flaw | Withdrawn | None = None
         try:
             for line, record in records:
                 if isinstance(record, Flaw):
@@ -95,11 +96,12 @@ class PaperReader:
                     yield record
                 else:
                     self._reject(line, flaw(Reason.DUPLICATE_ID, record.title or record.abstract, record.id))
+            report.cut_off = report.cut_off or (isinstance(record, Flaw) and record.reason in BROKEN)
         finally:
             self.close()
 
     def _reject(self, line: int, bad: Flaw) -> None:
-        self.report.rejected[bad.reason] += 1
+        self.report.reject(bad)
         if self._rejects is not None:
             self._rejects.write(line, bad)
         if self._strict:
@@ -147,7 +149,7 @@ def read_papers(
     return reader
 
 
-def _records(source: Source, how: Plan) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
+def _records(source: Source, how: Plan, report: Report) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
     if how.format is Format.ARXIV:
         return _line_by_line(source, arxiv_paper)
     if how.format is Format.ACL:
@@ -156,7 +158,7 @@ def _records(source: Source, how: Plan) -> Iterator[tuple[int, Paper | Flaw | Wi
         return sample_papers(source)
     assert how.mapping is not None, "the formats left are read through a mapping, which a plan has for them"
     if how.format is Format.CSV:
-        return csv_papers(source.lines(), how.mapping)
+        return csv_papers(source.lines(), how.mapping, report)
     return _line_by_line(source, json_paper(how.mapping))
 
 

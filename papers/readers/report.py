@@ -31,12 +31,17 @@ class Reason(StrEnum):
     DUPLICATE_ID = "duplicate_id"
 
 
+BROKEN = frozenset({Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG})
+"""What a record is that the end of a file was cut from."""
+
+
 class Flaw(msgspec.Struct, frozen=True):
     """A bad record: why it is bad and enough of it to find it again.
 
     Attributes:
         reason: why.
         id: the record's id when it could be told.
+        guessed: the record cannot be parsed, and the id is what looks like one in it.
         excerpt: how the record begins.
         detail: what exactly is wrong, when there is more to say.
     """
@@ -45,6 +50,7 @@ class Flaw(msgspec.Struct, frozen=True):
     id: str | None
     excerpt: str
     detail: str | None = None
+    guessed: bool = False
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
@@ -53,11 +59,19 @@ class Withdrawn(msgspec.Struct, frozen=True):
     id: str
 
 
-def flaw(reason: Reason, record: bytes | str, paper_id: str | None = None, detail: str | None = None) -> Flaw:
+def flaw(
+    reason: Reason,
+    record: bytes | str,
+    paper_id: str | None = None,
+    detail: str | None = None,
+    *,
+    guessed: bool = False,
+) -> Flaw:
     """A flaw whose excerpt is cut from the record, with what is not UTF-8 made visible."""
     if isinstance(record, str):
         record = record[:_EXCERPT].encode("utf-8", "surrogateescape")
-    return Flaw(reason, paper_id, record[: _EXCERPT * 2].decode("utf-8", "backslashreplace")[:_EXCERPT].strip(), detail)
+    excerpt = record[: _EXCERPT * 2].decode("utf-8", "backslashreplace")[:_EXCERPT].strip()
+    return Flaw(reason, paper_id, excerpt, detail, guessed)
 
 
 @dataclass
@@ -69,17 +83,37 @@ class Report:
         rejected: bad records by reason.
         undated: papers among those kept whose source tells no day.
         withdrawn: ids of papers that the source says are gone, and that do not come again after that.
+        rejected_ids: the ids of bad records, where they could be told.
+        guessed_ids: what looks like an id in records that cannot be parsed.
+        without_id: bad records of which no id can be told.
+        cut_off: the end is missing, as far as can be told: the last record breaks off.
     """
 
     kept: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
     undated: int = 0
     withdrawn: dict[str, None] = field(default_factory=dict)
+    rejected_ids: set[str] = field(default_factory=set)
+    guessed_ids: set[str] = field(default_factory=set)
+    without_id: int = 0
+    cut_off: bool = False
 
     @property
     def rejected_total(self) -> int:
         """Bad records of every kind."""
         return self.rejected.total()
+
+    def reject(self, bad: Flaw) -> None:
+        """Count a bad record, and note its id."""
+        self.rejected[bad.reason] += 1
+        if bad.id is None:
+            self.without_id += 1
+        elif bad.guessed:
+            self.guessed_ids.add(bad.id)
+        else:
+            self.rejected_ids.add(bad.id)
+        if bad.id is not None:
+            self.withdrawn.pop(bad.id, None)
 
 
 class RejectsFile:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
 from retrieval_service.adapters.tantivy_index import indexed_alike
-from retrieval_service.errors import NoPapers
+from retrieval_service.errors import NoPapers, SourceIncomplete
 from retrieval_service.snapshot.digests import digest_rows, record_digest
 from retrieval_service.snapshot.embedding import Embedding, EmbeddingPass
 from retrieval_service.snapshot.embeddings import text_digest
@@ -31,6 +31,7 @@ class Source:
         papers: new papers, and papers of which something is new; the others may be among them.
         name: what the manifest calls it.
         complete: papers of the snapshot that are not among these are withdrawn.
+        may_lack: the share of the snapshot's papers that may be withdrawn because they are not among these.
         withdrawn: ids to withdraw, besides those that a `PaperReader` reports.
         harvest: what it is, where it was harvested.
     """
@@ -40,6 +41,7 @@ class Source:
     complete: bool = False
     withdrawn: Sequence[str] = ()
     harvest: Harvest | None = None
+    may_lack: float = 1.0
 
 
 class Changes:
@@ -51,6 +53,7 @@ class Changes:
         replaced: papers of which something is new.
         withdrawn: papers that are gone.
         unchanged: papers that came again as they were.
+        kept: papers that a complete source lacks, unless they are among its records that cannot be read.
         rewritten: rows whose words, names, categories or day are other ones than before.
         revectored: rows with another text than before.
         intake: the source, with the account of what was not taken.
@@ -59,7 +62,7 @@ class Changes:
     def __init__(self, source: Source, digests: NDArray[np.void]) -> None:
         """Takes where the changes come from, and the old snapshot's rows."""
         self.digests = digests
-        self.added = self.replaced = self.withdrawn = self.unchanged = 0
+        self.added = self.replaced = self.withdrawn = self.unchanged = self.kept = 0
         self.rewritten: set[int] = set()
         self.revectored: set[int] = set()
         self.intake = Intake(source.papers)
@@ -108,14 +111,18 @@ class Changes:
 
         Raises:
             NoPapers: not one would be left.
+            SourceIncomplete: the source is to be the whole corpus, and breaks off or lacks too much of it.
         """
         reader = self.intake.reader
         gone = set(catalogue.rows([*self._source.withdrawn, *(reader.report.withdrawn if reader else ())]).values())
+        named = len(gone)
         if self._source.complete:
-            gone.update(np.flatnonzero(~self._seen).tolist())
+            gone |= self._absent(catalogue, gone)
         total = len(catalogue)
         if len(gone) >= total:
             raise NoPapers(f"{self._source.name} would withdraw every paper; nothing was changed.")
+        if self._source.complete:
+            self._check_share(len(gone) - named)
         if not gone:
             return
         holes = catalogue.withdraw(sorted(gone))
@@ -125,6 +132,38 @@ class Changes:
         self.rewritten.update(holes)
         self.revectored.update(holes)
         self.withdrawn = len(gone)
+
+    def _absent(self, catalogue: CatalogueWriter, named: set[int]) -> set[int]:
+        """Return the rows of papers that are certainly not in the source, besides those named as withdrawn.
+
+        Raises:
+            SourceIncomplete: the source breaks off.
+        """
+        absent = set(np.flatnonzero(~self._seen).tolist()) - named
+        report = self.intake.reader.report if self.intake.reader else None
+        absent.difference_update(catalogue.rows(sorted(self.intake.met)).values())
+        if report is None or not absent:
+            return absent
+        if report.cut_off:
+            raise SourceIncomplete(
+                f"{self._source.name} breaks off in its last record, or lacks the end of its last line, so that it may "
+                "not be the whole corpus; nothing was changed. Fetch or copy it again, or update without --complete."
+            )
+        guessed = absent.intersection(catalogue.rows(sorted(report.guessed_ids)).values())
+        absent -= guessed
+        if report.without_id or len(guessed) < len(report.guessed_ids):
+            # Each of the others may be that of a record which cannot be read.
+            self.kept, absent = len(absent), set()
+        return absent
+
+    def _check_share(self, absent: int) -> None:
+        if absent > self._source.may_lack * self._before:
+            raise SourceIncomplete(
+                f"{self._source.name} lacks {absent:,} of {self._before:,} papers ({absent / self._before:.1%}), more "
+                f"than {self._source.may_lack:.0%}; nothing was changed. If these are to be withdrawn, update with "
+                "--allow-shrink.",
+                {"lacking": absent, "papers": self._before},
+            )
 
     def _has_new_text(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> bool:
         """Whether a paper has to be embedded; one of which only something else is new is replaced on the spot."""

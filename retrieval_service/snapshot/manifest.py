@@ -107,6 +107,8 @@ class Change(msgspec.Struct, frozen=True):
         unchanged: papers that came again as they were.
         stale: texts that are gone and whose words still count in the lexical index's statistics, since it was last
             written whole.
+        kept: papers that the source, though it was to be the whole corpus, did not hold, and that stay because some of
+            its records could not be read.
         unclaimed: why the day up to which arXiv's changes are in the snapshot did not move with a harvest; empty where
             it did, and where there was none.
     """
@@ -118,6 +120,7 @@ class Change(msgspec.Struct, frozen=True):
     withdrawn: int = 0
     unchanged: int = 0
     stale: int = 0
+    kept: int = 0
     unclaimed: str = ""
 
 

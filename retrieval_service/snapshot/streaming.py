@@ -26,6 +26,7 @@ class Intake:
         self.reader = papers if isinstance(papers, PaperReader) else None
         self._papers = iter(papers)
         self._rejected: Counter[str] = Counter()
+        self._without_text: set[str] = set()
 
     def some(self) -> list[Paper]:
         """The next papers; empty at the end."""
@@ -35,12 +36,18 @@ class Intake:
         """Whether a paper can be taken, which makes its id a taken one; otherwise it is counted as rejected."""
         if not passage_text(paper):
             self._rejected["no_text"] += 1
+            self._without_text.add(paper.id)
         elif paper.id in taken:
             self._rejected["duplicate_id"] += 1
         else:
             taken.add(paper.id)
             return True
         return False
+
+    @property
+    def met(self) -> set[str]:
+        """Return the ids of records that were not taken and are of papers that are there."""
+        return self._without_text | (self.reader.report.rejected_ids if self.reader else set())
 
     @property
     def rejected(self) -> dict[str, int]:

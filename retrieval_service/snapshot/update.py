@@ -21,7 +21,7 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_recipe import retraining_due, successor
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
-from retrieval_service.errors import EncoderMismatch, NoSnapshot, SnapshotError
+from retrieval_service.errors import EncoderMismatch, NoSnapshot, SnapshotError, SourceIncomplete
 from retrieval_service.ports import Encoder, Rows
 from retrieval_service.snapshot.changes import Changes, Source
 from retrieval_service.snapshot.digests import DIGESTS
@@ -90,6 +90,7 @@ async def update_snapshot(
         NoSnapshot: there is none to bring up to date.
         EncoderMismatch: the encoder is another one.
         NoPapers: every paper would be withdrawn.
+        SourceIncomplete: the source is to be the whole corpus, and is not, or lacks too much of it.
         SnapshotInvalid: a file of the old snapshot is damaged.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: Triton went away for longer than it is waited for; what was embedded is kept.
@@ -120,6 +121,7 @@ class _Update:
         self.tell = tell
         self.old = read_manifest(base)
         _check(self.old, encoder)
+        _check_source(source)
         self.before = self.old.papers
         self.newest: date | None = None
 
@@ -231,6 +233,7 @@ class _Update:
                 withdrawn=changes.withdrawn,
                 unchanged=changes.unchanged,
                 stale=stale,
+                kept=changes.kept,
                 unclaimed=claim.unclaimed,
             ),
             harvested=claim.until,
@@ -240,6 +243,15 @@ class _Update:
         write_manifest(directory, manifest)
         self.shelf.publish(directory)
         return manifest
+
+
+def _check_source(source: Source) -> None:
+    harvest = source.harvest
+    if source.complete and harvest is not None and harvest.since is not None:
+        raise SourceIncomplete(
+            f"{source.name} has what changed since {harvest.since}, and is not the whole corpus: update without "
+            "--complete."
+        )
 
 
 def _check(manifest: Manifest, encoder: Encoder) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from akin.errors import SourceError
 from akin.settings import Settings
 from papers.remote import ARXIV
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.snapshot import Shelf
+from retrieval_service.snapshot import Shelf, Source
 from retrieval_service.snapshot.manifest import EncoderRecord, FileRecord
 from retrieval_service.snapshot.row_check import RowCheck
 from tests.unit.published import published_manifest
@@ -88,6 +89,37 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
     for nonsense in ("0", "-1", "many", "1.5"):
         with pytest.raises(SourceError, match="--rows"):
             upkeep.verify(name, rows=nonsense)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, (False, 1.0)), ({"complete": True}, (True, 0.05)), ({"complete": True, "allow_shrink": True}, (True, 1.0))],
+)
+def test_a_complete_update_may_lack_a_twentieth(
+    data: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], expected: tuple[bool, float]
+) -> None:
+    Shelf(data).use(published_manifest(data, "one", ENCODER).id)
+    (data / "all.jsonl").write_text('{"id": "1", "title": "A", "abstract": "B", "versions": []}\n')
+    asked: list[tuple[bool, float]] = []
+
+    def updated(source: Source, *_: Any, **__: Any) -> None:
+        asked.append((source.complete, source.may_lack))
+        raise InterruptedError
+
+    @contextmanager
+    def server(*_: Any) -> Iterator[Any]:
+        yield "grpc://127.0.0.1:1", SimpleNamespace(number=1)
+
+    @asynccontextmanager
+    async def connected(*_: Any) -> AsyncIterator[None]:
+        yield None
+
+    monkeypatch.setattr(upkeep, "update_snapshot", updated)
+    monkeypatch.setattr(upkeep, "encoder_server", server)
+    monkeypatch.setattr(upkeep, "connected", connected)
+    with pytest.raises(SourceError):
+        upkeep.update(str(data / "all.jsonl"), **options)
+    assert asked == [expected]
 
 
 @contextmanager
