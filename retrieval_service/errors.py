@@ -19,6 +19,7 @@ ServiceError
 └── SnapshotError             a snapshot cannot be built, opened or used
     ├── SnapshotNotFound      there is none of that id
     ├── SnapshotInvalid       a file of it is missing, damaged or foreign; the message names it
+    ├── SnapshotInUse         it is the live one, or somebody has it open, and it is not removed
     ├── SourceIncomplete      what is to replace the corpus holds, or may hold, too little of it
     ├── BuildInProgress       another build holds the data directory
     └── NoPapers              the source holds not one usable paper
@@ -179,6 +180,12 @@ class SnapshotInvalid(SnapshotError):
         """Names the file before the reason."""
         super().__init__(f"{path}: {reason}", {"file": str(path), "reason": reason})
         self.path = path
+
+
+class SnapshotInUse(SnapshotError):
+    """A snapshot cannot be removed, as it is the live one or somebody has it open."""
+
+    code = "snapshot_in_use"
 
 
 class SourceIncomplete(SnapshotError):

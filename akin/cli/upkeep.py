@@ -183,15 +183,18 @@ def prune(
     keep: Annotated[int, typer.Option(min=1, help="How many of the newest snapshots to keep.")] = 2,
     json: Json = False,
 ) -> None:
-    """Remove all but the newest snapshots, never the live one; their embeddings stay."""
+    """Remove all but the newest snapshots, never the live one nor one that is in use; their embeddings stay."""
     shelf = Shelf(Settings.read().data)
+    in_use: list[str] = []
     with words():
-        removed = shelf.prune(keep)
+        removed = shelf.prune(keep, in_use=in_use.append)
     for name in removed:
         say(f"removed {name}")
+    for name in in_use:
+        say(f"kept {name}: it is in use, by a service that has not gone over to the live one or by another command")
     say(f"{len(removed):,} removed, {len(shelf.ids()):,} kept")
     if json:
-        print_json({"removed": removed, "kept": shelf.ids()})
+        print_json({"removed": removed, "kept": shelf.ids(), "in_use": in_use})
 
 
 def _compared(found: RowCheck) -> str:

@@ -13,6 +13,7 @@ from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
+from retrieval_service.snapshot.hold import Hold
 from retrieval_service.snapshot.manifest import (
     CATALOGUE,
     LEXICAL,
@@ -39,6 +40,7 @@ class Snapshot:
         lexical: its lexical index.
         catalogue: its papers.
         without_gpu: why its vectors are not on a GPU although they should be.
+        hold: keeps it from being removed.
     """
 
     manifest: Manifest
@@ -46,6 +48,7 @@ class Snapshot:
     lexical: LexicalIndex
     catalogue: Catalogue
     without_gpu: str | None = None
+    hold: Hold | None = None
 
     def close(self) -> None:
         """Closes what is open; nothing may be searched any more."""
@@ -53,6 +56,8 @@ class Snapshot:
             self.catalogue.close()
         if isinstance(self.vectors, GpuIndex):
             self.vectors.close()
+        if self.hold is not None:
+            self.hold.close()
 
     def on_gpu(self, *, every: bool, float16: bool) -> Snapshot:
         """The same with its vectors on one GPU, or on every one; as it is, and a line in the log, where that fails."""
@@ -70,9 +75,21 @@ def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings:
 
     Sizes and both ends of every file are checked, and everything is parsed; whole digests are for `verify_snapshot`.
 
+    As long as it is open, it is not removed.
+
     Raises:
+        SnapshotNotFound: it is gone.
         SnapshotInvalid: a file is missing, damaged, of another snapshot or of a newer version; the message names it.
     """
+    hold = Hold(directory)
+    try:
+        return replace(_opened(directory, lexical_terms, lexical_postings), hold=hold)
+    except BaseException:
+        hold.close()
+        raise
+
+
+def _opened(directory: Path, lexical_terms: int, lexical_postings: int) -> Snapshot:
     manifest = read_manifest(directory)
     if manifest.id != directory.name:
         raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")

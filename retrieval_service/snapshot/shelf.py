@@ -12,13 +12,14 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from papers.durable import replace_file, sync
-from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid, SnapshotNotFound
+from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
+from retrieval_service.snapshot.hold import alone
 from retrieval_service.snapshot.manifest import Manifest, read_manifest
 
 _BUILDING = ".building-"
@@ -85,32 +86,48 @@ class Shelf:
         replace_file(self.current_file, f"{snapshot_id}\n".encode())
 
     def remove(self, snapshot_id: str) -> None:
-        """Removes a snapshot that is not the live one.
+        """Removes a snapshot that is neither the live one nor held by anybody.
 
         Raises:
             SnapshotNotFound: there is none of that id.
-            SnapshotError: it is the live one.
+            SnapshotInUse: it is the live one, or a service or another process has it open.
         """
         path = self.path(snapshot_id)
-        if snapshot_id == self.current():
-            raise SnapshotError(f"Snapshot {snapshot_id} is the live one; use another first.")
-        # Renamed first, so that a half-removed snapshot is never taken for a whole one.
-        doomed = self.root / f"{_BUILDING}{snapshot_id}"
-        path.rename(doomed)
-        shutil.rmtree(doomed)
+        with alone(path) as nobody_has_it:
+            if snapshot_id == self.current():
+                raise SnapshotInUse(f"Snapshot {snapshot_id} is the live one; use another first.")
+            if not nobody_has_it:
+                raise SnapshotInUse(
+                    f"Snapshot {snapshot_id} is in use: a service has not gone over to the live one yet, or a command "
+                    "reads it."
+                )
+            # Renamed first, so that a half-removed snapshot is never taken for a whole one.
+            doomed = self.root / f"{_BUILDING}{snapshot_id}"
+            path.rename(doomed)
+            shutil.rmtree(doomed)
 
-    def prune(self, keep: int) -> list[str]:
-        """Removes all but the newest snapshots and the live one, and returns the ids of those removed.
+    def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
+        """Removes all but the newest snapshots, the live one and those in use, and returns the ids of those removed.
+
+        Args:
+            keep: how many of the newest stay.
+            in_use: is told the id of a snapshot that stays because somebody has it open.
 
         Raises:
             BuildInProgress: another process is building, perhaps of one that would be removed.
         """
         with self._locked():
             live = self.current()
-            doomed = [name for name in self.ids()[keep:] if name != live]
-            for name in doomed:
-                self.remove(name)
-            return doomed
+            removed = []
+            for name in self.ids()[keep:]:
+                if name == live:
+                    continue
+                try:
+                    self.remove(name)
+                    removed.append(name)
+                except SnapshotInUse:
+                    in_use(name)
+            return removed
 
     @contextmanager
     def building(self) -> Iterator[Path]:
