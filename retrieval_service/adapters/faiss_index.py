@@ -44,7 +44,7 @@ class FaissIndex:
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
         except (RuntimeError, MemoryError) as error:
-            raise SnapshotInvalid(path, f"is not an index that can be read ({_first_line(error)})") from error
+            raise SnapshotInvalid(path, f"is not an index that can be read ({first_line(error)})") from error
         forget_pages(path)
         return cls(index, nprobe=nprobe, k_factor=k_factor)
 
@@ -163,7 +163,8 @@ def _is_ivf(index: Any) -> bool:
     return isinstance(base, faiss.IndexIVF)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what FAISS says happened, without the place in its source."""
     # FAISS puts the C++ function and file before the words that say what happened.
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return text.rsplit(": ", 1)[-1] if text.startswith("Error in") else text

@@ -19,6 +19,7 @@ from retrieval_service.ports import Encoder, Rows
 from retrieval_service.snapshot.embedding import Embedding, EmbeddingPass
 from retrieval_service.snapshot.embeddings import EmbeddingStore
 from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, Manifest, file_records, write_manifest
+from retrieval_service.snapshot.opened import check_opens
 from retrieval_service.snapshot.options import BuildOptions, Progress, Tell
 from retrieval_service.snapshot.parts import Parts
 from retrieval_service.snapshot.shelf import Shelf, snapshot_id
@@ -92,7 +93,7 @@ class _Build:
         self.harvest = harvest
         self.count = 0
         self.positions: list[Rows] = []
-        self.titles = Sample()
+        self.sample = Sample()
 
     async def run(self) -> Manifest:
         with (
@@ -114,7 +115,7 @@ class _Build:
                 self.count,
                 vectors_of(store, np.concatenate(self.positions)),
                 self.encoder,
-                self.titles,
+                self.sample,
                 recipe=recipe_for(
                     self.count,
                     self.identity.dim,
@@ -145,7 +146,7 @@ class _Build:
         def write(window: Embedding) -> None:
             parts.add(window.papers, window.digests)
             self.positions.append(window.positions)
-            self.titles.offer(self.count, window.papers)
+            self.sample.offer(self.count, window.papers)
             self.count = parts.count
             self._report("embed", self.count, embedding)
 
@@ -170,6 +171,7 @@ class _Build:
             repository=self.harvest.url if self.harvest else None,
         )
         write_manifest(directory, manifest)
+        check_opens(directory, manifest.id)
         self.shelf.publish(directory)
         return manifest
 

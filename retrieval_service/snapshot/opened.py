@@ -83,15 +83,28 @@ def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings:
     """
     hold = Hold(directory)
     try:
-        return replace(_opened(directory, lexical_terms, lexical_postings), hold=hold)
+        return replace(_opened(directory, directory.name, lexical_terms, lexical_postings), hold=hold)
     except BaseException:
         hold.close()
         raise
 
 
-def _opened(directory: Path, lexical_terms: int, lexical_postings: int) -> Snapshot:
+def check_opens(building: Path, name: str) -> None:
+    """Open a snapshot that is about to be published as the service would, so that nothing it refuses is published.
+
+    Args:
+        building: the directory it is built in.
+        name: the id that it will have.
+
+    Raises:
+        SnapshotInvalid: the service would refuse it.
+    """
+    _opened(building, name, 64, 3_000_000).close()
+
+
+def _opened(directory: Path, name: str, lexical_terms: int, lexical_postings: int) -> Snapshot:
     manifest = read_manifest(directory)
-    if manifest.id != directory.name:
+    if manifest.id != name:
         raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")
     if manifest.analysis_version != ANALYSIS_VERSION:
         raise SnapshotInvalid(

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.faiss_recall import Point, Queries, fewest, measure
 from retrieval_service.adapters.faiss_recipe import (
     Recipe,
@@ -30,6 +30,7 @@ from retrieval_service.adapters.faiss_recipe import (
     write_index,
 )
 from retrieval_service.adapters.faiss_rows import read_whole
+from retrieval_service.adapters.faiss_servable import check_served, unservable
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
 from retrieval_service.errors import NoSnapshot, SnapshotError
@@ -46,10 +47,11 @@ from retrieval_service.snapshot.manifest import (
     read_manifest,
     write_manifest,
 )
+from retrieval_service.snapshot.opened import check_opens, open_snapshot
 from retrieval_service.snapshot.options import Progress, Tell
 from retrieval_service.snapshot.parts import take_catalogue, take_digests, take_lexical
 from retrieval_service.snapshot.shelf import Shelf, snapshot_id
-from retrieval_service.snapshot.vector_part import TITLES, Sample, asked, vectors_of
+from retrieval_service.snapshot.vector_part import Sample, asked, vectors_of
 
 # Times the candidates that a recipe refines for each result when nothing was measured.
 _REFINED = (0.5, 1.0, 2.0)
@@ -66,7 +68,7 @@ class Wanted:
         recall: recall@10 against exact search.
         memory_mb: the megabytes it may take; None for any number.
         recipes: the candidates; None for those that suit the corpus.
-        queries: what is asked; None for titles of papers, each without its own paper.
+        queries: what is asked; None for titles of papers, or beginnings of abstracts, each without its own paper.
         use: make the new snapshot the live one.
     """
 
@@ -141,6 +143,7 @@ class _Tuning:
         self.tell = tell
         self.old = read_manifest(base)
         self.points: list[CurvePoint] = []
+        self.asked_with = ""
         self.centroids: dict[int, Vectors] = {}
         if self.old.encoder.digest != encoder.identity.digest:
             raise SnapshotError(
@@ -151,6 +154,9 @@ class _Tuning:
     async def run(self) -> Manifest:
         old = self.old
         folder = self.data / "embeddings" / old.encoder.digest
+        recipes = self._recipes()
+        # What the service refuses of this snapshot it would refuse of the new one, which takes over all but the index.
+        (await asyncio.to_thread(open_snapshot, self.base)).close()
         with self.shelf.building() as directory, EmbeddingStore(folder, old.encoder.dim) as store:
             digests = await asyncio.to_thread(take_digests, self.base, old)
             positions = await asyncio.to_thread(store.positions, digests["text"].tolist())
@@ -158,35 +164,53 @@ class _Tuning:
                 raise SnapshotError(f"{folder}: lacks the embeddings of {missing:,} papers: build the index again.")
             corpus = vectors_of(store, positions)
             queries = await self._queries(corpus)
-            index = await asyncio.to_thread(self._measure_all, directory, corpus, queries)
+            index = await asyncio.to_thread(self._measure_all, directory, recipes, corpus, queries)
             self.tell(Progress("publish", old.papers, old.papers, 0))
             manifest = await asyncio.to_thread(self._publish, directory, index)
             if self.wanted.use:
                 self.shelf.use(manifest.id)
             return manifest
 
+    def _recipes(self) -> Sequence[Recipe]:
+        """Return the candidates.
+
+        Raises:
+            SnapshotError: one that was asked for cannot be made or served.
+        """
+        papers, dim = self.old.papers, self.old.encoder.dim
+        if self.wanted.recipes is None:
+            return [recipe for recipe in candidates(papers, dim) if unservable(recipe, papers, dim) is None]
+        for recipe in self.wanted.recipes:
+            if why := unservable(recipe, papers, dim):
+                raise SnapshotError(f"{recipe.factory} is no index for snapshot {self.old.id}: {why}.")
+        return self.wanted.recipes
+
     async def _queries(self, corpus: VectorsOf) -> Queries:
         self.tell(Progress("tune", 0, None, 0, "exact search"))
         if self.wanted.queries is not None:
+            self.asked_with = f"{len(self.wanted.queries):,} queries given"
             own = np.full(len(self.wanted.queries), -1, np.int64)
             return await asked(self.encoder, self.wanted.queries, own, self.old.papers, corpus)
         catalogue = SqliteCatalogue(self.base / CATALOGUE)
         try:
-            titles = Sample.drawn(catalogue.papers, self.old.papers)
+            sample = Sample.drawn(catalogue.papers, self.old.papers)
         finally:
             catalogue.close()
-        return await asked(self.encoder, titles.texts, titles.rows, self.old.papers, corpus)
+        self.asked_with = sample.described
+        return await asked(self.encoder, sample.texts, sample.rows, self.old.papers, corpus)
 
-    def _measure_all(self, directory: Path, corpus: VectorsOf, queries: Queries) -> IndexRecord:
+    def _measure_all(
+        self, directory: Path, recipes: Sequence[Recipe], corpus: VectorsOf, queries: Queries
+    ) -> IndexRecord:
         """Makes and measures every candidate; the file of the best so far is kept."""
-        papers, dim = self.old.papers, self.old.encoder.dim
-        recipes = self.wanted.recipes or tuple(candidates(papers, dim))
+        papers = self.old.papers
         best: tuple[CurvePoint, str, Recipe] | None = None
         for number, recipe in enumerate(recipes):
             self.tell(Progress("tune", number, len(recipes), 0, recipe.factory))
             path = directory / f".candidate-{number}"
             index, seconds = self._made(recipe, corpus)
             write_index(index, path)
+            check_served(path, nprobe=1, k_factor=recipe.k_factor)
             for point in self._measured(index, recipe, queries):
                 self.points.append(
                     CurvePoint(
@@ -218,7 +242,7 @@ class _Tuning:
             recall_target=self.wanted.recall,
             curve=tuple(self.points),
             trained_on=papers if recipe.nlist or recipe.exact else None,
-            queries=TITLES if self.wanted.queries is None else f"{len(self.wanted.queries):,} queries given",
+            queries=self.asked_with,
         )
 
     def _made(self, recipe: Recipe, corpus: VectorsOf) -> tuple[Any, float]:
@@ -229,9 +253,15 @@ class _Tuning:
             if known is not None:
                 self.centroids[nlist] = known
         started = perf_counter()
-        index = build_index(
-            recipe, self.old.papers, self.old.encoder.dim, corpus, centroids=self.centroids.get(nlist or 0)
-        )
+        try:
+            index = build_index(
+                recipe, self.old.papers, self.old.encoder.dim, corpus, centroids=self.centroids.get(nlist or 0)
+            )
+        except RuntimeError as error:
+            raise SnapshotError(
+                f"{recipe.factory} cannot be made of the {self.old.papers:,} papers of {self.old.id}: "
+                f"{first_line(error)}."
+            ) from error
         seconds = perf_counter() - started
         if nlist is not None and nlist not in self.centroids and (found := centroids_of(index)) is not None:
             self.centroids[nlist] = found
@@ -267,5 +297,6 @@ class _Tuning:
             files=file_records(directory),
         )
         write_manifest(directory, manifest)
+        check_opens(directory, name)
         self.shelf.publish(directory)
         return manifest

@@ -39,6 +39,7 @@ from retrieval_service.snapshot.manifest import (
     read_manifest,
     write_manifest,
 )
+from retrieval_service.snapshot.opened import check_opens
 from retrieval_service.snapshot.options import BuildOptions, Progress, Tell
 from retrieval_service.snapshot.parts import (
     change_lexical,
@@ -241,6 +242,7 @@ class _Update:
             repository=claim.repository,
         )
         write_manifest(directory, manifest)
+        check_opens(directory, manifest.id)
         self.shelf.publish(directory)
         return manifest
 

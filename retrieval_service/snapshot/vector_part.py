@@ -14,6 +14,7 @@ from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_recall import Point, Queries, exact_nearest, fewest
 from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, build_index, write_index
 from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows, read_whole
+from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder, Rows, Vectors
 from retrieval_service.snapshot.embedding import EmbeddingPass, every_position
 from retrieval_service.snapshot.embeddings import EmbeddingStore
@@ -23,6 +24,10 @@ from retrieval_service.snapshot.streaming import WINDOW
 TUNING_QUERIES = 256
 _FETCHED = 900
 TITLES = "titles of papers, each without its own paper"
+BEGINNINGS = "beginnings of abstracts, each without its own paper"
+_FEWEST_TITLES = 64
+# Of an abstract: characters looked at, words taken at most, and the fewest that make a sentence worth asking.
+_READ, _WORDS, _FEWEST_WORDS = 2000, 16, 4
 
 
 Fetch = Callable[[Sequence[int]], list[Paper]]
@@ -30,29 +35,28 @@ Fetch = Callable[[Sequence[int]], list[Paper]]
 
 
 class Sample:
-    """An even sample of papers' titles, from a stream (Vitter 1985, algorithm R), with the row of each."""
+    """An even sample of papers from a stream (Vitter 1985, algorithm R), for queries to tune with.
+
+    What people search by is titles. Where too few papers have one, the beginnings of other papers' abstracts stand in.
+    """
 
     def __init__(self, size: int = TUNING_QUERIES) -> None:
-        """Takes how many are kept."""
+        """Take how many queries there are to be."""
         self._size = size
-        self._seen = 0
-        self._kept: list[tuple[str, int]] = []
-        self._random = np.random.default_rng(1)
+        self._titles = _Reservoir(size, seed=1)
+        self._beginnings = _Reservoir(size, seed=2)
 
     def offer(self, first_row: int, papers: Iterable[Paper]) -> None:
-        """Takes or leaves the titles of consecutive rows."""
+        """Take or leave the papers of consecutive rows."""
         for row, paper in enumerate(papers, first_row):
-            if not paper.title:
-                continue
-            self._seen += 1
-            if len(self._kept) < self._size:
-                self._kept.append((paper.title, row))
-            elif (place := int(self._random.integers(self._seen))) < self._size:
-                self._kept[place] = (paper.title, row)
+            if title := paper.title.strip():
+                self._titles.offer(title, row)
+            elif beginning := _beginning(paper.abstract):
+                self._beginnings.offer(beginning, row)
 
     @classmethod
     def drawn(cls, fetch: Fetch, papers: int, size: int = TUNING_QUERIES) -> Sample:
-        """A sample of a corpus whose papers can be fetched by row."""
+        """Return a sample of a corpus whose papers can be fetched by row."""
         sample = cls(size)
         for row in np.sort(np.random.default_rng(1).choice(papers, min(papers, size), replace=False)).tolist():
             sample.offer(row, fetch([row]))
@@ -60,13 +64,54 @@ class Sample:
 
     @property
     def texts(self) -> list[str]:
-        """The titles."""
-        return [text for text, _ in self._kept]
+        """The queries."""
+        return [text for text, _ in self._chosen]
 
     @property
     def rows(self) -> Rows:
-        """The row of each title's paper."""
-        return np.asarray([row for _, row in self._kept], np.int64)
+        """The row of each query's paper."""
+        return np.asarray([row for _, row in self._chosen], np.int64)
+
+    @property
+    def described(self) -> str:
+        """What the queries are, for the manifest."""
+        beginnings = len(self._chosen) - len(self._titles.kept)
+        if not beginnings:
+            return TITLES
+        if not self._titles.kept:
+            return BEGINNINGS
+        return f"{len(self._titles.kept):,} {TITLES}, and {beginnings:,} {BEGINNINGS}"
+
+    @property
+    def _chosen(self) -> list[tuple[str, int]]:
+        titles = self._titles.kept
+        if len(titles) >= min(_FEWEST_TITLES, self._size):
+            return titles
+        return titles + self._beginnings.kept[: self._size - len(titles)]
+
+
+class _Reservoir:
+    """As many texts of a stream as there is room for, each with the same chance, and the row of each."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.kept: list[tuple[str, int]] = []
+        self._size = size
+        self._seen = 0
+        self._random = np.random.default_rng(seed)
+
+    def offer(self, text: str, row: int) -> None:
+        self._seen += 1
+        if len(self.kept) < self._size:
+            self.kept.append((text, row))
+        elif (place := int(self._random.integers(self._seen))) < self._size:
+            self.kept[place] = (text, row)
+
+
+def _beginning(abstract: str) -> str:
+    """Return the first sentence of an abstract, or as many of its words as a long title has."""
+    words = abstract[:_READ].split()[:_WORDS]
+    ends = (place for place, word in enumerate(words, 1) if place >= _FEWEST_WORDS and word.endswith((".", "!", "?")))
+    return " ".join(words[: next(ends, len(words))])
 
 
 def vectors_of(store: EmbeddingStore, positions: Rows) -> VectorsOf:
@@ -107,7 +152,15 @@ async def stored_positions(
 
 
 async def asked(encoder: Encoder, texts: Sequence[str], own: Rows, papers: int, corpus: VectorsOf) -> Queries:
-    """Queries of these texts, with what exact search finds for them."""
+    """Queries of these texts, with what exact search finds for them.
+
+    Raises:
+        SnapshotError: there are none.
+    """
+    if not texts:
+        raise SnapshotError(
+            "No paper has a title or an abstract to tune the index with: give queries (--queries FILE)."
+        )
     # Titles are what people search by, and no title alone is in the index. Nobody waits for these vectors as one waits
     # for an answer: a busy encoder must not undo the build whose last step this is.
     vectors = (await encoder.embed_passages(texts)).vectors
@@ -119,7 +172,7 @@ async def made_index(
     papers: int,
     corpus: VectorsOf,
     encoder: Encoder,
-    titles: Sample,
+    sample: Sample,
     *,
     recipe: Recipe,
     target: float,
@@ -132,7 +185,7 @@ async def made_index(
         papers: how many there are.
         corpus: gives the vectors of some rows.
         encoder: of the queries it is tuned with.
-        titles: of papers in it.
+        sample: what it is tuned with, of papers in it.
         recipe: how.
         target: recall@10 of an approximate one.
         tuning: is called when tuning begins.
@@ -141,14 +194,24 @@ async def made_index(
     curve: list[Point] = []
     if not recipe.exact:
         tuning()
-        queries = await asked(encoder, titles.texts, titles.rows, papers, corpus)
+        queries = await asked(encoder, sample.texts, sample.rows, papers, corpus)
         curve = await asyncio.to_thread(fewest, index, recipe, queries, target)
     await asyncio.to_thread(write_index, index, directory / VECTORS)
-    return index_record(recipe, papers, target, curve)
+    return index_record(recipe, papers, target, curve, sample.described)
 
 
-def index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Point]) -> IndexRecord:
-    """What a manifest says of an index whose last point on the curve is the one that serves."""
+def index_record(
+    recipe: Recipe, papers: int, target: float, curve: Sequence[Point], queries: str = TITLES
+) -> IndexRecord:
+    """What a manifest says of an index whose last point on the curve is the one that serves.
+
+    Args:
+        recipe: how it was made.
+        papers: how many there are.
+        target: recall@10 it was to meet.
+        curve: what was measured.
+        queries: what was asked.
+    """
     if recipe.exact:
         return IndexRecord(recipe=recipe.factory, why=recipe.why)
     serves = curve[-1]
@@ -164,7 +227,7 @@ def index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Poi
             CurvePoint(point.breadth, point.recall_at_10, point.ms, k_factor=point.k_factor) for point in curve
         ),
         trained_on=papers,
-        queries=TITLES,
+        queries=queries,
     )
 
 
