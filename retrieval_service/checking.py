@@ -41,5 +41,5 @@ class Check(Thread):
             try:
                 check_digest(self._directory, name, self._manifest)
             except SnapshotInvalid as error:
-                self.damage = error
+                self.damage = error.kept()
                 return

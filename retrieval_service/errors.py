@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ServiceError(Exception):
@@ -50,6 +50,17 @@ class ServiceError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = dict(detail) if detail else None
+
+    def kept(self) -> Self:
+        """Return this error without the frames it was raised in, for keeping: they hold on to all that was at hand."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
+    def fresh(self) -> Self:
+        """Return a copy to raise: an error that is raised again and again grows by frames each time."""
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__)
+        return copy
 
 
 class RequestError(ServiceError):

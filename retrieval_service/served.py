@@ -77,11 +77,11 @@ class Served:
         """
         encoder = self.encoder
         if encoder is None:
-            raise self.trouble or EncoderUnavailable("The encoder is not ready.")
+            raise self.trouble.fresh() if self.trouble else EncoderUnavailable("The encoder is not ready.")
         try:
             embedded = await encoder.embed_queries([text])
         except EncoderMismatch as error:
-            self.lose_encoder(error)
+            self.lose_encoder(error.fresh())
             raise
         except EncoderUnavailable as error:
             # One query that is late, or that fails by itself, takes the encoder from nobody else: the watch finds out.

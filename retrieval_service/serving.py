@@ -20,6 +20,7 @@ from retrieval_service.errors import (
     Unavailable,
 )
 from retrieval_service.ports import Embedded, Encoder, EncoderIdentity, EncoderSource
+from retrieval_service.refusals import Refusals, files_of
 from retrieval_service.served import Observer, Served
 from retrieval_service.snapshot import Shelf, Snapshot, open_snapshot, read_manifest
 
@@ -61,6 +62,7 @@ class Serving:
         self._watch_seconds = watch_seconds
         self._served: Served | None = None
         self._refused: tuple[str, ServiceError] | None = None
+        self._refusals = Refusals(watch_seconds)
         self._check: Check | None = None
         self._damaged: dict[str, SnapshotInvalid] = {}
         self._last_whole: str | None = None
@@ -111,7 +113,7 @@ class Serving:
         """
         if self._served is None:
             if isinstance(self.refusal, Unavailable):
-                raise self.refusal
+                raise self.refusal.fresh()
             if self.refusal is not None:
                 raise NoSnapshot(f"{self.refusal.message} Build it again: {_BUILD_COMMAND}", self.refusal.detail)
             raise NoSnapshot(
@@ -183,6 +185,11 @@ class Serving:
 
     async def _change_to(self, named: str) -> None:
         before = self._served
+        files = await asyncio.to_thread(files_of, self._shelf.root / named)
+        if self._refusals.stands(named, files):
+            if before is not None:
+                await self._attend(before)
+            return
         try:
             path = self._shelf.path(named)
             digest = read_manifest(path).encoder.digest
@@ -193,6 +200,9 @@ class Serving:
                 return
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
+            if isinstance(error, SnapshotError):
+                # Of an encoder that is another one, Triton is asked before anything is opened.
+                self._refusals.note(named, files)
             self._refuse(named, error)
             if before is not None:
                 await self._attend(before)
@@ -202,10 +212,12 @@ class Serving:
             try:
                 await self._warm(served)
             except BaseException:
+                self._refusals.note(named, files)
                 served.retire()
                 raise
         self._served = served
         self._refused = None
+        self._refusals.clear()
         self._see.snapshot_changed(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
         if self._check is not None:
@@ -232,7 +244,7 @@ class Serving:
             ) from error
         except EncoderUnavailable as error:
             # Which encoder will come back cannot be told; until then lexical search needs none.
-            return None, error
+            return None, error.kept()
 
     async def _attend(self, served: Served) -> None:
         in_use, doubts = served.encoder, served.doubts_encoder()
@@ -242,7 +254,7 @@ class Serving:
         try:
             found, trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
         except EncoderMismatch as error:
-            found, trouble = None, error
+            found, trouble = None, error.kept()
             self._misses = _MISSES_ALLOWED
         if found is not None:
             self._misses = 0
@@ -259,4 +271,4 @@ class Serving:
         if self._refused is None or self._refused[0] != named or self._refused[1].message != error.message:
             kept = f"; {self._served.manifest.id} stays" if self._served else ""
             _log.error("Snapshot %s is refused%s: %s", named, kept, error)
-        self._refused = (named, error)
+        self._refused = (named, error.kept())

@@ -73,7 +73,10 @@ class MicroBatches:
                 scores, rows = self._search(vectors, max(asked.k for asked in batch), batch[0].nprobe)
             except Exception as error:  # whatever it is, it belongs to those who wait
                 for asked in batch:
-                    asked.answer.set_exception(error)
+                    # Each has an error of its own: raised in many threads, one would grow by the frames of all.
+                    failed = RuntimeError(str(error) or type(error).__name__)
+                    failed.__cause__ = error
+                    asked.answer.set_exception(failed)
                 continue
             for asked, own_scores, own_rows in zip(batch, scores, rows, strict=True):
                 found = own_rows[: asked.k] >= 0

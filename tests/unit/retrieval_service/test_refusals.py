@@ -1,0 +1,283 @@
+"""A refused snapshot is opened again when its files changed or after growing pauses, and errors do not grow."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
+from retrieval_service.ports import EncoderIdentity
+from retrieval_service.refusals import LONGEST_PAUSE, Refusals, files_of
+from retrieval_service.served import Served
+from retrieval_service.serving import Serving
+from retrieval_service.snapshot import Shelf
+from retrieval_service.snapshot.manifest import EncoderRecord
+from tests.unit.published import published_manifest
+
+DIGEST = "a" * 64
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Encoders:
+    """No Triton, or one that serves another encoder."""
+
+    def __init__(self, error: Unavailable) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def find(self, digest: str | None = None) -> Any:
+        self.asked += 1
+        raise self.error
+
+    async def alive(self, version: int) -> bool:
+        return False
+
+    async def close(self) -> None:
+        pass
+
+
+class Seen:
+    def snapshot_changed(self, manifest: Any) -> None:
+        pass
+
+    def snapshot_damaged(self, is_so: bool) -> None:
+        pass
+
+    def encoder_failed(self, error: Unavailable) -> None:
+        pass
+
+
+class Room:
+    """A service's heart over one snapshot that cannot be opened."""
+
+    def __init__(self, data: Path, error: Unavailable) -> None:
+        self.clock = Clock()
+        self.opened = 0
+        self.encoders = Encoders(error)
+        self.serving = Serving(Shelf(data), self.encoders, Seen(), open_as=self._open, watch_seconds=1.0)
+        self.serving._refusals = Refusals(1.0, self.clock)
+        self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
+        self.path = Shelf(data).path("one")
+        (self.path / "vectors.faiss").write_bytes(b"bad")
+        Shelf(data).use("one")
+
+    def _open(self, path: Path) -> Any:
+        self.opened += 1
+        raise SnapshotInvalid(path / "vectors.faiss", "is damaged")
+
+    async def looks(self, times: int, every: float = 1.0) -> None:
+        for _ in range(times):
+            await self.serving.refresh()
+            self.clock.now += every
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    return Room(tmp_path, EncoderUnavailable("Triton is away."))
+
+
+async def test_a_refused_snapshot_is_opened_after_growing_pauses(room: Room) -> None:
+    await room.looks(3600)
+    # 1, 2, 4 … 256 seconds, then every 300: not 3,600 times.
+    assert 15 < room.opened < 25
+    assert isinstance(room.serving.refusal, SnapshotInvalid)
+    opened = room.opened
+    await room.looks(4, LONGEST_PAUSE)
+    assert room.opened >= opened + 3
+
+
+@pytest.mark.parametrize("change", ["content", "touched", "replaced", "added", "removed"])
+async def test_it_is_opened_at_once_when_a_file_changed(room: Room, change: str) -> None:
+    await room.looks(200)
+    opened = room.opened
+    await room.looks(1, 0)
+    assert room.opened == opened
+    path = room.path / "vectors.faiss"
+    if change == "replaced":
+        (other := room.path.parent / "other").write_bytes(b"bad")
+        other.rename(path)
+    else:
+        {
+            "content": lambda: path.write_bytes(b"better"),
+            "touched": path.touch,
+            "added": lambda: (room.path / "more").touch(),
+            "removed": path.unlink,
+        }[change]()
+    await room.looks(1, 0)
+    assert room.opened == opened + 1
+
+
+async def test_another_snapshot_is_opened_at_once_and_one_that_comes_back_too(room: Room, tmp_path: Path) -> None:
+    await room.looks(50)
+    opened = room.opened
+    published_manifest(tmp_path, "two", EncoderRecord(1, DIGEST, 2))
+    Shelf(tmp_path).use("two")
+    await room.looks(1, 0)
+    assert room.opened == opened + 1
+    Shelf(tmp_path).current_file.write_text("three\n")
+    await room.looks(1, 0)
+    assert room.opened == opened + 1
+    published_manifest(tmp_path, "three", EncoderRecord(1, DIGEST, 2))
+    await room.looks(1, 0)
+    assert room.opened == opened + 2
+
+
+async def test_another_encoder_is_asked_for_at_every_look(tmp_path: Path) -> None:
+    room = Room(tmp_path, EncoderMismatch("Triton serves another one."))
+    await room.looks(20)
+    assert (room.encoders.asked, room.opened) == (20, 0)
+    room.encoders.error = EncoderUnavailable("Triton is away.")
+    await room.looks(1)
+    assert room.opened == 1
+
+
+async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_path: Path) -> None:
+    room = Room(tmp_path, EncoderUnavailable("Triton is away."))
+    closed: list[int] = []
+
+    class Whole:
+        manifest = room.files
+        without_gpu = None
+        vectors = lexical = catalogue = None
+
+        def close(self) -> None:
+            closed.append(1)
+
+    async def warm(_: Any) -> None:
+        raise ZeroDivisionError
+
+    room.serving._open = lambda _: Whole()  # type: ignore[assignment,return-value]
+    room.serving._warm = warm
+    for _ in range(100):
+        if room.serving._refusals.stands("one", files_of(room.path)):
+            await room.serving.refresh()
+        else:
+            with pytest.raises(ZeroDivisionError):
+                await room.serving.refresh()
+        room.clock.now += 1
+    assert 5 < len(closed) < 10
+
+
+def depth(error: BaseException) -> int:
+    return len(list(walk_tb(error.__traceback__)))
+
+
+async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
+    room = Room(tmp_path, EncoderMismatch("Triton serves another one."))
+    await room.looks(1)
+    raised: list[BaseException] = []
+    for _ in range(50):
+        with pytest.raises(EncoderMismatch, match="Triton serves another one") as caught, room.serving.held():
+            pass
+        raised.append(caught.value)
+    assert len(set(map(id, raised))) == 50
+    assert len(set(map(depth, raised))) == 1
+    assert room.serving.refusal is not None
+    assert room.serving.refusal.__traceback__ is None
+    room = Room(tmp_path / "more", EncoderUnavailable("away"))
+    await room.looks(1)
+    with pytest.raises(NoSnapshot, match="is damaged"), room.serving.held():
+        pass
+    assert room.serving.refusal is not None
+    assert (room.serving.refusal.__traceback__, room.serving.refusal.__context__) == (None, None)
+
+
+async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room) -> None:
+    class Whole:
+        manifest = room.files
+
+    class Another:
+        identity = EncoderIdentity(1, DIGEST, 2)
+
+        async def embed_queries(self, _: Any) -> Any:
+            raise EncoderMismatch("Version 1 was another one.")
+
+    served = Served(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    raised: list[BaseException] = []
+    for _ in range(50):
+        with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:
+            await served.embed("a query")
+        raised.append(caught.value)
+    assert len(set(map(id, raised))) == 50
+    assert len(set(map(depth, raised[1:]))) == 1
+    assert served.trouble is not None
+    assert (served.trouble.__traceback__, served.encoder) == (None, None)
+
+
+async def test_a_refusal_keeps_nothing_alive_that_was_at_hand(room: Room) -> None:
+    class Large:
+        pass
+
+    known: list[weakref.ref[Large]] = []
+
+    def opened(path: Path) -> Any:
+        large = Large()
+        known.append(weakref.ref(large))
+        try:
+            raise RuntimeError("no index")
+        except RuntimeError as error:
+            raise SnapshotInvalid(path, "is damaged") from error
+
+    room.serving._open = opened
+    await room.looks(1)
+    gc.collect()
+    assert room.serving.refusal is not None
+    assert known[0]() is None
+
+
+def test_every_error_has_fresh_copies() -> None:
+    for error in (
+        SnapshotInvalid(Path("a"), "is damaged"),
+        EncoderMismatch("other", {"wanted": "a"}),
+        EncoderUnavailable("away"),
+    ):
+        copy = error.fresh()
+        assert type(copy) is type(error)
+        assert copy is not error
+        assert (str(copy), copy.message, copy.detail, copy.args) == (
+            str(error),
+            error.message,
+            error.detail,
+            error.args,
+        )
+    assert SnapshotInvalid(Path("a"), "is damaged").fresh().path == Path("a")
+
+
+def test_a_failed_batch_gives_each_its_own_error() -> None:
+    def search(*_: Any) -> Any:
+        raise MemoryError("out of memory on device")
+
+    batches = MicroBatches(search)
+    try:
+
+        def ask(_: int) -> BaseException:
+            try:
+                batches.search(np.zeros(2, np.float32), 1)
+            except RuntimeError as error:
+                return error
+            raise AssertionError("it should fail")
+
+        with ThreadPoolExecutor(8) as pool:
+            errors = list(pool.map(ask, range(64)))
+    finally:
+        batches.close()
+    assert {str(error) for error in errors} == {"out of memory on device"}
+    assert len(set(map(id, errors))) == 64
+    assert max(map(depth, errors)) == min(map(depth, errors))
+    assert sys.exc_info() == (None, None, None)
