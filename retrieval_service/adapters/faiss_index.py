@@ -31,6 +31,8 @@ class FaissIndex:
         self._lists = int(self._ivf.nlist) if self._ivf is not None else None
         self._where: InvertedLists | None = None
         self._codes = _row_by_row(index)
+        packed = self._ivf is not None and isinstance(faiss.downcast_index(self._ivf), faiss.IndexIVFFastScan)
+        self._readable = self._codes is not None or not packed
         self._nprobe = nprobe or 1
         self._k_factor = k_factor
 
@@ -93,7 +95,7 @@ class FaissIndex:
     @property
     def readable(self) -> bool:
         """Return True if the vectors of rows can be read back."""
-        return self._codes is not None or not isinstance(faiss.downcast_index(self._ivf), faiss.IndexIVFFastScan)
+        return self._readable
 
     @property
     def row_coder(self) -> Any:
