@@ -36,7 +36,7 @@ class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
-_AN_ID = rb"""\s*:\s*("(?:[^"\\]|\\.){1,200}"|[0-9]{1,30}+(?![.eE]))"""
+_AN_ID = rb"""\s*+:\s*+("(?:[^"\\]|\\.){1,200}"|[0-9]{1,30}+(?![.eE]))"""
 _ID_IN_BROKEN_JSON = re.compile(rb'"_?id"' + _AN_ID)
 
 
