@@ -20,6 +20,13 @@ from papers import Paper
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
+DEPTHS = (100, 200, 1300)
+"""The only depths to which a search asks an index, so that all pages come from one ranking.
+
+Recall is measured at the first, at which nearly all pages are served; a page of a hundred may need the second, where
+results are folded into others, and the last holds the deepest page there is.
+"""
+
 
 @dataclass(frozen=True)
 class EncoderIdentity:

@@ -11,10 +11,9 @@ import numpy as np
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, chunks
 from retrieval_service.adapters.faiss_threads import one_thread
-from retrieval_service.ports import Rows, Vectors
+from retrieval_service.ports import DEPTHS, Rows, Vectors
 
 NEAREST = 10
-_DEPTH = 100
 _TIMED_TWICE = 2
 # Looking further is given up when four more steps brought less than this.
 _NO_GAIN, _STEPS_WITHOUT = 0.001, 4
@@ -79,8 +78,8 @@ def exact_nearest(vectors: Vectors, own: Rows, papers: int, corpus: VectorsOf) -
 
 def measure(index: FaissIndex, queries: Queries) -> tuple[float, float]:
     """Recall@10 and the milliseconds a query takes one thread, the better of two rounds."""
-    # Searched as deep as the service does, since the depth decides how many candidates are refined.
-    depth = min(_DEPTH, len(index))
+    # Searched as deep as the service searches, since the depth decides how many candidates are refined.
+    depth = min(DEPTHS[0], len(index))
     with one_thread():
         ms = []
         for _ in range(_TIMED_TWICE):

@@ -70,7 +70,7 @@ class MicroBatches:
         while batch := self._next():
             try:
                 vectors = np.stack([asked.vector for asked in batch])
-                scores, rows = self._search(vectors, max(asked.k for asked in batch), batch[0].nprobe)
+                scores, rows = self._search(vectors, batch[0].k, batch[0].nprobe)
             except Exception as error:  # whatever it is, it belongs to those who wait
                 for asked in batch:
                     # Each has an error of its own: raised in many threads, one would grow by the frames of all.
@@ -79,16 +79,17 @@ class MicroBatches:
                     asked.answer.set_exception(failed)
                 continue
             for asked, own_scores, own_rows in zip(batch, scores, rows, strict=True):
-                found = own_rows[: asked.k] >= 0
-                asked.answer.set_result(Hits(own_rows[: asked.k][found], own_scores[: asked.k][found]))
+                found = own_rows >= 0
+                asked.answer.set_result(Hits(own_rows[found], own_scores[found]))
 
     def _next(self) -> list[_Asked]:
-        """What is to be searched next, all with the same nprobe; empty when closed and done."""
+        """What is to be searched next, all as deep and with the same nprobe; empty when closed and done."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             batch: list[_Asked] = []
             while self._waiting and len(batch) < self._most:
-                if batch and self._waiting[0].nprobe != batch[0].nprobe:
+                # Of equal scores a deeper search may keep others: what one is answered must not depend on its company.
+                if batch and self._waiting[0][1:3] != batch[0][1:3]:
                     break
                 batch.append(self._waiting.popleft())
             return batch

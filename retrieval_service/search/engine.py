@@ -14,6 +14,7 @@ import numpy as np
 
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import (
+    DEPTHS,
     Catalogue,
     Embedded,
     EncoderIdentity,
@@ -26,9 +27,10 @@ from retrieval_service.ports import (
 )
 from retrieval_service.search import duplicates
 from retrieval_service.search.feedback import direction, wording
-from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, fuse
+from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, appended, fuse
 from retrieval_service.search.narrowing import admitted_rows
 from retrieval_service.search.planner import Plan, plan, reads_corpus
+from retrieval_service.search.ranking import Half
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
 
 _Result = TypeVar("_Result")
@@ -96,14 +98,14 @@ class _Search:
         self.tokens: int | None = None
         self.truncated = False
         self.degraded: str | None = None
+        self.ranking: Fused | None = None
 
     async def run(self) -> SearchOutcome:
         started = perf_counter()
         # Plain words are planned in microseconds, less than changing threads takes.
         planned, within = await self._off_loop(self._plan) if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        dense, lexical = await self._halves(planned, within) if searched else (None, None)
-        results = await self._off_loop(self._rank, dense, lexical)
+        results = await self._results(planned, within) if searched else []
         self.timings.total_ms = _since(started)
         return SearchOutcome(
             results=results,
@@ -127,46 +129,52 @@ class _Search:
             return planned, None
         return planned, admitted_rows(planned.admitted, corpus.catalogue, corpus.lexical)
 
-    async def _halves(self, planned: Plan, within: RowSet | None) -> tuple[Hits | None, Hits | None]:
-        mode = planned.mode
-        # The pages of one search must come from the same pools, so that no paper is on two of them.
-        depth = self.request.offset + self.request.k
-        if self.request.collapse:
-            depth += self.request.k
-        if mode is Mode.HYBRID:
-            depth = max(depth, self.pool)
-        depth += len(planned.given_rows)
-        lexical = None if mode is Mode.DENSE else self._start(self._lexical, planned, depth)
+    async def _results(self, planned: Plan, within: RowSet | None) -> list[Ranked]:
+        """Return the page, cut from a ranking that is made as deep as the page needs."""
+        lexical = None if planned.mode is Mode.DENSE else Half(partial(self._lexical, planned), planned.given_rows)
         dense = None
-        try:
-            if mode is not Mode.LEXICAL:
-                dense = await self._dense(planned, within, depth)
-        except Unavailable as error:
-            if mode is Mode.DENSE:
-                raise
-            self.degraded = f"{error.message} These results come from lexical search alone."
-        finally:
-            # Awaited whatever happens: a search must be over before its corpus may be closed.
-            found = await lexical if lexical is not None else None
-        return dense, found
+        for depth in DEPTHS:
+            reached = self._start(lexical.reach, depth) if lexical is not None else None
+            try:
+                if depth == DEPTHS[0] and planned.mode is not Mode.LEXICAL:
+                    dense = await self._dense_half(planned, within)
+                if dense is not None:
+                    await self._off_loop(dense.reach, depth)
+            finally:
+                # Awaited whatever happens: a search must be over before its corpus may be closed.
+                if reached is not None:
+                    await reached
+            if planned.mode is Mode.HYBRID and depth < self.pool and depth < DEPTHS[-1]:
+                continue
+            results = await self._off_loop(self._rank, dense, lexical)
+            if results is not None:
+                return results
+        raise AssertionError("a ranking ends at the last depth")
 
-    async def _dense(self, planned: Plan, within: RowSet | None, depth: int) -> Hits:
+    async def _dense_half(self, planned: Plan, within: RowSet | None) -> Half | None:
+        """Return the half that goes by vectors; None where lexical search answers alone."""
         vector = None
         if planned.words is not None:
             started = perf_counter()
-            embedded, encoder = await self.corpus.embed(planned.words)
+            try:
+                embedded, encoder = await self.corpus.embed(planned.words)
+            except Unavailable as error:
+                if planned.mode is Mode.DENSE:
+                    raise
+                self.degraded = f"{error.message} These results come from lexical search alone."
+                return None
             self.timings.embed_ms = _since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
             self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
 
-        def search() -> Hits:
+        def search(depth: int) -> Hits:
             started = perf_counter()
             wanted = self._centre(planned) if vector is None else vector
             hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.nprobe)
-            self.timings.vectors_ms = _since(started)
-            return _without(hits, planned)
+            self.timings.vectors_ms += _since(started)
+            return hits
 
-        return await self._off_loop(search)
+        return Half(search, planned.given_rows)
 
     def _centre(self, planned: Plan) -> Vectors:
         stored = self.corpus.vectors.vectors
@@ -179,33 +187,42 @@ class _Search:
         else:
             text, against = wording(planned.like, planned.unlike)
             hits = self.corpus.lexical.search(text, depth, against=against, admitted=planned.admitted)
-        self.timings.lexical_ms = _since(started)
-        return _without(hits, planned)
+        self.timings.lexical_ms += _since(started)
+        return hits
 
-    def _rank(self, dense: Hits | None, lexical: Hits | None) -> list[Ranked]:
-        if dense is None and lexical is None:
-            return []
+    def _rank(self, dense: Half | None, lexical: Half | None) -> list[Ranked] | None:
+        """Return the page; None where only a deeper search can tell what is on it."""
         started = perf_counter()
-        fused = self.join(dense, lexical) if dense is not None and lexical is not None else alone(dense, lexical)
-        self.timings.fuse_ms = _since(started)
-        page = self._page(fused.rows)
+        halves = [half for half in (dense, lexical) if half is not None]
+        if dense is not None and lexical is not None:
+            fused = self.join(dense.hits, lexical.hits)
+        else:
+            fused = alone(dense.hits if dense is not None else None, lexical.hits if lexical is not None else None)
+        self.ranking = fused = fused if self.ranking is None else appended(self.ranking, fused)
+        self.timings.fuse_ms += _since(started)
+        page = self._page(fused.rows, all(half.ended for half in halves))
+        if page is None:
+            return None
         shown = np.asarray(page.places, np.int64)
-        halves = (half[shown].tolist() for half in (fused.scores, fused.dense, fused.lexical))
-        columns = zip(page.papers, *halves, page.folded, strict=True)
+        scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
+        columns = zip(page.papers, *scores, page.folded, strict=True)
         return [
             Ranked(paper, score, _known(near), _known(alike), folded) for paper, score, near, alike, folded in columns
         ]
 
-    def _page(self, ranking: Rows) -> duplicates.Page:
+    def _page(self, ranking: Rows, ended: bool) -> duplicates.Page | None:
+        first, end = self.request.offset, self.request.offset + self.request.k
+        if not ended and len(ranking) < end + duplicates.AHEAD * self.request.collapse:
+            return None
         started = perf_counter()
-        first, end = self.request.offset, min(self.request.offset + self.request.k, len(ranking))
         fetch = self.corpus.catalogue.papers
-        if self.request.collapse and first < end:
-            page = duplicates.page(ranking, first, end, vectors=self.corpus.vectors.vectors, papers=fetch)
+        page: duplicates.Page | None
+        if self.request.collapse and first < len(ranking):
+            page = duplicates.page(ranking, first, end, ended=ended, vectors=self.corpus.vectors.vectors, papers=fetch)
         else:
             found = fetch(ranking[first:end].tolist())
             page = duplicates.Page(list(range(first, first + len(found))), found, [()] * len(found))
-        self.timings.fetch_ms = _since(started)
+        self.timings.fetch_ms += _since(started)
         return page
 
     def _start(self, work: Callable[..., _Result], *arguments: object) -> Awaitable[_Result]:
@@ -213,14 +230,6 @@ class _Search:
 
     async def _off_loop(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         return await self._start(work, *arguments)
-
-
-def _without(hits: Hits, planned: Plan) -> Hits:
-    """The hits but for the papers that were searched by."""
-    if not len(planned.given_rows):
-        return hits
-    others = ~np.isin(hits.rows, planned.given_rows)
-    return Hits(hits.rows[others], hits.scores[others])
 
 
 def _known(score: float) -> float | None:

@@ -36,8 +36,9 @@ class MinMax:
     def shares(self, scores: NDArray[np.float32]) -> Shares:
         """Shares in proportion to the scores; 1 for all where all are equal."""
         exact = scores.astype(np.float64)
-        spread = exact[0] - exact[-1]
-        return (exact - exact[-1]) / spread if spread > 0 else np.ones(len(exact))
+        # Where the pool is deeper than the first search of an index, a later row may have a better score.
+        best, worst = exact.max(), exact.min()
+        return (exact - worst) / (best - worst) if best > worst else np.ones(len(exact))
 
 
 class ReciprocalRank:
@@ -76,6 +77,12 @@ def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = 
         own.append(half)
     order = np.lexsort((rows, better_rank, -scores))
     return Fused(rows[order], scores[order], own[0][order], own[1][order])
+
+
+def appended(before: Fused, after: Fused) -> Fused:
+    """Return a ranking with the new rows of a deeper one behind it; a row keeps the place and the scores it had."""
+    new = ~np.isin(after.rows, before.rows)
+    return Fused(*(np.concatenate([known, found[new]]) for known, found in zip(before, after, strict=True)))
 
 
 def alone(dense: Hits | None, lexical: Hits | None) -> Fused:

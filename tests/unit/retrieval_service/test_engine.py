@@ -34,15 +34,13 @@ async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: An
 
 
 @pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])
-async def test_one_half_is_asked_for_what_is_shown(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode, collapse=False))
-    assert outcome.results[0].paper.id.endswith(first)
-    assert len(corpus.vectors.asked) == (mode is Mode.DENSE)
-    assert len(corpus.lexical.asked) == (mode is Mode.LEXICAL)
-    assert (corpus.vectors.asked + corpus.lexical.asked)[0][1] == 2
-    # What is folded away is made up for from below.
-    await engine.search(corpus, SearchRequest(text="words", k=2, offset=0, mode=mode))
-    assert (corpus.vectors.asked + corpus.lexical.asked)[-1][1] == 4
+async def test_one_half_alone_is_searched_as_deep_as_both(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
+    for collapse, k in ((False, 2), (True, 2), (False, 100)):
+        asked = SearchRequest(text="words", k=k, offset=0, mode=mode, collapse=collapse)
+        outcome = await engine.search(corpus, asked)
+        assert outcome.results[0].paper.id.endswith(first)
+    assert [depth for _, depth in corpus.vectors.asked] == [100] * 3 * (mode is Mode.DENSE)
+    assert [depth for _, depth in corpus.lexical.asked] == [100] * 3 * (mode is Mode.LEXICAL)
 
 
 async def test_lexical_search_does_not_trouble_the_encoder(engine: Any, corpus: Any) -> None:

@@ -81,6 +81,17 @@ def test_another_nprobe_is_another_batch(slow: Slow, batches: MicroBatches) -> N
     assert sum(size for size, _, _ in slow.batches) == 6
 
 
+def test_another_depth_is_another_batch(slow: Slow, batches: MicroBatches) -> None:
+    slow.gate.clear()
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(batches.search, vector(n), 1 + n % 2) for n in range(6)]
+        while len(batches._waiting) < 5:
+            pass
+        slow.gate.set()
+        assert [len(answer.result(5).rows) for answer in asked] == [1, 2] * 3
+    assert sum(size for size, k, _ in slow.batches if k == 1) == 3
+
+
 def test_a_failure_reaches_those_who_wait_and_nobody_else(slow: Slow, batches: MicroBatches) -> None:
     slow.failing = True
     with pytest.raises(RuntimeError, match="out of memory"):
