@@ -42,9 +42,11 @@ class Half:
             return
         asked = depth + len(self._left_out)
         found = self._search(asked)
-        self.ended = len(found.rows) < asked or depth == DEPTHS[-1]
+        all_there_is = len(found.rows) < asked
+        self.ended = all_there_is or depth == DEPTHS[-1]
+        wanted = None if all_there_is else depth - len(self.hits.rows)
         known = np.concatenate([self._left_out, self.hits.rows])
-        new = np.flatnonzero(~np.isin(found.rows, known))[: depth - len(self.hits.rows)] if len(known) else slice(depth)
+        new = np.flatnonzero(~np.isin(found.rows, known))[:wanted] if len(known) else slice(wanted)
         rows, scores = found.rows[new], found.scores[new]
         if len(self.hits.rows):
             rows, scores = np.concatenate([self.hits.rows, rows]), np.concatenate([self.hits.scores, scores])
