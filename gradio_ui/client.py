@@ -90,6 +90,8 @@ class SearchService:
             base_url=self.url,
             transport=transport,
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
+            # What nobody waits for any more, the service need not answer.
+            headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}"},
             limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
             # The service is a neighbour; a proxy meant for the outside world must not come between.
             trust_env=False,

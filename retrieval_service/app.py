@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 
 from retrieval_service.adapters.faiss_threads import single_threaded
 from retrieval_service.adapters.triton import Triton
+from retrieval_service.admission import Admission
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource
 from retrieval_service.routes import docs, embed, health, papers, search
@@ -28,6 +29,9 @@ from retrieval_service.search.warming import warm
 from retrieval_service.serving import Serving
 from retrieval_service.settings import Settings
 from retrieval_service.snapshot import Shelf, Snapshot, open_snapshot
+
+_READERS = 4
+"""Papers read at once by their ids: each takes far less than a millisecond."""
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 
@@ -45,7 +49,10 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
-        with ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor:
+        with (
+            ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor,
+            ThreadPoolExecutor(_READERS, "read") as reading,
+        ):
             engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
             serving = Serving(
                 Shelf(settings.data),
@@ -55,11 +62,17 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
                 warm=partial(warm, engine),
                 watch_seconds=settings.watch_seconds,
             )
-            app.state.context = Context(serving, engine, metrics)
+            searches = Admission(settings.searches_at_once, settings.search_queue, metrics)
+            reads = Admission(_READERS, settings.search_queue, metrics)
+            metrics.count_queued(lambda: searches.queued + reads.queued)
+            limits = settings.search_seconds, settings.body_seconds
+            app.state.context = Context(serving, engine, metrics, searches, reads, reading, *limits)
             await serving.start()
             try:
                 yield
             finally:
+                await searches.finish()
+                await reads.finish()
                 await serving.stop()
 
     app = FastAPI(title="Akin", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)

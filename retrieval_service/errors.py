@@ -1,16 +1,20 @@
 """What can go wrong, as one tree. Each text is written for a person and says the next step where there is one.
 
 ServiceError
+├── ClientGone                nobody waits for the answer any more (499)
 ├── RequestError              the request is wrong: 400 unless said otherwise
 │   ├── InvalidJson           the body is not JSON, or not an object
 │   ├── WrongContentType      the body is of another type (415)
 │   ├── BodyTooLarge          the body is longer than any valid request (413)
+│   ├── BodyTooSlow           the body did not arrive in time (408)
 │   ├── InvalidParameter      a parameter is missing, unknown, of the wrong type or out of bounds
 │   │   ├── BlankQuery        nothing is asked
 │   │   ├── QueryTooLong      more is asked than can be read
 │   │   └── UnknownCategory   a category neither the corpus nor arXiv has
 │   └── UnknownPaper          the corpus has no such paper (404)
 ├── Unavailable               not now, perhaps later: 503 with Retry-After
+│   ├── Overloaded            more is asked than can be answered
+│   ├── DeadlineExceeded      the answer was not ready when its client stopped waiting
 │   ├── NoSnapshot            there is nothing to search yet
 │   ├── EncoderUnavailable    Triton is away, too slow, or has no such model
 │   │   ├── EncoderBusy       Triton's queue is full
@@ -63,6 +67,17 @@ class ServiceError(Exception):
         return copy
 
 
+class ClientGone(ServiceError):
+    """The client hung up before it was answered; the status is the one that proxies log for it."""
+
+    code = "client_gone"
+    status = 499
+
+    def __init__(self) -> None:
+        """Take nothing: the answer is for the log alone."""
+        super().__init__("The client is gone.")
+
+
 class RequestError(ServiceError):
     """The request is wrong and will be tomorrow as well."""
 
@@ -88,6 +103,13 @@ class BodyTooLarge(RequestError):
 
     code = "body_too_large"
     status = 413
+
+
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+    status = 408
 
 
 class InvalidParameter(RequestError):
@@ -131,6 +153,24 @@ class Unavailable(ServiceError):
     code = "unavailable"
     status = 503
     retry_after: ClassVar[int] = 2
+
+
+class Overloaded(Unavailable):
+    """More is asked than can be answered; what is refused was not begun."""
+
+    code = "overloaded"
+    retry_after = 1
+
+
+class DeadlineExceeded(Unavailable):
+    """The answer was not ready when its client, or the service, stopped waiting for it."""
+
+    code = "deadline_exceeded"
+    retry_after = 1
+
+    def __init__(self, message: str = "The answer was not ready in time; ask again in a moment, or for less.") -> None:
+        """Take the text for a person."""
+        super().__init__(message)
 
 
 class NoSnapshot(Unavailable):

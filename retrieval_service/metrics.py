@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from retrieval_service.errors import Unavailable
+from retrieval_service.errors import ServiceError, Unavailable
 from retrieval_service.search.request import Timings
 from retrieval_service.snapshot import Manifest
 
@@ -26,6 +27,12 @@ class Metrics:
         self.latency = Histogram(
             "akin_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
         )
+        self.in_flight = Gauge("akin_requests_in_flight", "Requests that are being answered.", registry=self.registry)
+        self._queued = Gauge("akin_requests_queued", "Requests that wait for their turn.", registry=self.registry)
+        self._refused = Counter(
+            "akin_requests_refused_total", "Requests that were refused or given up.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
         self._stages = Histogram(
             "akin_search_stage_seconds", "Time in a stage of a search.", ["stage"], buckets=_SECONDS,
             registry=self.registry,
@@ -46,6 +53,14 @@ class Metrics:
             "akin_snapshot_damaged", "1 while files of the live snapshot are not as published.", registry=self.registry
         )
         self._swaps = Counter("akin_snapshot_swaps_total", "Snapshots that became live.", registry=self.registry)
+
+    def count_queued(self, count: Callable[[], int]) -> None:
+        """Take from where it is known how many requests wait."""
+        self._queued.set_function(count)
+
+    def refused(self, error: ServiceError) -> None:
+        """A request was refused, or given up before it was answered."""
+        self._refused.labels(error.code).inc()
 
     def searched(self, timings: Timings, degraded: bool) -> None:
         """A search was answered."""

@@ -23,6 +23,16 @@ class ServiceSettings(Folders, ServiceAddress, TritonAddress, Logging):
         le=256,
         description="Threads that search; FAISS and Tantivy use one each within a request. Default: one a core.",
     )
+    search_concurrency: int | None = Field(
+        default=None, ge=1, le=4096, description="Searches worked on at once. Default: 16 for each search thread."
+    )
+    search_queue: int = Field(
+        default=128, ge=0, le=100_000, description="Searches that may wait beyond these; more are refused at once."
+    )
+    search_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest time that a search may take, in s.")
+    body_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="Longest time that the body of a request may take to arrive, in s."
+    )
     watch_seconds: float = Field(
         default=1.0,
         gt=0,

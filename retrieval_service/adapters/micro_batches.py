@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from math import inf
 from threading import Condition, Thread
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval_service.deadline import seconds_left
+from retrieval_service.errors import DeadlineExceeded
 from retrieval_service.ports import Hits, Rows, Vectors
 
 Found = tuple[NDArray[np.float32], Rows]
@@ -46,10 +49,11 @@ class MicroBatches:
         self._thread.start()
 
     def search(self, vector: Vectors, k: int, nprobe: int | None = None) -> Hits:
-        """The k best rows for a vector [dim]; waits for them.
+        """The k best rows for a vector [dim]; waits for them until the deadline.
 
         Raises:
             RuntimeError: the searching failed, with its own reason, or was closed.
+            DeadlineExceeded: it has passed; what was not begun then is not searched.
         """
         asked = _Asked(vector, k, nprobe, Future())
         with self._changed:
@@ -57,7 +61,12 @@ class MicroBatches:
                 raise RuntimeError("the index is closed")
             self._waiting.append(asked)
             self._changed.notify()
-        return asked.answer.result()
+        left = seconds_left()
+        try:
+            return asked.answer.result(None if left == inf else max(0.0, left))
+        except TimeoutError:
+            asked.answer.cancel()
+            raise DeadlineExceeded from None
 
     def close(self) -> None:
         """Answers what is waiting and ends the thread."""
@@ -85,11 +94,23 @@ class MicroBatches:
     def _next(self) -> list[_Asked]:
         """What is to be searched next, all as deep and with the same nprobe; empty when closed and done."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             batch: list[_Asked] = []
-            while self._waiting and len(batch) < self._most:
-                # Of equal scores a deeper search may keep others: what one is answered must not depend on its company.
-                if batch and self._waiting[0][1:3] != batch[0][1:3]:
+            while not batch:
+                self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+                if not self._waiting:
                     break
-                batch.append(self._waiting.popleft())
+                batch = self._taken()
             return batch
+
+    def _taken(self) -> list[_Asked]:
+        """Those at the head of the queue that go together; none where all of them were given up."""
+        batch: list[_Asked] = []
+        while self._waiting and len(batch) < self._most:
+            # Of equal scores a deeper search may keep others: what one is answered must not depend on its company.
+            if batch and self._waiting[0][1:3] != batch[0][1:3]:
+                break
+            asked = self._waiting.popleft()
+            # One that was given up is not searched, and one that is searched cannot be given up any more.
+            if asked.answer.set_running_or_notify_cancel():
+                batch.append(asked)
+        return batch

@@ -12,11 +12,20 @@ import msgspec
 import numpy as np
 
 from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
-from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
+from retrieval_service.deadline import check_deadline, seconds_left
+from retrieval_service.errors import (
+    DeadlineExceeded,
+    EncoderBusy,
+    EncoderMismatch,
+    EncoderRefused,
+    EncoderUnavailable,
+)
 from retrieval_service.ports import Embedded, EncoderIdentity
 
 _CANARY = "papers akin to yours"
 _MOST_TEXTS = 64
+# A request that Triton gives up at its deadline is back about so long before it.
+_ALMOST = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
@@ -112,13 +121,20 @@ class TritonEncoder:
         return self._identity
 
     async def embed_queries(self, texts: Sequence[str]) -> Embedded:
-        """Vectors of what people ask.
+        """Vectors of what people ask; Triton is given no more time than is left until the deadline.
 
         Raises:
+            DeadlineExceeded: there is none left.
             EncoderUnavailable: Triton is away, too slow, full, or refuses the text.
             EncoderMismatch: another encoder now answers under this version.
         """
-        return await self._embed(texts, self._triton.query_seconds, QUERY)
+        check_deadline()
+        try:
+            return await self._embed(texts, min(self._triton.query_seconds, seconds_left()), QUERY)
+        except EncoderUnavailable as error:
+            if seconds_left() < _ALMOST:
+                raise DeadlineExceeded from error
+            raise
 
     async def embed_passages(self, texts: Sequence[str]) -> Embedded:
         """Vectors of papers; repeats the request while Triton is full or restarting.

@@ -214,7 +214,8 @@ def _reply(result: Any) -> Reply:
 
 
 def _microseconds(seconds: float) -> int:
-    return int(seconds * 1e6)
+    # Nothing at all would mean Triton's own default.
+    return max(1, int(seconds * 1e6))
 
 
 def _numbers(versions: Iterable[str]) -> list[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from retrieval_service.errors import BodyTooLarge, InvalidJson, WrongContentType
+from retrieval_service.errors import BodyTooLarge, BodyTooSlow, ClientGone, InvalidJson, WrongContentType
+from retrieval_service.routes.context import context
 
 # The longest query, every letter escaped as a pair of \uXXXX, is a quarter of it.
 _LONGEST_BODY = 1 << 20
@@ -20,6 +22,8 @@ async def json_object(request: Request) -> dict[str, Any]:
     Raises:
         WrongContentType: it is declared as something else, or as nothing.
         BodyTooLarge: it is longer than any valid request; the rest of it is not read.
+        BodyTooSlow: it does not arrive in time.
+        ClientGone: its client hung up.
         InvalidJson: it is no JSON, or no object.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -27,11 +31,7 @@ async def json_object(request: Request) -> dict[str, Any]:
         raise WrongContentType(
             f"The body must be sent as application/json, not {kind[:60] or 'nothing'}.", {"content_type": kind[:60]}
         )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY})
+    body = await _body(request)
     try:
         content = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -41,3 +41,21 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InvalidJson('The body must be a JSON object, such as {"query": "graph neural networks"}.')
     return content
+
+
+async def _body(request: Request) -> bytearray:
+    body = bytearray()
+    seconds = context(request).body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LONGEST_BODY:
+                    raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY})
+    except TimeoutError:
+        error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.", {"seconds": seconds})
+        context(request).metrics.refused(error)
+        raise error from None
+    except ClientDisconnect:
+        raise ClientGone from None
+    return body

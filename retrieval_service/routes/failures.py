@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.errors import ServiceError, Unavailable
+from retrieval_service.errors import BodyTooSlow, ServiceError, Unavailable
 from retrieval_service.routes.answers import json_response
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ def error_response(
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    if isinstance(error, BodyTooSlow):
+        # What still comes of the body is no next request.
+        headers["Connection"] = "close"
     return error_response(error.status, error.code, error.message, error.detail, headers)
 
 

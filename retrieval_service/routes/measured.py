@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval_service.metrics import Metrics
 
 _log = logging.getLogger("retrieval_service.requests")
+# Whoever watches the service is no load on it.
+_WATCHERS = ("/health", "/metrics")
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -29,6 +31,9 @@ class Measured:
             return
         started = perf_counter()
         status = 500
+        counted = not scope["path"].startswith(_WATCHERS)
+        if counted:
+            self._metrics.in_flight.inc()
 
         async def seen(message: Message) -> None:
             nonlocal status
@@ -40,6 +45,8 @@ class Measured:
             await self._app(scope, receive, seen)
         finally:
             seconds = perf_counter() - started
+            if counted:
+                self._metrics.in_flight.dec()
             # The route's pattern, not the path, and no invented methods: labels must stay few.
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"

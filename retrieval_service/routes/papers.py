@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -15,7 +13,9 @@ from retrieval_service.routes.answers import corpus_answer, json_response, paper
 from retrieval_service.routes.context import context
 from retrieval_service.routes.parameters import readable
 from retrieval_service.routes.schema import described
+from retrieval_service.routes.turns import deadline_of, in_turn
 from retrieval_service.search.planner import paper_rows
+from retrieval_service.threads import Job
 
 router = APIRouter(tags=["papers"])
 
@@ -24,9 +24,14 @@ router = APIRouter(tags=["papers"])
 @router.get("/papers/{paper_id:path}", **described(answer="PaperAnswer"))
 async def paper(request: Request, paper_id: str) -> Response:
     """A paper by its id, or by its arXiv id in any form."""
-    with context(request).serving.held() as served:
-        found = await asyncio.to_thread(_paper, readable(paper_id), served.catalogue)
-        return json_response(paper_answer(found))
+    parts = context(request)
+
+    async def answer() -> Response:
+        with parts.serving.held() as served:
+            found = await Job(parts.reading, _paper, readable(paper_id), served.catalogue).result()
+            return json_response(paper_answer(found))
+
+    return await in_turn(request, parts.reads, deadline_of(request, parts.search_seconds), answer)
 
 
 @router.get("/corpus", **described(answer="CorpusAnswer"))

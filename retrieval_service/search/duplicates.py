@@ -24,7 +24,7 @@ AHEAD = 20
 """Places behind a result within which those that are folded into it are told with it."""
 
 _SAME_WORDS = 0.8
-_SPARE = 10
+_SPARE = 2
 _COMPARED = 3  # better results that one is compared with: a corpus of form letters must not cost a comparison each
 _DECIMALS = 4  # of a cosine: its last digits depend on how many are computed at once
 # Products as small as these are made by the calling thread. Of larger ones the algebra library makes a share in threads

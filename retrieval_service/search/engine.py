@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from math import isnan
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
-from retrieval_service.errors import Unavailable
+from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import (
     DEPTHS,
     Catalogue,
@@ -32,8 +31,7 @@ from retrieval_service.search.narrowing import admitted_rows
 from retrieval_service.search.planner import Plan, plan, reads_corpus
 from retrieval_service.search.ranking import Half
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
-
-_Result = TypeVar("_Result")
+from retrieval_service.threads import Job, Result
 
 
 class Searchable(Protocol):
@@ -98,12 +96,16 @@ class _Search:
         self.tokens: int | None = None
         self.truncated = False
         self.degraded: str | None = None
+        self.dense: Half | None = None
+        self.lexical: Half | None = None
         self.ranking: Fused | None = None
+        self.ranked_to = 0
+        self.results: list[Ranked] | None = None
 
     async def run(self) -> SearchOutcome:
         started = perf_counter()
         # Plain words are planned in microseconds, less than changing threads takes.
-        planned, within = await self._off_loop(self._plan) if reads_corpus(self.request) else self._plan()
+        planned, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
         results = await self._results(planned, within) if searched else []
         self.timings.total_ms = _since(started)
@@ -131,25 +133,35 @@ class _Search:
 
     async def _results(self, planned: Plan, within: RowSet | None) -> list[Ranked]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
-        lexical = None if planned.mode is Mode.DENSE else Half(partial(self._lexical, planned), planned.given_rows)
-        dense = None
+        mode = planned.mode
+        if mode is not Mode.DENSE:
+            self.lexical = Half(partial(self._lexical_hits, planned), planned.given_rows)
         for depth in DEPTHS:
-            reached = self._start(lexical.reach, depth) if lexical is not None else None
+            beside = self._start(self.lexical.reach, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
-                if depth == DEPTHS[0] and planned.mode is not Mode.LEXICAL:
-                    dense = await self._dense_half(planned, within)
-                if dense is not None:
-                    await self._off_loop(dense.reach, depth)
-            finally:
-                # Awaited whatever happens: a search must be over before its corpus may be closed.
-                if reached is not None:
-                    await reached
-            if planned.mode is Mode.HYBRID and depth < self.pool and depth < DEPTHS[-1]:
-                continue
-            results = await self._off_loop(self._rank, dense, lexical)
-            if results is not None:
-                return results
+                if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
+                    self.dense = await self._dense_half(planned, within)
+                half = self.lexical if mode is Mode.LEXICAL else self.dense
+                if half is not None:
+                    await self._start(self._reach, half, depth, beside).result()
+            except BaseException:
+                # A search must be over before its corpus may be closed.
+                if beside is not None:
+                    await beside.drop()
+                raise
+            if beside is not None:
+                await beside.result()
+            if self.ranked_to < depth:
+                await self._start(self._rank, depth).result()
+            if self.results is not None:
+                return self.results
         raise AssertionError("a ranking ends at the last depth")
+
+    def _reach(self, half: Half, depth: int, beside: Job[None] | None) -> None:
+        """Search one half; rank as well where the other is ready, as changing threads takes longer than ranking."""
+        half.reach(depth)
+        if beside is None or beside.done:
+            self._rank(depth)
 
     async def _dense_half(self, planned: Plan, within: RowSet | None) -> Half | None:
         """Return the half that goes by vectors; None where lexical search answers alone."""
@@ -159,7 +171,7 @@ class _Search:
             try:
                 embedded, encoder = await self.corpus.embed(planned.words)
             except Unavailable as error:
-                if planned.mode is Mode.DENSE:
+                if planned.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise
                 self.degraded = f"{error.message} These results come from lexical search alone."
                 return None
@@ -180,7 +192,7 @@ class _Search:
         stored = self.corpus.vectors.vectors
         return direction(stored(planned.like_rows.tolist()), stored(planned.unlike_rows.tolist()))
 
-    def _lexical(self, planned: Plan, depth: int) -> Hits:
+    def _lexical_hits(self, planned: Plan, depth: int) -> Hits:
         started = perf_counter()
         if planned.words is not None:
             hits = self.corpus.lexical.search(planned.words, depth, admitted=planned.admitted)
@@ -190,23 +202,25 @@ class _Search:
         self.timings.lexical_ms += _since(started)
         return hits
 
-    def _rank(self, dense: Half | None, lexical: Half | None) -> list[Ranked] | None:
-        """Return the page; None where only a deeper search can tell what is on it."""
+    def _rank(self, depth: int) -> None:
+        """Make the page, unless only a deeper search can tell what is on it."""
+        self.ranked_to = depth
+        if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):
+            return
         started = perf_counter()
-        halves = [half for half in (dense, lexical) if half is not None]
-        if dense is not None and lexical is not None:
-            fused = self.join(dense.hits, lexical.hits)
+        if self.dense is not None and self.lexical is not None:
+            fused = self.join(self.dense.hits, self.lexical.hits)
         else:
-            fused = alone(dense.hits if dense is not None else None, lexical.hits if lexical is not None else None)
+            fused = alone(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         self.ranking = fused = fused if self.ranking is None else appended(self.ranking, fused)
         self.timings.fuse_ms += _since(started)
-        page = self._page(fused.rows, all(half.ended for half in halves))
+        page = self._page(fused.rows, all(half.ended for half in (self.dense, self.lexical) if half is not None))
         if page is None:
-            return None
+            return
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
         columns = zip(page.papers, *scores, page.folded, strict=True)
-        return [
+        self.results = [
             Ranked(paper, score, _known(near), _known(alike), folded) for paper, score, near, alike, folded in columns
         ]
 
@@ -225,11 +239,8 @@ class _Search:
         self.timings.fetch_ms += _since(started)
         return page
 
-    def _start(self, work: Callable[..., _Result], *arguments: object) -> Awaitable[_Result]:
-        return asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
-
-    async def _off_loop(self, work: Callable[..., _Result], *arguments: object) -> _Result:
-        return await self._start(work, *arguments)
+    def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
+        return Job(self.executor, work, *arguments)
 
 
 def _known(score: float) -> float | None:

@@ -76,9 +76,9 @@ def test_six_copies_are_one_result_with_those_that_are_near() -> None:
     assert len(groups) - 1 > AHEAD
 
 
-@pytest.mark.parametrize("copies", [2, 8])
-def test_papers_are_fetched_once(copies: int) -> None:
+@pytest.mark.parametrize(("copies", "fetches"), [(1, 1), (3, 1), (8, 2)])
+def test_papers_are_fetched_once_where_few_are_folded(copies: int, fetches: int) -> None:
     papers = Papers([3] * copies + [4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2] + [4] * 60)
     page = papers.page(0, 10)
     assert page is not None
-    assert (len(page.papers), papers.fetches) == (10, 1)
+    assert (len(page.papers), papers.fetches) == (10, fetches)

@@ -3,12 +3,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from time import monotonic
 from typing import Any
 
 import numpy as np
 import pytest
 
 from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.deadline import deadline
+from retrieval_service.errors import DeadlineExceeded
 
 
 class Slow:
@@ -90,6 +94,23 @@ def test_another_depth_is_another_batch(slow: Slow, batches: MicroBatches) -> No
         slow.gate.set()
         assert [len(answer.result(5).rows) for answer in asked] == [1, 2] * 3
     assert sum(size for size, k, _ in slow.batches if k == 1) == 3
+
+
+def test_what_waits_at_its_deadline_is_not_searched_and_troubles_nobody(slow: Slow, batches: MicroBatches) -> None:
+    slow.gate.clear()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batches.search, vector(0), 1)
+        while batches._waiting:
+            pass
+        with deadline(monotonic() + 0.02):
+            late = [pool.submit(copy_context().run, batches.search, vector(n), 1) for n in (1, 2)]
+        for each in late:
+            with pytest.raises(DeadlineExceeded):
+                each.result(5)
+        slow.gate.set()
+        assert first.result(5).rows.tolist() == [0]
+        assert batches.search(vector(3), 1).rows.tolist() == [3]
+    assert sum(size for size, _, _ in slow.batches) == 2
 
 
 def test_a_failure_reaches_those_who_wait_and_nobody_else(slow: Slow, batches: MicroBatches) -> None:

@@ -24,12 +24,21 @@ def test_triton_is_on_this_machine_unless_told(monkeypatch: pytest.MonkeyPatch) 
         ("AKIN_POOL", "100000"),
         ("AKIN_FUSION", "sum"),
         ("AKIN_EMBED_SECONDS", "-1"),
+        ("AKIN_SEARCH_CONCURRENCY", "0"),
+        ("AKIN_SEARCH_QUEUE", "-1"),
+        ("AKIN_SEARCH_SECONDS", "0"),
+        ("AKIN_BODY_SECONDS", "0"),
     ],
 )
 def test_bounds(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_as_many_searches_at_once_as_threads_can_be_kept_busy_with() -> None:
+    assert Settings(search_threads=3).searches_at_once == 12
+    assert Settings(search_threads=3, search_concurrency=1).searches_at_once == 1
 
 
 def test_every_setting_is_explained() -> None:

@@ -1,0 +1,287 @@
+"""More asked than can be answered, clients that leave, and bodies that do not come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from retrieval_service.app import create_app
+from retrieval_service.ports import Embedded
+from retrieval_service.settings import Settings
+
+AT_ONCE, WAITING = 4, 8
+
+
+class Hanging:
+    """An encoder that answers when it may; notes who asked, and who was given up."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.identity = inner.identity
+        self.away = False
+        self.may = asyncio.Event()
+        self.asked: list[str] = []
+        self.given_up: list[str] = []
+        self.now = self.most = 0
+
+    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        self.asked += texts
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.may.wait()
+        except asyncio.CancelledError:
+            self.given_up += texts
+            raise
+        finally:
+            self.now -= 1
+        found: Embedded = await self.inner.embed_queries(texts)
+        return found
+
+
+class Service:
+    """The application over the shared corpus, with an encoder that hangs."""
+
+    def __init__(self, app: Any, encoder: Hanging) -> None:
+        self.app = app
+        self.encoder = encoder
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", timeout=30)
+
+    async def search(self, text: str, **more: Any) -> httpx.Response:
+        return await self.http.post("/search", json={"query": text, "operators": False}, **more)
+
+    async def metric(self, name: str) -> float:
+        return metric((await self.http.get("/metrics")).text, name)
+
+    async def until(self, name: str, value: float) -> None:
+        async with asyncio.timeout(5):
+            while await self.metric(name) != value:
+                await asyncio.sleep(0.005)
+
+
+def metric(text: str, name: str) -> float:
+    found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(found[0]) if found else 0.0
+
+
+@pytest.fixture
+async def service(corpus: Any, kit: Any) -> AsyncIterator[Service]:
+    async with running(corpus, kit) as service:
+        yield service
+
+
+@asynccontextmanager
+async def running(corpus: Any, kit: Any, **settings: Any) -> AsyncIterator[Service]:
+    encoder = Hanging(corpus.encoder)
+    limits = {"search_threads": 2, "search_concurrency": AT_ONCE, "search_queue": WAITING} | settings
+    app = create_app(Settings(data=corpus.data, watch_seconds=30, **limits), kit.OneEncoder(encoder))
+    encoder.may.set()
+    async with app.router.lifespan_context(app):
+        encoder.may.clear()
+        encoder.asked.clear()
+        service = Service(app, encoder)
+        yield service
+        encoder.may.set()
+        await service.http.aclose()
+
+
+@pytest.mark.parametrize("route", ["/search", "/embed"])
+async def test_of_two_hundred_at_once_a_few_are_taken_and_the_rest_refused_at_once(
+    service: Service, route: str
+) -> None:
+    ask = [service.http.post(route, json={"abstract": f"words {number}"}) for number in range(200)]
+    tasks = [asyncio.ensure_future(each) for each in ask]
+    began = time.monotonic()
+    await service.until('akin_requests_refused_total{reason="overloaded"}', 200 - AT_ONCE - WAITING)
+    assert time.monotonic() - began < 5
+    assert await service.metric("akin_requests_in_flight") == AT_ONCE + WAITING
+    assert await service.metric("akin_requests_queued") == WAITING
+    assert len(service.encoder.asked) == service.encoder.most == AT_ONCE
+    # A full queue of searches is in nobody else's way.
+    for free in ("/health", "/health/ready", "/docs", "/corpus", "/papers/2001.10003"):
+        assert (await service.http.get(free)).status_code == 200, free
+    refused = [task.result() for task in tasks if task.done()]
+    assert len(refused) == 200 - AT_ONCE - WAITING
+    for answer in refused:
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.json()["error"]["code"] == "overloaded"
+    service.encoder.may.set()
+    answers = [await task for task in tasks]
+    assert [answer.status_code for answer in answers].count(200) == AT_ONCE + WAITING
+    assert service.encoder.most == AT_ONCE
+    assert await service.metric("akin_requests_in_flight") == 0
+
+
+@pytest.mark.parametrize("path", ["/papers/2001.10003/similar", "/search?like=2001.10003", "/search?q=words&from=2001"])
+async def test_every_way_to_search_has_to_wait_its_turn(service: Service, path: str) -> None:
+    tasks = [asyncio.ensure_future(service.search(f"words {number}")) for number in range(AT_ONCE + WAITING)]
+    await service.until("akin_requests_queued", WAITING)
+    answer = await service.http.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    service.encoder.may.set()
+    assert {(await task).status_code for task in tasks} == {200}
+    assert (await service.http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense"])
+async def test_the_client_says_how_long_it_waits(service: Service, mode: str) -> None:
+    asked = {"query": "some words", "mode": mode}
+    began = time.monotonic()
+    answer = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0.2"})
+    assert 0.15 < time.monotonic() - began < 2
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
+    assert int(answer.headers["retry-after"]) >= 1
+    await asyncio.sleep(0.01)
+    assert service.encoder.given_up == ["some words"]
+    service.encoder.asked.clear()
+    late = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0"})
+    assert (late.status_code, late.json()["error"]["code"]) == (503, "deadline_exceeded")
+    assert service.encoder.asked == []
+    wrong = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "soon"})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "invalid_parameter")
+    assert await service.metric('akin_requests_refused_total{reason="deadline_exceeded"}') == 2
+    service.encoder.may.set()
+    assert (await service.http.post("/search", json=asked, headers={"Akin-Timeout": "5"})).status_code == 200
+
+
+async def test_no_search_takes_longer_than_the_service_allows(corpus: Any, kit: Any) -> None:
+    async with running(corpus, kit, search_seconds=0.1) as service:
+        for path in ("/search", "/embed"):
+            answer = await service.http.post(path, json={"abstract": "words"}, headers={"Akin-Timeout": "60"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
+
+
+async def asgi(app: Any, messages: Sequence[dict[str, Any]], leaves: asyncio.Event, path: str = "/search") -> list[Any]:
+    """What the application answers to a client that sends some messages and then waits, or leaves."""
+    left, sent = list(messages), []
+
+    async def receive() -> dict[str, Any]:
+        if left:
+            return left.pop(0)
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
+        "query_string": b"", "headers": [(b"content-type", b"application/json"), (b"host", b"localhost")],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "root_path": "",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return sent
+
+
+def body_of(text: str) -> list[dict[str, Any]]:
+    return [{"type": "http.request", "body": json.dumps({"query": text}).encode(), "more_body": False}]
+
+
+async def test_a_client_that_leaves_is_no_failure_and_its_work_is_dropped(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaves = asyncio.Event()
+    begun = [asyncio.ensure_future(asgi(service.app, body_of(f"begun {n}"), leaves)) for n in range(AT_ONCE)]
+    waiting = [asyncio.ensure_future(asgi(service.app, body_of(f"waiting {n}"), leaves)) for n in range(WAITING)]
+    await service.until("akin_requests_queued", WAITING)
+    half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
+    sending = asyncio.ensure_future(asgi(service.app, half, leaves))
+    await asyncio.sleep(0.01)
+    leaves.set()
+    await asyncio.gather(*begun, *waiting, sending)
+    gone = 'akin_requests_total{method="POST",route="/search",status="499"}'
+    assert await service.metric(gone) == AT_ONCE + WAITING + 1
+    assert sorted(service.encoder.given_up) == [f"begun {n}" for n in range(AT_ONCE)]
+    service.encoder.may.set()
+    assert (await service.search("another")).status_code == 200
+    assert not [text for text in service.encoder.asked if text.startswith("waiting")]
+    assert await service.metric("akin_requests_in_flight") == 0
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_threads_of_a_client_that_left_are_not_asked_for_more(corpus: Any, kit: Any) -> None:
+    async with running(corpus, kit, search_threads=1) as service:
+        service.encoder.may.set()
+        lexical, hold = service.app.state.context.serving.current.lexical, threading.Event()
+        asked: list[str] = []
+        search = lexical.search
+
+        def held(text: str, depth: int, **more: Any) -> Any:
+            asked.append(text)
+            hold.wait(10)
+            return search(text, depth, **more)
+
+        lexical.search = held
+        try:
+            leaves = asyncio.Event()
+            first = asyncio.ensure_future(asgi(service.app, body_of("first"), asyncio.Event()))
+            while not asked:
+                await asyncio.sleep(0.005)
+            leaving = [asyncio.ensure_future(asgi(service.app, body_of(f"leaving {n}"), leaves)) for n in range(3)]
+            await asyncio.sleep(0.05)
+            leaves.set()
+            await asyncio.wait_for(asyncio.gather(*leaving), 5)
+            hold.set()
+            assert (await first)[0]["status"] == 200
+            assert asked == ["first"]
+        finally:
+            hold.set()
+            del lexical.search
+
+
+async def test_a_body_that_does_not_come_is_given_up(corpus: Any, kit: Any) -> None:
+    async with running(corpus, kit, body_seconds=0.1) as service:
+        half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
+        for path in ("/search", "/embed"):
+            start, body = await asyncio.wait_for(asgi(service.app, half, asyncio.Event(), path), 5)
+            assert start["status"] == 408
+            assert (b"connection", b"close") in start["headers"]
+            assert json.loads(body["body"])["error"]["code"] == "body_timeout"
+
+
+def test_over_a_real_connection(corpus: Any, kit: Any, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = Hanging(corpus.encoder)
+    encoder.may.set()
+    settings = Settings(data=corpus.data, watch_seconds=30, search_threads=1, body_seconds=0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, kit.OneEncoder(encoder)), log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=url, timeout=10) as client:
+                assert client.post("/search", json={"query": "some words"}).status_code == 200
+                encoder.may.clear()
+                with pytest.raises(httpx.ReadTimeout):
+                    client.post("/search", json={"query": "left alone"}, timeout=0.2)
+                gone = 'akin_requests_total{method="POST",route="/search",status="499"}'
+                deadline = time.monotonic() + 5
+                while metric(client.get("/metrics").text, gone) != 1 and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                assert metric(client.get("/metrics").text, gone) == 1
+                assert encoder.given_up == ["left alone"]
+                with socket.create_connection(listener.getsockname()) as slow:
+                    head = ("POST /search HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 90")
+                    slow.sendall("\r\n".join((*head, "", "{")).encode())
+                    slow.settimeout(5)
+                    answer = b""
+                    while more := slow.recv(4096):
+                        answer += more
+                assert answer.startswith(b"HTTP/1.1 408 ")
+                assert b"body_timeout" in answer
+        finally:
+            server.should_exit = True
+            thread.join()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
