@@ -12,6 +12,7 @@ import gradio as gr
 
 from gradio_ui import page, render
 from gradio_ui.client import SearchService
+from gradio_ui.readers import ReaderLeft, Readers
 from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
 
@@ -25,9 +26,10 @@ Updates = tuple[Any, ...]
 class SearchPage:
     """The page's handlers; their parameters and results are in the order of the components they are wired to."""
 
-    def __init__(self, service: SearchService) -> None:
-        """Answer from that service."""
+    def __init__(self, service: SearchService, readers: Readers | None = None) -> None:
+        """Answer from that service, for as long as somebody reads the answers."""
         self._service = service
+        self._readers = readers or Readers()
 
     async def search(
         self,
@@ -38,6 +40,7 @@ class SearchPage:
         to_year: float | None,
         results: float | None,
         address: str | None,
+        request: gr.Request | None = None,
     ) -> Updates:
         """Search for what the inputs say; with a blank box, for papers like those the address names, if any."""
         named = make_state(q="")[0] if query and query.strip() else read_address(address or "")[0]
@@ -51,13 +54,19 @@ class SearchPage:
             to_year=to_year,
             k=results,
         )
-        view = await page.searched(self._service, state, notes)
+        try:
+            view = await self._readers.follow(_session(request), page.searched(self._service, state, notes))
+        except ReaderLeft:
+            return (gr.skip(),) * 5
         return (*_shown(view, {}), state.address())
 
-    async def restore(self, address: str | None) -> Updates:
+    async def restore(self, address: str | None, request: gr.Request | None = None) -> Updates:
         """Show what an address asks for, inputs included."""
         state, notes = read_address(address or "")
-        view = await page.opened(self._service, state, notes)
+        try:
+            view = await self._readers.follow(_session(request), page.opened(self._service, state, notes))
+        except ReaderLeft:
+            return (gr.skip(),) * 10
         return (
             *_shown(view, {"value": list(state.categories)}),
             state.address(),
@@ -69,14 +78,15 @@ class SearchPage:
         )
 
 
-def build_app(settings: Settings, service: SearchService | None = None) -> gr.Blocks:
+def build_app(settings: Settings, service: SearchService | None = None, readers: Readers | None = None) -> gr.Blocks:
     """Build the search page.
 
     Args:
         settings: Where the service is.
         service: The service to use; made from the settings when absent. Whoever gives one closes it.
+        readers: Is told of every search, and knows when nobody waits for it.
     """
-    handlers = SearchPage(service or SearchService(settings))
+    handlers = SearchPage(service or SearchService(settings), readers)
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
         with gr.Row(elem_id="akin-top"):
@@ -149,6 +159,10 @@ def build_app(settings: Settings, service: SearchService | None = None) -> gr.Bl
             )
     blocks.queue(default_concurrency_limit=settings.ui_searches, api_open=False)
     return blocks
+
+
+def _session(request: gr.Request | None) -> str | None:
+    return request.session_hash if request is not None else None
 
 
 def _html(value: str, elem_id: str | None = None) -> gr.HTML:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
+from gradio_ui.readers import Readers, WatchedStreams
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
 from settings.unknown import warnings
@@ -23,9 +24,11 @@ from settings.unknown import warnings
 _SECONDS_TO_FINISH = 2
 
 
-def create_server_app(settings: Settings, service: SearchService | None = None) -> FastAPI:
+def create_server_app(
+    settings: Settings, service: SearchService | None = None, readers: Readers | None = None
+) -> FastAPI:
     """Return the ASGI application that serves the page at `/` and closes its connections at the end."""
-    service = service or SearchService(settings)
+    service, readers = service or SearchService(settings), readers or Readers()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -36,9 +39,10 @@ def create_server_app(settings: Settings, service: SearchService | None = None) 
             waiting.cancel()
 
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    server.add_middleware(WatchedStreams, readers=readers)
     mounted: FastAPI = gr.mount_gradio_app(
         server,
-        build_app(settings, service),
+        build_app(settings, service, readers),
         path="/",
         theme=theme(),
         css=css(),
