@@ -85,7 +85,7 @@ def page(
         known.update(zip(missing, papers([int(window[place]) for place in missing]), strict=True))
         into = _folded(near, known)
         kept = [place for place in range(looked_at) if place not in into]
-        wanted = kept[end - 1] + 1 + AHEAD if len(kept) >= end else looked_at + end - len(kept) + AHEAD + _SPARE
+        wanted = kept[end - 1] + 1 + AHEAD if len(kept) >= end else max(2 * looked_at, end + AHEAD)
         if wanted <= looked_at or looked_at == len(ranking):
             break
     if wanted > looked_at and not ended:
