@@ -34,7 +34,7 @@ async def paper(request: Request, paper_id: str) -> Response:
     return await in_turn(request, parts.reads, deadline_of(request, parts.search_seconds), answer)
 
 
-@router.get("/corpus", **described(answer="CorpusAnswer"))
+@router.get("/corpus", **described(answer="CorpusAnswer", timed=False))
 async def corpus(request: Request) -> Response:
     """What is searched."""
     with context(request).serving.held() as served:

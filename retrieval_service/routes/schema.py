@@ -11,6 +11,13 @@ from pydantic import BaseModel
 from retrieval_service.routes.answers import CorpusAnswer, EmbedAnswer, PaperAnswer, SearchAnswer
 
 _ANSWERS = (SearchAnswer, PaperAnswer, CorpusAnswer, EmbedAnswer)
+_TIMEOUT = {
+    "name": "Akin-Timeout",
+    "in": "header",
+    "required": False,
+    "description": "Seconds that the client waits for the answer; what is not ready then is given up.",
+    "schema": {"type": "number"},
+}
 
 
 class ErrorDetail(msgspec.Struct):
@@ -28,15 +35,15 @@ class ErrorAnswer(msgspec.Struct):
 
 
 def described(
-    *, answer: str, body: type[BaseModel] | None = None, query: type[BaseModel] | None = None
+    *, answer: str, body: type[BaseModel] | None = None, query: type[BaseModel] | None = None, timed: bool = True
 ) -> dict[str, Any]:
     """What a route's decorator takes to describe its parameters and answers; it changes nothing of what happens."""
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"parameters": [_TIMEOUT] if timed else []}
     if body is not None:
         extra["requestBody"] = {"required": True, "content": _json(_schema(body))}
     if query is not None:
         properties = _schema(query)["properties"]
-        extra["parameters"] = [_parameter(name, schema) for name, schema in properties.items()]
+        extra["parameters"] = [*(_parameter(name, schema) for name, schema in properties.items()), *extra["parameters"]]
     return {
         "openapi_extra": extra,
         "responses": {
