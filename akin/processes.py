@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -109,7 +110,8 @@ def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
     for child in running:
         send(child, signal.SIGTERM)
     await_end(running, seconds)
-    for child in running:
+    # Also of those that had ended before: a process that was killed may have left others behind.
+    for child in children:
         kill_group(child)
     await_end(running, 5.0)
     for child in children:
@@ -138,6 +140,25 @@ def kill_group(child: Child) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
+def await_group_end(child: Child, seconds: float) -> None:
+    """Wait until nobody runs in a killed process's group, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while group_of(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def group_of(child: Child) -> list[int]:
+    """Return the ids of the processes that run in the group that a process leads or led."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # Processes end while they are looked at.
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(") ")[2].split()
+            if int(fields[2]) == child.pid and fields[0] not in "ZX":
+                members.append(int(stat.parent.name))
+    return members
+
+
 def reap(pid: int) -> None:
     """Takes the exit status of an ended child, where it is a child of this very process."""
     # A child that another command started is not ours to wait for.
@@ -154,14 +175,17 @@ def tail(log: str | Path, lines: int = 8) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (empty)"
 
 
-def port_is_free(port: int) -> bool:
-    """Whether this machine's loopback address has nobody listening on a port."""
-    with socket.socket() as probe:
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Return True unless another process listens on a port of an address.
+
+    An address that this machine does not have has nobody listening: who listens there will say what is wrong with it.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
     return True
 
 
@@ -175,3 +199,13 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def command_lines() -> str:
+    """Return the command lines of all running processes that can be read, one after another."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        # Processes end while they are looked at.
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return "\n".join(lines)

@@ -47,6 +47,11 @@ class Settings(StackSettings):
         return self.model_repository
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The variables from which another process reads these very settings."""
+        return {self.variable(field): str(getattr(self, field)) for field in type(self).model_fields}
+
+    @property
     def run(self) -> Path:
         """Folder of what a running stack writes down of itself."""
         return self.data / "run"
@@ -59,9 +64,18 @@ class Settings(StackSettings):
     @property
     def service_url(self) -> str:
         """Address of the service on this machine."""
-        return f"http://127.0.0.1:{self.service_port}"
+        return f"http://{reachable(self.service_host)}:{self.service_port}"
 
     @property
     def ui_url(self) -> str:
         """Address of the page on this machine."""
-        return f"http://127.0.0.1:{self.ui_port}"
+        return f"http://{reachable(self.ui_host)}:{self.ui_port}"
+
+
+def reachable(host: str) -> str:
+    """Return where this machine reaches what listens on an address, as it stands in a URL.
+
+    Who listens on all addresses is reached on the loopback one.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

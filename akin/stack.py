@@ -1,124 +1,195 @@
-"""The local stack: Triton, the service and the page, started in order and stopped together."""
+"""The local stack: Triton, the service and the page, owned by a supervisor, started in order and stopped together."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from akin import triton_key
-from akin.errors import StackError
-from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
+from akin.errors import AkinError, StackError
+from akin.leftovers import kill_marked, mark, remove_regions
+from akin.locks import held
+from akin.processes import (
+    Child,
+    await_end,
+    command_lines,
+    free_ports,
+    kill_group,
+    port_is_free,
+    reap,
+    send,
+    start,
+    stop,
+    tail,
+)
+from akin.record import PartState, Stack, read, running
 from akin.registry import Version, promoted, versions
 from akin.remote import await_encoder
 from akin.settings import Settings
-from akin.triton import Triton, answers, start_triton
+from akin.triton import Triton, start_triton
 from akin.waiting import wait_for
 from retrieval_service.errors import SnapshotError
 from retrieval_service.snapshot import Shelf, read_manifest
 
-SERVICE_SECONDS = 60.0
-PAGE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Stack:
-    """What runs.
-
-    Attributes:
-        children: Its processes, in the order of their start.
-        encoders: The encoder versions that Triton serves.
-        service: Address of the HTTP API.
-        page: Address of the page.
-        triton: Triton's gRPC address.
-        triton_http: Triton's HTTP address.
-        complete: Whether all of it was started; not so after a start that was killed.
-    """
-
-    children: list[Child]
-    encoders: list[int]
-    service: str
-    page: str
-    triton: str
-    triton_http: str
-    complete: bool
-
-
-def running(settings: Settings) -> Stack | None:
-    """The stack that `up` started from this data folder, if any of it still runs."""
-    try:
-        found = json.loads(record(settings).read_text())
-        stack = Stack(**{**found, "children": [Child(**child) for child in found["children"]]})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return stack if any(child.alive for child in stack.children) else None
+SUPERVISOR_SECONDS = 30.0
+# Triton has five seconds to finish what it does, each process fifteen to end.
+STOP_SECONDS = 45.0
+LOOK_SECONDS = 0.05
 
 
 def up(settings: Settings, say: Callable[[str], None]) -> Stack:
-    """Starts what is not running, and returns when all of it is ready.
+    """Start what is not running, and return when all of it is ready.
+
+    What runs is left as it is. A stack that had not run at all is stopped again when it cannot be started.
 
     Raises:
-        StackError: A port is taken, or a process died or did not get ready; what was started is stopped again.
+        StackError: A port is taken, or a process died or did not get ready.
         EncoderError: No encoder was exported.
     """
-    stack = running(settings)
-    if stack is not None:
-        if stack.complete and all(child.alive for child in stack.children):
-            say("the stack is already running")
-            return stack
-        dead = ", ".join(child.name for child in stack.children if not child.alive) or "an earlier start"
-        say(f"{dead} had stopped: starting the stack anew")
-        stop(stack.children)
-    version = promoted(settings.repository)
-    check_ports(settings)
-    children: list[Child] = []
+    with commanding(settings):
+        stack = running(settings)
+        fresh = stack is None
+        attempts = 0
+        if stack is not None and stack.supervised:
+            if whole(stack):
+                say("the stack is already running")
+                return stack
+            attempts = ask_again(settings, stack)
+        else:
+            prepare(settings, stack, say)
+        asked = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
+        assert asked is not None
     try:
-        return start_all(settings, version, children, say)
+        return await_ready(settings, asked, attempts, say, stack)
     except BaseException:
-        stop(children)
-        record(settings).unlink(missing_ok=True)
+        if fresh:
+            with contextlib.suppress(StackError):
+                stop_if_owned(settings, asked)
         raise
 
 
-def start_all(settings: Settings, version: Version, children: list[Child], say: Callable[[str], None]) -> Stack:
-    """Starts the three in order; `children` grows as they start, so that a failure can stop them.
+def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None]) -> None:
+    """Check that what is to be started can be, and clear away what an earlier stack has left.
 
-    Each is written down as soon as it runs: whatever becomes of this process, `down` finds what it started.
+    Raises:
+        StackError: A port is taken.
+        EncoderError: No encoder was exported.
     """
+    promoted(settings.repository)
+    if stack is None:
+        clear(settings)
+        check_ports(settings)
+        return
+    say("the supervisor had stopped: a new one takes over what runs")
+    dead = [child.name for child in stack.children if not child.alive]
+    if dead:
+        say(f"{' and '.join(dead)} had stopped: starting again")
 
-    def written(*, complete: bool = False) -> Stack:
-        stack = Stack(
-            children,
-            [version.number, *beside],
-            settings.service_url,
-            settings.ui_url,
-            f"127.0.0.1:{settings.triton_grpc_port}",
-            f"127.0.0.1:{settings.triton_http_port}",
-            complete,
-        )
-        write(settings, stack)
-        return stack
 
-    beside = still_needed(settings, version)
-    say(f"starting Triton with encoder version {' and '.join(map(str, [version.number, *beside]))}")
-    ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
-    children.append(start_triton(settings, ports, version, settings.logs / "triton.log", beside=beside).child)
-    written()
-    say("starting the service")
-    service = service_environment(settings)
-    children.append(start("the service", python("retrieval_service"), service, settings.logs / "service.log"))
-    written()
-    wait_until(lambda: answers(f"{settings.service_url}/health/live"), children[-1], SERVICE_SECONDS)
-    say("starting the page")
-    page = {**os.environ, "AKIN_SERVICE_URL": settings.service_url, "AKIN_UI_PORT": str(settings.ui_port)}
-    children.append(start("the page", python("gradio_ui"), page, settings.logs / "page.log"))
-    written()
-    wait_until(lambda: answers(settings.ui_url), children[-1], PAGE_SECONDS)
-    return written(complete=True)
+def whole(stack: Stack) -> bool:
+    """Return True if every part of a supervised stack runs and is ready."""
+    return bool(stack.parts) and all(stack.state(part.name) == "running" for part in stack.parts)
+
+
+def ask_again(settings: Settings, stack: Stack) -> int:
+    """Have a running supervisor try at once what is given up or waits for its restart.
+
+    Returns:
+        The number of the attempt: the states of the parts count from then on.
+    """
+    assert stack.supervisor is not None
+    send(stack.supervisor, signal.SIGUSR1)
+    return stack.attempts + 1
+
+
+def start_supervisor(settings: Settings) -> Child:
+    """Start a supervisor, and return it when it has taken the stack over.
+
+    Raises:
+        StackError: It did not.
+    """
+    log = settings.logs / "supervisor.log"
+    child = start(
+        "the supervisor", python("akin.supervisor"), {**os.environ, **settings.environment, **mark(settings.run)}, log
+    )
+    deadline = time.monotonic() + SUPERVISOR_SECONDS
+    try:
+        while (stack := read(settings)) is None or stack.supervisor != child:
+            if not child.alive or time.monotonic() > deadline:
+                raise StackError(f"the supervisor did not start. Its log, {log}, ends:\n{tail(log)}")
+            time.sleep(LOOK_SECONDS)
+    except BaseException:
+        stop([child])
+        raise
+    return child
+
+
+def await_ready(
+    settings: Settings, supervisor: Child, attempt: int, say: Callable[[str], None], before: Stack | None
+) -> Stack:
+    """Wait until every part is ready.
+
+    Args:
+        settings: Where the record is.
+        supervisor: Who starts the parts.
+        attempt: The number of the attempt that was asked for.
+        say: Is told what is started.
+        before: The stack as it was before.
+
+    Raises:
+        AkinError: A part failed, of the kind of its failure.
+        StackError: The stack was stopped meanwhile.
+    """
+    said = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
+    while True:
+        stack = read(settings)
+        if stack is None or stack.supervisor != supervisor:
+            raise StackError("the stack was stopped by another command while it started.")
+        if not supervisor.alive:
+            raise StackError(
+                f"the supervisor stopped by itself. Its log, {supervisor.log}, ends:\n{tail(supervisor.log)}\n"
+                "What it had started goes on; start a new one with: akin up"
+            )
+        if stack.attempts >= attempt:
+            for part in stack.parts:
+                if part.state in ("starting", "running") and part.name not in said:
+                    said.add(part.name)
+                    say(f"starting {part.name}{encoders(stack) if part.name == 'Triton' else ''}")
+                if part.failures and part.state in ("restarting", "given up", "starting"):
+                    raise failure(part, stopped=before is None)
+            if whole(stack):
+                return stack
+        reap(supervisor.pid)
+        time.sleep(LOOK_SECONDS)
+
+
+def encoders(stack: Stack) -> str:
+    """Return which encoder versions Triton serves, for people."""
+    return f" with encoder version {' and '.join(map(str, stack.encoders))}"
+
+
+def failure(part: PartState, *, stopped: bool) -> AkinError:
+    """Return the error of a part that failed to start, of the kind that its supervisor has met."""
+    kinds = {kind.__name__: kind for kind in AkinError.__subclasses__()}
+    # Our own errors of a start name the part themselves.
+    text = part.reason if part.error in kinds else f"{part.name}: {part.reason}."
+    if not stopped:
+        text += "\nThe other parts go on, and the supervisor tries again for a while: see `akin status`."
+    return kinds.get(part.error, StackError)(text)
+
+
+def stop_if_owned(settings: Settings, supervisor: Child) -> None:
+    """Stop the stack that a command has just started, unless another command has taken it over."""
+    with commanding(settings):
+        stack = read(settings)
+        if stack is None or stack.supervisor == supervisor:
+            stop_all(settings, stack)
+            command_lock(settings).unlink(missing_ok=True)
 
 
 def still_needed(settings: Settings, promoted: Version) -> list[int]:
@@ -139,26 +210,79 @@ def python(module: str) -> list[str]:
 
 
 def service_environment(settings: Settings) -> dict[str, str]:
-    """What the service is told: where its data, its Triton and its port are.
+    """Return what the service is told: where its data, its Triton, its models and its port are.
 
     Not which encoder: it finds the one that made its snapshot among those that Triton serves.
     """
     return {
         **os.environ,
         "AKIN_DATA": str(settings.data),
+        "AKIN_MODEL_REPOSITORY": str(settings.repository),
+        "AKIN_SERVICE_HOST": settings.service_host,
         "AKIN_SERVICE_PORT": str(settings.service_port),
         "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",
     }
 
 
 def down(settings: Settings) -> list[str]:
-    """Stops what runs; returns the names of what was stopped."""
-    stack = running(settings)
-    alive = [child for child in reversed(stack.children) if child.alive] if stack else []
-    stop(alive)
-    record(settings).unlink(missing_ok=True)
-    triton_key.forget(settings)
-    return [child.name for child in alive]
+    """Stop what runs, and remove what it has left behind; return the names of what was stopped.
+
+    Raises:
+        StackError: Another command is starting or stopping the stack.
+    """
+    with commanding(settings):
+        stopped = stop_all(settings, read(settings))
+        command_lock(settings).unlink(missing_ok=True)
+        return stopped
+
+
+def stop_all(settings: Settings, stack: Stack | None) -> list[str]:
+    """Stop the supervisor, then whatever is left; return the names of what ran."""
+    alive = [child.name for child in reversed(stack.children) if child.alive] if stack else []
+    if stack is not None and stack.supervisor is not None and stack.supervisor.alive:
+        # First, so that it does not start again what is stopped.
+        alive = alive or [stack.supervisor.name]
+        send(stack.supervisor, signal.SIGTERM)
+        await_end([stack.supervisor], STOP_SECONDS)
+        kill_group(stack.supervisor)
+        await_end([stack.supervisor], 5.0)
+        reap(stack.supervisor.pid)
+    left = read(settings) or stack
+    stop(list(reversed(left.children)) if left else [])
+    cleared = clear(settings)
+    return alive or (["what an earlier stack had left behind"] if cleared else [])
+
+
+def clear(settings: Settings) -> bool:
+    """Remove what a stack has left behind: processes, shared memory, files of its run.
+
+    Returns:
+        True if there were processes or shared memory.
+    """
+    killed = kill_marked(settings.run)
+    removed = remove_regions(settings.run)
+    if settings.run.is_dir():
+        used = command_lines()
+        for path in settings.run.iterdir():
+            # A command's own Triton may run from here; and the lock must stay as long as it is held.
+            if str(path) in used or path == command_lock(settings):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return bool(killed or removed)
+
+
+def command_lock(settings: Settings) -> Path:
+    """Return the file of the lock that `commanding` holds."""
+    return settings.run / "command.lock"
+
+
+def commanding(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Return the lock of the commands that start and stop the stack: one decides at a time."""
+    busy = f"another `akin up` or `akin down` is at work on {settings.data}: try again when it has ended."
+    return held(command_lock(settings), 120.0, busy)
 
 
 @contextlib.contextmanager
@@ -173,7 +297,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         yield settings.triton_url, version
         return
     stack = running(settings)
-    if stack is not None and version.number in stack.encoders and stack.children[0].alive:
+    if stack is not None and version.number in stack.encoders and stack.serves:
         yield f"grpc://{stack.triton}", version
         return
     say(f"starting Triton with encoder version {version.number} for this command")
@@ -185,36 +309,23 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         yield f"grpc://{triton.grpc}", version
     finally:
         stop([triton.child])
+        remove_regions(settings.run, grpc)
 
 
 def check_ports(settings: Settings) -> None:
-    """Says which port is taken before anything is started.
+    """Say which port is taken before anything is started.
 
     Raises:
         StackError: One of them is.
     """
-    for number, name in (
-        (settings.triton_http_port, "AKIN_TRITON_HTTP_PORT"),
-        (settings.triton_grpc_port, "AKIN_TRITON_GRPC_PORT"),
-        (settings.triton_metrics_port, "AKIN_TRITON_METRICS_PORT"),
-        (settings.service_port, "AKIN_SERVICE_PORT"),
-        (settings.ui_port, "AKIN_UI_PORT"),
+    for host, number, name in (
+        ("127.0.0.1", settings.triton_http_port, "AKIN_TRITON_HTTP_PORT"),
+        ("127.0.0.1", settings.triton_grpc_port, "AKIN_TRITON_GRPC_PORT"),
+        ("127.0.0.1", settings.triton_metrics_port, "AKIN_TRITON_METRICS_PORT"),
+        (settings.service_host, settings.service_port, "AKIN_SERVICE_PORT"),
+        (settings.ui_host, settings.ui_port, "AKIN_UI_PORT"),
     ):
-        if not port_is_free(number):
+        if not port_is_free(number, host):
             raise StackError(
                 f"port {number} ({name}) is taken by another process: stop that, or set {name} to a free port."
             )
-
-
-def record(settings: Settings) -> Path:
-    """Where a running stack is written down."""
-    return settings.run / "stack.json"
-
-
-def write(settings: Settings, stack: Stack) -> None:
-    """Writes the running stack down, whole or not at all."""
-    path = record(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(stack), indent=1))
-    aside.rename(path)

@@ -14,14 +14,16 @@ from typing import Any
 
 import httpx
 
-from akin import triton_key
+from akin import local_http, triton_key
+from akin.locks import held
+from akin.record import Stack, running, update
 from akin.registry import promoted
 from akin.settings import Settings
-from akin.stack import Stack, running, write
 from akin.triton import is_ready, load
 from retrieval_service.snapshot.shelf import Shelf
 
 CHANGE_SECONDS = 30.0
+SWITCH_SECONDS = 400.0
 
 
 def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
@@ -31,7 +33,7 @@ def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
         EncoderError: Triton refuses it; what was served before still is.
     """
     stack = running(settings)
-    if stack is None or not stack.complete or not stack.children[0].alive:
+    if stack is None or not stack.serves:
         return False
     version = promoted(settings.repository)
     if version.number not in stack.encoders or not is_ready(stack.triton_http, version.number):
@@ -72,16 +74,23 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
 
 
 def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
-    """Makes the running Triton serve exactly these versions, and writes that down."""
-    key = triton_key.read(settings)
-    load(stack.triton_http, settings.repository, numbers, stack.children[0].log, key=key)
-    write(settings, replace(stack, encoders=numbers))
+    """Makes the running Triton serve exactly these versions, and writes that down.
+
+    Raises:
+        EncoderError: Triton refuses.
+        StackError: Triton is being restarted, or others change its versions, for minutes.
+    """
+    busy = "the versions that Triton serves are being changed by another command: see `akin status`, and try again."
+    with held(settings.run / "encoders.lock", SWITCH_SECONDS, busy):
+        key = triton_key.read(settings)
+        load(stack.triton_http, settings.repository, numbers, settings.logs / "triton.log", key=key)
+        update(settings, lambda now: replace(now, encoders=numbers))
 
 
 def components(stack: Stack) -> dict[str, Any]:
     """What the service says it serves; empty when it does not answer."""
     try:
-        found: dict[str, Any] = httpx.get(f"{stack.service}/health/ready", timeout=2.0).json()["components"]
+        found: dict[str, Any] = local_http.get(f"{stack.service}/health/ready", timeout=2.0).json()["components"]
     except (httpx.HTTPError, ValueError, KeyError):
         return {}
     return found

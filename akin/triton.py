@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from akin import triton_key
+from akin import local_http, triton_key
 from akin.errors import EncoderError
 from akin.processes import Child, start, stop, tail, wait_until
 from akin.registry import MODEL, Version
@@ -47,12 +47,14 @@ def start_triton(
     *,
     beside: Sequence[int] = (),
     tied: bool = False,
+    started: Callable[[Child], None] = lambda _: None,
 ) -> Triton:
     """Starts a server on the ports (HTTP, gRPC, metrics) and loads a version of the encoder, and those `beside`, warm.
 
     A `tied` server ends when this process does, however that happens, and has a key of its own; any other has the key
     in the run folder, where later commands find it. The model that `AKIN_ENCODER_INNER` names is loaded before the
-    encoder, which calls it.
+    encoder, which calls it. `started` is handed the process as soon as there is one; what it raises stops the server
+    again.
 
     Raises:
         NotSetUp: The server's files are not there, or Python's shared library is not.
@@ -65,6 +67,7 @@ def start_triton(
     child = start("Triton", command, server_environment(settings, os.environ), log, tied=tied)
     triton = Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", key)
     try:
+        started(child)
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)
         triton_key.hide(child.pid, key)
         inner = os.environ.get("AKIN_ENCODER_INNER")
@@ -97,7 +100,7 @@ def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, l
     """
     url = f"http://{http}/v2/repository/models/{model}/load"
     try:
-        answer = httpx.post(url, json=body, headers={triton_key.HEADER: key}, timeout=LOAD_SECONDS)
+        answer = local_http.post(url, body, headers={triton_key.HEADER: key}, timeout=LOAD_SECONDS)
     except httpx.HTTPError as error:
         raise EncoderError(f"Triton did not load {named} ({error!r}). Its log ends:\n{tail(log)}") from error
     if answer.status_code == httpx.codes.FORBIDDEN:
@@ -140,6 +143,6 @@ def is_ready(http: str, number: int) -> bool:
 def answers(url: str) -> bool:
     """Whether a GET is answered with 200 within a second."""
     try:
-        return httpx.get(url, timeout=1.0).status_code == 200
+        return local_http.get(url, timeout=1.0).status_code == 200
     except httpx.HTTPError:
         return False

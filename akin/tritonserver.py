@@ -15,6 +15,7 @@ from pathlib import Path
 
 from akin import triton_key
 from akin.errors import NotSetUp
+from akin.leftovers import region_prefix
 from akin.settings import Settings
 
 PROGRAM = "bin/tritonserver"
@@ -75,6 +76,8 @@ def server_command(
         # Other ways in, which heed no restriction before 26.04; an environment variable can open the second.
         *("--allow-sagemaker=false", "--allow-vertex-ai=false"),
         *triton_key.options(key),
+        # Named so that what a killed server leaves behind can be told from another server's memory.
+        f"--backend-config=python,shm-region-prefix-name={region_prefix(settings.run, grpc)}",
         "--exit-timeout-secs=5",
     ]
 

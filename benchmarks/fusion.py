@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import numpy as np
 
+from akin import local_http
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.beir import Collection, load, ndcg
@@ -83,7 +83,7 @@ def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
             halves.append(Hits(np.asarray(rows, np.int64), np.asarray(scores, np.float32)))
         return Halves(halves[0], halves[1], list(ids))
 
-    with httpx.Client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(2) as pool:
+    with local_http.client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(2) as pool:
         return dict(zip(collection.queries, pool.map(both, collection.queries), strict=True))
 
 

@@ -7,8 +7,7 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
-
+from akin import local_http
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.beir import Collection, load, ndcg, recall, reciprocal_rank
@@ -49,7 +48,7 @@ def measured(settings: Settings, collection: Collection, mode: str) -> list[Row]
         answer = client.post("/search", json=body).raise_for_status().json()
         return [paper["id"] for paper in answer["results"]], answer["timings"]["total_ms"]
 
-    with httpx.Client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
+    with local_http.client(base_url=settings.service_url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
         answers = dict(zip(collection.queries, pool.map(ranking, collection.queries), strict=True))
     pairs = [(ids, collection.qrels[query]) for query, (ids, _) in answers.items()]
     figures = {

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import httpx
-
-from akin import stack
+from akin import local_http, stack
 from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.processes import free_ports
@@ -63,7 +61,7 @@ def index(settings: Settings, collection: Collection) -> None:
 def await_snapshot(settings: Settings, snapshot: str) -> None:
     """Waits until the running service has taken up a new snapshot."""
     deadline = time.monotonic() + 60
-    while httpx.get(f"{settings.service_url}/corpus", timeout=10).json().get("snapshot") != snapshot:
+    while local_http.get(f"{settings.service_url}/corpus", timeout=10).json().get("snapshot") != snapshot:
         if time.monotonic() > deadline:
             raise SystemExit(f"the service has not taken up snapshot {snapshot}; see {settings.logs}")
         time.sleep(0.2)

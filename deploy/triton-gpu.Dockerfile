@@ -24,5 +24,5 @@ WORKDIR /tmp
 EXPOSE 8001 8002
 # TensorRT builds its engine when the model is loaded for the first time: minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
-  CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
+  CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
 CMD ["python3", "-m", "akin.foreground"]

@@ -18,5 +18,5 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 7860
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+  CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:7860/', timeout=4)"]
 CMD ["python", "-m", "gradio_ui"]

@@ -26,7 +26,9 @@ class Encoder:
     def __init__(self, address: str, version: int) -> None:
         """Opens a channel to host:port, for one version of the encoder."""
         # A channel of its own for each user: gRPC would share one connection among equal channels.
-        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        # And never through a proxy, which is meant for the outside world.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.insecure_channel(address, options)
         self._infer: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel).ModelInfer
         self._version = str(version)
 

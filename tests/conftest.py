@@ -22,6 +22,10 @@ from akin.registry import promoted
 from akin.settings import ROOT, Settings
 from akin.triton import Triton, start_triton
 
+# The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
+for name in ("NO_PROXY", "no_proxy"):
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost,::1"]))
+
 CACHE = ROOT / ".cache" / "tests"
 AKIN = Path(sys.executable).parent / "akin"
 

@@ -8,6 +8,7 @@ import httpx
 import typer
 from rich.text import Text
 
+from akin import local_http
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import ServiceError
 from akin.settings import Settings
@@ -81,7 +82,7 @@ def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
         ServiceError: It does not run, or it refuses the search; the message is the service's own.
     """
     try:
-        response = httpx.post(f"{settings.service_url}/search", json=body, timeout=60)
+        response = local_http.post(f"{settings.service_url}/search", body, timeout=60)
     except httpx.HTTPError as error:
         raise ServiceError(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
     try:

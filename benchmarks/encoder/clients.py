@@ -106,10 +106,15 @@ class Grpc(_Triton):
     """Triton over gRPC."""
 
     def __init__(self, address: str, model: str) -> None:
-        """Opens a channel with the client's defaults."""
+        """Opens a channel that takes messages of any size, and never goes through a proxy."""
         import tritonclient.grpc.aio as module
 
-        super().__init__(module, address, model)
+        options = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.enable_http_proxy", 0),
+        ]
+        super().__init__(module, address, model, channel_args=options)
 
 
 class Http(_Triton):

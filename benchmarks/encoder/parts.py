@@ -6,10 +6,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import httpx
 import numpy as np
 
-from akin import triton_key
+from akin import local_http, triton_key
 from akin.registry import MODEL
 from benchmarks.encoder.systems import Measured, Served, System
 from benchmarks.encoder.texts import Supply
@@ -120,7 +119,7 @@ def executions(triton: System) -> tuple[int, int]:
     """The texts and the executions of the model so far."""
     assert isinstance(triton, Served)
     url, key = f"http://{triton.address}/v2/models/{MODEL}/stats", {triton_key.HEADER: triton.key}
-    found = httpx.get(url, headers=key, timeout=10).raise_for_status().json()["model_stats"][0]
+    found = local_http.get(url, headers=key, timeout=10).raise_for_status().json()["model_stats"][0]
     return int(found["inference_count"]), int(found["execution_count"])
 
 

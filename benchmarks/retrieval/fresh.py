@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from akin import local_http
 from akin.settings import Settings
 from benchmarks.report import Row
 from benchmarks.served import environment
@@ -50,7 +51,7 @@ class Traffic:
     def play(self, url: str, queries: list[str], ended: threading.Event) -> None:
         """Sends searches until told to end."""
         texts = cycle(queries)
-        with httpx.Client(base_url=url, timeout=10) as client, ThreadPoolExecutor(_CLIENTS) as clients:
+        with local_http.client(base_url=url, timeout=10) as client, ThreadPoolExecutor(_CLIENTS) as clients:
             due = time.monotonic()
             while not ended.is_set():
                 clients.submit(self._ask, client, next(texts), due)
@@ -120,8 +121,8 @@ def fresh(
 def searchable(settings: Settings, paper: Paper) -> bool:
     """Whether the service serves the live snapshot and has a paper."""
     try:
-        ready = httpx.get(f"{settings.service_url}/health/ready", timeout=5).json()
-        there = httpx.get(f"{settings.service_url}/papers/{paper.id}", timeout=5).status_code == httpx.codes.OK
+        ready = local_http.get(f"{settings.service_url}/health/ready", timeout=5).json()
+        there = local_http.get(f"{settings.service_url}/papers/{paper.id}", timeout=5).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
     return there and ready["components"]["snapshot"].get("id") == Shelf(settings.data).current()

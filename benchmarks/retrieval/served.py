@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from akin import stack
+from akin import local_http, record, stack
 from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.report import Row
@@ -81,7 +81,7 @@ def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
     """A stack of its own; gives the seconds from the service's start until it could answer with all it has."""
     stack.up(settings, say)
     try:
-        child = next(child for child in stack.running(settings).children if child.name == "the service")  # type: ignore[union-attr]
+        child = next(child for child in record.running(settings).children if child.name == "the service")  # type: ignore[union-attr]
         deadline = time.monotonic() + 120
         while not complete(settings):
             if time.monotonic() > deadline:
@@ -96,7 +96,7 @@ def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
 def complete(settings: Settings) -> bool:
     """Whether the service has a snapshot and its encoder."""
     try:
-        answer = httpx.get(f"{settings.service_url}/health/ready", timeout=5)
+        answer = local_http.get(f"{settings.service_url}/health/ready", timeout=5)
     except httpx.TransportError:
         return False
     return bool(answer.json().get("status") == "ok")
@@ -106,7 +106,7 @@ def alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
     """Latency of one request after the other, and the time of each stage as the answers tell it; medians."""
     asked = sample(source)
     rows = []
-    with httpx.Client(base_url=settings.service_url, timeout=60) as client:
+    with local_http.client(base_url=settings.service_url, timeout=60) as client:
         for kind, texts in (("title", [p.title for p in asked]), ("abstract", [p.abstract for p in asked])):
             for mode in ("hybrid", "dense"):
                 latencies: list[float] = []
@@ -172,7 +172,7 @@ def load(settings: Settings, source: Path, kind: str, options: Sequence[str]) ->
 
 def service_memory_mb(settings: Settings) -> float:
     """Resident memory of the service's process, mapped files among it."""
-    running = stack.running(settings)
+    running = record.running(settings)
     if running is None:
         raise SystemExit("the stack has stopped under measurement")
     child = next(child for child in running.children if child.name == "the service")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from akin.errors import BadSetting
-from akin.settings import ROOT, Settings
+from akin.settings import PORTS, ROOT, Settings
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -66,3 +66,29 @@ def test_nothing_is_waited_for_unless_told() -> None:
     assert (Settings.read({}).wait_seconds, Settings.read({}).triton_url) == (0, "")
     told = Settings.read({"AKIN_WAIT_SECONDS": "1.5", "AKIN_TRITON_URL": "grpc://triton:8001"})
     assert (told.wait_seconds, told.triton_url) == (1.5, "grpc://triton:8001")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:8080"),
+        ("127.0.0.2", "http://127.0.0.2:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("localhost", "http://localhost:8080"),
+    ],
+)
+def test_a_service_is_asked_where_it_listens(host: str, url: str) -> None:
+    assert Settings.read({"AKIN_SERVICE_HOST": host}).service_url == url
+    assert Settings.read({"AKIN_UI_HOST": host}).ui_url == url.replace("8080", "7860")
+
+
+def test_another_process_reads_the_same_settings() -> None:
+    named = {"AKIN_DATA": "/d", "AKIN_MODEL_REPOSITORY": "/m", "AKIN_TRITON_HOME": "/t", "AKIN_TRAINING_PYTHON": "/p"}
+    hosts = {"AKIN_SERVICE_HOST": "::", "AKIN_UI_HOST": "0.0.0.0", "AKIN_TRITON_HOST": "10.0.0.1"}
+    more = {"AKIN_TRITON_URL": "grpc://a:1", "AKIN_WAIT_SECONDS": "2.5"}
+    ports = {name: str(20000 + number) for number, name in enumerate(PORTS)}
+    settings = Settings.read({**named, **hosts, **more, **ports})
+    assert Settings.read(settings.environment) == settings
+    assert Settings.read(Settings.read({}).environment) == Settings.read({})

@@ -1,0 +1,141 @@
+"""The real stack, of which one part after the other is killed: each is back soon, and searches are answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from akin.leftovers import marked, region_prefix
+from akin.settings import Settings
+from tests.conftest import CACHE, RunningStack, environment_for
+
+pytestmark = pytest.mark.integration
+
+SECONDS = 30.0
+
+
+class Watched(RunningStack):
+    """A running stack whose parts are killed."""
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.akin("status", "--json").stdout))
+
+    def pid(self, name: str) -> int:
+        return int(next(each["pid"] for each in self.status()["processes"] if each["name"] == name))
+
+    def stub(self) -> int:
+        """Triton's Python process."""
+        return next(child.pid for child in marked(self.settings.run) if child.name.startswith("triton_python_b"))
+
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads((self.settings.run / "stack.json").read_text()))
+
+    def back(self, part: str, restarts: int) -> float:
+        """Waits until a part has been started again so many times and runs; returns the seconds that it took."""
+        began = time.monotonic()
+        while True:
+            state = next(each for each in self.record()["parts"] if each["name"] == part)
+            if state["restarts"] == restarts and state["state"] == "running":
+                return time.monotonic() - began
+            assert time.monotonic() - began < 2 * SECONDS, self.akin("status").stdout
+            time.sleep(0.1)
+
+    def restarts(self, part: str) -> int:
+        return int(next(each["restarts"] for each in self.record()["parts"] if each["name"] == part))
+
+    def dense(self) -> bool:
+        """Whether a search is answered with the encoder's help."""
+        done = self.akin("search", "graph neural networks", "-k", "1", "--json")
+        return done.returncode == 0 and not json.loads(done.stdout).get("degraded")
+
+    def regions(self) -> list[str]:
+        prefix = region_prefix(self.settings.run, self.settings.triton_grpc_port)
+        return [path.name for path in Path("/dev/shm").glob(f"{prefix}*")]
+
+
+@pytest.fixture(scope="module")
+def watched(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    data = tmp_path_factory.mktemp("watched")
+    environment = environment_for(data, encoder_repository)
+    running = Watched(Settings.read(environment), environment)
+    (data / "corpora").mkdir()
+    for cached in (CACHE / "data" / "corpora").glob("*"):
+        (data / "corpora" / cached.name).write_bytes(cached.read_bytes())
+    for arguments in (("up",), ("index", "build", "sample")):
+        done = running.akin(*arguments)
+        assert done.returncode == 0, done.stderr
+    yield running
+    running.akin("down")
+    assert [child.name for child in marked(running.settings.run)] == []
+    assert running.regions() == []
+    assert not running.settings.run.is_dir() or list(running.settings.run.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "signum"),
+    [
+        ("the service", signal.SIGKILL),
+        ("the page", signal.SIGKILL),
+        ("Triton", signal.SIGKILL),
+        ("the stub", signal.SIGKILL),
+        ("Triton", signal.SIGSTOP),
+    ],
+)
+def test_a_part_that_dies_or_hangs_is_back_and_searches_are_answered(
+    watched: Watched, part: str, signum: signal.Signals
+) -> None:
+    kept = "Triton" if part == "the stub" else part
+    before = watched.restarts(kept)
+    os.kill(watched.stub() if part == "the stub" else watched.pid(part), signum)
+    # A hang is noticed by its silence alone.
+    assert watched.back(kept, before + 1) < SECONDS + (20 if signum == signal.SIGSTOP else 0)
+    deadline = time.monotonic() + 10
+    while not watched.dense():
+        assert time.monotonic() < deadline
+    assert len(watched.regions()) == 1
+    said = watched.akin("status").stdout
+    assert f"{kept:<12} running" in said
+    assert "restarted " in said
+
+
+def test_a_busy_triton_is_left_alone(watched: Watched) -> None:
+    before = watched.restarts("Triton")
+    # So that every paper is embedded again.
+    shutil.rmtree(watched.settings.data / "embeddings")
+    done = watched.akin("index", "build", "sample", "--json")
+    assert done.returncode == 0, done.stderr
+    assert watched.restarts("Triton") == before
+
+
+def test_parts_outlive_their_supervisor_and_are_watched_again_after_up(watched: Watched) -> None:
+    found = watched.status()
+    before = {each["name"]: each["pid"] for each in found["processes"]}
+    os.kill(found["supervisor"]["pid"], signal.SIGKILL)
+    assert watched.dense()
+    assert "nothing restarts it" in watched.akin("status").stdout
+    assert watched.akin("up").returncode == 0
+    assert {each["name"]: each["pid"] for each in watched.status()["processes"]} == before
+    restarts = watched.restarts("the service")
+    os.kill(before["the service"], signal.SIGKILL)
+    assert watched.back("the service", restarts + 1) < SECONDS
+
+
+def test_nothing_is_left_although_supervisor_and_triton_were_killed_and_its_python_process_stands_still(
+    watched: Watched,
+) -> None:
+    os.kill(watched.stub(), signal.SIGSTOP)
+    os.kill(watched.status()["supervisor"]["pid"], signal.SIGKILL)
+    os.kill(watched.pid("Triton"), signal.SIGKILL)
+    assert watched.stub()
+    assert watched.regions()
+    assert watched.akin("down").returncode == 0
+    assert marked(watched.settings.run) == []
+    assert watched.regions() == []

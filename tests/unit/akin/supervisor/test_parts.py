@@ -1,0 +1,138 @@
+"""What is started, and how Triton is looked at, without Triton."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from akin import record
+from akin.processes import Child
+from akin.record import Stack
+from akin.registry import Version
+from akin.settings import Settings
+from akin.supervisor import parts
+from akin.supervisor.health import Health
+from akin.supervisor.parts import HttpLook, TritonLook, encoders
+
+UNHEALTHY = {"error": "Stub process 'text_encoder_0_0' is not healthy."}
+
+
+class Server:
+    """Triton's answers, and the requests that it got."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.infer: httpx.Response | Exception = httpx.Response(200, json={"outputs": []})
+        self.counts = {1: 5}
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path)
+        if request.url.path == "/metrics":
+            name = "nv_inference_request_success"
+            lines = [f'{name}{{model="text_encoder",version="{n}"}} {count}' for n, count in self.counts.items()]
+            return httpx.Response(200, text="\n".join([f"# TYPE {name} counter", *lines, f'{name}{{model="other"}} 9']))
+        if request.url.path.endswith("/infer"):
+            if isinstance(self.infer, Exception):
+                raise self.infer
+            return self.infer
+        return httpx.Response(200)
+
+    def texts(self) -> list[str]:
+        """The versions that were sent a text since the last call."""
+        versions = [path.split("/")[5] for path in self.asked if path.endswith("/infer")]
+        self.asked.clear()
+        return versions
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(Settings.read({}), data=tmp_path)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def look(settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch) -> TritonLook:
+    monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=httpx.MockTransport(server.answer)))
+    serving(settings, [1])
+    return TritonLook(settings)
+
+
+def serving(settings: Settings, numbers: list[int]) -> None:
+    stack = Stack([], numbers, "", "", "", "", complete=True)
+    record.create(settings, stack, Child("the supervisor", 1, 1, ""))
+
+
+def test_a_triton_that_gives_vectors_is_well(look: TritonLook, server: Server) -> None:
+    assert look().health is Health.ANSWERS
+    assert server.texts() == ["1"]
+
+
+def test_no_text_is_sent_while_those_of_others_are_answered(look: TritonLook, server: Server) -> None:
+    look()
+    server.texts()
+    server.counts[1] += 3
+    assert look().health is Health.ANSWERS
+    assert server.texts() == []
+    assert look().health is Health.ANSWERS
+    assert server.texts() == ["1"]
+
+
+def test_a_busy_triton_whose_answers_come_late_is_well(look: TritonLook, server: Server) -> None:
+    look()
+    server.infer = httpx.ReadTimeout("late")
+    for _ in range(10):
+        server.counts[1] += 1
+        assert look().health is Health.ANSWERS
+    assert look().health is Health.SILENT
+
+
+def test_a_triton_whose_python_process_is_gone_is_broken(look: TritonLook, server: Server) -> None:
+    server.infer = httpx.Response(500, json=UNHEALTHY)
+    found = look()
+    assert found.health is Health.BROKEN
+    assert found.words.startswith("its encoder version 1 answers 500: {")
+    assert "is not healthy" in found.words
+
+
+def test_every_version_that_is_served_is_looked_at(look: TritonLook, server: Server, settings: Settings) -> None:
+    serving(settings, [1, 2])
+    look()
+    assert server.texts() == ["1", "2"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 503])
+def test_a_refusal_is_a_sign_of_life(look: TritonLook, server: Server, status: int) -> None:
+    server.infer = httpx.Response(status, json={"error": "version 1 is not at ready state"})
+    assert look().health is Health.ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("error", "health"),
+    [(httpx.ConnectError("refused"), Health.BROKEN), (httpx.ReadTimeout("late"), Health.SILENT)],
+)
+def test_a_service_that_cannot_be_asked(error: Exception, health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=httpx.MockTransport(answer)))
+    assert HttpLook("http://127.0.0.1:1")().health is health
+
+
+def test_a_restarted_triton_serves_what_is_promoted_needed_and_was_loaded_since(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[Any] = [Version(number, number == 4, {}) for number in (1, 2, 3, 4)]
+    monkeypatch.setattr(parts, "promoted", lambda _: there[3])
+    monkeypatch.setattr(parts, "versions", lambda _: there)
+    monkeypatch.setattr(parts, "still_needed", lambda *_: [2])
+    assert encoders(settings) == [4, 2]
+    serving(settings, [2, 3, 4, 9])
+    assert encoders(settings) == [4, 2, 3]

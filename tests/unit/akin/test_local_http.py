@@ -1,0 +1,94 @@
+"""Calls to the stack's own parts never go through a proxy that is meant for the outside world."""
+
+from __future__ import annotations
+
+import ast
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from akin.cli.search import ask
+from akin.record import Stack
+from akin.settings import ROOT, Settings
+from akin.supervisor.health import Health
+from akin.supervisor.parts import HttpLook
+from akin.switching import components
+from akin.triton import answers, load
+
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+class Part(BaseHTTPRequestHandler):
+    """A part of the stack that answers everything with the same."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"components": {"snapshot": {"id": "a"}}, "results": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a part, where every proxy that is set leads nowhere."""
+    for name in PROXIES:
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Part) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_every_way_to_ask_a_part_ignores_the_proxy(port: int, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{port}"
+    assert answers(url)
+    assert HttpLook(url)().health is Health.ANSWERS
+    assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
+    assert ask(replace(Settings.read({}), service_port=port), {"query": "x"})["results"] == []
+    model = tmp_path / "text_encoder"
+    model.mkdir()
+    (model / "config.pbtxt").write_text('name: "text_encoder"')
+    load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log")
+
+
+def test_no_client_of_a_part_asks_the_environment_for_a_proxy() -> None:
+    """Only `papers` speaks to the outside world, and it uses urllib."""
+    found = []
+    for room in ("akin", "gradio_ui", "benchmarks", "loadtests", "retrieval_service"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    called = ast.unparse(node.func)
+                    ways = ("get", "post", "request", "stream", "Client", "AsyncClient")
+                    kept = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                    if called in {f"httpx.{way}" for way in ways} and kept.get("trust_env") != "False":
+                        found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
+                    if called.endswith("insecure_channel") and "enable_http_proxy" not in path.read_text():
+                        found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
+                    if called.endswith("urlopen"):
+                        found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
+    assert found == []
+
+
+def test_the_checks_of_the_containers_ignore_the_proxy() -> None:
+    """Docker hands a machine's proxy on to every container."""
+    for path in sorted((ROOT / "deploy").glob("*.Dockerfile")):
+        checks = [line for line in path.read_text().splitlines() if "urllib.request" in line]
+        assert all("ProxyHandler({})" in line for line in checks), path.name

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from akin.errors import StackError
+from akin.locks import held
+
+
+def test_a_lock_that_another_holds_is_told(tmp_path: Path) -> None:
+    with (
+        held(tmp_path / "lock", 0, "busy"),
+        pytest.raises(StackError, match="busy"),
+        held(tmp_path / "lock", 0, "busy"),
+    ):
+        pass
+
+
+def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
+    for _ in range(2):
+        with held(tmp_path / "run/lock", 0, "busy"):
+            pass
+
+
+def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp_path: Path) -> None:
+    got, path = threading.Event(), tmp_path / "lock"
+
+    def wait() -> None:
+        with held(path, 10, "busy"):
+            got.set()
+
+    with held(path, 0, "busy"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not got.wait(0.1)
+        path.unlink()
+    thread.join(10)
+    assert got.is_set()

@@ -1,0 +1,88 @@
+"""The record of a running stack."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from akin import record
+from akin.processes import Child, start_time
+from akin.record import PartState, Stack
+from akin.settings import Settings
+
+THIS = Child("Triton", os.getpid(), start_time(os.getpid()) or 0, "triton.log")
+GONE = Child("the supervisor", os.getpid(), 1, "supervisor.log")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(Settings.read({}), data=tmp_path)
+
+
+def stack_of(*children: Child, state: record.State = "running") -> Stack:
+    parts = [PartState(child.name, state, 1.0) for child in children]
+    return Stack(list(children), [1], "http://s", "http://p", "t", "h", complete=True, parts=parts)
+
+
+def test_a_stack_is_read_as_it_was_written(settings: Settings) -> None:
+    record.create(settings, stack_of(THIS), GONE)
+    stack = record.running(settings)
+    assert stack == replace(stack_of(THIS), supervisor=GONE, boot=record.boot())
+
+
+def test_a_change_keeps_what_others_have_written(settings: Settings) -> None:
+    record.create(settings, stack_of(THIS), GONE)
+    record.update(settings, lambda stack: replace(stack, encoders=[1, 2]))
+    record.update(settings, lambda stack: replace(stack, complete=False))
+    stack = record.read(settings)
+    assert stack is not None
+    assert (stack.encoders, stack.complete) == ([1, 2], False)
+
+
+def test_a_stopped_stack_is_not_written_down_again(settings: Settings) -> None:
+    record.create(settings, stack_of(THIS), GONE)
+    record.record(settings).unlink()
+    record.update(settings, lambda stack: stack)
+    assert record.read(settings) is None
+
+
+def test_a_record_from_before_the_machine_was_started_means_nothing(settings: Settings) -> None:
+    record.write(settings, replace(stack_of(THIS), boot="another"))
+    assert record.running(settings) is None
+
+
+def test_a_record_of_an_earlier_release_is_understood(settings: Settings) -> None:
+    record.write(settings, stack_of(THIS))
+    found = json.loads(record.record(settings).read_text())
+    for name in ("parts", "supervisor", "attempts", "boot", "triton_metrics"):
+        del found[name]
+    record.record(settings).write_text(json.dumps(found))
+    stack = record.running(settings)
+    assert stack is not None
+    assert (stack.supervised, stack.serves, stack.state("Triton")) == (False, True, "running")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"children": 1}', '{"children": [], "more": 1}'])
+def test_a_record_that_cannot_be_read_is_none(settings: Settings, text: str) -> None:
+    settings.run.mkdir()
+    record.record(settings).write_text(text)
+    assert record.read(settings) is None
+
+
+def test_without_a_supervisor_a_process_says_itself_whether_it_runs() -> None:
+    written = replace(stack_of(THIS, GONE, state="restarting"), supervisor=GONE)
+    assert (written.state("Triton"), written.state("the supervisor")) == ("running", "stopped")
+
+
+def test_a_triton_that_is_being_started_does_not_serve_yet() -> None:
+    assert not replace(stack_of(THIS, state="starting"), supervisor=THIS).serves
+    assert replace(stack_of(THIS, state="running"), supervisor=THIS).serves
+
+
+def test_a_part_that_has_just_died_is_not_called_running() -> None:
+    dead = replace(THIS, started=1)
+    assert replace(stack_of(dead), supervisor=THIS).state("Triton") == "restarting"

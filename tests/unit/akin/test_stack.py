@@ -1,0 +1,75 @@
+"""What the parts are told, and which port is taken, without starting anything."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from akin import stack
+from akin.errors import EncoderError, StackError
+from akin.processes import free_ports
+from akin.record import PartState, Stack
+from akin.settings import PORTS, Settings
+from akin.supervisor.__main__ import addresses_of
+
+
+def settings_for(**more: str) -> Settings:
+    return Settings.read({**dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)), **more})
+
+
+def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in() -> None:
+    settings = settings_for(AKIN_MODEL_REPOSITORY="models")
+    told = stack.service_environment(settings)
+    assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
+    assert told["AKIN_SERVICE_HOST"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
+def test_a_port_is_taken_where_the_part_is_to_listen(host: str) -> None:
+    settings = settings_for(AKIN_UI_HOST=host)
+    stack.check_ports(settings)
+    with socket.create_server((host, settings.ui_port)), pytest.raises(StackError, match="AKIN_UI_PORT"):
+        stack.check_ports(settings)
+
+
+def test_a_port_that_is_taken_on_another_address_only_is_free() -> None:
+    settings = settings_for(AKIN_UI_HOST="127.0.0.2")
+    with socket.create_server(("127.0.0.1", settings.ui_port)):
+        stack.check_ports(settings)
+
+
+def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
+    part = PartState("Triton", "restarting", 0.0, failures=1, reason="Triton refuses version 1", error="EncoderError")
+    first = stack.failure(part, stopped=True)
+    assert isinstance(first, EncoderError)
+    assert str(first) == "Triton refuses version 1"
+    later = stack.failure(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
+    assert type(later) is StackError
+    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
+
+
+@pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
+def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
+    part = PartState("the page", "restarting", 0.0, failures=1, reason="no space left", error=error)
+    assert type(stack.failure(part, stopped=True)) is StackError
+
+
+def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_over() -> None:
+    earlier = settings_for(AKIN_SERVICE_HOST="127.0.0.2", AKIN_UI_HOST="::")
+    running = Stack(
+        [],
+        [1],
+        earlier.service_url,
+        earlier.ui_url,
+        f"127.0.0.1:{earlier.triton_grpc_port}",
+        f"127.0.0.1:{earlier.triton_http_port}",
+        complete=True,
+        triton_metrics=f"127.0.0.1:{earlier.triton_metrics_port}",
+    )
+    now = addresses_of(running, settings_for(AKIN_UI_HOST="::"))
+    assert (now.service_url, now.ui_url) == (earlier.service_url, earlier.ui_url)
+    assert now.triton_grpc_port == earlier.triton_grpc_port
+    assert now.triton_metrics_port == earlier.triton_metrics_port
