@@ -102,14 +102,17 @@ def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
 
 
 def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
-    """Asks each process to end, waits, and kills what is left of their groups.
+    """Ask each process to end, wait, and kill what is left of their groups.
 
-    That is a process that has not ended in time, and what one has left behind (now and then Triton's Python process).
+    A process that has not ended after a third of the time is asked again: one that was just starting may have lost the
+    first request. What is left is a process that has not ended in time either, and what one has left behind (now and
+    then Triton's Python process).
     """
     running = [child for child in children if child.alive]
-    for child in running:
-        send(child, signal.SIGTERM)
-    await_end(running, seconds)
+    for share in (1 / 3, 2 / 3):
+        for child in running:
+            send(child, signal.SIGTERM)
+        await_end(running, seconds * share)
     # Also of those that had ended before: a process that was killed may have left others behind.
     for child in children:
         kill_group(child)

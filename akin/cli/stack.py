@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -56,7 +56,7 @@ def status(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def described(stack: Stack | None, *, whole: bool) -> dict[str, object]:
+def described(stack: Stack | None, *, whole: bool) -> dict[str, Any]:
     """Return what runs, for programs."""
     parts = {part.name: part for part in stack.parts} if stack else {}
     supervisor = stack.supervisor if stack else None

@@ -216,7 +216,8 @@ class Keeper:
             self._say(f"{self.part.name} is given up: {reason}\nTry again with: akin up")
             self._is("given up", failures=failures, reason=reason, error=error)
         else:
-            self._say(f"{self.part.name}: {trouble}; it is started again in {pause:g} s")
+            named = trouble if trouble.startswith(self.part.name) else f"{self.part.name}: {trouble}"
+            self._say(f"{named}; it is started again in {pause:g} s")
             self._is("restarting", failures=failures, reason=trouble, error=error)
         self.tried.set()
         self._nudged.wait(pause)

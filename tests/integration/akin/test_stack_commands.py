@@ -20,9 +20,12 @@ from typing import Any
 import httpx
 import pytest
 
+from akin.cli.stack import described
 from akin.leftovers import marked, region_prefix
 from akin.processes import free_ports
+from akin.record import running
 from akin.settings import ROOT, Settings
+from akin.stack import whole
 
 pytestmark = pytest.mark.integration
 
@@ -62,11 +65,11 @@ class Local:
         return subprocess.CompletedProcess(arguments, process.returncode, output, said)
 
     def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.akin("status", "--json").stdout))
+        stack = running(self.settings)
+        return described(stack, whole=stack is not None and whole(stack))
 
     def pids(self) -> dict[str, int]:
-        found = self.status()
-        return {each["name"]: each["pid"] for each in found["processes"] if each["alive"]}
+        return {each["name"]: each["pid"] for each in self.status()["processes"] if each["alive"]}
 
     def left(self) -> list[str]:
         """What of the stack is still there: processes, shared memory, files of its run."""

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from akin.cli.stack import described
 from akin.leftovers import marked, region_prefix
+from akin.record import running
 from akin.settings import Settings
 from tests.conftest import CACHE, RunningStack, environment_for
 
@@ -26,7 +28,7 @@ class Watched(RunningStack):
     """A running stack whose parts are killed."""
 
     def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.akin("status", "--json").stdout))
+        return described(running(self.settings), whole=True)
 
     def pid(self, name: str) -> int:
         return int(next(each["pid"] for each in self.status()["processes"] if each["name"] == name))
