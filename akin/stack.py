@@ -312,6 +312,18 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         remove_regions(settings.run, grpc)
 
 
+def expect_free(settings: Settings) -> None:
+    """Check, long before a stack is started, that it can be; what an earlier one has left behind is cleared away.
+
+    Raises:
+        StackError: A port is taken.
+    """
+    with commanding(settings):
+        if running(settings) is None:
+            clear(settings)
+            check_ports(settings)
+
+
 def check_ports(settings: Settings) -> None:
     """Say which port is taken before anything is started.
 

@@ -122,7 +122,7 @@ def demo(
     settings = Settings.read()
     before = running(settings)
     if before is None:
-        local.check_ports(settings)
+        local.expect_free(settings)
     if promoted_number(settings.repository) is None:
         encoder.export_version(settings, source=None, calibration="sample")
     index.build_if_needed(settings, corpus)

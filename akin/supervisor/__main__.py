@@ -6,17 +6,19 @@ given up. When this process is killed, the parts go on, and the next supervisor 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from akin import record
-from akin.errors import AkinError
+from akin.errors import AkinError, StackError
 from akin.leftovers import kill_marked, remove_regions
 from akin.locks import held
 from akin.processes import Child, start_time, stop
@@ -88,7 +90,7 @@ class Supervisor:
     def _try_again(self) -> None:
         for keeper in self._keepers:
             keeper.try_again()
-        record.update(self._settings, lambda stack: replace(stack, attempts=stack.attempts + 1, parts=self._states()))
+        self._update(lambda stack: replace(stack, attempts=stack.attempts + 1, parts=self._states()))
 
     def _stop(self) -> None:
         say("stopping")
@@ -110,10 +112,16 @@ class Supervisor:
         with self._writing:
             states = self._states()
             ready = all(state.state == "running" for state in states)
-            record.update(
-                self._settings,
-                lambda stack: replace(stack, children=self._children(), parts=states, complete=stack.complete or ready),
+            self._update(
+                lambda stack: replace(stack, children=self._children(), parts=states, complete=stack.complete or ready)
             )
+
+    def _update(self, change: Callable[[Stack], Stack]) -> None:
+        try:
+            record.update(self._settings, change)
+        except (OSError, StackError) as error:
+            # A full disk is no reason to leave the parts alone; the next change writes all of it.
+            say(f"{record.record(self._settings)} cannot be written: {error}")
 
     def _children(self) -> list[Child]:
         return [keeper.child for keeper in self._keepers if keeper.child is not None]
@@ -153,7 +161,9 @@ def port_of(address: str) -> int:
 
 def say(message: str) -> None:
     """Write a line into the supervisor's log."""
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, flush=True)
+    # On a full disk there is no log; that is no reason to stop.
+    with contextlib.suppress(OSError):
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), message, flush=True)
 
 
 def fail(arguments: threading.ExceptHookArgs) -> None:

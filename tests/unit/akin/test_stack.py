@@ -13,7 +13,7 @@ from akin.errors import EncoderError, StackError
 from akin.processes import free_ports
 from akin.record import PartState, Stack
 from akin.settings import PORTS, Settings
-from akin.supervisor.__main__ import addresses_of
+from akin.supervisor.__main__ import Supervisor, addresses_of
 
 
 def settings_for(**more: str) -> Settings:
@@ -73,3 +73,17 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
     assert (now.service_url, now.ui_url) == (earlier.service_url, earlier.ui_url)
     assert now.triton_grpc_port == earlier.triton_grpc_port
     assert now.triton_metrics_port == earlier.triton_metrics_port
+
+
+def test_a_full_disk_does_not_end_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(settings_for(), data=tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    supervisor = Supervisor(settings)
+    monkeypatch.setattr("akin.record.update", full)
+    supervisor._write()
+    assert "stack.json cannot be written: [Errno 28] No space left on device" in capsys.readouterr().out
