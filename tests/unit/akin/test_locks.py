@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import threading
 from pathlib import Path
 
@@ -38,3 +39,20 @@ def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp
         path.unlink()
     thread.join(10)
     assert got.is_set()
+
+
+def test_a_lock_on_a_file_that_was_deleted_just_before_keeps_nobody_out_and_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "lock", fcntl.flock
+    deleted: list[int] = []
+
+    def delete_first(descriptor: int, operation: int) -> None:
+        if not deleted:
+            deleted.append(descriptor)
+            path.unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    with held(path, 5, "busy"), pytest.raises(StackError), held(path, 0, "busy"):
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from akin.errors import StackError
-from akin.processes import Child, free_ports, port_is_free, start, stop, wait_until
+from akin.processes import (
+    Child,
+    await_end,
+    await_group_end,
+    free_ports,
+    group_of,
+    port_is_free,
+    start,
+    stop,
+    wait_until,
+)
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 """A program that ignores the polite signal, once it has said so."""
@@ -45,6 +56,32 @@ def test_what_a_child_leaves_behind_is_killed(tmp_path: Path) -> None:
     while group_has_members(child.pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not group_has_members(child.pid)
+
+
+def test_what_a_killed_child_has_left_behind_is_killed_too(tmp_path: Path) -> None:
+    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {DEAF!r}]); time.sleep(60)"
+    child = start("parent", [sys.executable, "-c", code], os.environ, tmp_path / "log")
+    wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
+    os.kill(child.pid, signal.SIGKILL)
+    await_end([child], 10)
+    assert group_of(child)
+    stop([child])
+    await_group_end(child, 10)
+    assert group_of(child) == []
+
+
+def test_a_child_that_has_lost_the_first_request_to_end_is_asked_again(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "leave = lambda *_: (print('left'), sys.exit())\n"
+        "signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, leave))\n"
+        "print('up', flush=True)\n"
+        "while True: time.sleep(60)"
+    )
+    child = start("dazed", [sys.executable, "-c", code], os.environ, tmp_path / "log")
+    wait_until(lambda: "up" in (tmp_path / "log").read_text(), child, 10)
+    stop([child], seconds=3)
+    assert (tmp_path / "log").read_text() == "up\nleft\n"
 
 
 def group_has_members(number: int) -> bool:

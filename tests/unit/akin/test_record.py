@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +46,10 @@ def test_a_change_keeps_what_others_have_written(settings: Settings) -> None:
 
 def test_a_stopped_stack_is_not_written_down_again(settings: Settings) -> None:
     record.create(settings, stack_of(THIS), GONE)
-    record.record(settings).unlink()
+    shutil.rmtree(settings.run)
     record.update(settings, lambda stack: stack)
     assert record.read(settings) is None
+    assert not settings.run.exists()
 
 
 def test_a_record_from_before_the_machine_was_started_means_nothing(settings: Settings) -> None:
