@@ -160,7 +160,7 @@ def await_ready(
                 if part.state in ("starting", "running") and part.name not in said:
                     said.add(part.name)
                     say(f"starting {part.name}{encoders(stack) if part.name == 'Triton' else ''}")
-                if part.failures and part.state in ("restarting", "given up", "starting"):
+                if failed(part, first=before is None):
                     raise failure(part, stopped=before is None)
             if whole(stack):
                 return stack
@@ -171,6 +171,16 @@ def await_ready(
 def encoders(stack: Stack) -> str:
     """Return which encoder versions Triton serves, for people."""
     return f" with encoder version {' and '.join(map(str, stack.encoders))}"
+
+
+def failed(part: PartState, *, first: bool) -> bool:
+    """Return True if there is no use in waiting for a part.
+
+    At a stack's first start that is any failure; later a part that ended while it ran is only waited for.
+    """
+    if part.state == "given up":
+        return True
+    return part.failures > 0 and part.state in ("restarting", "starting") and (first or bool(part.error))
 
 
 def failure(part: PartState, *, stopped: bool) -> AkinError:

@@ -238,5 +238,6 @@ def _ending(child: Child) -> str:
     if not pid:
         return "has ended"
     if os.WIFSIGNALED(status):
-        return f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        return f"was ended by {signal.Signals(number).name if number in list(signal.Signals) else f'signal {number}'}"
     return f"ended with exit code {os.waitstatus_to_exitcode(status)}"

@@ -18,7 +18,7 @@ from akin.registry import MODEL, promoted, versions
 from akin.settings import Settings
 from akin.stack import python, service_environment, still_needed
 from akin.supervisor.health import Health, Look
-from akin.triton import answers, start_triton
+from akin.triton import start_triton
 
 SERVICE_SECONDS = 60.0
 PAGE_SECONDS = 60.0
@@ -125,14 +125,17 @@ def start_page(settings: Settings, started: Started) -> None:
 
 
 def await_answer(child: Child, url: str, seconds: float, started: Started) -> None:
-    """Wait until a process that was just started answers; end it if it does not.
+    """Wait until a process that was just started answers anything at all; end it if it does not.
+
+    It may refuse the address by which it is asked, where it is told to answer to others only.
 
     Raises:
         StackError: It ended, or did not answer in time.
     """
+    look = HttpLook(url)
     try:
         started(child)
-        wait_until(lambda: answers(url), child, seconds)
+        wait_until(lambda: look().health is Health.ANSWERS, child, seconds)
     except BaseException:
         stop([child])
         raise

@@ -11,7 +11,7 @@ import pytest
 from akin import stack
 from akin.errors import EncoderError, StackError
 from akin.processes import free_ports
-from akin.record import PartState, Stack
+from akin.record import PartState, Stack, State
 from akin.settings import PORTS, Settings
 from akin.supervisor.__main__ import Supervisor, addresses_of
 
@@ -87,3 +87,21 @@ def test_a_full_disk_does_not_end_the_supervisor(
     monkeypatch.setattr("akin.record.update", full)
     supervisor._write()
     assert "stack.json cannot be written: [Errno 28] No space left on device" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "first", "failed"),
+    [
+        ("restarting", "", True, True),
+        ("restarting", "", False, False),
+        ("restarting", "StackError", False, True),
+        ("starting", "StackError", False, True),
+        ("running", "StackError", True, False),
+        ("given up", "", False, True),
+    ],
+)
+def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
+    state: State, error: str, first: bool, failed: bool
+) -> None:
+    part = PartState("Triton", state, 0.0, failures=1, error=error)
+    assert stack.failed(part, first=first) is failed

@@ -113,6 +113,15 @@ def test_a_part_that_ends_by_itself_is_told_with_its_exit_code(stage: Stage) -> 
     assert keeper.state.reason.startswith("ended with exit code 3 (failure 2 in a row). Its log, ")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN + 3])
+def test_every_signal_is_told(stage: Stage, number: int) -> None:
+    keeper = stage.keep()
+    stage.until(lambda: stage.runs(1))
+    os.kill(stage.born[0].pid, number)
+    stage.until(lambda: stage.runs(2))
+    assert keeper.state.reason == ("was ended by SIGTERM" if number == signal.SIGTERM else "was ended by signal 37")
+
+
 def test_what_a_killed_part_leaves_in_its_group_is_killed_before_it_is_started_again(stage: Stage) -> None:
     stage.code = FAMILY
     stage.keep()

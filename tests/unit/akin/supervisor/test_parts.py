@@ -126,6 +126,15 @@ def test_a_service_that_cannot_be_asked(error: Exception, health: Health, monkey
     assert HttpLook("http://127.0.0.1:1")().health is health
 
 
+@pytest.mark.parametrize("status", [200, 400, 404, 421, 503])
+def test_a_service_that_refuses_the_address_by_which_it_is_asked_runs(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
+    monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=transport))
+    assert HttpLook("http://127.0.0.1:1")().health is Health.ANSWERS
+
+
 def test_a_restarted_triton_serves_what_is_promoted_needed_and_was_loaded_since(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
