@@ -24,8 +24,8 @@ from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
 from retrieval_service.snapshot.manifest import CATALOGUE, VECTORS, Manifest, read_manifest
 from retrieval_service.snapshot.parts import take_digests
 
-ROWS = 20_000
-"""Rows that are compared by default: any 2,048 wrong ones in a run are met in corpora of up to 20 million papers."""
+ROWS = 100_000
+"""Rows that are compared by default: any 2,048 wrong ones in a run are met in corpora of up to 100 million papers."""
 
 _FETCHED = 900
 _COMPARED = 16_384
