@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +11,12 @@ from pydantic import model_validator
 
 from akin.errors import BadSetting
 from settings import SettingsError, StackSettings
+from settings.stack import PORTS as PORT_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
+"""The variables of the ports that a stack listens on."""
 
 _FOLDERS = ("data", "model_repository", "triton_home", "training_python")
 
@@ -50,6 +54,10 @@ class Settings(StackSettings):
     def environment(self) -> dict[str, str]:
         """The variables from which another process reads these very settings."""
         return {self.variable(field): str(getattr(self, field)) for field in type(self).model_fields}
+
+    def elsewhere(self, data: Path, ports: Sequence[int]) -> Self:
+        """Return these settings with another data folder and other ports, one for each of `PORTS`."""
+        return self.model_copy(update={"data": data, **dict(zip(PORT_FIELDS, ports, strict=True))})
 
     @property
     def run(self) -> Path:

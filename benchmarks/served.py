@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from akin import local_http, stack
 from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.processes import free_ports
-from akin.settings import Settings
+from akin.settings import PORTS, Settings
 from benchmarks.beir import Collection
 
 FIELDS = "id=_id,title=title,abstract=text"
@@ -22,17 +21,7 @@ FIELDS = "id=_id,title=title,abstract=text"
 @contextmanager
 def served(name: str) -> Iterator[Settings]:
     """A running stack with data of its own, below `data/benchmarks/<name>`."""
-    base = Settings.read()
-    service, ui, http, grpc, metrics = free_ports(5)
-    settings = replace(
-        base,
-        data=base.data / "benchmarks" / name,
-        service_port=service,
-        ui_port=ui,
-        triton_http_port=http,
-        triton_grpc_port=grpc,
-        triton_metrics_port=metrics,
-    )
+    settings = own_settings(name)
     stack.up(settings, say)
     try:
         yield settings
@@ -40,17 +29,15 @@ def served(name: str) -> Iterator[Settings]:
         stack.down(settings)
 
 
+def own_settings(*folders: str) -> Settings:
+    """Return the settings of a stack of its own: a folder below `data/benchmarks/`, and ports that nobody uses."""
+    base = Settings.read()
+    return base.elsewhere(base.data.joinpath("benchmarks", *folders), free_ports(len(PORTS)))
+
+
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment that makes a command use these settings."""
-    return {
-        **os.environ,
-        "AKIN_DATA": str(settings.data),
-        "AKIN_SERVICE_PORT": str(settings.service_port),
-        "AKIN_UI_PORT": str(settings.ui_port),
-        "AKIN_TRITON_HTTP_PORT": str(settings.triton_http_port),
-        "AKIN_TRITON_GRPC_PORT": str(settings.triton_grpc_port),
-        "AKIN_TRITON_METRICS_PORT": str(settings.triton_metrics_port),
-    }
+    """Return the environment that makes a command use these settings."""
+    return {**os.environ, **settings.environment}
 
 
 def index(settings: Settings, collection: Collection) -> None:

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from settings.places import Folders, PageAddress, ServiceAddress, TritonAddress
 
-_PORTS = ("service_port", "ui_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port")
+PORTS = ("service_port", "ui_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port")
+"""The fields of the ports that a stack listens on; no two may be the same."""
 
 
 class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
@@ -51,7 +52,7 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
         if not self.ui_port:
             raise ValueError("AKIN_UI_PORT is '0': the page of a stack needs a port from 1 to 65535")
         taken: dict[int, str] = {}
-        for field in _PORTS:
+        for field in PORTS:
             number = getattr(self, field)
             if number and number in taken:
                 raise ValueError(

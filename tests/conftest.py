@@ -19,7 +19,7 @@ import pytest
 from akin import stack
 from akin.processes import free_ports
 from akin.registry import promoted
-from akin.settings import ROOT, Settings
+from akin.settings import PORTS, ROOT, Settings
 from akin.triton import Triton, start_triton
 
 # The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
@@ -58,14 +58,7 @@ def akin(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPr
 
 def environment_for(data: Path, repository: Path) -> dict[str, str]:
     """The environment of a stack of its own: its folders, and ports that nobody uses."""
-    names = (
-        "AKIN_SERVICE_PORT",
-        "AKIN_UI_PORT",
-        "AKIN_TRITON_HTTP_PORT",
-        "AKIN_TRITON_GRPC_PORT",
-        "AKIN_TRITON_METRICS_PORT",
-    )
-    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
     return {**kept, **ports, "AKIN_DATA": str(data), "AKIN_MODEL_REPOSITORY": str(repository)}
 

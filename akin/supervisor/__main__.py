@@ -142,15 +142,16 @@ def addresses_of(stack: Stack | None, settings: Settings) -> Settings:
     if stack is None or not stack.triton_metrics:
         return settings
     service, page = urlsplit(stack.service), urlsplit(stack.page)
-    return replace(
-        settings,
-        service_host=settings.service_host if stack.service == settings.service_url else str(service.hostname),
-        service_port=service.port or settings.service_port,
-        ui_host=settings.ui_host if stack.page == settings.ui_url else str(page.hostname),
-        ui_port=page.port or settings.ui_port,
-        triton_http_port=port_of(stack.triton_http),
-        triton_grpc_port=port_of(stack.triton),
-        triton_metrics_port=port_of(stack.triton_metrics),
+    return settings.model_copy(
+        update={
+            "service_host": settings.service_host if stack.service == settings.service_url else str(service.hostname),
+            "service_port": service.port or settings.service_port,
+            "ui_host": settings.ui_host if stack.page == settings.ui_url else str(page.hostname),
+            "ui_port": page.port or settings.ui_port,
+            "triton_http_port": port_of(stack.triton_http),
+            "triton_grpc_port": port_of(stack.triton),
+            "triton_metrics_port": port_of(stack.triton_metrics),
+        }
     )
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,11 +19,10 @@ from akin import stack
 from akin.cli.corpus import corpus_path
 from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
-from benchmarks.served import await_snapshot, environment
+from benchmarks.served import await_snapshot, environment, own_settings
 from papers import Paper
 
 _SEARCHED = 5_000
@@ -40,16 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--step", action="store_true", help="wait for a line on standard input before each round")
     options = parser.parse_args(arguments)
     base = Settings.read()
-    service, ui, http, grpc, metrics = free_ports(5)
-    settings = replace(
-        base,
-        data=base.data / "benchmarks" / "encoder" / "search",
-        service_port=service,
-        ui_port=ui,
-        triton_http_port=http,
-        triton_grpc_port=grpc,
-        triton_metrics_port=metrics,
-    )
+    settings = own_settings("encoder", "search")
     papers = read(corpus_path(base, options.corpus), 100_000)
     supply = Supply(papers)
     stack.up(settings, say)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Protocol
@@ -227,7 +227,7 @@ def infinity(name: str, engine: str, folder: Path, logs: Path) -> Served:
 def triton(settings: Settings, logs: Path) -> tuple[Served, Served]:
     """One Triton with the promoted encoder, over gRPC and over HTTP."""
     version = promoted(settings.repository)
-    settings = replace(settings, data=logs.parent)
+    settings = settings.model_copy(update={"data": logs.parent})
     http, grpc, metrics = free_ports(3)
     running = start_triton(settings, (http, grpc, metrics), version, logs / "triton.log", tied=True)
     model = f"{MODEL}/{version.number}"

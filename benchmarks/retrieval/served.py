@@ -10,19 +10,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from akin import local_http, record, stack
-from akin.processes import free_ports
 from akin.settings import ROOT, Settings
 from benchmarks.report import Row
 from benchmarks.retrieval import catalogue
 from benchmarks.retrieval.collection import Collection
 from benchmarks.retrieval.fresh import ADDED, fresh
+from benchmarks.served import own_settings
 from papers import Paper
 from papers.readers import read_papers
 
@@ -39,7 +38,7 @@ def over_http(
     collection: Collection, count: int, dataset: str, source: Path, seconds: int, say: Callable[[str], None]
 ) -> list[Row]:
     """Builds a snapshot, serves it and measures: build, start, memory, latency alone and by stage, highest rates."""
-    settings = own_settings(count)
+    settings = own_settings("retrieval", str(count))
     started = time.monotonic()
     say(f"{dataset}: building a snapshot")
     manifest = catalogue.build(collection, count, settings, f"{count:,} made papers", say)
@@ -59,21 +58,6 @@ def over_http(
             new = sample(source, ADDED, apart=90)
             rows += fresh(settings, dataset, new, service_memory_mb, Path(folder))
     return rows
-
-
-def own_settings(count: int) -> Settings:
-    """A data folder for each size, and ports nobody uses."""
-    base = Settings.read()
-    service, ui, http, grpc, metrics = free_ports(5)
-    return replace(
-        base,
-        data=base.data / "benchmarks" / "retrieval" / str(count),
-        service_port=service,
-        ui_port=ui,
-        triton_http_port=http,
-        triton_grpc_port=grpc,
-        triton_metrics_port=metrics,
-    )
 
 
 @contextmanager

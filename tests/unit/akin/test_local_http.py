@@ -6,7 +6,6 @@ import ast
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -61,11 +60,11 @@ def test_every_way_to_ask_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
     assert answers(url)
     assert HttpLook(url)().health is Health.ANSWERS
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
-    assert ask(replace(Settings.read({}), service_port=port), {"query": "x"})["results"] == []
+    assert ask(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"
     model.mkdir()
     (model / "config.pbtxt").write_text('name: "text_encoder"')
-    load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log")
+    load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log", key="")
 
 
 def test_no_client_of_a_part_asks_the_environment_for_a_proxy() -> None:

@@ -21,7 +21,7 @@ GONE = Child("the supervisor", os.getpid(), 1, "supervisor.log")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return replace(Settings.read({}), data=tmp_path)
+    return Settings.read({"AKIN_DATA": str(tmp_path)})
 
 
 def stack_of(*children: Child, state: record.State = "running") -> Stack:

@@ -78,7 +78,7 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
 def test_a_full_disk_does_not_end_the_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = replace(settings_for(), data=tmp_path)
+    settings = settings_for(AKIN_DATA=str(tmp_path))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

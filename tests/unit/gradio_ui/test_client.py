@@ -101,7 +101,7 @@ async def test_a_search_sends_what_the_state_says() -> None:
             PageState(q="x", mode="dense", categories=("cs.LG",), from_year=2020, k=5, offset=5)
         )
     assert (seen[0].method, seen[0].url.path) == ("POST", "/search")
-    assert float(seen[0].headers["akin-timeout"]) == Settings().answer_seconds
+    assert float(seen[0].headers["akin-timeout"]) == Settings().ui_answer_seconds
     assert json.loads(seen[0].content) == {
         "query": "x",
         "mode": "dense",

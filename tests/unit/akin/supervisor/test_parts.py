@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class Server:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return replace(Settings.read({}), data=tmp_path)
+    return Settings.read({"AKIN_DATA": str(tmp_path)})
 
 
 @pytest.fixture
