@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -29,12 +30,9 @@ from akin.processes import (
 )
 from akin.record import PartState, Stack, read, running
 from akin.registry import Version, promoted, versions
-from akin.remote import await_encoder
 from akin.settings import Settings
 from akin.triton import Triton, start_triton
 from akin.waiting import wait_for
-from retrieval_service.errors import SnapshotError
-from retrieval_service.snapshot import Shelf, read_manifest
 
 SUPERVISOR_SECONDS = 30.0
 # Triton has five seconds to finish what it does, each process fifteen to end.
@@ -203,15 +201,19 @@ def stop_if_owned(settings: Settings, supervisor: Child) -> None:
 
 
 def still_needed(settings: Settings, promoted: Version) -> list[int]:
-    """The version that made the live snapshot, if it is not the promoted one: searches go by it until a new index."""
-    with contextlib.suppress(SnapshotError):
-        shelf = Shelf(settings.data)
-        live = shelf.current()
-        if live is not None:
-            digest = read_manifest(shelf.path(live)).encoder.digest
-            made_by = [version.number for version in versions(settings.repository) if version.digest == digest]
-            return [] if digest == promoted.digest else made_by[-1:]
-    return []
+    """Return the version that made the live snapshot, unless it is promoted: searches go by it until a new index.
+
+    The snapshot is read as the plain files that it is: the service's own code for it brings FAISS and Tantivy along,
+    80 MB in a supervisor that never searches.
+    """
+    shelf = settings.data / "snapshots"
+    try:
+        live = (shelf / "CURRENT").read_text("utf-8").strip()
+        digest = json.loads((shelf / live / "manifest.json").read_bytes())["encoder"]["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    made_by = [version.number for version in versions(settings.repository) if version.digest == digest]
+    return [] if digest == promoted.digest else made_by[-1:]
 
 
 def python(module: str) -> list[str]:
@@ -303,6 +305,9 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
     """
     version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
     if settings.triton_url:
+        # Imported here as it brings along what a supervisor has no use for.
+        from akin.remote import await_encoder
+
         await_encoder(settings.triton_url, version, settings.wait_seconds, say)
         yield settings.triton_url, version
         return

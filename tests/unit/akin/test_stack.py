@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +15,12 @@ from akin import stack
 from akin.errors import EncoderError, StackError
 from akin.processes import free_ports
 from akin.record import PartState, Stack, State
+from akin.registry import versions
 from akin.settings import PORTS, Settings
 from akin.supervisor.__main__ import Supervisor, addresses_of
+from retrieval_service.snapshot.manifest import EncoderRecord
+from retrieval_service.snapshot.shelf import Shelf
+from tests.unit.published import published_manifest
 
 
 def settings_for(**more: str) -> Settings:
@@ -105,3 +112,26 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
 ) -> None:
     part = PartState("Triton", state, 0.0, failures=1, error=error)
     assert stack.failed(part, first=first) is failed
+
+
+def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
+    settings = replace(settings_for(AKIN_MODEL_REPOSITORY=str(tmp_path / "models")), data=tmp_path)
+    for number, digest in ((1, "a" * 64), (2, "b" * 64), (3, "c" * 64)):
+        folder = tmp_path / "models/text_encoder" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"digest": digest}))
+    first, second, _ = versions(settings.repository)
+    assert stack.still_needed(settings, second) == []
+    live = published_manifest(tmp_path, "20260101T000000Z-aaaaaa", EncoderRecord(1, "a" * 64, 384)).id
+    Shelf(tmp_path).use(live)
+    assert stack.still_needed(settings, second) == [1]
+    assert stack.still_needed(settings, first) == []
+    (Shelf(tmp_path).path(live) / "manifest.json").write_text("{")
+    assert stack.still_needed(settings, second) == []
+
+
+def test_the_supervisor_stays_light() -> None:
+    heavy = ("numpy", "faiss", "tantivy", "grpc")
+    code = f"import sys, akin.supervisor.__main__; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
