@@ -26,7 +26,7 @@ COMMON_ROWS = "common.rows"
 FEWEST = 5_000
 """Papers. A condition that no more than these meet has no bitmap, however small the corpus."""
 
-SHARE = 1 / 64
+SHARE = 1 / 32
 """Of all papers. There are many words that a smaller share of them have."""
 
 SHARE_OF_PHRASES = 1 / 256

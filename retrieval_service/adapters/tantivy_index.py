@@ -143,6 +143,7 @@ class TantivyWriter:
         with self._in_words():
             self._writer.commit()
             self._writer.wait_merging_threads()
+            self._index.config_reader("manual")
             self._index.reload()
             self._write_common_rows(self._index.searcher())
 

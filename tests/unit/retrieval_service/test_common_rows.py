@@ -31,7 +31,7 @@ def test_a_short_stream_is_its_own_sample() -> None:
 
 def test_few_papers_are_not_many() -> None:
     assert fewest(10_000) == common_rows.FEWEST
-    assert fewest(3_200_000) == 50_000
+    assert fewest(3_200_000) == 100_000
     assert fewest(3_200_000, 2) == 12_500
 
 
