@@ -20,6 +20,9 @@ PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
 
 _FOLDERS = ("data", "model_repository", "triton_home", "training_python")
 
+MAY_BE_NONE = frozenset({"AKIN_SERVICE_METRICS_PORT"})
+"""Ports that 0 leaves out."""
+
 
 class Settings(StackSettings):
     """The settings of one command. A default folder lies in the project's folder, a given one below the current one."""

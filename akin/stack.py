@@ -222,7 +222,7 @@ def python(module: str) -> list[str]:
 
 
 def service_environment(settings: Settings) -> dict[str, str]:
-    """Return what the service is told: where its data, its Triton, its models and its port are.
+    """Return what the service is told: where its data, its Triton, its models and its ports are.
 
     Not which encoder: it finds the one that made its snapshot among those that Triton serves.
     """
@@ -232,6 +232,8 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "AKIN_MODEL_REPOSITORY": str(settings.repository),
         "AKIN_SERVICE_HOST": settings.service_host,
         "AKIN_SERVICE_PORT": str(settings.service_port),
+        "AKIN_SERVICE_METRICS_HOST": settings.service_metrics_host,
+        "AKIN_SERVICE_METRICS_PORT": str(settings.service_metrics_port),
         "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",
     }
 
@@ -350,9 +352,10 @@ def check_ports(settings: Settings) -> None:
         ("127.0.0.1", settings.triton_grpc_port, "AKIN_TRITON_GRPC_PORT"),
         ("127.0.0.1", settings.triton_metrics_port, "AKIN_TRITON_METRICS_PORT"),
         (settings.service_host, settings.service_port, "AKIN_SERVICE_PORT"),
+        (settings.service_metrics_host, settings.service_metrics_port, "AKIN_SERVICE_METRICS_PORT"),
         (settings.ui_host, settings.ui_port, "AKIN_UI_PORT"),
     ):
-        if not port_is_free(number, host):
+        if number and not port_is_free(number, host):
             raise StackError(
                 f"port {number} ({name}) is taken by another process: stop that, or set {name} to a free port."
             )

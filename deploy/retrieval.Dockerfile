@@ -8,6 +8,7 @@ RUN python -m venv --without-pip /opt/akin \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests
 COPY settings /opt/akin/src/settings
 COPY papers /opt/akin/src/papers
+COPY edge /opt/akin/src/edge
 COPY retrieval_service /opt/akin/src/retrieval_service
 COPY akin /opt/akin/src/akin
 RUN python -m compileall -q /opt/akin/src \
@@ -21,7 +22,7 @@ ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src PYTHONUNBUFFERED=1 PYTHOND
     AKIN_DATA=/data AKIN_MODEL_REPOSITORY=/models AKIN_SERVICE_HOST=0.0.0.0
 USER 10001:10001
 WORKDIR /data
-EXPOSE 8080
+EXPOSE 8080 8081
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8080/health/ready', timeout=4)"]
 CMD ["python", "-m", "retrieval_service"]

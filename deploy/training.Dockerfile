@@ -12,6 +12,7 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
  && pip --python /opt/akin/bin/python install -q --no-deps $from -r /tmp/torch.txt \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
 COPY settings /opt/akin/src/settings
+COPY edge /opt/akin/src/edge
 COPY papers /opt/akin/src/papers
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository

@@ -6,6 +6,7 @@ COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
 # NumPy is the image's own: the one that its Python backend was compiled against.
 RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-hashes --target /opt/akin/packages -r /tmp/triton-gpu.lock
 COPY settings /opt/akin/src/settings
+COPY edge /opt/akin/src/edge
 COPY papers /opt/akin/src/papers
 COPY akin /opt/akin/src/akin
 RUN python3 -m compileall -q /opt/akin

@@ -12,6 +12,7 @@ RUN python -m venv --without-pip /opt/triton/python \
  && rm -rf numpy/*/tests openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
     openvino/libs/cache.json
 COPY settings /opt/triton/src/settings
+COPY edge /opt/triton/src/edge
 COPY papers /opt/triton/src/papers
 COPY akin /opt/triton/src/akin
 RUN python -m compileall -q /opt/triton/src

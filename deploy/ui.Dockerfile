@@ -6,6 +6,7 @@ RUN python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/ui.lock \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests /opt/akin/lib/python3.11/site-packages/pandas/tests
 COPY settings /opt/akin/src/settings
+COPY edge /opt/akin/src/edge
 COPY gradio_ui /opt/akin/src/gradio_ui
 RUN python -m compileall -q /opt/akin/src
 

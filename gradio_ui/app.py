@@ -153,11 +153,11 @@ def build_app(settings: Settings, service: SearchService | None = None, readers:
             js="() => window.akin.restoring()",
         )
         for event in (asked, restored):
-            event.failure(None, js="() => window.akin.settled()", api_visibility="private")
+            event.failure(None, None, [status], js="() => window.akin.failed()", api_visibility="private")
             event.success(
                 None, [address], None, js="(address) => window.akin.settle(address)", api_visibility="private"
             )
-    blocks.queue(default_concurrency_limit=settings.ui_searches, api_open=False)
+    blocks.queue(default_concurrency_limit=settings.ui_searches, max_size=settings.ui_queue, api_open=False)
     return blocks
 
 

@@ -153,17 +153,17 @@ class SearchService:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:
-            raise ServiceAway(f"{self.url} did not answer in time.") from error
+            raise ServiceAway("The search service did not answer in time.") from error
         except httpx.TransportError as error:
-            raise ServiceAway(f"Nothing answers at {self.url}.") from error
+            raise ServiceAway("The search service does not answer.") from error
         except httpx.DecodingError as error:
-            raise AnswerNotUnderstood(f"The answer of {self.url} cannot be decoded.") from error
+            raise AnswerNotUnderstood("The answer of the search service cannot be decoded.") from error
         if not response.is_success:
-            raise _translated(response, self.url)
+            raise _translated(response)
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
-            raise AnswerNotUnderstood(f"{self.url} answers, but not as Akin's search service does.") from error
+            raise AnswerNotUnderstood("Something answers, but not as Akin's search service does.") from error
 
 
 def search_request(state: PageState) -> dict[str, object]:
@@ -184,11 +184,11 @@ def search_request(state: PageState) -> dict[str, object]:
     return body
 
 
-def _translated(response: httpx.Response, url: str) -> ServiceError:
+def _translated(response: httpx.Response) -> ServiceError:
     try:
         error = _ErrorAnswer.model_validate_json(response.content).error
     except ValidationError:
-        return AnswerNotUnderstood(f"{url} answers with status {response.status_code} and no explanation.")
+        return AnswerNotUnderstood(f"The search service answers with status {response.status_code} and no explanation.")
     if error.code == "no_snapshot":
         return NoSnapshot(error.message)
     if response.status_code >= 500 or response.status_code == 429:

@@ -29,6 +29,11 @@
 
   window.akin = {
     settled,
+    /* No answer came, as the page is full or its server is away. Gradio's note about it fades; this stays. */
+    failed() {
+      settled();
+      return "<p class=\"akin-problem\" role=\"alert\">The page could not answer this time. Wait a moment, then search again.</p>";
+    },
     /* A search from the inputs begins. */
     begin(inputs) {
       fromAddress = false;

@@ -40,7 +40,7 @@ async def searched(service: SearchService, state: PageState, notes: Notes) -> Vi
     except RequestRefused as error:
         return View(render.notices(notes), render.problem(error))
     except ServiceError as error:
-        _log.warning("no answer: %s", error)
+        _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     corpus = await _corpus_of(service, answer.snapshot)
     names = {category.code: category.name for category in corpus.categories} if corpus else {}
@@ -54,7 +54,7 @@ async def opened(service: SearchService, state: PageState, notes: Notes) -> View
     try:
         corpus = await service.corpus()
     except ServiceError as error:
-        _log.warning("no corpus: %s", error)
+        _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     return View(render.notices(notes), "", corpus)
 
@@ -64,5 +64,5 @@ async def _corpus_of(service: SearchService, snapshot: str | None) -> Corpus | N
     try:
         return await service.corpus(snapshot)
     except ServiceError as error:
-        _log.warning("no corpus: %s", error)
+        _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return None

@@ -13,12 +13,17 @@ from collections.abc import AsyncIterator
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from edge import AllowedHosts, HostCheck, SecurityHeaders, page_headers, parse_hosts
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
+from gradio_ui.gate import Gate
 from gradio_ui.readers import Readers, WatchedStreams
+from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
+from gradio_ui.values import values_for
 from settings.unknown import warnings
 
 _SECONDS_TO_FINISH = 2
@@ -27,7 +32,11 @@ _SECONDS_TO_FINISH = 2
 def create_server_app(
     settings: Settings, service: SearchService | None = None, readers: Readers | None = None
 ) -> FastAPI:
-    """Return the ASGI application that serves the page at `/` and closes its connections at the end."""
+    """Return the ASGI application that serves the page at `/` and closes its connections at the end.
+
+    Before Gradio stand the check of the host and the gate that lets the page's own requests through. Every answer has
+    the security headers, and none lets another site read it.
+    """
     service, readers = service or SearchService(settings), readers or Readers()
 
     @contextlib.asynccontextmanager
@@ -38,23 +47,30 @@ def create_server_app(
             yield
             waiting.cancel()
 
+    blocks = build_app(settings, service, readers)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     server.add_middleware(WatchedStreams, readers=readers)
+    # Gradio lets any site read a page that is not on loopback, with credentials, unless its parent has a policy.
+    server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
         server,
-        build_app(settings, service, readers),
+        blocks,
         path="/",
         theme=theme(),
         css=css(),
         head=HEAD,
         footer_links=[],
         run_history=False,
-        show_error=True,
+        show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
         mcp_server=False,
         pwa=False,
     )
+    events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
+    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events)
+    hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
+    mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted
 
 
@@ -87,6 +103,8 @@ def main() -> int:
         create_server_app(settings),
         log_level="warning",
         access_log=False,
+        server_header=False,
+        ws="none",
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     host, port = listener.getsockname()[:2]

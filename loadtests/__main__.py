@@ -69,7 +69,7 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
 
     def read_before() -> None:
         nonlocal before
-        before = service.counters(target.service)
+        before = service.counters(options.metrics)
 
     began = time.time()
     watch = Watch(measured.processes, lambda: time.time() - began)
@@ -80,7 +80,7 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
         played = crowd.play(
             people, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
         )
-        after = service.counters(target.service)
+        after = service.counters(options.metrics)
         own = results.of_people(played.samples, played.levels)
         samples, interrupted = played.samples, played.interrupted
         start, end = (played.levels[-1].start, played.levels[-1].end) if played.levels else (0.0, time.time() - began)
@@ -95,10 +95,13 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
             before_sustained=read_before,
             say=say,
         )
-        after = service.counters(target.service)
+        after = service.counters(options.metrics)
         own = results.of_rates(searched.trials, searched.highest, searched.why_ended)
         samples, interrupted = searched.samples, searched.interrupted
         start, end = searched.counted
+    if not after:
+        asked = options.metrics or "any port"
+        say(f"the service's counters cannot be read at {asked}: --metrics URL says where they are")
     found = (
         results.circumstances(options, target, queries, drawn_from, began)
         | own

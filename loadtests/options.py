@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from loadtests.errors import BadOption
 
@@ -40,6 +41,7 @@ class Options:
         limit_ms: The p95 that the highest rate keeps, in ms.
         budget: Most seconds for finding that rate.
         service: Address of a service that is not to be started; None for the local stack.
+        metrics: Where the service's counters are read; None where it gives none.
         triton: Address of Triton's gRPC, host:port; None for the stack's.
         corpus: What the stack is to search, as `akin index build` takes it; None for whatever it has.
         queries: File to draw queries from; None to draw them from the papers that are searched.
@@ -58,6 +60,7 @@ class Options:
     limit_ms: float
     budget: float
     service: str | None
+    metrics: str | None
     triton: str | None
     corpus: str | None
     queries: Path | None
@@ -78,6 +81,8 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         raise BadOption(f"--queries: there is no file {given.queries}.")
     if given.service is not None and not re.fullmatch(r"http://[^/\s]+/?", given.service):
         raise BadOption(f"--service is {given.service!r}: it must look like http://127.0.0.1:8080.")
+    if given.metrics is not None and not re.fullmatch(r"http://[^/\s]+/?", given.metrics):
+        raise BadOption(f"--metrics is {given.metrics!r}: it must look like http://127.0.0.1:8081.")
     if given.service is not None and given.corpus is not None:
         raise BadOption("--corpus is for a stack that is started here; a service under --service has its own papers.")
     data = Path(environ.get("AKIN_DATA") or ROOT / "data").expanduser().absolute()
@@ -92,6 +97,7 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         limit_ms=getattr(given, "p95", 0.0),
         budget=getattr(given, "budget", 0.0),
         service=given.service.rstrip("/") if given.service else None,
+        metrics=given.metrics.rstrip("/") if given.metrics else _metrics(given.service, environ),
         triton=given.triton,
         corpus=given.corpus,
         queries=given.queries,
@@ -99,6 +105,14 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         output=(given.output or data / "loadtests").absolute(),
         akin=given.akin.absolute(),
     )
+
+
+def _metrics(service: str | None, environ: Mapping[str, str]) -> str | None:
+    port = environ.get("AKIN_SERVICE_METRICS_PORT") or "8081"
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise BadOption(f"AKIN_SERVICE_METRICS_PORT is {port!r}: it must be a port from 0 to 65535.")
+    host = urlsplit(service or "http://127.0.0.1").hostname or ""
+    return f"http://{f'[{host}]' if ':' in host else host}:{int(port)}" if int(port) else None
 
 
 def seconds(text: str) -> float:
@@ -124,6 +138,11 @@ def _parser() -> _Parser:
     shared.add_argument("--corpus", help="what a stack started here searches: a file of papers, or `sample`")
     shared.add_argument("--queries", type=Path, metavar="FILE", help="JSON lines to draw queries from, plain or .gz")
     shared.add_argument("--service", metavar="URL", help="measure this service; start nothing")
+    shared.add_argument(
+        "--metrics",
+        metavar="URL",
+        help="where the service's counters are read (default: its host, at AKIN_SERVICE_METRICS_PORT or 8081)",
+    )
     shared.add_argument("--triton", metavar="HOST:PORT", help="Triton's gRPC address (default: the stack's)")
     shared.add_argument("--seed", type=int, default=0, help="of what is drawn (default 0)")
     shared.add_argument("--output", type=Path, help="folder of the reports (default: data/loadtests)")

@@ -75,12 +75,19 @@ def target(service: str, seconds: float = 20.0) -> Target:
     )
 
 
-def counters(service: str) -> prometheus.Series:
-    """The service's counters; none if it does not give them now."""
+def counters(metrics: str | None) -> prometheus.Series:
+    """The service's counters; none if it does not give them now.
+
+    Args:
+        metrics: Address of its port for operators; None where there is none.
+    """
+    if metrics is None:
+        return {}
     try:
-        return prometheus.parse(_request(service, "GET", "/metrics", None)[1].decode("utf-8", "replace"))
+        status, content = _request(metrics, "GET", "/metrics", None)
     except ServiceAway:
         return {}
+    return prometheus.parse(content.decode("utf-8", "replace")) if status == 200 else {}
 
 
 def ask(service: str, method: str, path: str, body: dict[str, Any] | None = None, *, also: tuple[int, ...] = ()) -> Any:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator, Generator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from types import FrameType
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from retrieval_service.app import create_app
+from retrieval_service.operators import create_operators_app
 from retrieval_service.settings import Settings
 from settings import SettingsError
 from settings.unknown import warnings
@@ -30,42 +35,96 @@ def main() -> int:
     )
     for line in warnings():
         logging.warning(line)
-    try:
-        # Before anything is opened: a taken port is no reason to read indexes.
-        listener = _listen(settings)
-    except OSError as error:
-        # The names of hosts fail with negative numbers that only their own text explains.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
-        print(
-            f"retrieval_service: cannot listen on {settings.service_host}:{settings.service_port}: {reason}. "
-            "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another place.",
-            file=sys.stderr,
-        )
-        return 1
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            log_config=None,
-            log_level=settings.log_level,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
-    # The server obeys a signal and then raises it once more, when these handlers are back: obeying is no failure.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
-    with listener:
-        server.run(sockets=[listener])
+    with ExitStack() as listeners:
+        try:
+            # Before anything is opened: a taken port is no reason to read indexes.
+            listener = listeners.enter_context(
+                _listen(settings.service_host, settings.service_port, "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose")
+            )
+            metrics_listener = listeners.enter_context(_listen_for_operators(settings))
+        except _CannotListen as error:
+            print(f"retrieval_service: {error}", file=sys.stderr)
+            return 1
+        app = create_app(settings)
+        server = uvicorn.Server(_config(app, settings))
+        operators = None
+        if metrics_listener is not None:
+            config = _config(create_operators_app(settings, app.state.metrics), settings, lifespan="off")
+            operators = Operators(config, metrics_listener)
+        # The server obeys a signal and then raises it once more, when these handlers are back: obeying is no failure.
+        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGINT, _leave)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(_serve(server, listener, operators))
     return 0 if server.started else 1
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host = settings.service_host
-    # As many may wait to be accepted as uvicorn itself would let.
-    return socket.create_server(
-        (host, settings.service_port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+class _CannotListen(Exception):
+    """A port cannot be had; the text says which, why, and what sets another."""
+
+
+class Operators(uvicorn.Server):
+    """The server of the operators' port; it ends with the one beside it, which alone takes signals."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        """Serve nothing yet."""
+        super().__init__(config)
+        self._listener = listener
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to the other server."""
+        yield
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Serve as long as the block runs."""
+        task = asyncio.create_task(self.serve([self._listener]))
+        try:
+            yield
+        finally:
+            self.should_exit = True
+            await task
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, operators: Operators | None) -> None:
+    async with operators.beside() if operators else nullcontext():
+        await server.serve([listener])
+
+
+def _config(app: ASGIApp, settings: Settings, lifespan: Literal["auto", "off"] = "auto") -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan=lifespan,
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
     )
+
+
+def _listen_for_operators(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    if not settings.service_metrics_port:
+        return nullcontext()
+    return _listen(
+        settings.service_metrics_host,
+        settings.service_metrics_port,
+        "AKIN_SERVICE_METRICS_HOST and AKIN_SERVICE_METRICS_PORT (0: no metrics) choose",
+    )
+
+
+def _listen(host: str, port: int, chosen_by: str) -> socket.socket:
+    try:
+        # As many may wait to be accepted as uvicorn itself would let.
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as error:
+        # The names of hosts fail with negative numbers that only their own text explains.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+        raise _CannotListen(f"cannot listen on {host}:{port}: {reason}. {chosen_by} another place.") from error
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

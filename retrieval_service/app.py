@@ -11,7 +11,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
+from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from retrieval_service.adapters.faiss_threads import single_threaded
 from retrieval_service.adapters.triton import Triton
 from retrieval_service.admission import Admission
@@ -84,7 +86,18 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     if settings.rate_limit:
         app.add_middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst)
     app.add_middleware(Measured, metrics=metrics, log=settings.log_requests)
+    if origins := parse_origins(settings.cors_origins):
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["content-type"],
+            expose_headers=["Retry-After"],
+        )  # fmt: skip
     _describe(app)
+    app.state.metrics = metrics
+    hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
+    # Outside of all else, so that the answers to mistakes of this service have the headers too.
+    app.middleware_stack = SecurityHeaders(
+        HostCheck(app.build_middleware_stack(), hosts), api_headers(docs.STYLE_SOURCE)
+    )
     return app
 
 

@@ -11,7 +11,8 @@ ServiceError
 │   │   ├── BlankQuery        nothing is asked
 │   │   ├── QueryTooLong      more is asked than can be read
 │   │   └── UnknownCategory   a category neither the corpus nor arXiv has
-│   └── UnknownPaper          the corpus has no such paper (404)
+│   ├── UnknownPaper          the corpus has no such paper (404)
+│   └── NotHere               what was asked for is answered at another port (404)
 ├── Unavailable               not now, perhaps later: 503 with Retry-After
 │   ├── Overloaded            more is asked than can be answered
 │   ├── DeadlineExceeded      the answer was not ready when its client stopped waiting
@@ -140,6 +141,13 @@ class UnknownPaper(RequestError):
     """The corpus has no paper of that id."""
 
     code = "unknown_paper"
+    status = 404
+
+
+class NotHere(RequestError):
+    """What was asked for is answered at another port."""
+
+    code = "not_found"
     status = 404
 
 

@@ -12,14 +12,17 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 PREFIX = "AKIN_"
 
 
-def _digits(value: object) -> object:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 5):
-        raise ValueError("must be a port, a number from 1 to 65535")
-    return value
+def _port_from(least: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, str) and not (value.isascii() and value.isdigit() and least <= int(value[:6]) <= 65535):
+            raise ValueError(f"it must be a port from {least} to 65535")
+        return value
+
+    return BeforeValidator(check)
 
 
-Port = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=65535)]
-FreePort = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=65535)]
+Port = Annotated[int, _port_from(1), Field(ge=1, le=65535)]
+FreePort = Annotated[int, _port_from(0), Field(ge=0, le=65535)]
 """A port, or 0, which has a meaning of its own."""
 
 

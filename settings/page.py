@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from settings.places import PageAddress
+from settings.places import PageAddress, ServerNames
 
 
 def _http_address(value: str) -> str:
@@ -21,7 +21,7 @@ def _http_address(value: str) -> str:
     return value.rstrip("/")
 
 
-class PageSettings(PageAddress):
+class PageSettings(PageAddress, ServerNames):
     """Settings of the search page."""
 
     service_url: Annotated[str, AfterValidator(_http_address)] = Field(
@@ -32,4 +32,10 @@ class PageSettings(PageAddress):
     )
     ui_searches: int = Field(
         default=64, ge=1, le=10_000, description="Searches that the page has under way at once, over all its readers."
+    )
+    ui_queue: int = Field(
+        default=128,
+        ge=1,
+        le=10_000,
+        description="Events of the page that may wait; a reader beyond is asked to try again.",
     )

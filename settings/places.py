@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from edge import parse_hosts
 from settings.base import FreePort, Port, Settings
+
+
+def _host_names(value: str) -> str:
+    parse_hosts(value)
+    return value
 
 
 def _triton_address(value: str) -> str:
@@ -33,6 +39,22 @@ class ServiceAddress(Settings):
 
     service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     service_port: Port = Field(default=8080, description="Port of the API.")
+    service_metrics_host: str = Field(
+        default="127.0.0.1", description="Address on which the API's metrics are answered, for operators."
+    )
+    service_metrics_port: FreePort = Field(
+        default=8081, description="Port of the API's metrics ([monitoring.md](monitoring.md)). 0: none."
+    )
+
+
+class ServerNames(Settings):
+    """Under which names the API, its metrics and the page answer."""
+
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+        default="",
+        description="Names to answer under, with commas between them ([security.md](security.md)); `*` for any. "
+        "Default: on a loopback address `localhost`, `127.0.0.1` and `[::1]`, elsewhere any.",
+    )
 
 
 class PageAddress(Settings):

@@ -13,7 +13,7 @@ from settings.base import Settings
 from settings.compose import ComposeSettings
 from settings.encoder import EncoderSettings
 from settings.page import PageSettings
-from settings.places import Folders, Logging, PageAddress, ServiceAddress, TritonAddress
+from settings.places import Folders, Logging, PageAddress, ServerNames, ServiceAddress, TritonAddress
 from settings.service import ServiceSettings
 from settings.stack import StackSettings
 
@@ -21,6 +21,7 @@ GROUPS: dict[str, type[Settings]] = {
     "Folders": Folders,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
+    "Names of the servers": ServerNames,
     "Addresses of Triton": TritonAddress,
     "Logs": Logging,
     "The service": ServiceSettings,

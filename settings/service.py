@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from settings.places import Folders, Logging, ServiceAddress, TritonAddress
+from edge import parse_origins
+from settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class ServiceSettings(Folders, ServiceAddress, TritonAddress, Logging):
+def _origins(value: str) -> str:
+    parse_origins(value)
+    return value
+
+
+class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Logging):
     """Settings of the retrieval service."""
 
+    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        default="",
+        description="Other sites whose scripts may read the API's answers, such as `https://site.example`, with commas "
+        "between them. Default: none.",
+    )
     search_threads: int = Field(
         default_factory=_cores,
         ge=1,

@@ -9,7 +9,14 @@ from pydantic import Field, model_validator
 
 from settings.places import Folders, PageAddress, ServiceAddress, TritonAddress
 
-PORTS = ("service_port", "ui_port", "triton_http_port", "triton_grpc_port", "triton_metrics_port")
+PORTS = (
+    "service_port",
+    "service_metrics_port",
+    "ui_port",
+    "triton_http_port",
+    "triton_grpc_port",
+    "triton_metrics_port",
+)
 """The fields of the ports that a stack listens on; no two may be the same."""
 
 

@@ -80,6 +80,12 @@ def code_of(module: str) -> set[Path]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _names_of_test_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has applications in this process answer under the name that test clients ask under."""
+    monkeypatch.setenv("AKIN_ALLOWED_HOSTS", "testserver")
+
+
 @pytest.fixture(scope="session")
 def encoder_repository() -> Path:
     """A model repository with an encoder exported by this very code."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from papers import CATEGORIES, Paper, links, subject
 from retrieval_service.ports import Catalogue, EncoderIdentity, day_of
+from retrieval_service.public import public_detail, public_text
 from retrieval_service.search.request import Ranked, SearchOutcome, SearchRequest, Timings
 from retrieval_service.snapshot import Manifest
 
@@ -143,7 +144,7 @@ def search_answer(request: SearchRequest, outcome: SearchOutcome, manifest: Mani
         ),
         k=request.k,
         offset=request.offset,
-        degraded=outcome.degraded,
+        degraded=public_text(outcome.degraded) if outcome.degraded else None,
         timings=timings,
         searched=outcome.searched,
         snapshot=manifest.id,
@@ -170,7 +171,7 @@ def corpus_answer(manifest: Manifest, catalogue: Catalogue) -> CorpusAnswer:
         ],
         snapshot=manifest.id,
         encoder=EncoderAnswer(manifest.encoder.version, manifest.encoder.digest),
-        source=manifest.source,
+        source=str(public_detail(manifest.source)),
     )
 
 

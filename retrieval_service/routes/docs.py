@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -17,6 +19,8 @@ padding: 0 1rem; } h2 { margin-top: 2.5rem; } code, pre { font-family: ui-monosp
 pre { padding: .75rem; overflow-x: auto; border: 1px solid #8886; border-radius: 6px; } td, th { text-align: left;
 vertical-align: top; padding: .25rem .75rem .25rem 0; } .method { display: inline-block; min-width: 3.5rem; }
 """
+STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
+"""The style sheet of the page as a source in a Content-Security-Policy."""
 _EXAMPLE = """curl 'BASE/search?q=graph+neural+networks&amp;k=3'
 curl -H 'content-type: application/json' -d '{"query": "graph neural networks", "categories": ["cs.*"]}' BASE/search"""
 
@@ -37,6 +41,7 @@ def page(schema: dict[str, Any], base: str) -> str:
     title = escape(schema["info"]["title"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<link rel="icon" href="data:,">'
         f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
         f"<p>{escape(schema['info']['description'])} The same as a machine reads it: "
         f'<a href="/openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.errors import BodyTooSlow, ServiceError, Unavailable
+from edge import error_body
+from retrieval_service.errors import BodyTooSlow, RequestError, ServiceError, Unavailable
+from retrieval_service.public import public_detail, public_message
 from retrieval_service.routes.answers import json_response
 
 _log = logging.getLogger(__name__)
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def answer_errors(app: FastAPI) -> None:
+def answer_errors(app: Starlette) -> None:
     """Has an application answer every error in the one shape."""
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -28,12 +31,11 @@ def error_response(
     status: int,
     code: str,
     message: str,
-    detail: Mapping[str, object] | None = None,
+    detail: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error as it is answered."""
-    body = {"error": {"code": code, "message": message, "detail": detail}}
-    return json_response(body, status, dict(headers or {}))
+    return json_response(error_body(code, message, detail), status, dict(headers or {}))
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
@@ -42,7 +44,17 @@ async def _service_error(request: Request, error: Exception) -> Response:
     if isinstance(error, BodyTooSlow):
         # What still comes of the body is no next request.
         headers["Connection"] = "close"
-    return error_response(error.status, error.code, error.message, error.detail, headers)
+    message = public_message(error)
+    if message != error.message:
+        _log_once(error.message)
+    detail = error.detail if isinstance(error, RequestError) else public_detail(error.detail)
+    return error_response(error.status, error.code, message, detail, headers)
+
+
+@lru_cache(maxsize=64)
+def _log_once(text: str) -> None:
+    """Log the full text of an error of which a client was told less; as many clients may meet it, not each time."""
+    _log.warning("Answered without the places that it names: %s", text)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

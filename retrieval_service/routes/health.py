@@ -1,13 +1,13 @@
-"""Whether the service lives, what it can answer, and its metrics."""
+"""Whether the service lives, and what it can answer."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.errors import NoSnapshot
+from retrieval_service.errors import NoSnapshot, NotHere, ServiceError
+from retrieval_service.public import public_message, public_text
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.context import context
 from retrieval_service.serving import Serving
@@ -39,10 +39,13 @@ async def ready(request: Request) -> Response:
     return json_response(body)
 
 
-@router.get("/metrics", include_in_schema=True)
-async def metrics(request: Request) -> Response:
-    """Counters and timings, as Prometheus reads them."""
-    return Response(context(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
+@router.get("/metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """Where the counters are: what operators read is not for everybody who searches."""
+    raise NotHere(
+        "Metrics are not at this port. They are at the one for operators, which AKIN_SERVICE_METRICS_PORT sets.",
+        {"setting": "AKIN_SERVICE_METRICS_PORT"},
+    )
 
 
 def _status(serving: Serving) -> str:
@@ -59,11 +62,15 @@ def _components(serving: Serving) -> dict[str, object]:
         snapshot = {"status": "ok", "id": served.manifest.id, "papers": served.manifest.papers}
         encoder = {"status": "ok", "version": served.manifest.encoder.version, "digest": served.manifest.encoder.digest}
         if served.encoder is None:
-            encoder = {"status": "unavailable", "reason": str(served.trouble)}
+            encoder = {"status": "unavailable", "reason": _reason(served.trouble)}
     if serving.damage is not None:
-        snapshot |= {"status": "damaged", "reason": serving.damage.message}
+        snapshot |= {"status": "damaged", "reason": public_message(serving.damage)}
     if refusal is not None:
-        snapshot["refused"] = {"code": refusal.code, "reason": refusal.message}
+        snapshot["refused"] = {"code": refusal.code, "reason": public_message(refusal)}
     if served is not None and served.without_gpu:
-        snapshot["without_gpu"] = served.without_gpu
+        snapshot["without_gpu"] = public_text(served.without_gpu)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}
+
+
+def _reason(trouble: ServiceError | None) -> str:
+    return "it is not ready" if trouble is None else public_message(trouble)

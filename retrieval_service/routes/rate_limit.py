@@ -18,7 +18,7 @@ from retrieval_service.routes.failures import error_response
 
 _CLIENTS_KEPT = 10_000
 # Whoever watches the service must see it while clients are refused, and reading what can be asked costs nothing.
-_FREE = ("/health", "/metrics", "/docs", "/openapi.json")
+_FREE = ("/health", "/docs", "/openapi.json")
 
 
 class RateLimit:

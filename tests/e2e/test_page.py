@@ -29,23 +29,39 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+VIOLATIONS = """document.addEventListener("securitypolicyviolation",
+    (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
 
 
 @pytest.fixture
-def page(sample_stack: RunningStack) -> Iterator[Page]:
-    """A page of a new browser; leaving it checks that nothing was asked of another host and no script failed."""
+def anything_goes() -> Iterator[Page]:
+    """A page of a new browser, for tests that provoke refusals."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        asked: list[str] = []
-        failures: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: failures.append(str(error)))
-        yield page
+        yield browser.new_page(viewport={"width": 1280, "height": 1000})
         browser.close()
-    own = (sample_stack.settings.ui_url, "data:", "blob:")
+
+
+@pytest.fixture
+def page(anything_goes: Page, sample_stack: RunningStack) -> Iterator[Page]:
+    """A page of a new browser; leaving it checks that nothing was asked of another host, refused, or failed.
+
+    A violation of the Content-Security-Policy is told to the console, and here as an event too.
+    """
+    page = anything_goes
+    asked: list[str] = []
+    failures: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
+    page.on(
+        "response", lambda answer: failures.append(f"{answer.status} {answer.url}") if answer.status > 399 else None
+    )
+    page.add_init_script(VIOLATIONS)
+    yield page
+    own = (sample_stack.settings.ui_url, sample_stack.settings.service_url, "data:", "blob:")
     assert not [url for url in asked if not url.startswith(own)]
     assert failures == []
 
@@ -111,3 +127,73 @@ def test_hostile_words_are_words(page: Page, sample_stack: RunningStack) -> None
 def test_an_unknown_paper_is_told_kindly(page: Page, sample_stack: RunningStack) -> None:
     page.goto(f"{sample_stack.settings.ui_url}/?like=9999.99999")
     expect(page.locator(".akin-problem")).to_contain_text("9999.99999")
+
+
+def test_the_whole_use_of_the_page_stays_within_its_policy(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    for link in page.locator("#akin-try a").all()[:1]:
+        link.click()
+        page.wait_for_url(re.compile(r"[?&]q="))
+        answered(page)
+    page.locator("#akin-mode input").nth(1).click()
+    page.locator("#akin-categories input").click()
+    page.keyboard.type("cs.CL")
+    page.keyboard.press("Enter")
+    # The sample has no categories: nothing would be found.
+    page.locator("#akin-categories").get_by_role("button", name="Clear").click()
+    page.locator("#akin-from input").fill("1990")
+    page.locator("#akin-to input").fill("2040")
+    page.locator("#akin-k input").fill("5")
+    search(page, "language models")
+    for summary in page.locator("article.akin-paper summary").all()[:2]:
+        summary.click()
+    page.locator("[data-akin-copy]").locator("visible=true").first.click()
+    page.locator("a.akin-page").last.click()
+    page.wait_for_url(re.compile(r"offset="))
+    answered(page)
+    page.go_back()
+    answered(page)
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    # Longer than an address may be: it goes behind the #.
+    page.locator("#akin-query textarea").fill("graphs of words " * 600)
+    page.locator("#akin-search").click()
+    page.wait_for_url(re.compile(r"#q="))
+    answered(page)
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+
+
+def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack) -> None:
+    page = anything_goes
+    visit(page, sample_stack)
+    policy = page.request.get(sample_stack.settings.ui_url).headers["content-security-policy"]
+    assert "object-src 'none'" in policy
+    refused = page.evaluate(
+        """(address) => new Promise((done) => {
+            document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
+            const frame = document.createElement("object");
+            frame.data = address;
+            document.body.append(frame);
+        })""",
+        f"{sample_stack.settings.ui_url}/theme.css",
+    )
+    assert refused == "object-src"
+
+
+def test_a_reader_who_is_refused_reads_why(anything_goes: Page, sample_stack: RunningStack) -> None:
+    page = anything_goes
+    visit(page, sample_stack)
+    page.locator("#akin-query textarea").fill("x" * 300_000)
+    page.locator("#akin-search").click()
+    expect(page.get_by_text("Search for a shorter text.").first).to_be_visible()
+    expect(page.locator("#akin-status")).to_contain_text("The page could not answer this time.")
+    search(page, "graphs")
+
+
+def test_the_documentation_stays_within_its_policy(page: Page, sample_stack: RunningStack) -> None:
+    answer = page.goto(f"{sample_stack.settings.service_url}/docs")
+    assert answer is not None
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    # The style sheet is allowed by its digest.
+    assert page.evaluate("getComputedStyle(document.querySelector('pre')).borderRadius") == "6px"

@@ -141,7 +141,7 @@ def test_data_that_cannot_be_written_is_told_in_a_line(environment: dict[str, st
 def test_what_alerts_and_the_dashboard_ask_for_is_really_told(sample_stack: RunningStack) -> None:
     """But for GPUs, of which a Triton without one tells nothing."""
     assert sample_stack.akin("search", "named entity recognition").returncode == 0
-    ports = (sample_stack.settings.service_port, sample_stack.settings.triton_metrics_port)
+    ports = (sample_stack.settings.service_metrics_port, sample_stack.settings.triton_metrics_port)
     texts = [httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text for port in ports]
     told = set(re.findall(r"^([a-z]\w*)(?=[{ ])", "\n".join(texts), re.MULTILINE))
     asked = {name for each in expressions() for name in metrics_of(each)}

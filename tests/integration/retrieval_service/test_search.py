@@ -338,7 +338,7 @@ def test_docs_describe_every_parameter_and_load_nothing(client: TestClient) -> N
 def test_metrics_count_searches_by_route(client: TestClient, corpus: Any) -> None:
     found(client, query="gugipivu")
     client.get("/papers/nonsense")
-    text = client.get("/metrics").text
+    text = client.app.state.metrics.text().decode()
     assert 'akin_requests_total{method="POST",route="/search",status="200"} 1.0' in text
     assert 'akin_requests_total{method="GET",route="/papers/{paper_id:path}",status="404"} 1.0' in text
     assert f'snapshot="{corpus.manifest.id}"' in text

@@ -84,7 +84,7 @@ def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve:
         assert client.post("/embed", json={"abstract": "words"}).status_code == 503
         encoder.away = False
         within_seconds(5, lambda: client.post("/search", json=ask).json()["degraded"] is None)
-        text = client.get("/metrics").text
+        text = client.app.state.metrics.text().decode()
         assert "akin_degraded_searches_total 0.0" not in text
 
 
@@ -169,7 +169,7 @@ def test_damage_within_a_file_is_found_while_it_is_served(
         assert (snapshot["status"], snapshot["id"]) == ("damaged", flipped)
         assert "vectors.faiss: is damaged" in snapshot["reason"]
         assert client.post("/search", json={"query": "gugipivu"}).status_code == 200
-        assert "akin_snapshot_damaged 1.0" in client.get("/metrics").text
+        assert "akin_snapshot_damaged 1.0" in client.app.state.metrics.text().decode()
         sleep(0.2)
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 1
@@ -195,7 +195,7 @@ def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: st
         newer = kit.build(kit.papers(60), encoder, tmp_path)
         within_seconds(5, lambda: snapshot()["id"] == newer.id)
         assert "refused" not in snapshot()
-        assert "akin_snapshot_damaged 0.0" in client.get("/metrics").text
+        assert "akin_snapshot_damaged 0.0" in client.app.state.metrics.text().decode()
 
 
 def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) -> None:
@@ -240,7 +240,9 @@ def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) ->
         for asker in askers:
             asker.join()
         swaps = next(
-            line for line in client.get("/metrics").text.splitlines() if line.startswith("akin_snapshot_swaps_total ")
+            line
+            for line in client.app.state.metrics.text().decode().splitlines()
+            if line.startswith("akin_snapshot_swaps_total ")
         )
     assert wrong == []
     assert set(seen) == set(known)
@@ -256,7 +258,7 @@ def test_a_new_snapshot_is_searched_before_it_is_served(tmp_path: Path, kit: Any
         assert client.get("/health/ready").status_code == 200
         assert encoder.texts
         # Nobody asked for these searches, so nobody finds them counted.
-        assert "akin_search_stage_seconds_count{" not in client.get("/metrics").text
+        assert "akin_search_stage_seconds_count{" not in client.app.state.metrics.text().decode()
 
 
 def free_port() -> int:
@@ -270,7 +272,9 @@ def service(data: Path, port: int, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "retrieval_service"],
         cwd=Path(__file__).parents[3],
-        env=os.environ | {"AKIN_DATA": str(data), "AKIN_SERVICE_PORT": str(port), "AKIN_TRITON_URL": nowhere, **more},
+        env=os.environ
+        | {"AKIN_DATA": str(data), "AKIN_SERVICE_PORT": str(port), "AKIN_TRITON_URL": nowhere}
+        | {"AKIN_SERVICE_METRICS_PORT": "0", **more},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from akin.errors import BadSetting
+from akin.errors import BadSetting, StackError
+from akin.processes import free_ports
 from akin.settings import PORTS, ROOT, Settings
+from akin.stack import check_ports, service_environment
 
 
 def test_defaults_are_the_documented_ones() -> None:
     settings = Settings.read({})
-    assert (settings.service_port, settings.ui_port) == (8080, 7860)
+    assert (settings.service_port, settings.service_metrics_port, settings.ui_port) == (8080, 8081, 7860)
     assert (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port) == (8000, 8001, 8002)
     assert settings.data == ROOT / "data"
     assert settings.repository == ROOT / "model_repository"
@@ -29,6 +32,27 @@ def test_the_environment_moves_folders_and_ports(tmp_path: Path) -> None:
 def test_a_port_that_is_none_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_UI_PORT"):
         Settings.read({"AKIN_UI_PORT": value})
+
+
+def test_only_the_port_for_metrics_may_be_left_out() -> None:
+    assert Settings.read({"AKIN_SERVICE_METRICS_PORT": "0"}).service_metrics_port == 0
+    with pytest.raises(BadSetting, match="AKIN_SERVICE_METRICS_PORT is '-1': it must be a port from 0"):
+        Settings.read({"AKIN_SERVICE_METRICS_PORT": "-1"})
+    with pytest.raises(BadSetting, match=r"AKIN_SERVICE_PORT and AKIN_SERVICE_METRICS_PORT are both 8081"):
+        Settings.read({"AKIN_SERVICE_PORT": "8081"})
+
+
+def test_the_port_for_metrics_is_looked_at_before_a_start_and_handed_to_the_service() -> None:
+    names = ("SERVICE", "SERVICE_METRICS", "UI", "TRITON_HTTP", "TRITON_GRPC", "TRITON_METRICS")
+    ports = {f"AKIN_{name}_PORT": str(port) for name, port in zip(names, free_ports(6), strict=True)}
+    check_ports(Settings.read(ports))
+    check_ports(Settings.read({**ports, "AKIN_SERVICE_METRICS_PORT": "0"}))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = Settings.read({**ports, "AKIN_SERVICE_METRICS_PORT": port})
+        with pytest.raises(StackError, match=rf"port {port} \(AKIN_SERVICE_METRICS_PORT\) is taken"):
+            check_ports(settings)
+    assert service_environment(settings)["AKIN_SERVICE_METRICS_PORT"] == port
 
 
 def test_two_services_on_one_port_are_refused_with_both_names() -> None:

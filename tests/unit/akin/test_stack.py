@@ -115,7 +115,7 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
 
 
 def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
-    settings = replace(settings_for(AKIN_MODEL_REPOSITORY=str(tmp_path / "models")), data=tmp_path)
+    settings = settings_for(AKIN_MODEL_REPOSITORY=str(tmp_path / "models"), AKIN_DATA=str(tmp_path))
     for number, digest in ((1, "a" * 64), (2, "b" * 64), (3, "c" * 64)):
         folder = tmp_path / "models/text_encoder" / str(number)
         folder.mkdir(parents=True)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from akin.settings import ROOT
+from edge import AllowedHosts, parse_hosts
 from settings import EncoderSettings, PageSettings, ServiceSettings, Settings
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
@@ -19,6 +20,7 @@ READERS: dict[type[Settings], list[str]] = {
 FIXED = {
     *("AKIN_DATA", "AKIN_MODEL_REPOSITORY", "AKIN_SERVICE_HOST", "AKIN_SERVICE_PORT", "AKIN_UI_HOST", "AKIN_UI_PORT"),
     "AKIN_VECTOR_DEVICE",  # the profile gpu alone
+    *("AKIN_SERVICE_METRICS_HOST", "AKIN_SERVICE_METRICS_PORT"),
     *("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT", "AKIN_ENCODER_INNER"),
 }
 
@@ -73,6 +75,25 @@ def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
     given = compose.services["retrieval"].environment | compose.services["retrieval-gpu"].environment
     assert set(given) <= {ServiceSettings.variable(field) for field in ServiceSettings.model_fields}
     ServiceSettings.read(given)
+
+
+@pytest.mark.parametrize("own", ["", "papers.example.org, *.example.org"])
+def test_each_server_answers_under_the_names_it_is_asked_by(own: str) -> None:
+    changed = read({"AKIN_BIND": "192.0.2.7", "AKIN_ALLOWED_HOSTS": own})
+    asked = {"ui": ["127.0.0.1:7860", "localhost", "[::1]", "192.0.2.7:7860"]}
+    asked["retrieval"] = asked["retrieval-gpu"] = [*asked["ui"], "retrieval:8080", "retrieval:8081"]
+    for name, hosts in asked.items():
+        allowed = AllowedHosts.of("0.0.0.0", parse_hosts(changed.services[name].environment["AKIN_ALLOWED_HOSTS"]))
+        assert all(allowed.permit(host, from_here=False) for host in hosts)
+        assert allowed.permit("www.example.org", from_here=False) == bool(own)
+        assert not allowed.permit("evil.example", from_here=False)
+
+
+def test_metrics_are_for_the_networks_inside(compose: Compose) -> None:
+    for name in ("retrieval", "retrieval-gpu"):
+        service = compose.services[name]
+        assert service.environment["AKIN_SERVICE_METRICS_HOST"] == "0.0.0.0"
+        assert not [port for port in service.ports if port.endswith(":8081")]
 
 
 def test_what_ends_stays_ended_and_the_rest_comes_back(compose: Compose) -> None:

@@ -55,8 +55,8 @@ async def search(respond: Respond) -> ServiceError:
 @pytest.mark.parametrize(
     ("respond", "kind", "words"),
     [
-        (fails(httpx.ConnectError), ServiceAway, "Nothing answers at http://service.test"),
-        (fails(httpx.RemoteProtocolError), ServiceAway, "Nothing answers"),
+        (fails(httpx.ConnectError), ServiceAway, "search service does not answer"),
+        (fails(httpx.RemoteProtocolError), ServiceAway, "does not answer"),
         (fails(httpx.ReadTimeout), ServiceAway, "in time"),
         (refusal(503, "no_snapshot"), NoSnapshot, "About no_snapshot."),
         (refusal(503, "encoder_unavailable"), ServiceBusy, "About encoder_unavailable."),

@@ -14,7 +14,8 @@ def test_values() -> None:
     settings = Settings.read(
         {"AKIN_SERVICE_URL": "https://papers.example:8443/akin/", "AKIN_UI_HOST": "::1", "AKIN_UI_PORT": "0"}
     )
-    assert settings == Settings(service_url="https://papers.example:8443/akin", ui_host="::1", ui_port=0)
+    given = {"service_url": "https://papers.example:8443/akin", "ui_host": "::1", "ui_port": 0}
+    assert settings == Settings.read({}).model_copy(update=given)
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "７８６０", "1" * 5000, "80.0"])
@@ -27,3 +28,10 @@ def test_a_port_that_is_none(port: str) -> None:
 def test_a_service_address_that_is_none(url: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_SERVICE_URL"):
         Settings.read({"AKIN_SERVICE_URL": url})
+
+
+def test_hosts() -> None:
+    assert Settings.read({}).allowed_hosts == ""
+    assert Settings.read({"AKIN_ALLOWED_HOSTS": "papers.example, *.example.org,"}).allowed_hosts
+    with pytest.raises(SettingsError, match="AKIN_ALLOWED_HOSTS is 'http://x': 'http://x' is no host"):
+        Settings.read({"AKIN_ALLOWED_HOSTS": "http://x"})

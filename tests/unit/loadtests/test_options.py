@@ -53,3 +53,25 @@ def test_defaults_and_the_place_of_reports() -> None:
     assert options.output == ROOT / "data" / "loadtests"
     assert read_options(["rate"], {"AKIN_DATA": "/srv/akin"}).output == Path("/srv/akin/loadtests")
     assert read_options(["rate", "--output", "/tmp/x"], {"AKIN_DATA": "/srv/akin"}).output == Path("/tmp/x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "port", "place"),
+    [
+        ([], "", "http://127.0.0.1:8081"),
+        ([], "9", "http://127.0.0.1:9"),
+        ([], "0", None),
+        (["--service", "http://papers.example:8080"], "", "http://papers.example:8081"),
+        (["--service", "http://[::1]:8080/"], "", "http://[::1]:8081"),
+        (["--metrics", "http://10.0.0.1:1/"], "0", "http://10.0.0.1:1"),
+    ],
+)
+def test_the_counters_are_read_at_the_port_for_operators(arguments: list[str], port: str, place: str | None) -> None:
+    assert read_options(["users", *arguments], {"AKIN_SERVICE_METRICS_PORT": port}).metrics == place
+
+
+def test_a_port_for_metrics_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(BadOption, match="AKIN_SERVICE_METRICS_PORT"):
+        read_options(["users"], {"AKIN_SERVICE_METRICS_PORT": "many"})
+    with pytest.raises(BadOption, match="--metrics"):
+        read_options(["users", "--metrics", "localhost:8081"], {})

@@ -211,6 +211,8 @@ def test_a_stranger_at_the_address_is_noticed(service: str) -> None:
     with pytest.raises(ServiceAway, match="JSON"):
         target(service, 0)
     assert counters(service) == {("n", ()): 3.0}
+    Service.answers = {"/metrics": (404, "n 3\n")}
+    assert counters(service) == counters(None) == {}
 
 
 def test_nobody_at_the_address_is_said() -> None:

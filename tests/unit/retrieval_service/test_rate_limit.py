@@ -59,8 +59,8 @@ async def test_each_client_has_its_own(limit: RateLimit) -> None:
     assert await statuses(limit, 1, "2001:db8:1::2") == [200]
 
 
-async def test_health_and_metrics_are_free(limit: RateLimit) -> None:
-    assert set(await statuses(limit, 9, path="/health/ready") + await statuses(limit, 9, path="/metrics")) == {200}
+async def test_health_and_documentation_are_free(limit: RateLimit) -> None:
+    assert set(await statuses(limit, 9, path="/health/ready") + await statuses(limit, 9, path="/docs")) == {200}
 
 
 async def test_what_is_remembered_is_bounded(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:

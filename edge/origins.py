@@ -1,0 +1,20 @@
+"""Which other sites' scripts may read the answers of the HTTP interface."""
+
+from __future__ import annotations
+
+import re
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Return the origins of a list that is separated by commas.
+
+    Raises:
+        ValueError: One is no origin. `*` is none: whoever wants every site to read names them.
+    """
+    origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write scheme, host and port only, such as https://example.org")
+    return origins

@@ -1,0 +1,183 @@
+"""The page's front door: Gradio answers what the page asks for, and nothing else.
+
+Gradio brings some seventy routes: uploads, files, a proxy, recordings, an API, monitoring. The page in a browser uses
+those in `_ROUTES`, found by recording every request of a whole use; all others are not there. What is asked of the
+queue is read here first: its size, its shape, and that it is for one of the page's own events with plain values, as
+Gradio would follow a path or an address inside a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge import BodyTooLong, BodyTooSlow, error_body, limited_body, refuse
+from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuchUnderWay
+from gradio_ui.streams import until_late
+from gradio_ui.values import Values
+
+LONGEST_BODY = 256 * 1024
+"""Bytes: a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, is less."""
+
+_SECONDS_TO_SEND = 10.0
+_SECONDS_OF_STREAM = 60.0
+_JOIN = "/gradio_api/queue/join"
+_DATA = "/gradio_api/queue/data"
+_ROUTES = (
+    (re.compile(r"/"), ("GET", "HEAD")),
+    (re.compile(r"/assets/[A-Za-z0-9_-][A-Za-z0-9_.-]*"), ("GET",)),
+    (re.compile(r"/static/js/iframeResizer\.contentWindow\.min\.js"), ("GET",)),
+    (re.compile(r"/static/img/logo_nosize\.svg"), ("GET",)),
+    (re.compile(r"/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"), ("GET",)),
+    # Asked when the connection is lost, until the page is back.
+    (re.compile(r"/gradio_api/app_id"), ("GET",)),
+    (re.compile(re.escape(_JOIN)), ("POST",)),
+    (re.compile(re.escape(_DATA)), ("GET",)),
+)
+_SESSION = r"^[a-z0-9]{1,32}$"
+# What is left of a body that was refused is not read.
+_CLOSED = (("connection", "close"),)
+
+
+class _Asked(BaseModel):
+    """What the page's script sends to the queue."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    data: list[Any] = Field(max_length=20)
+    event_data: None = None
+    fn_index: int
+    trigger_id: int | None = None
+    session_hash: str = Field(pattern=_SESSION)
+
+
+class Gate:
+    """Middleware that passes on the page's own requests, within bounds."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, events: Mapping[int, Values]) -> None:
+        """Stand before Gradio.
+
+        Args:
+            app: Gradio's application.
+            sessions: Of its queue.
+            events: The values that each event of the page takes, by its number.
+        """
+        self._app = app
+        self._sessions = sessions
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        elif (methods := _methods(scope["path"])) is None:
+            await _nothing_here(scope, send)
+        elif scope["method"] not in methods:
+            message = f"{scope['method'][:20]} is not possible at this address."
+            await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
+        elif scope["path"] == _JOIN:
+            await self._join(scope, receive, send)
+        elif scope["path"] == _DATA:
+            await self._stream(scope, receive, send)
+        else:
+            # Whatever the address says is read by the page's script; Gradio would take it for orders of its own.
+            await self._app({**scope, "query_string": b""}, receive, send)
+
+    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_json(scope):
+            await _say(send, 415, "unsupported_media_type", "Only the page's own script can search here.")
+            return
+        try:
+            content = await limited_body(scope, receive, LONGEST_BODY, _SECONDS_TO_SEND)
+            asked = _Asked.model_validate_json(content)
+            if asked.fn_index not in self._events:
+                raise ValueError
+            for value, kind in zip(asked.data, self._events[asked.fn_index], strict=True):
+                kind.validate_python(value)
+            self._sessions.ask(asked.session_hash)
+        except BodyTooLong:
+            text = f"That is more than the page sends: at most {LONGEST_BODY // 1024} KiB. Search for a shorter text."
+            await _say(send, 413, "body_too_large", text)
+        except BodyTooSlow:
+            await _say(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
+        except TooMuchUnderWay as refusal:
+            await _say(send, 429, "too_much_under_way", str(refusal))
+        except ValueError:
+            await _say(send, 422, "not_of_this_page", "This page did not ask that. Reload it, then search again.")
+        else:
+            await self._queued(asked.session_hash, {**scope, "query_string": b""}, _replayed(content, receive), send)
+
+    async def _queued(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have Gradio take an event into its queue; where it does not, say so in the page's words."""
+        status = 0
+
+        async def accepted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status == 200:
+                    await self._sessions.asked(session)
+            if status == 200:
+                await send(message)
+
+        await self._app(scope, receive, accepted)
+        if status == 503:
+            text = "The page has as many searches under way as it can. Try again in a moment."
+            await _say(send, 503, "queue_full", text, [("retry-after", "2")])
+        elif status != 200:
+            await _say(send, 500, "internal", "The page made a mistake; its log says more.")
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sessions = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
+        session = sessions[0] if len(sessions) == 1 else ""
+        try:
+            with self._sessions.stream(session):
+                await until_late(self._app, scope, receive, send, _SECONDS_OF_STREAM)
+        except NothingUnderWay as refusal:
+            await _say(send, 404, "nothing_under_way", str(refusal))
+        except TooManyReaders as refusal:
+            await _say(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
+        else:
+            await self._sessions.closed(session)
+
+
+def _methods(path: str) -> tuple[str, ...] | None:
+    return next((methods for pattern, methods in _ROUTES if pattern.fullmatch(path)), None)
+
+
+def _is_json(scope: Scope) -> bool:
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return [kind.partition(b";")[0].strip().lower() for kind in kinds] == [b"application/json"]
+
+
+async def _nothing_here(scope: Scope, send: Send) -> None:
+    if scope["path"].startswith("/gradio_api"):
+        await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
+    else:
+        await refuse(send, 404, "There is nothing at this address. The search page is at /.\n", _CLOSED)
+
+
+async def _say(send: Send, status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+    """Refuse in the one shape, with the text where Gradio's script looks for what it shows the reader."""
+    await refuse(send, status, {**error_body(code, message), "detail": message}, [*_CLOSED, *headers])
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read already, and then what comes after it."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

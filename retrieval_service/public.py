@@ -1,0 +1,72 @@
+"""Text as strangers read it: it names the thing, without where it lies on this machine or in its network.
+
+Errors keep their full text for the log and the command line; what is answered over HTTP goes through here. Errors about
+the request itself need not: they hold what the client sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from retrieval_service.errors import RequestError, ServiceError
+
+# The interface's own addresses, which messages refer to; what goes on after them is a path of this machine.
+_OWN = r"(?:docs|openapi\.json|search|embed|corpus|metrics|papers|health(?:/live|/ready)?)(?=[\s,;:)?]|\.\s|\.?$)"
+_QUOTED = re.compile(r"""(['"`])(~?/[^'"`\n]*)\1""")
+_PATH = re.compile(rf"""(?<![\w/.:~*-])~?/(?!{_OWN})[^\s'"`,;()<>\[\]{{}}]+""")
+_ADDRESS = re.compile(
+    r"(\s(?:at|on|from|to|for|below))?(\s?)"
+    r"(?:\('[^']*', \d+\)"  # as Python shows a socket's address
+    r"|\b(?:grpcs?|https?|tcp|unix|dns|file):/+[^\s'\"`,;()<>]+"
+    r"|\bipv[46]:[^\s'\"`,;()<>]+"
+    r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](?::\d+)?"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b"
+    r"|(?<![\w.-])[A-Za-z][\w.-]*+:\d{2,5}\b"
+    r"|\bname=[\w.-]+)"  # as gRPC tells which name it could not look up
+)
+
+
+def public_text(text: str) -> str:
+    """Return a text without absolute paths and addresses: a path keeps what it is within its snapshot, or its name."""
+    text = _QUOTED.sub(lambda found: f"{found[1]}{_name(found[2])}{found[1]}", text)
+    text = _PATH.sub(lambda found: _named(found[0]), text)
+    return _ADDRESS.sub(_without_address, text)
+
+
+def public_detail(value: object) -> object:
+    """Return a value ready for JSON, with every text in it made public."""
+    if isinstance(value, str):
+        return _name(value) if value.startswith("/") and "\n" not in value else public_text(value)
+    if isinstance(value, Mapping):
+        return {key: public_detail(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [public_detail(one) for one in value]
+    return value
+
+
+def public_message(error: ServiceError) -> str:
+    """Return an error's text for strangers."""
+    if isinstance(error, RequestError):
+        return error.message
+    file = (error.detail or {}).get("file")
+    # A path may hold spaces, so that its end can only be told where it is known.
+    return public_text(error.message.replace(file, _name(file)) if isinstance(file, str) and file else error.message)
+
+
+def _name(path: str) -> str:
+    """Return what a path is within the folder of snapshots, or its last part."""
+    parts = [part for part in path.split("/") if part]
+    if "snapshots" in parts[:-1]:
+        return "/".join(parts[parts.index("snapshots") + 1 :])
+    return parts[-1] if parts else "a folder"
+
+
+def _named(path: str) -> str:
+    end = len(path.rstrip(".:!?"))
+    return _name(path[:end]) + path[end:]
+
+
+def _without_address(found: re.Match[str]) -> str:
+    end = found[0][len(found[0].rstrip(".:")) :]
+    return end if found[1] else f"{found[2]}its address{end}"

@@ -1,0 +1,181 @@
+"""What stands before the service: names, headers, other sites, and the operators' port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from akin.processes import free_ports
+from edge import api_headers
+from retrieval_service.app import create_app
+from retrieval_service.operators import create_operators_app
+from retrieval_service.routes.docs import STYLE_SOURCE
+from retrieval_service.settings import Settings
+
+pytestmark = pytest.mark.integration
+EVIL = {"origin": "https://evil.example"}
+ASK_FIRST = {**EVIL, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/docs", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/corpus", 200),
+        ("GET", "/nowhere", 404),
+        ("GET", "/papers/nothing", 404),
+        ("GET", "/metrics", 404),
+        ("DELETE", "/search", 405),
+        ("POST", "/search", 415),
+        ("GET", "/search?k=x", 400),
+    ],
+)
+def test_every_answer_has_the_headers(client: TestClient, method: str, path: str, status: int) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    for name, value in api_headers(STYLE_SOURCE).items():
+        assert answer.headers.get_list(name) == [value]
+
+
+def test_the_answer_to_a_mistake_has_the_headers_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval_service.routes.health._status", None)
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert "content-security-policy" in answer.headers
+
+
+def app_of(corpus: Any, kit: Any, **settings: Any) -> TestClient:
+    made = create_app(Settings(data=corpus.data, **settings), kit.OneEncoder(corpus.encoder))
+    return TestClient(made, raise_server_exceptions=False, base_url="http://localhost")
+
+
+def test_on_loopback_only_loopback_names(corpus: Any, kit: Any) -> None:
+    client = app_of(corpus, kit, allowed_hosts="")
+    for host in ("localhost", "127.0.0.1:8080", "[::1]:9"):
+        assert client.get("/health/live", headers={"host": host}).status_code == 200
+    refused = client.get("/health/live", headers={"host": "rebound.example:8080"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (421, "host_not_allowed")
+    assert "content-security-policy" in refused.headers
+
+
+def test_elsewhere_any_name_unless_some_are_set(corpus: Any, kit: Any) -> None:
+    ask = {"host": "papers.example"}
+    assert app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="").get("/health/live", headers=ask).is_success
+    listed = app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="a.example, *.example.org")
+    assert listed.get("/health/live", headers=ask).status_code == 421
+    assert listed.get("/health/live", headers={"host": "x.example.org"}).is_success
+
+
+def test_no_other_site_may_read_unless_it_is_named(corpus: Any, kit: Any) -> None:
+    closed = app_of(corpus, kit)
+    for answer in (closed.get("/health/live", headers=EVIL), closed.options("/search", headers=ASK_FIRST)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+    named = app_of(corpus, kit, cors_origins="https://site.example, http://localhost:3000")
+    for answer in (named.get("/health/live", headers=EVIL), named.options("/search", headers=ASK_FIRST)):
+        assert "access-control-allow-origin" not in answer.headers
+    site = {"origin": "https://site.example"}
+    for answer in (
+        named.get("/health/live", headers=site),
+        named.get("/nowhere", headers=site),
+        named.options("/search", headers={**ASK_FIRST, **site}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == "https://site.example"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_metrics_are_at_the_port_for_operators(client: TestClient) -> None:
+    answer = client.get("/metrics")
+    assert answer.status_code == 404
+    assert "AKIN_SERVICE_METRICS_PORT" in answer.json()["error"]["message"]
+    assert "/metrics" not in client.get("/openapi.json").json()["paths"]
+    operators = TestClient(create_operators_app(Settings(allowed_hosts=""), client.app.state.metrics))  # type: ignore[attr-defined]
+    assert operators.get("/metrics").status_code == 421
+    answer = operators.get("/metrics", headers={"host": "127.0.0.1:8081"})
+    assert answer.is_success
+    assert 'akin_requests_total{method="GET",route="/metrics",status="404"} 1.0' in answer.text
+    other = operators.get("/search", headers={"host": "localhost"})
+    assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:
+    encoder = kit.Encoder()
+    manifest = kit.build(kit.papers(60), encoder, tmp_path)
+    (tmp_path / "snapshots" / manifest.id / "vectors.faiss").write_bytes(b"nothing")
+    with TestClient(create_app(Settings(data=tmp_path), kit.OneEncoder(encoder))) as client:
+        answers = [client.get("/health/ready"), client.post("/search", json={"query": "x"})]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert f"{manifest.id}/vectors.faiss" in answer.text
+        assert str(tmp_path) not in answer.text
+        assert '"/' not in answer.text
+
+
+def test_the_corpus_names_its_source_without_its_folder(tmp_path: Path, kit: Any) -> None:
+    encoder = kit.Encoder()
+    manifest = kit.build(kit.papers(60), encoder, tmp_path)
+    path = tmp_path / "snapshots" / manifest.id / "manifest.json"
+    path.write_text(path.read_text().replace('"generated"', '"/home/me/papers.jsonl"'))
+    with TestClient(create_app(Settings(data=tmp_path), kit.OneEncoder(encoder))) as client:
+        assert client.get("/corpus").json()["source"] == "papers.jsonl"
+
+
+def served(data: Path, **environment: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "retrieval_service"],
+        env={**kept, "AKIN_DATA": str(data), "AKIN_TRITON_URL": "grpc://127.0.0.1:1", **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def await_answer(url: str) -> httpx.Response:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return httpx.get(url, timeout=5)
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_two_ports_in_one_process_that_ends_at_once(tmp_path: Path, on: bool) -> None:
+    service, metrics = free_ports(2)
+    with served(
+        tmp_path, AKIN_SERVICE_PORT=str(service), AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0"
+    ) as running:
+        try:
+            assert await_answer(f"http://127.0.0.1:{service}/health/live").is_success
+            if on:
+                assert "akin_requests_total" in await_answer(f"http://127.0.0.1:{metrics}/metrics").text
+            else:
+                with pytest.raises(httpx.ConnectError):
+                    httpx.get(f"http://127.0.0.1:{metrics}/metrics", timeout=5)
+        finally:
+            running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+
+
+def test_a_taken_port_for_metrics_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+    [service] = free_ports(1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with served(tmp_path, AKIN_SERVICE_PORT=str(service), AKIN_SERVICE_METRICS_PORT=str(port)) as running:
+            _, said = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "AKIN_SERVICE_METRICS_PORT" in said
+    assert "snapshot" not in said
