@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from retrieval_service.errors import ServiceError, Unavailable
+from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, ServiceError, Unavailable
 from retrieval_service.search.request import Timings
 from retrieval_service.snapshot import Manifest
 
@@ -33,6 +33,9 @@ class Metrics:
             "akin_requests_refused_total", "Requests that were refused or given up.", ["reason"],
             registry=self.registry,
         )  # fmt: skip
+        for error in (Overloaded, DeadlineExceeded, BodyTooSlow):
+            # Told as 0 from the start: an alert sees the first one only as a change.
+            self._refused.labels(error.code)
         self._stages = Histogram(
             "akin_search_stage_seconds", "Time in a stage of a search.", ["stage"], buckets=_SECONDS,
             registry=self.registry,

@@ -24,13 +24,12 @@ from akin.cli.stack import described
 from akin.leftovers import marked, region_prefix
 from akin.processes import free_ports
 from akin.record import running
-from akin.settings import ROOT, Settings
+from akin.settings import PORTS, ROOT, Settings
 from akin.stack import whole
 
 pytestmark = pytest.mark.integration
 
 AKIN = Path(sys.executable).parent / "akin"
-PORTS = ("SERVICE", "UI", "TRITON_HTTP", "TRITON_GRPC", "TRITON_METRICS")
 
 
 class Local:
@@ -48,7 +47,7 @@ class Local:
         (model / "1" / "manifest.json").write_text(json.dumps({"digest": "a" * 64}))
         (model / "PROMOTED").write_text("1\n")
         shutil.copy(ROOT / "model_repository/text_encoder/config.pbtxt", model)
-        ports = {f"AKIN_{name}_PORT": str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
         own = {"AKIN_DATA": str(folder / "data"), "AKIN_MODEL_REPOSITORY": str(folder / "models")}
         self.environment = {**kept, **ports, **own, "AKIN_TRITON_HOME": str(folder / "triton"), **more}

@@ -56,13 +56,13 @@ class Service:
     def __init__(self, app: Any, encoder: Hanging) -> None:
         self.app = app
         self.encoder = encoder
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", timeout=30)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver", timeout=30)
 
     async def search(self, text: str, **more: Any) -> httpx.Response:
         return await self.http.post("/search", json={"query": text, "operators": False}, **more)
 
     async def metric(self, name: str) -> float:
-        return metric((await self.http.get("/metrics")).text, name)
+        return metric(self.app, name)
 
     async def until(self, name: str, value: float) -> None:
         async with asyncio.timeout(5):
@@ -70,8 +70,9 @@ class Service:
                 await asyncio.sleep(0.005)
 
 
-def metric(text: str, name: str) -> float:
-    found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
+def metric(app: Any, name: str) -> float:
+    lines = app.state.metrics.text().decode().splitlines()
+    found = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")]
     return float(found[0]) if found else 0.0
 
 
@@ -256,7 +257,8 @@ def test_over_a_real_connection(corpus: Any, kit: Any, caplog: pytest.LogCapture
     encoder.may.set()
     settings = Settings(data=corpus.data, watch_seconds=30, search_threads=1, body_seconds=0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, kit.OneEncoder(encoder)), log_config=None))
+        app = create_app(settings, kit.OneEncoder(encoder))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -268,13 +270,13 @@ def test_over_a_real_connection(corpus: Any, kit: Any, caplog: pytest.LogCapture
                     client.post("/search", json={"query": "left alone"}, timeout=0.2)
                 gone = 'akin_requests_total{method="POST",route="/search",status="499"}'
                 deadline = time.monotonic() + 5
-                while metric(client.get("/metrics").text, gone) != 1 and time.monotonic() < deadline:
+                while metric(app, gone) != 1 and time.monotonic() < deadline:
                     time.sleep(0.01)
-                assert metric(client.get("/metrics").text, gone) == 1
+                assert metric(app, gone) == 1
                 assert encoder.given_up == ["left alone"]
                 with socket.create_connection(listener.getsockname()) as slow:
-                    head = ("POST /search HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 90")
-                    slow.sendall("\r\n".join((*head, "", "{")).encode())
+                    about = ("Host: localhost", "Content-Type: application/json", "Content-Length: 90")
+                    slow.sendall("\r\n".join(("POST /search HTTP/1.1", *about, "", "{")).encode())
                     slow.settimeout(5)
                     answer = b""
                     while more := slow.recv(4096):

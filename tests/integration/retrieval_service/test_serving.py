@@ -314,7 +314,7 @@ def test_a_wrong_setting_is_said_in_a_line(tmp_path: Path) -> None:
     process = service(tmp_path, 8080, AKIN_POOL="many")
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert errors.startswith("AKIN_POOL: ")
+    assert errors.startswith("AKIN_POOL is 'many': ")
     assert len(errors.splitlines()) == 1
 
 
