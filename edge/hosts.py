@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 SETTING = "AKIN_ALLOWED_HOSTS"
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?")
 _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
@@ -26,7 +27,7 @@ _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-
 def parse_hosts(text: str) -> tuple[str, ...]:
     """Return the names of a list that is separated by commas: `example.org`, `*.example.org`, `10.0.0.1`, `[::1]`.
 
-    `*` alone stands for every name.
+    `*` alone stands for every name, `0.0.0.0` and `::` for every address.
 
     Raises:
         ValueError: One is no such name.
@@ -87,6 +88,9 @@ class AllowedHosts:
         name = _normal((parts[1] or parts[2]).lower().rstrip("."))
         if name in _LOOPBACK and (self.on_loopback or from_here):
             return True
+        # Who listens on all addresses is asked by any of them. A page of another site is asked by its name.
+        if _EVERY_ADDRESS.intersection(self.listed) and _address(name) is not None:
+            return True
         return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in self.listed)
 
 
@@ -116,7 +120,7 @@ class HostCheck:
             await send({"type": "websocket.close", "code": 1008})
         else:
             asked = f"under the name {hosts[0][:100]!r}" if len(hosts) == 1 else "without a name, or under several"
-            message = f"This server is not asked {asked}. Names that it answers under are set by {SETTING}."
+            message = f"This server does not answer requests {asked}. {SETTING} adds names."
             body = error_body("host_not_allowed", message, {"setting": SETTING})
             await refuse(send, 421, body, [("connection", "close")])
 

@@ -21,8 +21,8 @@ from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuc
 from gradio_ui.streams import until_late
 from gradio_ui.values import Values
 
-LONGEST_BODY = 256 * 1024
-"""Bytes: a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, is less."""
+LONGEST_BODY = 512 * 1024
+"""Bytes: a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, is less, with the address of another."""
 
 _SECONDS_TO_SEND = 10.0
 _SECONDS_OF_STREAM = 60.0
@@ -137,15 +137,19 @@ class Gate:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         sessions = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
         session = sessions[0] if len(sessions) == 1 else ""
+        opened = False
         try:
             with self._sessions.stream(session):
+                opened = True
                 await until_late(self._app, scope, receive, send, _SECONDS_OF_STREAM)
         except NothingUnderWay as refusal:
             await _say(send, 404, "nothing_under_way", str(refusal))
         except TooManyReaders as refusal:
             await _say(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
-        else:
-            await self._sessions.closed(session)
+        finally:
+            if opened:
+                # After a mistake in Gradio as well: nobody fetches what is left of the session then.
+                await self._sessions.closed(session)
 
 
 def _methods(path: str) -> tuple[str, ...] | None:

@@ -25,6 +25,7 @@ from retrieval_service.routes.failures import answer_errors
 from retrieval_service.routes.measured import Measured
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.schema import answer_schemas
+from retrieval_service.routes.turns import TIMEOUT_HEADER
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.warming import warm
@@ -88,9 +89,12 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     app.add_middleware(Measured, metrics=metrics, log=settings.log_requests)
     if origins := parse_origins(settings.cors_origins):
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["content-type"],
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["content-type", TIMEOUT_HEADER],
             expose_headers=["Retry-After"],
-        )  # fmt: skip
+        )
     _describe(app)
     app.state.metrics = metrics
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))

@@ -28,7 +28,9 @@ def create_operators_app(settings: Settings, metrics: Metrics) -> ASGIApp:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     app = Starlette(routes=[Route("/metrics", counters)], exception_handlers={HTTPException: _nothing_else})
-    hosts = AllowedHosts.of(settings.service_metrics_host, parse_hosts(settings.allowed_hosts))
+    listed = parse_hosts(settings.allowed_hosts)
+    # Prometheus asks by the address as well, whatever names the API has.
+    hosts = AllowedHosts.of(settings.service_metrics_host, (*listed, settings.service_metrics_host) if listed else ())
     return SecurityHeaders(HostCheck(app, hosts), api_headers("'none'"))
 
 

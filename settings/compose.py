@@ -15,7 +15,7 @@ class ComposeSettings(Settings):
     bind: str = Field(
         default="127.0.0.1",
         description="Address of the host on which the page and the API are published. 0.0.0.0 shows them to the "
-        "network: there is no log-in, so put a proxy that has one in front.",
+        "network, by address; `AKIN_ALLOWED_HOSTS` adds names. There is no log-in: put a proxy that has one in front.",
     )
     corpus: str = Field(
         default="sample",

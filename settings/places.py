@@ -52,8 +52,8 @@ class ServerNames(Settings):
 
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
         default="",
-        description="Names to answer under, with commas between them ([security.md](security.md)); `*` for any. "
-        "Default: on a loopback address `localhost`, `127.0.0.1` and `[::1]`, elsewhere any.",
+        description="Names to answer under, with commas between them (docs/security.md); `*` for any. Containers "
+        "add them to their own. Default: on a loopback address `localhost`, `127.0.0.1`, `[::1]`, elsewhere any.",
     )
 
 

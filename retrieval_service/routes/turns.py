@@ -35,9 +35,9 @@ def deadline_of(request: Request, longest: float) -> float:
         seconds = float(said)
     except ValueError:
         seconds = float("nan")
-    if not isfinite(seconds):
+    if not isfinite(seconds) or seconds <= 0:
         raise InvalidParameter(
-            f"The header Akin-Timeout must be a number of seconds, such as 2.5, not {said[:40]!r}.",
+            f"The header Akin-Timeout must be a number of seconds above 0, such as 2.5, not {said[:40]!r}.",
             {"parameter": "Akin-Timeout"},
         )
     return now + min(seconds, longest)

@@ -147,11 +147,12 @@ async def test_the_client_says_how_long_it_waits(service: Service, mode: str) ->
     await asyncio.sleep(0.01)
     assert service.encoder.given_up == ["some words"]
     service.encoder.asked.clear()
-    late = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0"})
+    late = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0.000001"})
     assert (late.status_code, late.json()["error"]["code"]) == (503, "deadline_exceeded")
     assert service.encoder.asked == []
-    wrong = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "soon"})
-    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "invalid_parameter")
+    for said in ("soon", "0", "-5", "nan", "inf"):
+        wrong = await service.http.post("/search", json=asked, headers={"Akin-Timeout": said})
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "invalid_parameter")
     assert await service.metric('akin_requests_refused_total{reason="deadline_exceeded"}') == 2
     service.encoder.may.set()
     assert (await service.http.post("/search", json=asked, headers={"Akin-Timeout": "5"})).status_code == 200

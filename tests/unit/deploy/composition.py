@@ -40,6 +40,11 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     resources: Resources
 
 
+class Logging(msgspec.Struct, forbid_unknown_fields=True):
+    driver: Literal["json-file"]
+    options: dict[str, Text]
+
+
 class Network(msgspec.Struct, forbid_unknown_fields=True):
     aliases: list[Text] = []
 
@@ -61,6 +66,7 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     tmpfs: list[Text] = []
     cap_drop: list[Text] = []
     security_opt: list[Text] = []
+    logging: Logging | None = None
     shm_size: Annotated[str, msgspec.Meta(pattern=r"^\d+m$")] | None = None
     deploy: Deploy | None = None
     networks: dict[str, Network] = {}

@@ -87,6 +87,11 @@ def test_each_server_answers_under_the_names_it_is_asked_by(own: str) -> None:
         assert all(allowed.permit(host, from_here=False) for host in hosts)
         assert allowed.permit("www.example.org", from_here=False) == bool(own)
         assert not allowed.permit("evil.example", from_here=False)
+    everywhere = read({"AKIN_BIND": "0.0.0.0"})
+    for name in asked:
+        names = parse_hosts(everywhere.services[name].environment["AKIN_ALLOWED_HOSTS"])
+        assert AllowedHosts.of("0.0.0.0", names).permit("10.0.0.7:7860", from_here=False)
+        assert not AllowedHosts.of("0.0.0.0", names).permit("evil.example", from_here=False)
 
 
 def test_metrics_are_for_the_networks_inside(compose: Compose) -> None:
@@ -94,6 +99,12 @@ def test_metrics_are_for_the_networks_inside(compose: Compose) -> None:
         service = compose.services[name]
         assert service.environment["AKIN_SERVICE_METRICS_HOST"] == "0.0.0.0"
         assert not [port for port in service.ports if port.endswith(":8081")]
+
+
+def test_no_log_grows_without_end(compose: Compose) -> None:
+    for name, service in compose.services.items():
+        assert service.logging is not None, name
+        assert set(service.logging.options) == {"max-size", "max-file"}
 
 
 def test_what_ends_stays_ended_and_the_rest_comes_back(compose: Compose) -> None:

@@ -263,6 +263,21 @@ async def test_a_session_that_has_fetched_all_leaves_nothing(client: httpx.Async
     assert (queue.pending_event_ids_session, queue.pending_messages_per_session) == ({}, {})
 
 
+async def test_a_session_is_forgotten_when_its_stream_fails(
+    client: httpx.AsyncClient, queue: Queue, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        queue.pending_event_ids_session.clear()
+        raise RuntimeError("a mistake in Gradio")
+
+    await client.post(JOIN, json=ASKED)
+    queue.pending_messages_per_session["abc"] = object()
+    monkeypatch.setattr("gradio_ui.gate.until_late", fails)
+    with pytest.raises(RuntimeError):
+        await client.get(DATA, params={"session_hash": "abc"})
+    assert queue.pending_messages_per_session == {}
+
+
 @pytest.mark.parametrize(
     "address", ["", "?session_hash=nobody", "?session_hash=abc&session_hash=abc", "?session_hash="]
 )
