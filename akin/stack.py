@@ -51,6 +51,11 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
     """
     with commanding(settings):
         stack = running(settings)
+        if stack is not None and not stack.boot:
+            # Its Triton takes models from anybody, and its page and service have none of the present bounds.
+            say("the stack was started by an earlier release: starting it anew")
+            stop_all(settings, stack)
+            stack = None
         fresh = stack is None
         attempts = 0
         if stack is not None and stack.supervised:

@@ -39,7 +39,7 @@ async def ready(request: Request) -> Response:
     return json_response(body)
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.api_route("/metrics", methods=["GET", "HEAD", "POST", "PUT", "DELETE"], include_in_schema=False)
 async def metrics() -> Response:
     """Where the counters are: what operators read is not for everybody who searches."""
     raise NotHere(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from akin import stack
 from akin.errors import EncoderError, StackError
-from akin.processes import free_ports
+from akin.processes import free_ports, start
 from akin.record import PartState, Stack, State
 from akin.registry import versions
 from akin.settings import PORTS, Settings
@@ -135,3 +136,19 @@ def test_the_supervisor_stays_light() -> None:
     code = f"import sys, akin.supervisor.__main__; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_stack_of_an_earlier_release_is_not_taken_over(tmp_path: Path) -> None:
+    settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_MODEL_REPOSITORY=str(tmp_path / "none"))
+    old = start("Triton", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    names = ("encoders", "service", "page", "triton", "triton_http", "complete")
+    values = ([1], settings.service_url, settings.ui_url, "127.0.0.1:1", "127.0.0.1:2", True)
+    settings.run.mkdir(parents=True)
+    (settings.run / "stack.json").write_text(
+        json.dumps({"children": [asdict(old)], **dict(zip(names, values, strict=True))})
+    )
+    said: list[str] = []
+    with pytest.raises(EncoderError):  # there is nothing to start
+        stack.up(settings, said.append)
+    assert said == ["the stack was started by an earlier release: starting it anew"]
+    assert not old.alive
