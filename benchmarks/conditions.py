@@ -13,8 +13,9 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import date
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from pathlib import Path
+from string import ascii_lowercase
 from time import perf_counter
 from typing import NamedTuple
 
@@ -64,6 +65,13 @@ KINDS: dict[str, list[SearchRequest]] = {
     "authors=W. Zhang": [SearchRequest(text="galaxies", authors=(name,)) for name in _NAMES],
     "categories=cs.*": [SearchRequest(text="galaxies", categories=("cs.*", "math.*"), first=day) for day in _DAYS],
     "from=2010": [SearchRequest(text="galaxies", first=day) for day in _DAYS],
+    "60 exclusions": [
+        SearchRequest(
+            text="galaxies "
+            + " ".join(f"-{one}{other}" for one, other in islice(product(letters, ascii_lowercase), 60))
+        )
+        for letters in (ascii_lowercase[first:] for first in range(0, 24, 2))
+    ],
     "all of these": [
         SearchRequest(text=f'galaxies -{word} "{phrase}"', authors=("a", "s", "m"), categories=("cs.*",), first=day)
         for word, phrase, day in zip(_WORDS, _PHRASES, _DAYS, strict=False)

@@ -58,7 +58,8 @@ class Admission:
     ) -> Answer:
         """Return what the work returns, once it is its turn.
 
-        Work that is given up is cancelled, and keeps its turn until what it has running in threads is over.
+        Work that is given up is cancelled and has its deadline pass; it keeps its turn until what it has running in
+        threads is over.
 
         Args:
             work: what is to be done.
@@ -73,7 +74,7 @@ class Admission:
         if self._clock() >= until:
             raise self._noted(DeadlineExceeded())
         turn = self._turn()
-        with deadline(until):
+        with deadline(until) as known:
             task = asyncio.create_task(_when(turn, work))
         task.add_done_callback(lambda _: self._next(turn))
         watcher = asyncio.ensure_future(gone())
@@ -90,6 +91,8 @@ class Admission:
         finally:
             watcher.cancel()
             if not task.done():
+                # Its threads see no cancelling, only the deadline.
+                known.give_up()
                 task.cancel()
                 self._abandoned.add(task)
                 task.add_done_callback(self._over)

@@ -1,7 +1,7 @@
 """The moment until which an answer is waited for, known to everything that works on it.
 
-It travels in a context variable: it reaches the encoder and the threads that search, and is no parameter of all that is
-between.
+An answer may be given up before its moment, when its client is gone. The moment travels in a context variable: it
+reaches the encoder and the threads that search, and is no parameter of all that is between.
 """
 
 from __future__ import annotations
@@ -14,22 +14,42 @@ from time import monotonic
 
 from retrieval_service.errors import DeadlineExceeded
 
-_DEADLINE: ContextVar[float] = ContextVar("deadline", default=inf)
+
+class Deadline:
+    """A moment, or the earlier end that somebody else makes of the work."""
+
+    def __init__(self, moment: float = inf) -> None:
+        """Take the moment, in seconds of `time.monotonic`."""
+        self._moment = moment
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Have the deadline pass now, for the threads that work towards it as well."""
+        self._given_up = True
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until it has passed, not above 0 afterwards."""
+        return 0.0 if self._given_up else self._moment - monotonic()
+
+
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # the default is never given up
 
 
 @contextmanager
-def deadline(moment: float) -> Iterator[None]:
+def deadline(moment: float) -> Iterator[Deadline]:
     """Have everything that is started inside the block know a deadline, in seconds of `time.monotonic`."""
-    token = _DEADLINE.set(moment)
+    known = Deadline(moment)
+    token = _DEADLINE.set(known)
     try:
-        yield
+        yield known
     finally:
         _DEADLINE.reset(token)
 
 
 def seconds_left() -> float:
     """Return the seconds until the deadline: not above 0 when it has passed, infinite where there is none."""
-    return _DEADLINE.get() - monotonic()
+    return _DEADLINE.get().seconds_left
 
 
 def check_deadline() -> None:

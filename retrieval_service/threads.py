@@ -8,6 +8,8 @@ from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
+from retrieval_service.deadline import check_deadline
+
 Result = TypeVar("Result")
 
 
@@ -15,8 +17,8 @@ class Job(Generic[Result]):
     """One call in a thread, which can be given up before it has begun, and can only be waited for afterwards."""
 
     def __init__(self, executor: Executor, work: Callable[..., Result], *arguments: object) -> None:
-        """Have an executor do the work, with the context of the caller."""
-        self._job = executor.submit(copy_context().run, work, *arguments)
+        """Have an executor do the work, with the context of the caller; not if its deadline has passed by then."""
+        self._job = executor.submit(copy_context().run, _in_time, work, *arguments)
 
     @property
     def done(self) -> bool:
@@ -39,6 +41,11 @@ class Job(Generic[Result]):
         ended = loop.create_future()
         self._job.add_done_callback(lambda _: loop.call_soon_threadsafe(_note, ended))
         await ended
+
+
+def _in_time(work: Callable[..., Result], *arguments: object) -> Result:
+    check_deadline()
+    return work(*arguments)
 
 
 def _note(ended: asyncio.Future[None]) -> None:

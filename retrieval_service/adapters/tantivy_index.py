@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from math import log
 from pathlib import Path
 from typing import Any, Self
@@ -41,9 +40,11 @@ from retrieval_service.adapters.common_rows import (
     write_common_rows,
 )
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.recent import Recent
 from retrieval_service.adapters.tantivy_clauses import NAME_SPACING, ClauseQueries, either, initial, name_words
 from retrieval_service.adapters.tantivy_rows import first_rows, mask_of
 from retrieval_service.adapters.tex import plain
+from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field, Filter, Hits, Rows, day_of
 
@@ -228,7 +229,7 @@ class TantivyIndex:
         self._clauses = ClauseQueries(index.schema)
         self._terms = terms
         self._postings = postings
-        self._meeting = lru_cache(_CLAUSES_KEPT)(self._bits)
+        self._meeting: Recent[frozenset[Clause], Bits] = Recent(_CLAUSES_KEPT)
 
     def __len__(self) -> int:
         """Number of papers."""
@@ -238,6 +239,7 @@ class TantivyIndex:
         self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
     ) -> Hits:
         """The k rows of greatest BM25 score for a text, among those a filter admits."""
+        check_deadline()
         admitted = admitted or Filter()
         weights = self._weights(text, against)
         scored: list[tuple[Occur, Query]] = []
@@ -264,16 +266,51 @@ class TantivyIndex:
         return self._best(Query.boolean_query(parts), k)
 
     def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
-        """Which rows meet all of the clauses; the last answers are remembered."""
+        """Return which rows meet all of the clauses; the last answers are remembered.
+
+        Clauses that are not remembered and have no bitmaps are searched for together, those that exclude as one query
+        and the others as another: the rows are handed over twice at most, however many clauses there are.
+
+        Raises:
+            DeadlineExceeded: nobody waits for them any more.
+        """
         bits = np.full(-(-len(self) // 8), 0xFF, np.uint8)
-        for clause in clauses:
-            bits &= self._meeting(clause)
+        unknown: dict[bool, list[Clause]] = {False: [], True: []}
+        for clause in dict.fromkeys(clauses):
+            check_deadline()
+            known = self._meeting.get(frozenset((clause,)))
+            if known is None and all(
+                self._common.of(part.condition) is not None for part in self._clauses.parts(clause)
+            ):
+                known = self._remembered([clause])
+            if known is None:
+                unknown[clause.excluded].append(clause)
+            else:
+                bits &= known
+        for together in unknown.values():
+            if together:
+                bits &= self._remembered(together)
         return np.unpackbits(bits, count=len(self)).view(np.bool_)
 
-    def _bits(self, clause: Clause) -> Bits:
+    def _remembered(self, clauses: Sequence[Clause]) -> Bits:
+        """Return which rows meet all of some clauses, of which either all exclude or none does."""
+        key = frozenset(clauses)
+        bits = self._meeting.get(key)
+        if bits is None:
+            bits = self._required(clauses) if len(clauses) > 1 and not clauses[0].excluded else self._bits(clauses)
+            self._meeting.keep(key, bits)
+        return bits
+
+    def _required(self, clauses: Sequence[Clause]) -> Bits:
+        each = [query for clause in clauses if (query := self._clauses.of(clause)) is not None]
+        query = Query.boolean_query([(Occur.Must, query) for query in each])
+        return np.packbits(mask_of(self._searcher, self._schema, query, len(self)))
+
+    def _bits(self, clauses: Sequence[Clause]) -> Bits:
+        """Return which rows meet one clause, or none of the values that several clauses exclude."""
         bits = np.zeros(-(-len(self) // 8), np.uint8)
         unknown: list[Query] = []
-        parts = self._clauses.parts(clause)
+        parts = [part for clause in clauses for part in self._clauses.parts(clause)]
         for part in parts:
             if (common := self._common.of(part.condition)) is not None:
                 bits |= common
@@ -282,7 +319,7 @@ class TantivyIndex:
         if unknown:
             bits |= np.packbits(mask_of(self._searcher, self._schema, either(unknown), len(self)))
         # What says nothing is met by all, and its opposite as well.
-        return ~bits if clause.excluded or not parts else bits
+        return ~bits if clauses[0].excluded or not parts else bits
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

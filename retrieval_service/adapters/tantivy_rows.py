@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tantivy import FieldType, Occur, Order, Query, Schema, Searcher
 
+from retrieval_service.deadline import check_deadline
 from retrieval_service.ports import Rows
 
 AT_ONCE = 1_024
@@ -19,7 +20,11 @@ AT_ONCE = 1_024
 
 
 def mask_of(searcher: Searcher, schema: Schema, query: Query, papers: int) -> NDArray[np.bool_]:
-    """Return which rows a query matches, bool [papers]."""
+    """Return which rows a query matches, bool [papers].
+
+    Raises:
+        DeadlineExceeded: nobody waits for them any more; no further run is made.
+    """
     query = Query.const_score_query(query, 0.0)
     rows, count = first_rows(searcher, query, AT_ONCE)
     others = 2 * count > papers
@@ -38,7 +43,12 @@ def mask_of(searcher: Searcher, schema: Schema, query: Query, papers: int) -> ND
 
 
 def first_rows(searcher: Searcher, query: Query, most: int) -> tuple[Rows, int]:
-    """Return the first rows that a query matches, and how many it does in all."""
+    """Return the first rows that a query matches, and how many it does in all.
+
+    Raises:
+        DeadlineExceeded: nobody waits for them any more.
+    """
+    check_deadline()
     # The type stub knows nothing of the count.
     found: Any = searcher.search(query, max(1, most), count=True, order_by_field="row", order=Order.Asc)
     return np.asarray([row for row, _ in found.hits], np.int64), int(found.count)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import (
     DEPTHS,
@@ -204,6 +205,7 @@ class _Search:
 
     def _rank(self, depth: int) -> None:
         """Make the page, unless only a deeper search can tell what is on it."""
+        check_deadline()
         self.ranked_to = depth
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):
             return

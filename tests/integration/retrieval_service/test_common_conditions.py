@@ -209,3 +209,15 @@ def test_a_small_index_has_no_bitmaps(tmp_path: Path) -> None:
         writer.close()
     assert CommonRows(tmp_path / "lexical").conditions == []
     assert_same_rows(TantivyIndex(tmp_path / "lexical"))
+
+
+@pytest.mark.parametrize("bitmaps", [True, False])
+def test_several_clauses_at_once_are_met_by_the_rows_that_meet_each(lexical: Path, bitmaps: bool) -> None:
+    if not bitmaps:
+        (lexical / COMMON_ROWS).unlink()
+    index, dice, every = TantivyIndex(lexical), random.Random(5), clauses()
+    wanted = {clause: expected(index, clause) for clause in every}
+    for count in (2, 2, 3, 3, 4, 8, 30) * 4:
+        some = dice.sample(every, count)
+        meeting = np.logical_and.reduce([wanted[clause] for clause in some])
+        assert np.array_equal(index.matching(some), meeting), some
