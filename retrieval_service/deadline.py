@@ -33,7 +33,7 @@ class Deadline:
         return 0.0 if self._given_up else self._moment - monotonic()
 
 
-_DEADLINE: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # the default is never given up
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # noqa: B039 - the default is never given up
 
 
 @contextmanager
