@@ -184,7 +184,7 @@ def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack)
 def test_a_reader_who_is_refused_reads_why(anything_goes: Page, sample_stack: RunningStack) -> None:
     page = anything_goes
     visit(page, sample_stack)
-    page.locator("#akin-query textarea").fill("x" * 300_000)
+    page.locator("#akin-query textarea").fill("x" * 600_000)
     page.locator("#akin-search").click()
     expect(page.get_by_text("Search for a shorter text.").first).to_be_visible()
     expect(page.locator("#akin-status")).to_contain_text("The page could not answer this time.")
