@@ -21,10 +21,9 @@ from typing import NoReturn
 from akin import triton_key
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry import MODEL, Version, promoted
-from akin.settings import Settings
+from akin.settings import Settings, encoder_settings
 from akin.tritonserver import is_loopback, is_patched, server_command, server_environment
 from akin.waiting import wait_for
-from settings import EncoderSettings, SettingsError
 
 
 def main() -> NoReturn:
@@ -50,7 +49,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
         EncoderError: No encoder came in time, or no inner model for it, or the promoted one is not there.
         NotSetUp: The server's files are not there.
     """
-    check_encoder_settings(environ)
+    inner = encoder_settings(environ).encoder_inner
     check_http_host(settings, environ)
     ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
     names = ("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT")
@@ -58,7 +57,6 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     for name, host, port in zip(names, hosts, ports, strict=True):
         check_port(host, port, name)
     version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
-    inner = environ.get("AKIN_ENCODER_INNER", "")
     if inner:
         look = partial(check_inner, settings.repository, inner, version.number)
         wait_for(f"the model {inner}", look, settings.wait_seconds, say)
@@ -125,18 +123,6 @@ def check_inner(repository: Path, inner: str, number: int) -> None:
 def policy(number: int) -> str:
     """Triton's version policy for exactly one version, in the text format of `config.pbtxt`."""
     return f"version_policy: {{ specific: {{ versions: [ {number} ] }} }}"
-
-
-def check_encoder_settings(environ: Mapping[str, str]) -> None:
-    """Looks at what `model.py` will read, as Triton would tell of a mistake in fifty lines.
-
-    Raises:
-        BadSetting: One of them cannot be used.
-    """
-    try:
-        EncoderSettings.read(environ)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
 
 
 def check_http_host(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from akin.settings import Settings
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
 
 LOCK_SECONDS = 30.0
+# Loading an encoder, as long as that may take.
+SWITCH_SECONDS = 400.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Stack:
         parts: The states of the parts, in the order of their start.
         supervisor: The process that restarts what dies, whether or not it still runs.
         attempts: How often the supervisor was asked to try given-up parts again.
+        service_metrics: Host and port of the service's metrics, port 0 where there are none; empty in the record of an
+            earlier release.
         boot: The machine's start during which all this was written; process ids mean nothing after another.
     """
 
@@ -71,6 +76,12 @@ class Stack:
     supervisor: Child | None = None
     attempts: int = 0
     boot: str = ""
+    service_metrics: str = ""
+
+    @property
+    def of_earlier_release(self) -> bool:
+        """Whether a release without a supervisor wrote this: its Triton has no key, its page no gate."""
+        return not (self.boot and self.triton_metrics)
 
     @property
     def supervised(self) -> bool:
@@ -160,6 +171,16 @@ def create(settings: Settings, stack: Stack, supervisor: Child) -> None:
 def locked(settings: Settings) -> Any:
     """Return the lock under which the record is read and written again."""
     return held(settings.run / "record.lock", LOCK_SECONDS, f"{record(settings)} is held by another process.")
+
+
+def encoders_locked(settings: Settings, busy: str) -> AbstractContextManager[None]:
+    """Return the lock under which Triton starts, and under which a running one loads or unloads encoders.
+
+    Args:
+        settings: Where the lock is.
+        busy: The text of the `StackError` that is raised when another holder does not let go in time.
+    """
+    return held(settings.run / "encoders.lock", SWITCH_SECONDS, busy)
 
 
 def write(settings: Settings, stack: Stack) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import model_validator
 
 from akin.errors import BadSetting
-from settings import SettingsError, StackSettings
+from settings import EncoderSettings, SettingsError, StackSettings
 from settings.stack import PORTS as PORT_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,9 +19,6 @@ PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
 """The variables of the ports that a stack listens on."""
 
 _FOLDERS = ("data", "model_repository", "triton_home", "training_python")
-
-MAY_BE_NONE = frozenset({"AKIN_SERVICE_METRICS_PORT"})
-"""Ports that 0 leaves out."""
 
 
 class Settings(StackSettings):
@@ -81,6 +78,18 @@ class Settings(StackSettings):
     def ui_url(self) -> str:
         """Address of the page on this machine."""
         return f"http://{reachable(self.ui_host)}:{self.ui_port}"
+
+
+def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
+    """Return the settings that the encoder will read inside Triton, which would tell of a mistake in fifty lines.
+
+    Raises:
+        BadSetting: One of them cannot be used.
+    """
+    try:
+        return EncoderSettings.read(environ)
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
 
 
 def reachable(host: str) -> str:

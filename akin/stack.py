@@ -43,7 +43,8 @@ LOOK_SECONDS = 0.05
 def up(settings: Settings, say: Callable[[str], None]) -> Stack:
     """Start what is not running, and return when all of it is ready.
 
-    What runs is left as it is. A stack that had not run at all is stopped again when it cannot be started.
+    What runs is left as it is, unless an earlier release has started it: that is stopped and started anew. A
+    stack that had not run at all is stopped again when it cannot be started.
 
     Raises:
         StackError: A port is taken, or a process died or did not get ready.
@@ -51,8 +52,9 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
     """
     with commanding(settings):
         stack = running(settings)
-        if stack is not None and not stack.boot:
+        if stack is not None and stack.of_earlier_release:
             # Its Triton takes models from anybody, and its page and service have none of the present bounds.
+            promoted(settings.repository)
             say("the stack was started by an earlier release: starting it anew")
             stop_all(settings, stack)
             stack = None

@@ -15,15 +15,13 @@ from typing import Any
 import httpx
 
 from akin import local_http, triton_key
-from akin.locks import held
-from akin.record import Stack, running, update
+from akin.record import Stack, encoders_locked, running, update
 from akin.registry import promoted
 from akin.settings import Settings
 from akin.triton import is_ready, load
 from retrieval_service.snapshot.shelf import Shelf
 
 CHANGE_SECONDS = 30.0
-SWITCH_SECONDS = 400.0
 
 
 def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
@@ -81,7 +79,7 @@ def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
         StackError: Triton is being restarted, or others change its versions, for minutes.
     """
     busy = "the versions that Triton serves are being changed by another command: see `akin status`, and try again."
-    with held(settings.run / "encoders.lock", SWITCH_SECONDS, busy):
+    with encoders_locked(settings, busy):
         key = triton_key.read(settings)
         load(stack.triton_http, settings.repository, numbers, settings.logs / "triton.log", key=key)
         update(settings, lambda now: replace(now, encoders=numbers))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +17,7 @@ from akin import local_http, triton_key
 from akin.errors import EncoderError
 from akin.processes import Child, start, stop, tail, wait_until
 from akin.registry import MODEL, Version
-from akin.settings import Settings
+from akin.settings import Settings, encoder_settings
 from akin.tritonserver import server_command, server_environment
 
 # Warming every shape of an encoder takes seconds on two quiet cores; this is for slow and busy ones.
@@ -57,10 +60,12 @@ def start_triton(
     again.
 
     Raises:
+        BadSetting: A setting of the encoder cannot be used.
         NotSetUp: The server's files are not there, or Python's shared library is not.
         StackError: It did not start.
         EncoderError: It does not load the encoder.
     """
+    inner = encoder_settings(os.environ).encoder_inner
     http, grpc, _ = ports
     key = triton_key.new() if tied else triton_key.make(settings)
     command = server_command(settings, settings.repository, "127.0.0.1", ports, key=key)
@@ -69,8 +74,8 @@ def start_triton(
     try:
         started(child)
         wait_until(lambda: is_live(triton.http), child, START_SECONDS)
-        triton_key.hide(child.pid, key)
-        inner = os.environ.get("AKIN_ENCODER_INNER")
+        if not triton_key.hide(child.pid, key):
+            warn_of_visible_key()
         if inner:
             ask_to_load(triton.http, inner, {}, f"the model {inner}", log, key)
         load(triton.http, settings.repository, [version.number, *beside], log, key=key)
@@ -78,6 +83,19 @@ def start_triton(
         stop([child])
         raise
     return triton
+
+
+@functools.cache
+def warn_of_visible_key() -> None:
+    """Write one line to standard error, once in a process: other users of this machine can read Triton's key."""
+    # On a full disk there is no log; that is no reason not to start.
+    with contextlib.suppress(OSError):
+        print(
+            "warning: Triton's key could not be hidden: every user of this machine can read it among the arguments of "
+            "its process. See SECURITY.md.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *, key: str) -> None:

@@ -16,8 +16,6 @@ from pathlib import Path
 from akin.settings import Settings
 
 HEADER = "akin-key"
-# Triton puts this before the name of a header that comes over gRPC.
-GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
 RESTRICTED = ("shared-memory", "model-config", "model-repository", "statistics", "trace", "logging")
 
 
@@ -59,11 +57,6 @@ def read(settings: Settings) -> str:
         if re.fullmatch(r"[0-9a-f]{64}", found):
             return found
     return ""
-
-
-def forget(settings: Settings) -> None:
-    """Remove the key from the run folder."""
-    key_file(settings).unlink(missing_ok=True)
 
 
 def key_file(settings: Settings) -> Path:

@@ -63,6 +63,7 @@ class Supervisor:
             triton=f"127.0.0.1:{settings.triton_grpc_port}",
             triton_http=f"127.0.0.1:{settings.triton_http_port}",
             triton_metrics=f"127.0.0.1:{settings.triton_metrics_port}",
+            service_metrics=f"{settings.service_metrics_host}:{settings.service_metrics_port}",
             complete=earlier.complete if earlier else False,
             parts=[keeper.state for keeper in self._keepers],
         )
@@ -142,6 +143,10 @@ def addresses_of(stack: Stack | None, settings: Settings) -> Settings:
     if stack is None or not stack.triton_metrics:
         return settings
     service, page = urlsplit(stack.service), urlsplit(stack.page)
+    metrics: dict[str, object] = {}
+    if stack.service_metrics:
+        metrics["service_metrics_host"] = stack.service_metrics.rpartition(":")[0]
+        metrics["service_metrics_port"] = port_of(stack.service_metrics)
     return settings.model_copy(
         update={
             "service_host": settings.service_host if stack.service == settings.service_url else str(service.hostname),
@@ -151,6 +156,7 @@ def addresses_of(stack: Stack | None, settings: Settings) -> Settings:
             "triton_http_port": port_of(stack.triton_http),
             "triton_grpc_port": port_of(stack.triton),
             "triton_metrics_port": port_of(stack.triton_metrics),
+            **metrics,
         }
     )
 

@@ -168,13 +168,17 @@ class Keeper:
         patience = self._patience()
         look_at = time.monotonic() + self._pace.well
         with contextlib.ExitStack() as open_until_then:
+            poll = select.poll()
             try:
                 descriptor = os.pidfd_open(child.pid)
             except ProcessLookupError:
                 return _ending(child)
-            open_until_then.callback(os.close, descriptor)
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
+            except (OSError, AttributeError):
+                # Old kernels and some sandboxes do not have it: the poll then only waits, and `alive` tells of the end.
+                pass
+            else:
+                open_until_then.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
             while child.alive:
                 if self._leaving.is_set():
                     return None

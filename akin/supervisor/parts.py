@@ -12,7 +12,6 @@ import httpx
 from akin import record
 from akin.leftovers import remove_regions
 from akin.local_http import client
-from akin.locks import held
 from akin.processes import Child, start, stop, wait_until
 from akin.registry import MODEL, promoted, versions
 from akin.settings import Settings
@@ -25,7 +24,6 @@ PAGE_SECONDS = 60.0
 LOOK_SECONDS = 3.0
 # A query may wait behind others; a Triton that answers those is not asked at all.
 INFERENCE_SECONDS = 5.0
-SWITCH_SECONDS = 400.0
 
 Started = Callable[[Child], None]
 
@@ -70,7 +68,7 @@ def start_encoders(settings: Settings, started: Started) -> None:
         AkinError: It did not start, or does not load the encoders.
     """
     # Whoever loads or unloads a version in a running Triton waits, and then finds this one's versions written down.
-    with held(settings.run / "encoders.lock", SWITCH_SECONDS, "another command changes the encoders of this stack."):
+    with record.encoders_locked(settings, "another command changes the encoders of this stack."):
         version = promoted(settings.repository)
         numbers = encoders(settings)
         record.update(settings, lambda stack: replace(stack, encoders=numbers))

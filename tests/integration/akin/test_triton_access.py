@@ -30,6 +30,8 @@ from tests.conftest import environment_for
 
 pytestmark = pytest.mark.integration
 
+# Triton puts a prefix before the name of a header that comes over gRPC.
+GRPC_HEADER = f"triton-grpc-protocol-{triton_key.HEADER}"
 MODEL = "class TritonPythonModel:\n    def execute(self, requests):\n        return [None] * len(requests)\n"
 
 
@@ -84,7 +86,7 @@ def test_a_model_of_somebodys_own_is_loaded_with_the_key_only(bare: Triton, tmp_
         with grpc.insecure_channel(bare.grpc) as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
             try:
-                stub.RepositoryModelLoad(request, timeout=60, metadata=[(triton_key.GRPC_HEADER, key)] if key else None)
+                stub.RepositoryModelLoad(request, timeout=60, metadata=[(GRPC_HEADER, key)] if key else None)
             except grpc.RpcError as error:
                 return str(error.details())
         return "200"

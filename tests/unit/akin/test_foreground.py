@@ -10,10 +10,10 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.foreground import check_encoder_settings, check_port, policy, prepare, repository_of_one
+from akin.foreground import check_port, policy, prepare, repository_of_one
 from akin.processes import free_ports
 from akin.registry import Version, promoted
-from akin.settings import ROOT, Settings
+from akin.settings import ROOT, Settings, encoder_settings
 
 CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
 
@@ -201,12 +201,12 @@ def test_a_missing_model_ends_it_in_one_line(tmp_path: Path, promoted: str | Non
 )
 def test_a_wrong_setting_of_the_encoder_is_named(name: str, value: str) -> None:
     with pytest.raises(BadSetting, match=name):
-        check_encoder_settings({name: value})
+        encoder_settings({name: value})
 
 
 def test_settings_that_are_empty_are_not_set() -> None:
-    check_encoder_settings({"AKIN_ENCODER_RUNTIME": "", "AKIN_ENCODER_THREADS": ""})
-    check_encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
+    encoder_settings({"AKIN_ENCODER_RUNTIME": "", "AKIN_ENCODER_THREADS": ""})
+    encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
 
 
 def test_a_taken_port_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from akin import stack
+from akin.cli.stack import described, lines
 from akin.errors import EncoderError, StackError
-from akin.processes import free_ports, start
-from akin.record import PartState, Stack, State
+from akin.processes import Child, free_ports, start, stop
+from akin.record import PartState, Stack, State, running
 from akin.registry import versions
 from akin.settings import PORTS, Settings
 from akin.supervisor.__main__ import Supervisor, addresses_of
@@ -67,7 +69,7 @@ def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
 
 def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_over() -> None:
     earlier = settings_for(AKIN_SERVICE_HOST="127.0.0.2", AKIN_UI_HOST="::")
-    running = Stack(
+    was = Stack(
         [],
         [1],
         earlier.service_url,
@@ -77,10 +79,80 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
         complete=True,
         triton_metrics=f"127.0.0.1:{earlier.triton_metrics_port}",
     )
-    now = addresses_of(running, settings_for(AKIN_UI_HOST="::"))
+    was = replace(was, service_metrics=f"127.0.0.3:{earlier.service_metrics_port}")
+    now = addresses_of(was, settings_for(AKIN_UI_HOST="::"))
     assert (now.service_url, now.ui_url) == (earlier.service_url, earlier.ui_url)
     assert now.triton_grpc_port == earlier.triton_grpc_port
     assert now.triton_metrics_port == earlier.triton_metrics_port
+    assert (now.service_metrics_host, now.service_metrics_port) == ("127.0.0.3", earlier.service_metrics_port)
+    other = settings_for()
+    assert addresses_of(replace(was, service_metrics=""), other).service_metrics_port == other.service_metrics_port
+
+
+def test_a_supervisor_writes_down_where_the_service_has_its_metrics(tmp_path: Path) -> None:
+    settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_SERVICE_METRICS_HOST="127.0.0.2")
+    assert Supervisor(settings)._stack.service_metrics == f"127.0.0.2:{settings.service_metrics_port}"
+
+
+@pytest.fixture
+def of_earlier_release(tmp_path: Path) -> Iterator[tuple[Settings, list[Child]]]:
+    """A stack of three small processes, written down as the first release did."""
+    settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_MODEL_REPOSITORY=str(tmp_path / "models"))
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    children = [start(name, command, os.environ, tmp_path / "log") for name in ("Triton", "the service", "the page")]
+    old = {
+        "children": [asdict(child) for child in children],
+        "encoders": [1],
+        "service": settings.service_url,
+        "page": settings.ui_url,
+        "triton": f"127.0.0.1:{settings.triton_grpc_port}",
+        "triton_http": f"127.0.0.1:{settings.triton_http_port}",
+        "complete": True,
+    }
+    settings.run.mkdir()
+    (settings.run / "stack.json").write_text(json.dumps(old))
+    yield settings, children
+    stop(children)
+
+
+def test_a_stack_of_an_earlier_release_is_started_anew(
+    of_earlier_release: tuple[Settings, list[Child]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, children = of_earlier_release
+    anew = Stack([], [1], "", "", "", "", complete=True)
+    said: list[str] = []
+
+    def start_supervisor(_: Settings) -> Child:
+        assert not any(child.alive for child in children)
+        assert not (settings.run / "stack.json").exists()
+        return children[0]
+
+    monkeypatch.setattr(stack, "promoted", lambda _: None)
+    monkeypatch.setattr(stack, "start_supervisor", start_supervisor)
+    monkeypatch.setattr(stack, "await_ready", lambda *_: anew)
+    assert stack.up(settings, said.append) is anew
+    assert said == ["the stack was started by an earlier release: starting it anew"]
+
+
+def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
+    of_earlier_release: tuple[Settings, list[Child]],
+) -> None:
+    settings, children = of_earlier_release
+    with pytest.raises(EncoderError):
+        stack.up(settings, lambda _: None)
+    assert all(child.alive for child in children)
+
+
+def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
+    of_earlier_release: tuple[Settings, list[Child]],
+) -> None:
+    settings, children = of_earlier_release
+    found = running(settings)
+    assert found is not None
+    assert described(found, whole=True)["supervisor"] is None
+    assert next(line.split()[-3:-1] for line in lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
+    assert stack.down(settings) == ["the page", "the service", "Triton"]
+    assert not any(child.alive for child in children)
 
 
 def test_a_full_disk_does_not_end_the_supervisor(
@@ -136,19 +208,3 @@ def test_the_supervisor_stays_light() -> None:
     code = f"import sys, akin.supervisor.__main__; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_a_stack_of_an_earlier_release_is_not_taken_over(tmp_path: Path) -> None:
-    settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_MODEL_REPOSITORY=str(tmp_path / "none"))
-    old = start("Triton", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
-    names = ("encoders", "service", "page", "triton", "triton_http", "complete")
-    values = ([1], settings.service_url, settings.ui_url, "127.0.0.1:1", "127.0.0.1:2", True)
-    settings.run.mkdir(parents=True)
-    (settings.run / "stack.json").write_text(
-        json.dumps({"children": [asdict(old)], **dict(zip(names, values, strict=True))})
-    )
-    said: list[str] = []
-    with pytest.raises(EncoderError):  # there is nothing to start
-        stack.up(settings, said.append)
-    assert said == ["the stack was started by an earlier release: starting it anew"]
-    assert not old.alive

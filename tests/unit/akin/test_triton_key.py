@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from akin import stack, triton_key
+from akin import stack, triton, triton_key
+from akin.processes import Child
+from akin.registry import Version
 from akin.settings import Settings
 
 
@@ -94,3 +96,24 @@ def test_a_process_that_is_gone_has_nothing_to_hide() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     assert not triton_key.hide(process.pid, "0" * 64)
+
+
+def test_a_key_that_cannot_be_hidden_is_told_of_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    triton.warn_of_visible_key.cache_clear()
+    monkeypatch.setattr(triton, "server_command", lambda *_, **__: [])
+    monkeypatch.setattr(triton, "server_environment", lambda *_: {})
+    monkeypatch.setattr(triton, "start", lambda *_, **__: Child("Triton", os.getpid(), 1, ""))
+    monkeypatch.setattr(triton, "is_live", lambda _: True)
+    monkeypatch.setattr(triton, "load", lambda *_, **__: None)
+    version = Version(1, True, {})
+    for hidden in (True, False, False):
+        monkeypatch.setattr(triton_key, "hide", lambda *_, hidden=hidden: hidden)
+        triton.start_triton(settings, (1, 2, 3), version, settings.logs / "triton.log")
+        if hidden:
+            assert capsys.readouterr().err == ""
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1
+    assert warning.startswith("warning: Triton's key could not be hidden")
+    assert "SECURITY.md" in warning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,19 @@ def test_a_misspelt_setting_is_told_with_the_nearest_one() -> None:
         "AKIN_RATELIMIT is not a setting of Akin. Did you mean AKIN_RATE_LIMIT?",
         "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists those there are.",
     ]
+
+
+def test_the_encoder_goes_by_the_same_defaults_inside_triton() -> None:
+    folder = ROOT / "model_repository" / "text_encoder"
+    given = dict(re.findall(r'key: "(\w+)" value: { string_value: "(.*?)" }', (folder / "config.pbtxt").read_text()))
+    code = "\n".join(path.read_text() for path in folder.glob("*.py"))
+    defaults = EncoderSettings.read({})
+    fallbacks = dict(re.findall(r'os\.environ\.get\("(AKIN_\w+)"\) or parameters\["(\w+)"\]', code))
+    assert {name: given[key] for name, key in fallbacks.items()} == {
+        "AKIN_ENCODER_RUNTIME": defaults.encoder_runtime,
+        "AKIN_ENCODER_THREADS": str(defaults.encoder_threads),
+    }
+    read = set(re.findall(r'os\.environ\.get\("(AKIN_\w+)"', code))
+    assert read == {EncoderSettings.variable(field) for field in EncoderSettings.model_fields}
+    # Absent inside Triton means no inner model, as the empty default does here.
+    assert defaults.encoder_inner == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -103,6 +104,21 @@ def test_a_killed_part_is_started_again_and_that_is_written_down(stage: Stage) -
     assert keeper.state.restarts == 1
     assert keeper.state.reason == "was ended by SIGKILL"
     assert [state.state for state in stage.states if state.failures or state.state == "starting"]
+    assert "the part: was ended by SIGKILL; it is started again in 0.001 s" in stage.said
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSYS, "no such call"), PermissionError(), AttributeError()])
+def test_a_killed_part_is_started_again_where_the_kernel_has_no_pidfd(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_: int) -> int:
+        raise error
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    stage.keep()
+    stage.until(lambda: stage.runs(1))
+    os.kill(stage.born[0].pid, signal.SIGKILL)
+    stage.until(lambda: stage.runs(2))
     assert "the part: was ended by SIGKILL; it is started again in 0.001 s" in stage.said
 
 
