@@ -241,6 +241,12 @@ class SnapshotInvalid(SnapshotError):
         self.path = path
 
 
+class EmbeddingsMissing(SnapshotError):
+    """Stored embeddings of a snapshot's papers are not in the data directory."""
+
+    code = "embeddings_missing"
+
+
 class SnapshotInUse(SnapshotError):
     """A snapshot cannot be removed, as it is the live one or somebody has it open."""
 

@@ -24,6 +24,7 @@ from papers.durable import replace_file
 from papers.remote import ARXIV
 from retrieval_service.adapters.faiss_recipe import Recipe, parsed_recipe
 from retrieval_service.adapters.sqlite_catalogue import newest_day
+from retrieval_service.errors import EmbeddingsMissing
 from retrieval_service.snapshot.changes import Source
 from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
 from retrieval_service.snapshot.opened import verify_snapshot
@@ -151,32 +152,47 @@ def verify(
     directory = Shelf(settings.data).path(manifest.id)
     with words():
         damage = verify_snapshot(directory)
-    whole = not damage
+    unproven = False
     result: dict[str, object] = {"snapshot": manifest.id}
-    if whole:
+    if not damage:
         say(f"{manifest.id}: {len(manifest.files)} files are as published")
         with words():
             compared = check_rows(directory, settings.data, rows=wanted)
         damage = compared.damage
         say(_compared(compared))
-        if compared.texts or compared.vectors:
+        unproven = compared.unproven
+        if compared.texts or compared.vectors or unproven:
             result["rows"] = {"all": compared.papers, "texts": compared.texts, "vectors": compared.vectors}
+            result["not_compared"] = compared.not_compared
+        if unproven:
+            say(f"{manifest.id}: no row's vector could be compared, so it cannot be called whole")
     result["damage"] = [problem.detail for problem in damage]
     for problem in damage:
         say(str(problem))
     if recall and not damage:
-        with words():
-            found = measured_recall(directory, settings.data, queries=queries)
-        published = f"; published {found.published:.3f}, with other queries" if found.published is not None else ""
-        say(
-            f"recall@10 {found.recall_at_10:.3f} against exact search, {found.ms:.2f} ms a query "
-            f"({found.queries:,} of its own papers, each without itself{published})"
-        )
-        result |= {"recall_at_10": found.recall_at_10, "ms": found.ms}
+        result |= _recall(directory, settings.data, queries)
     if json:
         print_json(result)
-    if damage:
+    if damage or unproven:
         raise typer.Exit(6)
+
+
+def _recall(directory: Path, data: Path, queries: int) -> dict[str, object]:
+    """Measure recall and say it; return it for programs, or nothing where embeddings that it takes are missing."""
+    try:
+        with words():
+            found = measured_recall(directory, data, queries=queries)
+    except SourceError as error:
+        if not isinstance(error.__cause__, EmbeddingsMissing):
+            raise
+        say(f"recall was not measured: {error}")
+        return {}
+    published = f"; published {found.published:.3f}, with other queries" if found.published is not None else ""
+    say(
+        f"recall@10 {found.recall_at_10:.3f} against exact search, {found.ms:.2f} ms a query "
+        f"({found.queries:,} of its own papers, each without itself{published})"
+    )
+    return {"recall_at_10": found.recall_at_10, "ms": found.ms}
 
 
 def prune(

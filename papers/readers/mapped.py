@@ -88,8 +88,8 @@ def csv_papers(
                 rest = delimiter.join(row).removesuffix(_END)
                 yield start, flaw(Reason.BROKEN_CSV, rest, known or None, "a quoted cell has no end")
             return
-        # Only the last line of a file can be without an end; its last cell may go on, unless its quotes are closed.
-        report.cut_off = not last.endswith(b"\n") and (len(row) < len(header) or not last.endswith(b'"'))
+        # Only the last line of a file can be without an end. That is allowed; a record that lacks cells broke off.
+        report.cut_off = not last.endswith(b"\n") and len(row) < len(header)
         if too_long:
             yield too_long.pop(), flaw(Reason.LINE_TOO_LONG, "")
         elif row:

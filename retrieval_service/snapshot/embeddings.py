@@ -2,7 +2,8 @@
 
 Two files that only grow, in `data/embeddings/<encoder digest>/`: `vectors.f16`, and `keys.bin` with an entry for every
 vector, the 16-byte digest of its text and the CRC-32 of its bytes. A vector is written before its entry, so whatever
-breaks off a writing process, the entries that are whole and check out are good, and what follows them is cut off.
+breaks off a writing process, the entries that are whole and check out are good. A writer cuts off what follows the last
+good entry, and nothing else; a reader changes nothing.
 """
 
 from __future__ import annotations
@@ -58,9 +59,11 @@ class _Keys:
     recent: dict[bytes, int] = field(default_factory=dict)
 
     @classmethod
-    def sorted_in(cls, entries: NDArray[np.void]) -> _Keys:
-        """Return keys with all entries sorted in."""
+    def sorted_in(cls, entries: NDArray[np.void], absent: NDArray[np.int64]) -> _Keys:
+        """Return keys with all entries sorted in but those at the positions `absent`."""
         order = np.argsort(entries["head"], kind="stable").astype(np.uint32)
+        if len(absent):
+            order = order[~np.isin(order, absent)]
         return cls(entries, order, entries["head"][order])
 
     def positions(self, digests: Sequence[bytes]) -> NDArray[np.int64]:
@@ -72,57 +75,61 @@ class _Keys:
         at = np.searchsorted(self.heads, wanted[:, 0])
         for i in np.flatnonzero(at < len(self.heads)):
             place = at[i]
-            # Digests that share their first half are neighbours; there is practically never more than one.
+            # Digests that share their first half are neighbours; there is practically never more than one. The newest
+            # of several entries counts: a text whose vector was damaged was embedded again.
             while place < len(self.heads) and self.heads[place] == wanted[i, 0]:
                 if self.entries["tail"][self.order[place]] == wanted[i, 1]:
                     found[i] = self.order[place]
-                    break
                 place += 1
         for missing in np.flatnonzero(found == _MISSING).tolist():
             found[missing] = self.recent.get(digests[missing], _MISSING)
         return found
 
 
-class EmbeddingStore:
-    """The vectors one encoder has made, by the digest of their text. One process at a time may have it open.
+class StoredEmbeddings:
+    """The vectors one encoder has made, by the digest of their text, to be read; nothing is locked or changed.
 
-    Any number of its threads may use it at once. A vector's *position* is its number in the files; it never changes.
+    A *position* of a vector is its number in the files; it never changes. What is there on opening can be read, also
+    while another process appends: a writer cuts off nothing up to the last good entry.
+
+    Attributes:
+        torn: digests of entries at the end that do not match their vectors, with no good entry after them; they have no
+            position, as the next writer cuts them off.
     """
 
-    def __init__(self, directory: Path, dim: int, *, merge_after: int = MERGE_AFTER) -> None:
-        """Open or make the store and cut off what a killed process left half written.
+    torn: frozenset[bytes]
+    _width: int
+    _vectors_path: Path
+    _keys_path: Path
+    _mapped: NDArray[np.float16]
+
+    def __init__(self, directory: Path, dim: int) -> None:
+        """Open the store as far as it is whole; a file that is missing counts as empty.
 
         Args:
             directory: the store's.
             dim: length of the vectors.
-            merge_after: new vectors after which their keys are sorted in.
-
-        Raises:
-            BuildInProgress: another process has it open.
-            SnapshotInvalid: the files are of another kind.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        self._lay_out(directory, dim)
+        kept = _entries(self._keys_path, self._vectors_path, self._width)
+        start, good = _checked(kept, self._vectors_path, self._width)
+        count = _end(start, good)
+        self._set(kept[:count], np.empty(0, np.int64))
+        self.torn = frozenset(entry["head"].tobytes() + entry["tail"].tobytes() for entry in kept[count:])
+
+    def _lay_out(self, directory: Path, dim: int) -> None:
         self.dim = dim
+        self.torn = frozenset()
         self._width = dim * 2
         self._vectors_path = directory / "vectors.f16"
-        self._keys = (directory / "keys.bin").open("a+b")
-        try:
-            fcntl.flock(self._keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._keys.close()
-            raise BuildInProgress(f"{directory}: another process is adding embeddings.") from error
-        self._vectors = self._vectors_path.open("a+b")
+        self._keys_path = directory / "keys.bin"
         self._mapped = np.empty((0, dim), np.float16)
-        try:
-            entries = self._recovered()
-        except BaseException:
-            self.close()
-            raise
-        self._count = len(entries)
-        self._merge_after = merge_after
         self._lock = Lock()
-        self._broken = False
-        self._known = _Keys.sorted_in(entries)
+
+    def _set(self, entries: NDArray[np.void], absent: NDArray[np.int64]) -> None:
+        self._count = len(entries)
+        self._absent = absent
+        self._known = _Keys.sorted_in(entries, absent)
         self._recent_entries: list[NDArray[np.void]] = []
 
     def __len__(self) -> int:
@@ -136,7 +143,7 @@ class EmbeddingStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the store."""
+        """Close the store."""
         self.close()
 
     def positions(self, digests: Sequence[bytes]) -> NDArray[np.int64]:
@@ -145,37 +152,6 @@ class EmbeddingStore:
         Every text whose `append` returned before this was called has a position.
         """
         return self._known.positions(digests)
-
-    def append(self, digests: Sequence[bytes], vectors: Vectors) -> NDArray[np.int64]:
-        """Add vectors [n, dim] of new texts and return their positions; safe against a kill once it returns.
-
-        Raises:
-            OSError: they cannot be written, or an earlier call's could not be.
-        """
-        halves = np.ascontiguousarray(vectors, np.float16)
-        if halves.shape != (len(digests), self.dim):
-            raise ValueError(f"{len(digests)} digests, vectors of shape {halves.shape}, dimension {self.dim}")
-        entries = np.empty(len(digests), _ENTRY)
-        keys = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
-        entries["head"], entries["tail"] = keys[:, 0], keys[:, 1]
-        entries["crc"] = [zlib.crc32(half) for half in halves]
-        with self._lock:
-            if self._broken:
-                # Part of what failed may be in the file: whatever followed would not be where its position says.
-                raise OSError(f"{self._vectors_path}: an earlier write failed; start again.")
-            self._broken = True
-            self._vectors.write(halves.data)
-            self._vectors.flush()
-            self._keys.write(entries.data)
-            self._keys.flush()
-            self._broken = False
-            first, self._count = self._count, self._count + len(digests)
-            self._known.recent.update(zip(digests, range(first, self._count), strict=True))
-            self._recent_entries.append(entries)
-            if len(self._known.recent) >= self._merge_after:
-                self._known = _Keys.sorted_in(np.concatenate([self._known.entries, *self._recent_entries]))
-                self._recent_entries.clear()
-        return np.arange(first, first + len(digests))
 
     def vectors(self, positions: NDArray[np.int64]) -> Vectors:
         """Return the vectors at these positions, float32 [n, dim].
@@ -212,34 +188,128 @@ class EmbeddingStore:
             self._mapped = mapped
         return mapped[positions]
 
+    def close(self) -> None:
+        """Let go of the files."""
+        self._mapped = np.empty((0, self.dim), np.float16)
+
+
+class EmbeddingStore(StoredEmbeddings):
+    """The vectors one encoder has made, to be added to. One process at a time may have it open so.
+
+    Any number of its threads may use it at once.
+    """
+
+    def __init__(self, directory: Path, dim: int, *, merge_after: int = MERGE_AFTER) -> None:
+        """Open or make the store and cut off what a killed process left half written at the end.
+
+        A damaged vector among the newest, with good ones after it, stays where it is and counts as absent, so that its
+        text is embedded again.
+
+        Args:
+            directory: the store's.
+            dim: length of the vectors.
+            merge_after: new vectors after which their keys are sorted in.
+
+        Raises:
+            BuildInProgress: another process has it open to add to it.
+            SnapshotInvalid: the files are of another kind.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lay_out(directory, dim)
+        self._keys = self._keys_path.open("a+b")
+        try:
+            fcntl.flock(self._keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._keys.close()
+            raise BuildInProgress(f"{directory}: another process is adding embeddings.") from error
+        self._vectors = self._vectors_path.open("a+b")
+        self._merge_after = merge_after
+        self._broken = False
+        try:
+            self._set(*self._recovered())
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, digests: Sequence[bytes], vectors: Vectors) -> NDArray[np.int64]:
+        """Add vectors [n, dim] of new texts and return their positions; safe against a kill once it returns.
+
+        Raises:
+            OSError: they cannot be written, or an earlier call's could not be.
+        """
+        halves = np.ascontiguousarray(vectors, np.float16)
+        if halves.shape != (len(digests), self.dim):
+            raise ValueError(f"{len(digests)} digests, vectors of shape {halves.shape}, dimension {self.dim}")
+        entries = np.empty(len(digests), _ENTRY)
+        keys = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+        entries["head"], entries["tail"] = keys[:, 0], keys[:, 1]
+        entries["crc"] = [zlib.crc32(half) for half in halves]
+        with self._lock:
+            if self._broken:
+                # Part of what failed may be in the file: whatever followed would not be where its position says.
+                raise OSError(f"{self._vectors_path}: an earlier write failed; start again.")
+            self._broken = True
+            self._vectors.write(halves.data)
+            self._vectors.flush()
+            self._keys.write(entries.data)
+            self._keys.flush()
+            self._broken = False
+            first, self._count = self._count, self._count + len(digests)
+            self._known.recent.update(zip(digests, range(first, self._count), strict=True))
+            self._recent_entries.append(entries)
+            if len(self._known.recent) >= self._merge_after:
+                self._known = _Keys.sorted_in(
+                    np.concatenate([self._known.entries, *self._recent_entries]), self._absent
+                )
+                self._recent_entries.clear()
+        return np.arange(first, first + len(digests))
+
     def sync(self) -> None:
         """Has the system bring everything to the disk."""
         os.fsync(self._vectors.fileno())
         os.fsync(self._keys.fileno())
 
     def close(self) -> None:
-        """Closes the files, which gives the store free."""
-        self._mapped = np.empty((0, self.dim), np.float16)
+        """Close the files, which gives the store free."""
+        super().close()
         for file in (self._vectors, self._keys):
             # What a full disk did not take is tried once more here; nobody was told that it is kept.
             with contextlib.suppress(OSError):
                 file.close()
 
-    def _recovered(self) -> NDArray[np.void]:
-        whole = min(
-            os.fstat(self._keys.fileno()).st_size // _ENTRY.itemsize,
-            os.fstat(self._vectors.fileno()).st_size // self._width,
-        )
-        entries = np.fromfile(self._keys.name, _ENTRY, whole)
-        start = max(0, whole - _CHECKED)
-        self._vectors.seek(start * self._width)
-        for at in range(start, whole):
-            if zlib.crc32(self._vectors.read(self._width)) != entries["crc"][at]:
-                # Nothing good is expected before the damage either when all that was checked is bad.
-                if at == start and start > 0:
-                    raise SnapshotInvalid(self._vectors_path, "does not match its keys; remove its directory")
-                whole = at
-                break
-        self._keys.truncate(whole * _ENTRY.itemsize)
-        self._vectors.truncate(whole * self._width)
-        return entries[:whole]
+    def _recovered(self) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """Cut off what follows the last good entry; return the entries, and positions of damaged ones among them."""
+        entries = _entries(self._keys_path, self._vectors_path, self._width)
+        start, good = _checked(entries, self._vectors_path, self._width)
+        # Nothing good is expected before the damage either when all that was checked is bad.
+        if start > 0 and not good.any():
+            raise SnapshotInvalid(self._vectors_path, "does not match its keys; remove its directory")
+        count = _end(start, good)
+        self._keys.truncate(count * _ENTRY.itemsize)
+        self._vectors.truncate(count * self._width)
+        return entries[:count], start + np.flatnonzero(~good[: count - start])
+
+
+def _entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
+    """Return the entries that are there with all bytes of their vectors; none where a file is missing."""
+    if not (keys.exists() and vectors.exists()):
+        return np.empty(0, _ENTRY)
+    # Keys first: a vector is written before its entry.
+    count = keys.stat().st_size // _ENTRY.itemsize
+    return np.fromfile(keys, _ENTRY, min(count, vectors.stat().st_size // width))
+
+
+def _checked(entries: NDArray[np.void], vectors: Path, width: int) -> tuple[int, NDArray[np.bool_]]:
+    """Return the first position that was checked, and for each from there on, bool [n], if its vector is good."""
+    start = max(0, len(entries) - _CHECKED)
+    if not len(entries):
+        return start, np.empty(0, np.bool_)
+    with vectors.open("rb") as file:
+        file.seek(start * width)
+        return start, np.asarray([zlib.crc32(file.read(width)) == crc for crc in entries["crc"][start:]], np.bool_)
+
+
+def _end(start: int, good: NDArray[np.bool_]) -> int:
+    """Return the position after the last good entry."""
+    found = np.flatnonzero(good)
+    return start + (int(found[-1]) + 1 if len(found) else 0)

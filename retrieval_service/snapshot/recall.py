@@ -9,9 +9,9 @@ import numpy as np
 
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.faiss_recall import exact_nearest, measure
-from retrieval_service.errors import SnapshotError
+from retrieval_service.errors import EmbeddingsMissing
 from retrieval_service.ports import Rows
-from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.embeddings import StoredEmbeddings
 from retrieval_service.snapshot.manifest import VECTORS, Manifest, read_manifest
 from retrieval_service.snapshot.parts import take_digests
 from retrieval_service.snapshot.vector_part import vectors_of
@@ -47,18 +47,17 @@ def measured_recall(directory: Path, data: Path, *, queries: int = 256, seed: in
 
     Raises:
         SnapshotInvalid: the index or the digests are damaged.
-        BuildInProgress: the embeddings are being added to.
-        SnapshotError: the embeddings of its encoder are not in the data directory.
+        EmbeddingsMissing: embeddings of its papers are not in the data directory.
     """
     manifest = read_manifest(directory)
     digests = take_digests(directory, manifest)
     folder = data / "embeddings" / manifest.encoder.digest
     if not folder.is_dir():
-        raise SnapshotError(f"{folder}: is missing; recall is measured against the stored embeddings.")
-    with EmbeddingStore(folder, manifest.encoder.dim) as store:
+        raise EmbeddingsMissing(f"{folder}: is missing; recall is measured against the stored embeddings.")
+    with StoredEmbeddings(folder, manifest.encoder.dim) as store:
         positions = store.positions(digests["text"].tolist())
         if missing := int(np.count_nonzero(positions < 0)):
-            raise SnapshotError(f"{folder}: lacks the embeddings of {missing:,} papers of {manifest.id}.")
+            raise EmbeddingsMissing(f"{folder}: lacks the embeddings of {missing:,} papers of {manifest.id}.")
         count = min(queries, manifest.papers)
         own: Rows = np.sort(np.random.default_rng(seed).choice(manifest.papers, count, replace=False))
         corpus = vectors_of(store, positions)

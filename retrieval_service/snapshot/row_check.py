@@ -17,11 +17,11 @@ from papers import PASSAGE_TEXT_VERSION, passage_text
 from retrieval_service.adapters.faiss_coding import holds
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.errors import BuildInProgress, SnapshotInvalid
+from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Rows
 from retrieval_service.snapshot.digests import DIGESTS
-from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
-from retrieval_service.snapshot.manifest import CATALOGUE, VECTORS, Manifest, read_manifest
+from retrieval_service.snapshot.embeddings import StoredEmbeddings, text_digest
+from retrieval_service.snapshot.manifest import CATALOGUE, VECTORS, read_manifest
 from retrieval_service.snapshot.parts import take_digests
 
 ROWS = 100_000
@@ -42,6 +42,7 @@ class RowCheck:
         vectors: rows whose vector was compared with the stored embedding of their text.
         damage: what is wrong; empty where all that was compared is right.
         not_compared: why rows were not compared, in words; empty where every row asked for was.
+        unreadable: the snapshot's version, or the kind of its index, lets no row's vector be compared at all.
     """
 
     papers: int
@@ -49,6 +50,12 @@ class RowCheck:
     vectors: int
     damage: list[SnapshotInvalid] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    unreadable: bool = False
+
+    @property
+    def unproven(self) -> bool:
+        """True where no row's vector was compared though its format allows it: this cannot be called whole."""
+        return not (self.vectors or self.unreadable)
 
 
 def check_rows(directory: Path, data: Path, *, rows: int | None = ROWS, seed: int | None = None) -> RowCheck:
@@ -66,14 +73,19 @@ def check_rows(directory: Path, data: Path, *, rows: int | None = ROWS, seed: in
     manifest = read_manifest(directory)
     chosen = _spread(manifest.papers, rows, seed)
     if DIGESTS not in manifest.files:
-        return RowCheck(manifest.papers, 0, 0, [], ["the snapshot is of a version that kept no digests of texts"])
+        return RowCheck(manifest.papers, 0, 0, [], ["the snapshot is of a version that kept no digests of texts"], True)
     texts = take_digests(directory, manifest)["text"]
     if manifest.passage_text_version != PASSAGE_TEXT_VERSION:
         compared, damage, why = 0, [], [f"papers' texts are of version {manifest.passage_text_version}"]
     else:
         wrong = _wrong_texts(directory, chosen, texts)
         compared, damage, why = len(chosen), _described(directory / DIGESTS, "is of another text", wrong), []
-    vectors, found, more = _vectors(directory, data, manifest, chosen, texts)
+    index = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
+    if not index.readable:
+        why.append(f"the rows of an index {manifest.index.recipe} cannot be read back")
+        return RowCheck(manifest.papers, compared, 0, damage, why, True)
+    folder = data / "embeddings" / manifest.encoder.digest
+    vectors, found, more = _vectors(index, directory, folder, chosen, texts)
     return RowCheck(manifest.papers, compared, vectors, [*damage, *found], [*why, *more])
 
 
@@ -101,26 +113,21 @@ def _wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> Rows:
 
 
 def _vectors(
-    directory: Path, data: Path, manifest: Manifest, rows: Rows, texts: NDArray[np.void]
+    index: FaissIndex, directory: Path, folder: Path, rows: Rows, texts: NDArray[np.void]
 ) -> tuple[int, list[SnapshotInvalid], list[str]]:
     """Return how many rows' vectors were compared, what is wrong, and why others were not compared."""
-    folder = data / "embeddings" / manifest.encoder.digest
     if not folder.is_dir():
         return 0, [], [f"{folder} is missing"]
-    index = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
-    if not index.readable:
-        return 0, [], [f"the rows of an index {manifest.index.recipe} cannot be read back"]
-    try:
-        store = EmbeddingStore(folder, manifest.encoder.dim)
-    except BuildInProgress as error:
-        return 0, [], [str(error)]
+    store = StoredEmbeddings(folder, index.dim)
     wrong: list[Rows] = []
     compared = lost = damaged = 0
     with store:
         for some in _runs(rows, _COMPARED):
             positions = store.positions(texts[some].tolist())
             there = positions >= 0
-            lost += int(np.count_nonzero(~there))
+            torn = sum(text in store.torn for text in texts[some[~there]].tolist())
+            damaged += torn
+            lost += int(np.count_nonzero(~there)) - torn
             some, positions = some[there], positions[there]
             whole = store.whole(positions)
             damaged += int(np.count_nonzero(~whole))
@@ -129,10 +136,13 @@ def _vectors(
             assert held is not None, "rows of this index can be read back"
             compared += len(some)
             wrong.append(some[~held])
-    why = [f"{folder} lacks the embeddings of {lost:,}"] if lost else []
+    why = [f"{folder} lacks the embeddings of {lost:,}, which were not compared"] if lost else []
+    damage = _described(directory / VECTORS, "holds another vector than its text's", np.concatenate(wrong))
     if damaged:
         why.append(f"{folder} has damaged embeddings of {damaged:,}")
-    return compared, _described(directory / VECTORS, "holds another vector than its text's", np.concatenate(wrong)), why
+        kept = f"holds damaged embeddings of {damaged:,} of the rows compared: move {folder} away and build again"
+        damage.append(SnapshotInvalid(folder / "vectors.f16", kept))
+    return compared, damage, why
 
 
 def _described(path: Path, what: str, rows: Rows) -> list[SnapshotInvalid]:

@@ -13,13 +13,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from papers.durable import replace_file, sync
 from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
-from retrieval_service.snapshot.hold import alone
+from retrieval_service.snapshot.hold import Hold, alone
 from retrieval_service.snapshot.manifest import Manifest, read_manifest
 
 _BUILDING = ".building-"
@@ -76,14 +76,17 @@ class Shelf:
         return found
 
     def use(self, snapshot_id: str) -> None:
-        """Makes a snapshot the live one, in one step that is done or not done.
+        """Make a snapshot the live one, in one step that is done or not done; meanwhile nobody removes it.
 
         Raises:
-            SnapshotNotFound: there is none of that id.
+            SnapshotNotFound: there is none of that id, or it is being removed.
             SnapshotInvalid: it has no readable manifest.
         """
-        read_manifest(self.path(snapshot_id))
-        replace_file(self.current_file, f"{snapshot_id}\n".encode())
+        path = self.path(snapshot_id)
+        # Who removes a snapshot has it alone while it looks at CURRENT.
+        with closing(Hold(path)):
+            read_manifest(path)
+            replace_file(self.current_file, f"{snapshot_id}\n".encode())
 
     def remove(self, snapshot_id: str) -> None:
         """Removes a snapshot that is neither the live one nor held by anybody.

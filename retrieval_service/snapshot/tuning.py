@@ -10,6 +10,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +34,11 @@ from retrieval_service.adapters.faiss_rows import read_whole
 from retrieval_service.adapters.faiss_servable import check_served, unservable
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
-from retrieval_service.errors import NoSnapshot, SnapshotError
+from retrieval_service.errors import NoSnapshot, SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Encoder, Vectors
 from retrieval_service.snapshot.digests import DIGESTS
 from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.hold import Hold
 from retrieval_service.snapshot.manifest import (
     CATALOGUE,
     VECTORS,
@@ -105,8 +107,10 @@ async def tune_snapshot(
     name = base or shelf.current()
     if name is None:
         raise NoSnapshot("There is no snapshot to tune; make the first with: akin index build SOURCE")
+    path = shelf.path(name)
     try:
-        return await _Tuning(wanted, encoder, data, shelf.path(name), progress or (lambda _: None)).run()
+        with closing(Hold(path)):
+            return await _Tuning(wanted, encoder, data, path, progress or (lambda _: None)).run()
     except (OSError, sqlite3.Error) as error:
         raise SnapshotError(f"The snapshot could not be written below {data}: {error}") from error
 
@@ -133,6 +137,10 @@ def cheapest(points: Sequence[CurvePoint], recall: float, memory_mb: float | Non
     return best, f"no measured way finds {recall:g} of the ten nearest{room}; this one finds most"
 
 
+class _NotMade(Exception):
+    """FAISS cannot make an index of a candidate's recipe."""
+
+
 class _Tuning:
     def __init__(self, wanted: Wanted, encoder: Encoder, data: Path, base: Path, tell: Tell) -> None:
         self.wanted = wanted
@@ -143,6 +151,7 @@ class _Tuning:
         self.tell = tell
         self.old = read_manifest(base)
         self.points: list[CurvePoint] = []
+        self.skipped: list[str] = []
         self.asked_with = ""
         self.centroids: dict[int, Vectors] = {}
         if self.old.encoder.digest != encoder.identity.digest:
@@ -202,15 +211,29 @@ class _Tuning:
     def _measure_all(
         self, directory: Path, recipes: Sequence[Recipe], corpus: VectorsOf, queries: Queries
     ) -> IndexRecord:
-        """Makes and measures every candidate; the file of the best so far is kept."""
+        """Make and measure every candidate that can be served; the file of the best so far is kept.
+
+        Raises:
+            SnapshotError: none can be.
+        """
         papers = self.old.papers
         best: tuple[CurvePoint, str, Recipe] | None = None
         for number, recipe in enumerate(recipes):
             self.tell(Progress("tune", number, len(recipes), 0, recipe.factory))
             path = directory / f".candidate-{number}"
-            index, seconds = self._made(recipe, corpus)
-            write_index(index, path)
-            check_served(path, nprobe=1, k_factor=recipe.k_factor)
+            try:
+                index, seconds = self._made(recipe, corpus)
+                write_index(index, path)
+                check_served(path, nprobe=1, k_factor=recipe.k_factor)
+            except _NotMade as error:
+                self._skip(recipe, str(error), number, len(recipes))
+                continue
+            except SnapshotInvalid as error:
+                if error.path != path:
+                    raise  # a file of the old snapshot
+                path.unlink()
+                self._skip(recipe, str((error.detail or {})["reason"]), number, len(recipes))
+                continue
             for point in self._measured(index, recipe, queries):
                 self.points.append(
                     CurvePoint(
@@ -231,11 +254,12 @@ class _Tuning:
             else:
                 path.unlink()
                 best = (chosen, why, best[2])
-        assert best is not None, "there is always a candidate"
+        if best is None:
+            raise SnapshotError(f"No candidate can be an index of {self.old.id}: {'; '.join(self.skipped)}.")
         chosen, why, recipe = best
         return IndexRecord(
             recipe=recipe.factory,
-            why=f"{why}: {recipe.why}",
+            why="; ".join([f"{why}: {recipe.why}", *(f"left out {skipped}" for skipped in self.skipped)]),
             nlist=recipe.nlist,
             nprobe=chosen.nprobe or None,
             k_factor=chosen.k_factor,
@@ -244,6 +268,10 @@ class _Tuning:
             trained_on=papers if recipe.nlist or recipe.exact else None,
             queries=self.asked_with,
         )
+
+    def _skip(self, recipe: Recipe, why: str, number: int, count: int) -> None:
+        self.skipped.append(f"{recipe.factory}: {why}")
+        self.tell(Progress("tune", number, count, 0, f"{recipe.factory} left out: {why}"))
 
     def _made(self, recipe: Recipe, corpus: VectorsOf) -> tuple[Any, float]:
         """The index, and the seconds it took; lists' centres are the same for all candidates with as many lists."""
@@ -258,10 +286,7 @@ class _Tuning:
                 recipe, self.old.papers, self.old.encoder.dim, corpus, centroids=self.centroids.get(nlist or 0)
             )
         except RuntimeError as error:
-            raise SnapshotError(
-                f"{recipe.factory} cannot be made of the {self.old.papers:,} papers of {self.old.id}: "
-                f"{first_line(error)}."
-            ) from error
+            raise _NotMade(f"cannot be made of the {self.old.papers:,} papers ({first_line(error)})") from error
         seconds = perf_counter() - started
         if nlist is not None and nlist not in self.centroids and (found := centroids_of(index)) is not None:
             self.centroids[nlist] = found

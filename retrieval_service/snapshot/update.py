@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from retrieval_service.snapshot.digests import DIGESTS
 from retrieval_service.snapshot.embedding import EmbeddingPass
 from retrieval_service.snapshot.embeddings import EmbeddingStore
 from retrieval_service.snapshot.harvested import claimed
+from retrieval_service.snapshot.hold import Hold
 from retrieval_service.snapshot.manifest import (
     CATALOGUE,
     VECTORS,
@@ -102,9 +104,12 @@ async def update_snapshot(
     name = base or shelf.current()
     if name is None:
         raise NoSnapshot("There is no snapshot to update; make the first with: akin index build SOURCE")
-    update = _Update(source, encoder, data, shelf.path(name), options or BuildOptions(), progress or (lambda _: None))
+    path = shelf.path(name)
     try:
-        return await update.run()
+        with closing(Hold(path)):
+            return await _Update(
+                source, encoder, data, path, options or BuildOptions(), progress or (lambda _: None)
+            ).run()
     except (OSError, sqlite3.Error) as error:
         raise SnapshotError(f"The snapshot could not be written below {data}: {error}") from error
 

@@ -17,7 +17,7 @@ from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows,
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder, Rows, Vectors
 from retrieval_service.snapshot.embedding import EmbeddingPass, every_position
-from retrieval_service.snapshot.embeddings import EmbeddingStore
+from retrieval_service.snapshot.embeddings import EmbeddingStore, StoredEmbeddings
 from retrieval_service.snapshot.manifest import VECTORS, CurvePoint, IndexRecord
 from retrieval_service.snapshot.streaming import WINDOW
 
@@ -114,7 +114,7 @@ def _beginning(abstract: str) -> str:
     return " ".join(words[: next(ends, len(words))])
 
 
-def vectors_of(store: EmbeddingStore, positions: Rows) -> VectorsOf:
+def vectors_of(store: StoredEmbeddings, positions: Rows) -> VectorsOf:
     """The stored vectors by row, where a row's vector is at the position given for it."""
 
     def vectors(rows: Rows) -> Vectors:

@@ -125,9 +125,9 @@ def test_a_file_that_is_cut_off_changes_nothing(data: Path, tmp_path: Path, kit:
         content = b"".join(map(line, papers[:58])) + b'{"id": "' + papers[58].id.encode() + b'", "title": "caf\xc3'
         path.write_bytes(content)
     else:
-        # Within the abstract of the last but one, or of what gzip takes a few hundred bytes for.
+        # Within the last but one: in a title without quotes, in a quoted abstract, or a few hundred bytes of gzip.
         end = content.rindex(papers[58].title.encode()) if b"," in content[:99] and not name.endswith(".gz") else 0
-        path.write_bytes(content[: end + 40] if end else content[:-300])
+        path.write_bytes(content[: end + (40 if "quoted" in name else 5)] if end else content[:-300])
     before = Shelf(data).current()
     for share in (0.05, 1.0):
         with pytest.raises((SourceIncomplete, SourceUnreadable), match=r"breaks off|corrupt"):
@@ -142,6 +142,9 @@ def test_without_a_line_end_a_file_is_whole(data: Path, tmp_path: Path, kit: Any
     rows = [["id", "title", "abstract"], *([paper.id, paper.title, paper.abstract] for paper in papers[2:])]
     (tmp_path / "all.csv").write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in rows))
     assert complete(tmp_path / "all.csv", data, kit).papers == 58
+    plain = [["id", "title", "abstract"], *([paper.id, f"Title {paper.id}", "Words"] for paper in papers[3:])]
+    (tmp_path / "all.csv").write_text("\n".join(",".join(row) for row in plain))
+    assert complete(tmp_path / "all.csv", data, kit).papers == 57  # the last cell has no quotes
 
 
 def test_what_changed_since_a_day_is_not_the_whole_corpus(data: Path, tmp_path: Path, kit: Any) -> None:

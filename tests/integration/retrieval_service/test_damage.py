@@ -173,4 +173,8 @@ def test_a_vector_that_never_reached_the_disk_is_forgotten(tmp_path: Path) -> No
         store.append(digests, np.eye(12, dtype=np.float32))
     flip(tmp_path / "vectors.f16", 8 * 24 + 3)
     with EmbeddingStore(tmp_path, 12) as store:
-        assert len(store) == 8
+        assert len(store) == 12
+        assert store.positions(digests).tolist() == [*range(8), -1, *range(9, 12)]
+        assert store.append(digests[8:9], np.eye(12, dtype=np.float32)[8:9]).tolist() == [12]
+    with EmbeddingStore(tmp_path, 12) as store:
+        np.testing.assert_array_equal(store.vectors(store.positions(digests)), np.eye(12))

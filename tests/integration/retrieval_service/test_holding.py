@@ -105,3 +105,21 @@ def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
         assert list(directory.iterdir()) == []
     finally:
         os.chmod(directory.parent, 0o755)
+
+
+def test_what_becomes_the_live_one_is_not_pruned_meanwhile(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    old = kit.build(kit.papers(20), encoder, tmp_path).id
+    kit.build(kit.papers(21), encoder, tmp_path)
+    replace, removed = shelving.replace_file, list[str]()
+
+    def pruned_first(path: Path, content: bytes) -> None:
+        removed.extend(shelf.prune(1))
+        replace(path, content)
+
+    monkeypatch.setattr(shelving, "replace_file", pruned_first)
+    shelf.use(old)
+    assert (removed, shelf.current()) == ([], old)
+    assert shelf.path(old).is_dir()

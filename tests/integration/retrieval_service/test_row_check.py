@@ -27,6 +27,7 @@ from retrieval_service.snapshot import build as building
 from retrieval_service.snapshot import embeddings as storing
 from retrieval_service.snapshot.embeddings import EmbeddingStore
 from retrieval_service.snapshot.manifest import file_records, read_manifest, write_manifest
+from retrieval_service.snapshot.recall import measured_recall
 from retrieval_service.snapshot.row_check import _spread, check_rows
 
 pytestmark = pytest.mark.integration
@@ -154,10 +155,35 @@ def test_what_the_store_lacks_is_counted(tmp_path: Path, corpus: Any) -> None:
     found = check_rows(directory, tmp_path, rows=None)
     assert (found.texts, found.vectors, found.damage) == (1500, 1000, [])
     assert "lacks the embeddings of 500" in found.not_compared[0]
-    with EmbeddingStore(store, 48):
-        found = check_rows(directory, tmp_path, rows=100)
-    assert (found.texts, found.vectors, found.damage) == (100, 0, [])
-    assert "another process is adding embeddings" in found.not_compared[0]
+    assert not found.unproven
+    (store / "keys.bin").unlink()
+    assert check_rows(directory, tmp_path, rows=None).unproven
+
+
+@pytest.mark.parametrize("place", [5, 1499])
+def test_damaged_embeddings_are_named_and_none_is_deleted(tmp_path: Path, corpus: Any, place: int) -> None:
+    shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "embeddings" / corpus.encoder.identity.digest
+    content = bytearray((folder / "vectors.f16").read_bytes())
+    content[place * 96 + 2] ^= 0x55
+    (folder / "vectors.f16").write_bytes(content)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    directory = Shelf(tmp_path).path(corpus.manifest.id)
+    found = check_rows(directory, tmp_path, rows=None)
+    measured_recall(directory, tmp_path, queries=10) if place == 5 else None
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert found.vectors == 1499
+    assert [problem.path for problem in found.damage] == [folder / "vectors.f16"]
+
+
+def test_rows_are_compared_beside_a_build_that_appends(tmp_path: Path, corpus: Any) -> None:
+    shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
+    directory = Shelf(tmp_path).path(corpus.manifest.id)
+    with EmbeddingStore(tmp_path / "embeddings" / corpus.encoder.identity.digest, 48) as store:
+        store.append([b"n" * 16], np.ones((1, 48), np.float32))
+        found = check_rows(directory, tmp_path, rows=None)
+        store.append([b"m" * 16], np.ones((1, 48), np.float32))
+    assert (found.vectors, found.damage, found.not_compared) == (1500, [], [])
 
 
 def test_a_sample_meets_every_long_run(corpus: Any) -> None:

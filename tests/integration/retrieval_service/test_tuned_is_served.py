@@ -24,6 +24,7 @@ from retrieval_service.snapshot import (
     build_snapshot,
     open_snapshot,
     tune_snapshot,
+    tuning,
     update_snapshot,
 )
 from retrieval_service.snapshot.manifest import file_records
@@ -167,3 +168,24 @@ def test_nothing_to_ask_is_told_in_words(tmp_path: Path, kit: Any) -> None:
     asyncio.run(build_snapshot(kit.papers(30), encoder, tmp_path, source_name="generated"))
     with pytest.raises(SnapshotError, match="--queries"):
         asyncio.run(tune_snapshot(Wanted(queries=(), recipes=(Recipe("SQfp16", None, 1.0, ""),)), encoder, tmp_path))
+
+
+def test_a_candidate_that_cannot_be_served_is_left_out(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, check = kit.Encoder(), tuning.check_served
+    kit.build(kit.papers(200), encoder, tmp_path)
+    refused = {"1"}
+
+    def checked(path: Path, **options: Any) -> None:
+        if path.name[-1] in refused:
+            raise SnapshotInvalid(path, "cannot be served (so it is)")
+        check(path, **options)
+
+    monkeypatch.setattr(tuning, "check_served", checked)
+    manifest = tune(encoder, tmp_path, "SQfp16", "IVF8,SQ8")
+    assert manifest.index.recipe == "SQfp16"
+    assert "IVF8,SQ8: cannot be served (so it is)" in manifest.index.why
+    refused.add("0")
+    with pytest.raises(SnapshotError, match="No candidate can be an index"):
+        tune(encoder, tmp_path, "SQfp16", "IVF8,SQ8")

@@ -177,3 +177,17 @@ def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monk
         with pytest.raises(InterruptedError):
             upkeep.update("oai", url=given)
     assert asked == ["https://mirror.example/oai", "https://other.example/oai"]
+
+
+def test_rows_of_which_no_vector_was_compared_are_not_called_whole(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = published_manifest(data, "one", ENCODER).id
+    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
+    monkeypatch.setattr(upkeep, "check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
+    with pytest.raises(typer.Exit) as ended:
+        upkeep.verify(name, recall=False, json=True)
+    assert ended.value.exit_code == 6
+    told = capsys.readouterr()
+    assert json.loads(told.out)["rows"] == {"all": 9, "texts": 9, "vectors": 0}
+    assert "cannot be called whole" in " ".join(told.err.split())
