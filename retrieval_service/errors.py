@@ -27,6 +27,7 @@ ServiceError
     ├── SnapshotInUse         it is the live one, or somebody has it open, and it is not removed
     ├── SourceIncomplete      what is to replace the corpus holds, or may hold, too little of it
     ├── BuildInProgress       another build holds the data directory
+    ├── EmbeddingsMissing     stored embeddings of its papers are not in the data directory
     └── NoPapers              the source holds not one usable paper
 """
 
