@@ -22,8 +22,9 @@ from akin import triton_key
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry import MODEL, Version, promoted
 from akin.settings import Settings, encoder_settings
-from akin.tritonserver import is_loopback, is_patched, server_command, server_environment
+from akin.tritonserver import is_patched, server_command, server_environment
 from akin.waiting import wait_for
+from edge import is_loopback, reason_of
 
 
 def main() -> NoReturn:
@@ -152,14 +153,9 @@ def check_port(host: str, port: int, name: str) -> None:
             return
     except OSError as error:
         raise StackError(
-            f"cannot listen on {host}:{port} ({reason(error)}): set {name} to a free port, AKIN_TRITON_HOST to an "
+            f"cannot listen on {host}:{port} ({reason_of(error)}): set {name} to a free port, AKIN_TRITON_HOST to an "
             "address of this machine."
         ) from error
-
-
-def reason(error: OSError) -> str:
-    """Why, in the system's words; a wrong host name fails with a negative number, which only its own text explains."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def say(message: str) -> None:

@@ -6,7 +6,6 @@ images. SECURITY.md says what is known to be wrong with the wheel's server, and 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sys
 import sysconfig
@@ -86,14 +85,6 @@ def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
     """Return True if the server is an installation that says it has the fixes of what was published."""
     found = re.match(r"(\d+)\.(\d+)", environ.get("TRITON_SERVER_VERSION", ""))
     return installed(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def backends(settings: Settings) -> Path:

@@ -14,7 +14,11 @@ class BodyTooLong(Exception):
 
 
 class BodyTooSlow(Exception):
-    """The body did not arrive in time, or its client went away."""
+    """The body did not arrive in time."""
+
+
+class ClientLeft(BodyTooSlow):
+    """The client hung up before the body was whole."""
 
 
 async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float) -> bytes:
@@ -28,7 +32,8 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
 
     Raises:
         BodyTooLong: `Content-Length` says so, or more arrived; a body sent in chunks has no such header.
-        BodyTooSlow: It took longer, or the client hung up.
+        BodyTooSlow: It took longer.
+        ClientLeft: The client hung up.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > most):
@@ -39,7 +44,7 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise BodyTooSlow
+                    raise ClientLeft
                 body += message.get("body", b"")
                 if len(body) > most:
                     raise BodyTooLong

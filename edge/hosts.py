@@ -42,6 +42,12 @@ def parse_hosts(text: str) -> tuple[str, ...]:
     return tuple(_normal(host.strip("[]")) for host in hosts)
 
 
+def is_loopback(host: str) -> bool:
+    """Return True if only this machine can reach a server that listens on a host."""
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
     """The names that are answered.
@@ -63,8 +69,7 @@ class AllowedHosts:
             listed: What `parse_hosts` made of the setting; without any, all names are answered but on loopback.
         """
         name = listening.strip("[]").lower()
-        address = _address(name)
-        on_loopback = name == "localhost" or (address is not None and address.is_loopback)
+        on_loopback = is_loopback(name)
         # 127.0.0.2 is loopback as well, and is asked under that name.
         return cls((*listed, _normal(name)) if on_loopback else tuple(listed), on_loopback)
 

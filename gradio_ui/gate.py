@@ -9,7 +9,8 @@ Gradio would follow a path or an address inside a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -59,17 +60,25 @@ class _Asked(BaseModel):
 class Gate:
     """Middleware that passes on the page's own requests, within bounds."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, events: Mapping[int, Values]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions,
+        events: Mapping[int, Values],
+        watched: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         """Stand before Gradio.
 
         Args:
             app: Gradio's application.
             sessions: Of its queue.
             events: The values that each event of the page takes, by its number.
+            watched: Is entered for as long as a session has a stream open.
         """
         self._app = app
         self._sessions = sessions
         self._events = events
+        self._watched = watched
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -139,7 +148,7 @@ class Gate:
         session = sessions[0] if len(sessions) == 1 else ""
         opened = False
         try:
-            with self._sessions.stream(session):
+            with self._sessions.stream(session), self._watched(session):
                 opened = True
                 await until_late(self._app, scope, receive, send, _SECONDS_OF_STREAM)
         except NothingUnderWay as refusal:

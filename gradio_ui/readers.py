@@ -11,11 +11,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-_STREAM = "/gradio_api/queue/data"
 _SECONDS_TO_RETURN = 2.0
 _Shown = TypeVar("_Shown")
 
@@ -25,7 +21,7 @@ class ReaderLeft(Exception):
 
 
 class Readers:
-    """Who waits for which searches, by session; lives in one event loop."""
+    """The searches of each session, and whether its reader is still there; lives in one event loop."""
 
     def __init__(self, seconds_to_return: float = _SECONDS_TO_RETURN) -> None:
         """Know of no reader yet.
@@ -77,21 +73,3 @@ class Readers:
         if session not in self._streams:
             for task in self._searches.get(session, ()):
                 task.cancel()
-
-
-class WatchedStreams:
-    """Middleware that tells which sessions have a stream open."""
-
-    def __init__(self, app: ASGIApp, readers: Readers) -> None:
-        """Stand before Gradio."""
-        self._app = app
-        self._readers = readers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http" or scope["path"] != _STREAM:
-            await self._app(scope, receive, send)
-            return
-        session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-        with self._readers.stream(session):
-            await self._app(scope, receive, send)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 
@@ -15,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from edge import AllowedHosts, HostCheck, SecurityHeaders, page_headers, parse_hosts
+from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
-from gradio_ui.readers import Readers, WatchedStreams
+from gradio_ui.readers import Readers
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
@@ -49,7 +47,6 @@ def create_server_app(
 
     blocks = build_app(settings, service, readers)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    server.add_middleware(WatchedStreams, readers=readers)
     # Gradio lets any site read a page that is not on loopback, with credentials, unless its parent has a policy.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
@@ -68,7 +65,7 @@ def create_server_app(
         pwa=False,
     )
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
-    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events)
+    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, readers.stream)
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted
@@ -89,15 +86,9 @@ def main() -> int:
     for line in warnings():
         logging.warning(line)
     try:
-        listener = _listen(settings)
-    except OSError as error:
-        # The names of hosts fail with negative numbers that only their own text explains.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
-        print(
-            f"gradio_ui: cannot listen on {settings.ui_host}:{settings.ui_port}: {reason}. "
-            "AKIN_UI_HOST and AKIN_UI_PORT choose another place.",
-            file=sys.stderr,
-        )
+        listener = listen(settings.ui_host, settings.ui_port, "AKIN_UI_HOST and AKIN_UI_PORT choose")
+    except CannotListen as error:
+        print(f"gradio_ui: {error}", file=sys.stderr)
         return 1
     config = uvicorn.Config(
         create_server_app(settings),
@@ -113,8 +104,3 @@ def main() -> int:
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
     return 0
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.ui_host else socket.AF_INET
-    return socket.create_server((settings.ui_host, settings.ui_port), family=family)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from typing import Literal, NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
+from edge import CannotListen, listen
 from retrieval_service.app import create_app
 from retrieval_service.operators import create_operators_app
 from retrieval_service.settings import Settings
@@ -39,10 +39,10 @@ def main() -> int:
         try:
             # Before anything is opened: a taken port is no reason to read indexes.
             listener = listeners.enter_context(
-                _listen(settings.service_host, settings.service_port, "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose")
+                listen(settings.service_host, settings.service_port, "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose")
             )
             metrics_listener = listeners.enter_context(_listen_for_operators(settings))
-        except _CannotListen as error:
+        except CannotListen as error:
             print(f"retrieval_service: {error}", file=sys.stderr)
             return 1
         app = create_app(settings)
@@ -57,10 +57,6 @@ def main() -> int:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(_serve(server, listener, operators))
     return 0 if server.started else 1
-
-
-class _CannotListen(Exception):
-    """A port cannot be had; the text says which, why, and what sets another."""
 
 
 class Operators(uvicorn.Server):
@@ -108,23 +104,11 @@ def _config(app: ASGIApp, settings: Settings, lifespan: Literal["auto", "off"] =
 def _listen_for_operators(settings: Settings) -> AbstractContextManager[socket.socket | None]:
     if not settings.service_metrics_port:
         return nullcontext()
-    return _listen(
+    return listen(
         settings.service_metrics_host,
         settings.service_metrics_port,
         "AKIN_SERVICE_METRICS_HOST and AKIN_SERVICE_METRICS_PORT (0: no metrics) choose",
     )
-
-
-def _listen(host: str, port: int, chosen_by: str) -> socket.socket:
-    try:
-        # As many may wait to be accepted as uvicorn itself would let.
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except OSError as error:
-        # The names of hosts fail with negative numbers that only their own text explains.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
-        raise _CannotListen(f"cannot listen on {host}:{port}: {reason}. {chosen_by} another place.") from error
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

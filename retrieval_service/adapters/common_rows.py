@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from random import Random
-from typing import Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,7 +30,9 @@ SHARE = 1 / 32
 SHARE_OF_PHRASES = 1 / 256
 """Of all papers. There are few phrases that so many have, and each takes longer to be looked up."""
 
-_SAMPLED = 8_000
+SAMPLED = 8_000
+"""Papers in the sample that conditions are sought in."""
+
 _CHANCE = 0.75  # a sample may show less than there is
 _MOST = 4_096  # conditions
 _LONGEST_PHRASE = 4
@@ -48,8 +48,6 @@ Condition = tuple[str, Terms]
 Bits = NDArray[np.uint8]
 """A row a bit, as `numpy.packbits` makes them: an eighth of the memory to go through."""
 
-_Item = TypeVar("_Item")
-
 
 class _Header(msgspec.Struct):
     """What a file of bitmaps says of itself."""
@@ -57,25 +55,6 @@ class _Header(msgspec.Struct):
     index: str
     papers: int
     conditions: list[Condition]
-
-
-class Reservoir(Generic[_Item]):
-    """A random sample of a stream, as large at most as asked: the same for the same stream."""
-
-    def __init__(self, size: int = _SAMPLED) -> None:
-        """Take the size."""
-        self.items: list[_Item] = []
-        self._size = size
-        self._seen = 0
-        self._chance = Random(1)
-
-    def offer(self, item: _Item) -> None:
-        """Take an item into the sample, or leave it out."""
-        self._seen += 1
-        if len(self.items) < self._size:
-            self.items.append(item)
-        elif (place := self._chance.randrange(self._seen)) < self._size:
-            self.items[place] = item
 
 
 class CommonRows:

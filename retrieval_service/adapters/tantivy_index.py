@@ -32,10 +32,10 @@ from tantivy import (
 from papers import Paper
 from retrieval_service.adapters.common_rows import (
     FEWEST,
+    SAMPLED,
     Bits,
     CommonRows,
     Condition,
-    Reservoir,
     likely_conditions,
     write_common_rows,
 )
@@ -47,6 +47,7 @@ from retrieval_service.adapters.tex import plain
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field, Filter, Hits, Rows, day_of
+from retrieval_service.reservoir import Reservoir
 
 _ANALYZER = "akin_english"
 _NAMES = name_analyzer()
@@ -108,7 +109,7 @@ class TantivyWriter:
         index.register_tokenizer(_ANALYZER, english_analyzer())
         self._index = index
         self._schema = index.schema
-        self._sample: Reservoir[Paper] = Reservoir()
+        self._sample: Reservoir[Paper] = Reservoir(SAMPLED)
         # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
         with self._in_words():
             self._writer: Any = index.writer(_WRITER_BYTES, 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from edge import BodyTooLong, ClientLeft, limited_body
+from edge import BodyTooSlow as SlowBody
 from retrieval_service.errors import BodyTooLarge, BodyTooSlow, ClientGone, InvalidJson, WrongContentType
 from retrieval_service.routes.context import context
 
@@ -43,19 +44,15 @@ async def json_object(request: Request) -> dict[str, Any]:
     return content
 
 
-async def _body(request: Request) -> bytearray:
-    body = bytearray()
+async def _body(request: Request) -> bytes:
     seconds = context(request).body_seconds
     try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _LONGEST_BODY:
-                    raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY})
-    except TimeoutError:
+        return await limited_body(request.scope, request.receive, _LONGEST_BODY, seconds)
+    except BodyTooLong:
+        raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY}) from None
+    except ClientLeft:
+        raise ClientGone from None
+    except SlowBody:
         error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.", {"seconds": seconds})
         context(request).metrics.refused(error)
         raise error from None
-    except ClientDisconnect:
-        raise ClientGone from None
-    return body

@@ -16,6 +16,7 @@ from retrieval_service.adapters.faiss_recipe import Recipe, VectorsOf, build_ind
 from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows, read_whole
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder, Rows, Vectors
+from retrieval_service.reservoir import Reservoir
 from retrieval_service.snapshot.embedding import EmbeddingPass, every_position
 from retrieval_service.snapshot.embeddings import EmbeddingStore, StoredEmbeddings
 from retrieval_service.snapshot.manifest import VECTORS, CurvePoint, IndexRecord
@@ -43,16 +44,16 @@ class Sample:
     def __init__(self, size: int = TUNING_QUERIES) -> None:
         """Take how many queries there are to be."""
         self._size = size
-        self._titles = _Reservoir(size, seed=1)
-        self._beginnings = _Reservoir(size, seed=2)
+        self._titles: Reservoir[tuple[str, int]] = Reservoir(size, seed=1)
+        self._beginnings: Reservoir[tuple[str, int]] = Reservoir(size, seed=2)
 
     def offer(self, first_row: int, papers: Iterable[Paper]) -> None:
         """Take or leave the papers of consecutive rows."""
         for row, paper in enumerate(papers, first_row):
             if title := paper.title.strip():
-                self._titles.offer(title, row)
+                self._titles.offer((title, row))
             elif beginning := _beginning(paper.abstract):
-                self._beginnings.offer(beginning, row)
+                self._beginnings.offer((beginning, row))
 
     @classmethod
     def drawn(cls, fetch: Fetch, papers: int, size: int = TUNING_QUERIES) -> Sample:
@@ -75,36 +76,19 @@ class Sample:
     @property
     def described(self) -> str:
         """What the queries are, for the manifest."""
-        beginnings = len(self._chosen) - len(self._titles.kept)
+        beginnings = len(self._chosen) - len(self._titles.items)
         if not beginnings:
             return TITLES
-        if not self._titles.kept:
+        if not self._titles.items:
             return BEGINNINGS
-        return f"{len(self._titles.kept):,} {TITLES}, and {beginnings:,} {BEGINNINGS}"
+        return f"{len(self._titles.items):,} {TITLES}, and {beginnings:,} {BEGINNINGS}"
 
     @property
     def _chosen(self) -> list[tuple[str, int]]:
-        titles = self._titles.kept
+        titles = self._titles.items
         if len(titles) >= min(_FEWEST_TITLES, self._size):
             return titles
-        return titles + self._beginnings.kept[: self._size - len(titles)]
-
-
-class _Reservoir:
-    """As many texts of a stream as there is room for, each with the same chance, and the row of each."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.kept: list[tuple[str, int]] = []
-        self._size = size
-        self._seen = 0
-        self._random = np.random.default_rng(seed)
-
-    def offer(self, text: str, row: int) -> None:
-        self._seen += 1
-        if len(self.kept) < self._size:
-            self.kept.append((text, row))
-        elif (place := int(self._random.integers(self._seen))) < self._size:
-            self.kept[place] = (text, row)
+        return titles + self._beginnings.items[: self._size - len(titles)]
 
 
 def _beginning(abstract: str) -> str:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from retrieval_service.adapters import common_rows
-from retrieval_service.adapters.common_rows import Condition, Reservoir, fewest, likely_conditions
+from retrieval_service.adapters.common_rows import Condition, fewest, likely_conditions
+from retrieval_service.reservoir import Reservoir
 
 
 def field(name: str, *terms: str) -> Condition:

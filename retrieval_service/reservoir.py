@@ -1,0 +1,32 @@
+"""An even sample of a stream whose length is not known (J. S. Vitter 1985, "Random sampling with a reservoir", R)."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import numpy as np
+
+_Item = TypeVar("_Item")
+
+
+class Reservoir(Generic[_Item]):
+    """As many items of a stream as there is room for, each with the same chance; the same for the same stream.
+
+    Attributes:
+        items: The sample so far.
+    """
+
+    def __init__(self, size: int, seed: int = 1) -> None:
+        """Take the size of the sample, and the seed of the choice."""
+        self.items: list[_Item] = []
+        self._size = size
+        self._seen = 0
+        self._random = np.random.default_rng(seed)
+
+    def offer(self, item: _Item) -> None:
+        """Take an item into the sample, or leave it out."""
+        self._seen += 1
+        if len(self.items) < self._size:
+            self.items.append(item)
+        elif (place := int(self._random.integers(self._seen))) < self._size:
+            self.items[place] = item
