@@ -80,17 +80,17 @@ class Stack:
 
     @property
     def of_earlier_release(self) -> bool:
-        """Whether a release without a supervisor wrote this: its Triton has no key, its page no gate."""
+        """Return True if a release without a supervisor wrote this: its Triton has no key, its page no gate."""
         return not (self.boot and self.triton_metrics)
 
     @property
     def supervised(self) -> bool:
-        """Whether the supervisor runs."""
+        """Return True if the supervisor runs."""
         return self.supervisor is not None and self.supervisor.alive
 
     @property
     def serves(self) -> bool:
-        """Whether Triton runs and has loaded its encoders."""
+        """Return True if Triton runs and has loaded its encoders."""
         triton = self.child("Triton")
         return triton is not None and triton.alive and self.state("Triton") == "running"
 

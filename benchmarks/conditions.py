@@ -1,4 +1,4 @@
-"""What a condition that many papers meet costs those who search beside it.
+"""Measure what a condition that many papers meet costs the searches beside it.
 
 One thread searches for titles, again and again, and its latency is taken: alone, and while another thread goes through
 conditions of one kind without a pause, each with another word, so that none is remembered. The papers are made of
@@ -77,11 +77,11 @@ KINDS: dict[str, list[SearchRequest]] = {
         for word, phrase, day in zip(_WORDS, _PHRASES, _DAYS, strict=False)
     ],
 }
-"""What is sent beside, by a name for the kind; the first is what any other search costs a neighbour."""
+"""Requests that are sent beside, by a name of their kind; the first is an ordinary search."""
 
 
 class Window(NamedTuple):
-    """What came of searching for a while.
+    """The result of searching for a while.
 
     Attributes:
         p95: Seconds.
@@ -128,7 +128,7 @@ def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, Tanti
 
 
 class Corpus(NamedTuple):
-    """What is searched."""
+    """The corpus that is searched."""
 
     catalogue: SqliteCatalogue
     lexical: TantivyIndex

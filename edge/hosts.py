@@ -75,7 +75,7 @@ class AllowedHosts:
 
     @property
     def any(self) -> bool:
-        """Whether every name is answered."""
+        """Return True if every name is answered."""
         return "*" in self.listed or not (self.listed or self.on_loopback)
 
     def permit(self, host: str, from_here: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Which other sites' scripts may read the answers of the HTTP interface."""
+"""The list of other sites whose scripts may read the answers of the HTTP interface."""
 
 from __future__ import annotations
 

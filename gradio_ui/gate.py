@@ -46,7 +46,7 @@ _CLOSED = (("connection", "close"),)
 
 
 class _Asked(BaseModel):
-    """What the page's script sends to the queue."""
+    """A request of the page's script to the queue."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

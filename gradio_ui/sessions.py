@@ -1,4 +1,4 @@
-"""What Gradio keeps for its visitors between a question and its answer, held within bounds.
+"""Bounds for what Gradio keeps between a question and its answer.
 
 Gradio has a queue of messages for every session that asked something, until the answer is fetched from a stream.
 Whoever asks and never fetches leaves answers behind for good, and so does whoever invents sessions.

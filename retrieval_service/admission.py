@@ -1,4 +1,4 @@
-"""How much is worked on at once: so much runs, a little more waits, and the rest is refused at once.
+"""Bound the work: some requests run at the same time, a few wait, and the rest is refused at once.
 
 A service that takes everything answers nothing in time once more is asked than it can do. What is refused here costs
 microseconds, and what is admitted is answered as fast as ever.

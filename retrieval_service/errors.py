@@ -146,7 +146,7 @@ class UnknownPaper(RequestError):
 
 
 class NotHere(RequestError):
-    """What was asked for is answered at another port."""
+    """The request is answered at another port."""
 
     code = "not_found"
     status = 404

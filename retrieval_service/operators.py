@@ -1,4 +1,4 @@
-"""What operators read, at a port of its own: the counters, as Prometheus reads them."""
+"""The application of the operators' port: the counters, in Prometheus' format."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _Item = TypeVar("_Item")
 
 
 class Reservoir(Generic[_Item]):
-    """As many items of a stream as there is room for, each with the same chance; the same for the same stream.
+    """A sample of a stream in which every item has the same chance; the same for the same stream.
 
     Attributes:
         items: The sample so far.

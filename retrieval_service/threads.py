@@ -22,7 +22,7 @@ class Job(Generic[Result]):
 
     @property
     def done(self) -> bool:
-        """Whether the work is over, or was given up before it began."""
+        """Return True if the work is over, or was given up before it began."""
         return self._job.done()
 
     async def result(self) -> Result:

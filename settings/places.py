@@ -77,7 +77,7 @@ class TritonAddress(Settings):
 
 
 class Logging(Settings):
-    """What is logged."""
+    """Settings of the log."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that the service logs."

@@ -44,7 +44,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Work:
-    """What a group of processes has done since its start.
+    """The work of a group of processes since its start.
 
     Attributes:
         seconds: Processor time.

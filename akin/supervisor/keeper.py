@@ -28,7 +28,7 @@ class Stopping(Exception):
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a running part is looked at.
+    """The times between two looks at a running part.
 
     Attributes:
         well: Seconds between two looks at a part that answers.
@@ -97,7 +97,7 @@ class Keeper:
 
     @property
     def busy(self) -> bool:
-        """Whether the thread runs."""
+        """Return True if the thread runs."""
         return self._thread.is_alive()
 
     def leave(self) -> None:

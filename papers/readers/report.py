@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
 
 BROKEN = frozenset({Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG})
-"""What a record is that the end of a file was cut from."""
+"""Reasons that a record has when the file ends in the middle of it."""
 
 
 class Flaw(msgspec.Struct, frozen=True):

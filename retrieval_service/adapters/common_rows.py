@@ -1,4 +1,4 @@
-"""Which papers meet the conditions that many meet: a bitmap each, beside the lexical index it was made from.
+"""Bitmaps of the papers that meet conditions which many meet, kept beside the lexical index they were made from.
 
 Tantivy hands rows to Python as objects, one for each paper, under the interpreter's lock. For a word that a million
 papers have, everybody would wait. Such words, names and phrases are found when an index is written, from a sample of
@@ -50,7 +50,7 @@ Bits = NDArray[np.uint8]
 
 
 class _Header(msgspec.Struct):
-    """What a file of bitmaps says of itself."""
+    """The header of a file of bitmaps."""
 
     index: str
     papers: int
@@ -174,7 +174,7 @@ def _condition(name: str, terms: Terms) -> Condition:
 
 
 def _header(path: Path) -> _Header | None:
-    """What a file says of itself; None where there is no file.
+    """Return the header of a file; None where there is no file.
 
     Raises:
         ValueError: It is no such file, or cut off.

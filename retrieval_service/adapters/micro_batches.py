@@ -92,7 +92,7 @@ class MicroBatches:
                 asked.answer.set_result(Hits(own_rows[found], own_scores[found]))
 
     def _next(self) -> list[_Asked]:
-        """What is to be searched next, all as deep and with the same nprobe; empty when closed and done."""
+        """Return what is to be searched next, all as deep and with the same nprobe; empty when closed and done."""
         with self._changed:
             batch: list[_Asked] = []
             while not batch:
@@ -103,7 +103,7 @@ class MicroBatches:
             return batch
 
     def _taken(self) -> list[_Asked]:
-        """Those at the head of the queue that go together; none where all of them were given up."""
+        """Return the jobs at the head of the queue that go together; none where all were given up."""
         batch: list[_Asked] = []
         while self._waiting and len(batch) < self._most:
             # Of equal scores a deeper search may keep others: what one is answered must not depend on its company.

@@ -109,7 +109,7 @@ class SqliteCatalogue:
         return np.unpackbits(bits, count=self._count).view(np.bool_)
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:
-        """Which rows have a category, a bit each."""
+        """Return which rows have a category, a bit each."""
         mask = np.zeros(self._count, np.bool_)
         for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
             mask[np.frombuffer(rows, ROW)] = True

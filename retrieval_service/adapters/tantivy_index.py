@@ -186,7 +186,7 @@ class TantivyWriter:
 
 
 def _conditions(paper: Paper, english: TextAnalyzer) -> list[Condition]:
-    """All that stands in a paper's fields. The words of its authors' names are many fields of one word."""
+    """Return the terms of a paper's fields. Each word of its authors' names is a field of its own."""
     names = {word for name in paper.authors for word in name_words(name, _NAMES)}
     found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):

@@ -36,7 +36,7 @@ async def paper(request: Request, paper_id: str) -> Response:
 
 @router.get("/corpus", **described(answer="CorpusAnswer", timed=False))
 async def corpus(request: Request) -> Response:
-    """What is searched."""
+    """The query that is searched."""
     with context(request).serving.held() as served:
         if served.corpus_answer is None:
             served.corpus_answer = msgspec.json.encode(corpus_answer(served.manifest, served.catalogue))

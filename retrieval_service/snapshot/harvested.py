@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Claim(NamedTuple):
-    """What a manifest says of the changes that are in.
+    """The claim of a manifest about the changes that are in.
 
     Attributes:
         until: the day up to which they are; None where that is not known.

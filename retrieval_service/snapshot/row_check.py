@@ -34,7 +34,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class RowCheck:
-    """How many rows were compared, and what was found.
+    """The result of a comparison of rows.
 
     Attributes:
         papers: rows of the snapshot.

@@ -75,7 +75,7 @@ class Sample:
 
     @property
     def described(self) -> str:
-        """What the queries are, for the manifest."""
+        """Return a description of the queries, for the manifest."""
         beginnings = len(self._chosen) - len(self._titles.items)
         if not beginnings:
             return TITLES
