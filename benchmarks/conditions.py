@@ -24,11 +24,11 @@ import numpy as np
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.report import Row, table, write
+from indexing.catalogue_writer import CatalogueWriter
 from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.adapters.sqlite_catalogue_writer import CatalogueWriter
 from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
-from retrieval_service.search.narrowing import admitted_rows, wanted_papers
+from retrieval_service.search.filters import admitted_rows, wanted_papers
 from retrieval_service.search.operators import read_query
 from retrieval_service.search.request import SearchRequest
 

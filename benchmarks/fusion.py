@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from akin import local_http
 from akin.cli.output import say
 from akin.settings import Settings
+from akin.stack import local_http
 from benchmarks.beir import Collection, load, ndcg
 from benchmarks.known_items import known_items
 from benchmarks.report import Row, table, write

@@ -7,9 +7,9 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from akin import local_http
 from akin.cli.output import say
 from akin.settings import Settings
+from akin.stack import local_http
 from benchmarks.beir import Collection, load, ndcg, recall, reciprocal_rank
 from benchmarks.report import Row, table, write
 from benchmarks.served import index, served

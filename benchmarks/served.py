@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from akin import local_http, stack
 from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.processes import free_ports
 from akin.settings import PORTS, Settings
+from akin.stack import lifecycle, local_http
+from akin.stack.processes import free_ports
 from benchmarks.beir import Collection
 
 FIELDS = "id=_id,title=title,abstract=text"
@@ -22,11 +22,11 @@ FIELDS = "id=_id,title=title,abstract=text"
 def served(name: str) -> Iterator[Settings]:
     """A running stack with data of its own, below `data/benchmarks/<name>`."""
     settings = own_settings(name)
-    stack.up(settings, say)
+    lifecycle.up(settings, say)
     try:
         yield settings
     finally:
-        stack.down(settings)
+        lifecycle.down(settings)
 
 
 def own_settings(*folders: str) -> Settings:

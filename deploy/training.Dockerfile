@@ -14,6 +14,7 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
 COPY papers /opt/akin/src/papers
+COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
 COPY training/src /opt/akin/src/training/src
@@ -28,4 +29,4 @@ ENV PATH=/opt/akin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     AKIN_DATA=/data AKIN_MODEL_REPOSITORY=/models AKIN_TRAINING_PYTHON=/opt/akin/bin/python
 USER 10001:10001
 WORKDIR /tmp
-CMD ["python", "-m", "training.first", "--repository", "/models", "--corpora", "/data/corpora"]
+CMD ["python", "-m", "training.registry.first", "--repository", "/models", "--corpora", "/data/corpora"]

@@ -8,6 +8,7 @@ RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-ha
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
 COPY papers /opt/akin/src/papers
+COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 RUN python3 -m compileall -q /opt/akin
 
@@ -26,4 +27,4 @@ EXPOSE 8001 8002
 # TensorRT builds its engine when the model is loaded for the first time: minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
   CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
-CMD ["python3", "-m", "akin.foreground"]
+CMD ["python3", "-m", "akin.stack.foreground"]

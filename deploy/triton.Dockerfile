@@ -14,6 +14,7 @@ RUN python -m venv --without-pip /opt/triton/python \
 COPY settings /opt/triton/src/settings
 COPY edge /opt/triton/src/edge
 COPY papers /opt/triton/src/papers
+COPY storage /opt/triton/src/storage
 COPY akin /opt/triton/src/akin
 RUN python -m compileall -q /opt/triton/src
 
@@ -29,4 +30,4 @@ WORKDIR /tmp
 EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
-CMD ["python", "-m", "akin.foreground"]
+CMD ["python", "-m", "akin.stack.foreground"]

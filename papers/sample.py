@@ -16,8 +16,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from papers.durable import replace_file
 from papers.errors import SampleUnavailable
+from storage.durable import replace_file
 
 REQUIREMENT = "cherche==2.2.1"
 ARCHIVE_SHA256 = "7984a88f0bf9349cd08907baefc2527deaacea95d3acf5f4a1692896c507fe34"

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from retrieval_service.deadline import deadline
-from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
+from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, RetrievalError
 
 _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 class Observer(Protocol):
     """Is told what is not answered."""
 
-    def refused(self, error: ServiceError) -> None:
+    def refused(self, error: RetrievalError) -> None:
         """Take note of a request that was refused or given up."""
 
 
@@ -130,10 +130,10 @@ class Admission:
 
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, ServiceError):
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, RetrievalError):
             _log.error("Work that nobody waited for any more failed.", exc_info=error)
 
-    def _noted(self, error: ServiceError) -> ServiceError:
+    def _noted(self, error: RetrievalError) -> RetrievalError:
         if self._see is not None:
             self._see.refused(error)
         return error

@@ -15,23 +15,24 @@ from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from retrieval_service.adapters.faiss_threads import single_threaded
-from retrieval_service.adapters.triton import Triton
+from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.admission import Admission
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource
 from retrieval_service.routes import docs, embed, health, papers, search
 from retrieval_service.routes.context import Context
 from retrieval_service.routes.failures import answer_errors
-from retrieval_service.routes.measured import Measured
 from retrieval_service.routes.rate_limit import RateLimit
+from retrieval_service.routes.request_metrics import Measured
 from retrieval_service.routes.schema import answer_schemas
 from retrieval_service.routes.turns import TIMEOUT_HEADER
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
-from retrieval_service.search.warming import warm
-from retrieval_service.serving import Serving
+from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import Shelf, Snapshot, open_snapshot
 
 # Searches worked on at once for each thread that searches.
 _FOR_EACH_THREAD = 16
@@ -59,8 +60,8 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             ThreadPoolExecutor(_READERS, "read") as reading,
         ):
             engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
-            serving = Serving(
-                Shelf(settings.data),
+            serving = LiveCorpus(
+                SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),
                 metrics,
                 open_as=partial(_opened, settings),
@@ -114,9 +115,9 @@ def searches_at_once(settings: Settings) -> int:
     return settings.search_concurrency or _FOR_EACH_THREAD * settings.search_threads
 
 
-def triton_of(settings: Settings) -> Triton:
+def triton_of(settings: Settings) -> TritonConnection:
     """The Triton that settings name; it connects when it is first asked."""
-    return Triton(
+    return TritonConnection(
         settings.triton_url,
         version=settings.encoder_version,
         repository=settings.model_repository,

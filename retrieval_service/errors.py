@@ -1,6 +1,6 @@
 """What can go wrong, as one tree. Each text is written for a person and says the next step where there is one.
 
-ServiceError
+RetrievalError
 ├── ClientGone                nobody waits for the answer any more (499)
 ├── RequestError              the request is wrong: 400 unless said otherwise
 │   ├── InvalidJson           the body is not JSON, or not an object
@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 
-class ServiceError(Exception):
+class RetrievalError(Exception):
     """Anything this service raises on purpose.
 
     Attributes:
@@ -69,7 +69,7 @@ class ServiceError(Exception):
         return copy
 
 
-class ClientGone(ServiceError):
+class ClientGone(RetrievalError):
     """The client hung up before it was answered; the status is the one that proxies log for it."""
 
     code = "client_gone"
@@ -80,7 +80,7 @@ class ClientGone(ServiceError):
         super().__init__("The client is gone.")
 
 
-class RequestError(ServiceError):
+class RequestError(RetrievalError):
     """The request is wrong and will be tomorrow as well."""
 
     code = "bad_request"
@@ -152,7 +152,7 @@ class NotHere(RequestError):
     status = 404
 
 
-class Unavailable(ServiceError):
+class Unavailable(RetrievalError):
     """The service cannot answer this now and may in a moment.
 
     Attributes:
@@ -215,7 +215,7 @@ class EncoderMismatch(Unavailable):
     retry_after = 10
 
 
-class SnapshotError(ServiceError):
+class SnapshotError(RetrievalError):
     """A snapshot cannot be built, opened or used."""
 
     code = "snapshot_error"

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, ServiceError, Unavailable
+from retrieval_service.corpus.manifest import Manifest
+from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
 from retrieval_service.search.request import Timings
-from retrieval_service.snapshot import Manifest
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 
@@ -61,7 +61,7 @@ class Metrics:
         """Take from where it is known how many requests wait."""
         self._queued.set_function(count)
 
-    def refused(self, error: ServiceError) -> None:
+    def refused(self, error: RetrievalError) -> None:
         """A request was refused, or given up before it was answered."""
         self._refused.labels(error.code).inc()
 

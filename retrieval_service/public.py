@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from retrieval_service.errors import RequestError, ServiceError
+from retrieval_service.errors import RequestError, RetrievalError
 
 # The interface's own addresses, which messages refer to; what goes on after them is a path of this machine.
 _OWN = r"(?:docs|openapi\.json|search|embed|corpus|metrics|papers|health(?:/live|/ready)?)(?=[\s,;:)?]|\.\s|\.?$)"
@@ -45,7 +45,7 @@ def public_detail(value: object) -> object:
     return value
 
 
-def public_message(error: ServiceError) -> str:
+def public_message(error: RetrievalError) -> str:
     """Return an error's text for strangers."""
     if isinstance(error, RequestError):
         return error.message

@@ -26,7 +26,7 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     triton_home: Path = Field(default=Path(".triton"), description="Folder of the Triton server and its Python.")
     triton_host: str = Field(
         default="127.0.0.1",
-        description="Address that a Triton in the foreground listens on (`python -m akin.foreground`).",
+        description="Address that a Triton in the foreground listens on (`python -m akin.stack.foreground`).",
     )
     triton_http_host: str = Field(
         default="",

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from akin import stack
-from akin.processes import free_ports
-from akin.registry import promoted
+from akin.registry.versions import promoted
 from akin.settings import PORTS, ROOT, Settings
-from akin.triton import Triton, start_triton
+from akin.stack import lifecycle
+from akin.stack.processes import free_ports
+from akin.stack.triton import TritonProcess, start_triton
 
 # The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
 for name in ("NO_PROXY", "no_proxy"):
@@ -101,14 +101,14 @@ def encoder_repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def triton(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+def triton(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     """A Triton that serves the exported encoder."""
     data = tmp_path_factory.mktemp("triton")
     settings = Settings.read(environment_for(data, encoder_repository))
     http, grpc, metrics = free_ports(3)
     running = start_triton(settings, (http, grpc, metrics), promoted(encoder_repository), data / "triton.log")
     yield running
-    stack.stop([running.child])
+    lifecycle.stop([running.child])
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ import msgspec
 import typer
 from rich.table import Table
 
-from akin import evaluation, gpu, promotion, registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import EncoderError
+from akin.registry import evaluations, gpu, promotion, versions
+from akin.registry.switch import serve_promoted
 from akin.settings import Settings
-from akin.switching import serve_promoted
-from akin.training_room import in_training
+from akin.training_environment import in_training
 
 app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
 
@@ -67,14 +67,14 @@ def export_version(
     arguments += ["--source", source] if source else []
     arguments += ["--layers", str(layers)] if layers is not None else []
     arguments += ["--token-count", str(token_count)] if token_count is not None else []
-    return in_training(settings, "export", arguments, "the registry is as it was")
+    return in_training(settings, "registry.export", arguments, "the registry is as it was")
 
 
 @app.command("list")
 def list_versions(json: Json = False) -> None:
     """List the versions in the registry."""
     repository = Settings.read().repository
-    found = registry.versions(repository)
+    found = versions.versions(repository)
     if json:
         print_json([described(repository, version) for version in found])
         return
@@ -92,7 +92,7 @@ def list_versions(json: Json = False) -> None:
             f"{made.get('parity', {}).get('mean_cosine', float('nan')):.4f}",
             str(made.get("created", ""))[:16],
             version.digest[:12],
-            "yes" if evaluation.read(repository, version.digest) else "",
+            "yes" if evaluations.read(repository, version.digest) else "",
         )
     stdout.print(table if found else "no versions yet; make the first with: akin encoder export")
 
@@ -104,7 +104,7 @@ def info(
 ) -> None:
     """Describe a version: what it was made from, how, and how true it is to its original."""
     repository = Settings.read().repository
-    found = registry.promoted(repository) if version is None else registry.find(repository, version)
+    found = versions.promoted(repository) if version is None else versions.find(repository, version)
     if json:
         print_json(described(repository, found))
         return
@@ -112,13 +112,13 @@ def info(
     for name, value in found.manifest.items():
         text = jsonlib.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         stdout.print(f"  {name:<22} {text}", markup=False)
-    if evaluation.read(repository, found.digest):
-        stdout.print(f"  {'evaluation':<22} {evaluation.folder(repository, found.digest)}", markup=False)
+    if evaluations.read(repository, found.digest):
+        stdout.print(f"  {'evaluation':<22} {evaluations.folder(repository, found.digest)}", markup=False)
 
 
-def described(repository: Path, version: registry.Version) -> dict[str, Any]:
+def described(repository: Path, version: versions.Version) -> dict[str, Any]:
     """A version for programs: what the registry knows, and a summary of its evaluation or null."""
-    report = evaluation.read(repository, version.digest)
+    report = evaluations.read(repository, version.digest)
     return {**asdict(version), "evaluation": report.summary(version.digest) if report else None}
 
 
@@ -137,27 +137,27 @@ def evaluate(
 ) -> None:
     """Measure how well a version searches, beside BM25, the base model and the version that serves."""
     settings = Settings.read()
-    found = registry.find(settings.repository, version)
+    found = versions.find(settings.repository, version)
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
     arguments += ["--cache", str(settings.data / "evaluation-vectors")]
     for folder in sets:
         arguments += ["--set", str(folder)]
     arguments += ["--papers", str(papers)] if papers else []
-    result = in_training(settings, "evaluate", arguments, "earlier evaluations are as they were")
+    result = in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are as they were")
     if json:
         print_json(result)
         return
-    report = evaluation.read(settings.repository, found.digest)
+    report = evaluations.read(settings.repository, found.digest)
     if report is not None:
         stdout.print(evaluation_table(report))
     say(f"report, model card and plots are in {result['folder']}")
 
 
-def evaluation_table(report: evaluation.Evaluation) -> Table:
+def evaluation_table(report: evaluations.Evaluation) -> Table:
     """A line a system, a column a set, by the measure that promotion goes by."""
-    sets = [name for name, told in report.sets.items() if told.kind == evaluation.SEARCH]
-    means = {(each.system, each.set): each.mean for each in report.scores if each.metric == evaluation.MEASURE}
-    table = Table(evaluation.MEASURE, *sets, box=None)
+    sets = [name for name, told in report.sets.items() if told.kind == evaluations.SEARCH]
+    means = {(each.system, each.set): each.mean for each in report.scores if each.metric == evaluations.MEASURE}
+    table = Table(evaluations.MEASURE, *sets, box=None)
     for system in report.systems:
         table.add_row(system, *(f"{means[system, name]:.4f}" if (system, name) in means else "" for name in sets))
     return table
@@ -179,7 +179,7 @@ def compare(
     for each in sets:
         arguments += ["--set", str(each)]
     arguments += ["--source", source] if source else []
-    in_training(settings, "compare", arguments, "nothing was published")
+    in_training(settings, "compression.compare", arguments, "nothing was published")
     stdout.print((folder / "comparison.md").read_text(), markup=False)
     say(f"table and plots are in {folder}")
 
@@ -204,7 +204,7 @@ def for_gpu(
     settings = Settings.read()
     if runtime not in gpu.RUNTIMES:
         raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
-    registry.find(settings.repository, version)
+    versions.find(settings.repository, version)
     papers = corpus_path(settings, texts)
     made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=engine_cache)
     absent = gpu.missing(settings.repository, version, runtime)

@@ -15,26 +15,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from akin import registry
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stderr, stdout
 from akin.cli.papers import harvest_of
 from akin.errors import EncoderError, SourceError
+from akin.registry import versions
+from akin.registry.switch import make_live
 from akin.settings import Settings
-from akin.stack import encoder_server
-from akin.switching import make_live
-from akin.waiting import wait_for
+from akin.stack.lifecycle import encoder_server
+from akin.stack.wait import wait_for
+from indexing.build import build_snapshot
+from indexing.options import BuildOptions, Progress
 from papers import PaperReader, read_papers
 from papers.remote import Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
-from retrieval_service.adapters.triton import Triton
-from retrieval_service.errors import ServiceError as RetrievalError
+from retrieval_service.adapters.triton import TritonConnection
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
+from retrieval_service.corpus.snapshot import verify_snapshot
+from retrieval_service.errors import RetrievalError as RetrievalError
 from retrieval_service.ports import Encoder
-from retrieval_service.snapshot.build import build_snapshot
-from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
-from retrieval_service.snapshot.opened import verify_snapshot
-from retrieval_service.snapshot.options import BuildOptions, Progress
-from retrieval_service.snapshot.shelf import Shelf
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
@@ -80,8 +80,8 @@ def build(
 def list_snapshots(json: Json = False) -> None:
     """List the snapshots, the newest first."""
     with words():
-        shelf = Shelf(Settings.read().data)
-        live, found = shelf.current(), shelf.manifests()
+        snapshots = SnapshotDirectory(Settings.read().data)
+        live, found = snapshots.current(), snapshots.manifests()
     if json:
         print_json([described(manifest, live=manifest.id == live) for manifest in found])
         return
@@ -106,7 +106,7 @@ def info(
 ) -> None:
     """Describe a snapshot: what it was made of and how, and what its index was measured to find."""
     manifest = manifest_of(Settings.read(), snapshot)
-    live = Shelf(Settings.read().data).current() == manifest.id
+    live = SnapshotDirectory(Settings.read().data).current() == manifest.id
     if json:
         print_json(described(manifest, live=live))
         return
@@ -169,7 +169,7 @@ def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> No
     """Make a snapshot the live one, if it is whole; a running service changes over without failing a request."""
     settings = Settings.read()
     with words():
-        for damage in verify_snapshot(Shelf(settings.data).path(snapshot)):
+        for damage in verify_snapshot(SnapshotDirectory(settings.data).path(snapshot)):
             raise damage
         make_live(settings, snapshot, say)
     say(f"{snapshot} is live")
@@ -182,12 +182,12 @@ def usable_snapshot(settings: Settings) -> Manifest | None:
         EncoderError: It was made by another encoder than the promoted one, so that it cannot be searched.
     """
     with words():
-        shelf = Shelf(settings.data)
-        name = shelf.current()
-        live = read_manifest(shelf.path(name)) if name else None
+        snapshots = SnapshotDirectory(settings.data)
+        name = snapshots.current()
+        live = read_manifest(snapshots.path(name)) if name else None
     if live is None:
         return None
-    encoder = wait_for("an encoder", lambda: registry.promoted(settings.repository), settings.wait_seconds, say)
+    encoder = wait_for("an encoder", lambda: versions.promoted(settings.repository), settings.wait_seconds, say)
     if live.encoder.digest != encoder.digest:
         raise EncoderError(
             f"snapshot {live.id} ({live.papers:,} papers of {live.source}) was made by encoder "
@@ -202,10 +202,10 @@ def build_if_needed(settings: Settings, source: str) -> None:
     """Builds, unless the live snapshot is of this source, of the promoted encoder and of today's text analysis."""
     path = corpus_path(settings, source)
     with words():
-        shelf = Shelf(settings.data)
-        current = shelf.current()
-        live = next((manifest for manifest in shelf.manifests() if manifest.id == current), None)
-    encoder = registry.promoted(settings.repository)
+        snapshots = SnapshotDirectory(settings.data)
+        current = snapshots.current()
+        live = next((manifest for manifest in snapshots.manifests() if manifest.id == current), None)
+    encoder = versions.promoted(settings.repository)
     wanted = (source_name(source, path), encoder.digest, ANALYSIS_VERSION)
     if live and (live.source, live.encoder.digest, live.analysis_version) == wanted:
         say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
@@ -259,7 +259,7 @@ async def run_build(
 @asynccontextmanager
 async def connected(settings: Settings, url: str, version: int) -> AsyncIterator[Encoder]:
     """A version of the encoder that Triton serves."""
-    triton = Triton(url, version=version, repository=settings.repository)
+    triton = TritonConnection(url, version=version, repository=settings.repository)
     try:
         yield await triton.find()
     finally:
@@ -301,11 +301,11 @@ def manifest_of(settings: Settings, snapshot: str | None) -> Manifest:
         SourceError: There is none.
     """
     with words():
-        shelf = Shelf(settings.data)
-        name = snapshot or shelf.current()
+        snapshots = SnapshotDirectory(settings.data)
+        name = snapshot or snapshots.current()
         if name is None:
             raise SourceError("nothing is indexed yet; make the first snapshot with: akin index build sample")
-        return read_manifest(shelf.path(name))
+        return read_manifest(snapshots.path(name))
 
 
 def described(manifest: Manifest, *, live: bool) -> dict[str, Any]:

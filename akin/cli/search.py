@@ -8,10 +8,10 @@ import httpx
 import typer
 from rich.text import Text
 
-from akin import local_http
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import ServiceError
 from akin.settings import Settings
+from akin.stack import local_http
 
 
 def add_to(app: typer.Typer) -> None:

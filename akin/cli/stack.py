@@ -8,13 +8,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from akin import stack as local
 from akin.cli import encoder, index, search
 from akin.cli.output import Json, print_json, say, stdout
 from akin.errors import StackError
-from akin.record import PartState, Stack, running
-from akin.registry import promoted_number
+from akin.registry.versions import promoted_number
 from akin.settings import Settings
+from akin.stack import lifecycle as local
+from akin.stack.record import PartState, Stack, running
 
 
 def add_to(app: typer.Typer) -> None:

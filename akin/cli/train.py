@@ -10,7 +10,7 @@ import typer
 from akin.cli.output import Json, print_json, say
 from akin.errors import BadSetting
 from akin.settings import Settings
-from akin.training_room import in_training
+from akin.training_environment import in_training
 
 SWEEP = "sweep"
 
@@ -41,14 +41,14 @@ def train(
     if wanted[:1] == [SWEEP]:
         if resume or profile or processes > 1:
             raise BadSetting("sweep resumes its study by itself and takes no --resume, --profile or --processes.")
-        report(in_training(settings, "sweep", wanted[1:], "the trials that ended are kept"), json)
+        report(in_training(settings, "pipeline.sweep", wanted[1:], "the trials that ended are kept"), json)
         return
     arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]
     arguments += ["--processes", str(processes), *wanted]
     report(
         in_training(
             settings,
-            "run",
+            "pipeline.run",
             arguments,
             "the registry is as it was; a run that had begun goes on with: akin train --resume last",
         ),

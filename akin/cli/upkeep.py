@@ -14,26 +14,26 @@ from akin.cli.corpus import corpus_path
 from akin.cli.index import bar, connected, described, described_curve, manifest_of, rejects_of, source_name, words
 from akin.cli.output import Json, print_json, say, stdout
 from akin.cli.papers import HARVESTS, harvest_of, run_harvest
+from akin.cli.recall_chart import recall_chart
 from akin.errors import SourceError
-from akin.recall_chart import recall_chart
+from akin.registry.switch import make_live
 from akin.settings import Settings
-from akin.stack import encoder_server
-from akin.switching import make_live
+from akin.stack.lifecycle import encoder_server
+from indexing.changes import ChangedPapers
+from indexing.faiss_recipe import Recipe, parsed_recipe
+from indexing.options import BuildOptions
+from indexing.recall import measured_recall
+from indexing.row_check import ROWS, RowCheck, check_rows
+from indexing.tune import TuneOptions, tune_snapshot
+from indexing.update import update_snapshot
 from papers import read_papers
-from papers.durable import replace_file
 from papers.remote import ARXIV
-from retrieval_service.adapters.faiss_recipe import Recipe, parsed_recipe
 from retrieval_service.adapters.sqlite_catalogue import newest_day
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
+from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing
-from retrieval_service.snapshot.changes import Source
-from retrieval_service.snapshot.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
-from retrieval_service.snapshot.opened import verify_snapshot
-from retrieval_service.snapshot.options import BuildOptions
-from retrieval_service.snapshot.recall import measured_recall
-from retrieval_service.snapshot.row_check import ROWS, RowCheck, check_rows
-from retrieval_service.snapshot.shelf import Shelf
-from retrieval_service.snapshot.tuning import Wanted, tune_snapshot
-from retrieval_service.snapshot.update import update_snapshot
+from storage.durable import replace_file
 
 MAY_LACK = 0.05
 """The share of the papers that an update withdraws, without being told to, because a complete source lacks them."""
@@ -108,7 +108,7 @@ def tune(
     """
     settings = Settings.read()
     base = manifest_of(settings, snapshot)
-    wanted = Wanted(recall, memory, _recipes(recipe), _lines(queries), use=False)
+    wanted = TuneOptions(recall, memory, _recipes(recipe), _lines(queries), use=False)
     with words(), encoder_server(settings, say) as (address, version), bar() as shown:
 
         async def run() -> Manifest:
@@ -149,7 +149,7 @@ def verify(
     wanted = _rows(rows)
     settings = Settings.read()
     manifest = manifest_of(settings, snapshot)
-    directory = Shelf(settings.data).path(manifest.id)
+    directory = SnapshotDirectory(settings.data).path(manifest.id)
     with words():
         damage = verify_snapshot(directory)
     unproven = False
@@ -200,17 +200,17 @@ def prune(
     json: Json = False,
 ) -> None:
     """Remove all but the newest snapshots, never the live one nor one that is in use; their embeddings stay."""
-    shelf = Shelf(Settings.read().data)
+    snapshots = SnapshotDirectory(Settings.read().data)
     in_use: list[str] = []
     with words():
-        removed = shelf.prune(keep, in_use=in_use.append)
+        removed = snapshots.prune(keep, in_use=in_use.append)
     for name in removed:
         say(f"removed {name}")
     for name in in_use:
         say(f"kept {name}: it is in use, by a service that has not gone over to the live one or by another command")
-    say(f"{len(removed):,} removed, {len(shelf.ids()):,} kept")
+    say(f"{len(removed):,} removed, {len(snapshots.ids()):,} kept")
     if json:
-        print_json({"removed": removed, "kept": shelf.ids(), "in_use": in_use})
+        print_json({"removed": removed, "kept": snapshots.ids(), "in_use": in_use})
 
 
 def _compared(found: RowCheck) -> str:
@@ -243,7 +243,7 @@ def _updated(
     with ExitStack() as stack:
         reader = None if empty else stack.enter_context(read_papers(path, fields, strict=strict, rejects=rejects))
         harvest, complete = harvest_of(path), may_lack is not None
-        changes = Source(reader or (), name, complete, withdrawn, harvest, 1.0 if may_lack is None else may_lack)
+        changes = ChangedPapers(reader or (), name, complete, withdrawn, harvest, 1.0 if may_lack is None else may_lack)
         stack.enter_context(words())
         address, version = stack.enter_context(encoder_server(settings, say))
         shown = stack.enter_context(bar())
@@ -288,7 +288,7 @@ def _since(settings: Settings, manifest: Manifest) -> str:
         return manifest.harvested
     # A file of metadata is no older than its newest paper.
     with words():
-        newest = newest_day(Shelf(settings.data).path(manifest.id) / CATALOGUE)
+        newest = newest_day(SnapshotDirectory(settings.data).path(manifest.id) / CATALOGUE)
     if newest is None:
         raise SourceError(f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY.")
     return newest.isoformat()

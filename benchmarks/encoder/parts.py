@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from akin import local_http, triton_key
-from akin.registry import MODEL
+from akin.registry.versions import MODEL
+from akin.stack import local_http, triton_key
 from benchmarks.encoder.systems import Measured, Served, System
 from benchmarks.encoder.texts import Supply
 from benchmarks.report import Row

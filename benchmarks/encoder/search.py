@@ -15,11 +15,11 @@ import httpx
 import msgspec
 import numpy as np
 
-from akin import stack
 from akin.cli.corpus import corpus_path
 from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.settings import ROOT, Settings
+from akin.stack import lifecycle
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
 from benchmarks.served import await_snapshot, environment, own_settings
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str]) -> None:
     settings = own_settings("encoder", "search")
     papers = read(corpus_path(base, options.corpus), 100_000)
     supply = Supply(papers)
-    stack.up(settings, say)
+    lifecycle.up(settings, say)
     try:
         searched = corpus(settings, "searched", papers[:_SEARCHED])
         await_snapshot(settings, build_index(settings, str(searched)).id)
         rows = measure(settings, papers, supply, options.rounds, options.seconds, options.step)
     finally:
-        stack.down(settings)
+        lifecycle.down(settings)
     path = write("encoder-search", rows, base.data / "benchmarks")
     print(table(rows))
     say(f"written to {path} and {path.with_suffix('.md').name}")

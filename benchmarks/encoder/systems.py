@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from akin.processes import Child, free_ports, start, start_time, stop, tail, wait_until
-from akin.registry import MODEL, promoted
+from akin.registry.versions import MODEL, promoted
 from akin.settings import ROOT, Settings
-from akin.triton import start_triton
+from akin.stack.processes import Child, free_ports, start, start_time, stop, tail, wait_until
+from akin.stack.triton import start_triton
 from benchmarks.encoder.clients import Load, drive, embedding_client
 from benchmarks.encoder.environment import INFINITY, PEERS, for_peer
 

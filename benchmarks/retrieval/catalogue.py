@@ -15,15 +15,15 @@ from itertools import islice
 import numpy as np
 
 from akin.settings import Settings
-from akin.stack import encoder_server
+from akin.stack.lifecycle import encoder_server
 from benchmarks.retrieval.collection import Collection
 from benchmarks.retrieval.shards import SHARD, vectors_path
+from indexing.build import build_snapshot
+from indexing.embedding_store import EmbeddingStore, text_digest
 from papers import Paper, passage_text
-from retrieval_service.adapters.triton import Triton
+from retrieval_service.adapters.triton import TritonConnection
+from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import EncoderIdentity
-from retrieval_service.snapshot.build import build_snapshot
-from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
-from retrieval_service.snapshot.manifest import Manifest
 
 ABSTRACT_WORDS = 140
 """The mean of the 100,000 abstracts that the texts are cut from."""
@@ -58,7 +58,7 @@ def build(
     """
 
     async def run(url: str, version: int) -> Manifest:
-        triton = Triton(url, version=version, repository=settings.repository)
+        triton = TritonConnection(url, version=version, repository=settings.repository)
         try:
             encoder = await triton.find()
             import_vectors(collection, count, settings, encoder.identity)

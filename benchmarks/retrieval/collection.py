@@ -19,8 +19,8 @@ from pathlib import Path
 
 from benchmarks.retrieval.shards import SHARD
 from benchmarks.retrieval.texts import RECIPE_VERSION, SHARES, Text, make
-from papers.durable import replace_file
 from papers.readers import read_papers
+from storage.durable import replace_file
 
 
 class Collection:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.registry import MODEL, promoted
+from akin.registry.versions import MODEL, promoted
 from akin.settings import ROOT, Settings
 from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
@@ -18,7 +18,7 @@ from benchmarks.retrieval.plot import Points, plot
 from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, WorkerFailed, build, race, rows_of
 from benchmarks.retrieval.served import over_http
 from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
-from papers.durable import replace_file
+from storage.durable import replace_file
 
 LARGEST = 2_500_000
 PARTS = ("index", "http")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.retrieval.shards import blocks, queries
-from papers.durable import replace_file
+from storage.durable import replace_file
 
 K = 10
 

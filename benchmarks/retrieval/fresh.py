@@ -16,12 +16,12 @@ from pathlib import Path
 
 import httpx
 
-from akin import local_http
 from akin.settings import Settings
+from akin.stack import local_http
 from benchmarks.report import Row
 from benchmarks.served import environment
 from papers import Paper
-from retrieval_service.snapshot.shelf import Shelf
+from retrieval_service.corpus.directory import SnapshotDirectory
 
 ADDED = 1_000
 RATE = 100.0
@@ -125,4 +125,4 @@ def searchable(settings: Settings, paper: Paper) -> bool:
         there = local_http.get(f"{settings.service_url}/papers/{paper.id}", timeout=5).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-    return there and ready["components"]["snapshot"].get("id") == Shelf(settings.data).current()
+    return there and ready["components"]["snapshot"].get("id") == SnapshotDirectory(settings.data).current()

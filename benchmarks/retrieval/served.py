@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from akin import local_http, record, stack
 from akin.settings import ROOT, Settings
+from akin.stack import lifecycle, local_http, record
 from benchmarks.report import Row
 from benchmarks.retrieval import catalogue
 from benchmarks.retrieval.collection import Collection
@@ -63,7 +63,7 @@ def over_http(
 @contextmanager
 def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
     """A stack of its own; gives the seconds from the service's start until it could answer with all it has."""
-    stack.up(settings, say)
+    lifecycle.up(settings, say)
     try:
         child = next(child for child in record.running(settings).children if child.name == "the service")  # type: ignore[union-attr]
         deadline = time.monotonic() + 120
@@ -74,7 +74,7 @@ def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
         ticks = float(Path("/proc/uptime").read_text().split()[0]) - child.started / os.sysconf("SC_CLK_TCK")
         yield ticks
     finally:
-        stack.down(settings)
+        lifecycle.down(settings)
 
 
 def complete(settings: Settings) -> bool:

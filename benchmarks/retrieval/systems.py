@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.retrieval.shards import SHARD, blocks, rows
 
 if TYPE_CHECKING:
-    from retrieval_service.adapters.faiss_recipe import Recipe
+    from indexing.faiss_recipe import Recipe
 
 K = 10
 TOGETHER = 128
@@ -75,7 +75,7 @@ class Akin:
         """Trains on a random sample and adds all, as a snapshot's build does."""
         import faiss
 
-        from retrieval_service.adapters.faiss_recipe import build_index, write_index
+        from indexing.faiss_recipe import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(blocks(folder, 1))).shape[1]
@@ -84,7 +84,7 @@ class Akin:
 
     def recipe(self, count: int, dim: int) -> Recipe:
         """How the index of so many vectors of this length is made."""
-        from retrieval_service.adapters.faiss_recipe import recipe_for
+        from indexing.faiss_recipe import recipe_for
 
         if not self.codes:
             return recipe_for(count, dim)

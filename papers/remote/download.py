@@ -15,10 +15,10 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from papers.durable import replace_file, sync
 from papers.errors import RemoteError
 from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
 from papers.remote.partial import partial_file
+from storage.durable import replace_file, sync
 
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")

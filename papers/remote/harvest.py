@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from papers.durable import replace_file, sync
 from papers.errors import RemoteError
 from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
 from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
 from papers.remote.partial import partial_file
+from storage.durable import replace_file, sync
 
 ARXIV = "https://oaipmh.arxiv.org/oai"
 """arXiv's repository, as its help page for harvesters names it."""

@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_filtering import InvertedLists, decoding_is_cheaper, exact_is_cheaper
+from retrieval_service.adapters.faiss_filter import InvertedLists, decoding_is_cheaper, exact_is_cheaper
 from retrieval_service.adapters.mapped_pages import forget_pages
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors

@@ -29,7 +29,7 @@ _ALMOST = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
-class Triton:
+class TritonConnection:
     """A connection to Triton that finds encoders; make and use it inside one event loop."""
 
     def __init__(
@@ -69,7 +69,8 @@ class Triton:
         if self._version is not None:
             if self._version not in ready:
                 raise EncoderUnavailable(
-                    f"Triton at {self.url} has no version {self._version} of {MODEL} ready.", {"ready": sorted(ready)}
+                    f"Triton at {self.url} has no version {self._version} of {MODEL} ready.",
+                    {"ready": sorted(ready)},
                 )
             ready = [self._version]
         if not ready:
@@ -110,7 +111,7 @@ class Triton:
 class TritonEncoder:
     """One version of the encoder, as an `Encoder`."""
 
-    def __init__(self, triton: Triton, identity: EncoderIdentity) -> None:
+    def __init__(self, triton: TritonConnection, identity: EncoderIdentity) -> None:
         """Made by `Triton.find`."""
         self._triton = triton
         self._identity = identity

@@ -28,7 +28,7 @@ _ON_GPU = "encoder"
 
 # gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
 # found within a second. Keep-alive pings find one that hangs, or a machine that is gone without a word: calls under way
-# fail after 20 seconds at most, and the next ones connect anew. Triton is told to bear them (`akin/tritonserver.py`).
+# fail after 20 seconds at most, and the next ones connect anew. `akin/stack/tritonserver.py` makes Triton accept them.
 # Every ping needs its timeout: a keep-alive ping is not sent while one that measures the connection has no answer.
 # All of it stands here, as these arguments take the place of those that tritonclient would set.
 _CHANNEL = [

@@ -9,10 +9,10 @@ import msgspec
 from starlette.responses import Response
 
 from papers import CATEGORIES, Paper, links, subject
+from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import Catalogue, EncoderIdentity, day_of
 from retrieval_service.public import public_detail, public_text
 from retrieval_service.search.request import Ranked, SearchOutcome, SearchRequest, Timings
-from retrieval_service.snapshot import Manifest
 
 _encode = msgspec.json.Encoder().encode
 

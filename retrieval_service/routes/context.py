@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from retrieval_service.admission import Admission
+from retrieval_service.corpus.live import LiveCorpus
 from retrieval_service.metrics import Metrics
 from retrieval_service.search.engine import SearchEngine
-from retrieval_service.serving import Serving
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Context:
         body_seconds: the longest time that a body may take to arrive.
     """
 
-    serving: Serving
+    serving: LiveCorpus
     engine: SearchEngine
     metrics: Metrics
     searches: Admission

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edge import error_body
-from retrieval_service.errors import BodyTooSlow, RequestError, ServiceError, Unavailable
+from retrieval_service.errors import BodyTooSlow, RequestError, RetrievalError, Unavailable
 from retrieval_service.public import public_detail, public_message
 from retrieval_service.routes.answers import json_response
 
@@ -22,7 +22,7 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 def answer_errors(app: Starlette) -> None:
     """Has an application answer every error in the one shape."""
-    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RetrievalError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)
 
@@ -39,7 +39,7 @@ def error_response(
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
+    assert isinstance(error, RetrievalError)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
     if isinstance(error, BodyTooSlow):
         # What still comes of the body is no next request.

@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.errors import NoSnapshot, NotHere, ServiceError
+from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.errors import NoSnapshot, NotHere, RetrievalError
 from retrieval_service.public import public_message, public_text
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.context import context
-from retrieval_service.serving import Serving
 
 router = APIRouter(tags=["health"])
 
@@ -48,13 +48,13 @@ async def metrics() -> Response:
     )
 
 
-def _status(serving: Serving) -> str:
+def _status(serving: LiveCorpus) -> str:
     if serving.current is None:
         return "no_snapshot"
     return "ok" if serving.current.encoder is not None and serving.damage is None else "degraded"
 
 
-def _components(serving: Serving) -> dict[str, object]:
+def _components(serving: LiveCorpus) -> dict[str, object]:
     served, refusal = serving.current, serving.refusal
     snapshot: dict[str, object] = {"status": "missing"}
     encoder: dict[str, object] = {"status": "unknown"}
@@ -72,5 +72,5 @@ def _components(serving: Serving) -> dict[str, object]:
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}
 
 
-def _reason(trouble: ServiceError | None) -> str:
+def _reason(trouble: RetrievalError | None) -> str:
     return "it is not ready" if trouble is None else public_message(trouble)

@@ -27,8 +27,8 @@ from retrieval_service.ports import (
 )
 from retrieval_service.search import duplicates
 from retrieval_service.search.feedback import direction, wording
+from retrieval_service.search.filters import admitted_rows
 from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, appended, fuse
-from retrieval_service.search.narrowing import admitted_rows
 from retrieval_service.search.planner import Plan, plan, reads_corpus
 from retrieval_service.search.ranking import Half
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings

@@ -10,7 +10,7 @@ import numpy as np
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.narrowing import rows_by_name, wanted_papers
+from retrieval_service.search.filters import rows_by_name, wanted_papers
 from retrieval_service.search.operators import ReadQuery, read_query
 from retrieval_service.search.request import Mode, SearchRequest
 

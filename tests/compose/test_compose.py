@@ -172,7 +172,11 @@ def test_bad_input_ends_a_service_with_a_line_and_a_code(
 
 @pytest.mark.parametrize(
     ("service", "port", "module", "code"),
-    [("triton", 8001, "akin.foreground", 5), ("retrieval", 8080, "retrieval_service", 1), ("ui", 7860, "gradio_ui", 1)],
+    [
+        ("triton", 8001, "akin.stack.foreground", 5),
+        ("retrieval", 8080, "retrieval_service", 1),
+        ("ui", 7860, "gradio_ui", 1),
+    ],
 )
 def test_a_taken_port_is_told(stack: Stack, service: str, port: int, module: str, code: int) -> None:
     script = f"python -m http.server {port} >/dev/null & sleep 1; exec python -m {module}"
@@ -183,7 +187,7 @@ def test_a_taken_port_is_told(stack: Stack, service: str, port: int, module: str
 
 
 def test_a_model_volume_without_the_right_to_write_is_told(stack: Stack) -> None:
-    command = ("python", "-m", "training.first", "--repository", "/srv/models", "--corpora", "/data/corpora")
+    command = ("python", "-m", "training.registry.first", "--repository", "/srv/models", "--corpora", "/data/corpora")
     code, output = stack.run("export", *command)
     assert code == 1, output
     assert "cannot write into /srv/models/text_encoder: " in output

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for the Triton server: its health, its model's answers, a Python process beside it, and shared memory.
 
-It behaves as the file `behaviour` beside its folder says: `well` (also without the file), `refuse` to load the model, or
-`die` at once. The Python process outlives its parent, as the real one sometimes does.
+The file `behaviour` beside its folder chooses: `well` (also without the file), `refuse` to load the model, or `die` at
+once. The Python process outlives its parent, as the real one sometimes does.
 """
 
 import json

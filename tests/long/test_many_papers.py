@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexing import build_snapshot
+from indexing.embedding_store import MERGE_AFTER
+from indexing.row_check import check_rows
 from papers import Paper
+from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.ports import Embedded, EncoderIdentity
-from retrieval_service.snapshot import Shelf, build_snapshot, verify_snapshot
-from retrieval_service.snapshot.embeddings import MERGE_AFTER
-from retrieval_service.snapshot.row_check import check_rows
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +39,7 @@ def test_150_000_papers_are_right_row_by_row(tmp_path: Path) -> None:
     assert count > 2 * MERGE_AFTER
     papers = (Paper(f"n/{n}", f"On number {n}", f"{n} is {n % 97} modulo 97.") for n in range(count))
     manifest = asyncio.run(build_snapshot(papers, DigestEncoder(), tmp_path, source_name="generated"))
-    directory = Shelf(tmp_path).path(manifest.id)
+    directory = SnapshotDirectory(tmp_path).path(manifest.id)
     assert verify_snapshot(directory) == []
     found = check_rows(directory, tmp_path, rows=None)
     assert (found.papers, found.texts, found.vectors) == (count, count, count)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from retrieval_service.snapshot import Manifest, Shelf
-from retrieval_service.snapshot.manifest import EncoderRecord, IndexRecord, write_manifest
+from retrieval_service.corpus import Manifest, SnapshotDirectory
+from retrieval_service.corpus.manifest import EncoderRecord, IndexRecord, write_manifest
 
 
 def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: Any) -> Manifest:
@@ -24,7 +24,7 @@ def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: An
         index=IndexRecord("SQfp16", "exact"),
         **({"files": {}} | more),
     )
-    directory = Shelf(data).root / name
+    directory = SnapshotDirectory(data).root / name
     directory.mkdir(parents=True)
     write_manifest(directory, manifest)
     return manifest

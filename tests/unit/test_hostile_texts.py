@@ -25,10 +25,10 @@ from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_clauses import name_words
 from retrieval_service.adapters.tex import plain
-from retrieval_service.errors import ServiceError
+from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.narrowing import category_codes
+from retrieval_service.search.filters import category_codes
 from retrieval_service.search.operators import read_query
 from tests.unit.hostile import RUNS, objection
 
@@ -115,7 +115,7 @@ WORK: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("name", WORK)
 def test_time_grows_with_the_length_alone(name: str) -> None:
     def work(text: str) -> None:
-        with contextlib.suppress(ServiceError, PapersError):  # a refusal is an answer too
+        with contextlib.suppress(RetrievalError, PapersError):  # a refusal is an answer too
             WORK[name](text)
 
     slow = {run: found for run, text in RUNS.items() if (found := objection(work, text))}

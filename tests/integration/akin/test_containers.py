@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from akin.processes import free_ports
+from akin.stack.processes import free_ports
 from tests.unit.deploy.monitoring import OF_GPUS, expressions, metrics_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def foreground(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[s
     ports = {"HTTP": http, "GRPC": grpc, "METRICS": metrics}
     ours = {f"AKIN_TRITON_{name}_PORT": str(port) for name, port in ports.items()}
     process = subprocess.Popen(
-        [sys.executable, "-m", "akin.foreground"], env={**environment, **ours}, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "akin.stack.foreground"], env={**environment, **ours}, stderr=subprocess.PIPE, text=True
     )
     yield process, http, grpc
     process.kill()
@@ -84,7 +84,7 @@ def test_waiting_for_an_encoder_ends_with_a_signal_and_without_a_trace(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "akin.foreground"],
+        [sys.executable, "-m", "akin.stack.foreground"],
         env={**environment, "AKIN_MODEL_REPOSITORY": str(tmp_path), "AKIN_WAIT_SECONDS": "60"},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

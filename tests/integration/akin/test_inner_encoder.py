@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, aio
 from tritonclient.utils import InferenceServerException
 
-from akin import stack
-from akin.processes import free_ports
-from akin.registry import promoted
+from akin.registry.versions import promoted
 from akin.settings import Settings
-from akin.triton import start_triton
+from akin.stack import lifecycle
+from akin.stack.processes import free_ports
+from akin.stack.triton import start_triton
 from tests.conftest import environment_for
 
 pytestmark = pytest.mark.integration
@@ -47,7 +47,7 @@ def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
         http, grpc, metrics = free_ports(3)
         running = start_triton(settings, (http, grpc, metrics), promoted(repository), folder / "triton.log")
     yield running.grpc, calls
-    stack.stop([running.child])
+    lifecycle.stop([running.child])
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ import httpx
 import pytest
 
 from akin.cli.stack import described
-from akin.leftovers import marked, region_prefix
-from akin.processes import free_ports
-from akin.record import running
 from akin.settings import PORTS, ROOT, Settings
-from akin.stack import whole
+from akin.stack.leftovers import marked, region_prefix
+from akin.stack.lifecycle import whole
+from akin.stack.processes import free_ports
+from akin.stack.record import running
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from akin.cli.stack import described
-from akin.leftovers import marked, region_prefix
-from akin.record import running
 from akin.settings import Settings
+from akin.stack.leftovers import marked, region_prefix
+from akin.stack.record import running
 from tests.conftest import CACHE, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration

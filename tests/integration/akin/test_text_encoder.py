@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from akin.registry import promoted
-from akin.triton import Triton
+from akin.registry.versions import promoted
+from akin.stack.triton import TritonProcess
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ CANONICAL = json.loads((Path(__file__).parents[2] / "data/canonical_vectors.json
 
 
 @pytest.fixture
-def client(triton: Triton) -> Iterator[InferenceServerClient]:
+def client(triton: TritonProcess) -> Iterator[InferenceServerClient]:
     client = InferenceServerClient(triton.grpc)
     yield client
     client.close()
@@ -86,7 +86,7 @@ def test_the_encoder_says_who_it_is(client: InferenceServerClient, encoder_repos
     ],
 )
 def test_a_bad_text_is_refused_and_its_neighbours_are_answered(
-    triton: Triton, client: InferenceServerClient, text: bytes, reason: str
+    triton: TritonProcess, client: InferenceServerClient, text: bytes, reason: str
 ) -> None:
     answers: list[NDArray[np.float32]] = []
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once(client: InferenceServerC
     assert refused.value.status() == "StatusCode.UNAVAILABLE"
 
 
-def test_http_gives_the_same_vector(triton: Triton, client: InferenceServerClient) -> None:
+def test_http_gives_the_same_vector(triton: TritonProcess, client: InferenceServerClient) -> None:
     body = {
         "inputs": [{"name": "TEXT", "shape": [1, 1], "datatype": "BYTES", "data": ["over HTTP"]}],
         "outputs": [{"name": "EMBEDDING"}],
@@ -133,6 +133,6 @@ def test_http_gives_the_same_vector(triton: Triton, client: InferenceServerClien
     assert float(over_http @ embed(client, ["over HTTP"])[0]) > 0.99999
 
 
-def test_only_the_promoted_version_is_ready(triton: Triton, client: InferenceServerClient) -> None:
+def test_only_the_promoted_version_is_ready(triton: TritonProcess, client: InferenceServerClient) -> None:
     assert client.is_model_ready("text_encoder", "1")
     assert not client.is_model_ready("text_encoder", "2")

@@ -19,10 +19,10 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from akin import triton_key, tritonserver
-from akin.processes import free_ports, send, start, stop, wait_until
 from akin.settings import Settings
-from akin.triton import Triton, is_live
+from akin.stack import triton_key, tritonserver
+from akin.stack.processes import free_ports, send, start, stop, wait_until
+from akin.stack.triton import TritonProcess, is_live
 from retrieval_service.adapters import triton_wire
 from retrieval_service.adapters.triton_wire import GrpcWire
 from retrieval_service.errors import EncoderUnavailable
@@ -35,7 +35,7 @@ GRPC_HEADER = f"triton-grpc-protocol-{triton_key.HEADER}"
 MODEL = "class TritonPythonModel:\n    def execute(self, requests):\n        return [None] * len(requests)\n"
 
 
-def bare_triton(data: Path) -> Triton:
+def bare_triton(data: Path) -> TritonProcess:
     """A server without any model, which starts in no time and is otherwise as `akin up` starts it."""
     (data / "models").mkdir()
     settings = Settings.read(environment_for(data, data / "models"))
@@ -46,11 +46,11 @@ def bare_triton(data: Path) -> Triton:
     environment = tritonserver.server_environment(settings, environment_for(data, data / "models"))
     child = start("Triton", command, environment, data / "triton.log", tied=True)
     wait_until(lambda: is_live(f"127.0.0.1:{http}"), child, 60)
-    return Triton(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc_port}", key)
+    return TritonProcess(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc_port}", key)
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     running = bare_triton(tmp_path_factory.mktemp("bare"))
     yield running
     stop([running.child])
@@ -70,7 +70,9 @@ def body_with_code(name: str, marker: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_a_model_of_somebodys_own_is_loaded_with_the_key_only(bare: Triton, tmp_path: Path, protocol: str) -> None:
+def test_a_model_of_somebodys_own_is_loaded_with_the_key_only(
+    bare: TritonProcess, tmp_path: Path, protocol: str
+) -> None:
     marker = tmp_path / "ran"
     name = f"by_{protocol}"
     body = body_with_code(name, marker)
@@ -128,7 +130,7 @@ OPEN_CALLS = {"ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "Mode
 
 @pytest.mark.parametrize(("method", "path"), HTTP_CALLS)
 def test_all_but_inference_health_and_metadata_is_refused_over_http(
-    triton: Triton, tmp_path: Path, method: str, path: str
+    triton: TritonProcess, tmp_path: Path, method: str, path: str
 ) -> None:
     files = {"trace_file": str(tmp_path / "trace"), "log_file": str(tmp_path / "log")}
     body = {**files, "log_verbose_level": 1} if method == "POST" else None
@@ -138,7 +140,7 @@ def test_all_but_inference_health_and_metadata_is_refused_over_http(
     assert not list(tmp_path.iterdir())
 
 
-def test_all_but_inference_health_and_metadata_is_refused_over_grpc(triton: Triton) -> None:
+def test_all_but_inference_health_and_metadata_is_refused_over_grpc(triton: TritonProcess) -> None:
     """Every call that the protocol has, so that none is forgotten."""
     service = messages.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     calls = {each.name: each for each in service.methods if each.name not in OPEN_CALLS | {"ModelStreamInfer"}}
@@ -152,7 +154,7 @@ def test_all_but_inference_health_and_metadata_is_refused_over_grpc(triton: Trit
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE, name
 
 
-def test_inference_health_and_metadata_are_open(triton: Triton) -> None:
+def test_inference_health_and_metadata_are_open(triton: TritonProcess) -> None:
     for path in ("", "/health/live", "/health/ready", "/models/text_encoder", "/models/text_encoder/versions/1/ready"):
         assert httpx.get(f"http://{triton.http}/v2{path}", timeout=10).status_code == 200, path
     tensor = {"name": "TEXT", "datatype": "BYTES", "shape": [1, 1], "data": ["a text"]}
@@ -174,7 +176,7 @@ def test_inference_health_and_metadata_are_open(triton: Triton) -> None:
         assert np.frombuffer(answer.raw_output_contents[0], np.float32).shape == (384,)
 
 
-def test_the_key_is_kept_from_other_users(triton: Triton) -> None:
+def test_the_key_is_kept_from_other_users(triton: TritonProcess) -> None:
     """It is an argument of the server, as that takes it from nowhere else; the list of processes shows another."""
     arguments = Path(f"/proc/{triton.child.pid}/cmdline").read_text()
     assert "--http-restricted-api=" in arguments
@@ -193,7 +195,7 @@ def faster_pings(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
 
 
 async def test_a_call_to_a_triton_that_hangs_fails_before_its_own_time(
-    bare: Triton, monkeypatch: pytest.MonkeyPatch
+    bare: TritonProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faster_pings(monkeypatch, 500)
     wire = GrpcWire(bare.grpc)

@@ -14,8 +14,8 @@ import tritonclient.grpc as sync
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
-from akin import triton_key
-from akin.triton import Triton
+from akin.stack import triton_key
+from akin.stack.triton import TritonProcess
 
 pytestmark = pytest.mark.integration
 
@@ -34,19 +34,19 @@ def tensor(module: Any, texts: list[bytes]) -> Any:
 
 
 @pytest.fixture
-def client(triton: Triton) -> Iterator[sync.InferenceServerClient]:
+def client(triton: TritonProcess) -> Iterator[sync.InferenceServerClient]:
     client = sync.InferenceServerClient(triton.grpc)
     yield client
     client.close()
 
 
-def executions(triton: Triton) -> int:
+def executions(triton: TritonProcess) -> int:
     url = f"http://{triton.http}/v2/models/text_encoder/versions/1/stats"
     stats = httpx.get(url, headers={triton_key.HEADER: triton.key}).json()["model_stats"][0]
     return int(stats["execution_count"])
 
 
-async def test_bad_and_good_requests_of_one_gathered_batch(triton: Triton) -> None:
+async def test_bad_and_good_requests_of_one_gathered_batch(triton: TritonProcess) -> None:
     client = triton_aio.InferenceServerClient(triton.grpc)
 
     async def ask(texts: list[bytes]) -> Any:
@@ -92,7 +92,7 @@ async def test_bad_and_good_requests_of_one_gathered_batch(triton: Triton) -> No
     ],
 )
 def test_over_http_a_bad_request_says_what_is_wrong(
-    triton: Triton, change: dict[str, object], status: int, reason: str
+    triton: TritonProcess, change: dict[str, object], status: int, reason: str
 ) -> None:
     url = f"http://{triton.http}/v2/models/text_encoder/versions/1/infer"
     good = {"name": "TEXT", "datatype": "BYTES", "shape": [1, 1], "data": ["still there"]}
@@ -121,7 +121,7 @@ def test_over_grpc_a_broken_tensor_is_refused(
     assert client.infer("text_encoder", [tensor(sync, [b"still there"])]).as_numpy("EMBEDDING").shape == (1, 384)
 
 
-def test_what_is_not_json_and_who_is_not_there(triton: Triton) -> None:
+def test_what_is_not_json_and_who_is_not_there(triton: TritonProcess) -> None:
     url = f"http://{triton.http}/v2/models/text_encoder/versions/1/infer"
     for body in ("{", "null", "{}", json.dumps({"inputs": [{"shape": [-1]}]})):
         assert "error" in httpx.post(url, content=body).json()

@@ -10,14 +10,14 @@ import sys
 import pytest
 
 from akin.settings import ROOT
-from akin.triton import Triton
+from akin.stack.triton import TritonProcess
 
 pytestmark = pytest.mark.integration
 
 EXAMPLES = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "docs/triton-clients.md").read_text(), re.DOTALL)
 
 
-def run(triton: Triton, language: str, code: str) -> str:
+def run(triton: TritonProcess, language: str, code: str) -> str:
     code = code.replace("127.0.0.1:8000", triton.http).replace("127.0.0.1:8001", triton.grpc)
     command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -35,29 +35,29 @@ def test_the_page_has_examples_of_every_protocol() -> None:
     assert [language for language, _ in EXAMPLES].count("bash") == 3
 
 
-def test_curl_in_json(triton: Triton) -> None:
+def test_curl_in_json(triton: TritonProcess) -> None:
     outputs = {each["name"]: each for each in json.loads(run(triton, *example("-d '{")))["outputs"]}
     assert outputs["EMBEDDING"]["shape"] == [2, 384]
     assert outputs["TOKENS"]["data"] == [5, 7]
 
 
-def test_curl_in_binary_gives_the_vector_of_the_client(triton: Triton) -> None:
+def test_curl_in_binary_gives_the_vector_of_the_client(triton: TritonProcess) -> None:
     numbers = [float(number) for number in run(triton, *example("binary_data_size")).split()]
     assert len(numbers) == 384
     assert sum(number * number for number in numbers) == pytest.approx(1, abs=1e-4)
 
 
-def test_python_over_grpc(triton: Triton) -> None:
+def test_python_over_grpc(triton: TritonProcess) -> None:
     assert run(triton, *example("import tritonclient.grpc as")).startswith("(2, 384) cosine 0.")
 
 
-def test_python_over_grpc_in_bulk(triton: Triton) -> None:
+def test_python_over_grpc_in_bulk(triton: TritonProcess) -> None:
     assert run(triton, *example("import tritonclient.grpc.aio as")) == "(500, 384)\n"
 
 
-def test_python_over_http(triton: Triton) -> None:
+def test_python_over_http(triton: TritonProcess) -> None:
     assert re.fullmatch(r"\(1, 384\) [0-9a-f]{64}\n", run(triton, *example("import tritonclient.http as")))
 
 
-def test_readiness(triton: Triton) -> None:
+def test_readiness(triton: TritonProcess) -> None:
     assert run(triton, *example("/ready")) == "version 1 is ready\n"

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from papers import RemoteError, read_papers
-from papers.durable import replace_file
 from papers.remote import Harvest, finished_harvests, harvest
 from papers.remote.http import Manners
+from storage.durable import replace_file
 from tests.integration.papers.conftest import MANNERS, Server, send
 
 pytestmark = pytest.mark.integration

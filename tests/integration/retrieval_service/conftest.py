@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from indexing import BuildOptions, build_snapshot
 from papers import Paper
 from retrieval_service.app import create_app
+from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
 from retrieval_service.ports import Embedded, EncoderIdentity, Vectors
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import BuildOptions, Manifest, Shelf, Snapshot, build_snapshot, open_snapshot
 
 DIM = 48
 _SYLLABLES = [a + b for a in "bcdfglmnprstvz" for b in "aeiou"]
@@ -134,7 +135,7 @@ class Corpus:
     manifest: Manifest
 
     def open(self, **options: int) -> Snapshot:
-        return open_snapshot(Shelf(self.data).path(self.manifest.id), **options)
+        return open_snapshot(SnapshotDirectory(self.data).path(self.manifest.id), **options)
 
 
 @pytest.fixture(scope="session")

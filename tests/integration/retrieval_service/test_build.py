@@ -19,17 +19,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from indexing import Progress, build_snapshot
 from papers import Paper, read_papers
+from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import BuildInProgress, EncoderUnavailable, NoPapers, SnapshotError, SnapshotNotFound
 from retrieval_service.ports import Embedded
-from retrieval_service.snapshot import Progress, Shelf, build_snapshot, open_snapshot, verify_snapshot
 
 
 def test_a_snapshot_is_whole_and_live(corpus: Any) -> None:
-    shelf = Shelf(corpus.data)
-    assert shelf.current() == corpus.manifest.id
-    assert verify_snapshot(shelf.path(corpus.manifest.id)) == []
-    assert not [path for path in shelf.root.iterdir() if path.name.startswith(".building")]
+    snapshots = SnapshotDirectory(corpus.data)
+    assert snapshots.current() == corpus.manifest.id
+    assert verify_snapshot(snapshots.path(corpus.manifest.id)) == []
+    assert not [path for path in snapshots.root.iterdir() if path.name.startswith(".building")]
     assert corpus.manifest.encoder.digest == corpus.encoder.identity.digest
     snapshot = corpus.open()
     rows = list(range(0, 1500, 100))
@@ -46,7 +47,7 @@ def test_texts_are_embedded_once(tmp_path: Path, kit: Any) -> None:
     assert encoder.largest_batch <= 64
     again = kit.build(papers, encoder, tmp_path)
     assert (again.papers, again.embedded) == (300, 100)
-    assert Shelf(tmp_path).ids() == sorted([first.id, again.id], reverse=True)
+    assert SnapshotDirectory(tmp_path).ids() == sorted([first.id, again.id], reverse=True)
     other = kit.build(papers, kit.Encoder("another"), tmp_path)
     assert other.embedded == 300
 
@@ -54,7 +55,7 @@ def test_texts_are_embedded_once(tmp_path: Path, kit: Any) -> None:
 def test_vectors_are_the_encoders(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(2500), kit.Encoder()
     manifest = kit.build(papers, encoder, tmp_path, batch=16, in_flight=3)
-    snapshot = open_snapshot(Shelf(tmp_path).path(manifest.id))
+    snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
     rows = [0, 1, 2047, 2048, 2499]
     expected = np.stack([kit.hashed(f"{papers[row].title}. {papers[row].abstract}") for row in rows])
     np.testing.assert_allclose(snapshot.vectors.vectors(rows), expected, atol=1e-3)
@@ -81,9 +82,9 @@ def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> 
     assert [point.recall_at_10 < 0.9 for point in index.curve[:-1]] == [True] * (len(index.curve) - 1)
     smaller = kit.build(papers, encoder, tmp_path, exact_below=1000, memory_mb=0.2).index
     assert (smaller.recipe, "of the 0.2 it may take" in smaller.why) == ("IVF16,SQ8", True)
-    shelf = Shelf(tmp_path)
-    exact = open_snapshot(shelf.path(kit.build(papers, encoder, tmp_path).id))
-    lists = open_snapshot(shelf.path(manifest.id))
+    snapshots = SnapshotDirectory(tmp_path)
+    exact = open_snapshot(snapshots.path(kit.build(papers, encoder, tmp_path).id))
+    lists = open_snapshot(snapshots.path(manifest.id))
     queries = [kit.hashed(paper.title) for paper in papers[:50]]
     shares = []
     for query in queries:
@@ -121,8 +122,8 @@ def test_no_papers(tmp_path: Path, kit: Any) -> None:
         kit.build([], kit.Encoder(), tmp_path)
     with pytest.raises(NoPapers, match="1 no_text"):
         kit.build([Paper("1", "", "")], kit.Encoder(), tmp_path)
-    assert Shelf(tmp_path).ids() == []
-    assert Shelf(tmp_path).current() is None
+    assert SnapshotDirectory(tmp_path).ids() == []
+    assert SnapshotDirectory(tmp_path).current() is None
 
 
 def test_duplicates_are_counted_not_kept(tmp_path: Path, kit: Any) -> None:
@@ -144,7 +145,7 @@ def test_an_encoder_that_goes_away_costs_nothing_made_so_far(tmp_path: Path, kit
     encoder.embed_passages = failing
     with pytest.raises(EncoderUnavailable):
         kit.build(papers, encoder, tmp_path, in_flight=1)
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
     encoder.embed_passages = embed
     made = len(set(encoder.texts))
     assert kit.build(papers, encoder, tmp_path).embedded == 600 - made
@@ -156,32 +157,32 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("retrieval_service.snapshot.vector_part.write_index", full)
+    monkeypatch.setattr("indexing.vector_part.write_index", full)
     with pytest.raises(SnapshotError, match="No space left on device"):
         kit.build(kit.papers(30), kit.Encoder(), tmp_path)
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 def test_two_builders(tmp_path: Path, kit: Any) -> None:
-    with Shelf(tmp_path).building(), pytest.raises(BuildInProgress, match="another build"):
+    with SnapshotDirectory(tmp_path).building(), pytest.raises(BuildInProgress, match="another build"):
         kit.build(kit.papers(20), kit.Encoder(), tmp_path)
     kit.build(kit.papers(20), kit.Encoder(), tmp_path)
 
 
 def test_use_and_remove(tmp_path: Path, kit: Any) -> None:
-    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     first = kit.build(kit.papers(20), encoder, tmp_path)
     second = kit.build(kit.papers(30), encoder, tmp_path, use=False)
-    assert shelf.current() == first.id
-    shelf.use(second.id)
-    assert shelf.current() == second.id
+    assert snapshots.current() == first.id
+    snapshots.use(second.id)
+    assert snapshots.current() == second.id
     with pytest.raises(SnapshotError, match="live one"):
-        shelf.remove(second.id)
-    shelf.remove(first.id)
-    assert [manifest.id for manifest in shelf.manifests()] == [second.id]
+        snapshots.remove(second.id)
+    snapshots.remove(first.id)
+    assert [manifest.id for manifest in snapshots.manifests()] == [second.id]
     for nonsense in (first.id, "../snapshots", ".lock", ""):
         with pytest.raises(SnapshotNotFound):
-            shelf.use(nonsense)
+            snapshots.use(nonsense)
 
 
 BUILDER = """
@@ -223,10 +224,10 @@ def test_a_killed_build_repeats_at_most_what_was_under_way(
     finally:
         os.kill(process.pid, signal.SIGKILL)
         printed = process.communicate()[0]
-    shelf = Shelf(tmp_path)
-    assert shelf.current() == before.id
-    assert verify_snapshot(shelf.path(before.id)) == []
-    assert list(shelf.root.glob(".building-*"))
+    snapshots = SnapshotDirectory(tmp_path)
+    assert snapshots.current() == before.id
+    assert verify_snapshot(snapshots.path(before.id)) == []
+    assert list(snapshots.root.glob(".building-*"))
     # A batch that was half written when the kill came.
     with kept.open("ab") as file:
         file.write(b"torn")
@@ -239,8 +240,8 @@ def test_a_killed_build_repeats_at_most_what_was_under_way(
     # What the killed build embedded and the next one embeds again is no more than the requests it had under way.
     embedded = sum(map(int, printed.split()))
     assert 100 + embedded + after.embedded - 5000 <= 64 * in_flight
-    assert not list(shelf.root.glob(".building-*"))
-    assert verify_snapshot(shelf.path(after.id)) == []
+    assert not list(snapshots.root.glob(".building-*"))
+    assert verify_snapshot(snapshots.path(after.id)) == []
 
 
 def test_identity_is_the_stores_name(tmp_path: Path, kit: Any) -> None:

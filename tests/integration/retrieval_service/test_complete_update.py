@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from indexing import BuildOptions, ChangedPapers, update_snapshot
 from papers import Paper, SourceUnreadable, read_papers
 from papers.remote import Harvest
+from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import NoPapers, SourceIncomplete
-from retrieval_service.snapshot import BuildOptions, Manifest, Shelf, Source, open_snapshot, update_snapshot
 
 pytestmark = pytest.mark.integration
 
@@ -34,15 +35,15 @@ def line(paper: Paper, **other: Any) -> bytes:
 
 def complete(path: Path, data: Path, kit: Any, fields: str | None = None, **more: Any) -> Manifest:
     with read_papers(path, fields) as reader:
-        source = Source(reader, path.name, complete=True, **({"may_lack": 0.05} | more))
+        source = ChangedPapers(reader, path.name, complete=True, **({"may_lack": 0.05} | more))
         work = update_snapshot(source, kit.Encoder(), data, options=BuildOptions())
         return asyncio.run(work)
 
 
 def ids(data: Path) -> set[str]:
-    name = Shelf(data).current()
+    name = SnapshotDirectory(data).current()
     assert name is not None
-    snapshot = open_snapshot(Shelf(data).path(name))
+    snapshot = open_snapshot(SnapshotDirectory(data).path(name))
     try:
         return {paper.id for paper in snapshot.catalogue.papers(range(len(snapshot.catalogue)))}
     finally:
@@ -99,16 +100,16 @@ def test_no_more_than_the_share_is_withdrawn_unasked(data: Path, tmp_path: Path,
     papers = kit.papers(80)
     path = tmp_path / "all.jsonl"
     path.write_bytes(b"".join(map(line, papers[4:])))  # four of sixty, though the corpus would grow
-    before = Shelf(data).current()
+    before = SnapshotDirectory(data).current()
     with pytest.raises(SourceIncomplete, match=r"lacks 4 of 60 papers \(6\.7%\).*--allow-shrink"):
         complete(path, data, kit)
-    assert (Shelf(data).current(), Shelf(data).ids()) == (before, [before])
+    assert (SnapshotDirectory(data).current(), SnapshotDirectory(data).ids()) == (before, [before])
     manifest = complete(path, data, kit, may_lack=1.0)
     assert manifest.papers == 76
     path.write_bytes(b"".join(map(line, papers[7:])))
     assert complete(path, data, kit).papers == 73  # three of 76
     with pytest.raises(NoPapers):
-        asyncio.run(update_snapshot(Source((), "none", complete=True), kit.Encoder(), data))
+        asyncio.run(update_snapshot(ChangedPapers((), "none", complete=True), kit.Encoder(), data))
 
 
 @pytest.mark.parametrize("name", ["all.jsonl", "all.jsonl.gz", "all.csv", "all-quoted.csv", "all-utf8.jsonl"])
@@ -128,11 +129,11 @@ def test_a_file_that_is_cut_off_changes_nothing(data: Path, tmp_path: Path, kit:
         # Within the last but one: in a title without quotes, in a quoted abstract, or a few hundred bytes of gzip.
         end = content.rindex(papers[58].title.encode()) if b"," in content[:99] and not name.endswith(".gz") else 0
         path.write_bytes(content[: end + (40 if "quoted" in name else 5)] if end else content[:-300])
-    before = Shelf(data).current()
+    before = SnapshotDirectory(data).current()
     for share in (0.05, 1.0):
         with pytest.raises((SourceIncomplete, SourceUnreadable), match=r"breaks off|corrupt"):
             complete(path, data, kit, may_lack=share)
-    assert (Shelf(data).current(), Shelf(data).ids()) == (before, [before])
+    assert (SnapshotDirectory(data).current(), SnapshotDirectory(data).ids()) == (before, [before])
 
 
 def test_without_a_line_end_a_file_is_whole(data: Path, tmp_path: Path, kit: Any) -> None:

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from indexing.embedding_store import EmbeddingStore, text_digest
+from retrieval_service.corpus import open_snapshot, verify_snapshot
 from retrieval_service.errors import BuildInProgress, SnapshotInvalid
-from retrieval_service.snapshot import open_snapshot, verify_snapshot
-from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
 
 
 @pytest.fixture

@@ -14,22 +14,13 @@ from typing import Any
 
 import pytest
 
+from indexing import ChangedPapers, TuneOptions, measured_recall, tune_snapshot, update_snapshot
+from indexing.embedding_store import EmbeddingStore, text_digest
+from indexing.row_check import check_rows
 from papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.snapshot import (
-    Shelf,
-    Source,
-    Wanted,
-    measured_recall,
-    open_snapshot,
-    read_manifest,
-    tune_snapshot,
-    update_snapshot,
-    verify_snapshot,
-)
-from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
-from retrieval_service.snapshot.row_check import check_rows
 
 pytestmark = pytest.mark.integration
 
@@ -44,9 +35,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_the_manifest_is_read(data: Path) -> None:
-    name = Shelf(data).current()
+    name = SnapshotDirectory(data).current()
     assert name is not None
-    directory = Shelf(data).path(name)
+    directory = SnapshotDirectory(data).path(name)
     written = json.loads((directory / "manifest.json").read_bytes())
     assert "repository" not in written
     manifest = read_manifest(directory)
@@ -65,28 +56,28 @@ def test_the_embeddings_are_found(data: Path, kit: Any) -> None:
 
 
 def test_the_snapshot_is_served_checked_and_gone_on_from(data: Path, kit: Any) -> None:
-    encoder, papers, shelf = kit.Encoder(), kit.papers(14), Shelf(data)
-    (old,) = shelf.ids()
-    of_today = read_manifest(shelf.path(old)).analysis_version == ANALYSIS_VERSION
-    checked = check_rows(shelf.path(old), data, rows=None)
+    encoder, papers, snapshots = kit.Encoder(), kit.papers(14), SnapshotDirectory(data)
+    (old,) = snapshots.ids()
+    of_today = read_manifest(snapshots.path(old)).analysis_version == ANALYSIS_VERSION
+    checked = check_rows(snapshots.path(old), data, rows=None)
     assert (checked.papers, checked.texts, checked.vectors, checked.damage) == (11, 11, 11, [])
-    assert measured_recall(shelf.path(old), data).recall_at_10 == 1.0
+    assert measured_recall(snapshots.path(old), data).recall_at_10 == 1.0
     if of_today:
-        assert verify_snapshot(shelf.path(old)) == []
-        snapshot = open_snapshot(shelf.path(old))
+        assert verify_snapshot(snapshots.path(old)) == []
+        snapshot = open_snapshot(snapshots.path(old))
         assert {paper.id for paper in snapshot.catalogue.papers(range(11))} == {
             paper.id for number, paper in enumerate(papers[:12]) if number != 3
         }
         snapshot.close()
     else:
         with pytest.raises(SnapshotInvalid, match="build the index again"):
-            open_snapshot(shelf.path(old))
+            open_snapshot(snapshots.path(old))
     harvest = Harvest("h.jsonl", ARXIV, "cs", "2026-01-01", "2026-02-01", 2, 0, 0, "0" * 64)
-    updated = asyncio.run(update_snapshot(Source(papers[12:], "h.jsonl", harvest=harvest), encoder, data))
+    updated = asyncio.run(update_snapshot(ChangedPapers(papers[12:], "h.jsonl", harvest=harvest), encoder, data))
     assert (updated.papers, updated.embedded) == (13, 2)
     assert (updated.harvested, updated.repository, updated.subset) == ("2026-02-01", ARXIV, "cs")
-    tuned = asyncio.run(tune_snapshot(Wanted(), encoder, data))
-    assert verify_snapshot(shelf.path(tuned.id)) == []
-    assert check_rows(shelf.path(tuned.id), data, rows=None).damage == []
+    tuned = asyncio.run(tune_snapshot(TuneOptions(), encoder, data))
+    assert verify_snapshot(snapshots.path(tuned.id)) == []
+    assert check_rows(snapshots.path(tuned.id), data, rows=None).damage == []
     assert (tuned.harvested, tuned.repository) == ("2026-02-01", ARXIV)
-    assert tuned.id in shelf.ids()
+    assert tuned.id in snapshots.ids()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from akin.processes import free_ports
+from akin.stack.processes import free_ports
 from edge import api_headers
 from retrieval_service.app import create_app
 from retrieval_service.operators import create_operators_app

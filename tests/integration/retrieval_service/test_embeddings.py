@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indexing import embedding_store
+from indexing.embed import every_position
+from indexing.embedding_store import EmbeddingStore, text_digest
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
-from retrieval_service.snapshot import embeddings
-from retrieval_service.snapshot.embedding import every_position
-from retrieval_service.snapshot.embeddings import EmbeddingStore, text_digest
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ def test_stored_texts_have_their_positions_while_keys_are_sorted_in(
     with EmbeddingStore(tmp_path, DIM, merge_after=100) as store:
         before, vectors = made(0, 90)
         store.append(before, vectors)
-        monkeypatch.setattr(embeddings.np, "argsort", sorting)
+        monkeypatch.setattr(embedding_store.np, "argsort", sorting)
         store.append(*made(90, 90))
         monkeypatch.undo()
         assert len(asked) == 1

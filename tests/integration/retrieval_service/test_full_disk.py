@@ -14,18 +14,10 @@ from typing import Any
 
 import pytest
 
-from retrieval_service.adapters.faiss_recipe import parsed_recipe
+from indexing import BuildOptions, ChangedPapers, TuneOptions, tune_snapshot, update_snapshot
+from indexing.faiss_recipe import parsed_recipe
+from retrieval_service.corpus import Manifest, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import SnapshotError
-from retrieval_service.snapshot import (
-    BuildOptions,
-    Manifest,
-    Shelf,
-    Source,
-    Wanted,
-    tune_snapshot,
-    update_snapshot,
-    verify_snapshot,
-)
 
 Make = Callable[[Any, Any, Path], Manifest]
 
@@ -48,11 +40,11 @@ def build(kit: Any, encoder: Any, data: Path) -> Manifest:
 
 def update(kit: Any, encoder: Any, data: Path) -> Manifest:
     options = BuildOptions(exact_below=1000)
-    return asyncio.run(update_snapshot(Source(kit.papers(1500), "more"), encoder, data, options=options))
+    return asyncio.run(update_snapshot(ChangedPapers(kit.papers(1500), "more"), encoder, data, options=options))
 
 
 def tune(kit: Any, encoder: Any, data: Path) -> Manifest:
-    return asyncio.run(tune_snapshot(Wanted(recall=0.8, recipes=(parsed_recipe("IVF8,SQ8"),)), encoder, data))
+    return asyncio.run(tune_snapshot(TuneOptions(recall=0.8, recipes=(parsed_recipe("IVF8,SQ8"),)), encoder, data))
 
 
 @pytest.mark.parametrize(
@@ -61,23 +53,23 @@ def tune(kit: Any, encoder: Any, data: Path) -> Manifest:
     ids=["embedding", "build", "update", "tune"],
 )
 def test_a_disk_that_fills(tmp_path: Path, kit: Any, make: Make, embedded: bool) -> None:
-    encoder, shelf = kit.Encoder(), Shelf(tmp_path)
+    encoder, snapshots = kit.Encoder(), SnapshotDirectory(tmp_path)
     if embedded:
         unused = kit.build(kit.papers(1500), encoder, tmp_path)
     before = kit.build(kit.papers(1100), encoder, tmp_path)
     if embedded:
-        shelf.remove(unused.id)
+        snapshots.remove(unused.id)
     largest = max(file.bytes for file in before.files.values())
     said = set()
     for size in (16, 3_000, 40_000, 100_000, largest // 2):
         with room_for(size), pytest.raises(SnapshotError) as caught:
             make(kit, encoder, tmp_path)
         said.add(str(caught.value))
-        assert shelf.ids() == [before.id]
-        assert shelf.current() == before.id
-        assert not list(shelf.root.glob(".building*"))
+        assert snapshots.ids() == [before.id]
+        assert snapshots.current() == before.id
+        assert not list(snapshots.root.glob(".building*"))
     assert all("could not be written" in words for words in said)
-    assert verify_snapshot(shelf.path(before.id)) == []
+    assert verify_snapshot(snapshots.path(before.id)) == []
     after = make(kit, encoder, tmp_path)
-    assert verify_snapshot(shelf.path(after.id)) == []
+    assert verify_snapshot(snapshots.path(after.id)) == []
     assert after.papers == (1100 if make is tune else 1500)

@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 
 from retrieval_service.adapters import faiss_index
 from retrieval_service.app import create_app
+from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.corpus import directory as directory_module
+from retrieval_service.corpus.hold import Hold
 from retrieval_service.errors import SnapshotError, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import Shelf, open_snapshot, verify_snapshot
-from retrieval_service.snapshot import shelf as shelving
-from retrieval_service.snapshot.hold import Hold
 
 pytestmark = pytest.mark.integration
 
@@ -27,70 +27,70 @@ pytestmark = pytest.mark.integration
 def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids in the order of their builds, which may be of the same second."""
     numbers = count(10)
-    monkeypatch.setattr(shelving, "_new_id", lambda: f"20260101T000000Z-{next(numbers)}")
+    monkeypatch.setattr(directory_module, "_new_id", lambda: f"20260101T000000Z-{next(numbers)}")
 
 
 def test_the_snapshot_that_a_service_still_serves_stays(tmp_path: Path, kit: Any) -> None:
-    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(30), encoder, tmp_path).id
     settings = Settings(data=tmp_path, watch_seconds=30)
     with TestClient(create_app(settings, kit.OneEncoder(encoder))) as client:
-        before = sorted(shelf.path(old).rglob("*"))
+        before = sorted(snapshots.path(old).rglob("*"))
         # CURRENT names another now, and the service has not looked yet.
         for papers in (31, 32, 33):
             new = kit.build(kit.papers(papers), encoder, tmp_path).id
         in_use: list[str] = []
-        assert len(shelf.prune(1, in_use=in_use.append)) == 2
+        assert len(snapshots.prune(1, in_use=in_use.append)) == 2
         assert in_use == [old]
-        assert shelf.ids() == [new, old]
+        assert snapshots.ids() == [new, old]
         with pytest.raises(SnapshotInUse, match="has not gone over"):
-            shelf.remove(old)
+            snapshots.remove(old)
         answer = client.get("/search", params={"query": kit.papers(1)[0].title, "k": 3}).json()
         assert len(answer["results"]) == 3
-        assert sorted(shelf.path(old).rglob("*")) == before
-        assert verify_snapshot(shelf.path(old)) == []
-    assert shelf.prune(1) == [old]
-    assert shelf.ids() == [new]
+        assert sorted(snapshots.path(old).rglob("*")) == before
+        assert verify_snapshot(snapshots.path(old)) == []
+    assert snapshots.prune(1) == [old]
+    assert snapshots.ids() == [new]
 
 
 def test_whoever_opens_holds_until_it_closes(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(20), encoder, tmp_path).id
     kit.build(kit.papers(21), encoder, tmp_path)
-    one, other = open_snapshot(shelf.path(old)), open_snapshot(shelf.path(old))
+    one, other = open_snapshot(snapshots.path(old)), open_snapshot(snapshots.path(old))
     for snapshot in (one, other):
-        assert shelf.prune(1) == []
+        assert snapshots.prune(1) == []
         snapshot.close()
     # What cannot be opened is not held either.
     with monkeypatch.context() as broken:
         broken.setattr(faiss_index.faiss, "read_index", lambda *_: (_ for _ in ()).throw(RuntimeError("no index")))
         with pytest.raises(SnapshotInvalid):
-            open_snapshot(shelf.path(old))
-    assert shelf.prune(1) == [old]
+            open_snapshot(snapshots.path(old))
+    assert snapshots.prune(1) == [old]
     with pytest.raises(SnapshotNotFound):
-        open_snapshot(shelf.root / old)
+        open_snapshot(snapshots.root / old)
 
 
 def test_a_hold_that_is_forgotten_or_whose_process_is_killed_is_gone(tmp_path: Path) -> None:
     directory = tmp_path / "snapshots" / "one"
     directory.mkdir(parents=True)
-    shelf = Shelf(tmp_path)
+    snapshots = SnapshotDirectory(tmp_path)
     hold: Hold | None = Hold(directory)
     with pytest.raises(SnapshotError):
-        shelf.remove("one")
+        snapshots.remove("one")
     hold = None
     assert hold is None
-    script = "import sys; from pathlib import Path; from retrieval_service.snapshot.hold import Hold;"
+    script = "import sys; from pathlib import Path; from retrieval_service.corpus.hold import Hold;"
     script += "held = Hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", script, str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(SnapshotInUse):
-            shelf.remove("one")
+            snapshots.remove("one")
         process.kill()
-    shelf.remove("one")
-    assert shelf.ids() == []
+    snapshots.remove("one")
+    assert snapshots.ids() == []
 
 
 def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
@@ -110,16 +110,16 @@ def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
 def test_what_becomes_the_live_one_is_not_pruned_meanwhile(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(20), encoder, tmp_path).id
     kit.build(kit.papers(21), encoder, tmp_path)
-    replace, removed = shelving.replace_file, list[str]()
+    replace, removed = directory_module.replace_file, list[str]()
 
     def pruned_first(path: Path, content: bytes) -> None:
-        removed.extend(shelf.prune(1))
+        removed.extend(snapshots.prune(1))
         replace(path, content)
 
-    monkeypatch.setattr(shelving, "replace_file", pruned_first)
-    shelf.use(old)
-    assert (removed, shelf.current()) == ([], old)
-    assert shelf.path(old).is_dir()
+    monkeypatch.setattr(directory_module, "replace_file", pruned_first)
+    snapshots.use(old)
+    assert (removed, snapshots.current()) == ([], old)
+    assert snapshots.path(old).is_dir()

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indexing.faiss_recall import exact_nearest, measure
+from indexing.faiss_recipe import build_index, parsed_recipe
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_recall import exact_nearest, measure
-from retrieval_service.adapters.faiss_recipe import build_index, parsed_recipe
+from retrieval_service.corpus import SnapshotDirectory, open_snapshot
 from retrieval_service.ports import Catalogue, Embedded, EncoderIdentity, LexicalIndex, VectorIndex, Vectors
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.request import Mode, Ranked, SearchRequest
-from retrieval_service.snapshot import Shelf, open_snapshot
 
 PAPERS = 3000
 # How each is served: lists looked into, or nodes a graph keeps in hand; then candidates refined for each result.
@@ -70,7 +70,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 
     data, papers = tmp_path_factory.mktemp("pages"), with_copies(generated_papers(PAPERS))
     manifest = build(papers, HashEncoder(), data)
-    snapshot = open_snapshot(Shelf(data).path(manifest.id))
+    snapshot = open_snapshot(SnapshotDirectory(data).path(manifest.id))
     stored = np.stack([hashed(passage_text(paper)) for paper in papers])
     texts = [paper.title for paper in papers[7:1400:500]] + [passage_text(papers[80]), passage_text(papers[163])]
     queries = {text: hashed(text) for text in texts}

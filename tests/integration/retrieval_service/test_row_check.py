@@ -17,18 +17,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from indexing import build as building
+from indexing import embedding_store as storing
+from indexing.embedding_store import EmbeddingStore
+from indexing.faiss_recipe import Recipe, build_index, parsed_recipe, write_index
+from indexing.faiss_rows import change_rows
+from indexing.recall import measured_recall
+from indexing.row_check import _spread, check_rows
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_recipe import Recipe, build_index, parsed_recipe, write_index
-from retrieval_service.adapters.faiss_rows import change_rows
+from retrieval_service.corpus import Manifest, SnapshotDirectory
+from retrieval_service.corpus.manifest import file_records, read_manifest, write_manifest
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Embedded
-from retrieval_service.snapshot import Manifest, Shelf
-from retrieval_service.snapshot import build as building
-from retrieval_service.snapshot import embeddings as storing
-from retrieval_service.snapshot.embeddings import EmbeddingStore
-from retrieval_service.snapshot.manifest import file_records, read_manifest, write_manifest
-from retrieval_service.snapshot.recall import measured_recall
-from retrieval_service.snapshot.row_check import _spread, check_rows
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ RECIPES = [
 
 def published_again(data: Path, manifest: Manifest, change: Callable[[Path], None]) -> Path:
     """A snapshot changed in a way that its digests do not tell."""
-    directory = Shelf(data).path(manifest.id)
+    directory = SnapshotDirectory(data).path(manifest.id)
     change(directory)
     write_manifest(directory, msgspec.structs.replace(manifest, files=file_records(directory)))
     return directory
@@ -82,7 +82,7 @@ def test_a_build_that_sorts_keys_in_many_times_is_right_row_by_row(
     manifest = kit.build(kit.papers(6500), Slow(), tmp_path)
     monkeypatch.undo()
     assert met
-    found = check_rows(Shelf(tmp_path).path(manifest.id), tmp_path, rows=None)
+    found = check_rows(SnapshotDirectory(tmp_path).path(manifest.id), tmp_path, rows=None)
     assert (found.papers, found.texts, found.vectors) == (6500, 6500, 6500)
     assert (found.damage, found.not_compared) == ([], [])
 
@@ -151,7 +151,7 @@ def test_what_the_store_lacks_is_counted(tmp_path: Path, corpus: Any) -> None:
     store = tmp_path / "embeddings" / corpus.encoder.identity.digest
     with (store / "keys.bin").open("r+b") as keys:
         keys.truncate(1000 * 20)
-    directory = Shelf(tmp_path).path(corpus.manifest.id)
+    directory = SnapshotDirectory(tmp_path).path(corpus.manifest.id)
     found = check_rows(directory, tmp_path, rows=None)
     assert (found.texts, found.vectors, found.damage) == (1500, 1000, [])
     assert "lacks the embeddings of 500" in found.not_compared[0]
@@ -168,7 +168,7 @@ def test_damaged_embeddings_are_named_and_none_is_deleted(tmp_path: Path, corpus
     content[place * 96 + 2] ^= 0x55
     (folder / "vectors.f16").write_bytes(content)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    directory = Shelf(tmp_path).path(corpus.manifest.id)
+    directory = SnapshotDirectory(tmp_path).path(corpus.manifest.id)
     found = check_rows(directory, tmp_path, rows=None)
     measured_recall(directory, tmp_path, queries=10) if place == 5 else None
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -178,7 +178,7 @@ def test_damaged_embeddings_are_named_and_none_is_deleted(tmp_path: Path, corpus
 
 def test_rows_are_compared_beside_a_build_that_appends(tmp_path: Path, corpus: Any) -> None:
     shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
-    directory = Shelf(tmp_path).path(corpus.manifest.id)
+    directory = SnapshotDirectory(tmp_path).path(corpus.manifest.id)
     with EmbeddingStore(tmp_path / "embeddings" / corpus.encoder.identity.digest, 48) as store:
         store.append([b"n" * 16], np.ones((1, 48), np.float32))
         found = check_rows(directory, tmp_path, rows=None)

@@ -21,8 +21,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from retrieval_service.app import create_app
+from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.settings import Settings
-from retrieval_service.snapshot import Shelf
 
 
 def within_seconds(seconds: float, happened: Callable[[], bool]) -> None:
@@ -122,7 +122,7 @@ def test_a_snapshot_of_another_encoder_is_refused(tmp_path: Path, kit: Any, serv
         assert other.identity.digest[:12] in reason
         assert ours.identity.digest[:12] in reason
         assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
-        Shelf(tmp_path).use(kept.id)
+        SnapshotDirectory(tmp_path).use(kept.id)
         within_seconds(5, lambda: refused() is None)
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> 
     with serve(encoder) as client:
         damaged = kit.build(kit.papers(60), encoder, tmp_path, use=False)
         (tmp_path / "snapshots" / damaged.id / "vectors.faiss").write_bytes(b"nothing")
-        Shelf(tmp_path).use(damaged.id)
+        SnapshotDirectory(tmp_path).use(damaged.id)
         within_seconds(5, lambda: "refused" in client.get("/health/ready").json()["components"]["snapshot"])
         assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
 
@@ -160,7 +160,7 @@ def flipped(corpus: Any, tmp_path: Path) -> str:
 def test_damage_within_a_file_is_found_while_it_is_served(
     tmp_path: Path, flipped: str, kit: Any, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Shelf(tmp_path).use(flipped)
+    SnapshotDirectory(tmp_path).use(flipped)
     with serve(kit.Encoder()) as client:
         within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
         ready = client.get("/health/ready")
@@ -180,7 +180,7 @@ def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: st
     encoder = kit.Encoder()
     kept = kit.build(kit.papers(50), encoder, tmp_path)
     with serve(encoder) as client:
-        Shelf(tmp_path).use(flipped)
+        SnapshotDirectory(tmp_path).use(flipped)
 
         def snapshot() -> dict[str, Any]:
             found: dict[str, Any] = client.get("/health/ready").json()["components"]["snapshot"]
@@ -201,7 +201,7 @@ def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: st
 def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) -> None:
     """A hundred requests a second while snapshots without a common paper take turns."""
     encoder, papers = kit.Encoder(), kit.papers(500)
-    shelf = Shelf(tmp_path)
+    snapshots = SnapshotDirectory(tmp_path)
     halves = [papers[:200], papers[200:]]
     known = {kit.build(half, encoder, tmp_path).id: half for half in halves}
     stop, wrong, seen = threading.Event(), [], []
@@ -233,7 +233,7 @@ def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) ->
             asker.start()
         for _ in range(6):
             for snapshot in known:
-                shelf.use(snapshot)
+                snapshots.use(snapshot)
                 within_seconds(5, lambda named=snapshot: seen[-1:] == [named])
                 sleep(0.1)
         stop.set()

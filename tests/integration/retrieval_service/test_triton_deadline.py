@@ -11,7 +11,7 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2_grpc
 
-from retrieval_service.adapters.triton import Triton
+from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import DeadlineExceeded
 from tests.integration.retrieval_service.test_triton_wire import GrpcServer, Model
@@ -37,18 +37,18 @@ class Noting(GrpcServer):
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[tuple[Noting, Triton]]:
+async def served() -> AsyncIterator[tuple[Noting, TritonConnection]]:
     server, servicer = grpc.aio.server(), Noting()
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    triton = Triton(f"grpc://127.0.0.1:{port}", query_seconds=2.0)
+    triton = TritonConnection(f"grpc://127.0.0.1:{port}", query_seconds=2.0)
     yield servicer, triton
     await triton.close()
     await server.stop(None)
 
 
-async def test_triton_gets_the_time_that_is_left(served: tuple[Noting, Triton]) -> None:
+async def test_triton_gets_the_time_that_is_left(served: tuple[Noting, TritonConnection]) -> None:
     servicer, triton = served
     encoder = await triton.find()
     with deadline(monotonic() + 0.5):
@@ -62,7 +62,7 @@ async def test_triton_gets_the_time_that_is_left(served: tuple[Noting, Triton]) 
     assert monotonic() - began < 1
 
 
-async def test_a_search_that_is_given_up_is_given_up_in_triton(served: tuple[Noting, Triton]) -> None:
+async def test_a_search_that_is_given_up_is_given_up_in_triton(served: tuple[Noting, TritonConnection]) -> None:
     servicer, triton = served
     encoder = await triton.find()
     servicer.model.delay = 5

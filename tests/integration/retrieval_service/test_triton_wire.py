@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from retrieval_service.adapters.triton import Triton
+from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
 
 DIM = 4
@@ -159,13 +159,13 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def triton(server: Server) -> AsyncIterator[Triton]:
-    triton = Triton(server.url, query_seconds=0.5, bulk_seconds=3.0)
+async def triton(server: Server) -> AsyncIterator[TritonConnection]:
+    triton = TritonConnection(server.url, query_seconds=0.5, bulk_seconds=3.0)
     yield triton
     await triton.close()
 
 
-async def test_the_highest_version_or_the_one_of_a_digest(triton: Triton) -> None:
+async def test_the_highest_version_or_the_one_of_a_digest(triton: TritonConnection) -> None:
     assert (await triton.find()).identity.version == 2
     found = (await triton.find(digest_of(1))).identity
     assert (found.version, found.digest, found.dim, found.device) == (1, digest_of(1), DIM, "cpu")
@@ -173,25 +173,25 @@ async def test_the_highest_version_or_the_one_of_a_digest(triton: Triton) -> Non
         await triton.find("f" * 64)
 
 
-async def test_an_encoder_whose_arithmetic_a_gpu_does_says_so(triton: Triton, server: Server) -> None:
+async def test_an_encoder_whose_arithmetic_a_gpu_does_says_so(triton: TritonConnection, server: Server) -> None:
     server.model.ready.add(("encoder", "1"))
     assert (await triton.find(digest_of(1))).identity.device == "gpu"
     assert (await triton.find(digest_of(2))).identity.device == "cpu"
 
 
 async def test_a_pinned_version_is_the_only_one(server: Server) -> None:
-    pinned = Triton(server.url, version=1)
+    pinned = TritonConnection(server.url, version=1)
     assert (await pinned.find()).identity.version == 1
     with pytest.raises(EncoderMismatch):
         await pinned.find(digest_of(2))
     await pinned.close()
-    missing = Triton(server.url, version=7)
+    missing = TritonConnection(server.url, version=7)
     with pytest.raises(EncoderUnavailable, match="version 7"):
         await missing.find()
     await missing.close()
 
 
-async def test_texts_of_every_kind_come_back_in_order(triton: Triton, server: Server) -> None:
+async def test_texts_of_every_kind_come_back_in_order(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     texts = ["", "a", "Schrödinger 猫", "x" * 5000, "nul \0 inside", *map(str, range(150))]
     embedded = await encoder.embed_passages(texts)
@@ -202,7 +202,7 @@ async def test_texts_of_every_kind_come_back_in_order(triton: Triton, server: Se
     assert (await encoder.embed_queries([])).vectors.shape == (0, DIM)
 
 
-async def test_a_refused_connection_costs_no_time_and_comes_back(triton: Triton, server: Server) -> None:
+async def test_a_refused_connection_costs_no_time_and_comes_back(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     await server.stop()
     started = monotonic()
@@ -218,7 +218,7 @@ async def test_a_refused_connection_costs_no_time_and_comes_back(triton: Triton,
     assert (await encoder.embed_queries(["a"])).vectors.shape == (1, DIM)
 
 
-async def test_bulk_waits_for_a_restart(triton: Triton, server: Server) -> None:
+async def test_bulk_waits_for_a_restart(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     await server.stop()
     waiting = asyncio.create_task(encoder.embed_passages(["a"]))
@@ -227,7 +227,7 @@ async def test_bulk_waits_for_a_restart(triton: Triton, server: Server) -> None:
     assert (await waiting).vectors.shape == (1, DIM)
 
 
-async def test_a_slow_answer_is_given_up_in_time(triton: Triton, server: Server) -> None:
+async def test_a_slow_answer_is_given_up_in_time(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     server.model.delay = 2.0
     started = monotonic()
@@ -236,7 +236,7 @@ async def test_a_slow_answer_is_given_up_in_time(triton: Triton, server: Server)
     assert monotonic() - started < 1.0
 
 
-async def test_a_full_queue_is_busy_for_a_query_and_patience_for_bulk(triton: Triton, server: Server) -> None:
+async def test_a_full_queue_is_busy_for_a_query_and_patience_for_bulk(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     full = (grpc.StatusCode.UNAVAILABLE, "[request id: <id>] Exceeds maximum queue size")
     server.model.refusals = [full]
@@ -246,7 +246,7 @@ async def test_a_full_queue_is_busy_for_a_query_and_patience_for_bulk(triton: Tr
     assert (await encoder.embed_passages(["a"])).vectors.shape == (1, DIM)
 
 
-async def test_a_refused_text_is_not_repeated(triton: Triton, server: Server) -> None:
+async def test_a_refused_text_is_not_repeated(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     server.model.refusals = [(grpc.StatusCode.INVALID_ARGUMENT, "too odd a text")]
     with pytest.raises(EncoderRefused, match="too odd a text"):
@@ -254,21 +254,21 @@ async def test_a_refused_text_is_not_repeated(triton: Triton, server: Server) ->
     assert server.model.refusals == []
 
 
-async def test_an_encoder_changed_under_its_version_is_noticed(triton: Triton, server: Server) -> None:
+async def test_an_encoder_changed_under_its_version_is_noticed(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     server.model.digests["2"] = digest_of(3)
     with pytest.raises(EncoderMismatch, match=digest_of(3)[:12]):
         await encoder.embed_queries(["a"])
 
 
-async def test_a_version_that_is_gone_is_not_alive_whatever_else_is(triton: Triton, server: Server) -> None:
+async def test_a_version_that_is_gone_is_not_alive_whatever_else_is(triton: TritonConnection, server: Server) -> None:
     assert await triton.alive(2)
     server.model.versions = ["1"]
     assert not await triton.alive(2)
     assert await triton.alive(1)
 
 
-async def test_no_version_ready(triton: Triton, server: Server) -> None:
+async def test_no_version_ready(triton: TritonConnection, server: Server) -> None:
     server.model.versions = []
     with pytest.raises(EncoderUnavailable, match="no version"):
         await triton.find()
@@ -279,7 +279,7 @@ async def test_the_length_comes_from_the_manifest_of_that_very_encoder(server: S
         folder = tmp_path / "text_encoder" / str(version)
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": digest, "max_length": 256, "more": []}))
-    triton = Triton(server.url, repository=tmp_path)
+    triton = TritonConnection(server.url, repository=tmp_path)
     assert (await triton.find(digest_of(1))).identity.max_length == 256
     assert (await triton.find(digest_of(2))).identity.max_length is None
     await triton.close()

@@ -11,31 +11,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from indexing import BuildOptions, ChangedPapers, TuneOptions, build_snapshot, tune_snapshot, update_snapshot
+from indexing import tune as indexing_tune
+from indexing.faiss_recipe import Recipe, candidates, parsed_recipe
+from indexing.faiss_servable import unservable
+from indexing.vector_part import BEGINNINGS, TITLES, Sample, _beginning
 from papers import Paper
-from retrieval_service.adapters.faiss_recipe import Recipe, candidates, parsed_recipe
-from retrieval_service.adapters.faiss_servable import unservable
+from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
+from retrieval_service.corpus.manifest import file_records
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
-from retrieval_service.snapshot import (
-    BuildOptions,
-    Manifest,
-    Shelf,
-    Source,
-    Wanted,
-    build_snapshot,
-    open_snapshot,
-    tune_snapshot,
-    tuning,
-    update_snapshot,
-)
-from retrieval_service.snapshot.manifest import file_records
-from retrieval_service.snapshot.vector_part import BEGINNINGS, TITLES, Sample, _beginning
 
 pytestmark = pytest.mark.integration
 
 
 def tune(encoder: Any, data: Path, *factories: str, **wanted: Any) -> Manifest:
     recipes = tuple(parsed_recipe(factory) for factory in factories) or None
-    return asyncio.run(tune_snapshot(Wanted(recipes=recipes, **wanted), encoder, data))
+    return asyncio.run(tune_snapshot(TuneOptions(recipes=recipes, **wanted), encoder, data))
 
 
 @pytest.mark.parametrize(
@@ -58,17 +49,17 @@ def test_a_recipe_that_cannot_be_served_is_refused_before_anything_is_made(
     with pytest.raises(SnapshotError, match=words):
         tune(encoder, tmp_path, "SQfp16", factory)
     assert encoder.texts == []
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 def test_what_only_using_it_tells_is_refused_too(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = kit.Encoder()
     before = kit.build(kit.papers(400), encoder, tmp_path)
-    monkeypatch.setattr("retrieval_service.snapshot.tuning.unservable", lambda *_: None)
+    monkeypatch.setattr("indexing.tune.unservable", lambda *_: None)
     for factory, words in (("HNSW16,PQ12x4", "cannot be served"), ("IVF512,SQ8", "cannot be made of the 400 papers")):
         with pytest.raises(SnapshotError, match=words):
             tune(encoder, tmp_path, factory)
-        assert Shelf(tmp_path).ids() == [before.id]
+        assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 def test_the_usual_candidates_suit_corpora_of_every_size(tmp_path: Path, kit: Any) -> None:
@@ -78,7 +69,7 @@ def test_the_usual_candidates_suit_corpora_of_every_size(tmp_path: Path, kit: An
     for count in (1, 2, 7):
         kit.build(kit.papers(count), encoder, tmp_path)
         manifest = tune(encoder, tmp_path)
-        snapshot = open_snapshot(Shelf(tmp_path).path(manifest.id))
+        snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
         assert len(snapshot.vectors.search(kit.hashed("graph"), 10).rows) == count
         snapshot.close()
 
@@ -88,17 +79,17 @@ def test_a_snapshot_that_the_service_refuses_is_not_tuned(
 ) -> None:
     encoder = kit.Encoder()
     before = kit.build(kit.papers(60), encoder, tmp_path)
-    monkeypatch.setattr("retrieval_service.snapshot.opened.ANALYSIS_VERSION", 99)
+    monkeypatch.setattr("retrieval_service.corpus.snapshot.ANALYSIS_VERSION", 99)
     encoder.texts.clear()
     with pytest.raises(SnapshotInvalid, match="build the index again"):
         tune(encoder, tmp_path, "SQfp16")
     monkeypatch.undo()
-    path = Shelf(tmp_path).path(before.id) / "catalogue.sqlite"
+    path = SnapshotDirectory(tmp_path).path(before.id) / "catalogue.sqlite"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(SnapshotInvalid, match=r"catalogue\.sqlite"):
         tune(encoder, tmp_path, "SQfp16")
     assert encoder.texts == []
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 @pytest.mark.parametrize("make", ["build", "update", "tune"])
@@ -114,16 +105,16 @@ def test_what_cannot_be_opened_is_not_published(
             file.truncate(100)
         return records | {"vectors.faiss": msgspec.structs.replace(records["vectors.faiss"], bytes=100, ends="")}
 
-    module = {"build": "build", "update": "update", "tune": "tuning"}[make]
-    monkeypatch.setattr(f"retrieval_service.snapshot.{module}.file_records", spoilt)
+    module = make
+    monkeypatch.setattr(f"indexing.{module}.file_records", spoilt)
     ways: dict[str, Callable[[], Any]] = {
         "build": lambda: kit.build(kit.papers(61), encoder, tmp_path),
-        "update": lambda: asyncio.run(update_snapshot(Source(kit.papers(61), "more"), encoder, tmp_path)),
+        "update": lambda: asyncio.run(update_snapshot(ChangedPapers(kit.papers(61), "more"), encoder, tmp_path)),
         "tune": lambda: tune(encoder, tmp_path, "SQfp16"),
     }
     with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss"):
         ways[make]()
-    assert (Shelf(tmp_path).ids(), Shelf(tmp_path).current()) == ([before.id], before.id)
+    assert (SnapshotDirectory(tmp_path).ids(), SnapshotDirectory(tmp_path).current()) == ([before.id], before.id)
 
 
 def untitled(kit: Any, count: int, titled: int = 0) -> list[Paper]:
@@ -147,7 +138,7 @@ def test_papers_without_titles_are_tuned_with_their_abstracts(tmp_path: Path, ki
     assert BEGINNINGS in tuned.index.queries or titled == 1200
     shutil.rmtree(tmp_path / "snapshots")
     kit.build(papers[:900], encoder, tmp_path, exact_below=1000)
-    work = update_snapshot(Source(papers, "more"), encoder, tmp_path, options=BuildOptions(exact_below=1000))
+    work = update_snapshot(ChangedPapers(papers, "more"), encoder, tmp_path, options=BuildOptions(exact_below=1000))
     grown = asyncio.run(work)
     assert grown.index.curve or grown.index.recipe == "SQfp16"
 
@@ -167,13 +158,15 @@ def test_nothing_to_ask_is_told_in_words(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     asyncio.run(build_snapshot(kit.papers(30), encoder, tmp_path, source_name="generated"))
     with pytest.raises(SnapshotError, match="--queries"):
-        asyncio.run(tune_snapshot(Wanted(queries=(), recipes=(Recipe("SQfp16", None, 1.0, ""),)), encoder, tmp_path))
+        asyncio.run(
+            tune_snapshot(TuneOptions(queries=(), recipes=(Recipe("SQfp16", None, 1.0, ""),)), encoder, tmp_path)
+        )
 
 
 def test_a_candidate_that_cannot_be_served_is_left_out(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder, check = kit.Encoder(), tuning.check_served
+    encoder, check = kit.Encoder(), indexing_tune.check_served
     kit.build(kit.papers(200), encoder, tmp_path)
     refused = {"1"}
 
@@ -182,7 +175,7 @@ def test_a_candidate_that_cannot_be_served_is_left_out(
             raise SnapshotInvalid(path, "cannot be served (so it is)")
         check(path, **options)
 
-    monkeypatch.setattr(tuning, "check_served", checked)
+    monkeypatch.setattr(indexing_tune, "check_served", checked)
     manifest = tune(encoder, tmp_path, "SQfp16", "IVF8,SQ8")
     assert manifest.index.recipe == "SQfp16"
     assert "IVF8,SQ8: cannot be served (so it is)" in manifest.index.why

@@ -10,29 +10,26 @@ import faiss
 import numpy as np
 import pytest
 
-from retrieval_service.adapters import faiss_recipe
-from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_recall import exact_nearest, fewest, measure
-from retrieval_service.adapters.faiss_recipe import Recipe, build_index, candidates, parsed_recipe
-from retrieval_service.errors import BuildInProgress, NoSnapshot, SnapshotError
-from retrieval_service.snapshot import (
+from indexing import (
     BuildOptions,
-    Manifest,
-    Shelf,
-    Source,
-    Wanted,
+    ChangedPapers,
+    TuneOptions,
+    faiss_recipe,
     measured_recall,
-    open_snapshot,
     tune_snapshot,
     update_snapshot,
-    verify_snapshot,
 )
-from retrieval_service.snapshot.manifest import CurvePoint, IndexRecord
-from retrieval_service.snapshot.tuning import cheapest
+from indexing.faiss_recall import exact_nearest, fewest, measure
+from indexing.faiss_recipe import Recipe, build_index, candidates, parsed_recipe
+from indexing.tune import cheapest
+from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.corpus.manifest import CurvePoint, IndexRecord
+from retrieval_service.errors import BuildInProgress, NoSnapshot, SnapshotError
 
 
 def tune(encoder: Any, data: Path, **wanted: Any) -> Manifest:
-    return asyncio.run(tune_snapshot(Wanted(**wanted), encoder, data))
+    return asyncio.run(tune_snapshot(TuneOptions(**wanted), encoder, data))
 
 
 def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
@@ -53,13 +50,13 @@ def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
     assert (index.recipe, index.nprobe or 0, index.k_factor) == (best.recipe, best.nprobe, best.k_factor)
     assert why in index.why
     assert best.recall_at_10 >= 0.9
-    shelf = Shelf(tmp_path)
-    assert shelf.current() == after.id
-    assert verify_snapshot(shelf.path(before.id)) == verify_snapshot(shelf.path(after.id)) == []
-    snapshot = open_snapshot(shelf.path(after.id))
+    snapshots = SnapshotDirectory(tmp_path)
+    assert snapshots.current() == after.id
+    assert verify_snapshot(snapshots.path(before.id)) == verify_snapshot(snapshots.path(after.id)) == []
+    snapshot = open_snapshot(snapshots.path(after.id))
     assert snapshot.catalogue.papers([0, 999]) == [papers[0], papers[999]]
-    assert abs(measured_recall(shelf.path(after.id), tmp_path).recall_at_10 - best.recall_at_10) < 0.1
-    grown = asyncio.run(update_snapshot(Source(kit.papers(1020), "more"), encoder, tmp_path))
+    assert abs(measured_recall(snapshots.path(after.id), tmp_path).recall_at_10 - best.recall_at_10) < 0.1
+    grown = asyncio.run(update_snapshot(ChangedPapers(kit.papers(1020), "more"), encoder, tmp_path))
     assert grown.index.recipe == index.recipe
     assert grown.papers == 1020
 
@@ -73,7 +70,7 @@ def test_an_index_that_measurements_chose_is_outgrown_too_and_one_that_its_size_
     assert (tuned.recipe, tuned.chosen, tuned.trained_on) == ("SQfp16", True, 100)
 
     def updated(count: int) -> IndexRecord:
-        source = Source(papers[:count], "changes", complete=True)
+        source = ChangedPapers(papers[:count], "changes", complete=True)
         options = BuildOptions(exact_below=130)
         return asyncio.run(update_snapshot(source, encoder, tmp_path, options=options)).index
 
@@ -179,20 +176,23 @@ def test_what_cannot_be_tuned_is_refused_in_words(tmp_path: Path, kit: Any) -> N
         tune(kit.Encoder("another"), tmp_path)
     keys = tmp_path / "embeddings" / encoder.identity.digest / "keys.bin"
     keys.write_bytes(keys.read_bytes()[:-60])
-    for ask in (lambda: tune(encoder, tmp_path), lambda: measured_recall(Shelf(tmp_path).path(before.id), tmp_path)):
+    for ask in (
+        lambda: tune(encoder, tmp_path),
+        lambda: measured_recall(SnapshotDirectory(tmp_path).path(before.id), tmp_path),
+    ):
         with pytest.raises(SnapshotError, match="lacks the embeddings of 3 papers"):
             ask()
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 def test_pruning_keeps_the_newest_and_the_live_one(tmp_path: Path, kit: Any) -> None:
-    shelf, encoder = Shelf(tmp_path), kit.Encoder()
+    snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     ids = [kit.build(kit.papers(10 + n), encoder, tmp_path).id for n in range(4)]
     ids.sort()
-    shelf.use(ids[0])
-    with shelf.building(), pytest.raises(BuildInProgress):
-        shelf.prune(1)
-    assert sorted(shelf.prune(1)) == ids[1:3]
-    assert sorted(shelf.ids()) == [ids[0], ids[3]]
-    assert shelf.prune(1) == []
-    assert shelf.current() == ids[0]
+    snapshots.use(ids[0])
+    with snapshots.building(), pytest.raises(BuildInProgress):
+        snapshots.prune(1)
+    assert sorted(snapshots.prune(1)) == ids[1:3]
+    assert sorted(snapshots.ids()) == [ids[0], ids[3]]
+    assert snapshots.prune(1) == []
+    assert snapshots.current() == ids[0]

@@ -17,37 +17,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from indexing import BuildOptions, ChangedPapers, build_snapshot, faiss_recipe, update_snapshot
+from indexing import update as updating
+from indexing.faiss_recipe import Recipe, add_all, build_index
+from indexing.faiss_rows import RowsCannotChange, change_rows
 from papers import Paper, passage_text, read_papers
 from papers.remote import Harvest
-from retrieval_service.adapters import faiss_recipe
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_recipe import Recipe, add_all, build_index
-from retrieval_service.adapters.faiss_rows import RowsCannotChange, change_rows
+from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
 from retrieval_service.ports import Clause, Field, Filter
-from retrieval_service.snapshot import (
-    BuildOptions,
-    Manifest,
-    Shelf,
-    Snapshot,
-    Source,
-    build_snapshot,
-    open_snapshot,
-    update_snapshot,
-    verify_snapshot,
-)
-from retrieval_service.snapshot import update as updating
 
 EXACT, LISTS = 10**9, 10
 
 
 def update(papers: Any, encoder: Any, data: Path, *, exact_below: int = EXACT, **source: Any) -> Manifest:
-    wanted = Source(papers, "changes", **source)
+    wanted = ChangedPapers(papers, "changes", **source)
     return asyncio.run(update_snapshot(wanted, encoder, data, options=BuildOptions(exact_below=exact_below)))
 
 
 def opened(data: Path, manifest: Manifest) -> Snapshot:
-    return open_snapshot(Shelf(data).path(manifest.id))
+    return open_snapshot(SnapshotDirectory(data).path(manifest.id))
 
 
 def everything(snapshot: Snapshot) -> list[Paper]:
@@ -156,11 +146,11 @@ def test_answers_are_those_of_a_build_from_scratch(
         theirs = opened(folder / "scratch", scratch)
         if exact_below == LISTS:
             theirs = replace(
-                theirs, vectors=refilled(Shelf(folder / "updated").path(manifest.id), everything(ours), kit)
+                theirs, vectors=refilled(SnapshotDirectory(folder / "updated").path(manifest.id), everything(ours), kit)
             )
         queries = [paper.title for paper in everything(ours)[:3]] + ["revised", "nothing of this"]
         assert_same_answers(ours, theirs, queries, kit.hashed)
-        assert verify_snapshot(Shelf(folder / "updated").path(manifest.id)) == []
+        assert verify_snapshot(SnapshotDirectory(folder / "updated").path(manifest.id)) == []
         for snapshot in (ours, theirs):
             snapshot.close()
     finally:
@@ -180,9 +170,9 @@ def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, 
     assert (after.change.base, after.change.source) == (before.id, "changes")
     counts = (after.change.added, after.change.replaced, after.change.withdrawn, after.change.unchanged)
     assert counts == (50, 2, 1, 100)
-    shelf = Shelf(tmp_path)
-    assert shelf.current() == after.id
-    assert verify_snapshot(shelf.path(before.id)) == verify_snapshot(shelf.path(after.id)) == []
+    snapshots = SnapshotDirectory(tmp_path)
+    assert snapshots.current() == after.id
+    assert verify_snapshot(snapshots.path(before.id)) == verify_snapshot(snapshots.path(after.id)) == []
     assert everything(opened(tmp_path, before)) == papers[:200]
 
 
@@ -276,8 +266,8 @@ def test_nothing_changed(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(30), kit.Encoder()
     before = kit.build(papers, encoder, tmp_path)
     assert update(papers, encoder, tmp_path, withdrawn=["9999.99999"]) == before
-    assert Shelf(tmp_path).ids() == [before.id]
-    assert not list(Shelf(tmp_path).root.glob(".building*"))
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
+    assert not list(SnapshotDirectory(tmp_path).root.glob(".building*"))
 
 
 def test_of_a_large_index_words_that_are_gone_count_for_a_while(
@@ -316,8 +306,8 @@ def test_another_analysis_is_written_without_embedding(
     papers, encoder = kit.papers(40), kit.Encoder()
     kit.build(papers, encoder, tmp_path)
     encoder.texts.clear()
-    for module in ("update", "opened"):
-        monkeypatch.setattr(f"retrieval_service.snapshot.{module}.ANALYSIS_VERSION", 99)
+    for module in ("indexing.update", "retrieval_service.corpus.snapshot"):
+        monkeypatch.setattr(f"{module}.ANALYSIS_VERSION", 99)
     manifest = update([], encoder, tmp_path)
     assert manifest.analysis_version == 99
     assert encoder.texts == []
@@ -343,7 +333,7 @@ def test_what_cannot_be_updated_is_refused_in_words(tmp_path: Path, kit: Any) ->
         update(papers, kit.Encoder("another"), tmp_path)
     with pytest.raises(NoPapers, match="every paper"):
         update([], encoder, tmp_path, complete=True)
-    assert Shelf(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
 @pytest.mark.parametrize("name", ["catalogue.sqlite", "vectors.faiss", "digests.bin", "lexical/meta.json"])
@@ -352,15 +342,15 @@ def test_damage_is_not_published_again(tmp_path: Path, kit: Any, monkeypatch: py
     monkeypatch.setattr(updating, "STALE_SHARE", 1.0)
     papers, encoder = kit.papers(60), kit.Encoder()
     before = kit.build(papers[:50], encoder, tmp_path)
-    path = Shelf(tmp_path).path(before.id) / name
+    path = SnapshotDirectory(tmp_path).path(before.id) / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
     path.write_bytes(content)
     with pytest.raises(SnapshotInvalid) as caught:
         update(papers, encoder, tmp_path)
     assert caught.value.path == path
-    assert Shelf(tmp_path).ids() == [before.id]
-    assert Shelf(tmp_path).current() == before.id
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).current() == before.id
 
 
 RECIPES = [

@@ -10,10 +10,10 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.foreground import check_port, policy, prepare, repository_of_one
-from akin.processes import free_ports
-from akin.registry import Version, promoted
+from akin.registry.versions import Version, promoted
 from akin.settings import ROOT, Settings, encoder_settings
+from akin.stack.foreground import check_port, policy, prepare, repository_of_one
+from akin.stack.processes import free_ports
 
 CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
 

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from akin import gpu
 from akin.errors import EncoderError
+from akin.registry import gpu
 from akin.settings import ROOT
 
 INPUTS = ["input_ids", "attention_mask"]

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from akin import gpu_first
+from akin.registry import gpu_first
 
 MADE = {"version": 1, "digest": "d" * 64, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}
 
@@ -43,7 +43,7 @@ def test_it_is_made_once_with_a_configuration_and_kept(
     assert gpu_first.main() == 0
     assert "version 1 of encoder is made, for tensorrt (mean cosine to FP32 0.99995)" in capsys.readouterr().err
     asked = json.loads((tmp_path / "asked").read_text())
-    assert asked[:4] == ["-P", "-m", "training.gpu", "--json"]
+    assert asked[:4] == ["-P", "-m", "training.compression.gpu", "--json"]
     assert asked[asked.index("--texts") + 1] == str(tmp_path / "data" / "corpora" / "sample.json")
     config = repository / "encoder" / "config.pbtxt"
     assert text_format.Parse(config.read_text(), model_config_pb2.ModelConfig()).name == "encoder"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from akin import leftovers
-from akin.leftovers import kill_marked, mark, marked, region_prefix, remove_regions
-from akin.processes import Child, start, stop, wait_until
+from akin.stack import leftovers
+from akin.stack.leftovers import kill_marked, mark, marked, region_prefix, remove_regions
+from akin.stack.processes import Child, start, stop, wait_until
 
 ORPHANING = """
 import subprocess, sys, time

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from akin.cli.search import ask
-from akin.record import Stack
+from akin.registry.switch import components
 from akin.settings import ROOT, Settings
-from akin.supervisor.health import Health
-from akin.supervisor.parts import HttpLook
-from akin.switching import components
-from akin.triton import answers, load
+from akin.stack.record import Stack
+from akin.stack.supervisor.health import Health
+from akin.stack.supervisor.parts import HttpLook
+from akin.stack.triton import answers, load
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from akin.errors import StackError
-from akin.processes import (
+from akin.stack.processes import (
     Child,
     await_end,
     await_group_end,
@@ -121,7 +121,7 @@ def test_another_process_of_the_same_number_is_never_touched(tmp_path: Path) -> 
 
 def test_a_tied_child_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import os, sys, time; from pathlib import Path; from akin.processes import start\n"
+        "import os, sys, time; from pathlib import Path; from akin.stack.processes import start\n"
         "sleeper = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
         "child = start('tied', sleeper, os.environ, Path(sys.argv[1]), tied=True)\n"
         "print(child.pid, child.started, flush=True); time.sleep(60)"

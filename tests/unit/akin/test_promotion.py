@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from akin import evaluation, promotion, registry
 from akin.cli import app
 from akin.errors import EncoderError
-from papers import durable
+from akin.registry import evaluations, promotion, versions
+from storage import durable
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Three versions, of which the first was promoted by its export."""
     for number in (1, 2, 3):
-        folder = tmp_path / registry.MODEL / str(number)
+        folder = tmp_path / versions.MODEL / str(number)
         folder.mkdir(parents=True)
         manifest = {"digest": digest(number), "version": number, "name": "tiny", "dim": 8, "max_length": 16}
         (folder / "manifest.json").write_text(json.dumps(manifest))
-    (tmp_path / registry.MODEL / registry.POINTER).write_text("1\n")
+    (tmp_path / versions.MODEL / versions.POINTER).write_text("1\n")
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def evaluate(
 ) -> None:
     """Writes an evaluation in which the interval of each set's difference is the given one."""
     names = (f"version {number}", f"version {against}")
-    folder = evaluation.folder(repository, digest(number))
+    folder = evaluations.folder(repository, digest(number))
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "created": "2026-11-24T08:00:00+00:00",
@@ -61,7 +61,7 @@ def test_better_on_one_set_and_worse_on_none_is_promoted(repository: Path) -> No
     assert line is not None
     assert (line.version, line.before, line.how, line.digest) == (2, 1, "proven", digest(2))
     assert "better on known (nDCG@10 +0.0200, interval +0.0100 to +0.0300), worse on none of 2 sets" in line.reason
-    assert registry.promoted_number(repository) == 2
+    assert versions.promoted_number(repository) == 2
     assert promotion.history(repository) == [line]
     assert promotion.promote(repository, 2) is None
     assert promotion.history(repository) == [line]
@@ -84,7 +84,7 @@ def test_what_is_worse_or_not_better_is_refused_with_set_and_figure(
     evaluate(repository, 2, 1, sets)
     with pytest.raises(EncoderError, match=complaint):
         promotion.promote(repository, 2)
-    assert registry.promoted_number(repository) == 1
+    assert versions.promoted_number(repository) == 1
     assert promotion.history(repository) == []
 
 
@@ -97,12 +97,12 @@ def test_without_an_evaluation_against_the_serving_version_nothing_is_promoted(r
     evaluate(repository, 2, 1, {"subject agreement": (0.1, 0.3)}, kind="subject agreement")
     with pytest.raises(EncoderError, match="does not compare it with version 1"):
         promotion.promote(repository, 2)
-    assert registry.promoted_number(repository) == 1
+    assert versions.promoted_number(repository) == 1
 
 
 def test_an_evaluation_of_another_encoder_under_the_same_number_proves_nothing(repository: Path) -> None:
     evaluate(repository, 2, 1, {"known": (0.01, 0.03)})
-    path = repository / registry.MODEL / "1" / "manifest.json"
+    path = repository / versions.MODEL / "1" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "f" * 64}))
     with pytest.raises(EncoderError, match="does not compare it with version 1"):
         promotion.promote(repository, 2)
@@ -112,7 +112,7 @@ def test_an_override_is_written_down_with_its_reason(repository: Path) -> None:
     line = promotion.promote(repository, 3, override="smoke test")
     assert line is not None
     assert (line.how, line.reason) == ("overridden", "smoke test")
-    assert registry.promoted_number(repository) == 3
+    assert versions.promoted_number(repository) == 3
 
 
 def test_rollback_goes_back_step_by_step_to_the_first(repository: Path) -> None:
@@ -123,24 +123,24 @@ def test_rollback_goes_back_step_by_step_to_the_first(repository: Path) -> None:
     assert [promotion.rollback(repository).version for _ in range(2)] == [2, 1]
     with pytest.raises(EncoderError, match="no earlier promotion to go back to"):
         promotion.rollback(repository)
-    assert registry.promoted_number(repository) == 1
+    assert versions.promoted_number(repository) == 1
     assert [line.how for line in promotion.history(repository)][-1] == "rolled back"
 
 
 def test_rollback_to_a_version_that_is_gone_is_told_and_changes_nothing(repository: Path) -> None:
     promotion.promote(repository, 2, override="x")
-    (repository / registry.MODEL / "1").rename(repository / "elsewhere")
+    (repository / versions.MODEL / "1").rename(repository / "elsewhere")
     with pytest.raises(EncoderError, match="version 1 is not in"):
         promotion.rollback(repository)
-    assert registry.promoted_number(repository) == 2
+    assert versions.promoted_number(repository) == 2
 
 
 def test_a_pointer_to_nothing_can_be_mended(repository: Path) -> None:
-    (repository / registry.MODEL / registry.POINTER).write_text("latest")
+    (repository / versions.MODEL / versions.POINTER).write_text("latest")
     line = promotion.promote(repository, 2)
     assert line is not None
     assert (line.how, line.before) == ("first", None)
-    assert registry.promoted_number(repository) == 2
+    assert versions.promoted_number(repository) == 2
 
 
 def test_a_history_that_lost_its_last_line_still_leads_back(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,11 +160,11 @@ def test_a_history_that_lost_its_last_line_still_leads_back(repository: Path, mo
 @pytest.mark.parametrize(("file", "content"), [("PROMOTIONS.jsonl", "{}"), ("report.json", '{"created": 3}')])
 def test_damaged_files_are_named(repository: Path, file: str, content: str) -> None:
     evaluate(repository, 2, 1, {"known": (0.01, 0.03)})
-    folder = repository / registry.MODEL if file == promotion.HISTORY else evaluation.folder(repository, digest(2))
+    folder = repository / versions.MODEL if file == promotion.HISTORY else evaluations.folder(repository, digest(2))
     (folder / file).write_text(content)
     with pytest.raises(EncoderError, match=rf"{file} cannot be read"):
         promotion.promote(repository, 2)
-    assert registry.promoted_number(repository) == 1
+    assert versions.promoted_number(repository) == 1
 
 
 def test_the_commands_tell_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_the_commands_tell_it(repository: Path, monkeypatch: pytest.MonkeyPatch)
     assert run(app, ["encoder", "promote", "2"]).exit_code == 0
     assert isinstance(run(app, ["encoder", "promote", "3"]).exception, EncoderError)
     assert run(app, ["encoder", "rollback"]).exit_code == 0
-    assert registry.promoted_number(repository) == 1
+    assert versions.promoted_number(repository) == 1
     history = json.loads(run(app, ["encoder", "history", "--json"]).stdout)
     assert [(line["version"], line["how"]) for line in history] == [(2, "proven"), (1, "rolled back")]
-    assert str(evaluation.folder(repository, digest(2))) in run(app, ["encoder", "info", "2"]).stdout
+    assert str(evaluations.folder(repository, digest(2))) in run(app, ["encoder", "info", "2"]).stdout

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import fromstring
 
-from akin.recall_chart import recall_chart
-from retrieval_service.snapshot.manifest import CurvePoint
+from akin.cli.recall_chart import recall_chart
+from retrieval_service.corpus.manifest import CurvePoint
 
 SVG = "{http://www.w3.org/2000/svg}"
 

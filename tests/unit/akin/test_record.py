@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from akin import record
-from akin.processes import Child, start_time
-from akin.record import PartState, Stack
 from akin.settings import Settings
+from akin.stack import record
+from akin.stack.processes import Child, start_time
+from akin.stack.record import PartState, Stack
 
 THIS = Child("Triton", os.getpid(), start_time(os.getpid()) or 0, "triton.log")
 GONE = Child("the supervisor", os.getpid(), 1, "supervisor.log")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from akin import registry
 from akin.errors import EncoderError
+from akin.registry import versions
 
 
 def publish(repository: Path, number: int, digest: str = "ab") -> None:
-    folder = repository / registry.MODEL / str(number)
+    folder = repository / versions.MODEL / str(number)
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps({"digest": digest, "version": number}))
 
@@ -18,53 +18,53 @@ def publish(repository: Path, number: int, digest: str = "ab") -> None:
 def test_versions_are_in_order_and_one_is_promoted(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         publish(tmp_path, number)
-    registry.promote(tmp_path, 2)
-    found = registry.versions(tmp_path)
+    versions.promote(tmp_path, 2)
+    found = versions.versions(tmp_path)
     assert [(version.number, version.promoted) for version in found] == [(1, False), (2, True), (10, False)]
-    assert registry.promoted(tmp_path).number == 2
+    assert versions.promoted(tmp_path).number == 2
 
 
 def test_what_is_no_version_folder_is_left_alone(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    (tmp_path / registry.MODEL / ".exporting-2").mkdir()
-    (tmp_path / registry.MODEL / "config.pbtxt").write_text("")
-    assert [version.number for version in registry.versions(tmp_path)] == [1]
+    (tmp_path / versions.MODEL / ".exporting-2").mkdir()
+    (tmp_path / versions.MODEL / "config.pbtxt").write_text("")
+    assert [version.number for version in versions.versions(tmp_path)] == [1]
 
 
 def test_an_empty_registry_says_how_to_fill_it(tmp_path: Path) -> None:
-    assert registry.versions(tmp_path) == []
+    assert versions.versions(tmp_path) == []
     with pytest.raises(EncoderError, match="akin encoder export"):
-        registry.promoted(tmp_path)
+        versions.promoted(tmp_path)
 
 
 def test_promoting_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    registry.promote(tmp_path, 1)
+    versions.promote(tmp_path, 1)
     with pytest.raises(EncoderError, match="version 7 is not in"):
-        registry.promote(tmp_path, 7)
-    assert registry.promoted(tmp_path).number == 1
+        versions.promote(tmp_path, 7)
+    assert versions.promoted(tmp_path).number == 1
 
 
 def test_a_pointer_to_a_removed_version_is_told(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    registry.promote(tmp_path, 1)
-    (tmp_path / registry.MODEL / "1" / "manifest.json").unlink()
-    (tmp_path / registry.MODEL / "1").rmdir()
+    versions.promote(tmp_path, 1)
+    (tmp_path / versions.MODEL / "1" / "manifest.json").unlink()
+    (tmp_path / versions.MODEL / "1").rmdir()
     with pytest.raises(EncoderError, match=r"version 1 is not in .* \(there: none\)"):
-        registry.promoted(tmp_path)
+        versions.promoted(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "not json", "[]", '{"digest": 3}'])
 def test_a_damaged_manifest_names_its_file(tmp_path: Path, content: str) -> None:
     publish(tmp_path, 1)
-    path = tmp_path / registry.MODEL / "1" / "manifest.json"
+    path = tmp_path / versions.MODEL / "1" / "manifest.json"
     path.write_text(content)
     with pytest.raises(EncoderError, match=str(path)):
-        registry.versions(tmp_path)
+        versions.versions(tmp_path)
 
 
 def test_a_damaged_pointer_names_its_file(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    (tmp_path / registry.MODEL / registry.POINTER).write_text("latest")
+    (tmp_path / versions.MODEL / versions.POINTER).write_text("latest")
     with pytest.raises(EncoderError, match="PROMOTED says 'latest'"):
-        registry.promoted(tmp_path)
+        versions.promoted(tmp_path)

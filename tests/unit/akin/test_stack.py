@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from akin import stack
 from akin.cli.stack import described, lines
 from akin.errors import EncoderError, StackError
-from akin.processes import Child, free_ports, start, stop
-from akin.record import PartState, Stack, State, running
-from akin.registry import versions
+from akin.registry.versions import versions
 from akin.settings import PORTS, Settings
-from akin.supervisor.__main__ import Supervisor, addresses_of
-from retrieval_service.snapshot.manifest import EncoderRecord
-from retrieval_service.snapshot.shelf import Shelf
+from akin.stack import lifecycle
+from akin.stack.processes import Child, free_ports, start, stop
+from akin.stack.record import PartState, Stack, State, running
+from akin.stack.supervisor.__main__ import Supervisor, addresses_of
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest
 
 
@@ -32,7 +32,7 @@ def settings_for(**more: str) -> Settings:
 
 def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in() -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY="models")
-    told = stack.service_environment(settings)
+    told = lifecycle.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
     assert told["AKIN_SERVICE_HOST"] == "127.0.0.1"
 
@@ -40,23 +40,23 @@ def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in()
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
 def test_a_port_is_taken_where_the_part_is_to_listen(host: str) -> None:
     settings = settings_for(AKIN_UI_HOST=host)
-    stack.check_ports(settings)
+    lifecycle.check_ports(settings)
     with socket.create_server((host, settings.ui_port)), pytest.raises(StackError, match="AKIN_UI_PORT"):
-        stack.check_ports(settings)
+        lifecycle.check_ports(settings)
 
 
 def test_a_port_that_is_taken_on_another_address_only_is_free() -> None:
     settings = settings_for(AKIN_UI_HOST="127.0.0.2")
     with socket.create_server(("127.0.0.1", settings.ui_port)):
-        stack.check_ports(settings)
+        lifecycle.check_ports(settings)
 
 
 def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
     part = PartState("Triton", "restarting", 0.0, failures=1, reason="Triton refuses version 1", error="EncoderError")
-    first = stack.failure(part, stopped=True)
+    first = lifecycle.failure(part, stopped=True)
     assert isinstance(first, EncoderError)
     assert str(first) == "Triton refuses version 1"
-    later = stack.failure(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
+    later = lifecycle.failure(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
     assert type(later) is StackError
     assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
 
@@ -64,7 +64,7 @@ def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
 @pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
 def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
     part = PartState("the page", "restarting", 0.0, failures=1, reason="no space left", error=error)
-    assert type(stack.failure(part, stopped=True)) is StackError
+    assert type(lifecycle.failure(part, stopped=True)) is StackError
 
 
 def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_over() -> None:
@@ -127,10 +127,10 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
         assert not (settings.run / "stack.json").exists()
         return children[0]
 
-    monkeypatch.setattr(stack, "promoted", lambda _: None)
-    monkeypatch.setattr(stack, "start_supervisor", start_supervisor)
-    monkeypatch.setattr(stack, "await_ready", lambda *_: anew)
-    assert stack.up(settings, said.append) is anew
+    monkeypatch.setattr(lifecycle, "promoted", lambda _: None)
+    monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
+    monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
+    assert lifecycle.up(settings, said.append) is anew
     assert said == ["the stack was started by an earlier release: starting it anew"]
 
 
@@ -139,7 +139,7 @@ def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
 ) -> None:
     settings, children = of_earlier_release
     with pytest.raises(EncoderError):
-        stack.up(settings, lambda _: None)
+        lifecycle.up(settings, lambda _: None)
     assert all(child.alive for child in children)
 
 
@@ -151,7 +151,7 @@ def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
     assert found is not None
     assert described(found, whole=True)["supervisor"] is None
     assert next(line.split()[-3:-1] for line in lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
-    assert stack.down(settings) == ["the page", "the service", "Triton"]
+    assert lifecycle.down(settings) == ["the page", "the service", "Triton"]
     assert not any(child.alive for child in children)
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_does_not_end_the_supervisor(
         raise OSError(28, "No space left on device")
 
     supervisor = Supervisor(settings)
-    monkeypatch.setattr("akin.record.update", full)
+    monkeypatch.setattr("akin.stack.record.update", full)
     supervisor._write()
     assert "stack.json cannot be written: [Errno 28] No space left on device" in capsys.readouterr().out
 
@@ -184,7 +184,7 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
     state: State, error: str, first: bool, failed: bool
 ) -> None:
     part = PartState("Triton", state, 0.0, failures=1, error=error)
-    assert stack.failed(part, first=first) is failed
+    assert lifecycle.failed(part, first=first) is failed
 
 
 def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
@@ -194,17 +194,17 @@ def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_prom
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": digest}))
     first, second, _ = versions(settings.repository)
-    assert stack.still_needed(settings, second) == []
+    assert lifecycle.still_needed(settings, second) == []
     live = published_manifest(tmp_path, "20260101T000000Z-aaaaaa", EncoderRecord(1, "a" * 64, 384)).id
-    Shelf(tmp_path).use(live)
-    assert stack.still_needed(settings, second) == [1]
-    assert stack.still_needed(settings, first) == []
-    (Shelf(tmp_path).path(live) / "manifest.json").write_text("{")
-    assert stack.still_needed(settings, second) == []
+    SnapshotDirectory(tmp_path).use(live)
+    assert lifecycle.still_needed(settings, second) == [1]
+    assert lifecycle.still_needed(settings, first) == []
+    (SnapshotDirectory(tmp_path).path(live) / "manifest.json").write_text("{")
+    assert lifecycle.still_needed(settings, second) == []
 
 
 def test_the_supervisor_stays_light() -> None:
     heavy = ("numpy", "faiss", "tantivy", "grpc")
-    code = f"import sys, akin.supervisor.__main__; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, akin.stack.supervisor.__main__; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

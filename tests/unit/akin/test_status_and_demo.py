@@ -9,9 +9,9 @@ import pytest
 
 from akin.cli import stack as commands
 from akin.errors import StackError
-from akin.processes import Child, start_time
-from akin.record import PartState, Stack
 from akin.settings import Settings
+from akin.stack.processes import Child, start_time
+from akin.stack.record import PartState, Stack
 
 PART = PartState("the service", "running", 0.0)
 STACK = Stack([], [1], "http://s", "http://p", "t", "h", complete=True, parts=[PART])

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from akin import switching
-from akin.registry import Version
+from akin.registry import switch
+from akin.registry.versions import Version
 from akin.settings import Settings
-from akin.stack import Stack
+from akin.stack.lifecycle import Stack
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.errors import SnapshotNotFound
-from retrieval_service.snapshot.manifest import EncoderRecord
-from retrieval_service.snapshot.shelf import Shelf
 from tests.unit.published import published_manifest
 
 
@@ -33,22 +33,22 @@ def served(monkeypatch: pytest.MonkeyPatch, snapshot: str) -> list[list[int]]:
     told: list[list[int]] = []
     stack = Stack([], [1, 2], "http://service", "http://page", "triton", "http://triton", complete=True)
     answers: dict[str, Any] = {"snapshot": {"id": snapshot}, "encoder": {"version": 2}}
-    monkeypatch.setattr(switching, "running", lambda _: stack)
-    monkeypatch.setattr(switching, "components", lambda _: answers)
-    monkeypatch.setattr(switching, "promoted", lambda _: Version(2, True, {}))
-    monkeypatch.setattr(switching, "change", lambda settings, stack, numbers: told.append(numbers))
+    monkeypatch.setattr(switch, "running", lambda _: stack)
+    monkeypatch.setattr(switch, "components", lambda _: answers)
+    monkeypatch.setattr(switch, "promoted", lambda _: Version(2, True, {}))
+    monkeypatch.setattr(switch, "change", lambda settings, stack, numbers: told.append(numbers))
     return told
 
 
 def test_encoders_go_with_the_last_snapshot_of_theirs(
     settings: Settings, snapshot: str, served: list[list[int]]
 ) -> None:
-    switching.make_live(settings, snapshot, lambda _: None)
-    assert Shelf(settings.data).current() == snapshot
+    switch.make_live(settings, snapshot, lambda _: None)
+    assert SnapshotDirectory(settings.data).current() == snapshot
     assert served == [[2]]
 
 
 def test_a_snapshot_that_is_not_there_leaves_the_encoders(settings: Settings, served: list[list[int]]) -> None:
     with pytest.raises(SnapshotNotFound):
-        switching.make_live(settings, "20260101T000000Z-bbbbbb", lambda _: None)
+        switch.make_live(settings, "20260101T000000Z-bbbbbb", lambda _: None)
     assert served == []

@@ -8,7 +8,7 @@ import pytest
 
 from akin.errors import EncoderError
 from akin.settings import ROOT
-from akin.triton import model_config
+from akin.stack.triton import model_config
 
 
 def test_the_load_request_names_exactly_one_version() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from akin import stack, triton, triton_key
-from akin.processes import Child
-from akin.registry import Version
+from akin.registry.versions import Version
 from akin.settings import Settings
+from akin.stack import lifecycle, triton, triton_key
+from akin.stack.processes import Child
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: 
 
 
 def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
-    code = "import sys; from akin import triton_key, settings; print(triton_key.make(settings.Settings.read()))"
+    code = "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
     environment = {**os.environ, "AKIN_DATA": str(settings.data)}
     found: list[str] = []
 
@@ -73,7 +73,7 @@ def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
 
 def test_the_key_goes_with_the_stack(settings: Settings) -> None:
     triton_key.make(settings)
-    stack.down(settings)
+    lifecycle.down(settings)
     assert not triton_key.key_file(settings).exists()
 
 

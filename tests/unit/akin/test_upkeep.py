@@ -16,11 +16,12 @@ import typer
 from akin.cli import index, upkeep
 from akin.errors import SourceError
 from akin.settings import Settings
+from indexing import ChangedPapers
+from indexing.row_check import RowCheck
 from papers.remote import ARXIV
+from retrieval_service.corpus import SnapshotDirectory
+from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.snapshot import Shelf, Source
-from retrieval_service.snapshot.manifest import EncoderRecord, FileRecord
-from retrieval_service.snapshot.row_check import RowCheck
 from tests.unit.published import published_manifest
 
 ENCODER = EncoderRecord(1, "a" * 64, 384)
@@ -34,24 +35,26 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_damaged_snapshot_does_not_become_the_live_one(data: Path) -> None:
     files = {name: FileRecord("0" * 64, 3) for name in ("catalogue.sqlite", "vectors.faiss")}
-    Shelf(data).use(published_manifest(data, "one", ENCODER).id)
+    SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER).id)
     two = published_manifest(data, "two", ENCODER, files=files).id
     for name in files:
-        (Shelf(data).path(two) / name).write_bytes(b"bad")
+        (SnapshotDirectory(data).path(two) / name).write_bytes(b"bad")
     with pytest.raises(SourceError, match=r"sqlite: is damaged"):
         index.use(two)
-    assert Shelf(data).current() == "one"
+    assert SnapshotDirectory(data).current() == "one"
 
 
 def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = published_manifest(data, "one", ENCODER, files={"vectors.faiss": FileRecord("0" * 64, 3)}).id
-    (Shelf(data).path(name) / "vectors.faiss").write_bytes(b"bad")
+    (SnapshotDirectory(data).path(name) / "vectors.faiss").write_bytes(b"bad")
     with pytest.raises(typer.Exit) as ended:
         upkeep.verify(name, json=True)
     assert ended.value.exit_code == 6
     found = json.loads(capsys.readouterr().out)
     assert found["snapshot"] == name
-    assert [problem["file"] for problem in found["damage"]] == [str(Shelf(data).path(name) / "vectors.faiss")]
+    assert [problem["file"] for problem in found["damage"]] == [
+        str(SnapshotDirectory(data).path(name) / "vectors.faiss")
+    ]
 
 
 def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
@@ -98,11 +101,11 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
 def test_a_complete_update_may_lack_a_twentieth(
     data: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], expected: tuple[bool, float]
 ) -> None:
-    Shelf(data).use(published_manifest(data, "one", ENCODER).id)
+    SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER).id)
     (data / "all.jsonl").write_text('{"id": "1", "title": "A", "abstract": "B", "versions": []}\n')
     asked: list[tuple[bool, float]] = []
 
-    def updated(source: Source, *_: Any, **__: Any) -> None:
+    def updated(source: ChangedPapers, *_: Any, **__: Any) -> None:
         asked.append((source.complete, source.may_lack))
         raise InterruptedError
 
@@ -137,7 +140,7 @@ def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pyt
     monkeypatch.setattr(index, "verify_snapshot", lambda _: [])
     with full_disk(), pytest.raises(SourceError, match="cannot write to the data folder: File too large"):
         index.use("one")
-    assert Shelf(data).current() is None
+    assert SnapshotDirectory(data).current() is None
     (data / "rejects").write_text("is no folder")
     with pytest.raises(SourceError, match=r"cannot write .*rejects: File exists"):
         index.rejects_of(Settings.read(), "papers.jsonl")
@@ -147,7 +150,7 @@ def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pyt
 def test_an_update_harvests_the_set_that_the_index_is_of(
     data: Path, monkeypatch: pytest.MonkeyPatch, subset: str | None
 ) -> None:
-    Shelf(data).use(published_manifest(data, "one", ENCODER, harvested="2026-01-31", subset=subset).id)
+    SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, harvested="2026-01-31", subset=subset).id)
     asked: dict[str, Any] = {}
 
     class Enough(Exception):
@@ -165,7 +168,7 @@ def test_an_update_harvests_the_set_that_the_index_is_of(
 
 def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = {"harvested": "2026-01-31", "repository": "https://mirror.example/oai"}
-    Shelf(data).use(published_manifest(data, "one", ENCODER, **more).id)
+    SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, **more).id)
     asked: list[str] = []
 
     def harvest(folder: Path, since: str, *, url: str, **_: Any) -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from akin import waiting
 from akin.errors import StackError
-from akin.waiting import wait_for
+from akin.stack import wait
+from akin.stack.wait import wait_for
 
 
 class Clock:
@@ -12,8 +12,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(waiting.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(waiting.time, "sleep", self.sleep)
+        monkeypatch.setattr(wait.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(wait.time, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -9,10 +9,10 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from akin import gpu
-from akin.foreground import repository_of_one
-from akin.registry import Version
+from akin.registry import gpu
+from akin.registry.versions import Version
 from akin.settings import ROOT
+from akin.stack.foreground import repository_of_one
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 CPU, GPU = ("triton", "retrieval"), ("triton-gpu", "retrieval-gpu")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retrieval_service.admission import Admission
 from retrieval_service.deadline import seconds_left
-from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
+from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, RetrievalError
 
 
 class Clock:
@@ -55,7 +55,7 @@ class Refusals:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def refused(self, error: ServiceError) -> None:
+    def refused(self, error: RetrievalError) -> None:
         self.codes.append(error.code)
 
 

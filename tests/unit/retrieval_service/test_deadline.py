@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.triton import Triton, TritonEncoder
+from retrieval_service.adapters.triton import TritonConnection, TritonEncoder
 from retrieval_service.adapters.triton_wire import QUERY, Purpose, Reply
 from retrieval_service.deadline import check_deadline, deadline, seconds_left
 from retrieval_service.errors import DeadlineExceeded, EncoderUnavailable
@@ -40,7 +40,7 @@ def wire() -> FakeWire:
 
 @pytest.fixture
 def encoder(wire: FakeWire) -> TritonEncoder:
-    triton = Triton("grpc://127.0.0.1:1", query_seconds=2.0)
+    triton = TritonConnection("grpc://127.0.0.1:1", query_seconds=2.0)
     triton.wire = wire  # type: ignore[assignment]
     return TritonEncoder(triton, EncoderIdentity(1, "digest", 2))
 

@@ -9,7 +9,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import BlankQuery, EncoderUnavailable, UnknownPaper
 from retrieval_service.search.request import Mode, SearchRequest
-from retrieval_service.search.warming import warm
+from retrieval_service.search.warm_up import warm
 
 DENSE = {0: 0.9, 1: 0.8, 2: 0.1}
 LEXICAL = {3: 30.0, 1: 20.0, 0: 10.0}

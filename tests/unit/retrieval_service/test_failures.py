@@ -31,7 +31,7 @@ def client() -> TestClient:
 
 
 @pytest.mark.parametrize("kind", [errors.NoSnapshot, errors.EncoderBusy, errors.UnknownPaper, errors.WrongContentType])
-def test_service_errors(client: TestClient, kind: type[errors.ServiceError]) -> None:
+def test_service_errors(client: TestClient, kind: type[errors.RetrievalError]) -> None:
     answer = client.get(f"/raise/{kind.__name__}")
     assert answer.status_code == kind.status
     assert answer.json() == {"error": {"code": kind.code, "message": "In words.", "detail": {"more": 1}}}
@@ -47,6 +47,6 @@ def test_a_bug_is_not_shown(client: TestClient) -> None:
 
 def test_the_tree_is_drawn_as_it_is() -> None:
     drawn = errors.__doc__ or ""
-    for kind in subclasses(errors.ServiceError):
+    for kind in subclasses(errors.RetrievalError):
         assert f"─ {kind.__name__} " in drawn
         assert kind.__doc__

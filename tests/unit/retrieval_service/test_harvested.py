@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from indexing.harvest_date import claimed
 from papers.remote import ARXIV, Harvest
-from retrieval_service.snapshot.harvested import claimed
-from retrieval_service.snapshot.manifest import EncoderRecord
+from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from papers import Paper
 from retrieval_service.errors import UnknownCategory, UnknownPaper
-from retrieval_service.search.narrowing import category_codes
+from retrieval_service.search.filters import category_codes
 from retrieval_service.search.planner import paper_rows, plan
 from retrieval_service.search.request import SearchRequest
 

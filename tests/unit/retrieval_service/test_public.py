@@ -28,19 +28,19 @@ ADDRESSES = (
 INNER = re.compile(r"/home|/data|triton:|10\.0|fd00|8001|8000|name=")
 
 
-def every(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
+def every(kind: type[errors.RetrievalError]) -> list[type[errors.RetrievalError]]:
     return [kind, *(found for child in kind.__subclasses__() for found in every(child))]
 
 
 SERVERS = [
     kind
-    for kind in every(errors.ServiceError)
+    for kind in every(errors.RetrievalError)
     # A client that is gone is answered nothing.
     if not issubclass(kind, errors.RequestError) and kind is not errors.ClientGone
 ]
 
 
-def made(kind: type[errors.ServiceError]) -> errors.ServiceError:
+def made(kind: type[errors.RetrievalError]) -> errors.RetrievalError:
     if issubclass(kind, errors.SnapshotInvalid):
         return kind(Path(FILE), "cannot be read ([Errno 2] No such file: '/home/me/my data/x')")
     text = f"{FILE}: is away; see /data/snapshots. Triton at grpc://triton:8001 has none, nor http://10.0.0.5:8000."
@@ -51,7 +51,7 @@ def made(kind: type[errors.ServiceError]) -> errors.ServiceError:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_no_error_of_the_service_tells_where_things_are(
-    kind: type[errors.ServiceError], caplog: pytest.LogCaptureFixture
+    kind: type[errors.RetrievalError], caplog: pytest.LogCaptureFixture
 ) -> None:
     failures._log_once.cache_clear()
     error = made(kind)

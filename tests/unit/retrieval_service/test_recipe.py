@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.faiss_recipe import (
+from indexing.faiss_recipe import (
     build_index,
     candidates,
     megabytes,

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.corpus import SnapshotDirectory
+from retrieval_service.corpus.corpus import Corpus
+from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.manifest import EncoderRecord
+from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, files_of
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
 from retrieval_service.ports import EncoderIdentity
-from retrieval_service.refusals import LONGEST_PAUSE, Refusals, files_of
-from retrieval_service.served import Served
-from retrieval_service.serving import Serving
-from retrieval_service.snapshot import Shelf
-from retrieval_service.snapshot.manifest import EncoderRecord
 from tests.unit.published import published_manifest
 
 DIGEST = "a" * 64
@@ -70,12 +70,12 @@ class Room:
         self.clock = Clock()
         self.opened = 0
         self.encoders = Encoders(error)
-        self.serving = Serving(Shelf(data), self.encoders, Seen(), open_as=self._open, watch_seconds=1.0)
+        self.serving = LiveCorpus(SnapshotDirectory(data), self.encoders, Seen(), open_as=self._open, watch_seconds=1.0)
         self.serving._refusals = Refusals(1.0, self.clock)
         self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
-        self.path = Shelf(data).path("one")
+        self.path = SnapshotDirectory(data).path("one")
         (self.path / "vectors.faiss").write_bytes(b"bad")
-        Shelf(data).use("one")
+        SnapshotDirectory(data).use("one")
 
     def _open(self, path: Path) -> Any:
         self.opened += 1
@@ -127,10 +127,10 @@ async def test_another_snapshot_is_opened_at_once_and_one_that_comes_back_too(ro
     await room.looks(50)
     opened = room.opened
     published_manifest(tmp_path, "two", EncoderRecord(1, DIGEST, 2))
-    Shelf(tmp_path).use("two")
+    SnapshotDirectory(tmp_path).use("two")
     await room.looks(1, 0)
     assert room.opened == opened + 1
-    Shelf(tmp_path).current_file.write_text("three\n")
+    SnapshotDirectory(tmp_path).current_file.write_text("three\n")
     await room.looks(1, 0)
     assert room.opened == opened + 1
     published_manifest(tmp_path, "three", EncoderRecord(1, DIGEST, 2))
@@ -208,7 +208,7 @@ async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room)
         async def embed_queries(self, _: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
-    served = Served(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    served = Corpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
     raised: list[BaseException] = []
     for _ in range(50):
         with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, read_manifest
+from retrieval_service.corpus.corpus import Corpus
+from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
 from retrieval_service.ports import Embedded, EncoderIdentity
-from retrieval_service.served import Served
-from retrieval_service.serving import Serving
-from retrieval_service.snapshot import Manifest, Shelf, Snapshot, read_manifest
-from retrieval_service.snapshot.manifest import EncoderRecord
 from tests.unit.published import published_manifest
 
 LATE = EncoderUnavailable("Triton did not answer within 2 s.")
@@ -62,9 +62,9 @@ class Watched:
     """A service's heart whose looks are taken by hand."""
 
     def __init__(self, data: Path, *encoders: Encoder) -> None:
-        self.shelf = Shelf(data)
+        self.snapshots = SnapshotDirectory(data)
         self.triton = Encoders(*encoders)
-        self.serving = Serving(self.shelf, self.triton, self, open_as=self._opened, watch_seconds=60)
+        self.serving = LiveCorpus(self.snapshots, self.triton, self, open_as=self._opened, watch_seconds=60)
         self.failures: list[Unavailable] = []
 
     def snapshot_changed(self, manifest: Manifest) -> None:
@@ -78,15 +78,15 @@ class Watched:
 
     def publish(self, name: str, encoder: Encoder) -> None:
         record = EncoderRecord(encoder.identity.version, encoder.identity.digest, 2)
-        published_manifest(self.shelf.root.parent, name, record)
-        self.shelf.use(name)
+        published_manifest(self.snapshots.root.parent, name, record)
+        self.snapshots.use(name)
 
     def _opened(self, path: Path) -> Snapshot:
         parts: Any = object()
         return Snapshot(read_manifest(path), parts, parts, parts)
 
     @property
-    def served(self) -> Served:
+    def served(self) -> Corpus:
         assert self.serving.current is not None
         return self.serving.current
 

@@ -8,7 +8,7 @@ import grpc.aio
 import pytest
 import tritonclient.grpc.aio as client
 
-from akin.tritonserver import PING_INTERVAL_MS
+from akin.stack.tritonserver import PING_INTERVAL_MS
 from retrieval_service.adapters.triton_wire import GrpcWire
 
 

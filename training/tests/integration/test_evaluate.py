@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from papers import read_papers
-from training import evaluate, export
-from training.evaluation import read_report, write_known_items
+from training.evaluation import evaluate, read_report, write_known_items
+from training.registry import export
 
 pytestmark = [
     pytest.mark.integration,

@@ -11,9 +11,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from training import export, parity, quantize
+from training.compression import parity, quantize
 from training.errors import ParityError, SourceError
-from training.manifest import encoder_digest
+from training.registry import export
+from training.registry.manifest import encoder_digest
 
 pytestmark = [
     pytest.mark.integration,

@@ -11,8 +11,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from training import export, gpu, tokens
+from training.compression import gpu, tokens
 from training.errors import ParityError, SourceError
+from training.registry import export
 
 pytestmark = [
     pytest.mark.integration,

@@ -8,9 +8,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from training import source
-from training.onnx_export import export_onnx
-from training.pack import PACKED_INPUTS, pack
+from training.compression.onnx_export import export_onnx
+from training.compression.pack import PACKED_INPUTS, pack
+from training.registry import source
 
 pytestmark = [
     pytest.mark.integration,

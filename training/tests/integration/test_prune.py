@@ -11,12 +11,13 @@ import onnx
 import pytest
 
 from papers import read_papers
-from training import compare, export, source
-from training.calibration import passages
-from training.compress import Compression
+from training.compression import compare
+from training.compression.calibration import passages
+from training.compression.compress import Compression
+from training.compression.prune import Pruning, keep_layers, prune, renumber
 from training.errors import EvaluationError, UnsupportedModel
 from training.evaluation import read_report, write_known_items
-from training.prune import Pruning, keep_layers, prune, renumber
+from training.registry import export, source
 
 pytestmark = [
     pytest.mark.integration,

@@ -12,9 +12,9 @@ import pytest
 import torch
 from optimum.exporters.onnx import onnx_export_from_model
 
-from training import source
-from training.onnx_export import keep_only
-from training.simplify import simplify
+from training.compression.onnx_export import keep_only
+from training.compression.simplify import simplify
+from training.registry import source
 
 pytestmark = [
     pytest.mark.integration,

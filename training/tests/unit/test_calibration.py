@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from papers import Paper, passage_text
-from training import calibration
+from training.compression import calibration
 from training.errors import CalibrationError
 
 

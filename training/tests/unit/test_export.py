@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training import export
+from training.registry import export
 
 
 def test_a_missing_file_of_papers_ends_in_one_line_and_leaves_nothing(

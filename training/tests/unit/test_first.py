@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from papers import SampleUnavailable
-from training import export, first
+from training.registry import export, first
 
 
 def run(tmp_path: Path, *more: str) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from papers import PASSAGE_TEXT_VERSION
-from training import manifest
+from training.registry import manifest
 
 
 def test_digest_is_of_the_canonical_json() -> None:

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from training import parity
+from training.compression import parity
+from training.compression.linear_layers import Floats
 from training.errors import ParityError
-from training.linear_layers import Floats
 
 TEXTS = [f"text {number}" for number in range(50)]
 TRUE = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training import publish
 from training.errors import PublishError
+from training.registry import publish
 
 
 @pytest.fixture

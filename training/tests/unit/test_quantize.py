@@ -4,9 +4,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from training import quantize
+from training.compression import quantize
+from training.compression.linear_layers import Floats, find_groups
 from training.errors import QuantizationError
-from training.linear_layers import Floats, find_groups
 
 WIDTH = 16
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from training import rounding
-from training.linear_layers import Activations
-from training.rounding import Grid
+from training.compression import rounding
+from training.compression.linear_layers import Activations
+from training.compression.rounding import Grid
 
 
 @pytest.fixture

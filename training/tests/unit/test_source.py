@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from training import source
 from training.errors import SourceError
+from training.registry import source
 
 
 def test_a_folder_without_modules_is_no_model(tmp_path: Path) -> None:

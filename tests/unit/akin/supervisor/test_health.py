@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from akin.processes import start, stop, wait_until
-from akin.supervisor.health import Health, Look, Patience, Work, work_of
+from akin.stack.processes import start, stop, wait_until
+from akin.stack.supervisor.health import Health, Look, Patience, Work, work_of
 
 WELL, BROKEN, SILENT = Look(Health.ANSWERS), Look(Health.BROKEN, "answers 500"), Look(Health.SILENT, "did not answer")
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from akin.errors import EncoderError, StackError
-from akin.processes import Child, group_of, start, stop, wait_until
-from akin.record import PartState
-from akin.supervisor.health import Health, Look, Patience
-from akin.supervisor.keeper import Keeper, Pace, Stopping
-from akin.supervisor.parts import Part, Started
-from akin.supervisor.restarts import Restarts
+from akin.stack.processes import Child, group_of, start, stop, wait_until
+from akin.stack.record import PartState
+from akin.stack.supervisor.health import Health, Look, Patience
+from akin.stack.supervisor.keeper import Keeper, Pace, Stopping
+from akin.stack.supervisor.parts import Part, Started
+from akin.stack.supervisor.restarts import Restarts
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

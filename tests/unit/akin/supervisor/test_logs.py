@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from akin.processes import start, stop, wait_until
-from akin.supervisor.logs import rotate, rotate_all
+from akin.stack.processes import start, stop, wait_until
+from akin.stack.supervisor.logs import rotate, rotate_all
 
 
 def test_a_full_log_moves_aside_and_the_oldest_parts_go(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_log_that_cannot_be_copied_is_as_it_was(tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("akin.supervisor.logs.shutil.copyfileobj", full)
+    monkeypatch.setattr("akin.stack.supervisor.logs.shutil.copyfileobj", full)
     with pytest.raises(OSError, match="No space left"):
         rotate(log)
     assert log.read_text() == "a line\n"

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from akin import record
-from akin.processes import Child
-from akin.record import Stack
-from akin.registry import Version
+from akin.registry.versions import Version
 from akin.settings import Settings
-from akin.supervisor import parts
-from akin.supervisor.health import Health
-from akin.supervisor.parts import HttpLook, TritonLook, encoders
+from akin.stack import record
+from akin.stack.processes import Child
+from akin.stack.record import Stack
+from akin.stack.supervisor import parts
+from akin.stack.supervisor.health import Health
+from akin.stack.supervisor.parts import HttpLook, TritonLook, encoders
 
 UNHEALTHY = {"error": "Stub process 'text_encoder_0_0' is not healthy."}
 

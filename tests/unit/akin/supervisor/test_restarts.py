@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from akin.supervisor.restarts import Restarts
+from akin.stack.supervisor.restarts import Restarts
 
 
 def test_pauses_grow_up_to_the_longest_and_end() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from papers import Paper, PapersError, read_papers
-from papers.durable import sync
+from storage.durable import sync
 from training.errors import EvaluationError
 from training.evaluation.collection import CORPUS, QRELS, QUERIES
 from training.progress import say

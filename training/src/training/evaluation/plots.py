@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from papers.durable import replace_file
+from storage.durable import replace_file
 from training.evaluation.metrics import PRIMARY
 from training.evaluation.report import Report
 

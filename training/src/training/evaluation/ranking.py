@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.compression.linear_layers import Floats
 from training.evaluation.metrics import Ranking
-from training.linear_layers import Floats
 
 _QUERIES_AT_ONCE = 256
 

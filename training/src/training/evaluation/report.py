@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from papers.durable import replace_file
+from storage.durable import replace_file
 from training.errors import EvaluationError
 
 SCHEMA = 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from papers.durable import replace_file
+from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import bootstrap, markdown, metrics, plots, subjects
 from training.evaluation.bm25 import Bm25

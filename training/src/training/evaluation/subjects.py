@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import PapersError, passage_text, read_papers
+from training.compression.linear_layers import Floats
 from training.errors import EvaluationError
 from training.evaluation.metrics import Ranking, Values
-from training.linear_layers import Floats
 
 AGREEMENT_DEPTHS = (1, 5, 10)
 FEWEST_OF_A_SUBJECT = 10

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from training import parity
+from training.compression import parity
+from training.compression.linear_layers import Floats
 from training.errors import EvaluationError
 from training.evaluation.bm25 import Bm25
-from training.linear_layers import Floats
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

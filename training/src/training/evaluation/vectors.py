@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from papers.durable import replace_file
+from storage.durable import replace_file
+from training.compression.linear_layers import Floats
 from training.errors import EvaluationError
 from training.evaluation.systems import System, describe
-from training.linear_layers import Floats
 
 AT_ONCE = 512
 _SECONDS_BETWEEN_LINES = 10

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from training.composition import composed
-from training.run_folder import RunFolder, create
-from training.stages import stage
-from training.validation import METRIC, Validation
+from training.fit.validation import METRIC, Validation
+from training.pipeline.composition import composed
+from training.pipeline.run_folder import RunFolder, create
+from training.pipeline.stages import stage
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
@@ -82,8 +82,8 @@ def falling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def interrupted(run: RunFolder) -> None:
     """Trains until the first look at the validation sets, and no further."""
-    from training.fine_tune import fine_tune
-    from training.stages.train import task_of
+    from training.fit.fine_tune import fine_tune
+    from training.pipeline.stages.train import task_of
 
     def interrupt(*_: object) -> bool:
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def interrupted(run: RunFolder) -> None:
 
 def killed_after_a_checkpoint(folder: Path) -> None:
     """Trains in a process of its own and kills it, without a warning, as soon as it has saved a checkpoint."""
-    command = [sys.executable, "-m", "training.stage", "train", "--folder", str(folder)]
+    command = [sys.executable, "-m", "training.pipeline.stage", "train", "--folder", str(folder)]
     log = folder / "killed.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=dict(os.environ))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from training import gpu
+from training.compression import gpu
 from training.errors import PublishError
 from training.evaluation import read_report
-from training.run import finish
-from training.run_folder import RunFolder, create, revision
-from training.source import file_sha256
-from training.stages import stage
+from training.pipeline.run import finish
+from training.pipeline.run_folder import RunFolder, create, revision
+from training.pipeline.stages import stage
+from training.registry.source import file_sha256
 
 pytestmark = [
     pytest.mark.integration,
@@ -95,7 +95,7 @@ def test_a_disk_that_is_full_at_the_export_leaves_no_version(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "manifest.json")
 
-    monkeypatch.setattr("training.manifest.write", full)
+    monkeypatch.setattr("training.registry.manifest.write", full)
     with pytest.raises(PublishError, match=r"manifest\.json: No space left"):
         stage("export")(run)
     assert list((environment / "repository" / "text_encoder").iterdir()) == []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from training.composition import composed
 from training.errors import ConfigurationError
-from training.run_folder import RunFolder
-from training.stages import stage
-from training.sweep import open_study, sweep
+from training.pipeline.composition import composed
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages import stage
+from training.pipeline.sweep import open_study, sweep
 
 from .conftest import interrupted
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.composition import groups
 from training.errors import ConfigurationError, CorpusError, RunError
-from training.fine_tune import average
-from training.run import distributed, main, profile
-from training.run_folder import RunFolder, create, open_run
-from training.stage import main as stage_command
-from training.stages import stage
-from training.stages.train import FIGURES, task_of
+from training.fit.fine_tune import average
+from training.pipeline.composition import groups
+from training.pipeline.run import distributed, main, profile
+from training.pipeline.run_folder import RunFolder, create, open_run
+from training.pipeline.stage import main as stage_command
+from training.pipeline.stages import stage
+from training.pipeline.stages.train import FIGURES, task_of
 
 from .conftest import interrupted, killed_after_a_checkpoint
 
@@ -86,7 +86,7 @@ def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on
         pairs.write_bytes(b"".join(pairs.read_bytes().splitlines(keepends=True)[8:]))
 
     def other_code() -> None:
-        monkeypatch.setattr("training.fine_tune.CODE", ("losses.py",))
+        monkeypatch.setattr("training.fit.fine_tune.CODE", ("losses.py",))
 
     for change in (other_configuration, other_pairs, other_code):
         assert "from step" not in train("--renew")  # it is done, so that nothing is left to go on from
@@ -131,7 +131,7 @@ def test_mining_gives_negatives_or_blocks_and_training_takes_both(prepared: Prep
 def test_training_stops_early_when_told(prepared: Prepared) -> None:
     from dataclasses import replace
 
-    from training.fine_tune import fine_tune
+    from training.fit.fine_tune import fine_tune
 
     run = prepared("run", "trainer.steps=30", "trainer.evaluate_every=2")
     seen: list[int] = []

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from training.compression.linear_layers import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate, read_report
 from training.evaluation.ranking import nearest
-from training.linear_layers import Floats
 
 COUNT = 40
 WORDS = [f"word{n}" for n in range(COUNT)]

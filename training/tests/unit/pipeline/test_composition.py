@@ -3,8 +3,8 @@ from itertools import chain
 import pytest
 import yaml
 
-from training.composition import CONFIGS, composed, groups
 from training.errors import ConfigurationError
+from training.pipeline.composition import CONFIGS, composed, groups
 
 NEEDED = {"data=papers": ["data.papers=FILE"], "model=custom": ["model.source=FOLDER"]}
 

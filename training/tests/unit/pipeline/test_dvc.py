@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.composition import CONFIGS, composed
-from training.fine_tune import CODE
-from training.inputs import digests
-from training.publish import CODE as SERVED
-from training.run_folder import NEEDS, STAGES, create
-from training.stage import COMPOSE
+from training.fit.fine_tune import CODE
+from training.pipeline.composition import CONFIGS, composed
+from training.pipeline.inputs import digests
+from training.pipeline.run_folder import NEEDS, STAGES, create
+from training.pipeline.stage import COMPOSE
+from training.registry.publish import CODE as SERVED
 
 ROOT = CONFIGS.parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -38,7 +38,7 @@ def test_a_stage_depends_on_files_that_are_there_and_on_stages_before_it(name: s
 
 def test_what_decides_weights_and_versions_is_among_what_their_stages_depend_on() -> None:
     weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
-    assert weights == {f"training/src/training/{name}" for name in CODE}
+    assert weights == {f"training/src/training/fit/{name}" for name in CODE}
     version = PIPELINE["stages"]["compress"]["deps"]
     assert {f"model_repository/text_encoder/{name}" for name in SERVED} <= set(version)
 

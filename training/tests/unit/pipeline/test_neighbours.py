@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.neighbours import blocks
+from training.data.neighbours import blocks
 
 
 def test_blocks_have_one_size_and_hold_what_is_alike() -> None:

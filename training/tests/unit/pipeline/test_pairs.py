@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from papers import Paper
-from training.configuration import Pairs
-from training.corpus import Corpus, read_corpus, write_paper
+from training.data.corpus import Corpus, read_corpus, write_paper
+from training.data.pairs import make_pairs, subject_pairs
+from training.data.sentences import halves, sentences
 from training.errors import CorpusError
-from training.pairs import make_pairs, subject_pairs
-from training.sentences import halves, sentences
+from training.pipeline.configuration import Pairs
 
 
 def settings(**changed: object) -> Pairs:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from training import run_folder
-from training.composition import composed
 from training.errors import ConfigurationError, RunError
-from training.run_folder import NEEDS, create, open_run
+from training.pipeline import run_folder
+from training.pipeline.composition import composed
+from training.pipeline.run_folder import NEEDS, create, open_run
 
 
 @pytest.fixture(autouse=True)

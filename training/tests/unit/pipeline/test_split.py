@@ -3,8 +3,8 @@ from collections.abc import Callable
 import numpy as np
 
 from papers import Paper
-from training.duplicates import MinHash, groups
-from training.split import UNDATED, Part, Sizes, split
+from training.data.duplicates import MinHash, groups
+from training.data.split import UNDATED, Part, Sizes, split
 
 SIZES = Sizes(validation=10, held_out=20, validation_share=0.2, held_out_share=0.4)
 

@@ -1,0 +1,1 @@
+"""Manage encoder versions: list, evaluate, promote, roll back, and prepare them for a GPU."""

@@ -1,0 +1,198 @@
+"""Which version serves: only one that is proven to search no worse than the one before, and the way back.
+
+A version is promoted when its evaluation against the serving version shows it worse on no set of search and better on
+one, beyond the confidence interval of the difference. Every promotion is written down beside the pointer, with what it
+went by.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from akin.errors import EncoderError
+from akin.registry import evaluations, versions
+from akin.registry.evaluations import Difference
+from akin.registry.versions import MODEL, Version
+from storage.durable import replace_file
+
+HISTORY = "PROMOTIONS.jsonl"
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the history.
+
+    Attributes:
+        at: when, ISO 8601 in UTC.
+        version: what serves since then.
+        digest: of that encoder.
+        before: what served until then; None where nothing did.
+        how: `proven`, `overridden`, `first` (nothing served) or `rolled back`.
+        reason: what was said for it, or the figures that it went by.
+    """
+
+    at: str
+    version: int
+    digest: str
+    before: int | None
+    how: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evaluation says of a version beside the serving one.
+
+    Attributes:
+        proven: whether it may serve.
+        reason: why, or why not, with sets and figures.
+    """
+
+    proven: bool
+    reason: str
+
+
+def promote(repository: Path, number: int, *, override: str | None = None) -> Promotion | None:
+    """Makes a version the one that serves.
+
+    Args:
+        repository: Triton's model repository.
+        number: the version.
+        override: why it should serve without the proof.
+
+    Returns:
+        The line that was added to the history; None when the version serves already.
+
+    Raises:
+        EncoderError: There is no such version, it is not proven, or the repository cannot be written.
+    """
+    candidate = versions.find(repository, number)
+    if candidate.promoted:
+        return None
+    serving = _serving(repository)
+    if serving is None:
+        how, reason = "first", "no version served"
+    elif override is not None:
+        how, reason = "overridden", override
+    else:
+        verdict = judge(repository, candidate, serving)
+        if not verdict.proven:
+            raise EncoderError(
+                f"version {number} is not promoted: {verdict.reason} Version {serving.number} goes on serving; "
+                "to promote it all the same, say why with --override REASON."
+            )
+        how, reason = "proven", verdict.reason
+    return _move(repository, candidate, how, reason)
+
+
+def rollback(repository: Path) -> Promotion:
+    """Goes back to the version that served before the current one was promoted; again, to the one before that.
+
+    Raises:
+        EncoderError: There is none, or its folder is gone.
+    """
+    current = versions.promoted_number(repository)
+    stack = served(history(repository))
+    while stack and stack[-1] == current:
+        stack.pop()
+    if not stack:
+        raise EncoderError("there is no earlier promotion to go back to. See `akin encoder list`.")
+    return _move(repository, versions.find(repository, stack[-1]), "rolled back", f"from version {current}")
+
+
+def judge(repository: Path, candidate: Version, serving: Version) -> Verdict:
+    """Whether a version's evaluation proves it against the serving one.
+
+    Raises:
+        EncoderError: The evaluation is there and cannot be read.
+    """
+    command = f"akin encoder evaluate {candidate.number} --set FOLDER"
+    report = evaluations.read(repository, candidate.digest)
+    if report is None:
+        return Verdict(False, f"it was not evaluated. Run `{command}`.")
+    found = report.between(candidate.digest, serving.digest)
+    if not found:
+        return Verdict(
+            False, f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command}`."
+        )
+    worse = [each for each in found if each.high < 0]
+    if worse:
+        return Verdict(False, f"it searches worse {_told(worse)}.")
+    better = [each for each in found if each.low > 0]
+    if not better:
+        return Verdict(False, f"it is proven better on no set {_told(found)}.")
+    return Verdict(True, f"better {_told(better)}, worse on none of {len(found)} sets")
+
+
+def history(repository: Path) -> list[Promotion]:
+    """Every promotion since the first export, oldest first.
+
+    Raises:
+        EncoderError: The file is damaged.
+    """
+    path = repository / MODEL / HISTORY
+    try:
+        return [msgspec.json.decode(line, type=Promotion) for line in path.read_bytes().splitlines() if line.strip()]
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.MsgspecError) as error:
+        raise EncoderError(f"{path} cannot be read ({error}): correct or remove it.") from error
+
+
+def served(promotions: list[Promotion]) -> list[int]:
+    """The versions that one can go back to, the current one last: a rollback takes away what it went back from."""
+    stack: list[int] = []
+    for each in promotions:
+        # What export promoted, or whoever wrote the pointer by hand, is in no line but as what served before.
+        if each.before is not None and (not stack or stack[-1] != each.before):
+            stack.append(each.before)
+        if each.how == "rolled back":
+            while stack and stack[-1] != each.version:
+                stack.pop()
+        if not stack or stack[-1] != each.version:
+            stack.append(each.version)
+    return stack
+
+
+def _serving(repository: Path) -> Version | None:
+    """The version that serves; None where the pointer names none that is there."""
+    try:
+        number = versions.promoted_number(repository)
+        return None if number is None else versions.find(repository, number)
+    except EncoderError:
+        return None
+
+
+def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion:
+    serving = _serving(repository)
+    line = Promotion(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=target.number,
+        digest=target.digest,
+        before=serving.number if serving else None,
+        how=how,
+        reason=reason,
+    )
+    path = repository / MODEL / HISTORY
+    lines = [msgspec.to_builtins(each) for each in (*history(repository), line)]
+    # The pointer first: a history that lacks its last line mends itself at the next promotion, which says what served.
+    versions.promote(repository, target.number)
+    try:
+        replace_file(path, "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in lines).encode())
+    except OSError as error:
+        raise EncoderError(
+            f"version {target.number} is promoted, but {path} cannot be written: {error.strerror}."
+        ) from error
+    return line
+
+
+def _told(differences: list[Difference]) -> str:
+    """Sets with their differences in words."""
+    return ", ".join(
+        f"on {each.set} ({evaluations.MEASURE} {each.difference:+.4f}, interval {each.low:+.4f} to {each.high:+.4f})"
+        for each in differences
+    )

@@ -1,0 +1,1 @@
+"""Run the local stack: start, watch, restart and stop Triton, the service and the page."""

@@ -1,0 +1,371 @@
+"""The local stack: Triton, the service and the page, owned by a supervisor, started in order and stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from akin.errors import AkinError, StackError
+from akin.registry.versions import Version, promoted, versions
+from akin.settings import Settings
+from akin.stack.leftovers import kill_marked, mark, remove_regions
+from akin.stack.processes import (
+    Child,
+    await_end,
+    command_lines,
+    free_ports,
+    kill_group,
+    port_is_free,
+    reap,
+    send,
+    start,
+    stop,
+    tail,
+)
+from akin.stack.record import PartState, Stack, read, running
+from akin.stack.triton import TritonProcess, start_triton
+from akin.stack.wait import wait_for
+from storage.locks import held
+
+SUPERVISOR_SECONDS = 30.0
+# Triton has five seconds to finish what it does, each process fifteen to end.
+STOP_SECONDS = 45.0
+LOOK_SECONDS = 0.05
+
+
+def up(settings: Settings, say: Callable[[str], None]) -> Stack:
+    """Start what is not running, and return when all of it is ready.
+
+    What runs is left as it is, unless an earlier release has started it: that is stopped and started anew. A
+    stack that had not run at all is stopped again when it cannot be started.
+
+    Raises:
+        StackError: A port is taken, or a process died or did not get ready.
+        EncoderError: No encoder was exported.
+    """
+    with commanding(settings):
+        stack = running(settings)
+        if stack is not None and stack.of_earlier_release:
+            # Its Triton takes models from anybody, and its page and service have none of the present bounds.
+            promoted(settings.repository)
+            say("the stack was started by an earlier release: starting it anew")
+            stop_all(settings, stack)
+            stack = None
+        fresh = stack is None
+        attempts = 0
+        if stack is not None and stack.supervised:
+            if whole(stack):
+                say("the stack is already running")
+                return stack
+            attempts = ask_again(settings, stack)
+        else:
+            prepare(settings, stack, say)
+        asked = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
+        assert asked is not None
+    try:
+        return await_ready(settings, asked, attempts, say, stack)
+    except BaseException:
+        if fresh:
+            with contextlib.suppress(StackError):
+                stop_if_owned(settings, asked)
+        raise
+
+
+def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None]) -> None:
+    """Check that what is to be started can be, and clear away what an earlier stack has left.
+
+    Raises:
+        StackError: A port is taken.
+        EncoderError: No encoder was exported.
+    """
+    promoted(settings.repository)
+    if stack is None:
+        clear(settings)
+        check_ports(settings)
+        return
+    say("the supervisor had stopped: a new one takes over what runs")
+    dead = [child.name for child in stack.children if not child.alive]
+    if dead:
+        say(f"{' and '.join(dead)} had stopped: starting again")
+
+
+def whole(stack: Stack) -> bool:
+    """Return True if every part of a supervised stack runs and is ready."""
+    return bool(stack.parts) and all(stack.state(part.name) == "running" for part in stack.parts)
+
+
+def ask_again(settings: Settings, stack: Stack) -> int:
+    """Have a running supervisor try at once what is given up or waits for its restart.
+
+    Returns:
+        The number of the attempt: the states of the parts count from then on.
+    """
+    assert stack.supervisor is not None
+    send(stack.supervisor, signal.SIGUSR1)
+    return stack.attempts + 1
+
+
+def start_supervisor(settings: Settings) -> Child:
+    """Start a supervisor, and return it when it has taken the stack over.
+
+    Raises:
+        StackError: It did not.
+    """
+    log = settings.logs / "supervisor.log"
+    child = start(
+        "the supervisor",
+        python("akin.stack.supervisor"),
+        {**os.environ, **settings.environment, **mark(settings.run)},
+        log,
+    )
+    deadline = time.monotonic() + SUPERVISOR_SECONDS
+    try:
+        while (stack := read(settings)) is None or stack.supervisor != child:
+            if not child.alive or time.monotonic() > deadline:
+                raise StackError(f"the supervisor did not start. Its log, {log}, ends:\n{tail(log)}")
+            time.sleep(LOOK_SECONDS)
+    except BaseException:
+        stop([child])
+        raise
+    return child
+
+
+def await_ready(
+    settings: Settings, supervisor: Child, attempt: int, say: Callable[[str], None], before: Stack | None
+) -> Stack:
+    """Wait until every part is ready.
+
+    Args:
+        settings: Where the record is.
+        supervisor: Who starts the parts.
+        attempt: The number of the attempt that was asked for.
+        say: Is told what is started.
+        before: The stack as it was before.
+
+    Raises:
+        AkinError: A part failed, of the kind of its failure.
+        StackError: The stack was stopped meanwhile.
+    """
+    said = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
+    while True:
+        stack = read(settings)
+        if stack is None or stack.supervisor != supervisor:
+            raise StackError("the stack was stopped by another command while it started.")
+        if not supervisor.alive:
+            raise StackError(
+                f"the supervisor stopped by itself. Its log, {supervisor.log}, ends:\n{tail(supervisor.log)}\n"
+                "What it had started goes on; start a new one with: akin up"
+            )
+        if stack.attempts >= attempt:
+            for part in stack.parts:
+                if part.state in ("starting", "running") and part.name not in said:
+                    said.add(part.name)
+                    say(f"starting {part.name}{encoders(stack) if part.name == 'Triton' else ''}")
+                if failed(part, first=before is None):
+                    raise failure(part, stopped=before is None)
+            if whole(stack):
+                return stack
+        reap(supervisor.pid)
+        time.sleep(LOOK_SECONDS)
+
+
+def encoders(stack: Stack) -> str:
+    """Return which encoder versions Triton serves, for people."""
+    return f" with encoder version {' and '.join(map(str, stack.encoders))}"
+
+
+def failed(part: PartState, *, first: bool) -> bool:
+    """Return True if there is no use in waiting for a part.
+
+    At a stack's first start that is any failure; later a part that ended while it ran is only waited for.
+    """
+    if part.state == "given up":
+        return True
+    return part.failures > 0 and part.state in ("restarting", "starting") and (first or bool(part.error))
+
+
+def failure(part: PartState, *, stopped: bool) -> AkinError:
+    """Return the error of a part that failed to start, of the kind that its supervisor has met."""
+    kinds = {kind.__name__: kind for kind in AkinError.__subclasses__()}
+    # Our own errors of a start name the part themselves.
+    text = part.reason if part.error in kinds else f"{part.name}: {part.reason}."
+    if not stopped:
+        text += "\nThe other parts go on, and the supervisor tries again for a while: see `akin status`."
+    return kinds.get(part.error, StackError)(text)
+
+
+def stop_if_owned(settings: Settings, supervisor: Child) -> None:
+    """Stop the stack that a command has just started, unless another command has taken it over."""
+    with commanding(settings):
+        stack = read(settings)
+        if stack is None or stack.supervisor == supervisor:
+            stop_all(settings, stack)
+            command_lock(settings).unlink(missing_ok=True)
+
+
+def still_needed(settings: Settings, promoted: Version) -> list[int]:
+    """Return the version that made the live snapshot, unless it is promoted: searches go by it until a new index.
+
+    The snapshot is read as the plain files that it is: the service's own code for it brings FAISS and Tantivy along,
+    80 MB in a supervisor that never searches.
+    """
+    snapshots = settings.data / "snapshots"
+    try:
+        live = (snapshots / "CURRENT").read_text("utf-8").strip()
+        digest = json.loads((snapshots / live / "manifest.json").read_bytes())["encoder"]["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    made_by = [version.number for version in versions(settings.repository) if version.digest == digest]
+    return [] if digest == promoted.digest else made_by[-1:]
+
+
+def python(module: str) -> list[str]:
+    """The command that runs a module with this very Python."""
+    return [sys.executable, "-m", module]
+
+
+def service_environment(settings: Settings) -> dict[str, str]:
+    """Return what the service is told: where its data, its Triton, its models and its ports are.
+
+    Not which encoder: it finds the one that made its snapshot among those that Triton serves.
+    """
+    return {
+        **os.environ,
+        "AKIN_DATA": str(settings.data),
+        "AKIN_MODEL_REPOSITORY": str(settings.repository),
+        "AKIN_SERVICE_HOST": settings.service_host,
+        "AKIN_SERVICE_PORT": str(settings.service_port),
+        "AKIN_SERVICE_METRICS_HOST": settings.service_metrics_host,
+        "AKIN_SERVICE_METRICS_PORT": str(settings.service_metrics_port),
+        "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",
+    }
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop what runs, and remove what it has left behind; return the names of what was stopped.
+
+    Raises:
+        StackError: Another command is starting or stopping the stack.
+    """
+    with commanding(settings):
+        stopped = stop_all(settings, read(settings))
+        command_lock(settings).unlink(missing_ok=True)
+        return stopped
+
+
+def stop_all(settings: Settings, stack: Stack | None) -> list[str]:
+    """Stop the supervisor, then whatever is left; return the names of what ran."""
+    alive = [child.name for child in reversed(stack.children) if child.alive] if stack else []
+    if stack is not None and stack.supervisor is not None and stack.supervisor.alive:
+        # First, so that it does not start again what is stopped.
+        alive = alive or [stack.supervisor.name]
+        send(stack.supervisor, signal.SIGTERM)
+        await_end([stack.supervisor], STOP_SECONDS)
+        kill_group(stack.supervisor)
+        await_end([stack.supervisor], 5.0)
+        reap(stack.supervisor.pid)
+    left = read(settings) or stack
+    stop(list(reversed(left.children)) if left else [])
+    cleared = clear(settings)
+    return alive or (["what an earlier stack had left behind"] if cleared else [])
+
+
+def clear(settings: Settings) -> bool:
+    """Remove what a stack has left behind: processes, shared memory, files of its run.
+
+    Returns:
+        True if there were processes or shared memory.
+    """
+    killed = kill_marked(settings.run)
+    removed = remove_regions(settings.run)
+    if settings.run.is_dir():
+        used = command_lines()
+        for path in settings.run.iterdir():
+            # A command's own Triton may run from here; and the lock must stay as long as it is held.
+            if str(path) in used or path == command_lock(settings):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return bool(killed or removed)
+
+
+def command_lock(settings: Settings) -> Path:
+    """Return the file of the lock that `commanding` holds."""
+    return settings.run / "command.lock"
+
+
+def commanding(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Return the lock of the commands that start and stop the stack: one decides at a time."""
+    busy = f"another `akin up` or `akin down` is at work on {settings.data}: try again when it has ended."
+    return held(command_lock(settings), 120.0, StackError(busy))
+
+
+@contextlib.contextmanager
+def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[str, Version]]:
+    """The address of a Triton that serves the promoted encoder.
+
+    That is `AKIN_TRITON_URL` where it is set, otherwise the running stack's, or one for this command only.
+    """
+    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    if settings.triton_url:
+        # Imported here as it brings along what a supervisor has no use for.
+        from akin.stack.remote_triton import await_encoder
+
+        await_encoder(settings.triton_url, version, settings.wait_seconds, say)
+        yield settings.triton_url, version
+        return
+    stack = running(settings)
+    if stack is not None and version.number in stack.encoders and stack.serves:
+        yield f"grpc://{stack.triton}", version
+        return
+    say(f"starting Triton with encoder version {version.number} for this command")
+    http, grpc, metrics = free_ports(3)
+    triton: TritonProcess = start_triton(
+        settings, (http, grpc, metrics), version, settings.logs / "triton-command.log", tied=True
+    )
+    try:
+        yield f"grpc://{triton.grpc}", version
+    finally:
+        stop([triton.child])
+        remove_regions(settings.run, grpc)
+
+
+def expect_free(settings: Settings) -> None:
+    """Check, long before a stack is started, that it can be; what an earlier one has left behind is cleared away.
+
+    Raises:
+        StackError: A port is taken.
+    """
+    with commanding(settings):
+        if running(settings) is None:
+            clear(settings)
+            check_ports(settings)
+
+
+def check_ports(settings: Settings) -> None:
+    """Say which port is taken before anything is started.
+
+    Raises:
+        StackError: One of them is.
+    """
+    for host, number, name in (
+        ("127.0.0.1", settings.triton_http_port, "AKIN_TRITON_HTTP_PORT"),
+        ("127.0.0.1", settings.triton_grpc_port, "AKIN_TRITON_GRPC_PORT"),
+        ("127.0.0.1", settings.triton_metrics_port, "AKIN_TRITON_METRICS_PORT"),
+        (settings.service_host, settings.service_port, "AKIN_SERVICE_PORT"),
+        (settings.service_metrics_host, settings.service_metrics_port, "AKIN_SERVICE_METRICS_PORT"),
+        (settings.ui_host, settings.ui_port, "AKIN_UI_PORT"),
+    ):
+        if number and not port_is_free(number, host):
+            raise StackError(
+                f"port {number} ({name}) is taken by another process: stop that, or set {name} to a free port."
+            )

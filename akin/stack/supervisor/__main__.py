@@ -1,0 +1,198 @@
+"""`python -m akin.stack.supervisor`: own the local stack of one data folder until told to stop.
+
+SIGTERM (or SIGINT) stops the stack; SIGUSR1, from `akin up`, tries parts again that wait for their restart or were
+given up. When this process is killed, the parts go on, and the next supervisor takes them over as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from akin.errors import AkinError, StackError
+from akin.settings import Settings
+from akin.stack import record
+from akin.stack.leftovers import kill_marked, remove_regions
+from akin.stack.processes import Child, start_time, stop
+from akin.stack.record import Stack
+from akin.stack.supervisor.keeper import Keeper
+from akin.stack.supervisor.logs import rotate_all
+from akin.stack.supervisor.parts import parts
+from storage.locks import held
+
+ROTATE_SECONDS = 5.0
+OWNER_SECONDS = 10.0
+
+
+class Supervisor:
+    """The keepers of a stack's parts, and what is written down of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take over what the record says is running, and prepare to start the rest."""
+        earlier = record.running(settings)
+        self._settings = settings = addresses_of(earlier, settings)
+        self._asked_to_stop, self._asked_again = threading.Event(), threading.Event()
+        self._writing = threading.Lock()
+        self._keepers: list[Keeper] = []
+        for part in parts(settings):
+            child = earlier.child(part.name) if earlier else None
+            keeper = Keeper(
+                part,
+                self._write,
+                say,
+                before=self._keepers[-1].tried if self._keepers else None,
+                adopted=child if child is not None and child.alive else None,
+                earlier=next((each for each in earlier.parts if each.name == part.name), None) if earlier else None,
+            )
+            # What is left of one that died without a supervisor is cleared away before it is started again.
+            keeper.child = child
+            self._keepers.append(keeper)
+        self._stack = Stack(
+            children=self._children(),
+            encoders=earlier.encoders if earlier else [],
+            service=settings.service_url,
+            page=settings.ui_url,
+            triton=f"127.0.0.1:{settings.triton_grpc_port}",
+            triton_http=f"127.0.0.1:{settings.triton_http_port}",
+            triton_metrics=f"127.0.0.1:{settings.triton_metrics_port}",
+            service_metrics=f"{settings.service_metrics_host}:{settings.service_metrics_port}",
+            complete=earlier.complete if earlier else False,
+            parts=[keeper.state for keeper in self._keepers],
+        )
+
+    def run(self) -> None:
+        """Keep the parts running until a signal asks to stop, then stop them and remove the record."""
+        signal.signal(signal.SIGTERM, lambda *_: self._asked_to_stop.set())
+        signal.signal(signal.SIGINT, lambda *_: self._asked_to_stop.set())
+        signal.signal(signal.SIGUSR1, lambda *_: self._asked_again.set())
+        pid = os.getpid()
+        own = Child("the supervisor", pid, start_time(pid) or 0, str(self._settings.logs / "supervisor.log"))
+        record.create(self._settings, self._stack, own)
+        for keeper in self._keepers:
+            keeper.start()
+        rotate_at = 0.0
+        while not self._asked_to_stop.wait(0.1):
+            if self._asked_again.is_set():
+                self._asked_again.clear()
+                self._try_again()
+            if time.monotonic() >= rotate_at:
+                rotate_at = time.monotonic() + ROTATE_SECONDS
+                self._rotate()
+        self._stop()
+
+    def _try_again(self) -> None:
+        for keeper in self._keepers:
+            keeper.try_again()
+        self._update(lambda stack: replace(stack, attempts=stack.attempts + 1, parts=self._states()))
+
+    def _stop(self) -> None:
+        say("stopping")
+        for keeper in self._keepers:
+            keeper.leave()
+        deadline = time.monotonic() + 20.0
+        while True:
+            # A keeper that was just starting a process hands it over and ends.
+            stop([keeper.child for keeper in reversed(self._keepers) if keeper.child is not None])
+            if not any(keeper.busy for keeper in self._keepers) or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        kill_marked(self._settings.run)
+        remove_regions(self._settings.run, self._settings.triton_grpc_port)
+        record.record(self._settings).unlink(missing_ok=True)
+        say("stopped")
+
+    def _write(self) -> None:
+        with self._writing:
+            states = self._states()
+            ready = all(state.state == "running" for state in states)
+            self._update(
+                lambda stack: replace(stack, children=self._children(), parts=states, complete=stack.complete or ready)
+            )
+
+    def _update(self, change: Callable[[Stack], Stack]) -> None:
+        try:
+            record.update(self._settings, change)
+        except (OSError, StackError) as error:
+            # A full disk is no reason to leave the parts alone; the next change writes all of it.
+            say(f"{record.record(self._settings)} cannot be written: {error}")
+
+    def _children(self) -> list[Child]:
+        return [keeper.child for keeper in self._keepers if keeper.child is not None]
+
+    def _states(self) -> list[record.PartState]:
+        return [keeper.state for keeper in self._keepers]
+
+    def _rotate(self) -> None:
+        try:
+            for log in rotate_all(self._settings.logs):
+                say(f"{log} was full: what it held is in {log.name}.1")
+        except OSError as error:
+            say(f"a log cannot be rotated: {error}")
+
+
+def addresses_of(stack: Stack | None, settings: Settings) -> Settings:
+    """Return settings with the addresses of a stack that runs already: it keeps them until `akin down`."""
+    if stack is None or not stack.triton_metrics:
+        return settings
+    service, page = urlsplit(stack.service), urlsplit(stack.page)
+    metrics: dict[str, object] = {}
+    if stack.service_metrics:
+        metrics["service_metrics_host"] = stack.service_metrics.rpartition(":")[0]
+        metrics["service_metrics_port"] = port_of(stack.service_metrics)
+    return settings.model_copy(
+        update={
+            "service_host": settings.service_host if stack.service == settings.service_url else str(service.hostname),
+            "service_port": service.port or settings.service_port,
+            "ui_host": settings.ui_host if stack.page == settings.ui_url else str(page.hostname),
+            "ui_port": page.port or settings.ui_port,
+            "triton_http_port": port_of(stack.triton_http),
+            "triton_grpc_port": port_of(stack.triton),
+            "triton_metrics_port": port_of(stack.triton_metrics),
+            **metrics,
+        }
+    )
+
+
+def port_of(address: str) -> int:
+    """Return the port of `host:port`."""
+    return int(address.rpartition(":")[2])
+
+
+def say(message: str) -> None:
+    """Write a line into the supervisor's log."""
+    # On a full disk there is no log; that is no reason to stop.
+    with contextlib.suppress(OSError):
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), message, flush=True)
+
+
+def fail(arguments: threading.ExceptHookArgs) -> None:
+    """End the whole supervisor after a fault in one of its threads: half a supervisor would look like a whole one."""
+    threading.__excepthook__(arguments)
+    sys.stderr.flush()
+    os._exit(70)
+
+
+def main() -> NoReturn:
+    """Own the stack of the data folder, unless another supervisor does."""
+    threading.excepthook = fail
+    try:
+        settings = Settings.read()
+        busy = f"another supervisor owns {settings.data}."
+        with held(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
+            Supervisor(settings).run()
+    except AkinError as error:
+        say(str(error))
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

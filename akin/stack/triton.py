@@ -1,0 +1,166 @@
+"""An embedded Triton: the server out of the `nvidia-pytriton` wheel, run on this machine without Docker."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from akin.errors import EncoderError
+from akin.registry.versions import MODEL, Version
+from akin.settings import Settings, encoder_settings
+from akin.stack import local_http, triton_key
+from akin.stack.processes import Child, start, stop, tail, wait_until
+from akin.stack.tritonserver import server_command, server_environment
+
+# Warming every shape of an encoder takes seconds on two quiet cores; this is for slow and busy ones.
+LOAD_SECONDS = 300.0
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class TritonProcess:
+    """A running Triton.
+
+    Attributes:
+        child: Its process.
+        http: Its HTTP address, `127.0.0.1:8000`.
+        grpc: Its gRPC address, `127.0.0.1:8001`.
+        key: What its APIs besides inference, health and metadata ask for.
+    """
+
+    child: Child
+    http: str
+    grpc: str
+    key: str = field(repr=False)
+
+
+def start_triton(
+    settings: Settings,
+    ports: tuple[int, int, int],
+    version: Version,
+    log: Path,
+    *,
+    beside: Sequence[int] = (),
+    tied: bool = False,
+    started: Callable[[Child], None] = lambda _: None,
+) -> TritonProcess:
+    """Starts a server on the ports (HTTP, gRPC, metrics) and loads a version of the encoder, and those `beside`, warm.
+
+    A `tied` server ends when this process does, however that happens, and has a key of its own; any other has the key
+    in the run folder, where later commands find it. The model that `AKIN_ENCODER_INNER` names is loaded before the
+    encoder, which calls it. `started` is handed the process as soon as there is one; what it raises stops the server
+    again.
+
+    Raises:
+        BadSetting: A setting of the encoder cannot be used.
+        NotSetUp: The server's files are not there, or Python's shared library is not.
+        StackError: It did not start.
+        EncoderError: It does not load the encoder.
+    """
+    inner = encoder_settings(os.environ).encoder_inner
+    http, grpc, _ = ports
+    key = triton_key.new() if tied else triton_key.make(settings)
+    command = server_command(settings, settings.repository, "127.0.0.1", ports, key=key)
+    child = start("Triton", command, server_environment(settings, os.environ), log, tied=tied)
+    triton = TritonProcess(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", key)
+    try:
+        started(child)
+        wait_until(lambda: is_live(triton.http), child, START_SECONDS)
+        if not triton_key.hide(child.pid, key):
+            warn_of_visible_key()
+        if inner:
+            ask_to_load(triton.http, inner, {}, f"the model {inner}", log, key)
+        load(triton.http, settings.repository, [version.number, *beside], log, key=key)
+    except BaseException:
+        stop([child])
+        raise
+    return triton
+
+
+@functools.cache
+def warn_of_visible_key() -> None:
+    """Write one line to standard error, once in a process: other users of this machine can read Triton's key."""
+    # On a full disk there is no log; that is no reason not to start.
+    with contextlib.suppress(OSError):
+        print(
+            "warning: Triton's key could not be hidden: every user of this machine can read it among the arguments of "
+            "its process. See SECURITY.md.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *, key: str) -> None:
+    """Make a server serve these versions and no others: a version that stays is ready all the while.
+
+    Which ones is said in the request, as `config.pbtxt` belongs to all of them.
+
+    Raises:
+        EncoderError: Triton refuses; the message carries Triton's reason.
+    """
+    body = {"parameters": {"config": json.dumps(model_config(repository, *numbers))}}
+    ask_to_load(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
+
+
+def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, log: Path | str, key: str) -> None:
+    """Have a server load a model.
+
+    Raises:
+        EncoderError: Triton refuses; the message carries Triton's reason.
+    """
+    url = f"http://{http}/v2/repository/models/{model}/load"
+    try:
+        answer = local_http.post(url, body, headers={triton_key.HEADER: key}, timeout=LOAD_SECONDS)
+    except httpx.HTTPError as error:
+        raise EncoderError(f"Triton did not load {named} ({error!r}). Its log ends:\n{tail(log)}") from error
+    if answer.status_code == httpx.codes.FORBIDDEN:
+        raise EncoderError(
+            f"Triton at {http} does not accept the key in the run folder: it was started with another one. "
+            "Run `akin down`, then `akin up`."
+        )
+    if answer.is_error:
+        raise EncoderError(f"Triton refuses {named}: {answer.text[:600]}\nSee {log}.")
+
+
+def model_config(repository: Path, *numbers: int) -> dict[str, object]:
+    """`config.pbtxt` as Triton's JSON, with the versions to serve.
+
+    Raises:
+        EncoderError: The file is missing, or is not a Triton model configuration.
+    """
+    from google.protobuf import json_format, text_format
+    from tritonclient.grpc import model_config_pb2
+
+    path = repository / MODEL / "config.pbtxt"
+    try:
+        config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    except (OSError, text_format.ParseError) as error:
+        raise EncoderError(f"{path} cannot be used: {error}") from error
+    config.version_policy.specific.versions[:] = numbers
+    return dict(json_format.MessageToDict(config, preserving_proto_field_name=True))
+
+
+def is_live(http: str) -> bool:
+    """Whether a Triton answers at an address."""
+    return answers(f"http://{http}/v2/health/live")
+
+
+def is_ready(http: str, number: int) -> bool:
+    """Whether it serves this version of the encoder."""
+    return answers(f"http://{http}/v2/models/{MODEL}/versions/{number}/ready")
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200 within a second."""
+    try:
+        return local_http.get(url, timeout=1.0).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,9 @@
+"""The corpus that the service searches: published snapshots, opened, verified and swapped while searches go on."""
+
+from __future__ import annotations
+
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import Manifest, read_manifest
+from retrieval_service.corpus.snapshot import Snapshot, open_snapshot, verify_snapshot
+
+__all__ = ["Manifest", "Snapshot", "SnapshotDirectory", "open_snapshot", "read_manifest", "verify_snapshot"]

@@ -1,0 +1,1 @@
+"""Write files durably and lock them between processes."""

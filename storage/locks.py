@@ -1,0 +1,48 @@
+"""Lock a file so that one process at a time holds it; the kernel releases the lock when the holder dies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
+    """Hold a lock for the length of a `with` block.
+
+    Args:
+        path: The lock's file, made when it is missing. Its holder may delete it, as the last thing that it does.
+        seconds: How long to wait for another holder.
+        busy: The error to raise when the lock is still held then.
+
+    Raises:
+        Exception: `busy`; another process, or another thread, still holds the lock.
+    """
+    deadline = time.monotonic() + seconds
+    while (descriptor := _acquired(path)) is None:
+        if time.monotonic() >= deadline:
+            raise busy
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquired(path: Path) -> int | None:
+    """Return a descriptor that holds the lock, or None where another holder has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The file may have been deleted since it was opened; a lock on a deleted file keeps nobody out.
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None

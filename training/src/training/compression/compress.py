@@ -1,0 +1,159 @@
+"""Makes a model small: load, prune, export to ONNX, quantise, check parity.
+
+The folder it fills is a version in all but its number, run by the very code that would serve it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from training.compression import calibration
+from training.compression.prune import Pruning, prune
+from training.errors import PublishError
+from training.progress import say, stage
+from training.registry import manifest, publish, source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx
+
+    from training.compression.linear_layers import Feed
+    from training.compression.quantize import Recipe
+
+Precision = Literal["int8", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How a model is made smaller.
+
+    Attributes:
+        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it as it is.
+        pruning: layers and tokens that are left out beforehand; parity is then to the pruned model.
+        recipe: of the quantisation to INT8; None is the one that ships.
+        texts: how many texts it is calibrated with.
+    """
+
+    precision: Precision = "int8"
+    pruning: Pruning = field(default_factory=Pruning)
+    recipe: Recipe | None = None
+    texts: int = 200
+
+
+def compress(
+    wanted: str | None,
+    folder: Path,
+    *,
+    calibration_papers: Path,
+    mapping: str | None = None,
+    seed: int = 0,
+    how: Compression | None = None,
+    faithful: bool = True,
+) -> dict[str, Any]:
+    """Fills an empty folder with the compressed model, the code that serves it, and a manifest without a number.
+
+    Args:
+        wanted: a folder, a hub id, or None for the packaged default.
+        folder: to write into.
+        calibration_papers: a file of papers that `papers.read_papers` reads.
+        mapping: of the papers' fields, where the file needs one.
+        seed: of every choice by chance.
+        how: to compress; None is INT8 as it ships.
+        faithful: whether parity is required, or only measured, as comparisons do.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        TrainingError: Whatever stood in the way.
+    """
+    how = how or Compression()
+    origin = source.resolve(wanted)
+    if Path(origin.location).is_dir():
+        # A folder has all that is needed: nothing is to be asked of the hub.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
+    with stage("loading libraries"):
+        # Only now: they take seconds, and a wrong path should be told at once.
+        from training.compression import onnx_export, parity, tokens
+        from training.compression.pack import pack
+
+        _quiet()
+    publish.copy_code(folder)
+    with tempfile.TemporaryDirectory(prefix="akin-export-") as scratch:
+        try:
+            with stage(f"loading {origin.name}"):
+                model = source.load(origin)
+                max_length = source.max_length(model)
+                weights_sha256 = source.weights_sha256(model, origin)
+            pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
+            with stage("calculating reference vectors"):
+                true = parity.reference(model, texts.held_out, max_length)
+            with stage("exporting to ONNX"):
+                graph = onnx_export.export_onnx(model, Path(scratch))
+                inputs = onnx_export.inputs(graph)
+                pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
+            feeds = tokens.feeds(folder / "tokenizer.json", texts.calibration, inputs, max_length)
+            smaller, recipe = _converted(graph, feeds, how, seed)
+            # In FP16 what pools is behind the last product and stays in FP32: that order is not to be changed.
+            served = (None if how.precision == "fp16" else pack(smaller)) or smaller
+            (folder / "model.onnx").write_bytes(served.SerializeToString())
+            made = manifest.describe(
+                folder,
+                name=origin.name,
+                dim=true.shape[1],
+                max_length=max_length,
+                inputs=onnx_export.inputs(served),
+                pad_id=pad_id,
+                base={"source": origin.origin, "weights_sha256": weights_sha256},
+                recipe={
+                    **recipe,
+                    "calibration": {"texts": len(texts.calibration), "papers": calibration_papers.name},
+                    **({"pruned_to": pruned} if pruned else {}),
+                },
+            )
+            manifest.write(folder, made)
+            with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
+                made["parity"] = parity.measure(parity.encoders(folder), true, texts.held_out)
+                if faithful:
+                    parity.require(made["parity"])
+            manifest.write(folder, made)
+        except OSError as error:
+            raise PublishError(f"cannot write {error.filename or folder}: {error.strerror or error}.") from error
+    return made
+
+
+def _converted(
+    graph: onnx.ModelProto, feeds: Iterable[Feed], how: Compression, seed: int
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the precision that is wanted, and what the manifest says of it."""
+    if how.precision == "fp32":
+        return graph, {"precision": "FP32", "method": "none"}
+    if how.precision == "fp16":
+        from training.compression import fp16
+
+        with stage("converting to FP16"):
+            return fp16.plain(graph), {
+                "precision": "FP16",
+                "method": "FP16, in FP32 what lies behind the last matrix product",
+            }
+    from training.compression import quantize
+
+    recipe = how.recipe or quantize.Recipe(seed=seed)
+    with stage(f"quantising to INT8 with {how.texts} texts"):
+        return quantize.quantize(graph, feeds, recipe, say), {"precision": "INT8", **recipe.described()}
+
+
+def _quiet() -> None:
+    """Keeps libraries' advice to their own users away from ours."""
+    from optimum.utils import logging as optimum_logging
+    from transformers.utils import logging as transformers_logging
+
+    for logging in (optimum_logging, transformers_logging):
+        logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations

@@ -1,0 +1,43 @@
+"""The tokenizer of a model, as a file for serving and as feeds for calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from training.compression.linear_layers import Feed
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def save_tokenizer(model: SentenceTransformer, path: Path) -> int:
+    """Writes the tokenizer without truncation and padding, which serving sets for itself.
+
+    Returns:
+        The id that padding is filled with.
+    """
+    tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.save(str(path))
+    pad = model.tokenizer.pad_token_id
+    return int(pad) if pad is not None else 0
+
+
+def feeds(tokenizer_file: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int) -> Iterator[Feed]:
+    """The graph's inputs for one text after another, unpadded: [1, tokens] each, as many as the graph asks for."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.enable_truncation(max_length)
+    for text in texts:
+        encoding = tokenizer.encode(text)
+        columns = {
+            "input_ids": encoding.ids,
+            "attention_mask": encoding.attention_mask,
+            "token_type_ids": encoding.type_ids,
+        }
+        yield {name: np.array([columns[name]], dtype=np.int64) for name in inputs}

@@ -1,0 +1,1 @@
+"""Turn a corpus into splits, pairs and batches for training."""

@@ -1,0 +1,195 @@
+"""Evaluates versions of the encoder, beside BM25 and the model they were made from.
+
+Usage: python -m training.evaluation.evaluate --repository DIR --version N --set FOLDER … [--output DIR] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from training.errors import EvaluationError, TrainingError
+from training.evaluation import AnySystem, Bm25, Report, TorchSystem, VersionSystem, evaluate
+from training.evaluation.report import NAME
+from training.progress import say, stage
+from training.registry import model_card, publish, source
+
+BASE = "base"
+LEXICAL = "bm25"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
+    options = _parser().parse_args(arguments)
+    # Libraries print; standard output is for the result alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            report, folder = evaluate_versions(options)
+        except TrainingError as error:
+            say(f"evaluate: {error}")
+            return 1
+    if options.json:
+        print(json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False))
+    else:
+        print((folder / "report.md").read_text(encoding="utf-8"))
+    return 0
+
+
+def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
+    """Loads what is to be compared, evaluates it and writes report and model card.
+
+    Returns:
+        The report, and the folder it lies in.
+    """
+    model = options.repository / publish.MODEL
+    subject = version_name(options.version)
+    systems, against = compared(
+        options.repository,
+        {subject: model / str(options.version)},
+        base=options.base,
+        models=options.model,
+        others=options.against,
+        compile=options.compile,
+        runtime=options.runtime,
+    )
+    digest = systems[subject].description["digest"]  # type: ignore[union-attr]  # a version has one
+    folder = options.output or model / publish.EVALUATIONS / digest
+    report = evaluate(
+        systems,
+        options.set,
+        folder,
+        baseline=against,
+        comparisons=pairs(systems, subject, against),
+        subject_papers=options.papers,
+        mapping=options.map,
+        resamples=options.resamples,
+        seed=options.seed,
+        cache=options.cache,
+    )
+    manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
+    model_card.write(manifest, report, subject, folder)
+    say(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
+    return report, folder
+
+
+def compared(
+    repository: Path,
+    candidate: Mapping[str, Path],
+    *,
+    base: str,
+    models: Sequence[str] = (),
+    others: Sequence[int] = (),
+    compile: bool = False,
+    runtime: str = "auto",
+) -> tuple[dict[str, AnySystem], str]:
+    """Loads what an encoder is compared with, and the encoder.
+
+    Args:
+        repository: Triton's model repository, whose serving version is among what is compared.
+        candidate: the encoder's name in the report and its folder.
+        base: a model in FP32: a folder, a hub id, `default` or `none`.
+        models: further models in FP32, as NAME=FOLDER.
+        others: further versions.
+        compile: run models in FP32 through torch.compile.
+        runtime: of versions.
+
+    Returns:
+        The systems in the report's order, the candidate last, and what it is compared with first of all: the version
+        that serves, else the base, else BM25.
+
+    Raises:
+        TrainingError: One of them cannot be loaded.
+    """
+    model = repository / publish.MODEL
+    serving = publish.promoted(model)
+    systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
+    with stage("loading what is compared"):
+        if base != "none":
+            systems[BASE] = torch_system(None if base == "default" else base, compile=compile)
+        for text in models:
+            name, _, folder = text.partition("=")
+            if not folder:
+                raise EvaluationError(f"--model {text} must be NAME=FOLDER.")
+            systems[name] = torch_system(folder, compile=compile)
+        versions = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
+        # A candidate that is among them stands at the end.
+        for name, place in {
+            **{name: versions[name] for name in versions if name not in candidate},
+            **candidate,
+        }.items():
+            systems[name] = VersionSystem(place, runtime)
+    against = version_name(serving) if serving and version_name(serving) not in candidate else BASE
+    return systems, against if against in systems else LEXICAL
+
+
+def pairs(systems: Mapping[str, AnySystem], subject: str, against: str) -> list[tuple[str, str]]:
+    """The comparisons of a candidate with all but the one that everything is compared with anyway."""
+    return [(subject, name) for name in systems if name not in (subject, against)]
+
+
+def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
+    """A sentence-transformers model in FP32, reading as many tokens as a version of it would."""
+    origin = source.resolve(wanted)
+    if Path(origin.location).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    model = source.load(origin)
+    model.max_seq_length = source.max_length(model)
+    return TorchSystem(model, origin.name, digest=source.weights_sha256(model, origin), compile=compile)
+
+
+def version_name(number: int) -> str:
+    """What a version is called in reports."""
+    return f"version {number}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluation.evaluate",
+        description="Measure how well a version of the encoder searches, beside BM25, the model it was made from "
+        "(FP32) and the version that serves. Writes report.json, report.md, a model card and plots.",
+        epilog="example: python -m training.evaluation.evaluate --repository model_repository --version 2 "
+        "--set beir/cranfield",
+    )
+    parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
+    parser.add_argument("--version", metavar="N", type=int, required=True, help="the version in question")
+    parser.add_argument(
+        "--against", metavar="N", type=int, action="append", default=[], help="a further version to compare; repeatable"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="FOLDER",
+        type=Path,
+        action="append",
+        default=[],
+        help="a test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv); repeatable",
+    )
+    parser.add_argument("--papers", metavar="FILE", type=Path, help="papers with categories, to measure subjects on")
+    parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
+    parser.add_argument(
+        "--base",
+        metavar="MODEL",
+        default="default",
+        help="what to compare in FP32 (default: the packaged model); or none",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME=FOLDER", action="append", default=[], help="a further model in FP32; repeatable"
+    )
+    parser.add_argument("--compile", action="store_true", help="run FP32 models through torch.compile")
+    parser.add_argument("--runtime", choices=("auto", "openvino", "onnxruntime"), default="auto", help="of versions")
+    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is by chance (default: 0)")
+    parser.add_argument("--cache", metavar="DIR", type=Path, help="keep vectors there, so that no set is encoded twice")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Fine-tune a sentence-transformers model."""

@@ -1,0 +1,121 @@
+"""What happens beside the steps of training: figures, tracking, profiling and stopping."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from training.fit.tracking import Tracker
+from training.fit.validation import METRIC
+from training.progress import say
+
+Report = Callable[[float, int], bool]
+"""Told MRR@10 and the step; says whether to stop."""
+
+
+class Figures(TrainerCallback):
+    """Loss, learning rate, throughput and MRR@10: to the terminal, to `metrics.jsonl` and to the tracker."""
+
+    def __init__(self, file: Path, tracker: Tracker, report: Report | None = None) -> None:
+        """Takes the file that lines are added to, the tracker, and who decides on stopping early."""
+        self._file, self._tracker, self._report = file, tracker, report
+        self._started = self._busy = 0.0
+        self._steps = 0
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Starts the clock: looks at the validation sets are not training time."""
+        self._started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stops the clock."""
+        self._busy += time.perf_counter() - self._started
+        self._steps += 1
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Writes what the trainer tells, with the pairs a second since it told the last."""
+        if not state.is_world_process_zero or not logs:
+            return
+        figures = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+        if "loss" in figures and self._busy:
+            world = max(1, args.world_size)
+            figures["pairs_per_second"] = self._steps * args.train_batch_size * world / self._busy
+            self._busy, self._steps = 0.0, 0
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **figures}) + "\n")
+        self._tracker.log({name: value for name, value in figures.items() if math.isfinite(value)}, state.global_step)
+        if "loss" in figures:
+            say(
+                f"step {state.global_step} of {state.max_steps}: loss {figures['loss']:.4f}, "
+                f"learning rate {figures.get('learning_rate', 0):.2e}, {figures.get('pairs_per_second', 0):.1f} pairs/s"
+            )
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Mapping[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Says MRR@10, and stops where whoever steers the run has seen enough."""
+        found = (metrics or {}).get(f"eval_{METRIC}")
+        if found is None or not state.is_world_process_zero:
+            return
+        say(f"step {state.global_step}: {METRIC} {found:.4f} on validation")
+        if self._report is not None and self._report(found, state.global_step):
+            control.should_training_stop = True
+
+
+class Profile(TrainerCallback):
+    """Where the time of a step goes: a trace for chrome://tracing or Perfetto, and a table."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        """Takes the folder to write into and how many steps to look at, after two that warm up."""
+        self._folder, self._steps = folder, steps
+        self._profiler: torch.profiler.profile | None = None
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Starts the profiler."""
+        devices = [torch.profiler.ProfilerActivity.CPU]
+        if torch.cuda.is_available() and not args.use_cpu:
+            devices.append(torch.profiler.ProfilerActivity.CUDA)
+        self._profiler = torch.profiler.profile(
+            activities=devices,
+            schedule=torch.profiler.schedule(wait=1, warmup=1, active=self._steps, repeat=1),
+            on_trace_ready=self._write,
+        )
+        self._profiler.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Tells the profiler that a step is over."""
+        if self._profiler is not None:
+            self._profiler.step()
+        if state.global_step >= self._steps + 2:
+            control.should_training_stop = True
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stops the profiler."""
+        if self._profiler is not None:
+            self._profiler.stop()
+            self._profiler = None
+
+    def _write(self, profiler: torch.profiler.profile) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        profiler.export_chrome_trace(str(self._folder / "trace.json"))
+        by = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
+        table = profiler.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=50)
+        (self._folder / "table.txt").write_text(table + "\n")

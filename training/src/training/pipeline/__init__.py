@@ -1,0 +1,1 @@
+"""Run the stages of a training run in order, from configuration to a published version."""

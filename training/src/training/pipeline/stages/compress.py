@@ -1,0 +1,51 @@
+"""`compress`: the fine-tuned model made small, as a folder that is a version in all but its number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.compression.compress import Compression, compress
+from training.compression.prune import Pruning
+from training.compression.quantize import Recipe
+from training.pipeline.configuration import Half, Int8
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages.prepare import corpus_path
+
+ENCODER = "encoder"
+
+
+def run(run: RunFolder) -> None:
+    """Writes `encoder/`: the graph, the tokenizer, the code that serves them, and a manifest with the parity.
+
+    Raises:
+        TrainingError: The model cannot be compressed, or what comes of it is not true to it.
+    """
+    configuration = run.configuration
+    settings = configuration.compress
+    calibration = (
+        Path(settings.calibration).expanduser()
+        if settings.calibration
+        else corpus_path(configuration.data, Path(configuration.paths.data))
+    )
+    model = run.need("train") / run.folder.name
+    with run.making("compress") as folder:
+        (folder / ENCODER).mkdir()
+        made = compress(
+            str(model),
+            folder / ENCODER,
+            calibration_papers=calibration,
+            mapping=None if settings.calibration else configuration.data.mapping,
+            seed=configuration.seed,
+            how=compression(settings, configuration.seed),
+        )
+    size = sum(int(file["bytes"]) for file in made["files"].values())
+    run.record(compressed={"digest": made["digest"], "bytes": size, "parity": made["parity"]})
+
+
+def compression(settings: Int8 | Half, seed: int) -> Compression:
+    """What the configuration asks for."""
+    pruning = Pruning(settings.layers, settings.token_count)
+    if isinstance(settings, Half):
+        return Compression("fp16", pruning)
+    recipe = Recipe(strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed)
+    return Compression("int8", pruning, recipe, settings.texts)

@@ -1,0 +1,50 @@
+"""`export`: the compressed model, as it was evaluated, becomes a version with its report beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from training.errors import EvaluationError, PublishError
+from training.evaluation import read_report, write_report
+from training.evaluation.evaluate import version_name
+from training.evaluation.report import NAME
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages.compress import ENCODER
+from training.pipeline.stages.evaluate import SUBJECT
+from training.progress import say
+from training.registry import model_card, publish
+from training.registry.export import publish_next
+from training.registry.provenance import provenance
+
+
+def run(run: RunFolder) -> None:
+    """Publishes the version, puts its report where promotion looks for it, and writes its manifest and model card.
+
+    Raises:
+        PublishError: The repository cannot be written. A version that is there without its report is named.
+    """
+    repository = Path(run.configuration.paths.repository)
+    encoder = run.need("compress") / ENCODER
+    report = read_report(run.need("evaluate") / NAME)
+    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": provenance(run)}
+    with run.making("export") as folder:
+        version = publish_next(encoder, repository, made, run.need("train") / run.folder.name)
+        beside = repository / publish.MODEL / publish.EVALUATIONS / made["digest"]
+        name = version_name(version["version"])
+        report = report.renamed(SUBJECT, name)
+        report.systems[name]["version"] = version["version"]
+        try:
+            write_report(report, beside)
+            model_card.write(version, report, name, beside)
+        except EvaluationError as error:
+            raise PublishError(
+                f"{name} is there, its report is not: {error} "
+                f"Evaluate it again: akin encoder evaluate {version['version']} --set FOLDER."
+            ) from error
+        (folder / "manifest.json").write_text(json.dumps(version, indent=2, ensure_ascii=False) + "\n")
+    run.record(
+        version={"number": version["version"], "digest": version["digest"], "promoted": version["promoted"]},
+        evaluation=str(beside),
+    )
+    say(f"encoder version {version['version']}, its report in {beside}")

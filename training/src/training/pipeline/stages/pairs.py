@@ -1,0 +1,47 @@
+"""`pairs`: the papers that train become pairs of texts, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import msgspec
+
+from training.data.corpus import Corpus
+from training.data.pairs import make_pairs
+from training.data.split import Part
+from training.errors import CorpusError
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages.prepare import FILES
+from training.progress import say
+
+FILE = "pairs.jsonl"
+
+
+def run(run: RunFolder) -> None:
+    """Writes `pairs.jsonl`.
+
+    Raises:
+        CorpusError: The corpus does not give the pairs that were asked for.
+    """
+    configuration = run.configuration
+    encoder = msgspec.json.Encoder()
+    corpus = Corpus(run.need("prepare") / FILES[Part.TRAIN])
+    labels: Counter[int | None] = Counter()
+    try:
+        with run.making("pairs") as folder:
+            with (folder / FILE).open("wb") as file:
+                for pair in make_pairs(corpus, configuration.pairs, configuration.seed):
+                    file.write(encoder.encode(pair) + b"\n")
+                    labels[pair.label] += 1
+            count = labels.total()
+            if count < configuration.trainer.batch_size:
+                raise CorpusError(
+                    f"{count} pairs do not fill one batch (trainer.batch_size is {configuration.trainer.batch_size}): "
+                    "give a larger corpus or a smaller batch."
+                )
+            (folder / "counts.json").write_text(json.dumps({str(label): labels[label] for label in labels}) + "\n")
+    finally:
+        corpus.close()
+    run.record(pairs=count)
+    say(f"{count:,} pairs")

@@ -1,0 +1,156 @@
+"""Makes a version of the encoder: load, export to ONNX, quantise, check parity, publish.
+
+Usage: python -m training.registry.export --calibration PAPERS --repository DIR [--source MODEL] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.compression.compress import Compression, compress
+from training.compression.prune import Pruning
+from training.errors import PublishError, TrainingError
+from training.progress import say
+from training.registry import manifest, publish
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
+    options = _parser().parse_args(arguments)
+    # Libraries print; standard output is for the result alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            result = export(
+                options.source,
+                calibration_papers=options.calibration,
+                repository=options.repository,
+                mapping=options.map,
+                seed=options.seed,
+                how=Compression(pruning=Pruning(options.layers, options.token_count)),
+            )
+        except TrainingError as error:
+            say(f"export: {error}")
+            return 1
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        parity = result["parity"]
+        print(
+            f"version {result['version']} of {result['name']} "
+            f"({result['dim']} dimensions, {result['max_length']} tokens){', promoted' if result['promoted'] else ''}\n"
+            f"mean cosine to the original {parity['mean_cosine']:.5f}, worst {parity['min_cosine']:.5f}, "
+            f"alone against batched {parity['alone_vs_batched']:.6f}"
+        )
+    return 0
+
+
+def export(
+    wanted: str | None,
+    *,
+    calibration_papers: Path,
+    repository: Path,
+    mapping: str | None = None,
+    seed: int = 0,
+    how: Compression | None = None,
+) -> dict[str, Any]:
+    """Exports a model as the next version.
+
+    Args:
+        wanted: a folder, a hub id, or None for the packaged default.
+        calibration_papers: a file of papers that `papers.read_papers` reads.
+        repository: Triton's model repository; made if it does not exist.
+        mapping: of the papers' fields, where the file needs one.
+        seed: of every choice by chance.
+        how: it is compressed; None is INT8 as it ships.
+
+    Returns:
+        The manifest, with `promoted` and the `folder`.
+
+    Raises:
+        TrainingError: Whatever stood in the way; the repository is as it was.
+    """
+    publish.check_writable(repository)
+    with tempfile.TemporaryDirectory(prefix="akin-version-") as folder:
+        made = compress(
+            wanted, Path(folder), calibration_papers=calibration_papers, mapping=mapping, seed=seed, how=how
+        )
+        source = Path(wanted).expanduser() if wanted else None
+        return publish_next(Path(folder), repository, made, source if source and source.is_dir() else None)
+
+
+def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: Path | None) -> dict[str, Any]:
+    """Makes a copy of what `compress` made the next version.
+
+    Args:
+        folder: with the model, the code that serves it and nothing else but the manifest.
+        repository: Triton's model repository; made if it does not exist.
+        made: the folder's manifest.
+        source: the model's own folder, of which a copy is kept; None for one that can be had again by its name.
+
+    Returns:
+        The manifest, with `promoted` and the `folder`.
+
+    Raises:
+        PublishError: It cannot be written; the repository is as it was.
+    """
+    with publish.staging(repository) as staged:
+        try:
+            for name in made["files"]:
+                shutil.copyfile(folder / name, staged / name)
+            numbered = {**made, "version": publish.next_version(repository)}
+            manifest.write(staged, numbered)
+        except OSError as error:
+            raise PublishError(
+                f"cannot write {error.filename2 or error.filename or staged}: {error.strerror or error}."
+            ) from error
+        if source:
+            publish.keep_source(source, repository, made["base"]["weights_sha256"])
+        there = publish.publish(staged, repository, numbered["version"])
+    return {**numbered, "promoted": there.promoted, "folder": str(there.folder)}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.registry.export",
+        description="Make an INT8 version of a sentence-transformers model for Triton. It is published as the next "
+        "version of text_encoder if its vectors are true to the original's; the very first is promoted.",
+        epilog="example: python -m training.registry.export --calibration data/sample-arxiv.json "
+        "--repository model_repository",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="MODEL",
+        help="a folder that SentenceTransformer.save() wrote, or a hub id (default: all-MiniLM-L6-v2 from its package)",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="PAPERS",
+        type=Path,
+        required=True,
+        help="a file of papers: ranges are measured on some of them, parity on the others",
+    )
+    parser.add_argument(
+        "--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text"
+    )
+    parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
+    parser.add_argument("--seed", type=int, default=0, help="of the texts drawn and the tokens kept (default: 0)")
+    parser.add_argument("--layers", type=int, help="keep so many of the model's layers, evenly spaced (default: all)")
+    parser.add_argument(
+        "--token-count",
+        type=int,
+        help="drop tokens that the calibration papers have less often (WordPiece only; default: keep all)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON, with `promoted` and `folder`")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Makes the first version of the encoder, where none serves yet: what a container runs before Triton starts.
+
+Usage: python -m training.registry.first --repository DIR --corpora DIR [--source MODEL]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from papers import PapersError, fetch_sample
+from training.progress import say
+from training.registry import export, publish
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exports unless a version is promoted; 0 is success, 1 a refusal in words, 2 a wrong argument."""
+    options = _parser().parse_args(arguments)
+    pointer: Path = options.repository / publish.MODEL / publish.POINTER
+    try:
+        if pointer.is_file():
+            say(f"export: version {pointer.read_text().strip()} of {publish.MODEL} serves already")
+            return 0
+        calibration = fetch_sample(options.corpora)
+    except OSError as error:
+        say(f"export: cannot use {error.filename}: {error.strerror}.")
+        return 1
+    except PapersError as error:
+        say(f"export: {error}")
+        return 1
+    command = ["--repository", str(options.repository), "--calibration", str(calibration)]
+    return export.main([*command, "--source", options.source] if options.source else command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.registry.first",
+        description="Make the first version of the encoder, calibrated with the sample papers. Where one is promoted "
+        "already, nothing is done.",
+    )
+    parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
+    parser.add_argument("--corpora", metavar="DIR", type=Path, required=True, help="where the sample papers are kept")
+    parser.add_argument("--source", metavar="MODEL", help="a model's folder or hub id (default: all-MiniLM-L6-v2)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

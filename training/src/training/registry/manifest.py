@@ -1,0 +1,71 @@
+"""The manifest of a version: what it is, what it was made from and how, and how true it is to its original."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from papers import PASSAGE_TEXT_VERSION
+from training.registry.source import file_sha256
+
+SCHEMA = 1
+NAME = "manifest.json"
+
+
+def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
+    """What tells an encoder from any other: of everything that decides which vector a paper gets, and nothing else.
+
+    Returns:
+        SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
+    """
+    identity = {
+        "graph": graph_sha256,
+        "tokenizer": tokenizer_sha256,
+        "max_length": max_length,
+        "passage_text_version": passage_text_version,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def describe(
+    folder: Path,
+    *,
+    name: str,
+    dim: int,
+    max_length: int,
+    inputs: list[str],
+    pad_id: int,
+    base: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The manifest of the files that lie in a folder; its number and its parity are still to be told."""
+    files = {
+        path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != NAME
+    }
+    graph, tokenizer = files["model.onnx"], files["tokenizer.json"]
+    return {
+        "schema": SCHEMA,
+        "version": None,
+        "name": name,
+        "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, PASSAGE_TEXT_VERSION),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dim": dim,
+        "max_length": max_length,
+        "passage_text_version": PASSAGE_TEXT_VERSION,
+        "base": dict(base),
+        "recipe": dict(recipe),
+        "parity": {},
+        "graph": {"file": "model.onnx", "inputs": inputs, "output": "embedding", "pad_id": pad_id},
+        "files": files,
+    }
+
+
+def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes the manifest into the folder it describes."""
+    (folder / NAME).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
