@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
-from retrieval_service.adapters.faiss_threads import single_threaded
+from retrieval_service.adapters.faiss_threads import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.admission import Admission
 from retrieval_service.corpus.directory import SnapshotDirectory
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
         with (
-            ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor,
+            ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as reading,
         ):
             engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)

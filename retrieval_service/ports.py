@@ -84,7 +84,7 @@ class EncoderSource(Protocol):
             EncoderMismatch: there are some, and none is of that digest.
         """
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         """Whether this version of the encoder is ready, asked quickly."""
 
     async def close(self) -> None:
@@ -231,3 +231,30 @@ class Catalogue(Protocol):
 
     def matching(self, wanted: Filter) -> RowSet:
         """The rows a filter admits by what the catalogue knows: its days, and its CATEGORY and ROW clauses."""
+
+
+class Corpus(Protocol):
+    """Papers, their indexes, and the encoder that belongs to them: all that a search needs.
+
+    `corpus.open_corpus.OpenCorpus` is the one that the service searches. The search itself depends on this protocol
+    only, so that it imports no index library.
+    """
+
+    @property
+    def vectors(self) -> VectorIndex:
+        """The vector index."""
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """The lexical index."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The papers."""
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
+
+        Raises:
+            Unavailable: No vector can be made now; the message says why.
+        """

@@ -96,10 +96,10 @@ class Akin:
         import faiss
 
         from retrieval_service.adapters.faiss_index import FaissIndex
-        from retrieval_service.adapters.faiss_threads import single_threaded
+        from retrieval_service.adapters.faiss_threads import use_one_thread
 
         self._faiss = faiss
-        self._threads = ThreadPoolExecutor(threads, initializer=single_threaded)
+        self._threads = ThreadPoolExecutor(threads, initializer=use_one_thread)
         self._index = FaissIndex.open(path).index
         if not isinstance(self._index, faiss.IndexRefine):
             listed = isinstance(self._index, faiss.IndexIVF)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import faiss
 
 
-def single_threaded() -> None:
+def use_one_thread() -> None:
     """Has FAISS use one thread for what the calling thread asks: requests run beside each other, not inside."""
     faiss.omp_set_num_threads(1)
 

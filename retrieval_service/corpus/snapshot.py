@@ -11,7 +11,6 @@ from retrieval_service.adapters.faiss_gpu import GpuIndex, NoGpu, on_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
-from retrieval_service.corpus.hold import Hold
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     LEXICAL,
@@ -24,6 +23,7 @@ from retrieval_service.corpus.manifest import (
     read_manifest,
     snapshot_files,
 )
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
 
@@ -48,7 +48,7 @@ class Snapshot:
     lexical: LexicalIndex
     catalogue: Catalogue
     without_gpu: str | None = None
-    hold: Hold | None = None
+    hold: SnapshotLock | None = None
 
     def close(self) -> None:
         """Closes what is open; nothing may be searched any more."""
@@ -81,7 +81,7 @@ def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings:
         SnapshotNotFound: it is gone.
         SnapshotInvalid: a file is missing, damaged, of another snapshot or of a newer version; the message names it.
     """
-    hold = Hold(directory)
+    hold = SnapshotLock(directory)
     try:
         return replace(_opened(directory, directory.name, lexical_terms, lexical_postings), hold=hold)
     except BaseException:

@@ -62,7 +62,7 @@ def _components(serving: LiveCorpus) -> dict[str, object]:
         snapshot = {"status": "ok", "id": served.manifest.id, "papers": served.manifest.papers}
         encoder = {"status": "ok", "version": served.manifest.encoder.version, "digest": served.manifest.encoder.digest}
         if served.encoder is None:
-            encoder = {"status": "unavailable", "reason": _reason(served.trouble)}
+            encoder = {"status": "unavailable", "reason": _reason(served.encoder_error)}
     if serving.damage is not None:
         snapshot |= {"status": "damaged", "reason": public_message(serving.damage)}
     if refusal is not None:
