@@ -170,6 +170,10 @@ class VectorIndex(Protocol):
     def dim(self) -> int:
         """Length of the vectors."""
 
+    @property
+    def status(self) -> str | None:
+        """Why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
+
     def __len__(self) -> int:
         """Number of vectors."""
 
@@ -181,6 +185,9 @@ class VectorIndex(Protocol):
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, float32 [n, dim]."""
+
+    def close(self) -> None:
+        """Release memory and threads; no search may follow."""
 
 
 class LexicalIndex(Protocol):
@@ -231,6 +238,9 @@ class Catalogue(Protocol):
 
     def matching(self, wanted: Filter) -> RowSet:
         """The rows a filter admits by what the catalogue knows: its days, and its CATEGORY and ROW clauses."""
+
+    def close(self) -> None:
+        """Close the file; nothing may be read afterwards."""
 
 
 class Corpus(Protocol):

@@ -95,8 +95,7 @@ class Akin:
         """Opens the file as the service does, and as many threads, each of which searches for itself."""
         import faiss
 
-        from retrieval_service.adapters.faiss_index import FaissIndex
-        from retrieval_service.adapters.faiss_threads import use_one_thread
+        from retrieval_service.adapters.faiss_index import FaissIndex, use_one_thread
 
         self._faiss = faiss
         self._threads = ThreadPoolExecutor(threads, initializer=use_one_thread)

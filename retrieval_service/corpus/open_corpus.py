@@ -58,11 +58,6 @@ class OpenCorpus:
         return self._snapshot.vectors
 
     @property
-    def without_gpu(self) -> str | None:
-        """Why vectors are searched in main memory although a GPU was asked for."""
-        return self._snapshot.without_gpu or getattr(self._snapshot.vectors, "trouble", None)
-
-    @property
     def lexical(self) -> LexicalIndex:
         """The lexical index."""
         return self._snapshot.lexical

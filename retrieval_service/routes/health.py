@@ -67,8 +67,8 @@ def _components(serving: LiveCorpus) -> dict[str, object]:
         snapshot |= {"status": "damaged", "reason": public_message(serving.damage)}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": public_message(refusal)}
-    if served is not None and served.without_gpu:
-        snapshot["without_gpu"] = public_text(served.without_gpu)
+    if served is not None and served.vectors.status:
+        snapshot["without_gpu"] = public_text(served.vectors.status)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.live import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -153,7 +153,6 @@ async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_
 
     class Whole:
         manifest = room.files
-        without_gpu = None
         vectors = lexical = catalogue = None
 
         def close(self) -> None:

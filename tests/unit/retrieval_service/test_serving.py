@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class Watched:
         self.snapshots.use(name)
 
     def _opened(self, path: Path) -> Snapshot:
-        parts: Any = object()
+        parts: Any = SimpleNamespace(close=lambda: None)
         return Snapshot(read_manifest(path), parts, parts, parts)
 
     @property
