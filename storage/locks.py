@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
+def hold_lock(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
     """Hold a lock for the length of a `with` block.
 
     Args:

@@ -104,7 +104,7 @@ def info(
 ) -> None:
     """Describe a version: what it was made from, how, and how true it is to its original."""
     repository = Settings.read().repository
-    found = versions.promoted(repository) if version is None else versions.find(repository, version)
+    found = versions.promoted_version(repository) if version is None else versions.find(repository, version)
     if json:
         print_json(described(repository, found))
         return

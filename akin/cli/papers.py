@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextCol
 from rich.progress import Progress as Bar
 
 from akin.cli.output import Json, print_json, say, stderr
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.settings import Settings
 from papers.readers.fields import day
 from papers.remote import ARXIV, Harvest, download, finished_harvests, harvest
@@ -68,11 +68,11 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
     """Harvests, and says what came of it.
 
     Raises:
-        SourceError: The day is none.
+        PapersUnusable: The day is none.
         PapersError: The repository cannot be harvested; the message says how to go on.
     """
     if since is not None and (day(since) is None or len(since) != 10):
-        raise SourceError(f"--from {since}: give a day as 2026-01-31.")
+        raise PapersUnusable(f"--from {since}: give a day as 2026-01-31.")
     say(f"harvesting {url} from {since or 'the beginning'}: one connection, {pause:g} s between requests")
     with bar(MofNCompleteColumn()) as show:
         done = harvest(

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from akin.errors import AkinError, BadSetting, SourceError
+from akin.errors import AkinError, BadSetting, PapersUnusable
 from akin.registry import gpu
-from akin.registry.versions import Version, promoted
+from akin.registry.versions import Version, promoted_version
 from akin.settings import Settings
 from akin.stack.wait import wait_for
 from papers import PapersError, fetch_sample
@@ -25,7 +25,7 @@ def main() -> int:
     try:
         settings = Settings.read()
         runtime = gpu_runtime()
-        version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+        version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
         made = already(settings.repository, version, runtime)
         if made:
             # The configuration belongs to all versions: it is to be the one of this version, whichever was made last.
@@ -38,7 +38,7 @@ def main() -> int:
         return error.exit_code
     except PapersError as error:
         say(str(error))
-        return SourceError.exit_code
+        return PapersUnusable.exit_code
     cosine = made["parity"]["mean_cosine"]
     say(f"version {version.number} of {gpu.MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
     return 0
@@ -70,13 +70,15 @@ def sample(settings: Settings) -> Path:
 
     Raises:
         PapersError: They cannot be fetched.
-        SourceError: There is no right or room to keep them.
+        PapersUnusable: There is no right or room to keep them.
     """
     folder = settings.data / "corpora"
     try:
         return fetch_sample(folder)
     except OSError as error:
-        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
+        raise PapersUnusable(
+            f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it."
+        ) from error
 
 
 def say(message: str) -> None:

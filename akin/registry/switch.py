@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import local_http, triton_key
 from akin.stack.record import Stack, encoders_locked, running, update
@@ -33,7 +33,7 @@ def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
     stack = running(settings)
     if stack is None or not stack.serves:
         return False
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     if version.number not in stack.encoders or not is_ready(stack.triton_http, version.number):
         say(f"loading encoder version {version.number} beside {' and '.join(map(str, stack.encoders))}")
         change(settings, stack, [*(number for number in stack.encoders if number != version.number), version.number])
@@ -60,7 +60,7 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
     stack = running(settings)
     if stack is None or len(stack.encoders) < 2:
         return
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     deadline = monotonic() + CHANGE_SECONDS
     while (served := components(stack)) and served["snapshot"].get("id") != snapshot:
         if monotonic() > deadline or "refused" in served["snapshot"]:

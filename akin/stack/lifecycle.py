@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from akin.errors import AkinError, StackError
-from akin.registry.versions import Version, promoted, versions
+from akin.registry.versions import Version, promoted_version, versions
 from akin.settings import Settings
 from akin.stack.leftovers import kill_marked, mark, remove_regions
 from akin.stack.processes import (
@@ -32,7 +32,7 @@ from akin.stack.processes import (
 from akin.stack.record import PartState, Stack, read, running
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
-from storage.locks import held
+from storage.locks import hold_lock
 
 SUPERVISOR_SECONDS = 30.0
 # Triton has five seconds to finish what it does, each process fifteen to end.
@@ -54,7 +54,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
         stack = running(settings)
         if stack is not None and stack.of_earlier_release:
             # Its Triton takes models from anybody, and its page and service have none of the present bounds.
-            promoted(settings.repository)
+            promoted_version(settings.repository)
             say("the stack was started by an earlier release: starting it anew")
             stop_all(settings, stack)
             stack = None
@@ -85,7 +85,7 @@ def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None])
         StackError: A port is taken.
         EncoderError: No encoder was exported.
     """
-    promoted(settings.repository)
+    promoted_version(settings.repository)
     if stack is None:
         clear(settings)
         check_ports(settings)
@@ -306,7 +306,7 @@ def command_lock(settings: Settings) -> Path:
 def commanding(settings: Settings) -> contextlib.AbstractContextManager[None]:
     """Return the lock of the commands that start and stop the stack: one decides at a time."""
     busy = f"another `akin up` or `akin down` is at work on {settings.data}: try again when it has ended."
-    return held(command_lock(settings), 120.0, StackError(busy))
+    return hold_lock(command_lock(settings), 120.0, StackError(busy))
 
 
 @contextlib.contextmanager
@@ -315,7 +315,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
 
     That is `AKIN_TRITON_URL` where it is set, otherwise the running stack's, or one for this command only.
     """
-    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
     if settings.triton_url:
         # Imported here as it brings along what a supervisor has no use for.
         from akin.stack.remote_triton import await_encoder

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from akin.errors import StackError
 from akin.settings import Settings
 from akin.stack.processes import Child
-from storage.locks import held
+from storage.locks import hold_lock
 
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
 
@@ -171,7 +171,7 @@ def create(settings: Settings, stack: Stack, supervisor: Child) -> None:
 
 def locked(settings: Settings) -> Any:
     """Return the lock under which the record is read and written again."""
-    return held(
+    return hold_lock(
         settings.run / "record.lock", LOCK_SECONDS, StackError(f"{record(settings)} is held by another process.")
     )
 
@@ -183,7 +183,7 @@ def encoders_locked(settings: Settings, busy: str) -> AbstractContextManager[Non
         settings: Where the lock is.
         busy: The text of the `StackError` that is raised when another holder does not let go in time.
     """
-    return held(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
+    return hold_lock(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
 
 
 def write(settings: Settings, stack: Stack) -> None:

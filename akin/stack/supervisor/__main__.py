@@ -26,7 +26,7 @@ from akin.stack.record import Stack
 from akin.stack.supervisor.keeper import Keeper
 from akin.stack.supervisor.logs import rotate_all
 from akin.stack.supervisor.parts import parts
-from storage.locks import held
+from storage.locks import hold_lock
 
 ROTATE_SECONDS = 5.0
 OWNER_SECONDS = 10.0
@@ -186,7 +186,7 @@ def main() -> NoReturn:
     try:
         settings = Settings.read()
         busy = f"another supervisor owns {settings.data}."
-        with held(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
+        with hold_lock(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
             Supervisor(settings).run()
     except AkinError as error:
         say(str(error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from akin.registry.versions import MODEL, promoted, versions
+from akin.registry.versions import MODEL, promoted_version, versions
 from akin.settings import Settings
 from akin.stack import record
 from akin.stack.leftovers import remove_regions
@@ -69,7 +69,7 @@ def start_encoders(settings: Settings, started: Started) -> None:
     """
     # Whoever loads or unloads a version in a running Triton waits, and then finds this one's versions written down.
     with record.encoders_locked(settings, "another command changes the encoders of this stack."):
-        version = promoted(settings.repository)
+        version = promoted_version(settings.repository)
         numbers = encoders(settings)
         record.update(settings, lambda stack: replace(stack, encoders=numbers))
         ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
@@ -83,7 +83,7 @@ def encoders(settings: Settings) -> list[int]:
     Raises:
         EncoderError: No encoder was exported.
     """
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     stack = record.read(settings)
     there = {each.number for each in versions(settings.repository)}
     loaded = [number for number in (stack.encoders if stack else []) if number in there]

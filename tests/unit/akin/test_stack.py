@@ -127,7 +127,7 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
         assert not (settings.run / "stack.json").exists()
         return children[0]
 
-    monkeypatch.setattr(lifecycle, "promoted", lambda _: None)
+    monkeypatch.setattr(lifecycle, "promoted_version", lambda _: None)
     monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
     assert lifecycle.up(settings, said.append) is anew

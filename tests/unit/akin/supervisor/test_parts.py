@@ -138,7 +138,7 @@ def test_a_restarted_triton_serves_what_is_promoted_needed_and_was_loaded_since(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there: list[Any] = [Version(number, number == 4, {}) for number in (1, 2, 3, 4)]
-    monkeypatch.setattr(parts, "promoted", lambda _: there[3])
+    monkeypatch.setattr(parts, "promoted_version", lambda _: there[3])
     monkeypatch.setattr(parts, "versions", lambda _: there)
     monkeypatch.setattr(parts, "still_needed", lambda *_: [2])
     assert encoders(settings) == [4, 2]
