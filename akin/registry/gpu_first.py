@@ -26,11 +26,11 @@ def main() -> int:
         settings = Settings.read()
         runtime = gpu_runtime()
         version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
-        made = already(settings.repository, version, runtime)
+        made = find_made(settings.repository, version, runtime)
         if made:
             # The configuration belongs to all versions: it is to be the one of this version, whichever was made last.
             gpu.write(settings.repository, made, runtime)
-            say(f"version {version.number} of {gpu.MODEL} is there already, for {runtime}")
+            say(f"version {version.number} of {gpu.INNER_MODEL} is there already, for {runtime}")
             return 0
         made, _ = gpu.make(settings, version.number, runtime, sample(settings))
     except AkinError as error:
@@ -40,14 +40,16 @@ def main() -> int:
         say(str(error))
         return PapersUnusable.exit_code
     cosine = made["parity"]["mean_cosine"]
-    say(f"version {version.number} of {gpu.MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
+    say(f"version {version.number} of {gpu.INNER_MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
     return 0
 
 
-def already(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
+def find_made(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
     """Return what `training.compression.gpu` recorded for this encoder and runtime; None if it made nothing."""
     try:
-        made: dict[str, Any] = json.loads((repository / gpu.MODEL / str(version.number) / "made.json").read_bytes())
+        made: dict[str, Any] = json.loads(
+            (repository / gpu.INNER_MODEL / str(version.number) / "made.json").read_bytes()
+        )
     except (OSError, ValueError):
         return None
     return made if (made.get("digest"), made.get("runtime")) == (version.digest, runtime) else None

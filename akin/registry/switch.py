@@ -17,7 +17,7 @@ import httpx
 from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import local_http, triton_key
-from akin.stack.record import Stack, encoders_locked, running, update
+from akin.stack.record import Stack, encoders_lock, running, update
 from akin.stack.triton import is_ready, load
 from retrieval_service.corpus.directory import SnapshotDirectory
 
@@ -79,7 +79,7 @@ def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
         StackError: Triton is being restarted, or others change its versions, for minutes.
     """
     busy = "the versions that Triton serves are being changed by another command: see `akin status`, and try again."
-    with encoders_locked(settings, busy):
+    with encoders_lock(settings, busy):
         key = triton_key.read(settings)
         load(stack.triton_http, settings.repository, numbers, settings.logs / "triton.log", key=key)
         update(settings, lambda now: replace(now, encoders=numbers))

@@ -106,7 +106,7 @@ class Supervisor:
             time.sleep(0.05)
         kill_marked(self._settings.run)
         remove_regions(self._settings.run, self._settings.triton_grpc_port)
-        record.record(self._settings).unlink(missing_ok=True)
+        record.record_path(self._settings).unlink(missing_ok=True)
         say("stopped")
 
     def _write(self) -> None:
@@ -122,7 +122,7 @@ class Supervisor:
             record.update(self._settings, change)
         except (OSError, StackError) as error:
             # A full disk is no reason to leave the parts alone; the next change writes all of it.
-            say(f"{record.record(self._settings)} cannot be written: {error}")
+            say(f"{record.record_path(self._settings)} cannot be written: {error}")
 
     def _children(self) -> list[Child]:
         return [keeper.child for keeper in self._keepers if keeper.child is not None]
