@@ -91,20 +91,20 @@ def _tex_name(name: str) -> str:
 def _tex(text: str) -> str:
     """Text that BibTeX can hold: the TeX that authors wrote is kept, characters special outside math are escaped."""
     text = " ".join(text.split())
-    if not _balanced(text):
+    if not _is_balanced(text):
         text = re.sub(r"(?<!\\)[{}]", "", text)
     # Odd pieces are math when the dollars pair up; an odd dollar out is money.
     pieces = re.split(r"(?<!\\)\$", text)
     if len(pieces) % 2 == 0:
-        return _escaped("\\$".join(pieces))
-    return "$".join(piece if i % 2 else _escaped(piece) for i, piece in enumerate(pieces))
+        return _escape("\\$".join(pieces))
+    return "$".join(piece if i % 2 else _escape(piece) for i, piece in enumerate(pieces))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return re.sub(r"(?<!\\)[&%#_]", lambda match: "\\" + match[0], text)
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", text):
         depth += 1 if brace == "{" else -1

@@ -16,7 +16,7 @@ from akin.errors import PapersUnusable
 from akin.settings import Settings
 from papers.readers.fields import day
 from papers.remote import ARXIV, Harvest, download, finished_harvests, harvest
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Papers from elsewhere: arXiv's metadata by harvest, or a file of papers.")
 
@@ -76,7 +76,7 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
     say(f"harvesting {url} from {since or 'the beginning'}: one connection, {pause:g} s between requests")
     with fetch_progress(MofNCompleteColumn()) as show:
         done = harvest(
-            folder, url=url, since=since, subset=subset, manners=Manners(pause=pause), say=say, progress=show
+            folder, url=url, since=since, subset=subset, policy=RetryPolicy(pause=pause), say=say, progress=show
         )
     say(
         f"{folder / done.file}: {done.records:,} papers, {done.deleted:,} gone, up to {done.until}; "

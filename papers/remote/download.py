@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
+from papers.remote.http import TRANSIENT, Client, Patience, RetryPolicy, Say
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -73,7 +73,7 @@ def download(
     folder: Path,
     *,
     sha256: str | None = None,
-    manners: Manners | None = None,
+    policy: RetryPolicy | None = None,
     say: Say = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Download:
@@ -83,7 +83,7 @@ def download(
         source: an address, or a public object in a bucket.
         folder: where the file goes, under the address's last name.
         sha256: the digest it must have.
-        manners: how the server is treated.
+        policy: how the server is treated.
         say: is told about failures that pass.
         progress: is told bytes so far and in all, where that is known.
 
@@ -96,7 +96,7 @@ def download(
     if not name or name.startswith("."):
         raise RemoteError(f"{source}: names no file.")
     with partial_file(folder / f".{name}.part") as file:
-        return _Fetching(url, file, folder / name, manners or Manners(pause=0.0), say, progress).run(sha256)
+        return _Fetching(url, file, folder / name, policy or RetryPolicy(pause=0.0), say, progress).run(sha256)
 
 
 class _Fetching:
@@ -105,7 +105,7 @@ class _Fetching:
         url: str,
         file: Any,
         target: Path,
-        manners: Manners,
+        policy: RetryPolicy,
         say: Say,
         progress: Callable[[int, int | None], None],
     ) -> None:
@@ -114,13 +114,13 @@ class _Fetching:
         self.part = Path(file.name)
         self.state = self.part.with_suffix(".json")
         self.target = target
-        self.client = Client(manners)
-        self.patience = Patience(url, manners, say)
+        self.client = Client(policy)
+        self.patience = Patience(url, policy, say)
         self.say = say
         self.progress = progress
         self.validator = self._known_validator()
         self.digest = hashlib.sha256()
-        self.have = self._taken_up()
+        self.have = self._resume()
 
     def run(self, expected: str | None) -> Download:
         resumed_at = self.have
@@ -160,7 +160,7 @@ class _Fetching:
             self._restart()
             return False
         with contextlib.closing(response):
-            if self.have and not self._goes_on(response):
+            if self.have and not self._continues(response):
                 self._restart()
             if not self.have:
                 self._remember(response)
@@ -177,7 +177,7 @@ class _Fetching:
             raise ConnectionError(f"after {self.have:,} of {total:,} bytes")
         return True
 
-    def _goes_on(self, response: Any) -> bool:
+    def _continues(self, response: Any) -> bool:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         return response.status == 206 and found is not None and found[1] == str(self.have)
 
@@ -188,7 +188,7 @@ class _Fetching:
             return ""
         return state.validator if state.url == self.url else ""
 
-    def _taken_up(self) -> int:
+    def _resume(self) -> int:
         """Reads what an earlier attempt left; nothing when it cannot be told to be of the same file."""
         if not self.validator:
             self.file.truncate(0)

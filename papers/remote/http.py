@@ -25,7 +25,7 @@ TRANSIENT = (urllib.error.URLError, http.client.HTTPException, ConnectionError, 
 
 
 @dataclass(frozen=True)
-class Manners:
+class RetryPolicy:
     """How a server is treated.
 
     Attributes:
@@ -44,9 +44,9 @@ class Manners:
 class Client:
     """Makes requests one after another, never sooner after each other than it should."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, policy: RetryPolicy) -> None:
         """Takes how to behave."""
-        self.manners = manners
+        self.policy = policy
         self._next = 0.0
 
     def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
@@ -63,20 +63,20 @@ class Client:
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         try:
-            return urllib.request.urlopen(request, timeout=self.manners.timeout)
+            return urllib.request.urlopen(request, timeout=self.policy.timeout)
         except ValueError as error:
             raise RemoteError(f"{url}: is no address ({error}).") from error
         finally:
-            self._next = time.monotonic() + self.manners.pause
+            self._next = time.monotonic() + self.policy.pause
 
 
 class Patience:
     """Decides after each failure whether to go on, and waits as long as the server asks."""
 
-    def __init__(self, url: str, manners: Manners, say: Say) -> None:
+    def __init__(self, url: str, policy: RetryPolicy, say: Say) -> None:
         """Takes whose failures they are, how many may follow each other, and whom to tell."""
         self._url = url
-        self._manners = manners
+        self._manners = policy
         self._say = say
         self._failures = 0
 

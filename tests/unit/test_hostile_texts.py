@@ -20,7 +20,7 @@ from papers.errors import PapersError
 from papers.readers import fields
 from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.readers.mapped import json_paper
+from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_clauses import name_words
@@ -41,9 +41,9 @@ def _paper(text: str) -> Paper:
     return Paper(text, text, text, (text,), (text,), doi=text, journal_ref=text)
 
 
-def _shown(text: str) -> page_answers.Paper:
+def _shown(text: str) -> page_answers.FoundPaper:
     addresses = dict.fromkeys(("abs", "pdf"), text) | {"doi": f"https://{text}"}
-    return page_answers.Paper(
+    return page_answers.FoundPaper(
         id=text, title=text, abstract=text, authors=(text,), categories=(text,), date=text, links=addresses
     )
 
@@ -63,7 +63,9 @@ def _xml(text: str) -> object:
 
 
 def _status(text: str) -> str:
-    asked = page_answers.AskedFor(text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),))
+    asked = page_answers.UnderstoodQuery(
+        text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
+    )
     return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from indexing import BuildOptions, ChangedPapers, update_snapshot
-from papers import Paper, SourceUnreadable, read_papers
+from papers import Paper, PaperFileUnreadable, read_papers
 from papers.remote import Harvest
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import NoPapers, SourceIncomplete
@@ -131,7 +131,7 @@ def test_a_file_that_is_cut_off_changes_nothing(data: Path, tmp_path: Path, kit:
         path.write_bytes(content[: end + (40 if "quoted" in name else 5)] if end else content[:-300])
     before = SnapshotDirectory(data).current()
     for share in (0.05, 1.0):
-        with pytest.raises((SourceIncomplete, SourceUnreadable), match=r"breaks off|corrupt"):
+        with pytest.raises((SourceIncomplete, PaperFileUnreadable), match=r"breaks off|corrupt"):
             complete(path, data, kit, may_lack=share)
     assert (SnapshotDirectory(data).current(), SnapshotDirectory(data).ids()) == (before, [before])
 

@@ -14,7 +14,7 @@ import pytest
 
 from papers import RemoteError
 from papers.remote import download, finished_harvests, public_url
-from tests.integration.papers.conftest import MANNERS, Answer, Server, send
+from tests.integration.papers.conftest import POLICY, Answer, Server, send
 from tests.integration.papers.test_harvest import harvested, repository
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def file_of(content: bytes, *, cut: int = 0, etag: str = '"v1"', ranges: bool = 
 
 
 def fetched(server: Server, folder: Path, **options: Any) -> Any:
-    return download(f"{server.url}/papers.jsonl", folder, manners=MANNERS, **options)
+    return download(f"{server.url}/papers.jsonl", folder, policy=POLICY, **options)
 
 
 def whole(folder: Path) -> bool:
@@ -135,13 +135,13 @@ def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == 1
     for address in ("ftp://x/y", "nonsense", "gs://bucket", "s3:///key", "http://127.0.0.1:1/"):
         with pytest.raises(RemoteError):
-            download(address, tmp_path, manners=MANNERS)
+            download(address, tmp_path, policy=POLICY)
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached.*after 3 attempts"):
-        download("http://127.0.0.1:1/papers.jsonl", tmp_path, manners=MANNERS, say=said.append)
+        download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, say=said.append)
     assert len(said) == 2
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from papers import RemoteError, read_papers
 from papers.remote import Harvest, finished_harvests, harvest
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 from storage.durable import replace_file
-from tests.integration.papers.conftest import MANNERS, Server, send
+from tests.integration.papers.conftest import POLICY, Server, send
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +68,7 @@ def repository(request: BaseHTTPRequestHandler) -> None:
 
 
 def harvested(server: Server, folder: Path, **options: Any) -> Harvest:
-    return harvest(folder, url=f"{server.url}/oai", manners=options.pop("manners", MANNERS), **options)
+    return harvest(folder, url=f"{server.url}/oai", policy=options.pop("policy", POLICY), **options)
 
 
 def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_retry_after_is_kept(server: Server, tmp_path: Path) -> None:
 def test_requests_keep_their_distance(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     started = monotonic()
-    harvested(server, tmp_path, manners=Manners(pause=0.3))
+    harvested(server, tmp_path, policy=RetryPolicy(pause=0.3))
     assert monotonic() - started >= 0.6
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from papers.errors import SourceNotFound, SourceUnreadable
+from papers.errors import PaperFileNotFound, PaperFileUnreadable
 
 LONGEST_LINE = 8 << 20
 """Bytes. Thirty times the longest record arXiv has, that of a collaboration with thousands of authors."""
@@ -31,7 +31,7 @@ _UNREADABLE = (
 )
 
 
-class _Counted(io.RawIOBase):
+class _CountingFile(io.RawIOBase):
     """A raw file that counts the bytes taken from it, which works on pipes too."""
 
     def __init__(self, file: io.FileIO) -> None:
@@ -51,7 +51,7 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-class Source:
+class PaperFile:
     """An open file of papers.
 
     Attributes:
@@ -59,8 +59,8 @@ class Source:
         bytes_total: its size on disk, compressed if it is; None for a pipe.
 
     Raises:
-        SourceNotFound: there is no such file.
-        SourceUnreadable: it is a directory, empty, may not be read, or is packed in a way not understood.
+        PaperFileNotFound: there is no such file.
+        PaperFileUnreadable: it is a directory, empty, may not be read, or is packed in a way not understood.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,13 +69,13 @@ class Source:
         try:
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
-                raise SourceUnreadable(path, "is a directory, not a file of papers")
+                raise PaperFileUnreadable(path, "is a directory, not a file of papers")
             self.bytes_total = status.st_size if stat.S_ISREG(status.st_mode) else None
-            self._raw = _Counted(io.FileIO(path))
+            self._raw = _CountingFile(io.FileIO(path))
         except FileNotFoundError:
-            raise SourceNotFound(path, "no such file") from None
+            raise PaperFileNotFound(path, "no such file") from None
         except OSError as error:
-            raise SourceUnreadable(path, f"cannot be read: {error.strerror}") from error
+            raise PaperFileUnreadable(path, f"cannot be read: {error.strerror}") from error
         self._stream = io.BufferedReader(self._raw, _BUFFER)
         try:
             self._unpack()
@@ -97,7 +97,7 @@ class Source:
         """Numbered lines with their ends; None stands for one longer than `LONGEST_LINE`, which is skipped.
 
         Raises:
-            SourceUnreadable: the file breaks off or is corrupt; the lines before were given out.
+            PaperFileUnreadable: the file breaks off or is corrupt; the lines before were given out.
         """
         readline = self._stream.readline
         number = 0
@@ -118,7 +118,7 @@ class Source:
         with self._in_words():
             content = self._stream.read(LONGEST_LINE * 8 + 1)
         if len(content) > LONGEST_LINE * 8:
-            raise SourceUnreadable(self.path, "is one JSON array too large to hold; write one record a line instead")
+            raise PaperFileUnreadable(self.path, "is one JSON array too large to hold; write one record a line instead")
         return content.removeprefix(_UTF8_BOM)
 
     def close(self) -> None:
@@ -133,17 +133,17 @@ class Source:
                 self._stream = io.BufferedReader(gzip.GzipFile(fileobj=self._stream), _BUFFER)  # type: ignore[arg-type]
                 start = self._stream.peek(8)
         if not start:
-            raise SourceUnreadable(self.path, "is empty")
+            raise PaperFileUnreadable(self.path, "is empty")
         for magic, complaint in _UNREADABLE:
             if start.startswith(magic):
-                raise SourceUnreadable(self.path, complaint)
+                raise PaperFileUnreadable(self.path, complaint)
 
     def _in_words(self, lines: object = None) -> _InWords:
         return _InWords(self.path, lines)
 
 
 class _InWords:
-    """Turns what the operating system and gzip raise into `SourceUnreadable`."""
+    """Turns what the operating system and gzip raise into `PaperFileUnreadable`."""
 
     def __init__(self, path: Path, lines: object) -> None:
         self._path = path
@@ -164,4 +164,4 @@ class _InWords:
             message = f"cannot be read{after}: {error.strerror or error}"
         else:
             return
-        raise SourceUnreadable(self._path, message) from error
+        raise PaperFileUnreadable(self._path, message) from error

@@ -16,11 +16,11 @@ _SECONDS_TO_RETURN = 2.0
 _Shown = TypeVar("_Shown")
 
 
-class ReaderLeft(Exception):
+class SearchAbandoned(Exception):
     """Nobody waits for this answer any more."""
 
 
-class Readers:
+class ActiveSearches:
     """The searches of each session, and whether its reader is still there; lives in one event loop."""
 
     def __init__(self, seconds_to_return: float = _SECONDS_TO_RETURN) -> None:
@@ -38,7 +38,7 @@ class Readers:
         """Return what a search of a session finds; without a session, of whoever asks.
 
         Raises:
-            ReaderLeft: The reader left before.
+            SearchAbandoned: The reader left before.
         """
         if session is None:
             return await search
@@ -51,7 +51,7 @@ class Readers:
             ours = asyncio.current_task()
             if ours is not None and ours.cancelling():
                 raise
-            raise ReaderLeft from None
+            raise SearchAbandoned from None
         finally:
             under_way.discard(task)
             if not under_way:

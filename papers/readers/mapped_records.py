@@ -38,7 +38,7 @@ def json_paper(mapping: Mapping) -> Callable[[bytes], Paper | Flaw]:
             record = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return json_flaw(line, error, id_in_line)
-        return _mapped(record, mapping, line)
+        return _map_record(record, mapping, line)
 
     return parse
 
@@ -117,10 +117,10 @@ def _csv_paper(row: list[str], header: list[str], mapping: Mapping, delimiter: s
     if len(row) > len(header):
         detail = f"{len(row)} cells under {len(header)} columns"
         return flaw(Reason.WRONG_COLUMNS, excerpt, paper_id, detail)
-    return _mapped(record, mapping, excerpt)
+    return _map_record(record, mapping, excerpt)
 
 
-def _mapped(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> Paper | Flaw:
+def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> Paper | Flaw:
     paper_id = None
     try:
         paper_id = _id(_value(record, mapping.id))

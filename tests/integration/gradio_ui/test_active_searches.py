@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
-from gradio_ui.readers import ReaderLeft, Readers
 from gradio_ui.serve import create_server_app
 from gradio_ui.settings import Settings
 
@@ -56,7 +56,7 @@ async def asgi(app: Any, path: str, query: str, leaves: asyncio.Event) -> bytes:
 async def test_the_search_of_a_reader_who_leaves_is_given_up() -> None:
     hanging, leaves = HangingService(), asyncio.Event()
     settings = Settings(service_url="http://service.test")
-    app = create_server_app(settings, SearchService(settings, hanging), Readers(seconds_to_return=0.05))
+    app = create_server_app(settings, SearchService(settings, hanging), ActiveSearches(seconds_to_return=0.05))
     values = ["some words", "hybrid", [], None, None, 10, ""]
     asked = {"data": values, "fn_index": 0, "session_hash": "reader", "event_data": None, "trigger_id": None}
     async with app.router.lifespan_context(app):
@@ -74,22 +74,22 @@ async def test_the_search_of_a_reader_who_leaves_is_given_up() -> None:
 
 
 async def test_a_reader_may_come_back_in_time() -> None:
-    readers, found = Readers(seconds_to_return=0.02), asyncio.Event()
+    searches, found = ActiveSearches(seconds_to_return=0.02), asyncio.Event()
 
     async def search() -> str:
         await found.wait()
         return "found"
 
-    asked = asyncio.ensure_future(readers.follow("one", search()))
-    other = asyncio.ensure_future(readers.follow("other", search()))
+    asked = asyncio.ensure_future(searches.follow("one", search()))
+    other = asyncio.ensure_future(searches.follow("other", search()))
     await asyncio.sleep(0)
-    with readers.stream("one"):
+    with searches.stream("one"):
         pass
-    with readers.stream("one"):
+    with searches.stream("one"):
         await asyncio.sleep(0.05)
         assert not asked.done()
-    with pytest.raises(ReaderLeft):
+    with pytest.raises(SearchAbandoned):
         await asyncio.wait_for(asked, 5)
     found.set()
     assert await other == "found"
-    assert await readers.follow(None, search()) == "found"
+    assert await searches.follow(None, search()) == "found"

@@ -10,14 +10,14 @@ from papers import (
     Format,
     MappingError,
     Paper,
+    PaperFileNotFound,
+    PaperFileUnreadable,
     PapersError,
     Reason,
-    SourceNotFound,
-    SourceUnreadable,
     UnknownFormat,
     read_papers,
 )
-from papers.readers import source
+from papers.readers import paper_file
 
 LINES = b"".join(
     json.dumps({"id": f"2503.{number:05}", "title": f"Title {number}", "abstract": os.urandom(200).hex()}).encode()
@@ -27,20 +27,20 @@ LINES = b"".join(
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(SourceNotFound, match=r"nowhere.jsonl: no such file"):
+    with pytest.raises(PaperFileNotFound, match=r"nowhere.jsonl: no such file"):
         read_papers(tmp_path / "nowhere.jsonl")
 
 
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        (b"", SourceUnreadable, "is empty"),
+        (b"", PaperFileUnreadable, "is empty"),
         (b"\xef\xbb\xbf", UnknownFormat, "is neither"),
-        (gzip.compress(b""), SourceUnreadable, "is empty"),
-        (b"PK\x03\x04rest", SourceUnreadable, "zip archive; unpack"),
-        ("[]".encode("utf-16"), SourceUnreadable, "UTF-16"),
-        (b"\x1f\x8b\x08broken", SourceUnreadable, "breaks off|is corrupt"),
-        (b"\x1f\x8b\xff\xff\xff\xff\xff\xff\xff\xff\xff", SourceUnreadable, "is corrupt"),
+        (gzip.compress(b""), PaperFileUnreadable, "is empty"),
+        (b"PK\x03\x04rest", PaperFileUnreadable, "zip archive; unpack"),
+        ("[]".encode("utf-16"), PaperFileUnreadable, "UTF-16"),
+        (b"\x1f\x8b\x08broken", PaperFileUnreadable, "breaks off|is corrupt"),
+        (b"\x1f\x8b\xff\xff\xff\xff\xff\xff\xff\xff\xff", PaperFileUnreadable, "is corrupt"),
         (b'[\n{"a": 1},\n{"a": 2}\n]', UnknownFormat, "one JSON array"),
         (b'[{"a": 1}]', UnknownFormat, "one JSON array"),
         (b'{\n "id": 1\n}\n', UnknownFormat, "none of its first lines"),
@@ -57,7 +57,7 @@ def test_files_that_cannot_be_read(tmp_path, content, error, message):
 
 
 def test_a_directory(tmp_path):
-    with pytest.raises(SourceUnreadable, match=r"is a directory"):
+    with pytest.raises(PaperFileUnreadable, match=r"is a directory"):
         read_papers(tmp_path)
 
 
@@ -66,7 +66,7 @@ def test_a_gzip_file_that_breaks_off_gives_what_it_has(tmp_path):
     path = tmp_path / "papers.jsonl.gz"
     path.write_bytes(packed[: len(packed) // 2])
     papers = []
-    with pytest.raises(SourceUnreadable, match=r"papers.jsonl.gz: breaks off in the middle after line [\d,]+"):
+    with pytest.raises(PaperFileUnreadable, match=r"papers.jsonl.gz: breaks off in the middle after line [\d,]+"):
         papers.extend(read_papers(path))
 
 
@@ -75,7 +75,7 @@ def test_a_gzip_file_with_damage_inside(tmp_path):
     packed[-6] ^= 0xFF
     path = tmp_path / "papers.jsonl.gz"
     path.write_bytes(packed)
-    with pytest.raises(SourceUnreadable, match=r"is corrupt"):
+    with pytest.raises(PaperFileUnreadable, match=r"is corrupt"):
         list(read_papers(path))
 
 
@@ -95,7 +95,7 @@ def test_reading_is_a_stream(tmp_path):
     path.write_bytes(LINES * 2)
     with read_papers(path) as reader:
         next(iter(reader))
-        assert reader.bytes_read <= source._BUFFER
+        assert reader.bytes_read <= paper_file._BUFFER
         assert reader.report.kept == 1
 
 
@@ -111,7 +111,7 @@ def test_a_pipe_is_read_like_a_file(tmp_path):
 
 
 def test_a_line_beyond_all_bounds_is_one_bad_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(paper_file, "LONGEST_LINE", 1000)
     path = tmp_path / "papers.jsonl"
     first, second = LINES.splitlines(keepends=True)[:2]
     path.write_bytes(first + b'{"id": "' + b"x" * 5000 + b'"}\n' + second)
