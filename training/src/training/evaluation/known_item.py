@@ -16,7 +16,7 @@ from papers import Paper, PapersError, read_papers
 from storage.durable import sync
 from training.errors import EvaluationError
 from training.evaluation.collection import CORPUS, QRELS, QUERIES
-from training.progress import say
+from training.progress import log_progress
 
 FEWEST = 10
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9$\\])")
@@ -108,9 +108,9 @@ def main() -> int:
         with read_papers(options.papers, options.map) as papers:
             count = write_known_items(papers, options.folder, kind=options.kind, most=options.most)
     except (EvaluationError, PapersError) as error:
-        say(f"known_item: {error}")
+        log_progress(f"known_item: {error}")
         return 1
-    say(f"{count:,} papers to find, in {options.folder}")
+    log_progress(f"{count:,} papers to find, in {options.folder}")
     return 0
 
 

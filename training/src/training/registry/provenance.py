@@ -20,23 +20,23 @@ def provenance(run: RunFolder) -> dict[str, Any]:
     Raises:
         RunError: A stage of it is not done.
     """
-    figures = _read(run.need("train") / "figures.json")
+    figures = _read(run.require_stage("train") / "figures.json")
     plain = _without_places(msgspec.to_builtins(run.configuration))
     return {
         "experiment": run.configuration.name,
         # None where a training of an earlier version of the code did not tell.
         "revision": figures.get("revision"),
         "base": figures.get("base"),
-        "corpus": _read(run.need("prepare") / "split.json")["papers"],
+        "corpus": _read(run.require_stage("prepare") / "split.json")["papers"],
         "pairs": {
-            "count": sum(_read(run.need("pairs") / "counts.json").values()),
+            "count": sum(_read(run.require_stage("pairs") / "counts.json").values()),
             "sha256": figures.get("pairs_sha256"),
             **plain["pairs"],
         },
         "steps": figures["steps"],
         "precision": figures["precision"],
         **{part: plain[part] for part in DECIDING},
-        "environment": run.recorded().get("environment"),
+        "environment": run.read_record().get("environment"),
     }
 
 

@@ -23,7 +23,7 @@ from training.errors import CorpusError, EvaluationError
 from training.evaluation import KINDS, write_known_items
 from training.pipeline.configuration import Data
 from training.pipeline.run_folder import RunFolder
-from training.progress import say
+from training.progress import log_progress
 from training.registry.source import file_sha256
 
 FEWEST = 100
@@ -34,7 +34,7 @@ FILES = {Part.TRAIN: "train.jsonl", Part.VALIDATION: "validation.jsonl", Part.HE
 _SPARE = 1.1
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Makes the three files of papers, `held_out/`, `validation/` and `split.json`.
 
     Raises:
@@ -44,7 +44,7 @@ def run(run: RunFolder) -> None:
     path = corpus_path(data, Path(run.configuration.paths.data))
     days, group = _look_through(path, data, seed)
     part = split(days, group, sizes(data))
-    with run.making("prepare") as folder:
+    with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
         sets = {**_sets(folder, Part.HELD_OUT, data), **_sets(folder, Part.VALIDATION, data)}
         summary = {
@@ -56,7 +56,7 @@ def run(run: RunFolder) -> None:
         }
         (folder / "split.json").write_text(json.dumps(summary, indent=2) + "\n")
     run.record(data=summary)
-    say(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
+    log_progress(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
 
 
 def corpus_path(data: Data, folder: Path) -> Path:
@@ -84,7 +84,7 @@ def sizes(data: Data) -> Sizes:
     )
 
 
-def usable(path: Path, data: Data) -> Iterator[Paper]:
+def read_usable(path: Path, data: Data) -> Iterator[Paper]:
     """The papers of the corpus that have a title and an abstract.
 
     Raises:
@@ -100,7 +100,7 @@ def usable(path: Path, data: Data) -> Iterator[Paper]:
 def _look_through(path: Path, data: Data, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     minhash = MinHash(shingle=data.shingle, bands=data.bands, rows=data.rows, seed=seed)
     days, signatures = [], []
-    for paper in usable(path, data):
+    for paper in read_usable(path, data):
         day = paper.published or paper.updated
         days.append(day.toordinal() if day else UNDATED)
         signatures.append(minhash.signature(paper))
@@ -117,7 +117,7 @@ def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -
     last: dict[Part, str] = {}
     with ExitStack() as files:
         opened = {which: files.enter_context((folder / name).open("wb")) for which, name in FILES.items()}
-        for paper, which in zip(usable(path, data), map(Part, part.tolist()), strict=True):
+        for paper, which in zip(read_usable(path, data), map(Part, part.tolist()), strict=True):
             if which is Part.NONE:
                 continue
             write_paper(opened[which], paper)
