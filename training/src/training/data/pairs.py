@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from papers import Paper, passage_text
 from training.data.corpus import Corpus, shuffle
+from training.data.known_item import KNOWN_ITEMS
 from training.data.sentences import halves
 from training.errors import CorpusError
-from training.evaluation import KINDS as KNOWN_ITEMS
 from training.pipeline.configuration import Pairs
 
 NO_SUBJECT = -1

@@ -9,13 +9,13 @@ from training.errors import EvaluationError, PublishError
 from training.evaluation import read_report, write_report
 from training.evaluation.evaluate import version_name
 from training.evaluation.report import NAME
+from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER
 from training.pipeline.stages.evaluate import CANDIDATE
 from training.progress import log_progress
 from training.registry import model_card, publish
 from training.registry.export import publish_next
-from training.registry.provenance import provenance
 
 
 def run_stage(run: RunFolder) -> None:
@@ -27,7 +27,7 @@ def run_stage(run: RunFolder) -> None:
     repository = Path(run.configuration.paths.repository)
     encoder = run.require_stage("compress") / ENCODER
     report = read_report(run.require_stage("evaluate") / NAME)
-    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": provenance(run)}
+    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
     with run.write_stage("export") as folder:
         version = publish_next(encoder, repository, made, run.require_stage("train") / run.folder.name)
         beside = repository / publish.MODEL / publish.EVALUATIONS / made["digest"]
