@@ -28,7 +28,7 @@ from training.errors import EvaluationError, TrainingError
 from training.evaluation import Report, VersionSystem, evaluate, read_collection
 from training.evaluation.metrics import PRIMARY
 from training.evaluation.plots import save
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 
 FP32 = "FP32"
 SHIPPED = "INT8"
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cache=options.cache,
             )
         except TrainingError as error:
-            say(f"compare: {error}")
+            log_progress(f"compare: {error}")
             return 1
     if options.json:
         print(json.dumps({"folder": str(options.output)}))
@@ -142,13 +142,13 @@ def compare(
         for number, variant in enumerate(variants):
             folder = Path(scratch) / str(number)
             folder.mkdir()
-            with stage(variant.name):
+            with log_duration(variant.name):
                 made[variant.name] = compress(
                     wanted, folder, calibration_papers=calibration_papers, mapping=mapping, how=variant.how,
                     faithful=False,
                 )  # fmt: skip
                 systems[variant.name] = VersionSystem(folder)
-        with stage("timing them in turn"):
+        with log_duration("timing them in turn"):
             passages = _milliseconds(
                 {name: each.encode_passages for name, each in systems.items()}, first.passages[:64]
             )

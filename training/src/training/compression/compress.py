@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from training.compression import calibration
 from training.compression.prune import Pruning, prune
 from training.errors import PublishError
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import manifest, publish, source
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def compress(
         # A folder has all that is needed: nothing is to be asked of the hub.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
-    with stage("loading libraries"):
+    with log_duration("loading libraries"):
         # Only now: they take seconds, and a wrong path should be told at once.
         from training.compression import onnx_export, parity, tokens
         from training.compression.pack import pack
@@ -87,14 +87,14 @@ def compress(
     publish.copy_code(folder)
     with tempfile.TemporaryDirectory(prefix="akin-export-") as scratch:
         try:
-            with stage(f"loading {origin.name}"):
+            with log_duration(f"loading {origin.name}"):
                 model = source.load(origin)
                 max_length = source.max_length(model)
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
-            with stage("calculating reference vectors"):
+            with log_duration("calculating reference vectors"):
                 true = parity.reference(model, texts.held_out, max_length)
-            with stage("exporting to ONNX"):
+            with log_duration("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch))
                 inputs = onnx_export.inputs(graph)
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
@@ -118,7 +118,7 @@ def compress(
                 },
             )
             manifest.write(folder, made)
-            with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
+            with log_duration(f"checking parity on {len(texts.held_out)} held-out texts"):
                 made["parity"] = parity.measure(parity.encoders(folder), true, texts.held_out)
                 if faithful:
                     parity.require(made["parity"])
@@ -137,7 +137,7 @@ def _converted(
     if how.precision == "fp16":
         from training.compression import fp16
 
-        with stage("converting to FP16"):
+        with log_duration("converting to FP16"):
             return fp16.plain(graph), {
                 "precision": "FP16",
                 "method": "FP16, in FP32 what lies behind the last matrix product",
@@ -145,8 +145,8 @@ def _converted(
     from training.compression import quantize
 
     recipe = how.recipe or quantize.Recipe(seed=seed)
-    with stage(f"quantising to INT8 with {how.texts} texts"):
-        return quantize.quantize(graph, feeds, recipe, say), {"precision": "INT8", **recipe.described()}
+    with log_duration(f"quantising to INT8 with {how.texts} texts"):
+        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.described()}
 
 
 def _quiet() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from storage.durable import sync
 from training.compression import calibration
 from training.errors import ParityError, PublishError, SourceError, TrainingError
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import publish, source
 
 MODEL = "encoder"
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 runtime=options.runtime,
             )
         except TrainingError as error:
-            say(f"gpu: {error}")
+            log_progress(f"gpu: {error}")
             return 1
     print(json.dumps(made, ensure_ascii=False) if options.json else f"{made['folder']}: {made['parity']}")
     return 0
@@ -82,7 +82,7 @@ def export_half(
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
-    with stage(f"loading {origin.name}"):
+    with log_duration(f"loading {origin.name}"):
         from training.compression import fp16, onnx_export, parity
 
         model = source.load(origin)
@@ -97,11 +97,11 @@ def export_half(
             f"version {version} was pruned when it was exported, and {origin.name} is whole. Save the pruned model and "
             "export that, to have the same encoder on a GPU."
         )
-    with tempfile.TemporaryDirectory(prefix="akin-half-") as scratch, stage(f"exporting in FP16 for {runtime}"):
+    with tempfile.TemporaryDirectory(prefix="akin-half-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch))
         inputs = onnx_export.inputs(exported)
         graph = fp16.fused(exported, model) if runtime == "cuda" else fp16.plain(exported)
-    with stage(f"checking parity on {len(held_out)} held-out texts"):
+    with log_duration(f"checking parity on {len(held_out)} held-out texts"):
         true = parity.reference(model, held_out, manifest["max_length"])
         folder = repository / publish.MODEL / str(version)
         vectors = _run(graph.SerializeToString(), folder / "tokenizer.json", held_out, inputs, manifest["max_length"])

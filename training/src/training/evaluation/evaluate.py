@@ -18,7 +18,7 @@ import msgspec
 from training.errors import EvaluationError, TrainingError
 from training.evaluation import AnySystem, Bm25, Report, TorchSystem, VersionSystem, evaluate
 from training.evaluation.report import NAME
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
 
 BASE = "base"
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             report, folder = evaluate_versions(options)
         except TrainingError as error:
-            say(f"evaluate: {error}")
+            log_progress(f"evaluate: {error}")
             return 1
     if options.json:
         print(json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False))
@@ -75,7 +75,7 @@ def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
     )
     manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
     model_card.write(manifest, report, subject, folder)
-    say(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
+    log_progress(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
     return report, folder
 
 
@@ -110,7 +110,7 @@ def compared(
     model = repository / publish.MODEL
     serving = publish.promoted(model)
     systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
-    with stage("loading what is compared"):
+    with log_duration("loading what is compared"):
         if base != "none":
             systems[BASE] = torch_system(None if base == "default" else base, compile=compile)
         for text in models:

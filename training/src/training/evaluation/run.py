@@ -21,7 +21,7 @@ from training.evaluation.report import Difference, Report, Score, Set
 from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, describe
 from training.evaluation.vectors import Vectors
-from training.progress import say
+from training.progress import log_progress
 
 SUBJECT_AGREEMENT = "subject agreement"
 SUBJECT_PROBE = "subject probe"
@@ -53,7 +53,7 @@ def evaluate(
     seed: int = 0,
     depth: int = 1000,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
+    progress: Callable[[str], None] = log_progress,
 ) -> Report:
     """Measures every system on every set and writes the report, as JSON, as Markdown and as plots.
 

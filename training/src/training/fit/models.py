@@ -49,7 +49,7 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     return model
 
 
-def described(settings: Model, model: SentenceTransformer) -> dict[str, str]:
+def describe(settings: Model, model: SentenceTransformer) -> dict[str, str]:
     """Where a model that `load` just gave came from, and the SHA-256 of its weights."""
     found, _ = _location(settings)
     return {"source": found.origin, "weights_sha256": source.weights_sha256(model, found)}
