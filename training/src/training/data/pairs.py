@@ -14,7 +14,7 @@ from papers import Paper, passage_text
 from training.data.corpus import Corpus, shuffled
 from training.data.sentences import halves
 from training.errors import CorpusError
-from training.evaluation import KINDS as KNOWN_ITEMS
+from training.evaluation import KNOWN_ITEM_KINDS as KNOWN_ITEMS
 from training.pipeline.configuration import Pairs
 
 NO_SUBJECT = -1

@@ -40,7 +40,7 @@ def first_sentence_and_rest(paper: Paper) -> Parts | None:
     return sentences[0], paper.title, sentences[1]
 
 
-KINDS: dict[str, Callable[[Paper], Parts | None]] = {
+KNOWN_ITEM_KINDS: dict[str, Callable[[Paper], Parts | None]] = {
     "title": title_and_abstract,
     "first_sentence": first_sentence_and_rest,
 }
@@ -55,7 +55,7 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
     Args:
         papers: held out from training; the first `most` that the kind fits are taken.
         folder: what to write; one that is there already is replaced.
-        kind: of `KINDS`.
+        kind: of `KNOWN_ITEM_KINDS`.
         most: queries, and passages, at most.
 
     Returns:
@@ -64,14 +64,14 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
     Raises:
         EvaluationError: There is no such kind, fewer than `FEWEST` papers fit it, or the folder cannot be written.
     """
-    if kind not in KINDS:
-        raise EvaluationError(f"there is no known-item search by {kind!r}; there are: {', '.join(KINDS)}.")
+    if kind not in KNOWN_ITEM_KINDS:
+        raise EvaluationError(f"there is no known-item search by {kind!r}; there are: {', '.join(KNOWN_ITEM_KINDS)}.")
     seen: set[str] = set()
     items: list[tuple[str, Parts]] = []
     for paper in papers:
         if len(items) == most:
             break
-        parts = KINDS[kind](paper)
+        parts = KNOWN_ITEM_KINDS[kind](paper)
         if parts is not None and parts[0].casefold() not in seen:
             seen.add(parts[0].casefold())
             items.append((paper.id, parts))
@@ -100,7 +100,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.known_item", description=__doc__)
     parser.add_argument("papers", type=Path, help="a file of papers that training has not seen")
     parser.add_argument("folder", type=Path, help="what to write; BEIR's layout")
-    parser.add_argument("--kind", choices=sorted(KINDS), default="title", help="what the query is (default: title)")
+    parser.add_argument(
+        "--kind", choices=sorted(KNOWN_ITEM_KINDS), default="title", help="what the query is (default: title)"
+    )
     parser.add_argument("--most", type=int, default=10_000, help="papers at most (default: 10000)")
     parser.add_argument("--map", help="the fields of the papers, such as id=_id,title=title,abstract=text")
     options = parser.parse_args()

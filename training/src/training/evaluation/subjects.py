@@ -109,7 +109,7 @@ def probe(vectors: Floats, subjects: NDArray[np.int64], train: NDArray[np.int64]
     return {"accuracy": (classifier.predict(scaled[test]) == subjects[test]).astype(np.float64)}
 
 
-def without_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
+def drop_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
     """A ranking one narrower, in which no query found itself."""
     own = ranking == np.asarray(queries)[:, None]
     own[~own.any(axis=1), -1] = True

@@ -119,7 +119,7 @@ class VersionSystem:
         return self._encode(texts)
 
 
-def describe(system: AnySystem) -> dict[str, Any]:
+def system_description(system: AnySystem) -> dict[str, Any]:
     """What the report says of a system."""
     if isinstance(system, Bm25):
         return {"kind": "BM25", "k1": system.k1, "b": system.b}
