@@ -4,8 +4,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from training.arrays import Floats
 from training.compression import quantize
-from training.compression.linear_layers import Floats, find_groups
+from training.compression.linear_layers import find_groups
 from training.errors import QuantizationError
 
 WIDTH = 16

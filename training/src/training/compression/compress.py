@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from training.compression import calibration
 from training.compression.prune import Pruning, prune
+from training.encoders import encode_fp32, version_encoders
 from training.errors import PublishError
 from training.progress import say, stage
 from training.registry import manifest, publish, source
@@ -93,7 +94,8 @@ def compress(
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
             with stage("calculating reference vectors"):
-                true = parity.reference(model, texts.held_out, max_length)
+                model.max_seq_length = max_length
+                true = encode_fp32(model, texts.held_out)
             with stage("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch))
                 inputs = onnx_export.inputs(graph)
@@ -119,7 +121,7 @@ def compress(
             )
             manifest.write(folder, made)
             with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
-                made["parity"] = parity.measure(parity.encoders(folder), true, texts.held_out)
+                made["parity"] = parity.measure(version_encoders(folder), true, texts.held_out)
                 if faithful:
                     parity.require(made["parity"])
             manifest.write(folder, made)

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from storage.durable import sync
+from training.arrays import Floats
 from training.compression import calibration
+from training.encoders import encode_fp32, version_encoder
 from training.errors import ParityError, PublishError, SourceError, TrainingError
 from training.progress import say, stage
 from training.registry import publish, source
@@ -83,7 +85,7 @@ def export_fp16(
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
     with stage(f"loading {origin.name}"):
-        from training.compression import fp16, onnx_export, parity
+        from training.compression import fp16, onnx_export
 
         model = source.load(origin)
         found = source.weights_sha256(model, origin)
@@ -102,10 +104,11 @@ def export_fp16(
         inputs = onnx_export.inputs(exported)
         graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
     with stage(f"checking parity on {len(held_out)} held-out texts"):
-        true = parity.reference(model, held_out, manifest["max_length"])
+        model.max_seq_length = manifest["max_length"]
+        true = encode_fp32(model, held_out)
         folder = repository / publish.TEXT_ENCODER / str(version)
         vectors = _run(graph.SerializeToString(), folder / "tokenizer.json", held_out, inputs, manifest["max_length"])
-        served = parity.encoder(folder, "onnxruntime")(held_out)
+        served = version_encoder(folder, "onnxruntime")(held_out)
         agreement = {
             "mean_cosine": float((vectors * true).sum(axis=1).mean()),
             "min_cosine": float((vectors * true).sum(axis=1).min()),
@@ -151,9 +154,7 @@ def _manifest(repository: Path, version: int) -> dict[str, Any]:
     return found
 
 
-def _run(
-    graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _run(graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int) -> Floats:
     """The graph's vectors by ONNX Runtime on this CPU, which converts FP16 back where it has no kernel for it."""
     import onnxruntime
 

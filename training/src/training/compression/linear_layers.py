@@ -11,9 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
 from training.errors import QuantizationError
 
-Floats = NDArray[np.float32]
 Feed = dict[str, NDArray[np.int64]]
 
 

@@ -16,8 +16,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
 from training.compression import rounding
-from training.compression.linear_layers import Activations, Feed, Floats, LinearGroup, constant, find_groups, observe
+from training.compression.linear_layers import Activations, Feed, LinearGroup, constant, find_groups, observe
 from training.compression.rounding import Grid
 from training.errors import QuantizationError
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Activations, Floats
+from training.arrays import Floats
+from training.compression.linear_layers import Activations
 
 WEIGHT_LEVELS = 64
 ACTIVATION_LEVELS = 255

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import PapersError, passage_text, read_papers
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation.metrics import Ranking, Values
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.durable import replace_file
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 
