@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from storage.durable import replace_file
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.compression.quantize import Recipe
+from training.compression.quantize import QuantizationRecipe
 from training.errors import EvaluationError, TrainingError
-from training.evaluation import Report, VersionSystem, evaluate, read_collection
+from training.evaluation import EvaluationReport, VersionSystem, evaluate, read_collection
 from training.evaluation.metrics import PRIMARY
 from training.evaluation.plots import save
 from training.progress import log_duration, log_progress
@@ -48,9 +48,12 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "calibration": (
         BASELINE,
         Variant(SHIPPED, Compression()),
-        Variant("INT8, no smoothing", Compression(recipe=Recipe(strengths=(0.0,)))),
-        Variant("INT8, ranges not cut", Compression(recipe=Recipe(cuts=(1.0,)))),
-        Variant("INT8, smoothing up to 0.95", Compression(recipe=Recipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95)))),
+        Variant("INT8, no smoothing", Compression(recipe=QuantizationRecipe(strengths=(0.0,)))),
+        Variant("INT8, ranges not cut", Compression(recipe=QuantizationRecipe(cuts=(1.0,)))),
+        Variant(
+            "INT8, smoothing up to 0.95",
+            Compression(recipe=QuantizationRecipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95))),
+        ),
         Variant("INT8, 50 texts", Compression(texts=50)),
     ),
     "pruning": (
@@ -117,7 +120,7 @@ def compare(
     mapping: str | None = None,
     resamples: int = 10_000,
     cache: Path | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Compresses in every way, and times and evaluates what comes of it, the latter against the first.
 
     Args:
@@ -183,7 +186,7 @@ def _milliseconds(run: Mapping[str, Callable[[list[str]], Any]], texts: list[str
     return {name: median(rounds[1:]) for name, rounds in taken.items()}
 
 
-def table(report: Report, costs: Mapping[str, Cost]) -> str:
+def table(report: EvaluationReport, costs: Mapping[str, Cost]) -> str:
     """A line a variant: cost, and by set the deciding measure with its difference to the baseline."""
     head = ["variant", "MB", "ms a passage", "ms a query", "cosine", *(f"{name} {PRIMARY}" for name in report.sets)]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
@@ -199,7 +202,7 @@ def table(report: Report, costs: Mapping[str, Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tradeoff(report: Report, costs: Mapping[str, Cost]) -> Figure:
+def tradeoff(report: EvaluationReport, costs: Mapping[str, Cost]) -> Figure:
     """Relevance over time: a point a variant, its mean over the sets."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 
 _ROUNDS = 6
 

@@ -258,7 +258,7 @@ class WandB(Strict, tag="wandb", tag_field="kind", frozen=True):
 
 
 class Int8(Strict, tag="int8", tag_field="precision", frozen=True):
-    """A static INT8 graph. What it may choose from is described in `training.compression.quantize.Recipe`.
+    """A static INT8 graph. What it may choose from is described in `training.compression.quantize.QuantizationRecipe`.
 
     Attributes:
         layers: that are kept, evenly spaced; None is all of them.
