@@ -144,15 +144,18 @@ reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stage
 # --- checks ---
 
 .PHONY: check
-check: setup ## lint, types, import contracts
+check: .venv/ready ## lint, format, types and import contracts; needs neither torch nor Triton
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	cd training && ../.venv-training/bin/mypy
 	.venv/bin/lint-imports
 
+.PHONY: check-training
+check-training: .venv-training/ready ## types of the training half, which needs torch
+	cd training && ../.venv-training/bin/mypy
+
 .PHONY: test
-test: check browser ## check, and every test
+test: setup check check-training browser ## both checks, and every test
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 

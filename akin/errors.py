@@ -5,8 +5,8 @@ AkinError              1
 ├── NotSetUp           3   a part that `make setup` provides is missing
 ├── EncoderError       4   the encoder registry: nothing exported, no such version, export failed
 ├── StackError         5   a port is taken, a process died or did not get ready
-├── SourceError        6   a file of papers that cannot be read or indexed
-└── ServiceError       7   the running service refused or did not answer
+├── PapersUnusable        6   a file of papers that cannot be read or indexed
+└── SearchFailed       7   the running service refused or did not answer
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class StackError(AkinError):
     exit_code = 5
 
 
-class SourceError(AkinError):
+class PapersUnusable(AkinError):
     """Papers that cannot be read or indexed."""
 
     exit_code = 6
 
 
-class ServiceError(AkinError):
+class SearchFailed(AkinError):
     """The running service refused, or did not answer."""
 
     exit_code = 7

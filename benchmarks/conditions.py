@@ -28,8 +28,8 @@ from indexing.catalogue_writer import CatalogueWriter
 from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
-from retrieval_service.search.filters import admitted_rows, wanted_papers
-from retrieval_service.search.operators import read_query
+from retrieval_service.search.filters import filter_rows, make_filter
+from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest
 
 _BATCH = 5_000
@@ -135,10 +135,10 @@ class Corpus(NamedTuple):
 
     def search(self, request: SearchRequest) -> None:
         """Search as the service does for the lexical half, the set of admitted papers included."""
-        query = read_query(request.text or "")
-        wanted = wanted_papers(request, query, self.catalogue)
+        query = parse_query(request.text or "")
+        wanted = make_filter(request, query, self.catalogue)
         if wanted is not None:
-            admitted_rows(wanted, self.catalogue, self.lexical)
+            filter_rows(wanted, self.catalogue, self.lexical)
         self.lexical.search(query.words, request.k, admitted=wanted)
 
 

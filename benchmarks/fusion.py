@@ -50,26 +50,28 @@ def main() -> None:
     parser.add_argument("collections", nargs="*", type=Path, help="development sets: folders in BEIR's layout")
     parser.add_argument("--corpus", help="a file of papers to make two known-item sets of")
     parser.add_argument("--papers", type=int, default=2000, help="papers of the file that are taken")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     settings = Settings.read()
-    collections = [load(folder) for folder in asked.collections]
-    if asked.corpus:
-        collections += known_items(asked.corpus, asked.papers, settings.data / "benchmarks" / "fusion" / "known-items")
+    collections = [load(folder) for folder in options.collections]
+    if options.corpus:
+        collections += known_items(
+            options.corpus, options.papers, settings.data / "benchmarks" / "fusion" / "known-items"
+        )
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
     with served("fusion") as running:
         for collection in collections:
             index(running, collection)
-            scores[collection.name] = scored(collection, searched(running, collection))
-    rows, verdict = learned(scores)
+            scores[collection.name] = score_choices(collection, search_halves(running, collection))
+    rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(table(rows))
     say(verdict)
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
+def search_halves(settings: Settings, collection: Collection) -> dict[str, Halves]:
     """Both halves' results for every query."""
 
     def both(query: str) -> Halves:
@@ -87,7 +89,7 @@ def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
         return dict(zip(collection.queries, pool.map(both, collection.queries), strict=True))
 
 
-def scored(collection: Collection, found: Mapping[str, Halves]) -> Scores:
+def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores:
     """nDCG@10 of every query, by way and weight."""
 
     def of(query: str, choice: Choice) -> float:
@@ -104,7 +106,7 @@ def best(scores: Sequence[Scores]) -> Choice:
     return max(means, key=lambda choice: (round(means[choice], 6), choice == DEFAULT))
 
 
-def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
+def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
     """What was measured, and whether what was learned is worth having."""
     rows: list[Row] = []
     gains = []
@@ -113,7 +115,7 @@ def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
         default = statistics.mean(own[DEFAULT])
         rows.append(Row("default", name, "nDCG@10", round(default, 4)))
         rows += [Row(f"{way} best", name, "nDCG@10", round(max(_means(own, way)), 4)) for way in FUSIONS]
-        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_folded(own), 4)))
+        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_cross_validate(own), 4)))
         if others:
             choice = best(others)
             elsewhere = statistics.mean(own[choice])
@@ -134,7 +136,7 @@ def _means(own: Scores, way: str) -> list[float]:
     return [statistics.mean(values) for (its_way, _), values in own.items() if its_way == way]
 
 
-def _folded(own: Scores) -> float:
+def _cross_validate(own: Scores) -> float:
     """The mean over queries, each judged by what was learned on the other folds."""
     count = len(own[DEFAULT])
     total = 0.0

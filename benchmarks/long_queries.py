@@ -39,18 +39,18 @@ def main() -> None:
     parser.add_argument("corpus", help="a file of papers to choose by")
     parser.add_argument("collections", nargs="*", type=Path, help="folders in BEIR's layout")
     parser.add_argument("--queries", type=int, default=1500)
-    asked = parser.parse_args()
-    rows = known_items(asked.corpus, asked.queries)
-    for folder in asked.collections:
+    options = parser.parse_args()
+    rows = half_abstracts(options.corpus, options.queries)
+    for folder in options.collections:
         collection = load(folder)
-        with indexed(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
-            rows += measured(collection.name, directory, papers, collection.queries, collection.qrels)
+        with lexical_index(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
+            rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write("long_queries", rows, Settings.read().data / "benchmarks")
     print(table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def known_items(corpus: str, queries: int) -> list[Row]:
+def half_abstracts(corpus: str, queries: int) -> list[Row]:
     """The measures over a corpus whose papers are sought by the second halves of their abstracts."""
     first, second = [], []
     for paper in read_papers(corpus):
@@ -59,13 +59,13 @@ def known_items(corpus: str, queries: int) -> list[Row]:
         second.append(words[len(words) // 2 :])
     long = [row for row, words in enumerate(second) if 2 * len(words) > _LEAST_WORDS]
     chosen = random.Random(5).sample(long, min(queries, len(long)))
-    with indexed(first) as (directory, papers):
+    with lexical_index(first) as (directory, papers):
         texts = {papers[row].id: " ".join(second[row]) for row in chosen}
-        return measured(Path(corpus).name, directory, papers, texts, {name: {name: 1} for name in texts})
+        return measure_limits(Path(corpus).name, directory, papers, texts, {name: {name: 1} for name in texts})
 
 
 @contextmanager
-def indexed(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
+def lexical_index(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
     """A lexical index of papers, in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
@@ -76,7 +76,7 @@ def indexed(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
         yield directory, papers
 
 
-def measured(
+def measure_limits(
     name: str,
     directory: Path,
     papers: Sequence[Paper],

@@ -36,11 +36,11 @@ def measure(collections: list[Collection]) -> list[Row]:
         for collection in collections:
             index(settings, collection)
             for mode in MODES:
-                rows += measured(settings, collection, mode)
+                rows += measure_mode(settings, collection, mode)
     return rows
 
 
-def measured(settings: Settings, collection: Collection, mode: str) -> list[Row]:
+def measure_mode(settings: Settings, collection: Collection, mode: str) -> list[Row]:
     """The measures of one collection in one mode."""
 
     def ranking(query: str) -> tuple[list[str], float]:

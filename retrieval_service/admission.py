@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Observer(Protocol):
+class AdmissionObserver(Protocol):
     """Is told what is not answered."""
 
-    def refused(self, error: RetrievalError) -> None:
+    def record_refusal(self, error: RetrievalError) -> None:
         """Take note of a request that was refused or given up."""
 
 
@@ -30,7 +30,7 @@ class Admission:
     """Turns for requests of one kind; lives in one event loop."""
 
     def __init__(
-        self, at_once: int, waiting: int, see: Observer | None = None, clock: Callable[[], float] = monotonic
+        self, at_once: int, waiting: int, see: AdmissionObserver | None = None, clock: Callable[[], float] = monotonic
     ) -> None:
         """Admit nobody yet.
 
@@ -135,7 +135,7 @@ class Admission:
 
     def _noted(self, error: RetrievalError) -> RetrievalError:
         if self._see is not None:
-            self._see.refused(error)
+            self._see.record_refusal(error)
         return error
 
 

@@ -57,12 +57,12 @@ class RetrievalError(Exception):
         self.message = message
         self.detail = dict(detail) if detail else None
 
-    def kept(self) -> Self:
+    def without_traceback(self) -> Self:
         """Return this error without the frames it was raised in, for keeping: they hold on to all that was at hand."""
         self.__traceback__ = self.__context__ = self.__cause__ = None
         return self
 
-    def fresh(self) -> Self:
+    def copy(self) -> Self:
         """Return a copy to raise: an error that is raised again and again grows by frames each time."""
         copy = type(self).__new__(type(self), *self.args)
         copy.__dict__.update(self.__dict__)

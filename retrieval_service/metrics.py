@@ -61,29 +61,29 @@ class Metrics:
         """Take from where it is known how many requests wait."""
         self._queued.set_function(count)
 
-    def refused(self, error: RetrievalError) -> None:
+    def record_refusal(self, error: RetrievalError) -> None:
         """A request was refused, or given up before it was answered."""
         self._refused.labels(error.code).inc()
 
-    def searched(self, timings: Timings, degraded: bool) -> None:
+    def record_search(self, timings: Timings, degraded: bool) -> None:
         """A search was answered."""
         for stage, ms in asdict(timings).items():
             self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
         if degraded:
             self._degraded.inc()
 
-    def snapshot_changed(self, manifest: Manifest) -> None:
+    def record_snapshot(self, manifest: Manifest) -> None:
         """Another snapshot is live."""
         self._snapshot.clear()
         self._snapshot.labels(manifest.id, str(manifest.encoder.version), manifest.encoder.digest).set(1)
         self._papers.set(manifest.papers)
         self._swaps.inc()
 
-    def snapshot_damaged(self, is_so: bool) -> None:
+    def record_damage(self, is_so: bool) -> None:
         """Whether files of the live snapshot are not as they were published."""
         self._damaged.set(is_so)
 
-    def encoder_failed(self, error: Unavailable) -> None:
+    def record_encoder_failure(self, error: Unavailable) -> None:
         """The encoder gave no vector."""
         self._encoder_failures.labels(error.code).inc()
 

@@ -84,7 +84,7 @@ class EncoderSource(Protocol):
             EncoderMismatch: there are some, and none is of that digest.
         """
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         """Whether this version of the encoder is ready, asked quickly."""
 
     async def close(self) -> None:
@@ -170,6 +170,10 @@ class VectorIndex(Protocol):
     def dim(self) -> int:
         """Length of the vectors."""
 
+    @property
+    def status(self) -> str | None:
+        """Why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
+
     def __len__(self) -> int:
         """Number of vectors."""
 
@@ -181,6 +185,9 @@ class VectorIndex(Protocol):
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """The stored vectors of these rows, float32 [n, dim]."""
+
+    def close(self) -> None:
+        """Release memory and threads; no search may follow."""
 
 
 class LexicalIndex(Protocol):
@@ -231,3 +238,33 @@ class Catalogue(Protocol):
 
     def matching(self, wanted: Filter) -> RowSet:
         """The rows a filter admits by what the catalogue knows: its days, and its CATEGORY and ROW clauses."""
+
+    def close(self) -> None:
+        """Close the file; nothing may be read afterwards."""
+
+
+class Corpus(Protocol):
+    """Papers, their indexes, and the encoder that belongs to them: all that a search needs.
+
+    `corpus.open_corpus.OpenCorpus` is the one that the service searches. The search itself depends on this protocol
+    only, so that it imports no index library.
+    """
+
+    @property
+    def vectors(self) -> VectorIndex:
+        """The vector index."""
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """The lexical index."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The papers."""
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
+
+        Raises:
+            Unavailable: No vector can be made now; the message says why.
+        """

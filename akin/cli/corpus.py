@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.settings import Settings
 from papers import fetch_sample
 
@@ -15,7 +15,7 @@ def corpus_path(settings: Settings, source: str) -> Path:
 
     Raises:
         PapersError: The sample cannot be fetched; the message says how to go on without it.
-        SourceError: There is no right or room to keep it.
+        PapersUnusable: There is no right or room to keep it.
     """
     if source != "sample":
         return Path(source).expanduser()
@@ -25,4 +25,6 @@ def corpus_path(settings: Settings, source: str) -> Path:
     try:
         return fetch_sample(folder)
     except OSError as error:
-        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
+        raise PapersUnusable(
+            f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it."
+        ) from error

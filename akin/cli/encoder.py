@@ -76,7 +76,7 @@ def list_versions(json: Json = False) -> None:
     repository = Settings.read().repository
     found = versions.versions(repository)
     if json:
-        print_json([described(repository, version) for version in found])
+        print_json([version_as_json(repository, version) for version in found])
         return
     table = Table(
         *("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", "evaluated"), box=None
@@ -104,9 +104,9 @@ def info(
 ) -> None:
     """Describe a version: what it was made from, how, and how true it is to its original."""
     repository = Settings.read().repository
-    found = versions.promoted(repository) if version is None else versions.find(repository, version)
+    found = versions.promoted_version(repository) if version is None else versions.find(repository, version)
     if json:
-        print_json(described(repository, found))
+        print_json(version_as_json(repository, found))
         return
     stdout.print(f"version {found.number}{' (promoted)' if found.promoted else ''}", markup=False)
     for name, value in found.manifest.items():
@@ -116,7 +116,7 @@ def info(
         stdout.print(f"  {'evaluation':<22} {evaluations.folder(repository, found.digest)}", markup=False)
 
 
-def described(repository: Path, version: versions.Version) -> dict[str, Any]:
+def version_as_json(repository: Path, version: versions.Version) -> dict[str, Any]:
     """A version for programs: what the registry knows, and a summary of its evaluation or null."""
     report = evaluations.read(repository, version.digest)
     return {**asdict(version), "evaluation": report.summary(version.digest) if report else None}
@@ -207,7 +207,7 @@ def for_gpu(
     versions.find(settings.repository, version)
     papers = corpus_path(settings, texts)
     made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=engine_cache)
-    absent = gpu.missing(settings.repository, version, runtime)
+    absent = gpu.missing_steps(settings.repository, version, runtime)
     if json:
         print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})
         return
@@ -236,13 +236,13 @@ def promote(
     if line is None:
         say(f"encoder version {version} is promoted already")
         return
-    told(line)
+    report_promotion(line)
 
 
 @app.command()
 def rollback() -> None:
     """Go back to the version that served before; again, to the one before that."""
-    told(promotion.rollback(Settings.read().repository))
+    report_promotion(promotion.rollback(Settings.read().repository))
 
 
 @app.command()
@@ -258,7 +258,7 @@ def history(json: Json = False) -> None:
     stdout.print(table if found else "nothing was promoted since the first export")
 
 
-def told(line: promotion.Promotion) -> None:
+def report_promotion(line: promotion.Promotion) -> None:
     """Says what a promotion did, lets a running stack serve the version, and says what is left to do."""
     say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
     beside = serve_promoted(Settings.read(), say)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextCol
 from rich.progress import Progress as Bar
 
 from akin.cli.output import Json, print_json, say, stderr
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.settings import Settings
 from papers.readers.fields import day
 from papers.remote import ARXIV, Harvest, download, finished_harvests, harvest
@@ -57,7 +57,7 @@ def fetch(
         if json:
             print_json({"path": str(folder / done.file), **{n: getattr(done, n) for n in done.__struct_fields__}})
         return
-    with bar(DownloadColumn()) as show:
+    with fetch_progress(DownloadColumn()) as show:
         got = download(source, folder, sha256=sha256, notify=say, progress=show)
     say(f"{got.path}: {got.bytes:,} bytes, SHA-256 {got.sha256}")
     if json:
@@ -68,13 +68,13 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
     """Harvests, and says what came of it.
 
     Raises:
-        SourceError: The day is none.
+        PapersUnusable: The day is none.
         PapersError: The repository cannot be harvested; the message says how to go on.
     """
     if since is not None and (day(since) is None or len(since) != 10):
-        raise SourceError(f"--from {since}: give a day as 2026-01-31.")
+        raise PapersUnusable(f"--from {since}: give a day as 2026-01-31.")
     say(f"harvesting {url} from {since or 'the beginning'}: one connection, {pause:g} s between requests")
-    with bar(MofNCompleteColumn()) as show:
+    with fetch_progress(MofNCompleteColumn()) as show:
         done = harvest(
             folder, url=url, since=since, subset=subset, policy=RetryPolicy(pause=pause), notify=say, progress=show
         )
@@ -97,7 +97,7 @@ def harvest_of(path: Path) -> Harvest | None:
 
 
 @contextmanager
-def bar(amount: Any) -> Iterator[Callable[[int, int | None], None]]:
+def fetch_progress(amount: Any) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar of bytes or records."""
     columns = (TextColumn("fetching  "), BarColumn(), amount, TimeRemainingColumn())
     with Bar(*columns, console=stderr, transient=not stderr.is_terminal) as bars:

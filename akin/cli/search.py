@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from akin.cli.output import Json, print_json, say, stdout
-from akin.errors import ServiceError
+from akin.errors import SearchFailed
 from akin.settings import Settings
 from akin.stack import local_http
 
@@ -79,20 +79,20 @@ def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     """The service's answer to a search.
 
     Raises:
-        ServiceError: It does not run, or it refuses the search; the message is the service's own.
+        SearchFailed: It does not run, or it refuses the search; the message is the service's own.
     """
     try:
         response = local_http.post(f"{settings.service_url}/search", body, timeout=60)
     except httpx.HTTPError as error:
-        raise ServiceError(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
+        raise SearchFailed(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
-        raise ServiceError(
+        raise SearchFailed(
             f"{settings.service_url} answers, but not as Akin's service: is another program on its port?"
         ) from error
     if response.is_error:
-        raise ServiceError(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
+        raise SearchFailed(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
     return answer
 
 

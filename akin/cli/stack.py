@@ -46,7 +46,7 @@ def status(json: Json = False) -> None:
     found = [each.name for each in stack.parts or stack.children] if stack else []
     whole = stack is not None and bool(found) and all(stack.state(name) == "running" for name in found)
     if json:
-        print_json(described(stack, whole=whole))
+        print_json(stack_as_json(stack, whole=whole))
     elif stack is None:
         say("nothing runs; start it with: akin up")
     else:
@@ -56,7 +56,7 @@ def status(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def described(stack: Stack | None, *, whole: bool) -> dict[str, Any]:
+def stack_as_json(stack: Stack | None, *, whole: bool) -> dict[str, Any]:
     """Return what runs, for programs."""
     parts = {part.name: part for part in stack.parts} if stack else {}
     supervisor = stack.supervisor if stack else None

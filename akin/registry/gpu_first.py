@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from akin.errors import AkinError, BadSetting, SourceError
+from akin.errors import AkinError, BadSetting, PapersUnusable
 from akin.registry import gpu
-from akin.registry.versions import Version, promoted
+from akin.registry.versions import Version, promoted_version
 from akin.settings import Settings
 from akin.stack.wait import wait_for
 from papers import PapersError, fetch_sample
@@ -25,12 +25,12 @@ def main() -> int:
     try:
         settings = Settings.read()
         runtime = gpu_runtime()
-        version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
-        made = already(settings.repository, version, runtime)
+        version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
+        made = find_made(settings.repository, version, runtime)
         if made:
             # The configuration belongs to all versions: it is to be the one of this version, whichever was made last.
             gpu.write(settings.repository, made, runtime)
-            say(f"version {version.number} of {gpu.MODEL} is there already, for {runtime}")
+            say(f"version {version.number} of {gpu.INNER_MODEL} is there already, for {runtime}")
             return 0
         made, _ = gpu.make(settings, version.number, runtime, sample(settings))
     except AkinError as error:
@@ -38,16 +38,18 @@ def main() -> int:
         return error.exit_code
     except PapersError as error:
         say(str(error))
-        return SourceError.exit_code
+        return PapersUnusable.exit_code
     cosine = made["parity"]["mean_cosine"]
-    say(f"version {version.number} of {gpu.MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
+    say(f"version {version.number} of {gpu.INNER_MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
     return 0
 
 
-def already(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
+def find_made(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
     """Return what `training.compression.gpu` recorded for this encoder and runtime; None if it made nothing."""
     try:
-        made: dict[str, Any] = json.loads((repository / gpu.MODEL / str(version.number) / "made.json").read_bytes())
+        made: dict[str, Any] = json.loads(
+            (repository / gpu.INNER_MODEL / str(version.number) / "made.json").read_bytes()
+        )
     except (OSError, ValueError):
         return None
     return made if (made.get("digest"), made.get("runtime")) == (version.digest, runtime) else None
@@ -70,13 +72,15 @@ def sample(settings: Settings) -> Path:
 
     Raises:
         PapersError: They cannot be fetched.
-        SourceError: There is no right or room to keep them.
+        PapersUnusable: There is no right or room to keep them.
     """
     folder = settings.data / "corpora"
     try:
         return fetch_sample(folder)
     except OSError as error:
-        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
+        raise PapersUnusable(
+            f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it."
+        ) from error
 
 
 def say(message: str) -> None:

@@ -19,7 +19,7 @@ MARK = "_AKIN_STACK"
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def mark(run: Path) -> dict[str, str]:
+def mark_variables(run: Path) -> dict[str, str]:
     """Return the environment variable that marks the processes of a stack.
 
     Args:
@@ -28,7 +28,7 @@ def mark(run: Path) -> dict[str, str]:
     return {MARK: str(run.resolve())}
 
 
-def marked(run: Path) -> list[Child]:
+def find_marked(run: Path) -> list[Child]:
     """Return the running processes that carry a stack's mark, without the calling one."""
     wanted = os.fsencode(f"{MARK}={run.resolve()}")
     found = []
@@ -49,7 +49,7 @@ def kill_marked(run: Path) -> list[Child]:
     killed: list[Child] = []
     # A process may start another one between the look and its end.
     for _ in range(5):
-        found = marked(run)
+        found = find_marked(run)
         if not found:
             break
         for child in found:

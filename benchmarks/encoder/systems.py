@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import ROOT, Settings
 from akin.stack.processes import Child, free_ports, start, start_time, stop, tail, wait_until
 from akin.stack.triton import start_triton
@@ -226,7 +226,7 @@ def infinity(name: str, engine: str, folder: Path, logs: Path) -> Served:
 
 def triton(settings: Settings, logs: Path) -> tuple[Served, Served]:
     """One Triton with the promoted encoder, over gRPC and over HTTP."""
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     settings = settings.model_copy(update={"data": logs.parent})
     http, grpc, metrics = free_ports(3)
     running = start_triton(settings, (http, grpc, metrics), version, logs / "triton.log", tied=True)
@@ -239,7 +239,7 @@ def triton(settings: Settings, logs: Path) -> tuple[Served, Served]:
 
 def in_process(settings: Settings, models: Path, logs: Path) -> list[InProcess]:
     """Every engine that needs no server; they load at the same time, and are to be awaited."""
-    version = settings.repository / MODEL / str(promoted(settings.repository).number)
+    version = settings.repository / MODEL / str(promoted_version(settings.repository).number)
     python = settings.triton_home / "python" / "bin" / "python"
     return [
         InProcess("sentence-transformers torch FP32", "sentence-transformers-torch", PEERS, models, logs),

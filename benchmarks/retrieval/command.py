@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import ROOT, Settings
 from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
@@ -29,7 +29,7 @@ def main() -> None:
     """Measures what is asked for; prints the table and writes it below `data/benchmarks/`."""
     settings = Settings.read()
     asked = options(settings)
-    encoder = promoted(settings.repository)
+    encoder = promoted_version(settings.repository)
     collection = prepare(asked.source, asked.folder, asked.texts, encoder.digest, say)
     sizes = [size(name) for name in asked.sizes.split(",") if name]
     wanted = max(sizes)

@@ -7,55 +7,20 @@ from concurrent.futures import Executor
 from functools import partial
 from math import isnan
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
-from retrieval_service.ports import (
-    DEPTHS,
-    Catalogue,
-    Embedded,
-    EncoderIdentity,
-    Hits,
-    LexicalIndex,
-    Rows,
-    RowSet,
-    VectorIndex,
-    Vectors,
-)
+from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
 from retrieval_service.search import duplicates
-from retrieval_service.search.feedback import direction, wording
-from retrieval_service.search.filters import admitted_rows
-from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, appended, fuse
-from retrieval_service.search.planner import Plan, plan, reads_corpus
-from retrieval_service.search.ranking import Half
+from retrieval_service.search.feedback import feedback_text, feedback_vector
+from retrieval_service.search.filters import filter_rows
+from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
+from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
+from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
 from retrieval_service.threads import Job, Result
-
-
-class Searchable(Protocol):
-    """A corpus and the encoder that belongs to it."""
-
-    @property
-    def vectors(self) -> VectorIndex:
-        """The vector index."""
-
-    @property
-    def lexical(self) -> LexicalIndex:
-        """The lexical index."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The papers."""
-
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
-        """The vector of a query, by the encoder that made the corpus's vectors.
-
-        Raises:
-            Unavailable: not now; the message says why.
-        """
 
 
 class SearchEngine:
@@ -67,7 +32,7 @@ class SearchEngine:
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
 
-    async def search(self, corpus: Searchable, request: SearchRequest) -> SearchOutcome:
+    async def search(self, corpus: Corpus, request: SearchRequest) -> SearchOutcome:
         """The papers that answer a request.
 
         Raises:
@@ -83,9 +48,9 @@ class _Search:
     def __init__(
         self,
         executor: Executor,
-        join: Callable[[Hits, Hits], Fused],
+        join: Callable[[Hits, Hits], FusedRanking],
         pool: int,
-        corpus: Searchable,
+        corpus: Corpus,
         request: SearchRequest,
     ) -> None:
         self.executor = executor
@@ -97,9 +62,9 @@ class _Search:
         self.tokens: int | None = None
         self.truncated = False
         self.degraded: str | None = None
-        self.dense: Half | None = None
-        self.lexical: Half | None = None
-        self.ranking: Fused | None = None
+        self.dense: Ranking | None = None
+        self.lexical: Ranking | None = None
+        self.ranking: FusedRanking | None = None
         self.ranked_to = 0
         self.results: list[Ranked] | None = None
 
@@ -125,18 +90,18 @@ class _Search:
             timings=self.timings,
         )
 
-    def _plan(self) -> tuple[Plan, RowSet | None]:
+    def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         corpus = self.corpus
-        planned = plan(self.request, corpus.catalogue)
+        planned = plan_search(self.request, corpus.catalogue)
         if planned.admitted is None:
             return planned, None
-        return planned, admitted_rows(planned.admitted, corpus.catalogue, corpus.lexical)
+        return planned, filter_rows(planned.admitted, corpus.catalogue, corpus.lexical)
 
-    async def _results(self, planned: Plan, within: RowSet | None) -> list[Ranked]:
+    async def _results(self, planned: SearchPlan, within: RowSet | None) -> list[Ranked]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode = planned.mode
         if mode is not Mode.DENSE:
-            self.lexical = Half(partial(self._lexical_hits, planned), planned.given_rows)
+            self.lexical = Ranking(partial(self._lexical_hits, planned), planned.given_rows)
         for depth in DEPTHS:
             beside = self._start(self.lexical.reach, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
@@ -158,13 +123,13 @@ class _Search:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
 
-    def _reach(self, half: Half, depth: int, beside: Job[None] | None) -> None:
+    def _reach(self, half: Ranking, depth: int, beside: Job[None] | None) -> None:
         """Search one half; rank as well where the other is ready, as changing threads takes longer than ranking."""
         half.reach(depth)
         if beside is None or beside.done:
             self._rank(depth)
 
-    async def _dense_half(self, planned: Plan, within: RowSet | None) -> Half | None:
+    async def _dense_half(self, planned: SearchPlan, within: RowSet | None) -> Ranking | None:
         """Return the half that goes by vectors; None where lexical search answers alone."""
         vector = None
         if planned.words is not None:
@@ -187,18 +152,18 @@ class _Search:
             self.timings.vectors_ms += _since(started)
             return hits
 
-        return Half(search, planned.given_rows)
+        return Ranking(search, planned.given_rows)
 
-    def _centre(self, planned: Plan) -> Vectors:
+    def _centre(self, planned: SearchPlan) -> Vectors:
         stored = self.corpus.vectors.vectors
-        return direction(stored(planned.like_rows.tolist()), stored(planned.unlike_rows.tolist()))
+        return feedback_vector(stored(planned.like_rows.tolist()), stored(planned.unlike_rows.tolist()))
 
-    def _lexical_hits(self, planned: Plan, depth: int) -> Hits:
+    def _lexical_hits(self, planned: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
         if planned.words is not None:
             hits = self.corpus.lexical.search(planned.words, depth, admitted=planned.admitted)
         else:
-            text, against = wording(planned.like, planned.unlike)
+            text, against = feedback_text(planned.like, planned.unlike)
             hits = self.corpus.lexical.search(text, depth, against=against, admitted=planned.admitted)
         self.timings.lexical_ms += _since(started)
         return hits
@@ -213,8 +178,8 @@ class _Search:
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
         else:
-            fused = alone(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
-        self.ranking = fused = fused if self.ranking is None else appended(self.ranking, fused)
+            fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
+        self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += _since(started)
         page = self._page(fused.rows, all(half.ended for half in (self.dense, self.lexical) if half is not None))
         if page is None:

@@ -17,7 +17,7 @@ from retrieval_service.ports import Vectors
 UNLIKE_WEIGHT = 0.2
 
 
-def direction(liked: Vectors, unliked: Vectors) -> Vectors:
+def feedback_vector(liked: Vectors, unliked: Vectors) -> Vectors:
     """The unit vector to search by.
 
     Args:
@@ -31,7 +31,7 @@ def direction(liked: Vectors, unliked: Vectors) -> Vectors:
     return unit
 
 
-def wording(liked: Sequence[Paper], unliked: Sequence[Paper]) -> tuple[str, tuple[str, float]]:
+def feedback_text(liked: Sequence[Paper], unliked: Sequence[Paper]) -> tuple[str, tuple[str, float]]:
     """The text to search by, and the one that takes from its words' weights with how much."""
     text, against = (" ".join(map(passage_text, papers)) for papers in (liked, unliked))
     # Words are counted over all papers of a side: the weight makes of both counts the means that Rocchio compares.

@@ -11,7 +11,7 @@ import numpy as np
 from papers import ALIASES, CATEGORIES, parse_arxiv_id
 from retrieval_service.errors import UnknownCategory
 from retrieval_service.ports import Catalogue, Clause, Field, Filter, LexicalIndex, RowSet
-from retrieval_service.search.operators import ReadQuery
+from retrieval_service.search.operators import ParsedQuery
 from retrieval_service.search.request import SearchRequest
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
@@ -20,7 +20,7 @@ _COMPARED = 500  # codes that a wrong one is compared with, each of which may ta
 _IN_CATALOGUE = (Field.CATEGORY, Field.ROW)
 
 
-def wanted_papers(request: SearchRequest, query: ReadQuery, catalogue: Catalogue) -> Filter | None:
+def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue) -> Filter | None:
     """The filter for a request and the operators of its query; None when any paper will do.
 
     Ids that the corpus lacks admit nothing: a list of papers may be longer than the corpus.
@@ -42,7 +42,7 @@ def wanted_papers(request: SearchRequest, query: ReadQuery, catalogue: Catalogue
     return Filter(tuple(ordered), request.first, request.last)
 
 
-def admitted_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
+def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
     """The rows a filter admits."""
     rows = catalogue.matching(wanted)
     words = [clause for clause in wanted.clauses if clause.field not in _IN_CATALOGUE]

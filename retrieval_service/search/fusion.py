@@ -49,7 +49,7 @@ class ReciprocalRank:
         return (_RRF_CONSTANT + 1) / (_RRF_CONSTANT + 1 + np.arange(len(scores)))
 
 
-class Fused(NamedTuple):
+class FusedRanking(NamedTuple):
     """The joined ranking, best first, with each half's own score (NaN where that half did not find the paper)."""
 
     rows: Rows
@@ -62,7 +62,7 @@ FUSIONS: Mapping[str, Fusion] = MappingProxyType({"minmax": MinMax(), "rrf": Rec
 """Every way of fusing, by the name it is chosen by."""
 
 
-def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = EVEN) -> Fused:
+def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = EVEN) -> FusedRanking:
     """One ranking of all that either half found; `weight` is the dense half's, 0 to 1."""
     rows = np.union1d(dense.rows, lexical.rows)
     scores, better_rank = np.zeros(len(rows)), np.full(len(rows), np.iinfo(np.int64).max)
@@ -76,20 +76,20 @@ def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = 
         half[at] = hits.scores
         own.append(half)
     order = np.lexsort((rows, better_rank, -scores))
-    return Fused(rows[order], scores[order], own[0][order], own[1][order])
+    return FusedRanking(rows[order], scores[order], own[0][order], own[1][order])
 
 
-def appended(before: Fused, after: Fused) -> Fused:
+def append_deeper(before: FusedRanking, after: FusedRanking) -> FusedRanking:
     """Return a ranking with the new rows of a deeper one behind it; a row keeps the place and the scores it had."""
     new = ~np.isin(after.rows, before.rows)
-    return Fused(*(np.concatenate([known, found[new]]) for known, found in zip(before, after, strict=True)))
+    return FusedRanking(*(np.concatenate([known, found[new]]) for known, found in zip(before, after, strict=True)))
 
 
-def alone(dense: Hits | None, lexical: Hits | None) -> Fused:
+def single_ranking(dense: Hits | None, lexical: Hits | None) -> FusedRanking:
     """The ranking of the one half that was asked, with that half's scores."""
     hits = dense if dense is not None else lexical
     if hits is None:
         raise ValueError("neither half was asked")
     scores, nothing = hits.scores.astype(np.float64), np.full(len(hits.rows), np.nan)
     halves = (scores, nothing) if dense is not None else (nothing, scores)
-    return Fused(hits.rows, scores, *halves)
+    return FusedRanking(hits.rows, scores, *halves)

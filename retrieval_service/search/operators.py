@@ -44,7 +44,7 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class ReadQuery:
+class ParsedQuery:
     """A query taken apart.
 
     Attributes:
@@ -56,10 +56,10 @@ class ReadQuery:
     operators: tuple[Operator, ...] = ()
 
 
-def read_query(text: str) -> ReadQuery:
+def parse_query(text: str) -> ParsedQuery:
     """Takes a query apart."""
     if len(text) > LONGEST_WITH_OPERATORS:
-        return ReadQuery(text)
+        return ParsedQuery(text)
     operators: list[Operator] = []
     words: list[str] = []
     for found in _OPERATOR.finditer(text.translate(_QUOTES)):
@@ -71,7 +71,7 @@ def read_query(text: str) -> ReadQuery:
         if operator.field is Field.ANYWHERE and not operator.excluded:
             words.append(operator.values[0])
     # Without operators the text stays as it was typed.
-    return ReadQuery(" ".join(words), tuple(operators)) if operators else ReadQuery(text)
+    return ParsedQuery(" ".join(words), tuple(operators)) if operators else ParsedQuery(text)
 
 
 def _operator(found: re.Match[str]) -> Operator | None:

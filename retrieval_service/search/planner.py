@@ -10,13 +10,13 @@ import numpy as np
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.filters import rows_by_name, wanted_papers
-from retrieval_service.search.operators import ReadQuery, read_query
+from retrieval_service.search.filters import make_filter, rows_by_name
+from retrieval_service.search.operators import ParsedQuery, parse_query
 from retrieval_service.search.request import Mode, SearchRequest
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What a search does.
 
     Attributes:
@@ -45,7 +45,7 @@ class Plan:
         return np.concatenate([self.like_rows, self.unlike_rows])
 
 
-def plan(request: SearchRequest, catalogue: Catalogue) -> Plan:
+def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
     """The plan for a request over a corpus.
 
     A query that is wholly an arXiv id or link means the papers like that one. One of operators alone is answered by the
@@ -59,14 +59,14 @@ def plan(request: SearchRequest, catalogue: Catalogue) -> Plan:
     liked = request.like
     if request.text is not None and parse_arxiv_id(request.text) is not None:
         liked = (request.text,)
-    query = ReadQuery("")
+    query = ParsedQuery("")
     if not liked and request.text is not None:
-        query = read_query(request.text) if request.operators else ReadQuery(request.text)
+        query = parse_query(request.text) if request.operators else ParsedQuery(request.text)
         if not query.words and all(operator.excluded for operator in query.operators):
             raise BlankQuery("Say what you are looking for: this query only excludes.", {"parameter": "query"})
     rows, against = paper_rows(liked, catalogue), paper_rows(request.unlike, catalogue)
     named = catalogue.papers([*rows, *against])
-    return Plan(
+    return SearchPlan(
         mode=request.mode if liked or query.words else Mode.LEXICAL,
         words=None if liked else query.words,
         operators=tuple(operator.written for operator in query.operators),
@@ -74,7 +74,7 @@ def plan(request: SearchRequest, catalogue: Catalogue) -> Plan:
         unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),
         unlike_rows=np.asarray(against, np.int64),
-        admitted=wanted_papers(request, query, catalogue),
+        admitted=make_filter(request, query, catalogue),
     )
 
 
@@ -85,7 +85,7 @@ def reads_corpus(request: SearchRequest) -> bool:
         return True
     if request.text is None or parse_arxiv_id(request.text) is not None:
         return True
-    return request.operators and bool(read_query(request.text).operators)
+    return request.operators and bool(parse_query(request.text).operators)
 
 
 def paper_rows(ids: Sequence[str], catalogue: Catalogue) -> list[int]:

@@ -16,7 +16,7 @@ from retrieval_service.ports import DEPTHS, Hits, Rows
 _NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-class Half:
+class Ranking:
     """The ranking of one half of a search, as far as it is known.
 
     Attributes:

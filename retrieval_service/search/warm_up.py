@@ -12,14 +12,15 @@ import numpy as np
 
 from papers import Paper, passage_text
 from retrieval_service.errors import RetrievalError
-from retrieval_service.search.engine import Searchable, SearchEngine
+from retrieval_service.ports import Corpus
+from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.request import LONGEST_QUERY, Mode, SearchRequest
 
 _log = logging.getLogger(__name__)
 _PAPERS = 4
 
 
-async def warm(engine: SearchEngine, corpus: Searchable) -> None:
+async def warm(engine: SearchEngine, corpus: Corpus) -> None:
     """Searches by some of the corpus's own papers, in every way; what cannot be searched now is left cold."""
     for paper in _some(corpus):
         text = passage_text(paper)[:LONGEST_QUERY]
@@ -34,7 +35,7 @@ async def warm(engine: SearchEngine, corpus: Searchable) -> None:
             return
 
 
-def _some(corpus: Searchable) -> list[Paper]:
+def _some(corpus: Corpus) -> list[Paper]:
     count = len(corpus.catalogue)
     rows = np.linspace(0, count - 1, min(count, _PAPERS), dtype=np.int64)
     return corpus.catalogue.papers(rows.tolist())

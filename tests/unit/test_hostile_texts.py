@@ -29,7 +29,7 @@ from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
-from retrieval_service.search.operators import read_query
+from retrieval_service.search.operators import parse_query
 from tests.unit.hostile import RUNS, objection
 
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
@@ -72,8 +72,8 @@ def _status(text: str) -> str:
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
-    "operators": read_query,
-    "operators in the longest query that has some": lambda text: read_query(text[:300]),
+    "operators": parse_query,
+    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": readable,

@@ -52,9 +52,9 @@ def test_what_runs_is_told_to_people_with_its_history() -> None:
 
 def test_what_runs_is_told_to_programs_with_the_fields_of_before_and_its_history() -> None:
     child = Child("the service", 1, 1, "service.log")
-    found = commands.described(replace(stack_of(PART), children=[child]), whole=True)
+    found = commands.stack_as_json(replace(stack_of(PART), children=[child]), whole=True)
     assert found["running"] is True
     (process,) = found["processes"]
     assert {"name", "pid", "alive", "log", "state", "since", "restarts", "failures", "reason"} == set(process)
     assert {"page", "service", "triton", "encoders", "supervisor"} <= set(found)
-    assert commands.described(None, whole=False)["processes"] == []
+    assert commands.stack_as_json(None, whole=False)["processes"] == []

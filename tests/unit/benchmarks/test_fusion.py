@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.beir import Collection
-from benchmarks.fusion import DEFAULT, Halves, best, learned, scored
+from benchmarks.fusion import DEFAULT, Halves, best, learn, score_choices
 from benchmarks.known_items import known_items
 from retrieval_service.ports import Hits
 
@@ -29,7 +29,7 @@ def collection(name: str, good: str, queries: int = 10) -> tuple[Collection, dic
 
 
 def scores(*kinds: str) -> dict[str, Any]:
-    return {f"{kind}{at}": scored(*collection(f"{kind}{at}", kind)) for at, kind in enumerate(kinds)}
+    return {f"{kind}{at}": score_choices(*collection(f"{kind}{at}", kind)) for at, kind in enumerate(kinds)}
 
 
 def test_the_better_half_gets_the_weight() -> None:
@@ -40,11 +40,11 @@ def test_the_better_half_gets_the_weight() -> None:
 
 
 def test_what_helps_everywhere_is_robust_and_what_helps_somewhere_is_not() -> None:
-    rows, verdict = learned(scores("dense", "dense", "dense"))
+    rows, verdict = learn(scores("dense", "dense", "dense"))
     assert "not robust" not in verdict
     elsewhere = [row.value for row in rows if (row.system, row.metric) == ("learned on the others", "nDCG@10")]
     assert elsewhere == [1.0, 1.0, 1.0]
-    assert "not robust" in learned(scores("dense", "dense", "lexical"))[1]
+    assert "not robust" in learn(scores("dense", "dense", "lexical"))[1]
 
 
 def test_the_default_wins_ties() -> None:

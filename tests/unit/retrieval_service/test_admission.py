@@ -55,7 +55,7 @@ class Refusals:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def refused(self, error: RetrievalError) -> None:
+    def record_refusal(self, error: RetrievalError) -> None:
         self.codes.append(error.code)
 
 

@@ -13,7 +13,7 @@ _SIGNS = ("no space left", "pytorchstreamwriter failed writing", "disk quota exc
 
 
 @contextmanager
-def refusals(folder: Path) -> Iterator[None]:
+def translate_write_errors(folder: Path) -> Iterator[None]:
     """Turns what libraries raise when they cannot write into a refusal.
 
     Args:

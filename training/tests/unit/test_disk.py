@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.disk import refusals
+from training.disk import translate_write_errors
 from training.errors import ConfigurationError, RunError
 
 
@@ -19,7 +19,7 @@ from training.errors import ConfigurationError, RunError
 def test_a_full_disk_is_told_whichever_library_met_it(error: Exception) -> None:
     with (
         pytest.raises(RunError, match=r"^cannot write .*(?i:no space left|writing)"),
-        refusals(Path("run")),
+        translate_write_errors(Path("run")),
     ):
         raise error
 
@@ -31,11 +31,11 @@ def test_the_reason_may_stand_behind_another() -> None:
         except OSError as error:
             raise ValueError("the table was not made") from error
 
-    with pytest.raises(RunError, match="cannot write run"), refusals(Path("run")):
+    with pytest.raises(RunError, match="cannot write run"), translate_write_errors(Path("run")):
         fail()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ConfigurationError("loss: no")])
 def test_other_errors_stay_what_they_are(error: Exception) -> None:
-    with pytest.raises(type(error), match=str(error)), refusals(Path("run")):
+    with pytest.raises(type(error), match=str(error)), translate_write_errors(Path("run")):
         raise error

@@ -64,7 +64,7 @@ class Corpus:
         self._file.close()
 
 
-def shuffled(count: int, most: int | None, seed: int) -> Iterable[int]:
-    """Positions in an order by chance, `most` of them at most."""
+def shuffle(count: int, most: int | None, seed: int) -> Iterable[int]:
+    """Positions in an order at random, `most` of them at most."""
     order = np.random.default_rng(seed).permutation(count)
     return (int(index) for index in order[: most or count])

@@ -31,10 +31,10 @@ class MinHash:
     def __init__(self, *, shingle: int, bands: int, rows: int, seed: int = 0) -> None:
         """Takes the words in a shingle, the bands of a signature and the hashes in a band."""
         self.shingle, self.bands, self.rows = shingle, bands, rows
-        chance = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         count = bands * rows
-        self._factors = chance.integers(1, 2**63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        self._offsets = chance.integers(0, 2**63, count, dtype=np.uint64)
+        self._factors = rng.integers(1, 2**63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        self._offsets = rng.integers(0, 2**63, count, dtype=np.uint64)
 
     def signature(self, paper: Paper) -> Signatures:
         """What tells whether two papers share most of their text: uint64 [bands + 1].

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 
 _ROUNDS = 6
 
@@ -25,7 +25,7 @@ def blocks(vectors: Floats, size: int, seed: int = 0) -> list[NDArray[np.int64]]
     Returns:
         Positions, `size` in each block; fewer than `size` vectors are left out.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     found: list[NDArray[np.int64]] = []
     left = [np.arange(len(vectors))]
     while left:
@@ -35,14 +35,14 @@ def blocks(vectors: Floats, size: int, seed: int = 0) -> list[NDArray[np.int64]]
             if count:
                 found.append(members[:size])
             continue
-        order = _bisected(vectors[members], (count // 2) * size, chance)
+        order = _bisect(vectors[members], (count // 2) * size, rng)
         left += [members[order[: (count // 2) * size]], members[order[(count // 2) * size :]]]
     return found
 
 
-def _bisected(vectors: Floats, cut: int, chance: np.random.Generator) -> NDArray[np.int64]:
+def _bisect(vectors: Floats, cut: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Positions ordered so that those before the cut are alike and those after it are."""
-    one, other = vectors[chance.choice(len(vectors), 2, replace=False)]
+    one, other = vectors[rng.choice(len(vectors), 2, replace=False)]
     order = np.arange(len(vectors))
     for _ in range(_ROUNDS):
         order = np.argsort(vectors @ (other - one), kind="stable")

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, passage_text
-from training.data.corpus import Corpus, shuffled
+from training.data.corpus import Corpus, shuffle
+from training.data.known_item import KNOWN_ITEMS
 from training.data.sentences import halves
 from training.errors import CorpusError
-from training.evaluation import KINDS as KNOWN_ITEMS
 from training.pipeline.configuration import Pairs
 
 NO_SUBJECT = -1
@@ -79,7 +79,7 @@ def make_pairs(corpus: Corpus, settings: Pairs, seed: int) -> Iterator[Pair]:
         elif kind == "citation":
             yield from citation_pairs(corpus, settings.citations, wanted)
         else:
-            order = list(shuffled(len(corpus), None, seed))
+            order = list(shuffle(len(corpus), None, seed))
             end = start + round(len(order) * share / total)
             own = order[start:] if number == len(shares) - 1 else order[start:end]
             start = end
@@ -113,14 +113,14 @@ def subject_pairs(
         )
     if labelled and len(members) < 2:
         raise CorpusError("pairs.labelled: all papers have one subject, so no pair has two.")
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     weights = np.array([1 if balanced else len(members[number]) for number in several], dtype=np.float64)
-    for number in chance.choice(several, wanted, p=weights / weights.sum()):
-        one, other = chance.choice(members[number], 2, replace=False)
+    for number in rng.choice(several, wanted, p=weights / weights.sum()):
+        one, other = rng.choice(members[number], 2, replace=False)
         anchor = corpus[int(one)].abstract
         yield Pair("subject", anchor, corpus[int(other)].abstract, 1 if labelled else None)
         if labelled:
-            yield Pair("subject", anchor, corpus[_of_another(subjects, int(number), chance)].abstract, 0)
+            yield Pair("subject", anchor, corpus[_of_another(subjects, int(number), rng)].abstract, 0)
 
 
 def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pair]:
@@ -162,8 +162,8 @@ def _of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -> Iter
         raise CorpusError(f"pairs.shares.{kind}: no paper of the corpus gives such a pair.")
 
 
-def _of_another(subjects: NDArray[Any], number: int, chance: np.random.Generator) -> int:
+def _of_another(subjects: NDArray[Any], number: int, rng: np.random.Generator) -> int:
     while True:
-        index = int(chance.integers(len(subjects)))
+        index = int(rng.integers(len(subjects)))
         if subjects[index] not in (number, NO_SUBJECT):
             return index

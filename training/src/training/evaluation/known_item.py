@@ -5,46 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from papers import Paper, PapersError, read_papers
 from storage.durable import sync
+from training.data.known_item import KNOWN_ITEMS, KnownItem
 from training.errors import EvaluationError
 from training.evaluation.collection import CORPUS, QRELS, QUERIES
-from training.progress import say
+from training.progress import log_progress
 
 FEWEST = 10
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9$\\])")
-_SHORTEST_SENTENCE = 30
-_SHORTEST_REST = 100
-
-Parts = tuple[str, str, str]
-"""A query, and the passage's title and text."""
-
-
-def title_and_abstract(paper: Paper) -> Parts | None:
-    """The title looks for the abstract."""
-    return (paper.title, "", paper.abstract) if paper.title and paper.abstract else None
-
-
-def first_sentence_and_rest(paper: Paper) -> Parts | None:
-    """The abstract's first sentence looks for the title and the other sentences; None where there is only one."""
-    sentences = _SENTENCE_END.split(paper.abstract, maxsplit=1)
-    if len(sentences) < 2 or len(sentences[0]) < _SHORTEST_SENTENCE or len(sentences[1]) < _SHORTEST_REST:
-        return None
-    return sentences[0], paper.title, sentences[1]
-
-
-KINDS: dict[str, Callable[[Paper], Parts | None]] = {
-    "title": title_and_abstract,
-    "first_sentence": first_sentence_and_rest,
-}
-"""Kinds of known-item search by name."""
 
 
 def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most: int) -> int:
@@ -55,7 +29,7 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
     Args:
         papers: held out from training; the first `most` that the kind fits are taken.
         folder: what to write; one that is there already is replaced.
-        kind: of `KINDS`.
+        kind: of `KNOWN_ITEMS`.
         most: queries, and passages, at most.
 
     Returns:
@@ -64,14 +38,14 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
     Raises:
         EvaluationError: There is no such kind, fewer than `FEWEST` papers fit it, or the folder cannot be written.
     """
-    if kind not in KINDS:
-        raise EvaluationError(f"there is no known-item search by {kind!r}; there are: {', '.join(KINDS)}.")
+    if kind not in KNOWN_ITEMS:
+        raise EvaluationError(f"there is no known-item search by {kind!r}; there are: {', '.join(KNOWN_ITEMS)}.")
     seen: set[str] = set()
-    items: list[tuple[str, Parts]] = []
+    items: list[tuple[str, KnownItem]] = []
     for paper in papers:
         if len(items) == most:
             break
-        parts = KINDS[kind](paper)
+        parts = KNOWN_ITEMS[kind](paper)
         if parts is not None and parts[0].casefold() not in seen:
             seen.add(parts[0].casefold())
             items.append((paper.id, parts))
@@ -100,7 +74,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.known_item", description=__doc__)
     parser.add_argument("papers", type=Path, help="a file of papers that training has not seen")
     parser.add_argument("folder", type=Path, help="what to write; BEIR's layout")
-    parser.add_argument("--kind", choices=sorted(KINDS), default="title", help="what the query is (default: title)")
+    parser.add_argument(
+        "--kind", choices=sorted(KNOWN_ITEMS), default="title", help="what the query is (default: title)"
+    )
     parser.add_argument("--most", type=int, default=10_000, help="papers at most (default: 10000)")
     parser.add_argument("--map", help="the fields of the papers, such as id=_id,title=title,abstract=text")
     options = parser.parse_args()
@@ -108,13 +84,13 @@ def main() -> int:
         with read_papers(options.papers, options.map) as papers:
             count = write_known_items(papers, options.folder, kind=options.kind, most=options.most)
     except (EvaluationError, PapersError) as error:
-        say(f"known_item: {error}")
+        log_progress(f"known_item: {error}")
         return 1
-    say(f"{count:,} papers to find, in {options.folder}")
+    log_progress(f"{count:,} papers to find, in {options.folder}")
     return 0
 
 
-def _write(folder: Path, items: list[tuple[str, Parts]]) -> None:
+def _write(folder: Path, items: list[tuple[str, KnownItem]]) -> None:
     (folder / QRELS).parent.mkdir()
     with (
         (folder / CORPUS).open("w", encoding="utf-8") as corpus,

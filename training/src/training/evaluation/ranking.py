@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.evaluation.metrics import Ranking
 
 _QUERIES_AT_ONCE = 256

@@ -17,11 +17,11 @@ from training.evaluation.bm25 import Bm25
 from training.evaluation.collection import Collection, read_collections
 from training.evaluation.metrics import Values
 from training.evaluation.ranking import nearest
-from training.evaluation.report import Difference, Report, Score, Set
+from training.evaluation.report import Difference, EvaluationReport, Score, Set
 from training.evaluation.subjects import SubjectPapers
-from training.evaluation.systems import AnySystem, describe
+from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
-from training.progress import say
+from training.progress import log_progress
 
 SUBJECT_AGREEMENT = "subject agreement"
 SUBJECT_PROBE = "subject probe"
@@ -53,8 +53,8 @@ def evaluate(
     seed: int = 0,
     depth: int = 1000,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
-) -> Report:
+    progress: Callable[[str], None] = log_progress,
+) -> EvaluationReport:
     """Measures every system on every set and writes the report, as JSON, as Markdown and as plots.
 
     Args:
@@ -68,7 +68,7 @@ def evaluate(
         most_subject_papers: how many of its papers are read.
         resamples: of the bootstrap.
         confidence: of the intervals.
-        seed: of everything that is by chance.
+        seed: of every random choice.
         depth: how deep MAP looks (1,000 as in trec_eval).
         cache: a folder that keeps vectors, so that an encoder (one whose description has a digest) encodes no set
             twice; None keeps none.
@@ -92,9 +92,9 @@ def evaluate(
     papers = (
         subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
     )
-    report = Report(
+    report = EvaluationReport(
         baseline=baseline,
-        systems={name: describe(system) for name, system in systems.items()},
+        systems={name: system_description(system) for name, system in systems.items()},
         sets={},
         scores=[],
         differences=[],
@@ -131,7 +131,7 @@ def _ranking(system: AnySystem, name: str, collection: Collection, depth: int, v
 
 
 def _measure_subjects(
-    report: Report,
+    report: EvaluationReport,
     systems: Mapping[str, AnySystem],
     papers: SubjectPapers,
     how: _Comparison,
@@ -144,7 +144,7 @@ def _measure_subjects(
     probes: dict[str, Values] = {}
     for name, system in systems.items():
         if isinstance(system, Bm25):
-            ranking = subjects.without_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
+            ranking = subjects.drop_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
         else:
             found = vectors.passages(system, papers.texts, f"subjects, {name}: papers")
             ranking = nearest(found, found, deepest, without_self=True)
@@ -157,12 +157,12 @@ def _measure_subjects(
         _add(report, SUBJECT_PROBE, size, probes, how)
 
 
-def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
+def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
     """Turns the values of every query into means, differences and their intervals."""
     columns = [(system, metric) for system, values in found.items() for metric in values]
     values = np.stack([found[system][metric] for system, metric in columns], axis=1)
     means = values.mean(axis=0)
-    drawn = bootstrap.resampled_means(values, how.resamples, how.seed)
+    drawn = bootstrap.resample_means(values, how.resamples, how.seed)
     report.sets[name] = size
     for column, (system, metric) in enumerate(columns):
         whole = bootstrap.interval(float(means[column]), drawn[:, column], how.confidence)
@@ -186,7 +186,7 @@ def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how:
             )  # fmt: skip
 
 
-def write_report(report: Report, output: Path) -> None:
+def write_report(report: EvaluationReport, output: Path) -> None:
     """Writes a report into a folder, which is made if it is not there: `report.json`, `report.md` and the plots.
 
     Raises:

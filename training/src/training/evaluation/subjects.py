@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import PapersError, passage_text, read_papers
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation.metrics import Ranking, Values
 
@@ -109,7 +109,7 @@ def probe(vectors: Floats, subjects: NDArray[np.int64], train: NDArray[np.int64]
     return {"accuracy": (classifier.predict(scaled[test]) == subjects[test]).astype(np.float64)}
 
 
-def without_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
+def drop_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
     """A ranking one narrower, in which no query found itself."""
     own = ranking == np.asarray(queries)[:, None]
     own[~own.any(axis=1), -1] = True

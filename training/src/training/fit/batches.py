@@ -1,4 +1,4 @@
-"""The order of the pairs: by chance, or in the blocks that mining put them in."""
+"""The order of the pairs: at random, or in the blocks that mining put them in."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Batches(DefaultBatchSampler):
         self._seed = generator.initial_seed() if generator is not None else seed
 
     def __iter__(self) -> Iterator[list[int]]:
-        chance = torch.Generator().manual_seed(self._seed + getattr(self, "epoch", 0))
+        rng = torch.Generator().manual_seed(self._seed + getattr(self, "epoch", 0))
         if self.in_blocks:
             rows = torch.arange(self._rows)
-            starts = torch.randperm(len(self), generator=chance) * self.batch_size
+            starts = torch.randperm(len(self), generator=rng) * self.batch_size
         else:
-            rows = torch.randperm(self._rows, generator=chance)
+            rows = torch.randperm(self._rows, generator=rng)
             starts = torch.arange(len(self)) * self.batch_size
         for start in starts.tolist():
             yield rows[start : start + self.batch_size].tolist()
@@ -45,6 +45,6 @@ class Batches(DefaultBatchSampler):
 
 
 class Blocks(Batches):
-    """Batches of rows that stand together, the batches in an order by chance."""
+    """Batches of rows that stand together, the batches in an order at random."""
 
     in_blocks = True

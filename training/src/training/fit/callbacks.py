@@ -14,7 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from training.fit.tracking import Tracker
 from training.fit.validation import METRIC
-from training.progress import say
+from training.progress import log_progress
 
 Report = Callable[[float, int], bool]
 """Told MRR@10 and the step; says whether to stop."""
@@ -58,7 +58,7 @@ class Figures(TrainerCallback):
             file.write(json.dumps({"step": state.global_step, **figures}) + "\n")
         self._tracker.log({name: value for name, value in figures.items() if math.isfinite(value)}, state.global_step)
         if "loss" in figures:
-            say(
+            log_progress(
                 f"step {state.global_step} of {state.max_steps}: loss {figures['loss']:.4f}, "
                 f"learning rate {figures.get('learning_rate', 0):.2e}, {figures.get('pairs_per_second', 0):.1f} pairs/s"
             )
@@ -75,7 +75,7 @@ class Figures(TrainerCallback):
         found = (metrics or {}).get(f"eval_{METRIC}")
         if found is None or not state.is_world_process_zero:
             return
-        say(f"step {state.global_step}: {METRIC} {found:.4f} on validation")
+        log_progress(f"step {state.global_step}: {METRIC} {found:.4f} on validation")
         if self._report is not None and self._report(found, state.global_step):
             control.should_training_stop = True
 

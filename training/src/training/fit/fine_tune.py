@@ -22,7 +22,7 @@ from training.fit import batches, losses, models, precision, tracking
 from training.fit.callbacks import Figures, Profile, Report
 from training.fit.validation import METRIC, Validation
 from training.pipeline.configuration import Configuration, Distillation, Neighbours, Trainer
-from training.progress import say
+from training.progress import log_progress
 from training.registry import source
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def fine_tune(task: Task) -> dict[str, Any]:
         RunError: The checkpoints are of another training, or something cannot be written.
     """
     first = int(os.environ.get("RANK", "0")) == 0
-    with disk.refusals(task.folder):
+    with disk.translate_write_errors(task.folder):
         task.folder.mkdir(parents=True, exist_ok=True)
-        with tracking.tracked(task.configuration, task.name, task.folder) if first else nullcontext() as tracker:
-            return _trained(task, tracker)
+        with tracking.track(task.configuration, task.name, task.folder) if first else nullcontext() as tracker:
+            return _train(task, tracker)
 
 
-def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
+def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     """Trains; of several processes only the first has a tracker, and the last word."""
     from sentence_transformers import SentenceTransformerTrainer
     from transformers import PrinterCallback
@@ -89,16 +89,18 @@ def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     checkpoint = _checkpoint(task)
     torch.manual_seed(configuration.seed)
     model = models.load(configuration.model, kind)
-    base = models.described(configuration.model, model) if tracker else None
+    base = models.describe(configuration.model, model) if tracker else None
     served = min(model.max_seq_length or source.LONGEST, source.LONGEST)
     model.max_seq_length = configuration.model.max_length
     rows = _rows(task, settings)
     loss = losses.make_loss(configuration.loss, model, configuration.matryoshka)
     look = Validation(task.validation, functools.partial(precision.autocast, number, kind))
-    say(f"training in {number} on {kind}" + (f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""))
+    log_progress(
+        f"training in {number} on {kind}" + (f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else "")
+    )
     before = look(model) if tracker and not task.profile else {}
     if before:
-        say(f"before training: {METRIC} {before[METRIC]:.4f} on validation")
+        log_progress(f"before training: {METRIC} {before[METRIC]:.4f} on validation")
     callbacks: list[Any] = [Figures(task.folder / "metrics.jsonl", tracker or tracking.NOWHERE, task.report)]
     if task.profile:
         callbacks.append(Profile(task.folder.parent / "profile", task.profile))
@@ -123,7 +125,7 @@ def _trained(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         if settings.base_weight:
             average(model, models.load(configuration.model, kind), settings.base_weight)
         after = look(model)
-        say(f"after training: {METRIC} {after[METRIC]:.4f} on validation")
+        log_progress(f"after training: {METRIC} {after[METRIC]:.4f} on validation")
         figures |= {"before": before, "after": after, "base": base, "pairs_sha256": source.file_sha256(task.pairs)}
         tracker.log({f"final_{name}": value for name, value in after.items()}, trainer.state.global_step)
         model.max_seq_length = served

@@ -49,7 +49,7 @@ def load(settings: Model, device: str = "cpu") -> SentenceTransformer:
     return model
 
 
-def described(settings: Model, model: SentenceTransformer) -> dict[str, str]:
+def describe(settings: Model, model: SentenceTransformer) -> dict[str, str]:
     """Where a model that `load` just gave came from, and the SHA-256 of its weights."""
     found, _ = _location(settings)
     return {"source": found.origin, "weights_sha256": source.weights_sha256(model, found)}
@@ -64,13 +64,13 @@ def check(settings: Model) -> None:
     _location(settings)
 
 
-def _location(settings: Model) -> tuple[source.Source, bool]:
+def _location(settings: Model) -> tuple[source.ModelSource, bool]:
     """Where the model is, and whether it is an encoder without pooling."""
     folder = Path(settings.source).expanduser() if settings.source is not None else None
     if folder and (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         name = folder.resolve().name
-        return source.Source(name, str(folder), f"folder {name}"), True
+        return source.ModelSource(name, str(folder), f"folder {name}"), True
     try:
         found = source.resolve(settings.source)
     except SourceError as error:

@@ -97,7 +97,7 @@ NOWHERE: Tracker = _Nowhere()
 
 
 @contextmanager
-def tracked(configuration: Configuration, run: str, folder: Path) -> Iterator[Tracker]:
+def track(configuration: Configuration, run: str, folder: Path) -> Iterator[Tracker]:
     """Tracking for as long as a training takes, ended as failed when that ends with an error; as `start` otherwise."""
     tracker = start(configuration, run, folder)
     try:

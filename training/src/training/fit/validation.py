@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.evaluation import metrics, read_collection
 from training.evaluation.ranking import nearest
 

@@ -1,4 +1,4 @@
-"""Hydra's groups composed into a `Configuration`; whatever is wrong with them is told by the key's name."""
+"""Hydra's groups compose into a `Configuration`; whatever is wrong with them is told by the key's name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
 import msgspec
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,7 +20,7 @@ from training.pipeline.configuration import Configuration
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
-def composed(overrides: Sequence[str] = (), configs: Path = CONFIGS) -> Configuration:
+def compose(overrides: Sequence[str] = (), configs: Path = CONFIGS) -> Configuration:
     """The configuration that the groups' defaults and these overrides make, in Hydra's grammar.
 
     Raises:
@@ -27,16 +28,16 @@ def composed(overrides: Sequence[str] = (), configs: Path = CONFIGS) -> Configur
     """
     try:
         with initialize_config_dir(config_dir=str(configs), version_base="1.3"):
-            made = compose("config", overrides=list(overrides))
+            made = hydra.compose("config", overrides=list(overrides))
         if missing := sorted(OmegaConf.missing_keys(made)):
             raise ConfigurationError(f"{', '.join(missing)} must be given: {missing[0]}=VALUE.")
         plain = OmegaConf.to_container(made, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigurationError(f"{_flat(error)} See docs/training.md for the groups and their keys.") from error
-    return checked(plain)
+    return parse_configuration(plain)
 
 
-def checked(plain: Any) -> Configuration:
+def parse_configuration(plain: Any) -> Configuration:
     """Plain dictionaries as a configuration.
 
     Raises:
@@ -65,7 +66,7 @@ def _flat(error: Exception) -> str:
     return " ".join(kept[:1] + [line for line in kept[1:] if not line.startswith(("provider=", "To append", "See "))])
 
 
-def environment_defaults() -> None:
+def set_default_paths() -> None:
     """Gives the paths that `akin` passes on their defaults, where the stages run without it (DVC)."""
     root = CONFIGS.parents[1]
     os.environ.setdefault("AKIN_DATA", str(root / "data"))

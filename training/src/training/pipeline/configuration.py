@@ -105,7 +105,7 @@ class Neighbours(Strict, tag="neighbours", tag_field="kind", frozen=True):
 
     Attributes:
         block: papers that are kept together; best the trainer's batch size.
-        share: of the blocks that are made so; the others are drawn by chance.
+        share: of the blocks that are made so; the others are drawn at random.
         batch_size: of encoding.
         max_length: tokens of an anchor that are read for it.
     """
@@ -258,7 +258,7 @@ class WandB(Strict, tag="wandb", tag_field="kind", frozen=True):
 
 
 class Int8(Strict, tag="int8", tag_field="precision", frozen=True):
-    """A static INT8 graph. What it may choose from is described in `training.compression.quantize.Recipe`.
+    """A static INT8 graph. What it may choose from is described in `training.compression.quantize.QuantizationRecipe`.
 
     Attributes:
         layers: that are kept, evenly spaced; None is all of them.
@@ -279,7 +279,7 @@ class Int8(Strict, tag="int8", tag_field="precision", frozen=True):
     damping: Annotated[float, Meta(ge=0)]
 
 
-class Half(Strict, tag="fp16", tag_field="precision", frozen=True):
+class Fp16(Strict, tag="fp16", tag_field="precision", frozen=True):
     """An FP16 graph: what a GPU computes, for an index that is built on a CPU.
 
     Attributes:
@@ -350,6 +350,6 @@ class Configuration(Strict, frozen=True):
     loss: Loss
     trainer: Trainer
     tracking: NoTracking | MLflow | WandB
-    compress: Int8 | Half
+    compress: Int8 | Fp16
     evaluation: Evaluation
     sweep: Sweep

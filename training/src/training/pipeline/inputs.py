@@ -15,7 +15,7 @@ from training.pipeline.run_folder import NEEDS
 from training.registry.source import file_sha256
 
 
-def digests(configuration: Configuration) -> dict[str, dict[str, str]]:
+def digest_inputs(configuration: Configuration) -> dict[str, dict[str, str]]:
     """SHA-256 of each file or folder that a part of the configuration names, by part and by what it is called there.
 
     What is called by another name than a path (the sample, a packaged model, an id on the hub) is left out.

@@ -15,10 +15,10 @@ from typing import Any
 
 from training.errors import RunError, TrainingError
 from training.pipeline import preflight, run_folder
-from training.pipeline.composition import composed, environment_defaults
+from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.run_folder import STAGES, RunFolder
-from training.pipeline.stages import stage as stage_named
-from training.progress import say, stage
+from training.pipeline.stages import load_stage
+from training.progress import log_duration, log_progress
 
 PROFILED_STEPS = 5
 
@@ -26,18 +26,18 @@ PROFILED_STEPS = 5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
     options = _parser().parse_intermixed_args(arguments)
-    environment_defaults()
+    set_default_paths()
     # Libraries print; standard output is for the result alone.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            run = started(options.overrides, options.resume)
+            run = start_run(options.overrides, options.resume)
             if options.profile:
                 profile(run)
             else:
                 finish(run, processes=options.processes)
-            result = {"run": str(run.folder), **run.recorded()}
+            result = {"run": str(run.folder), **run.read_record()}
         except TrainingError as error:
-            say(f"train: {error}")
+            log_progress(f"train: {error}")
             return 1
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def started(overrides: Sequence[str], resume: str | None) -> RunFolder:
+def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
     """A new run, or one that goes on.
 
     Args:
@@ -58,12 +58,12 @@ def started(overrides: Sequence[str], resume: str | None) -> RunFolder:
         TrainingError: What the configuration names is not there.
     """
     if resume is None:
-        configuration = composed(overrides)
+        configuration = compose(overrides)
         preflight.check(configuration)
         moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = Path(configuration.paths.data) / "training" / f"{configuration.name}-{moment}"
-        say(f"run {folder.name}, in {folder}")
-        return run_folder.create(folder, configuration)
+        log_progress(f"run {folder.name}, in {folder}")
+        return run_folder.create_run(folder, configuration)
     if overrides:
         raise RunError(f"a resumed run keeps its configuration; leave out {' '.join(overrides)}, or start a new run.")
     runs = Path(os.environ["AKIN_DATA"]) / "training"
@@ -78,14 +78,14 @@ def started(overrides: Sequence[str], resume: str | None) -> RunFolder:
 def finish(run: RunFolder, *, processes: int = 1) -> None:
     """Runs the stages that are not done yet, in order."""
     for name in STAGES:
-        if run.done(name):
-            say(f"{name}: done before")
+        if run.is_done(name):
+            log_progress(f"{name}: done before")
             continue
-        with stage(name):
+        with log_duration(name):
             if name == "train" and processes > 1:
-                distributed(run, processes)
+                train_distributed(run, processes)
             else:
-                stage_named(name)(run)
+                load_stage(name)(run)
 
 
 def profile(run: RunFolder) -> None:
@@ -93,12 +93,12 @@ def profile(run: RunFolder) -> None:
     from training.pipeline.stages import train
 
     for name in STAGES[: STAGES.index("train")]:
-        if not run.done(name):
-            with stage(name):
-                stage_named(name)(run)
-    train.run(run, profile=PROFILED_STEPS)
+        if not run.is_done(name):
+            with log_duration(name):
+                load_stage(name)(run)
+    train.run_stage(run, profile=PROFILED_STEPS)
     table = run.folder / "profile" / "table.txt"
-    say(table.read_text())
+    log_progress(table.read_text())
     run.record(profile={"trace": "profile/trace.json", "table": "profile/table.txt"})
 
 
@@ -115,7 +115,7 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def distributed(run: RunFolder, processes: int) -> None:
+def train_distributed(run: RunFolder, processes: int) -> None:
     """Training in several processes of this machine, by torchrun."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", "training.pipeline.stage", "train", "--folder", str(run.folder)]

@@ -1,6 +1,6 @@
 """A run's folder: what it was told, on what, by which code, and which of its stages are done.
 
-`run.json` holds the experiment's name, git revision, environment and digests; `config/` the composed configuration, one
+`run.json` holds the experiment's name, git revision, environment and digests; `config/` the compose configuration, one
 file a stage with just what that stage depends on; and each stage has a folder of its own. A stage is written in
 `.making-<stage>/` and renamed when it is whole, so a folder that is there is complete. Only `train` works in place, as
 its checkpoints are what a killed run resumes from.
@@ -25,7 +25,7 @@ import msgspec
 
 from storage.durable import replace_file
 from training.errors import RunError
-from training.pipeline.composition import CONFIGS, checked
+from training.pipeline.composition import CONFIGS, parse_configuration
 from training.pipeline.configuration import Configuration
 
 CONFIG = "config"
@@ -60,14 +60,14 @@ class RunFolder:
         self.folder = folder
         self.configuration = configuration
 
-    def stage(self, name: str) -> Path:
+    def stage_folder(self, name: str) -> Path:
         """The folder of a stage, whether it is done or not."""
         return self.folder / name
 
-    def done(self, name: str) -> bool:
+    def is_done(self, name: str) -> bool:
         """Whether a stage's output is there and was made from this configuration."""
         try:
-            made = json.loads((self.stage(name) / DONE).read_bytes())
+            made = json.loads((self.stage_folder(name) / DONE).read_bytes())
         except (OSError, ValueError):
             return False
         return bool(made.get("config") == self.digest(name))
@@ -79,18 +79,20 @@ class RunFolder:
         text = json.dumps({part: plain[part] for part in parts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def need(self, name: str) -> Path:
+    def require_stage(self, name: str) -> Path:
         """The folder of a stage that must be done.
 
         Raises:
             RunError: It is not.
         """
-        if not self.done(name):
-            raise RunError(f"{self.stage(name)} is not there or was made from another configuration: run {name} first.")
-        return self.stage(name)
+        if not self.is_done(name):
+            raise RunError(
+                f"{self.stage_folder(name)} is not there or was made from another configuration: run {name} first."
+            )
+        return self.stage_folder(name)
 
     @contextmanager
-    def making(self, name: str) -> Iterator[Path]:
+    def write_stage(self, name: str) -> Iterator[Path]:
         """A folder to write a stage's output into; it becomes the stage's when all went well.
 
         Raises:
@@ -102,18 +104,18 @@ class RunFolder:
             aside.mkdir(parents=True)
             try:
                 yield aside
-                self.mark(name, aside)
-                shutil.rmtree(self.stage(name), ignore_errors=True)
-                os.rename(aside, self.stage(name))
+                self.mark_done(name, aside)
+                shutil.rmtree(self.stage_folder(name), ignore_errors=True)
+                os.rename(aside, self.stage_folder(name))
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         except OSError as error:
             raise RunError(f"{name}: cannot write {error.filename or aside}: {error.strerror or error}.") from error
 
-    def mark(self, name: str, folder: Path | None = None) -> None:
+    def mark_done(self, name: str, folder: Path | None = None) -> None:
         """Says that a stage is done, with which configuration; not when, so that the same output is the same file."""
         content = {"stage": name, "config": self.digest(name)}
-        replace_file((folder or self.stage(name)) / DONE, json.dumps(content, indent=2).encode())
+        replace_file((folder or self.stage_folder(name)) / DONE, json.dumps(content, indent=2).encode())
 
     def record(self, **facts: Any) -> None:
         """Adds to `run.json`."""
@@ -124,7 +126,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be written: {error}.") from error
 
-    def recorded(self) -> dict[str, Any]:
+    def read_record(self) -> dict[str, Any]:
         """What `run.json` says."""
         try:
             found: dict[str, Any] = json.loads((self.folder / RECORD).read_bytes())
@@ -133,7 +135,7 @@ class RunFolder:
         return found
 
 
-def create(
+def create_run(
     folder: Path, configuration: Configuration, inputs: Mapping[str, Mapping[str, str]] | None = None
 ) -> RunFolder:
     """Makes a run's folder, or gives one that is there a new configuration: stages it changes are done no more.
@@ -177,7 +179,7 @@ def open_run(folder: Path) -> RunFolder:
         plain = json.loads((folder / CONFIG / "config.json").read_bytes())
     except (OSError, ValueError) as error:
         raise RunError(f"{folder} is not a run's folder ({error}). `akin train` makes one.") from error
-    return RunFolder(folder, checked(plain))
+    return RunFolder(folder, parse_configuration(plain))
 
 
 def environment() -> dict[str, Any]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from training.errors import TrainingError
 from training.pipeline import inputs, preflight, run_folder
-from training.pipeline.composition import composed, environment_defaults
+from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.run_folder import STAGES
-from training.pipeline.stages import stage
-from training.progress import say
+from training.pipeline.stages import load_stage
+from training.progress import log_progress
 
 COMPOSE = "compose"
 
@@ -34,24 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the run's folder")
     options = parser.parse_intermixed_args(arguments)
-    environment_defaults()
+    set_default_paths()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if options.name == COMPOSE:
-                configuration = composed(options.overrides)
+                configuration = compose(options.overrides)
                 preflight.check(configuration)
-                run_folder.create(options.folder, configuration, inputs.digests(configuration))
+                run_folder.create_run(options.folder, configuration, inputs.digest_inputs(configuration))
             else:
                 run = run_folder.open_run(options.folder)
                 if options.renew:
                     from training.pipeline.stages.train import renew
 
                     renew(run)
-                stage(options.name)(run)
+                load_stage(options.name)(run)
         except TrainingError as error:
             # Of several processes one speaks.
             if int(os.environ.get("RANK", "0")) == 0:
-                say(f"{options.name}: {error}")
+                log_progress(f"{options.name}: {error}")
             return 1
     return 0
 

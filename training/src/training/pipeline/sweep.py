@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from training.errors import ConfigurationError, RunError, TrainingError
 from training.pipeline import run_folder
-from training.pipeline.composition import composed, environment_defaults
+from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
 from training.pipeline.run_folder import NEEDS, RunFolder
-from training.pipeline.stages import stage as stage_named
-from training.progress import say, stage
+from training.pipeline.stages import load_stage
+from training.progress import log_duration, log_progress
 
 if TYPE_CHECKING:
     import optuna
@@ -36,12 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")
     parser.add_argument("--json", action="store_true", help="print the best trial as JSON")
     options = parser.parse_intermixed_args(arguments)
-    environment_defaults()
+    set_default_paths()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             result = sweep(options.overrides)
         except TrainingError as error:
-            say(f"sweep: {error}")
+            log_progress(f"sweep: {error}")
             return 1
     print(json.dumps(result) if options.json else f"{result['best']}, {result['plot']}")
     return 0
@@ -56,15 +56,15 @@ def sweep(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: The space names a key that is not one, or one that changes the prepared data.
     """
-    configuration = composed(overrides)
+    configuration = compose(overrides)
     settings = configuration.sweep
     check_space(settings.space, overrides)
     folder = Path(configuration.paths.data) / "training" / f"sweep-{settings.name}"
-    run = run_folder.create(folder, configuration)
+    run = run_folder.create_run(folder, configuration)
     for name in PREPARED:
-        if not run.done(name):
-            with stage(name):
-                stage_named(name)(run)
+        if not run.is_done(name):
+            with log_duration(name):
+                load_stage(name)(run)
     study = open_study(folder, configuration)
     # Those that failed told nothing: they are run again.
     told = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
@@ -90,7 +90,7 @@ def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
         if bounded and not (0 if dimension.log else float("-inf")) < low <= high:
             raise ConfigurationError(f"sweep.space.{key}: low must not be above high, and above 0 where log is true.")
         first = dimension.values[0] if dimension.values else low
-        composed([*overrides, f"{key}={first}"])
+        compose([*overrides, f"{key}={first}"])
 
 
 def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
@@ -125,7 +125,7 @@ def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
     return study
 
 
-def suggested(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:
+def suggest(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:
     """A value for every parameter of the space; between two whole numbers a whole one."""
     found: dict[str, Any] = {}
     for key, dimension in space.items():
@@ -143,12 +143,12 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
     import optuna
 
     from training.fit.fine_tune import fine_tune
-    from training.pipeline.stages.train import task_of
+    from training.pipeline.stages.train import make_task
 
     trial = study.ask()
-    values = suggested(trial, run.configuration.sweep.space)
-    say(f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
-    own = composed([*overrides, *(f"{key}={value}" for key, value in values.items())])
+    values = suggest(trial, run.configuration.sweep.space)
+    log_progress(f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
+    own = compose([*overrides, *(f"{key}={value}" for key, value in values.items())])
     folder = run.folder / f"trial-{trial.number}"
     looks, pruned = 0, False
 
@@ -160,7 +160,7 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
         return pruned
 
     task = dataclasses.replace(
-        task_of(run),
+        make_task(run),
         configuration=own,
         digest=RunFolder(run.folder, own).digest("train"),
         folder=folder,
@@ -179,7 +179,7 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:
         study.tell(trial, found)
-    say(f"trial {trial.number}: MRR@10 {found:.4f}" + (", pruned" if pruned else ""))
+    log_progress(f"trial {trial.number}: MRR@10 {found:.4f}" + (", pruned" if pruned else ""))
 
 
 def _result(study: optuna.Study, folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
 from training.errors import PublishError, TrainingError
-from training.progress import say
+from training.progress import log_progress
 from training.registry import manifest, publish
 
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 how=Compression(pruning=Pruning(options.layers, options.token_count)),
             )
         except TrainingError as error:
-            say(f"export: {error}")
+            log_progress(f"export: {error}")
             return 1
     if options.json:
         print(json.dumps(result, ensure_ascii=False))

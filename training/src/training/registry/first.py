@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from papers import PapersError, fetch_sample
-from training.progress import say
+from training.progress import log_progress
 from training.registry import export, publish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exports unless a version is promoted; 0 is success, 1 a refusal in words, 2 a wrong argument."""
     options = _parser().parse_args(arguments)
-    pointer: Path = options.repository / publish.MODEL / publish.POINTER
+    pointer: Path = options.repository / publish.TEXT_ENCODER / publish.POINTER
     try:
         if pointer.is_file():
-            say(f"export: version {pointer.read_text().strip()} of {publish.MODEL} serves already")
+            log_progress(f"export: version {pointer.read_text().strip()} of {publish.TEXT_ENCODER} serves already")
             return 0
         calibration = fetch_sample(options.corpora)
     except OSError as error:
-        say(f"export: cannot use {error.filename}: {error.strerror}.")
+        log_progress(f"export: cannot use {error.filename}: {error.strerror}.")
         return 1
     except PapersError as error:
-        say(f"export: {error}")
+        log_progress(f"export: {error}")
         return 1
     command = ["--repository", str(options.repository), "--calibration", str(calibration)]
     return export.main([*command, "--source", options.source] if options.source else command)

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate, read_report
 from training.evaluation.ranking import nearest

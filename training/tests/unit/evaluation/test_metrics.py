@@ -46,10 +46,10 @@ def test_more_relevant_passages_than_ranks_still_allow_the_ideal() -> None:
 
 
 def test_ndcg_and_map_equal_those_of_scikit_learn() -> None:
-    chance = np.random.default_rng(0)
-    gains = chance.choice([0, 0, 0, 1, 2, 4], size=(50, 40))
+    rng = np.random.default_rng(0)
+    gains = rng.choice([0, 0, 0, 1, 2, 4], size=(50, 40))
     gains[:, 0] = np.maximum(gains[:, 0], 1)
-    scores = chance.permuted(np.tile(np.arange(40.0), (50, 1)), axis=1)
+    scores = rng.permuted(np.tile(np.arange(40.0), (50, 1)), axis=1)
     judgements = [{position: int(gain) for position, gain in enumerate(row) if gain} for row in gains]
     found = metrics.measure(np.argsort(-scores, axis=1), judgements)
     assert found["nDCG@10"].mean() == pytest.approx(ndcg_score(gains, scores, k=10))

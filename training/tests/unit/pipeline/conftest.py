@@ -11,13 +11,13 @@ WORDS = "graph kernel lattice quark galaxy tensor spin neuron market protein the
 
 @pytest.fixture(scope="session")
 def make_papers() -> Callable[[int], list[Paper]]:
-    """Papers of words by chance, a day apart, with two sentences and one of three subjects each."""
+    """Papers of words at random, a day apart, with two sentences and one of three subjects each."""
 
     def make(count: int) -> list[Paper]:
-        chance = random.Random(7)
+        rng = random.Random(7)
 
         def text(length: int) -> str:
-            return " ".join(chance.choice(WORDS) + str(chance.randint(0, 99)) for _ in range(length))
+            return " ".join(rng.choice(WORDS) + str(rng.randint(0, 99)) for _ in range(length))
 
         return [
             Paper(

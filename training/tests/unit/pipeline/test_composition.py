@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from training.errors import ConfigurationError
-from training.pipeline.composition import CONFIGS, composed, groups
+from training.pipeline.composition import CONFIGS, compose, groups
 
 NEEDED = {"data=papers": ["data.papers=FILE"], "model=custom": ["model.source=FOLDER"]}
 
@@ -20,7 +20,7 @@ def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_every_name_of_every_group_composes(choice: str) -> None:
     group, _, name = choice.partition("=")
-    made = composed([choice, *NEEDED.get(choice, [])])
+    made = compose([choice, *NEEDED.get(choice, [])])
     part = getattr(made, group)
     kind = getattr(type(part).__struct_config__, "tag", None)
     # A variant of a kind is called by it first: int8_pruned.
@@ -30,7 +30,7 @@ def test_every_name_of_every_group_composes(choice: str) -> None:
 @pytest.mark.parametrize("name", groups()["experiment"])
 def test_every_experiment_composes(name: str) -> None:
     needed = [] if name == "smoke" else ["data.papers=FILE"]
-    assert composed([f"experiment={name}", *needed]).name == name
+    assert compose([f"experiment={name}", *needed]).name == name
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_experiment_composes(name: str) -> None:
 )
 def test_a_mistake_is_told_by_its_key(overrides: list[str], named: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        composed(overrides)
+        compose(overrides)
     assert named in str(refusal.value)
     assert "\n" not in str(refusal.value)
 

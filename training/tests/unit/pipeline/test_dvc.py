@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from training.fit.fine_tune import CODE
-from training.pipeline.composition import CONFIGS, composed
-from training.pipeline.inputs import digests
-from training.pipeline.run_folder import NEEDS, STAGES, create
+from training.pipeline.composition import CONFIGS, compose
+from training.pipeline.inputs import digest_inputs
+from training.pipeline.run_folder import NEEDS, STAGES, create_run
 from training.pipeline.stage import COMPOSE
 from training.registry.publish import CODE as SERVED
 
@@ -52,10 +52,10 @@ def test_another_corpus_of_the_same_name_changes_what_prepare_depends_on(
     collection.mkdir()
     (collection / "corpus.jsonl").write_text("one\n")
     corpus.write_text("one\n")
-    configuration = composed(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
+    configuration = compose(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
 
     def written() -> dict[str, bytes]:
-        create(tmp_path / "run", configuration, digests(configuration))
+        create_run(tmp_path / "run", configuration, digest_inputs(configuration))
         return {name: (tmp_path / "run" / "config" / f"{name}.json").read_bytes() for name in NEEDS}
 
     first = written()

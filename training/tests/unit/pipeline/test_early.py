@@ -4,7 +4,7 @@ import pytest
 
 from training.errors import TrainingError
 from training.pipeline import preflight
-from training.pipeline.composition import composed
+from training.pipeline.composition import compose
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def _paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_of_what_is_there_may_start_and_nothing_is_written(tmp_path: Path) -> None:
-    preflight.check(composed(["experiment=smoke"]))
+    preflight.check(compose(["experiment=smoke"]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -35,10 +35,10 @@ def test_a_run_of_what_is_there_may_start_and_nothing_is_written(tmp_path: Path)
 )
 def test_what_would_fail_after_the_training_is_told_before_it(override: str, named: str) -> None:
     with pytest.raises(TrainingError, match=named):
-        preflight.check(composed(["experiment=smoke", override]))
+        preflight.check(compose(["experiment=smoke", override]))
 
 
 @pytest.mark.parametrize(("loss", "key"), [("gist", "guide"), ("distillation", "teacher")])
 def test_a_teacher_that_is_not_there_is_named(loss: str, key: str) -> None:
     with pytest.raises(TrainingError, match=rf"loss\.{key}: /nowhere is not a folder"):
-        preflight.check(composed(["experiment=smoke", f"loss={loss}", f"loss.{key}=/nowhere"]))
+        preflight.check(compose(["experiment=smoke", f"loss={loss}", f"loss.{key}=/nowhere"]))

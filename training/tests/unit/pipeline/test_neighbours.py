@@ -4,10 +4,10 @@ from training.data.neighbours import blocks
 
 
 def test_blocks_have_one_size_and_hold_what_is_alike() -> None:
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     centres = np.eye(4, 16, dtype=np.float32)
-    vectors = np.repeat(centres, 32, axis=0) + chance.normal(0, 0.05, (128, 16)).astype(np.float32)
-    order = chance.permutation(128)
+    vectors = np.repeat(centres, 32, axis=0) + rng.normal(0, 0.05, (128, 16)).astype(np.float32)
+    order = rng.permutation(128)
     found = blocks(vectors[order], 16)
     assert sorted(np.concatenate(found).tolist()) == list(range(128))
     assert {len(block) for block in found} == {16}

@@ -48,8 +48,8 @@ def test_a_corpus_without_dates_is_split_in_its_order() -> None:
 
 
 def test_no_group_has_members_on_two_sides(make_papers: Callable[[int], list[Paper]]) -> None:
-    chance = np.random.default_rng(0)
-    days, group = chance.integers(1, 50, 300).astype(np.int32), chance.integers(0, 100, 300).astype(np.int32)
+    rng = np.random.default_rng(0)
+    days, group = rng.integers(1, 50, 300).astype(np.int32), rng.integers(0, 100, 300).astype(np.int32)
     part = split(days, group, SIZES)
     for number in range(100):
         assert len(set(part[(group == number) & (part != Part.NONE)].tolist())) <= 1

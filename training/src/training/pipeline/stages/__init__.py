@@ -11,7 +11,7 @@ from training.pipeline.run_folder import STAGES, RunFolder
 Stage = Callable[[RunFolder], None]
 
 
-def stage(name: str) -> Stage:
+def load_stage(name: str) -> Stage:
     """The function of a stage. Its module is loaded only now, as some bring torch.
 
     Raises:
@@ -19,5 +19,5 @@ def stage(name: str) -> Stage:
     """
     if name not in STAGES:
         raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(STAGES)}.")
-    found: Stage = import_module(f"training.pipeline.stages.{name}").run
+    found: Stage = import_module(f"training.pipeline.stages.{name}").run_stage
     return found

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.compression.quantize import Recipe
-from training.pipeline.configuration import Half, Int8
+from training.compression.quantize import QuantizationRecipe
+from training.pipeline.configuration import Fp16, Int8
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import corpus_path
 
 ENCODER = "encoder"
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Writes `encoder/`: the graph, the tokenizer, the code that serves them, and a manifest with the parity.
 
     Raises:
@@ -27,8 +27,8 @@ def run(run: RunFolder) -> None:
         if settings.calibration
         else corpus_path(configuration.data, Path(configuration.paths.data))
     )
-    model = run.need("train") / run.folder.name
-    with run.making("compress") as folder:
+    model = run.require_stage("train") / run.folder.name
+    with run.write_stage("compress") as folder:
         (folder / ENCODER).mkdir()
         made = compress(
             str(model),
@@ -42,10 +42,12 @@ def run(run: RunFolder) -> None:
     run.record(compressed={"digest": made["digest"], "bytes": size, "parity": made["parity"]})
 
 
-def compression(settings: Int8 | Half, seed: int) -> Compression:
+def compression(settings: Int8 | Fp16, seed: int) -> Compression:
     """What the configuration asks for."""
     pruning = Pruning(settings.layers, settings.token_count)
-    if isinstance(settings, Half):
+    if isinstance(settings, Fp16):
         return Compression("fp16", pruning)
-    recipe = Recipe(strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed)
+    recipe = QuantizationRecipe(
+        strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed
+    )
     return Compression("int8", pruning, recipe, settings.texts)

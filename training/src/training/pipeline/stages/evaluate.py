@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.data.split import Part
 from training.evaluation import evaluate
-from training.evaluation.evaluate import compared, pairs
+from training.evaluation.evaluate import candidate_comparisons, load_systems
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER
 from training.pipeline.stages.prepare import FILES
@@ -14,11 +14,11 @@ from training.pipeline.stages.prepare import FILES
 OWN_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
 """How the run's own files of papers are read."""
 
-SUBJECT = "compressed"
+CANDIDATE = "compressed"
 TUNED = "fine-tuned"
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Writes the report and its plots.
 
     Compared are BM25, the base in FP32, the fine-tuned model in FP32, the version that serves, and the compressed model
@@ -29,22 +29,22 @@ def run(run: RunFolder) -> None:
     """
     configuration = run.configuration
     settings = configuration.evaluation
-    prepared = run.need("prepare")
-    tuned = run.need("train") / run.folder.name
-    systems, against = compared(
+    prepared = run.require_stage("prepare")
+    tuned = run.require_stage("train") / run.folder.name
+    systems, against = load_systems(
         Path(configuration.paths.repository),
-        {SUBJECT: run.need("compress") / ENCODER},
+        {CANDIDATE: run.require_stage("compress") / ENCODER},
         base=(configuration.model.source or "default") if settings.fp32 else "none",
         models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
     )
     papers = prepared / FILES[Part.HELD_OUT] if settings.subjects else None
-    with run.making("evaluate") as folder:
+    with run.write_stage("evaluate") as folder:
         evaluate(
             systems,
             [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
             folder,
             baseline=against,
-            comparisons=pairs(systems, SUBJECT, against),
+            comparisons=candidate_comparisons(systems, CANDIDATE, against),
             subject_papers=papers,
             mapping=OWN_FIELDS if papers else None,
             resamples=settings.resamples,

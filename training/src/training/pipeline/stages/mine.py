@@ -20,21 +20,21 @@ from training.fit import models, precision
 from training.pipeline.configuration import Negatives, Neighbours, NoMining
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.pairs import FILE
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Writes `pairs.jsonl`: as it was, in blocks of neighbours, or with columns of negatives.
 
     Raises:
         CorpusError: Nothing is left after mining.
     """
     settings = run.configuration.mine
-    pairs = run.need("pairs") / FILE
-    with run.making("mine") as folder:
+    pairs = run.require_stage("pairs") / FILE
+    with run.write_stage("mine") as folder:
         if isinstance(settings, NoMining):
             shutil.copyfile(pairs, folder / FILE)
             return
@@ -42,7 +42,7 @@ def run(run: RunFolder) -> None:
             raise CorpusError("mine: labelled pairs bring their own negatives; choose mine=none.")
         model = models.load(run.configuration.model, precision.device(run.configuration.trainer.device))
         number = precision.choose(run.configuration.trainer.precision, model.device.type)
-        with disk.refusals(folder), precision.autocast(number, model.device.type):
+        with disk.translate_write_errors(folder), precision.autocast(number, model.device.type):
             if isinstance(settings, Neighbours):
                 _order(pairs, folder / FILE, settings, model, run.configuration.seed)
             else:
@@ -50,17 +50,17 @@ def run(run: RunFolder) -> None:
 
 
 def _order(pairs: Path, target: Path, settings: Neighbours, model: SentenceTransformer, seed: int) -> None:
-    """Rows in blocks; those that fit into no block stand at the end, by chance."""
+    """Rows in blocks; those that fit into no block stand at the end, at random."""
     lines = pairs.read_bytes().splitlines()
     made = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[Pair])
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     model.max_seq_length = settings.max_length
     found = []
     for kind in sorted({pair.kind for pair in made}):
         rows = np.array([index for index, pair in enumerate(made) if pair.kind == kind])
-        chance.shuffle(rows)
+        rng.shuffle(rows)
         rows = rows[: round(len(rows) * settings.share)]
-        with stage(f"encoding {len(rows):,} anchors ({kind})"):
+        with log_duration(f"encoding {len(rows):,} anchors ({kind})"):
             vectors = model.encode(
                 [made[row].anchor for row in rows], batch_size=settings.batch_size, show_progress_bar=False
             )
@@ -69,8 +69,8 @@ def _order(pairs: Path, target: Path, settings: Neighbours, model: SentenceTrans
         found += [rows[members] for members in blocks(unit, settings.block, seed)]
     ordered = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
     rest = np.setdiff1d(np.arange(len(made)), ordered)
-    chance.shuffle(rest)
-    say(f"{len(found):,} blocks of {settings.block} neighbours, {len(rest):,} pairs by chance")
+    rng.shuffle(rest)
+    log_progress(f"{len(found):,} blocks of {settings.block} neighbours, {len(rest):,} pairs by chance")
     with target.open("wb") as file:
         file.writelines(lines[row] + b"\n" for row in np.concatenate([ordered, rest]))
 
@@ -83,7 +83,7 @@ def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTr
     random.seed(seed)
     rows: Any = Dataset.from_json(str(pairs), cache_dir=str(target.parent / "cache"))
     # The miner prints what it found.
-    with contextlib.redirect_stdout(sys.stderr), stage(f"mining among {len(rows):,} passages"):
+    with contextlib.redirect_stdout(sys.stderr), log_duration(f"mining among {len(rows):,} passages"):
         mined: Any = mine_hard_negatives(
             rows.select_columns(["anchor", "positive"]),
             model,
@@ -100,6 +100,6 @@ def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTr
         raise CorpusError(
             "mine: no pair keeps its negatives. Lower mine.relative_margin or raise mine.range_max, or give more pairs."
         )
-    say(f"{len(mined):,} of {len(rows):,} pairs have {settings.negatives} hard negatives")
+    log_progress(f"{len(mined):,} of {len(rows):,} pairs have {settings.negatives} hard negatives")
     mined.to_json(str(target))
     shutil.rmtree(target.parent / "cache", ignore_errors=True)

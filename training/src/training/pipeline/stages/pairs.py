@@ -13,12 +13,12 @@ from training.data.split import Part
 from training.errors import CorpusError
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import FILES
-from training.progress import say
+from training.progress import log_progress
 
 FILE = "pairs.jsonl"
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Writes `pairs.jsonl`.
 
     Raises:
@@ -26,10 +26,10 @@ def run(run: RunFolder) -> None:
     """
     configuration = run.configuration
     encoder = msgspec.json.Encoder()
-    corpus = Corpus(run.need("prepare") / FILES[Part.TRAIN])
+    corpus = Corpus(run.require_stage("prepare") / FILES[Part.TRAIN])
     labels: Counter[int | None] = Counter()
     try:
-        with run.making("pairs") as folder:
+        with run.write_stage("pairs") as folder:
             with (folder / FILE).open("wb") as file:
                 for pair in make_pairs(corpus, configuration.pairs, configuration.seed):
                     file.write(encoder.encode(pair) + b"\n")
@@ -44,4 +44,4 @@ def run(run: RunFolder) -> None:
     finally:
         corpus.close()
     run.record(pairs=count)
-    say(f"{count:,} pairs")
+    log_progress(f"{count:,} pairs")

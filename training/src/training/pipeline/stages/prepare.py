@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from papers import Paper, PapersError, fetch_sample, read_papers
 from training.data.corpus import read_corpus, write_paper
 from training.data.duplicates import MinHash, groups
+from training.data.known_item import KNOWN_ITEMS
 from training.data.split import UNDATED, Part, Sizes, split
 from training.errors import CorpusError, EvaluationError
-from training.evaluation import KINDS, write_known_items
+from training.evaluation import write_known_items
 from training.pipeline.configuration import Data
 from training.pipeline.run_folder import RunFolder
-from training.progress import say
+from training.progress import log_progress
 from training.registry.source import file_sha256
 
 FEWEST = 100
@@ -34,7 +35,7 @@ FILES = {Part.TRAIN: "train.jsonl", Part.VALIDATION: "validation.jsonl", Part.HE
 _SPARE = 1.1
 
 
-def run(run: RunFolder) -> None:
+def run_stage(run: RunFolder) -> None:
     """Makes the three files of papers, `held_out/`, `validation/` and `split.json`.
 
     Raises:
@@ -44,7 +45,7 @@ def run(run: RunFolder) -> None:
     path = corpus_path(data, Path(run.configuration.paths.data))
     days, group = _look_through(path, data, seed)
     part = split(days, group, sizes(data))
-    with run.making("prepare") as folder:
+    with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
         sets = {**_sets(folder, Part.HELD_OUT, data), **_sets(folder, Part.VALIDATION, data)}
         summary = {
@@ -56,7 +57,7 @@ def run(run: RunFolder) -> None:
         }
         (folder / "split.json").write_text(json.dumps(summary, indent=2) + "\n")
     run.record(data=summary)
-    say(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
+    log_progress(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
 
 
 def corpus_path(data: Data, folder: Path) -> Path:
@@ -84,7 +85,7 @@ def sizes(data: Data) -> Sizes:
     )
 
 
-def usable(path: Path, data: Data) -> Iterator[Paper]:
+def read_usable(path: Path, data: Data) -> Iterator[Paper]:
     """The papers of the corpus that have a title and an abstract.
 
     Raises:
@@ -100,7 +101,7 @@ def usable(path: Path, data: Data) -> Iterator[Paper]:
 def _look_through(path: Path, data: Data, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     minhash = MinHash(shingle=data.shingle, bands=data.bands, rows=data.rows, seed=seed)
     days, signatures = [], []
-    for paper in usable(path, data):
+    for paper in read_usable(path, data):
         day = paper.published or paper.updated
         days.append(day.toordinal() if day else UNDATED)
         signatures.append(minhash.signature(paper))
@@ -117,7 +118,7 @@ def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -
     last: dict[Part, str] = {}
     with ExitStack() as files:
         opened = {which: files.enter_context((folder / name).open("wb")) for which, name in FILES.items()}
-        for paper, which in zip(usable(path, data), map(Part, part.tolist()), strict=True):
+        for paper, which in zip(read_usable(path, data), map(Part, part.tolist()), strict=True):
             if which is Part.NONE:
                 continue
             write_paper(opened[which], paper)
@@ -134,7 +135,7 @@ def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -
 def _sets(folder: Path, which: Part, data: Data) -> dict[str, int]:
     """Known-item sets in BEIR's layout: `held_out/title` and so on."""
     made = {}
-    for kind in KINDS:
+    for kind in KNOWN_ITEMS:
         most = data.validation_candidates
         if which is Part.HELD_OUT:
             most = data.title_candidates if kind == "title" else data.first_sentence_candidates

@@ -14,22 +14,22 @@ from training.pipeline.stages.pairs import FILE
 FIGURES = "figures.json"
 
 
-def run(run: RunFolder, *, profile: int = 0) -> None:
+def run_stage(run: RunFolder, *, profile: int = 0) -> None:
     """Writes the model into a folder with the run's name, `metrics.jsonl` and `figures.json`.
 
     Args:
         run: the run.
         profile: steps to look into instead of training, whose trace and table go into `profile/`; 0 trains.
     """
-    task = task_of(run, profile=profile)
+    task = make_task(run, profile=profile)
     by = revision()
     figures = {**fine_tune(task), "revision": by}
     if profile or int(os.environ.get("RANK", "0")):
         return
     shutil.rmtree(task.folder / "cache", ignore_errors=True)
-    with disk.refusals(task.folder):
+    with disk.translate_write_errors(task.folder):
         (task.folder / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
-        run.mark("train")
+        run.mark_done("train")
         # A model that is there needs them no more, and what trains again is not to find them.
         shutil.rmtree(task.folder / CHECKPOINTS, ignore_errors=True)
     run.record(training=figures)
@@ -41,25 +41,25 @@ def renew(run: RunFolder) -> None:
     Raises:
         RunError: A stage before it is not done, or something cannot be removed.
     """
-    task = task_of(run)
-    with disk.refusals(task.folder):
+    task = make_task(run)
+    with disk.translate_write_errors(task.folder):
         if task.folder.exists() and ((task.folder / DONE).exists() or not resumable(task)):
             shutil.rmtree(task.folder)
 
 
-def task_of(run: RunFolder, *, profile: int = 0) -> Task:
+def make_task(run: RunFolder, *, profile: int = 0) -> Task:
     """What training is to do in a run.
 
     Raises:
         RunError: A stage before it is not done.
     """
-    sets = run.need("prepare") / "sets"
+    sets = run.require_stage("prepare") / "sets"
     return Task(
         configuration=run.configuration,
         digest=run.digest("train"),
-        pairs=run.need("mine") / FILE,
+        pairs=run.require_stage("mine") / FILE,
         validation=tuple(sorted(sets.glob("validation_*"))),
-        folder=run.stage("train"),
+        folder=run.stage_folder("train"),
         name=run.folder.name,
         profile=profile,
     )

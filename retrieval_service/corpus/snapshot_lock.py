@@ -17,7 +17,7 @@ from pathlib import Path
 from retrieval_service.errors import SnapshotInvalid, SnapshotNotFound
 
 
-class Hold:
+class SnapshotLock:
     """A hold on a snapshot, until it is closed or forgotten."""
 
     def __init__(self, directory: Path) -> None:
@@ -52,7 +52,7 @@ class Hold:
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[bool]:
+def lock_alone(directory: Path) -> Iterator[bool]:
     """Yield True if nobody holds a snapshot, and keep everybody from taking it as long as the block runs.
 
     Where the file system has no locks it cannot be told, and the answer is False.

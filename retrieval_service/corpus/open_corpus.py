@@ -15,20 +15,20 @@ from retrieval_service.ports import Catalogue, Embedded, Encoder, EncoderIdentit
 _log = logging.getLogger(__name__)
 
 
-class Observer(Protocol):
+class CorpusObserver(Protocol):
     """Is told what happens to what is served."""
 
-    def snapshot_changed(self, manifest: Manifest) -> None:
+    def record_snapshot(self, manifest: Manifest) -> None:
         """Another snapshot is live."""
 
-    def snapshot_damaged(self, is_so: bool) -> None:
+    def record_damage(self, is_so: bool) -> None:
         """Whether files of the live snapshot are not as they were published."""
 
-    def encoder_failed(self, error: Unavailable) -> None:
+    def record_encoder_failure(self, error: Unavailable) -> None:
         """The encoder gave no vector."""
 
 
-class Corpus:
+class OpenCorpus:
     """A snapshot with its encoder. Whoever uses it holds it, and it is closed when the last one let go.
 
     Attributes:
@@ -38,11 +38,13 @@ class Corpus:
         corpus_answer: the answer that describes the corpus, kept once it was made.
     """
 
-    def __init__(self, snapshot: Snapshot, encoder: Encoder | None, trouble: Unavailable | None, see: Observer) -> None:
+    def __init__(
+        self, snapshot: Snapshot, encoder: Encoder | None, trouble: Unavailable | None, see: CorpusObserver
+    ) -> None:
         """Takes over the snapshot."""
         self.manifest = snapshot.manifest
         self.encoder = encoder
-        self.trouble = trouble
+        self.encoder_error = trouble
         self.corpus_answer: bytes | None = None
         self._snapshot = snapshot
         self._see = see
@@ -54,11 +56,6 @@ class Corpus:
     def vectors(self) -> VectorIndex:
         """The vector index."""
         return self._snapshot.vectors
-
-    @property
-    def without_gpu(self) -> str | None:
-        """Why vectors are searched in main memory although a GPU was asked for."""
-        return self._snapshot.without_gpu or getattr(self._snapshot.vectors, "trouble", None)
 
     @property
     def lexical(self) -> LexicalIndex:
@@ -78,40 +75,40 @@ class Corpus:
         """
         encoder = self.encoder
         if encoder is None:
-            raise self.trouble.fresh() if self.trouble else EncoderUnavailable("The encoder is not ready.")
+            raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
         try:
             embedded = await encoder.embed_queries([text])
         except EncoderMismatch as error:
-            self.lose_encoder(error.fresh())
+            self.drop_encoder(error.copy())
             raise
         except EncoderUnavailable as error:
             # One query that is late, or that fails by itself, takes the encoder from nobody else: the watch finds out.
             self._failed = self._failed or not isinstance(error, (EncoderBusy, EncoderRefused))
-            self._see.encoder_failed(error)
+            self._see.record_encoder_failure(error)
             raise
         self._answered = True
         return embedded, encoder.identity
 
-    def doubts_encoder(self) -> bool:
+    def needs_encoder_check(self) -> bool:
         """Whether queries failed and none was answered, neither since then nor since this was last asked."""
         self._failed, self._answered = self._failed and not self._answered, False
         return self._failed
 
-    def regain_encoder(self, encoder: Encoder) -> None:
+    def set_encoder(self, encoder: Encoder) -> None:
         """Goes on with an encoder that was just seen to answer."""
         if self.encoder is None:
             _log.info("The encoder is found: version %d.", encoder.identity.version)
-        self.encoder, self.trouble, self._failed = encoder, None, False
+        self.encoder, self.encoder_error, self._failed = encoder, None, False
 
-    def lose_encoder(self, error: Unavailable) -> None:
+    def drop_encoder(self, error: Unavailable) -> None:
         """Goes on without the encoder until it is found again."""
         if self.encoder is not None:
             _log.warning("The encoder is lost: %s", error)
-        self.encoder, self.trouble = None, error
-        self._see.encoder_failed(error)
+        self.encoder, self.encoder_error = None, error
+        self._see.record_encoder_failure(error)
 
     @contextmanager
-    def held(self) -> Iterator[Corpus]:
+    def hold(self) -> Iterator[OpenCorpus]:
         """Keeps it open as long as the block runs."""
         self._holders += 1
         try:

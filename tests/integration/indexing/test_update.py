@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing import BuildOptions, ChangedPapers, build_snapshot, faiss_recipe, update_snapshot
+from indexing import BuildOptions, ChangedPapers, faiss_recipe, update_snapshot
 from indexing import update as updating
-from indexing.faiss_recipe import Recipe, add_all, build_index
-from indexing.faiss_rows import RowsCannotChange, change_rows
-from papers import Paper, passage_text, read_papers
-from papers.remote import Harvest
+from indexing.faiss_recipe import add_all
+from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
@@ -176,92 +173,6 @@ def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, 
     assert everything(opened(tmp_path, before)) == papers[:200]
 
 
-def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(30), kit.Encoder()
-    kit.build(papers, encoder, tmp_path)
-    lines = [
-        {"id": papers[4].id, "update_date": "2026-01-01", "deleted": True},
-        {"id": papers[5].id, "title": "A new title", "abstract": papers[5].abstract, "versions": []},
-        {"id": papers[6].id, "deleted": True},
-        {"id": papers[6].id, "title": "It is back", "abstract": "After all.", "versions": []},
-        {"id": "2601.00001", "title": "A new paper", "abstract": "Of things unheard of.", "versions": []},
-    ]
-    source = tmp_path / "harvest.jsonl"
-    source.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
-    manifest = update(read_papers(source), encoder, tmp_path, harvest=harvested(None, "2026-01-02"))
-    assert (manifest.harvested, manifest.subset) == ("2026-01-02", None)
-    assert manifest.change is not None
-    assert (manifest.change.added, manifest.change.replaced, manifest.change.withdrawn) == (1, 2, 1)
-    snapshot = opened(tmp_path, manifest)
-    assert papers[4].id not in snapshot.catalogue.rows([papers[4].id])
-    hits = snapshot.lexical.search("unheard things", 3)
-    assert [paper.id for paper in snapshot.catalogue.papers(hits.rows.tolist())] == ["2601.00001"]
-
-
-def harvested(subset: str | None, until: str) -> Harvest:
-    return Harvest("harvest.jsonl", "https://oai", subset, None, until, 1, 0, 0, "0" * 64)
-
-
-def test_the_set_stays_and_the_day_moves_with_harvests_that_cover_it(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(40), kit.Encoder()
-    work = build_snapshot(papers[:30], encoder, tmp_path, source_name="cs.jsonl", harvest=harvested("cs", "2026-01-01"))
-    days = [asyncio.run(work).harvested]
-    for count, subset in ((31, "cs"), (32, "math"), (33, None)):
-        manifest = update(papers[:count], encoder, tmp_path, harvest=harvested(subset, f"2026-02-{count - 30:02}"))
-        assert manifest.subset == "cs"
-        days.append(manifest.harvested)
-    assert days == ["2026-01-01", "2026-02-01", "2026-02-01", "2026-02-03"]
-
-
-@pytest.mark.parametrize(
-    ("since", "url", "subset", "moves", "words"),
-    [
-        (None, "https://oai", "cs", True, ""),
-        ("2025-12-31", "https://oai", "cs", True, ""),
-        ("2026-01-10", "HTTPS://OAI/", None, True, ""),
-        (
-            "2026-01-11",
-            "https://oai",
-            "cs",
-            False,
-            "begins on 2026-01-11, and the snapshot has changes up to 2026-01-10",
-        ),
-        ("2026-03-01", "https://oai", None, False, "begins on 2026-03-01"),
-        ("2026-01-01", "https://other", "cs", False, "is of https://other, the snapshot of https://oai"),
-        (None, "https://oai/physics", "cs", False, "is of https://oai/physics"),
-        ("2026-01-01", "https://oai", "math", False, "the set math, the snapshot of the set cs"),
-    ],
-)
-def test_no_changes_are_claimed_that_were_never_fetched(
-    tmp_path: Path, kit: Any, since: str | None, url: str, subset: str | None, moves: bool, words: str
-) -> None:
-    papers, encoder = kit.papers(40), kit.Encoder()
-    first = harvested("cs", "2026-01-10")
-    work = build_snapshot(papers[:30], encoder, tmp_path, source_name="cs.jsonl", harvest=first)
-    assert asyncio.run(work).repository == "https://oai"
-    later = msgspec.structs.replace(harvested(subset, "2026-04-01"), since=since, url=url)
-    manifest = update(papers[:31], encoder, tmp_path, harvest=later)
-    assert (manifest.harvested, manifest.subset) == ("2026-04-01" if moves else "2026-01-10", "cs")
-    assert manifest.change is not None
-    assert words in manifest.change.unclaimed
-    assert (manifest.change.unclaimed == "") == moves
-    without = update(papers[:32], encoder, tmp_path)
-    assert (without.harvested, without.repository) == (manifest.harvested, manifest.repository)
-
-
-@pytest.mark.parametrize(("since", "moves"), [("2020-05-05", True), ("2020-05-06", False), (None, True)])
-def test_of_a_file_the_newest_paper_tells_from_which_day_changes_are_lacking(
-    tmp_path: Path, kit: Any, since: str | None, moves: bool
-) -> None:
-    encoder = kit.Encoder()
-    papers = [msgspec.structs.replace(paper, published=date(2020, 5, 5)) for paper in kit.papers(31)]
-    kit.build(papers[:30], encoder, tmp_path)
-    manifest = update(
-        papers, encoder, tmp_path, harvest=msgspec.structs.replace(harvested(None, "2026-01-02"), since=since)
-    )
-    assert (manifest.harvested, manifest.repository) == (("2026-01-02", "https://oai") if moves else (None, None))
-
-
 def test_nothing_changed(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(30), kit.Encoder()
     before = kit.build(papers, encoder, tmp_path)
@@ -351,64 +262,3 @@ def test_damage_is_not_published_again(tmp_path: Path, kit: Any, monkeypatch: py
     assert caught.value.path == path
     assert SnapshotDirectory(tmp_path).ids() == [before.id]
     assert SnapshotDirectory(tmp_path).current() == before.id
-
-
-RECIPES = [
-    "SQfp16",
-    "SQ8",
-    "IVF8,Flat",
-    "IVF8,SQ8",
-    "IVF8,RaBitQ,Refine(SQ8)",
-    "IVF8,PQ16x4fs,Refine(SQ8)",
-]
-GROWING = ["HNSW8,SQ8", "IVF8,RaBitQfs,Refine(SQ8)"]
-
-
-@pytest.mark.parametrize("factory", RECIPES)
-def test_changed_rows_are_found_as_if_they_had_always_been_there(factory: str) -> None:
-    rng = np.random.default_rng(5)
-    unit = rng.standard_normal((1500, 32)).astype(np.float32)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    before, after = unit[:1000], unit[:900].copy()
-    rows = np.asarray([3, 77, 500, 899])
-    after[rows] = unit[1000:1004]
-    recipe = Recipe(factory, 8 if "IVF" in factory else None, 4.0 if "Refine" in factory else 1.0, "")
-
-    def checked(index: Any, expected: Any) -> None:
-        scratch = faiss.clone_index(index)
-        scratch.reset()
-        if isinstance(scratch, faiss.IndexIVF):
-            scratch.set_direct_map_type(faiss.DirectMap.NoMap)
-        add_all(scratch, len(expected), lambda some: expected[some])
-        ours, theirs = (FaissIndex(each, nprobe=3, k_factor=recipe.k_factor) for each in (index, scratch))
-        for query in unit[1400:1420]:
-            for k in (10, len(expected)):
-                assert found(ours.search(query, k)) == found(theirs.search(query, k))
-        np.testing.assert_array_equal(ours.vectors([0, 3, 899]), theirs.vectors([0, 3, 899]))
-
-    index = build_index(recipe, 1000, 32, lambda some: before[some])
-    change_rows(index, 900, rows, lambda some: after[some])
-    checked(index, after)
-    grown = np.concatenate([after, unit[1100:1400]])
-    change_rows(index, 1200, np.arange(900, 1200), lambda some: grown[some])
-    checked(index, grown)
-
-
-@pytest.mark.parametrize("factory", GROWING)
-def test_some_indexes_only_grow(factory: str) -> None:
-    rng = np.random.default_rng(5)
-    unit = rng.standard_normal((900, 32)).astype(np.float32)
-    recipe = Recipe(factory, 8 if "IVF" in factory else None, 8.0, "")
-    index = build_index(recipe, 700, 32, lambda some: unit[some])
-    change_rows(index, 800, np.arange(700, 800), lambda some: unit[some])
-    assert index.ntotal == 800
-    if "IVF" in factory:
-        scratch = faiss.clone_index(index)
-        scratch.reset()
-        add_all(scratch, 800, lambda some: unit[some])
-        ours, theirs = (FaissIndex(each, nprobe=3, k_factor=8.0) for each in (index, scratch))
-        for query in unit[850:]:
-            assert found(ours.search(query, 10)) == found(theirs.search(query, 10))
-    for total, rows in ((799, []), (800, [4])):
-        with pytest.raises(RowsCannotChange):
-            change_rows(index, total, np.asarray(rows, np.int64), lambda some: unit[some])

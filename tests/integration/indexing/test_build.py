@@ -164,7 +164,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pyt
 
 
 def test_two_builders(tmp_path: Path, kit: Any) -> None:
-    with SnapshotDirectory(tmp_path).building(), pytest.raises(BuildInProgress, match="another build"):
+    with SnapshotDirectory(tmp_path).new_build(), pytest.raises(BuildInProgress, match="another build"):
         kit.build(kit.papers(20), kit.Encoder(), tmp_path)
     kit.build(kit.papers(20), kit.Encoder(), tmp_path)
 
@@ -186,13 +186,10 @@ def test_use_and_remove(tmp_path: Path, kit: Any) -> None:
 
 
 BUILDER = """
-import asyncio, importlib.util, sys
+import asyncio, sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("corpus", sys.argv[1])
-corpus = importlib.util.module_from_spec(spec)
-sys.modules["corpus"] = corpus
-spec.loader.exec_module(corpus)
-encoder = corpus.HashEncoder()
+from tests.integration import generated
+encoder = generated.HashEncoder()
 embed = encoder.embed_passages
 async def slow(texts):
     await asyncio.sleep(0.02)
@@ -200,7 +197,7 @@ async def slow(texts):
     print(len(texts), flush=True)
     return embedded
 encoder.embed_passages = slow
-corpus.build(corpus.generated_papers(5000), encoder, Path(sys.argv[2]), in_flight=int(sys.argv[3]))
+generated.build(generated.generated_papers(5000), encoder, Path(sys.argv[1]), in_flight=int(sys.argv[2]))
 """
 
 
@@ -211,9 +208,8 @@ def test_a_killed_build_repeats_at_most_what_was_under_way(
     encoder, papers = kit.Encoder(), kit.papers(5000)
     before = kit.build(papers[:100], encoder, tmp_path)
     kept = tmp_path / "embeddings" / encoder.identity.digest / "keys.bin"
-    script = Path(__file__).with_name("conftest.py")
     root = Path(__file__).parents[3]
-    command = [sys.executable, "-c", BUILDER, str(script), str(tmp_path), str(in_flight)]
+    command = [sys.executable, "-c", BUILDER, str(tmp_path), str(in_flight)]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
     try:
         deadline = monotonic() + 60
