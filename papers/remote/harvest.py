@@ -12,8 +12,8 @@ from typing import BinaryIO
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Patience, RetryPolicy, Say
-from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
+from papers.remote.http import BadAnswer, Client, Notify, RetryPolicy
+from papers.remote.oai import Page, Refusal, page_url, parse_page
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -98,7 +98,7 @@ def harvest(
     since: str | None = None,
     subset: str | None = None,
     policy: RetryPolicy | None = None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Harvest:
     """Brings every record that changed since a day into one file, in the layout of arXiv's metadata snapshot.
@@ -112,7 +112,7 @@ def harvest(
         since: a day, `YYYY-MM-DD`; None for everything.
         subset: a set of the repository's, such as `cs` or `physics:hep-th`; None for all.
         policy: how the repository is treated.
-        say: is told about failures that pass.
+        notify: is told about failures that pass.
         progress: is told records so far and in all, where that is known.
 
     Raises:
@@ -123,10 +123,10 @@ def harvest(
         if (done := _unrecorded_harvest(folder)) is not None:
             _write_account(folder, done)
             if (done.url, done.subset, done.since) == (url, subset, since):
-                say(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
+                notify(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
                 (folder / _PART).unlink()
                 return done
-        return _Harvesting(folder, file, _State(url, subset, since), policy or RetryPolicy(), say, progress).run()
+        return _Harvesting(folder, file, _State(url, subset, since), policy or RetryPolicy(), notify, progress).run()
 
 
 def finished_harvests(folder: Path) -> list[Harvest]:
@@ -147,15 +147,14 @@ class _Harvesting:
         file: BinaryIO,
         wanted: _State,
         policy: RetryPolicy,
-        say: Say,
+        notify: Notify,
         progress: Callable[[int, int | None], None],
     ) -> None:
         self.folder = folder
         self.file = file
         self.wanted = wanted
-        self.client = Client(policy)
-        self.policy = policy
-        self.say = say
+        self.client = Client(policy, notify)
+        self.notify = notify
         self.progress = progress
 
     def run(self) -> Harvest:
@@ -170,7 +169,7 @@ class _Harvesting:
                     break
                 if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
                     raise RemoteError(f"{state.url}: {refusal}.") from refusal
-                self.say("the repository has forgotten where the harvest was: from the beginning")
+                self.notify("the repository has forgotten where the harvest was: from the beginning")
                 restarts += 1
                 state = self._new_state()
                 self.file.truncate(0)
@@ -180,17 +179,18 @@ class _Harvesting:
         return self._finish(state)
 
     def _page(self, state: _State) -> Page:
-        patience = Patience(state.url, self.policy, self.say)
         address = page_url(state.url, token=state.token, since=state.since, subset=state.subset)
-        while True:
-            try:
-                with contextlib.closing(self.client.open(address)) as response:
-                    content = response.read(_LARGEST_PAGE)
-                    if response.length:
-                        raise ConnectionError(f"{response.length:,} bytes short of a page")
-                return parse_page(content)
-            except (*TRANSIENT, BadPage) as error:
-                patience.after(error)
+
+        def attempt() -> Page:
+            content = bytearray()
+            with self.client.get(address, {}) as response:
+                for block in response.iter_raw():
+                    content += block
+                    if len(content) > _LARGEST_PAGE:
+                        raise BadAnswer(f"the answer is longer than {_LARGEST_PAGE:,} bytes")
+            return parse_page(bytes(content))
+
+        return self.client.retry(state.url, attempt)
 
     def _keep(self, page: Page, state: _State) -> None:
         content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
@@ -216,7 +216,7 @@ class _Harvesting:
         same = (state.url, state.subset, state.since) == (self.wanted.url, self.wanted.subset, self.wanted.since)
         if not same or size < state.bytes:
             return self._new_state()
-        self.say(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
+        self.notify(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
         return state
 
     def _new_state(self) -> _State:

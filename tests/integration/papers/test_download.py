@@ -62,7 +62,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, 
     server.script = [file_of(CONTENT, cut=len(CONTENT) - 300_000 * n) for n in range(1, 6)]
     server.usual = file_of(CONTENT)
     said: list[str] = []
-    fetched(server, tmp_path, say=said.append)
+    fetched(server, tmp_path, notify=said.append)
     assert whole(tmp_path)
     assert len(said) == 5
     assert all("broke off" in line for line in said)
@@ -138,10 +138,25 @@ def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
             download(address, tmp_path, policy=POLICY)
 
 
+def test_redirects_are_followed_over_http_only(server: Server, tmp_path: Path) -> None:
+    server.script = [file_of(CONTENT, cut=1_000_000), lambda request: send(request, 302, Location="/moved")]
+    server.usual = file_of(CONTENT)
+    assert fetched(server, tmp_path).resumed_at == 0
+    assert whole(tmp_path)
+    assert server.asked[-1] == "/moved"
+    assert server.headers[-1]["Range"] == f"bytes={len(CONTENT) - 1_000_000}-"
+    for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", f"{server.url}/again"):
+        server.asked.clear()
+        server.usual = lambda request, address=address: send(request, 302, Location=address)
+        with pytest.raises(RemoteError, match="redirects to"):
+            fetched(server, tmp_path / "elsewhere")
+        assert len(server.asked) == (11 if address.startswith("http") else 1)
+
+
 def test_nobody_answers(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached.*after 3 attempts"):
-        download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, say=said.append)
+        download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, notify=said.append)
     assert len(said) == 2
 
 
