@@ -114,6 +114,10 @@ class Field(StrEnum):
     ANYWHERE = "anywhere"
 
 
+CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW})
+"""The fields that the catalogue answers; the lexical index answers the others."""
+
+
 @dataclass(frozen=True)
 class Clause:
     """One condition: a paper has at least one of the values; if `excluded`, it has none of them.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Clause, Field, Filter, RowSet
+from retrieval_service.ports import CATALOGUE_FIELDS, Clause, Field, Filter, RowSet
 
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
@@ -91,7 +91,7 @@ class SqliteCatalogue:
     def _match(self, wanted: Filter) -> RowSet:
         mask = np.ones(self._count, np.bool_)
         for clause in wanted.clauses:
-            if clause.field in (Field.CATEGORY, Field.ROW):
+            if clause.field in CATALOGUE_FIELDS:
                 mask &= self._having(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._days >= (wanted.first or date.min).toordinal()

@@ -10,8 +10,7 @@ import numpy as np
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.filters import make_filter, rows_by_name
-from retrieval_service.search.operators import ParsedQuery, parse_query
+from retrieval_service.search.filters import ParsedQuery, make_filter, parse_query, rows_by_name
 from retrieval_service.search.request import Mode, SearchRequest
 
 
@@ -69,7 +68,7 @@ def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
     return SearchPlan(
         mode=request.mode if liked or query.words else Mode.LEXICAL,
         words=None if liked else query.words,
-        operators=tuple(operator.written for operator in query.operators),
+        operators=tuple(operator.text for operator in query.operators),
         like=named[: len(rows)],
         unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),

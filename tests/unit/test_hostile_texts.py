@@ -23,13 +23,12 @@ from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_clauses import name_words
+from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.filters import category_codes
-from retrieval_service.search.operators import parse_query
+from retrieval_service.search.filters import category_codes, parse_query
 from tests.unit.hostile import RUNS, objection
 
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
