@@ -22,7 +22,7 @@ from akin.stack import local_http
 from benchmarks.beir import Collection, load, ndcg
 from benchmarks.known_items import known_items
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
 
@@ -60,9 +60,9 @@ def main() -> None:
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
-    with served("fusion") as running:
+    with private_stack("fusion") as running:
         for collection in collections:
-            index(running, collection)
+            index_collection(running, collection)
             scores[collection.name] = score_choices(collection, search_halves(running, collection))
     rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)

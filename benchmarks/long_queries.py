@@ -22,7 +22,7 @@ from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.beir import load, ndcg, recall
 from benchmarks.report import Row, table, write
-from benchmarks.served import FIELDS
+from benchmarks.stack import FIELDS
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
 from retrieval_service.adapters.tantivy_index import TantivyIndex

@@ -12,7 +12,7 @@ from akin.settings import Settings
 from akin.stack import local_http
 from benchmarks.beir import Collection, load, ndcg, recall, reciprocal_rank
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
 
 MODES = ("lexical", "dense", "hybrid")
 
@@ -32,9 +32,9 @@ def main() -> None:
 def measure(collections: list[Collection]) -> list[Row]:
     """The measures of every collection, through a stack that is started for them."""
     rows: list[Row] = []
-    with served("relevance") as settings:
+    with private_stack("relevance") as settings:
         for collection in collections:
-            index(settings, collection)
+            index_collection(settings, collection)
             for mode in MODES:
                 rows += measure_mode(settings, collection, mode)
     return rows

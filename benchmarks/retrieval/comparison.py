@@ -19,7 +19,7 @@ from akin.settings import ROOT
 from benchmarks.report import Row
 from benchmarks.retrieval.exact import nearest, recall
 from benchmarks.retrieval.shards import queries
-from benchmarks.retrieval.systems import OURS, Akin, Point, system
+from benchmarks.retrieval.systems import OURS, Akin, OperatingPoint, system
 
 AKIN, REFERENCE = OURS
 ALLOWANCE = 0.005
@@ -86,7 +86,7 @@ class Worker:
         self._process.stdout.close()  # type: ignore[union-attr]
         self._log.close()
 
-    def run(self, point: Point, count: int, *, single: bool = False, found: bool = False) -> dict[str, Any]:
+    def run(self, point: OperatingPoint, count: int, *, single: bool = False, found: bool = False) -> dict[str, Any]:
         """Has it search the first `count` queries at an operating point."""
         command = {"point": point, "queries": count, "single": single, "found": found}
         self._process.stdin.write(json.dumps(command) + "\n")  # type: ignore[union-attr]
@@ -104,7 +104,7 @@ class Worker:
 
 
 @dataclass
-class Entry:
+class SystemResult:
     """What is known of one system.
 
     Attributes:
@@ -125,8 +125,8 @@ class Entry:
     name: str
     build_s: float
     file_mb: float
-    curve: list[tuple[Point, float, float]] = field(default_factory=list)
-    point: Point = field(default_factory=dict)
+    curve: list[tuple[OperatingPoint, float, float]] = field(default_factory=list)
+    point: OperatingPoint = field(default_factory=dict)
     recall: float = 0.0
     queries: int = 0
     qps: list[float] = field(default_factory=list)
@@ -136,7 +136,7 @@ class Entry:
     memory_mb: float = 0.0
 
 
-def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> Entry:
+def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> SystemResult:
     """Builds a system's index of the first `count` vectors, unless it is there already.
 
     Raises:
@@ -148,11 +148,11 @@ def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> E
     if not record.exists():
         with Worker(python, "build", name, folder, count, index) as worker:
             record.write_text(json.dumps(worker.first))
-    return Entry(name, **json.loads(record.read_text()))
+    return SystemResult(name, **json.loads(record.read_text()))
 
 
-def race(
-    entries: list[Entry],
+def compare(
+    entries: list[SystemResult],
     pythons: Callable[[str], Path],
     folder: Path,
     count: int,
@@ -186,7 +186,7 @@ def race(
                 entry.memory_mb = answer["memory_mb"]
 
 
-def choose(entry: Entry, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
+def choose(entry: SystemResult, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
     """Tries operating points and takes the quickest of those that meet the target; else the one nearest to it."""
     for point in worker.first["points"]:
         seconds = []
@@ -204,7 +204,7 @@ def choose(entry: Entry, worker: Worker, truth: NDArray[np.int64], target: float
     entry.queries = int(min(len(truth), max(_LEAST_QUERIES, qps * _ROUND_S)))
 
 
-def rows_of(entries: Iterable[Entry], dataset: str) -> list[Row]:
+def result_rows(entries: Iterable[SystemResult], dataset: str) -> list[Row]:
     """The figures of every system: medians over the rounds."""
     found = []
     for entry in entries:
@@ -228,9 +228,9 @@ def rows_of(entries: Iterable[Entry], dataset: str) -> list[Row]:
     return found
 
 
-class _Workers(list[tuple[Entry, Worker]]):
+class _Workers(list[tuple[SystemResult, Worker]]):
     def __init__(
-        self, entries: list[Entry], pythons: Callable[[str], Path], folder: Path, count: int, indexes: Path
+        self, entries: list[SystemResult], pythons: Callable[[str], Path], folder: Path, count: int, indexes: Path
     ) -> None:
         super().__init__()
         self._how = (entries, pythons, folder, count, indexes)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, WorkerFailed, build, compare, result_rows
 from benchmarks.retrieval.exact import nearest
-from benchmarks.retrieval.race import AKIN, REFERENCE, WorkerFailed, build, race, rows_of
 from benchmarks.retrieval.shards import SHARD, blocks, rows, vectors_path
 
 pytestmark = pytest.mark.integration
@@ -49,12 +49,12 @@ def test_ours_and_the_reference_are_compared_at_equal_recall(folder, tmp_path):
     names = (REFERENCE, AKIN, "akin RaBitQ,Refine(SQ8)")
     entries = [build(name, Path(sys.executable), folder, COUNT, tmp_path) for name in names]
     assert (tmp_path / "akin-SQfp16-12000.index").exists()
-    race(entries, lambda _: Path(sys.executable), folder, COUNT, tmp_path, 2, print)
+    compare(entries, lambda _: Path(sys.executable), folder, COUNT, tmp_path, 2, print)
     reference, ours, candidate = entries
     assert reference.point == {"nprobe": 64}
     assert ours.recall >= reference.recall - 0.005
     assert {len(point) for point, _, _ in candidate.curve} == {2}
-    metrics = {(row.system, row.metric) for row in rows_of(entries, "12k")}
+    metrics = {(row.system, row.metric) for row in result_rows(entries, "12k")}
     assert {(AKIN, m) for m in ("recall_at_10", "qps", "memory_mb", "build_s", "qps_ratio")} <= metrics
 
 

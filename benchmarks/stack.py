@@ -19,9 +19,9 @@ FIELDS = "id=_id,title=title,abstract=text"
 
 
 @contextmanager
-def served(name: str) -> Iterator[Settings]:
+def private_stack(name: str) -> Iterator[Settings]:
     """A running stack with data of its own, below `data/benchmarks/<name>`."""
-    settings = own_settings(name)
+    settings = private_settings(name)
     lifecycle.up(settings, say)
     try:
         yield settings
@@ -29,18 +29,18 @@ def served(name: str) -> Iterator[Settings]:
         lifecycle.down(settings)
 
 
-def own_settings(*folders: str) -> Settings:
+def private_settings(*folders: str) -> Settings:
     """Return the settings of a stack of its own: a folder below `data/benchmarks/`, and ports that nobody uses."""
     base = Settings.read()
     return base.elsewhere(base.data.joinpath("benchmarks", *folders), free_ports(len(PORTS)))
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def stack_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that makes a command use these settings."""
     return {**os.environ, **settings.environment}
 
 
-def index(settings: Settings, collection: Collection) -> None:
+def index_collection(settings: Settings, collection: Collection) -> None:
     """Makes a collection what the running service searches."""
     await_snapshot(settings, build_index(settings, str(collection.corpus), FIELDS).id)
 

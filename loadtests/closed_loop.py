@@ -11,7 +11,7 @@ import gevent
 from locust import User
 from locust.env import Environment
 
-from loadtests.samples import Level, Sample, ramp, summarise, within
+from loadtests.samples import Level, RequestSample, ramp, summarise, within
 from loadtests.users import SECONDS_TO_ANSWER
 
 _SHORTEST_LEVEL, _LONGEST_LEVEL = 4.0, 15.0
@@ -19,7 +19,7 @@ _SETTLING = 2.0
 
 
 @dataclass
-class Played:
+class ClosedLoopRun:
     """What happened; it grows while the people play, so that an interruption loses nothing.
 
     Attributes:
@@ -28,12 +28,12 @@ class Played:
         interrupted: Whether the run was cut short.
     """
 
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RequestSample] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     interrupted: bool = False
 
 
-def play(
+def run_levels(
     people: list[type[User]],
     users: int,
     levels: int,
@@ -42,7 +42,7 @@ def play(
     began: float,
     before_last: Callable[[], None],
     say: Callable[[str], None],
-) -> Played:
+) -> ClosedLoopRun:
     """Lets more and more people in, and counts what they meet.
 
     Args:
@@ -55,11 +55,11 @@ def play(
         say: Told each level's figures.
     """
     environment = Environment(user_classes=people, stop_timeout=SECONDS_TO_ANSWER + 1)
-    played = Played()
+    played = ClosedLoopRun()
 
     def answered(name: str, response_time: float, exception: Any, start_time: float, **_: Any) -> None:
         error = f"{exception}"[:300] if exception else ""
-        played.samples.append(Sample(start_time - began, name, response_time, error))
+        played.samples.append(RequestSample(start_time - began, name, response_time, error))
 
     environment.events.request.add_listener(answered)
     runner = environment.create_local_runner()
@@ -90,7 +90,7 @@ def play(
     return played
 
 
-def _let_play(played: Played, seconds: float, began: float) -> None:
+def _let_play(played: ClosedLoopRun, seconds: float, began: float) -> None:
     """Waits, and keeps the end of the level up to date in case of an interruption."""
     level = played.levels[-1]
     while (now := time.time() - began) < level.start + seconds:

@@ -13,7 +13,7 @@ _CROWD = "queries, 32 clients"
 
 
 @dataclass(frozen=True)
-class Judged:
+class TargetResult:
     """One target.
 
     Attributes:
@@ -34,14 +34,14 @@ class Judged:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
-def judge(rows: Sequence[Row]) -> list[Judged]:
+def compare_with_targets(rows: Sequence[Row]) -> list[TargetResult]:
     """Every target whose figures are among the rows."""
     cells = {(row.system, row.dataset, row.metric): row.value for row in rows}
-    found: list[Judged] = []
+    found: list[TargetResult] = []
 
     def ratio(what: str, ours: tuple[str, str, str], theirs: tuple[str, str, str], target: float, least: bool) -> None:
         if ours in cells and theirs in cells:
-            found.append(Judged(what, cells[ours] / cells[theirs], target, least))
+            found.append(TargetResult(what, cells[ours] / cells[theirs], target, least))
 
     rate, single = "texts/s, bulk", "texts/s, single texts"
     for kind, target in (("abstracts", 4.5), ("titles", 8.0), ("queries", 8.0)):
@@ -62,20 +62,20 @@ def judge(rows: Sequence[Row]) -> list[Judged]:
     p50 = "queries, alone", "p50"
     ratio("one query, gRPC: p50 of sentence-transformers torch's", (_GRPC, *p50), (_TORCH, *p50), 0.25, False)
     found += [
-        Judged(f"{row.metric}, {row.system}, {row.dataset}", row.value, least)
+        TargetResult(f"{row.metric}, {row.system}, {row.dataset}", row.value, least)
         for metric, least in (("mean cosine to FP32", 0.997), ("least cosine alone to batched", 0.9999))
         for row in rows
         if row.metric == metric and row.system.startswith("ours")
     ]
     found += [
-        Judged("texts in an execution, 32 clients, mixed lengths", row.value, 8.0)
+        TargetResult("texts in an execution, 32 clients, mixed lengths", row.value, 8.0)
         for row in rows
         if row.metric == "texts an execution"
     ]
     return found
 
 
-def lines(judged: Sequence[Judged]) -> str:
+def results_table(judged: Sequence[TargetResult]) -> str:
     """As a Markdown table."""
     text = ["| target | wanted | measured | |", "| --- | ---: | ---: | --- |"]
     for each in judged:

@@ -19,9 +19,9 @@ from akin.settings import ROOT, Settings
 from akin.stack import lifecycle, local_http, record
 from benchmarks.report import Row
 from benchmarks.retrieval import catalogue
-from benchmarks.retrieval.collection import Collection
-from benchmarks.retrieval.fresh import ADDED, fresh
-from benchmarks.served import own_settings
+from benchmarks.retrieval.collection import TextCollection
+from benchmarks.retrieval.update import ADDED, update_under_load
+from benchmarks.stack import private_settings
 from papers import Paper
 from papers.readers import read_papers
 
@@ -34,11 +34,11 @@ USERS = 100
 _ALONE = 200
 
 
-def over_http(
-    collection: Collection, count: int, dataset: str, source: Path, seconds: int, say: Callable[[str], None]
+def measure_over_http(
+    collection: TextCollection, count: int, dataset: str, source: Path, seconds: int, say: Callable[[str], None]
 ) -> list[Row]:
     """Builds a snapshot, serves it and measures: build, start, memory, latency alone and by stage, highest rates."""
-    settings = own_settings("retrieval", str(count))
+    settings = private_settings("retrieval", str(count))
     started = time.monotonic()
     say(f"{dataset}: building a snapshot")
     manifest = catalogue.build(collection, count, settings, f"{count:,} made papers", say)
@@ -56,7 +56,7 @@ def over_http(
         rows.append(Row("akin over HTTP", dataset, "service_memory_mb", service_memory_mb(settings), "MB"))
         with tempfile.TemporaryDirectory() as folder:
             new = sample(source, ADDED, apart=90)
-            rows += fresh(settings, dataset, new, service_memory_mb, Path(folder))
+            rows += update_under_load(settings, dataset, new, service_memory_mb, Path(folder))
     return rows
 
 

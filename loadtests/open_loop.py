@@ -11,8 +11,8 @@ from gevent.pool import Group
 from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPParseError
 
-from loadtests.requests import Request, Requests, complaint
-from loadtests.samples import Sample, percentile, summarise, within
+from loadtests.requests import Request, Requests, failure_reason
+from loadtests.samples import RequestSample, percentile, summarise, within
 from loadtests.schedule import RateSearch, Trial, arrivals, is_fast, most_waiting
 
 _SECONDS_TO_ANSWER = 10.0
@@ -24,7 +24,7 @@ _STEP_DOWN = 0.93
 
 
 @dataclass
-class Searched:
+class OpenLoopRun:
     """What happened; it grows trial by trial.
 
     Attributes:
@@ -36,7 +36,7 @@ class Searched:
         counted: Beginning and end of the latest trial without its settling, in seconds since the run began.
     """
 
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RequestSample] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     highest: Trial | None = None
     interrupted: bool = False
@@ -44,7 +44,7 @@ class Searched:
     counted: tuple[float, float] = (0.0, 0.0)
 
 
-def search(
+def find_rate(
     service: str,
     requests: Requests,
     limit_ms: float,
@@ -54,7 +54,7 @@ def search(
     began: float,
     before_sustained: Callable[[], None],
     say: Callable[[str], None],
-) -> Searched:
+) -> OpenLoopRun:
     """Finds the highest rate whose p95 keeps a limit, then sustains it; where it cannot, lower ones.
 
     Args:
@@ -67,7 +67,7 @@ def search(
         before_sustained: Called before each sustained trial.
         say: Told each trial's figures.
     """
-    searched = Searched()
+    searched = OpenLoopRun()
     client = HTTPClient.from_url(
         service, concurrency=_CONNECTIONS, connection_timeout=_SECONDS_TO_ANSWER, network_timeout=_SECONDS_TO_ANSWER
     )
@@ -104,7 +104,7 @@ def _try(
     rate: float,
     seconds: float,
     limit_ms: float,
-    searched: Searched,
+    searched: OpenLoopRun,
     began: float,
     say: Callable[[str], None],
     *,
@@ -142,15 +142,15 @@ def _try(
     return trial
 
 
-def _send(client: HTTPClient, request: Request, due: float, at: float, samples: list[Sample]) -> None:
+def _send(client: HTTPClient, request: Request, due: float, at: float, samples: list[RequestSample]) -> None:
     """Sends one request and counts from when it was due."""
     try:
         answer = client.request(
             request.method, request.path, body=request.body, headers={"Content-Type": "application/json"}
         )
-        wrong = complaint(answer.status_code, answer.read())
+        wrong = failure_reason(answer.status_code, answer.read())
     except gevent.GreenletExit:
         wrong = "no answer in time"
     except (OSError, HTTPParseError) as error:
         wrong = f"{type(error).__name__}: {error}"
-    samples.append(Sample(at, request.kind, 1000 * (time.monotonic() - due), wrong))
+    samples.append(RequestSample(at, request.kind, 1000 * (time.monotonic() - due), wrong))

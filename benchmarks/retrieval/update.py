@@ -19,7 +19,7 @@ import httpx
 from akin.settings import Settings
 from akin.stack import local_http
 from benchmarks.report import Row
-from benchmarks.served import environment
+from benchmarks.stack import stack_environment
 from papers import Paper
 from retrieval_service.corpus.directory import SnapshotDirectory
 
@@ -69,7 +69,7 @@ class Traffic:
         self.latencies.append((time.monotonic() - began) * 1000)
 
 
-def fresh(
+def update_under_load(
     settings: Settings, dataset: str, papers: list[Paper], memory_mb: Callable[[Settings], float], folder: Path
 ) -> list[Row]:
     """Adds papers to the served snapshot under traffic, by `akin index update`, until a search finds one of them.
@@ -91,7 +91,7 @@ def fresh(
     try:
         began = time.monotonic()
         with subprocess.Popen(
-            [sys.executable, "-m", "akin", "index", "update", path], env=environment(settings)
+            [sys.executable, "-m", "akin", "index", "update", path], env=stack_environment(settings)
         ) as run:
             while run.poll() is None or not searchable(settings, papers[-1]):
                 if run.poll() or time.monotonic() - began > _SEARCHABLE_WITHIN * 3:
