@@ -21,10 +21,11 @@ import httpx
 import pytest
 
 from akin.settings import PORTS, ROOT, Settings
-from akin.stack.leftovers import find_marked, region_prefix
+from akin.stack.leftovers import find_marked
 from akin.stack.lifecycle import is_whole
 from akin.stack.processes import free_ports
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
 
 pytestmark = pytest.mark.integration

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from akin.settings import Settings
-from akin.stack.leftovers import find_marked, region_prefix
+from akin.stack.leftovers import find_marked
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
 from tests.conftest import CACHE, RunningStack, environment_for
 

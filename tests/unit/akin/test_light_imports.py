@@ -28,3 +28,12 @@ def test_help_imports_nothing_heavy(group: str) -> None:
     assert "Usage: " in done.stdout
     # Typer itself imports pydantic, where it is installed, to read the parameters of a command.
     assert HEAVY.intersection(json.loads(done.stderr)) <= ({"pydantic"} if group else set())
+
+
+def test_the_container_of_triton_needs_only_what_is_locked_for_it() -> None:
+    """The images of Triton have pydantic-settings and the encoder's libraries, and nothing of the command line."""
+    code = (
+        "import json, sys, akin.stack.foreground; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"httpx", "msgspec", "psutil", "rich", "tritonclient", "typer"}.isdisjoint(json.loads(done.stdout))
