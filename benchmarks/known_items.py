@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import msgspec
 
 from benchmarks.beir import Collection
 from papers import Paper, read_papers
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+from papers.sentences import split_sentences
 
 
 def known_items(corpus: str, papers: int, folder: Path) -> list[Collection]:
@@ -22,7 +20,7 @@ def known_items(corpus: str, papers: int, folder: Path) -> list[Collection]:
     whole = [msgspec.structs.replace(paper, title="") for paper in some]
     rest, lasts = [], {}
     for paper in some:
-        *before, last = _SENTENCE_END.split(paper.abstract)
+        *before, last = split_sentences(paper.abstract)
         if before:
             lasts[paper.id] = last
         rest.append(msgspec.structs.replace(paper, abstract=" ".join(before) or last))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
 from papers.categories import ALIASES, CATEGORIES, subject
-from papers.citation import bibtex, citation
 from papers.errors import (
     BadRecord,
     MappingError,
@@ -41,8 +40,6 @@ __all__ = [
     "Report",
     "SampleUnavailable",
     "UnknownFormat",
-    "bibtex",
-    "citation",
     "fetch_sample",
     "links",
     "parse_arxiv_id",

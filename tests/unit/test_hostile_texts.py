@@ -14,7 +14,7 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Paper, bibtex, citation, links, parse_arxiv_id, passage_text
+from papers import Paper, links, parse_arxiv_id, passage_text
 from papers.categories import subject
 from papers.errors import PapersError
 from papers.readers import fields
@@ -103,8 +103,6 @@ WORK: dict[str, Callable[[str], object]] = {
     ),
     # Answers.
     "links": lambda text: links(_paper(text)),
-    "BibTeX": lambda text: bibtex(_paper(text)),
-    "a citation": lambda text: citation(_paper(text)),
     "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),
     "an address": lambda text: read_address(f"?q={text}&categories={text}&k={text}&from={text}"),
     "the page's state": lambda text: make_state(q=text, like=[text], categories=[text], mode=text, k=text)[0].address(),

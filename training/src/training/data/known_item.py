@@ -5,12 +5,11 @@ Training pairs and known-item searches are made by the same functions, so that t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from papers import Paper
+from papers.sentences import split_sentences
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9$\\])")
 _SHORTEST_SENTENCE = 30
 _SHORTEST_REST = 100
 
@@ -29,7 +28,7 @@ def first_sentence_and_rest(paper: Paper) -> KnownItem | None:
     Returns:
         None if the abstract has one sentence only, or one of the two parts is too short.
     """
-    sentences = _SENTENCE_END.split(paper.abstract, maxsplit=1)
+    sentences = split_sentences(paper.abstract, cuts=1)
     if len(sentences) < 2 or len(sentences[0]) < _SHORTEST_SENTENCE or len(sentences[1]) < _SHORTEST_REST:
         return None
     return sentences[0], paper.title, sentences[1]
