@@ -12,7 +12,7 @@ from akin.cli.output import say
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle, local_http
 from akin.stack.processes import free_ports
-from benchmarks.beir import Collection
+from relevance import Collection
 
 FIELDS = "id=_id,title=title,abstract=text"
 """How a collection's records are read."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, passage_text
+from relevance import KNOWN_ITEM_KINDS
 from training.data.corpus import Corpus, shuffle
-from training.data.known_item import KNOWN_ITEMS
 from training.data.sentences import halves
 from training.errors import CorpusError
 from training.pipeline.configuration import Pairs
@@ -45,7 +45,7 @@ class Citation(msgspec.Struct, frozen=True):
 
 def known_item(kind: str, paper: Paper) -> Pair | None:
     """What a known-item search of this kind asks and should find, so that training is for what is measured."""
-    parts = KNOWN_ITEMS[kind](paper)
+    parts = KNOWN_ITEM_KINDS[kind](paper)
     if parts is None:
         return None
     query, title, text = parts

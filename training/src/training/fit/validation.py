@@ -11,8 +11,8 @@ import numpy as np
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 
 from training.arrays import Floats
-from training.evaluation import metrics, read_collection
 from training.evaluation.ranking import nearest
+from training.evaluation.retrieval import load_collections, measure_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class Validation(SentenceEvaluator):
     ) -> None:
         """Reads the sets once."""
         super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
-        self._sets = [read_collection(folder) for folder in folders]
+        self._sets = load_collections(folders)
         self._autocast = autocast
         self._batch_size = batch_size
         self.primary_metric = METRIC
@@ -41,8 +41,9 @@ class Validation(SentenceEvaluator):
         """MRR@10 of each set by its name, and their mean."""
         found = {}
         for one in self._sets:
-            ranking = nearest(self._vectors(model, one.queries), self._vectors(model, one.passages), 10)
-            found[f"{one.name}_{METRIC}"] = float(metrics.measure(ranking, one.judgements)[METRIC].mean())
+            queries = self._vectors(model, list(one.queries.values()))
+            ranking = nearest(queries, self._vectors(model, list(one.passages.values())), 10)
+            found[f"{one.name}_{METRIC}"] = float(measure_ranking(ranking, one, [METRIC])[METRIC].mean())
         return {METRIC: float(np.mean(list(found.values()))), **found}
 
     def _vectors(self, model: SentenceTransformer, texts: list[str]) -> Floats:

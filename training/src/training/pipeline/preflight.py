@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from relevance.collection import CORPUS, QRELS, QUERIES
 from training.errors import ConfigurationError, SourceError
-from training.evaluation.collection import CORPUS, QRELS, QUERIES
 from training.fit import models
 from training.pipeline.configuration import Configuration, Distillation, Guided, Model
 from training.registry import publish

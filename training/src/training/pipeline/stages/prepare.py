@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from papers import Paper, PapersError, fetch_sample, read_papers
 from training.data.corpus import read_corpus, write_paper
 from training.data.duplicates import MinHash, groups
-from training.data.known_item import KNOWN_ITEMS
 from training.data.split import UNDATED, Part, Sizes, split
 from training.errors import CorpusError, EvaluationError
-from training.evaluation import write_known_items
+from training.evaluation import RUN_KINDS, write_known_items
 from training.pipeline.configuration import Data
 from training.pipeline.run_folder import RunFolder
 from training.progress import log_progress
@@ -135,7 +134,7 @@ def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -
 def _sets(folder: Path, which: Part, data: Data) -> dict[str, int]:
     """Known-item sets in BEIR's layout: `held_out/title` and so on."""
     made = {}
-    for kind in KNOWN_ITEMS:
+    for kind in RUN_KINDS:
         most = data.validation_candidates
         if which is Part.HELD_OUT:
             most = data.title_candidates if kind == "title" else data.first_sentence_candidates

@@ -1,10 +1,10 @@
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from training.errors import EvaluationError
-from training.evaluation.collection import read_collection, read_collections
+from relevance import RelevanceError, read_collection, read_collections
 
 
 @pytest.fixture
@@ -23,16 +23,20 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_passages_are_the_texts_that_serving_embeds_and_unjudged_queries_are_left_out(folder: Path) -> None:
+def test_passages_are_the_texts_that_are_embedded_for_serving_and_unjudged_queries_are_left_out(folder: Path) -> None:
     found = read_collection(folder)
     assert found.name == "tiny"
-    assert found.passages == ["Wings. They lift.", "Of cabbages", "Of kings"]
-    assert found.queries == ["kings", "what lifts"]
-    assert found.judgements == [{2: 1}, {0: 3}]
+    assert found.corpus == folder / "corpus.jsonl"
+    assert list(found.passages.items()) == [("a", "Wings. They lift."), ("b", "Of cabbages"), ("c", "Of kings")]
+    assert list(found.queries.items()) == [("3", "kings"), ("1", "what lifts")]
+    assert found.qrels == {"3": {"c": 1}, "1": {"a": 3}}
 
 
-def test_the_digest_changes_with_the_judgements(folder: Path) -> None:
+def test_the_digest_is_of_the_three_files_and_changes_with_the_judgements(folder: Path) -> None:
     before = read_collection(folder).digest
+    parts = [hashlib.sha256((folder / name).read_bytes()).digest() for name in ("corpus.jsonl", "queries.jsonl")]
+    parts.append(hashlib.sha256((folder / "qrels/test.tsv").read_bytes()).digest())
+    assert before == hashlib.sha256(b"".join(parts)).hexdigest()
     (folder / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n3\tc\t2\n")
     assert read_collection(folder).digest != before
 
@@ -46,21 +50,23 @@ def test_the_digest_changes_with_the_judgements(folder: Path) -> None:
         ("corpus.jsonl", "not json", r"corpus\.jsonl is not JSON lines"),
         ("corpus.jsonl", "[1]", r"corpus\.jsonl:1 is not a JSON object"),
         ("corpus.jsonl", '{"_id": "a"}', r"corpus\.jsonl:1 has no text"),
-        ("corpus.jsonl", '{"_id": "a", "text": ""}\n{"_id": "a", "text": ""}', "passage a is there a second time"),
+        ("corpus.jsonl", '{"_id": "a", "text": ""}\n{"_id": "a", "text": ""}', "the id a occurs a second time"),
         ("qrels/test.tsv", "query\tdoc\tscore\n1\ta\t1\n", "must have the columns query-id, corpus-id and score"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\thigh\n", "must have the columns"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\t0\n", "judges nothing relevant"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\tz\t1\n", r"test\.tsv:2 judges passage z, which"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n9\ta\t1\n", "judges query 9, which"),
+        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\t0\n", "has no judgement above 0"),
+        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\tz\t1\n", r"test\.tsv judges passage z for query 1, but"),
+        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n9\ta\t1\n", "judges query 9, but"),
     ],
 )
-def test_what_cannot_be_read_is_named(folder: Path, file: str, content: str | None, complaint: str) -> None:
+def test_an_unreadable_collection_names_file_and_reason(
+    folder: Path, file: str, content: str | None, complaint: str
+) -> None:
     if content is None:
         (folder / file).unlink()
     else:
         (folder / file).write_text(content)
-    with pytest.raises(EvaluationError, match=complaint):
-        read_collection(folder)
+    with pytest.raises(RelevanceError, match=complaint):
+        _ = read_collection(folder).passages
 
 
 def test_two_sets_of_one_name_are_refused_and_one_given_twice_is_read_once(folder: Path, tmp_path: Path) -> None:
@@ -69,5 +75,5 @@ def test_two_sets_of_one_name_are_refused_and_one_given_twice_is_read_once(folde
     (tmp_path / "other" / "tiny").symlink_to(folder)
     assert len(read_collections([folder, tmp_path / "other" / "tiny"])) == 1
     (tmp_path / "third" / "tiny").mkdir(parents=True)
-    with pytest.raises(EvaluationError, match="both called tiny"):
+    with pytest.raises(RelevanceError, match="both called tiny"):
         read_collections([folder, tmp_path / "third" / "tiny"])
