@@ -8,12 +8,10 @@ data/snapshots/.lock                  locked by the process that builds
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from retrieval_service.corpus.manifest import Manifest, read_manifest
 from retrieval_service.corpus.snapshot_lock import SnapshotLock, lock_alone
 from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from storage.durable import replace_file, sync
+from storage.locks import hold_lock
 
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"
@@ -149,27 +148,14 @@ class SnapshotDirectory:
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
 
-    @contextmanager
-    def _build_lock(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
-            try:
-                # The kernel releases the lock when its holder dies, whatever the cause.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise BuildInProgress(
-                    f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."
-                ) from error
-            yield
+    def _build_lock(self) -> AbstractContextManager[None]:
+        busy = f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."
+        return hold_lock(self.root / ".lock", 0.0, BuildInProgress(busy))
 
     def publish(self, building: Path) -> Path:
         """Sync a built snapshot to the disk and give it its name; this does not make it live."""
         for path in [*building.rglob("*"), building]:
-            if path.is_dir():
-                sync(path)
-            else:
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+            sync(path)
         published = self.root / snapshot_id(building)
         building.rename(published)
         sync(self.root)

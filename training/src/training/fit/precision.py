@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
+
+from storage.cpu import cpu_features
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -23,7 +24,7 @@ def choose(wanted: Literal["auto", "fp32", "bf16", "fp16"], device: str) -> Prec
         return wanted
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    return "bf16" if cpu_flags() & _NATIVE_BF16 else "fp32"
+    return "bf16" if cpu_features() & _NATIVE_BF16 else "fp32"
 
 
 def device(wanted: Literal["auto", "cpu"]) -> str:
@@ -36,12 +37,3 @@ def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
-def cpu_flags() -> frozenset[str]:
-    """What this CPU says it can do (Linux); nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
