@@ -1,36 +1,34 @@
-"""What training is steered by: MRR@10 on the run's validation sets."""
+"""Evaluator that runs during training: MRR@10 on the run's validation sets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 
-from training.compression.linear_layers import Floats
 from training.evaluation import metrics, read_collection
 from training.evaluation.ranking import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sentence_transformers import SentenceTransformer
 
 METRIC = "MRR@10"
 
 
 class Validation(SentenceEvaluator):
-    """Known-item search on one or more sets; `MRR@10` is the mean over the sets."""
+    """Known-item search on one or more sets. `MRR@10` is the mean over the sets."""
 
     def __init__(
         self, folders: Sequence[Path], autocast: Callable[[], AbstractContextManager[Any]], batch_size: int = 64
     ) -> None:
-        """Reads the sets once."""
+        """Read the sets from folders in BEIR's layout."""
         super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
-        self._sets = [read_collection(folder) for folder in folders]
+        self._collections = [read_collection(folder) for folder in folders]
         self._autocast = autocast
         self._batch_size = batch_size
         self.primary_metric = METRIC
@@ -38,14 +36,14 @@ class Validation(SentenceEvaluator):
     def __call__(  # type: ignore[override]  # this one is for text encoders
         self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
-        """MRR@10 of each set by its name, and their mean."""
+        """Return MRR@10 of each set by its name, and their mean."""
         found = {}
-        for one in self._sets:
-            ranking = nearest(self._vectors(model, one.queries), self._vectors(model, one.passages), 10)
-            found[f"{one.name}_{METRIC}"] = float(metrics.measure(ranking, one.judgements)[METRIC].mean())
+        for collection in self._collections:
+            ranking = nearest(self._vectors(model, collection.queries), self._vectors(model, collection.passages), 10)
+            found[f"{collection.name}_{METRIC}"] = float(metrics.measure(ranking, collection.judgements)[METRIC].mean())
         return {METRIC: float(np.mean(list(found.values()))), **found}
 
-    def _vectors(self, model: SentenceTransformer, texts: list[str]) -> Floats:
+    def _vectors(self, model: SentenceTransformer, texts: list[str]) -> NDArray[np.float32]:
         with self._autocast():
             vectors = model.encode(texts, batch_size=self._batch_size, show_progress_bar=False, convert_to_tensor=True)
         unit = np.asarray(vectors.float().cpu(), dtype=np.float32)
