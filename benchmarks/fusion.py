@@ -11,6 +11,7 @@ import argparse
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,10 @@ import numpy as np
 from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
-from benchmarks.beir import Collection, load, ndcg
-from benchmarks.known_items import known_items
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
+from papers import read_papers
+from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
 
@@ -50,26 +51,37 @@ def main() -> None:
     parser.add_argument("collections", nargs="*", type=Path, help="development sets: folders in BEIR's layout")
     parser.add_argument("--corpus", help="a file of papers to make two known-item sets of")
     parser.add_argument("--papers", type=int, default=2000, help="papers of the file that are taken")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     settings = Settings.read()
-    collections = [load(folder) for folder in asked.collections]
-    if asked.corpus:
-        collections += known_items(asked.corpus, asked.papers, settings.data / "benchmarks" / "fusion" / "known-items")
+    collections = read_collections(options.collections)
+    if options.corpus:
+        collections += known_item_sets(
+            options.corpus, options.papers, settings.data / "benchmarks" / "fusion" / "known-items"
+        )
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
-    with served("fusion") as running:
+    with private_stack("fusion") as running:
         for collection in collections:
-            index(running, collection)
-            scores[collection.name] = scored(collection, searched(running, collection))
-    rows, verdict = learned(scores)
+            index_collection(running, collection)
+            scores[collection.name] = score_choices(collection, search_halves(running, collection))
+    rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(table(rows))
     say(verdict)
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
+def known_item_sets(corpus: str, papers: int, folder: Path) -> list[Collection]:
+    """Make two sets of the first papers of a file: titles find abstracts, and last sentences find titles and rests."""
+    sets = {"title": folder / "titles", "last_sentence": folder / "last-sentences"}
+    for kind, target in sets.items():
+        with read_papers(corpus) as source:
+            write_known_items(islice(source, papers), target, kind=kind, most=papers, fewest=1)
+    return read_collections(list(sets.values()))
+
+
+def search_halves(settings: Settings, collection: Collection) -> dict[str, Halves]:
     """Both halves' results for every query."""
 
     def both(query: str) -> Halves:
@@ -87,15 +99,18 @@ def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
         return dict(zip(collection.queries, pool.map(both, collection.queries), strict=True))
 
 
-def scored(collection: Collection, found: Mapping[str, Halves]) -> Scores:
+def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores:
     """nDCG@10 of every query, by way and weight."""
 
-    def of(query: str, choice: Choice) -> float:
-        halves, (way, weight) = found[query], choice
+    def search(halves: Halves, way: str, weight: float) -> dict[str, float]:
         fused = fuse(halves.dense, halves.lexical, FUSIONS[way], _POOL, weight)
-        return ndcg([halves.ids[row] for row in fused.rows[:10].tolist()], collection.qrels[query])
+        return scores_of_order([halves.ids[row] for row in fused.rows[:10].tolist()])
 
-    return {(way, w): [of(query, (way, w)) for query in collection.queries] for way in FUSIONS for w in WEIGHTS}
+    def of(way: str, weight: float) -> list[float]:
+        run = {query: search(halves, way, weight) for query, halves in found.items()}
+        return query_metrics(run, collection.qrels, ["nDCG@10"])["nDCG@10"]
+
+    return {(way, weight): of(way, weight) for way in FUSIONS for weight in WEIGHTS}
 
 
 def best(scores: Sequence[Scores]) -> Choice:
@@ -104,7 +119,7 @@ def best(scores: Sequence[Scores]) -> Choice:
     return max(means, key=lambda choice: (round(means[choice], 6), choice == DEFAULT))
 
 
-def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
+def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
     """What was measured, and whether what was learned is worth having."""
     rows: list[Row] = []
     gains = []
@@ -113,7 +128,7 @@ def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
         default = statistics.mean(own[DEFAULT])
         rows.append(Row("default", name, "nDCG@10", round(default, 4)))
         rows += [Row(f"{way} best", name, "nDCG@10", round(max(_means(own, way)), 4)) for way in FUSIONS]
-        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_folded(own), 4)))
+        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_cross_validate(own), 4)))
         if others:
             choice = best(others)
             elsewhere = statistics.mean(own[choice])
@@ -134,7 +149,7 @@ def _means(own: Scores, way: str) -> list[float]:
     return [statistics.mean(values) for (its_way, _), values in own.items() if its_way == way]
 
 
-def _folded(own: Scores) -> float:
+def _cross_validate(own: Scores) -> float:
     """The mean over queries, each judged by what was learned on the other folds."""
     count = len(own[DEFAULT])
     total = 0.0

@@ -83,7 +83,7 @@ def parse_arxiv_id(text: str) -> ArxivId | None:
     """
     if len(text) > _LONGEST:
         return None
-    text = _unwrapped(text)
+    text = _unwrap(text)
     match = _BARE.fullmatch(text) or _DOI.fullmatch(text) or _LINK.fullmatch(text)
     if match is None and "%" in text:
         decoded = unquote(text)
@@ -113,7 +113,7 @@ def links(paper: Paper) -> dict[str, str]:
     return found
 
 
-def _unwrapped(text: str) -> str:
+def _unwrap(text: str) -> str:
     """The text without what surrounds an id in prose: whitespace, trailing punctuation, a pair of brackets."""
     for _ in range(_MOST_WRAPPERS):
         stripped = text.strip().rstrip(".,;:!?").rstrip()

@@ -1,9 +1,9 @@
 """What can go wrong with papers, as one tree.
 
 PapersError
-├── SourceError            a file of papers, named in the message
-│   ├── SourceNotFound     nothing is there
-│   ├── SourceUnreadable   it is there and cannot be read (a directory, empty, truncated, corrupt)
+├── PaperFileError            a file of papers, named in the message
+│   ├── PaperFileNotFound     nothing is there
+│   ├── PaperFileUnreadable   it is there and cannot be read (a directory, empty, truncated, corrupt)
 │   └── UnknownFormat      it can be read and is no format known here
 ├── MappingError           the mapping does not fit this file, or is none
 ├── BadRecord              one record is bad and the reading is strict
@@ -20,7 +20,7 @@ class PapersError(Exception):
     """Anything this package raises on purpose; its text is written for a person."""
 
 
-class SourceError(PapersError):
+class PaperFileError(PapersError):
     """A file of papers cannot be used.
 
     Attributes:
@@ -33,15 +33,15 @@ class SourceError(PapersError):
         self.path = path
 
 
-class SourceNotFound(SourceError):
+class PaperFileNotFound(PaperFileError):
     """There is no such file."""
 
 
-class SourceUnreadable(SourceError):
+class PaperFileUnreadable(PaperFileError):
     """The file cannot be read to its end."""
 
 
-class UnknownFormat(SourceError):
+class UnknownFormat(PaperFileError):
     """The file is none of the formats known here."""
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from papers.paper import Paper
+from papers.sentences import ends_sentence
 
 PASSAGE_TEXT_VERSION = 1
 """Raised whenever `passage_text` would give any paper another text: vectors of two versions do not mix."""
-
-_SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
-_CLOSING = "\"'”’»)]"
 
 
 def passage_text(paper: Paper) -> str:
@@ -21,5 +19,4 @@ def passage_text(paper: Paper) -> str:
     abstract = " ".join(paper.abstract.split())
     if not title or not abstract:
         return title or abstract
-    ended = title.rstrip(_CLOSING).endswith(_SENTENCE_END)
-    return f"{title} {abstract}" if ended else f"{title}. {abstract}"
+    return f"{title} {abstract}" if ends_sentence(title) else f"{title}. {abstract}"

@@ -15,7 +15,7 @@ from akin.cli.index import bar, connected, described, described_curve, manifest_
 from akin.cli.output import Json, print_json, say, stdout
 from akin.cli.papers import HARVESTS, harvest_of, run_harvest
 from akin.cli.recall_chart import recall_chart
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.registry.switch import make_live
 from akin.settings import Settings
 from akin.stack.lifecycle import encoder_server
@@ -182,7 +182,7 @@ def _recall(directory: Path, data: Path, queries: int) -> dict[str, object]:
     try:
         with words():
             found = measured_recall(directory, data, queries=queries)
-    except SourceError as error:
+    except PapersUnusable as error:
         if not isinstance(error.__cause__, EmbeddingsMissing):
             raise
         say(f"recall was not measured: {error}")
@@ -223,7 +223,7 @@ def _rows(given: str) -> int | None:
     if given == "all":
         return None
     if not given.isdecimal() or int(given) < 1:
-        raise SourceError(f"--rows {given}: give a number of rows, or `all`.")
+        raise PapersUnusable(f"--rows {given}: give a number of rows, or `all`.")
     return int(given)
 
 
@@ -290,7 +290,9 @@ def _since(settings: Settings, manifest: Manifest) -> str:
     with words():
         newest = newest_day(SnapshotDirectory(settings.data).path(manifest.id) / CATALOGUE)
     if newest is None:
-        raise SourceError(f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY.")
+        raise PapersUnusable(
+            f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY."
+        )
     return newest.isoformat()
 
 
@@ -304,7 +306,7 @@ def _recipes(given: list[str] | None) -> tuple[Recipe, ...] | None:
     try:
         return tuple(parsed_recipe(text) for text in given) if given else None
     except ValueError as error:
-        raise SourceError(f"--recipe: {error}.") from error
+        raise PapersUnusable(f"--recipe: {error}.") from error
 
 
 def _lines(path: Path | None) -> tuple[str, ...] | None:
@@ -312,7 +314,7 @@ def _lines(path: Path | None) -> tuple[str, ...] | None:
         return None
     found = tuple(line for line in map(str.strip, _read(path).splitlines()) if line)
     if not found:
-        raise SourceError(f"{path}: holds no query.")
+        raise PapersUnusable(f"{path}: holds no query.")
     return found
 
 
@@ -324,4 +326,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read ({error}).") from error
+        raise PapersUnusable(f"{path}: cannot be read ({error}).") from error

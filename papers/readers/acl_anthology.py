@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
-from papers.errors import SourceUnreadable
+from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.fields import day, one_line
 from papers.readers.report import Flaw, Reason, flaw
@@ -23,7 +23,7 @@ def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterato
     Only the volume in hand is held, without the papers already given out.
 
     Raises:
-        SourceUnreadable: the XML is not well-formed; nothing after that place can be read.
+        PaperFileUnreadable: the XML is not well-formed; nothing after that place can be read.
     """
     collection = volume_id = ""
     volume: Element | None = None
@@ -39,13 +39,13 @@ def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterato
                 elif element.tag == "paper":
                     start = number
             elif element.tag == "meta":
-                published = _published(element)
+                published = _publication_date(element)
             elif element.tag == "paper":
                 yield start, _paper(element, collection, volume_id, published)
                 if volume is not None:
                     volume.remove(element)
     except ParseError as error:
-        raise SourceUnreadable(path, f"is not well-formed XML: {error}") from error
+        raise PaperFileUnreadable(path, f"is not well-formed XML: {error}") from error
 
 
 def _events(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, str, Element]]:
@@ -54,22 +54,22 @@ def _events(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[t
     held, quiet, number = bytearray(), 0, 0
     for number, line in lines:
         if line is None:
-            raise SourceUnreadable(path, f"line {number:,} is too long to be read")
+            raise PaperFileUnreadable(path, f"line {number:,} is too long to be read")
         held += line
         # Expat reads a tag that is not complete again from its start whenever more comes. A tag of many lines is
         # therefore handed over in pieces that double, which takes time in proportion to its length.
         if quiet > _LONG_MARKUP and len(held) < quiet:
             continue
         quiet += len(held)
-        for event, element in _parsed(parser, held):
+        for event, element in _feed(parser, held):
             quiet = 0
             yield number, event, element
-    for event, element in _parsed(parser, held):
+    for event, element in _feed(parser, held):
         yield number, event, element
     parser.close()
 
 
-def _parsed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str, Element]]:
+def _feed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str, Element]]:
     parser.feed(bytes(held))
     held.clear()
     # With these two events, every event comes with its element.
@@ -110,7 +110,7 @@ def _id(element: Element, collection: str, volume: str) -> str:
     return f"{collection}-{volume:0>2}{number:0>2}" if workshop else f"{collection}-{volume}{number:0>3}"
 
 
-def _published(meta: Element) -> date | None:
+def _publication_date(meta: Element) -> date | None:
     year, month = _text(meta, "year"), _text(meta, "month")
     # "July", "July 5–10" and "Jul-Aug" all begin with the month; a month without such a beginning leaves the year.
     return day(f"1 {month[:3].title()} {year}") or day(year)

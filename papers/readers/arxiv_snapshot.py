@@ -72,8 +72,8 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         codes = " ".join(codes)
     # `update_date` also moves when only the metadata was touched; it stands in where the versions carry no day.
     versions = record.versions or []
-    published = _created(versions[0]) if versions else None
-    updated = _created(versions[-1]) if versions else None
+    published = _version_date(versions[0]) if versions else None
+    updated = _version_date(versions[-1]) if versions else None
     return Paper(
         id=paper_id,
         title=title,
@@ -119,6 +119,6 @@ def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
         return None
 
 
-def _created(version: _Version) -> date | None:
+def _version_date(version: _Version) -> date | None:
     # Without the time of day, millions of versions share the few thousand days that `day` remembers.
     return day(version.created[:16]) if version.created else None

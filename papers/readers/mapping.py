@@ -85,7 +85,7 @@ def check_fields(mapping: Mapping, known: Iterable[str]) -> None:
             raise MappingError(f"there is no field {field!r} (mapped to {target!r}); there are {listing(fields)}")
 
 
-def suggested(known: Iterable[str]) -> Mapping | None:
+def suggest_mapping(known: Iterable[str]) -> Mapping | None:
     """The mapping that the usual names suggest for a file with these fields, if they suggest one."""
     fields = set(known)
     found = {target: next((name for name in names if name in fields), None) for target, names in _USUAL_NAMES.items()}
@@ -94,7 +94,7 @@ def suggested(known: Iterable[str]) -> Mapping | None:
     return Mapping(id=found["id"], title=found["title"], abstract=found["abstract"])
 
 
-def of_own_names(known: Iterable[str]) -> Mapping | None:
+def mapping_by_own_names(known: Iterable[str]) -> Mapping | None:
     """The mapping of a file whose fields have a paper's own names, if it has the id, the title and the abstract."""
     fields = list(known)
     if not {"id", "title", "abstract"} <= set(fields):

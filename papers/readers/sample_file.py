@@ -10,8 +10,8 @@ from papers.arxiv_id import parse_arxiv_id
 from papers.errors import UnknownFormat
 from papers.paper import Paper
 from papers.readers.fields import day, one_line
+from papers.readers.paper_file import PaperFile
 from papers.readers.report import Flaw, Reason, flaw
-from papers.readers.source import Source
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -30,16 +30,16 @@ _decode_record = msgspec.json.Decoder(_Record).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def sample_papers(source: Source) -> Iterator[tuple[int, Paper | Flaw]]:
+def sample_papers(file: PaperFile) -> Iterator[tuple[int, Paper | Flaw]]:
     """The papers and flaws of the array, each with its place in it, counted from 1, where others have lines.
 
     Raises:
         UnknownFormat: it is not one JSON array.
     """
     try:
-        records = _decode_array(source.read())
+        records = _decode_array(file.read())
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnknownFormat(source.path, f"is not the sample corpus, a JSON array: {error}") from error
+        raise UnknownFormat(file.path, f"is not the sample corpus, a JSON array: {error}") from error
     for place, raw in enumerate(records, start=1):
         yield place, _paper(bytes(raw))
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import httpx
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
+from papers.remote.http import Client, Notify, RetryPolicy
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -73,8 +72,8 @@ def download(
     folder: Path,
     *,
     sha256: str | None = None,
-    manners: Manners | None = None,
-    say: Say = lambda _: None,
+    policy: RetryPolicy | None = None,
+    notify: Notify = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Download:
     """Fetches a file; what an interrupted attempt left is gone on with, if the file there is still the same.
@@ -83,8 +82,8 @@ def download(
         source: an address, or a public object in a bucket.
         folder: where the file goes, under the address's last name.
         sha256: the digest it must have.
-        manners: how the server is treated.
-        say: is told about failures that pass.
+        policy: how the server is treated.
+        notify: is told about failures that pass.
         progress: is told bytes so far and in all, where that is known.
 
     Raises:
@@ -96,7 +95,7 @@ def download(
     if not name or name.startswith("."):
         raise RemoteError(f"{source}: names no file.")
     with partial_file(folder / f".{name}.part") as file:
-        return _Fetching(url, file, folder / name, manners or Manners(pause=0.0), say, progress).run(sha256)
+        return _Fetching(url, file, folder / name, policy or RetryPolicy(pause=0.0), notify, progress).run(sha256)
 
 
 class _Fetching:
@@ -105,8 +104,8 @@ class _Fetching:
         url: str,
         file: Any,
         target: Path,
-        manners: Manners,
-        say: Say,
+        policy: RetryPolicy,
+        notify: Notify,
         progress: Callable[[int, int | None], None],
     ) -> None:
         self.url = url
@@ -114,24 +113,17 @@ class _Fetching:
         self.part = Path(file.name)
         self.state = self.part.with_suffix(".json")
         self.target = target
-        self.client = Client(manners)
-        self.patience = Patience(url, manners, say)
-        self.say = say
+        self.client = Client(policy, notify)
+        self.notify = notify
         self.progress = progress
         self.validator = self._known_validator()
         self.digest = hashlib.sha256()
-        self.have = self._taken_up()
+        self.have = self.had = self._resume()
 
     def run(self, expected: str | None) -> Download:
         resumed_at = self.have
-        while True:
-            try:
-                whole = self._attempt()
-            except TRANSIENT as error:
-                self.patience.after(error)
-            else:
-                if whole:
-                    break
+        while not self.client.retry(self.url, self._attempt, self._made_progress):
+            pass
         found = self.digest.hexdigest()
         if expected is not None and found != expected.lower():
             self._forget()
@@ -145,41 +137,38 @@ class _Fetching:
         return Download(self.target, self.have, found, resumed_at)
 
     def _attempt(self) -> bool:
-        """One request; whether the file is whole after it."""
-        wanted = {"Range": f"bytes={self.have}-", "If-Range": self.validator} if self.have else {}
-        try:
-            response = self.client.open(self.url, wanted)
-        except urllib.error.HTTPError as error:
-            if error.code != 416:
-                raise
-            # Nothing is beyond what is there already: it is the whole file, or the file is another, shorter one.
-            there = _RANGE.fullmatch(error.headers.get("Content-Range", ""))
-            error.close()
-            if there and there[2] == str(self.have):
-                return True
-            self._restart()
-            return False
-        with contextlib.closing(response):
-            if self.have and not self._goes_on(response):
+        """Send one request and append what comes; return True if the file is complete."""
+        headers = {"Range": f"bytes={self.have}-", "If-Range": self.validator} if self.have else {}
+        with self.client.get(self.url, headers, accept=416 if self.have else 200) as response:
+            if response.status_code == 416:
+                # The server has no byte beyond ours: the file is complete, or is now another, shorter one.
+                sizes = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if sizes and sizes[2] == str(self.have):
+                    return True
+                self._restart()
+                return False
+            if self.have and not self._continues(response):
                 self._restart()
             if not self.have:
                 self._remember(response)
-            length = response.headers.get("Content-Length")
-            total = self.have + int(length) if length and length.isdigit() else None
-            while block := response.read(_BLOCK):
+            length = response.headers.get("Content-Length", "")
+            total = self.have + int(length) if length.isdigit() else None
+            for block in response.iter_raw():
                 self.file.write(block)
                 self.digest.update(block)
                 self.have += len(block)
-                self.patience.rewarded()
                 self.progress(self.have, total)
         self.file.flush()
-        if total is not None and self.have < total:
-            raise ConnectionError(f"after {self.have:,} of {total:,} bytes")
         return True
 
-    def _goes_on(self, response: Any) -> bool:
+    def _made_progress(self) -> bool:
+        """Return True if bytes have come since the previous call."""
+        before, self.had = self.had, self.have
+        return self.have > before
+
+    def _continues(self, response: httpx.Response) -> bool:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        return response.status == 206 and found is not None and found[1] == str(self.have)
+        return response.status_code == 206 and found is not None and found[1] == str(self.have)
 
     def _known_validator(self) -> str:
         try:
@@ -188,7 +177,7 @@ class _Fetching:
             return ""
         return state.validator if state.url == self.url else ""
 
-    def _taken_up(self) -> int:
+    def _resume(self) -> int:
         """Reads what an earlier attempt left; nothing when it cannot be told to be of the same file."""
         if not self.validator:
             self.file.truncate(0)
@@ -198,17 +187,17 @@ class _Fetching:
             self.digest.update(block)
         return int(self.file.tell())
 
-    def _remember(self, response: Any) -> None:
+    def _remember(self, response: httpx.Response) -> None:
         etag = response.headers.get("ETag", "")
         # A weak tag does not promise the same bytes.
         self.validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
         replace_file(self.state, msgspec.json.encode(_Partial(self.url, self.validator)))
 
     def _restart(self) -> None:
-        self.say("the file is another one than before: from the beginning")
+        self.notify("the file is another one than before: from the beginning")
         self.file.truncate(0)
         self.digest = hashlib.sha256()
-        self.have = 0
+        self.have = self.had = 0
 
     def _forget(self) -> None:
         self.part.unlink(missing_ok=True)

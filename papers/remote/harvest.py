@@ -12,8 +12,8 @@ from typing import BinaryIO
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
-from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
+from papers.remote.http import BadAnswer, Client, Notify, RetryPolicy
+from papers.remote.oai import Page, Refusal, page_url, parse_page
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -97,8 +97,8 @@ def harvest(
     url: str = ARXIV,
     since: str | None = None,
     subset: str | None = None,
-    manners: Manners | None = None,
-    say: Say = lambda _: None,
+    policy: RetryPolicy | None = None,
+    notify: Notify = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Harvest:
     """Brings every record that changed since a day into one file, in the layout of arXiv's metadata snapshot.
@@ -111,8 +111,8 @@ def harvest(
         url: the repository's.
         since: a day, `YYYY-MM-DD`; None for everything.
         subset: a set of the repository's, such as `cs` or `physics:hep-th`; None for all.
-        manners: how the repository is treated.
-        say: is told about failures that pass.
+        policy: how the repository is treated.
+        notify: is told about failures that pass.
         progress: is told records so far and in all, where that is known.
 
     Raises:
@@ -120,13 +120,13 @@ def harvest(
             into the folder; or the file cannot be written. What came is kept.
     """
     with partial_file(folder / _PART) as file:
-        if (done := _renamed(folder)) is not None:
+        if (done := _unrecorded_harvest(folder)) is not None:
             _write_account(folder, done)
             if (done.url, done.subset, done.since) == (url, subset, since):
-                say(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
+                notify(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
                 (folder / _PART).unlink()
                 return done
-        return _Harvesting(folder, file, _State(url, subset, since), manners or Manners(), say, progress).run()
+        return _Harvesting(folder, file, _State(url, subset, since), policy or RetryPolicy(), notify, progress).run()
 
 
 def finished_harvests(folder: Path) -> list[Harvest]:
@@ -135,7 +135,7 @@ def finished_harvests(folder: Path) -> list[Harvest]:
     for path in folder.glob("*.jsonl.json"):
         with contextlib.suppress(msgspec.DecodeError):
             found.append(msgspec.json.decode(path.read_bytes(), type=Harvest))
-    if (unwritten := _renamed(folder)) is not None:
+    if (unwritten := _unrecorded_harvest(folder)) is not None:
         found = [harvest for harvest in found if harvest.file != unwritten.file] + [unwritten]
     return sorted(found, key=lambda harvest: (harvest.until, harvest.file))
 
@@ -146,20 +146,19 @@ class _Harvesting:
         folder: Path,
         file: BinaryIO,
         wanted: _State,
-        manners: Manners,
-        say: Say,
+        policy: RetryPolicy,
+        notify: Notify,
         progress: Callable[[int, int | None], None],
     ) -> None:
         self.folder = folder
         self.file = file
         self.wanted = wanted
-        self.client = Client(manners)
-        self.manners = manners
-        self.say = say
+        self.client = Client(policy, notify)
+        self.notify = notify
         self.progress = progress
 
     def run(self) -> Harvest:
-        state = self._taken_up()
+        state = self._resume()
         restarts = 0
         self.file.truncate(state.bytes)
         while not state.finished:
@@ -170,9 +169,9 @@ class _Harvesting:
                     break
                 if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
                     raise RemoteError(f"{state.url}: {refusal}.") from refusal
-                self.say("the repository has forgotten where the harvest was: from the beginning")
+                self.notify("the repository has forgotten where the harvest was: from the beginning")
                 restarts += 1
-                state = self._fresh()
+                state = self._new_state()
                 self.file.truncate(0)
                 continue
             self._keep(page, state)
@@ -180,17 +179,18 @@ class _Harvesting:
         return self._finish(state)
 
     def _page(self, state: _State) -> Page:
-        patience = Patience(state.url, self.manners, self.say)
         address = page_url(state.url, token=state.token, since=state.since, subset=state.subset)
-        while True:
-            try:
-                with contextlib.closing(self.client.open(address)) as response:
-                    content = response.read(_LARGEST_PAGE)
-                    if response.length:
-                        raise ConnectionError(f"{response.length:,} bytes short of a page")
-                return parse_page(content)
-            except (*TRANSIENT, BadPage) as error:
-                patience.after(error)
+
+        def attempt() -> Page:
+            content = bytearray()
+            with self.client.get(address, {}) as response:
+                for block in response.iter_raw():
+                    content += block
+                    if len(content) > _LARGEST_PAGE:
+                        raise BadAnswer(f"the answer is longer than {_LARGEST_PAGE:,} bytes")
+            return parse_page(bytes(content))
+
+        return self.client.retry(state.url, attempt)
 
     def _keep(self, page: Page, state: _State) -> None:
         content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
@@ -207,19 +207,19 @@ class _Harvesting:
         state.unusable += page.unusable
         replace_file(self.folder / _STATE, msgspec.json.encode(state))
 
-    def _taken_up(self) -> _State:
+    def _resume(self) -> _State:
         try:
             state = msgspec.json.decode((self.folder / _STATE).read_bytes(), type=_State)
             size = os.fstat(self.file.fileno()).st_size
         except (FileNotFoundError, msgspec.DecodeError):
-            return self._fresh()
+            return self._new_state()
         same = (state.url, state.subset, state.since) == (self.wanted.url, self.wanted.subset, self.wanted.since)
         if not same or size < state.bytes:
-            return self._fresh()
-        self.say(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
+            return self._new_state()
+        self.notify(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
         return state
 
-    def _fresh(self) -> _State:
+    def _new_state(self) -> _State:
         return msgspec.structs.replace(self.wanted)
 
     def _finish(self, state: _State) -> Harvest:
@@ -231,7 +231,7 @@ class _Harvesting:
         return done
 
 
-def _renamed(folder: Path) -> Harvest | None:
+def _unrecorded_harvest(folder: Path) -> Harvest | None:
     """Return the account of a finished harvest whose file has its name already, and whose state is still there.
 
     A process that is killed between renaming the file and writing its account leaves that.

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
+from papers.remote.http import BadAnswer
+
 _TEXTS = {
     "id": "id",
     "submitter": "submitter",
@@ -25,10 +27,6 @@ _TEXTS = {
     "license": "license",
     "abstract": "abstract",
 }
-
-
-class BadPage(Exception):
-    """What came is no OAI-PMH answer; the text says why."""
 
 
 class Refusal(Exception):
@@ -75,21 +73,21 @@ def parse_page(content: bytes) -> Page:
     """What a page holds.
 
     Raises:
-        BadPage: it is not well-formed, or something else than an answer.
+        BadAnswer: it is not well-formed, or something else than an answer.
         Refusal: the repository refuses.
     """
     try:
         root = fromstring(content)
     except (ParseError, ValueError) as error:
-        raise BadPage(f"the answer is not well-formed XML ({error})") from error
+        raise BadAnswer(f"the answer is not well-formed XML ({error})") from error
     if _name(root) != "OAI-PMH":
-        raise BadPage(f"the answer is no OAI-PMH but {_name(root)!r}")
+        raise BadAnswer(f"the answer is no OAI-PMH but {_name(root)!r}")
     page = Page(date=_text(root, "responseDate"))
     if (refused := _child(root, "error")) is not None:
         raise Refusal(refused.get("code", "unknown"), (refused.text or "").strip())
     listed = _child(root, "ListRecords")
     if listed is None or not page.date:
-        raise BadPage("the answer lists no records and names no error")
+        raise BadAnswer("the answer lists no records and names no error")
     for element in listed:
         if _name(element) == "record":
             record = _record(element)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Clause, Field, Filter, RowSet
+from retrieval_service.ports import CATALOGUE_FIELDS, Clause, Field, Filter, RowSet
 
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
-DAY, ROW = np.dtype("<i4"), np.dtype("<u4")
+DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 _FILTERS_KEPT = 16
 _CATEGORIES_KEPT = 256  # all that arXiv has; a bit for each paper
 _MOST_PARAMETERS = 900  # SQLite takes a thousand in its oldest builds
@@ -45,7 +45,7 @@ class SqliteCatalogue:
             counts = self._db.execute("SELECT code, papers FROM category ORDER BY papers DESC, code").fetchall()
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
-            self._days = np.frombuffer(about["days"], DAY)
+            self._days = np.frombuffer(about["days"], DAY_TYPE)
         except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
@@ -91,7 +91,7 @@ class SqliteCatalogue:
     def _match(self, wanted: Filter) -> RowSet:
         mask = np.ones(self._count, np.bool_)
         for clause in wanted.clauses:
-            if clause.field in (Field.CATEGORY, Field.ROW):
+            if clause.field in CATALOGUE_FIELDS:
                 mask &= self._having(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._days >= (wanted.first or date.min).toordinal()
@@ -112,7 +112,7 @@ class SqliteCatalogue:
         """Return which rows have a category, a bit each."""
         mask = np.zeros(self._count, np.bool_)
         for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
-            mask[np.frombuffer(rows, ROW)] = True
+            mask[np.frombuffer(rows, ROW_TYPE)] = True
         return np.packbits(mask)
 
     @property

@@ -11,7 +11,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
+from retrieval_service.adapters.triton_wire import BULK, ENCODER_MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
 from retrieval_service.deadline import check_deadline, seconds_left
 from retrieval_service.errors import (
     DeadlineExceeded,
@@ -69,12 +69,12 @@ class TritonConnection:
         if self._version is not None:
             if self._version not in ready:
                 raise EncoderUnavailable(
-                    f"Triton at {self.url} has no version {self._version} of {MODEL} ready.",
+                    f"Triton at {self.url} has no version {self._version} of {ENCODER_MODEL} ready.",
                     {"ready": sorted(ready)},
                 )
             ready = [self._version]
         if not ready:
-            raise EncoderUnavailable(f"Triton at {self.url} has no version of {MODEL} ready.")
+            raise EncoderUnavailable(f"Triton at {self.url} has no version of {ENCODER_MODEL} ready.")
         served: list[EncoderIdentity] = []
         for version in sorted(ready, reverse=True):
             identity = await self._identify(version)
@@ -87,7 +87,7 @@ class TritonConnection:
             {"wanted": digest, "served": {str(i.version): i.digest for i in served}},
         )
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         """Whether Triton says that a version is ready, asked quickly."""
         try:
             return version in await self.wire.ready_versions(min(1.0, self.query_seconds))
@@ -170,8 +170,8 @@ class TritonEncoder:
         reply = await self._triton.wire.infer(texts, self._identity.version, seconds, purpose)
         if reply.digest != self._identity.digest:
             raise EncoderMismatch(
-                f"Version {self._identity.version} of {MODEL} was encoder {self._identity.digest[:12]} and is now "
-                f"{reply.digest[:12]}.",
+                f"Version {self._identity.version} of {ENCODER_MODEL} was encoder {self._identity.digest[:12]} and is "
+                f"now {reply.digest[:12]}.",
                 {"wanted": self._identity.digest, "served": {str(self._identity.version): reply.digest}},
             )
         if reply.vectors.shape != (len(texts), self._identity.dim) or not np.isfinite(reply.vectors).all():
@@ -188,7 +188,7 @@ def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
     """How many tokens the encoder reads, if its manifest is here and is of this very encoder."""
     try:
         limits = msgspec.json.decode(
-            (repository / MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
+            (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
         )
     except (OSError, msgspec.DecodeError):
         return None

@@ -13,7 +13,7 @@ from tritonclient.utils import InferenceServerException
 from retrieval_service.errors import EncoderBusy, EncoderRefused, EncoderUnavailable
 from retrieval_service.ports import Vectors
 
-MODEL = "text_encoder"
+ENCODER_MODEL = "text_encoder"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
 # What the encoder is told of a request: a build's passages give way to people's queries.
 Purpose = dict[str, bool]
@@ -92,7 +92,7 @@ class GrpcWire:
     async def ready_versions(self, seconds: float) -> list[int]:
         """The versions of the model that are ready."""
         try:
-            metadata = await self._client.get_model_metadata(MODEL, client_timeout=seconds)
+            metadata = await self._client.get_model_metadata(ENCODER_MODEL, client_timeout=seconds)
         except InferenceServerException as error:
             raise _translated(error, self._address, seconds) from error
         return _numbers(metadata.versions)
@@ -111,7 +111,7 @@ class GrpcWire:
         outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
         try:
             result = await self._client.infer(
-                MODEL,
+                ENCODER_MODEL,
                 [tensor],
                 model_version=str(version),
                 outputs=outputs,
@@ -151,7 +151,7 @@ class HttpWire:
 
     async def ready_versions(self, seconds: float) -> list[int]:
         """The versions of the model that are ready."""
-        metadata = await self._answer(self._client.get_model_metadata(MODEL), seconds)
+        metadata = await self._answer(self._client.get_model_metadata(ENCODER_MODEL), seconds)
         return _numbers(metadata["versions"])
 
     async def device(self, version: int, seconds: float) -> str | None:
@@ -167,7 +167,7 @@ class HttpWire:
         tensor.set_data_from_numpy(_column(texts))
         outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
         call = self._client.infer(
-            MODEL,
+            ENCODER_MODEL,
             [tensor],
             model_version=str(version),
             outputs=outputs,
@@ -203,7 +203,7 @@ def _column(texts: Sequence[str]) -> NDArray[np.object_]:
 def _reply(result: Any) -> Reply:
     vectors, tokens, digests = (result.as_numpy(name) for name in _OUTPUTS)
     if vectors is None or tokens is None or digests is None or vectors.ndim != 2 or not len(digests):
-        raise EncoderRefused(f"{MODEL} does not answer with the outputs {', '.join(_OUTPUTS)}.")
+        raise EncoderRefused(f"{ENCODER_MODEL} does not answer with the outputs {', '.join(_OUTPUTS)}.")
     digest = digests.reshape(-1)[0]
     return Reply(
         np.ascontiguousarray(vectors, np.float32),

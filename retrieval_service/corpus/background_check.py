@@ -11,7 +11,7 @@ from retrieval_service.corpus.manifest import Manifest, check_digest
 from retrieval_service.errors import SnapshotInvalid
 
 
-class Check(Thread):
+class BackgroundCheck(Thread):
     """Compares every file of a snapshot with the digest it was published with.
 
     Attributes:
@@ -41,5 +41,5 @@ class Check(Thread):
             try:
                 check_digest(self._directory, name, self._manifest)
             except SnapshotInvalid as error:
-                self.damage = error.kept()
+                self.damage = error.without_traceback()
                 return

@@ -19,7 +19,7 @@ from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
 
 DIGESTS = "digests.bin"
-ROW = np.dtype([("text", "V16"), ("record", "V16")])
+DIGEST_ROW = np.dtype([("text", "V16"), ("record", "V16")])
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +31,7 @@ def record_digest(paper: Paper) -> bytes:
 
 def digest_rows(papers: Iterable[Paper], texts: Sequence[bytes]) -> NDArray[np.void]:
     """The rows [n] of papers whose texts have these digests."""
-    rows = np.empty(len(texts), ROW)
+    rows = np.empty(len(texts), DIGEST_ROW)
     for place, (paper, text) in enumerate(zip(papers, texts, strict=True)):
         rows[place] = (text, record_digest(paper))
     return rows
@@ -47,6 +47,6 @@ def read_digests(path: Path) -> NDArray[np.void]:
         content = path.read_bytes()
     except OSError as error:
         raise SnapshotInvalid(path, f"cannot be read ({error.strerror})") from error
-    if len(content) % ROW.itemsize:
+    if len(content) % DIGEST_ROW.itemsize:
         raise SnapshotInvalid(path, f"has {len(content)} bytes, which is no whole number of rows")
-    return np.frombuffer(bytearray(content), ROW)
+    return np.frombuffer(bytearray(content), DIGEST_ROW)

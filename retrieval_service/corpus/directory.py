@@ -17,8 +17,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from retrieval_service.corpus.hold import Hold, alone
 from retrieval_service.corpus.manifest import Manifest, read_manifest
+from retrieval_service.corpus.snapshot_lock import SnapshotLock, lock_alone
 from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from storage.durable import replace_file, sync
 
@@ -84,7 +84,7 @@ class SnapshotDirectory:
         """
         path = self.path(snapshot_id)
         # Who removes a snapshot has it alone while it looks at CURRENT.
-        with closing(Hold(path)):
+        with closing(SnapshotLock(path)):
             read_manifest(path)
             replace_file(self.current_file, f"{snapshot_id}\n".encode())
 
@@ -96,7 +96,7 @@ class SnapshotDirectory:
             SnapshotInUse: it is the live one, or a service or another process has it open.
         """
         path = self.path(snapshot_id)
-        with alone(path) as nobody_has_it:
+        with lock_alone(path) as nobody_has_it:
             if snapshot_id == self.current():
                 raise SnapshotInUse(f"Snapshot {snapshot_id} is the live one; use another first.")
             if not nobody_has_it:
@@ -133,7 +133,7 @@ class SnapshotDirectory:
             return removed
 
     @contextmanager
-    def building(self) -> Iterator[Path]:
+    def new_build(self) -> Iterator[Path]:
         """A new directory to build a snapshot in, named `.building-<id>`; gone afterwards unless published.
 
         Raises:

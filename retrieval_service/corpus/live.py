@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from retrieval_service.corpus.background_check import Check
-from retrieval_service.corpus.corpus import Corpus, Observer
+from retrieval_service.corpus.background_check import BackgroundCheck
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
-from retrieval_service.corpus.refusals import Refusals, files_of
+from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus
+from retrieval_service.corpus.refusals import Refusals, file_states
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import (
     EncoderBusy,
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
 _MISSES_ALLOWED = 2
 
-Warm = Callable[[Corpus], Awaitable[None]]
+Warm = Callable[[OpenCorpus], Awaitable[None]]
 
 
 class LiveCorpus:
@@ -40,7 +40,7 @@ class LiveCorpus:
         self,
         snapshots: SnapshotDirectory,
         encoders: EncoderSource,
-        see: Observer,
+        see: CorpusObserver,
         *,
         open_as: Callable[[Path], Snapshot] = open_snapshot,
         warm: Warm | None = None,
@@ -62,10 +62,10 @@ class LiveCorpus:
         self._open = open_as
         self._warm = warm
         self._watch_seconds = watch_seconds
-        self._served: Corpus | None = None
+        self._served: OpenCorpus | None = None
         self._refused: tuple[str, RetrievalError] | None = None
         self._refusals = Refusals(watch_seconds)
-        self._check: Check | None = None
+        self._check: BackgroundCheck | None = None
         self._damaged: dict[str, SnapshotInvalid] = {}
         self._last_whole: str | None = None
         self._misses = 0
@@ -91,7 +91,7 @@ class LiveCorpus:
         await self._encoders.close()
 
     @property
-    def current(self) -> Corpus | None:
+    def current(self) -> OpenCorpus | None:
         """What is served; None before there is a usable snapshot."""
         return self._served
 
@@ -106,7 +106,7 @@ class LiveCorpus:
         return self._damaged.get(self._served.manifest.id) if self._served else None
 
     @contextmanager
-    def held(self) -> Iterator[Corpus]:
+    def hold(self) -> Iterator[OpenCorpus]:
         """What is served, kept open as long as the block runs.
 
         Raises:
@@ -115,13 +115,13 @@ class LiveCorpus:
         """
         if self._served is None:
             if isinstance(self.refusal, Unavailable):
-                raise self.refusal.fresh()
+                raise self.refusal.copy()
             if self.refusal is not None:
                 raise NoSnapshot(f"{self.refusal.message} Build it again: {_BUILD_COMMAND}", self.refusal.detail)
             raise NoSnapshot(
                 f"There are no papers to search yet. Index some: {_BUILD_COMMAND}", {"command": _BUILD_COMMAND}
             )
-        with self._served.held() as served:
+        with self._served.hold() as served:
             yield served
 
     async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
@@ -146,7 +146,7 @@ class LiveCorpus:
         elif served is not None:
             self._refused = (named, self._damaged[named]) if named is not None and wanted != named else None
             await self._attend(served)
-        self._see.snapshot_damaged(named in self._damaged)
+        self._see.record_damage(named in self._damaged)
         self._say_for_whom()
 
     def _note_damage(self) -> None:
@@ -169,7 +169,7 @@ class LiveCorpus:
         if served is None and self._refused is None:
             waits_for = f"a snapshot in {self._snapshots.root}. One is made by: {_BUILD_COMMAND}"
         elif served is not None and served.encoder is None:
-            waits_for = f"the encoder. {served.trouble}"
+            waits_for = f"the encoder. {served.encoder_error}"
         if waits_for and waits_for != self._waits_for:
             _log.warning("Waiting for %s", waits_for)
         self._waits_for = waits_for
@@ -187,8 +187,8 @@ class LiveCorpus:
 
     async def _change_to(self, named: str) -> None:
         before = self._served
-        files = await asyncio.to_thread(files_of, self._snapshots.root / named)
-        if self._refusals.stands(named, files):
+        files = await asyncio.to_thread(file_states, self._snapshots.root / named)
+        if self._refusals.holds(named, files):
             if before is not None:
                 await self._attend(before)
             return
@@ -209,7 +209,7 @@ class LiveCorpus:
             if before is not None:
                 await self._attend(before)
             return
-        served = Corpus(snapshot, encoder, trouble, self._see)
+        served = OpenCorpus(snapshot, encoder, trouble, self._see)
         if self._warm is not None:
             try:
                 await self._warm(served)
@@ -220,11 +220,11 @@ class LiveCorpus:
         self._served = served
         self._refused = None
         self._refusals.clear()
-        self._see.snapshot_changed(snapshot.manifest)
+        self._see.record_snapshot(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
         if self._check is not None:
             self._check.stop()
-        self._check = Check(path, snapshot.manifest)
+        self._check = BackgroundCheck(path, snapshot.manifest)
         self._check.start()
         if before is not None:
             if before.manifest.id not in self._damaged:
@@ -246,31 +246,31 @@ class LiveCorpus:
             ) from error
         except EncoderUnavailable as error:
             # Which encoder will come back cannot be told; until then lexical search needs none.
-            return None, error.kept()
+            return None, error.without_traceback()
 
-    async def _attend(self, served: Corpus) -> None:
-        in_use, doubts = served.encoder, served.doubts_encoder()
-        if in_use is not None and not doubts and await self._encoders.alive(in_use.identity.version):
+    async def _attend(self, served: OpenCorpus) -> None:
+        in_use, doubts = served.encoder, served.needs_encoder_check()
+        if in_use is not None and not doubts and await self._encoders.is_ready(in_use.identity.version):
             self._misses = 0
             return
         try:
             found, trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
         except EncoderMismatch as error:
-            found, trouble = None, error.kept()
+            found, trouble = None, error.without_traceback()
             self._misses = _MISSES_ALLOWED
         if found is not None:
             self._misses = 0
-            served.regain_encoder(found)
+            served.set_encoder(found)
         elif in_use is None:
-            served.trouble = trouble
+            served.encoder_error = trouble
         elif trouble is not None and not isinstance(trouble, EncoderBusy):
             # One late answer is not a loss: Triton is slow to say anything while it is fully busy.
             self._misses += 1
             if self._misses >= _MISSES_ALLOWED:
-                served.lose_encoder(trouble)
+                served.drop_encoder(trouble)
 
     def _refuse(self, named: str, error: RetrievalError) -> None:
         if self._refused is None or self._refused[0] != named or self._refused[1].message != error.message:
             kept = f"; {self._served.manifest.id} stays" if self._served else ""
             _log.error("Snapshot %s is refused%s: %s", named, kept, error)
-        self._refused = (named, error.kept())
+        self._refused = (named, error.without_traceback())

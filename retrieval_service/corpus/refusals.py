@@ -12,7 +12,7 @@ LONGEST_PAUSE = 300.0
 Files = tuple[tuple[str, int, int, int], ...]
 
 
-def files_of(directory: Path) -> Files:
+def file_states(directory: Path) -> Files:
     """Return what tells a snapshot's files from changed ones: paths, sizes, times and numbers; empty where none are."""
     found = []
     try:
@@ -35,7 +35,7 @@ class Refusals:
         self._what: tuple[str, Files] | None = None
         self._again_at = 0.0
 
-    def stands(self, name: str, files: Files) -> bool:
+    def holds(self, name: str, files: Files) -> bool:
         """Return True if a snapshot with these very files was refused and is not to be tried again yet."""
         return self._what == (name, files) and self._clock() < self._again_at
 

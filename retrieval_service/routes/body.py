@@ -54,5 +54,5 @@ async def _body(request: Request) -> bytes:
         raise ClientGone from None
     except SlowBody:
         error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.", {"seconds": seconds})
-        context(request).metrics.refused(error)
+        context(request).metrics.record_refusal(error)
         raise error from None

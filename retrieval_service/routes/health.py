@@ -62,13 +62,13 @@ def _components(serving: LiveCorpus) -> dict[str, object]:
         snapshot = {"status": "ok", "id": served.manifest.id, "papers": served.manifest.papers}
         encoder = {"status": "ok", "version": served.manifest.encoder.version, "digest": served.manifest.encoder.digest}
         if served.encoder is None:
-            encoder = {"status": "unavailable", "reason": _reason(served.trouble)}
+            encoder = {"status": "unavailable", "reason": _reason(served.encoder_error)}
     if serving.damage is not None:
         snapshot |= {"status": "damaged", "reason": public_message(serving.damage)}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": public_message(refusal)}
-    if served is not None and served.without_gpu:
-        snapshot["without_gpu"] = public_text(served.without_gpu)
+    if served is not None and served.vectors.status:
+        snapshot["without_gpu"] = public_text(served.vectors.status)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if served else "missing"}}
 
 

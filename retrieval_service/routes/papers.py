@@ -27,7 +27,7 @@ async def paper(request: Request, paper_id: str) -> Response:
     parts = context(request)
 
     async def answer() -> Response:
-        with parts.serving.held() as served:
+        with parts.serving.hold() as served:
             found = await Job(parts.reading, _paper, readable(paper_id), served.catalogue).result()
             return json_response(paper_answer(found))
 
@@ -37,7 +37,7 @@ async def paper(request: Request, paper_id: str) -> Response:
 @router.get("/corpus", **described(answer="CorpusAnswer", timed=False))
 async def corpus(request: Request) -> Response:
     """The query that is searched."""
-    with context(request).serving.held() as served:
+    with context(request).serving.hold() as served:
         if served.corpus_answer is None:
             served.corpus_answer = msgspec.json.encode(corpus_answer(served.manifest, served.catalogue))
         return Response(served.corpus_answer, media_type="application/json")

@@ -44,9 +44,9 @@ async def _found(request: Request, wanted: SearchRequest, until: float) -> Respo
     parts = context(request)
 
     async def answer() -> Response:
-        with parts.serving.held() as served:
+        with parts.serving.hold() as served:
             outcome = await parts.engine.search(served, wanted)
-            parts.metrics.searched(outcome.timings, outcome.degraded is not None)
+            parts.metrics.record_search(outcome.timings, outcome.degraded is not None)
             return json_response(search_answer(wanted, outcome, served.manifest))
 
     return await in_turn(request, parts.searches, until, answer)

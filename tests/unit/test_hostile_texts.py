@@ -14,22 +14,21 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Paper, bibtex, citation, links, parse_arxiv_id, passage_text
+from papers import Paper, links, parse_arxiv_id, passage_text
 from papers.categories import subject
 from papers.errors import PapersError
 from papers.readers import fields
 from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.readers.mapped import json_paper
+from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_clauses import name_words
+from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.filters import category_codes
-from retrieval_service.search.operators import read_query
+from retrieval_service.search.filters import category_codes, parse_query
 from tests.unit.hostile import RUNS, objection
 
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
@@ -41,9 +40,9 @@ def _paper(text: str) -> Paper:
     return Paper(text, text, text, (text,), (text,), doi=text, journal_ref=text)
 
 
-def _shown(text: str) -> page_answers.Paper:
+def _shown(text: str) -> page_answers.FoundPaper:
     addresses = dict.fromkeys(("abs", "pdf"), text) | {"doi": f"https://{text}"}
-    return page_answers.Paper(
+    return page_answers.FoundPaper(
         id=text, title=text, abstract=text, authors=(text,), categories=(text,), date=text, links=addresses
     )
 
@@ -63,15 +62,17 @@ def _xml(text: str) -> object:
 
 
 def _status(text: str) -> str:
-    asked = page_answers.AskedFor(text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),))
+    asked = page_answers.UnderstoodQuery(
+        text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
+    )
     return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text))
 
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
-    "operators": read_query,
-    "operators in the longest query that has some": lambda text: read_query(text[:300]),
+    "operators": parse_query,
+    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": readable,
@@ -102,8 +103,6 @@ WORK: dict[str, Callable[[str], object]] = {
     ),
     # Answers.
     "links": lambda text: links(_paper(text)),
-    "BibTeX": lambda text: bibtex(_paper(text)),
-    "a citation": lambda text: citation(_paper(text)),
     "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),
     "an address": lambda text: read_address(f"?q={text}&categories={text}&k={text}&from={text}"),
     "the page's state": lambda text: make_state(q=text, like=[text], categories=[text], mode=text, k=text)[0].address(),

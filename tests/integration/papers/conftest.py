@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 
-MANNERS = Manners(pause=0.0, timeout=5.0, attempts=3, first_wait=0.01)
+POLICY = RetryPolicy(pause=0.0, timeout=5.0, attempts=3, first_wait=0.01)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from papers import RemoteError
 from papers.remote import download, finished_harvests, public_url
-from tests.integration.papers.conftest import MANNERS, Answer, Server, send
+from tests.integration.papers.conftest import POLICY, Answer, Server, send
 from tests.integration.papers.test_harvest import harvested, repository
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def file_of(content: bytes, *, cut: int = 0, etag: str = '"v1"', ranges: bool = 
 
 
 def fetched(server: Server, folder: Path, **options: Any) -> Any:
-    return download(f"{server.url}/papers.jsonl", folder, manners=MANNERS, **options)
+    return download(f"{server.url}/papers.jsonl", folder, policy=POLICY, **options)
 
 
 def whole(folder: Path) -> bool:
@@ -62,7 +62,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, 
     server.script = [file_of(CONTENT, cut=len(CONTENT) - 300_000 * n) for n in range(1, 6)]
     server.usual = file_of(CONTENT)
     said: list[str] = []
-    fetched(server, tmp_path, say=said.append)
+    fetched(server, tmp_path, notify=said.append)
     assert whole(tmp_path)
     assert len(said) == 5
     assert all("broke off" in line for line in said)
@@ -135,13 +135,28 @@ def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == 1
     for address in ("ftp://x/y", "nonsense", "gs://bucket", "s3:///key", "http://127.0.0.1:1/"):
         with pytest.raises(RemoteError):
-            download(address, tmp_path, manners=MANNERS)
+            download(address, tmp_path, policy=POLICY)
+
+
+def test_redirects_are_followed_over_http_only(server: Server, tmp_path: Path) -> None:
+    server.script = [file_of(CONTENT, cut=1_000_000), lambda request: send(request, 302, Location="/moved")]
+    server.usual = file_of(CONTENT)
+    assert fetched(server, tmp_path).resumed_at == 0
+    assert whole(tmp_path)
+    assert server.asked[-1] == "/moved"
+    assert server.headers[-1]["Range"] == f"bytes={len(CONTENT) - 1_000_000}-"
+    for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", f"{server.url}/again"):
+        server.asked.clear()
+        server.usual = lambda request, address=address: send(request, 302, Location=address)
+        with pytest.raises(RemoteError, match="redirects to"):
+            fetched(server, tmp_path / "elsewhere")
+        assert len(server.asked) == (11 if address.startswith("http") else 1)
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached.*after 3 attempts"):
-        download("http://127.0.0.1:1/papers.jsonl", tmp_path, manners=MANNERS, say=said.append)
+        download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, notify=said.append)
     assert len(said) == 2
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from papers import RemoteError, read_papers
 from papers.remote import Harvest, finished_harvests, harvest
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 from storage.durable import replace_file
-from tests.integration.papers.conftest import MANNERS, Server, send
+from tests.integration.papers.conftest import POLICY, Server, send
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +68,7 @@ def repository(request: BaseHTTPRequestHandler) -> None:
 
 
 def harvested(server: Server, folder: Path, **options: Any) -> Harvest:
-    return harvest(folder, url=f"{server.url}/oai", manners=options.pop("manners", MANNERS), **options)
+    return harvest(folder, url=f"{server.url}/oai", policy=options.pop("policy", POLICY), **options)
 
 
 def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_misbehaving_repository_is_waited_for(server: Server, tmp_path: Path) 
         lambda request: setattr(request, "close_connection", True),
     ]
     said: list[str] = []
-    done = harvested(server, tmp_path, say=said.append)
+    done = harvested(server, tmp_path, notify=said.append)
     assert (done.records, done.deleted) == (4, 1)
     words = [next(word for word in ("503", "broke off", "not well-formed") if word in line) for line in said]
     assert words == ["503", "503", "broke off", "not well-formed", "broke off"]
@@ -118,14 +118,14 @@ def test_retry_after_is_kept(server: Server, tmp_path: Path) -> None:
     harvested(server, tmp_path)
     assert monotonic() - started >= 1.0
     server.script = [lambda request: send(request, 503, Retry_After="86400")]
-    with pytest.raises(RemoteError, match="come back in 86,400 s"):
+    with pytest.raises(RemoteError, match="a wait of 86,400 s"):
         harvested(server, tmp_path)
 
 
 def test_requests_keep_their_distance(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     started = monotonic()
-    harvested(server, tmp_path, manners=Manners(pause=0.3))
+    harvested(server, tmp_path, policy=RetryPolicy(pause=0.3))
     assert monotonic() - started >= 0.6
 
 
@@ -251,7 +251,7 @@ def test_an_expired_token_begins_the_harvest_again(server: Server, tmp_path: Pat
     server.usual = repository
     server.script = [None, lambda request: send(request, 200, refusal("badResumptionToken"))]
     said: list[str] = []
-    done = harvested(server, tmp_path, say=said.append)
+    done = harvested(server, tmp_path, notify=said.append)
     assert done.records == 4
     assert any("from the beginning" in line for line in said)
     server.usual = lambda request: send(

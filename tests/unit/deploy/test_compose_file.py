@@ -8,10 +8,10 @@ import pytest
 
 from akin.settings import ROOT
 from edge import AllowedHosts, parse_hosts
-from settings import EncoderSettings, PageSettings, ServiceSettings, Settings
+from settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
-READERS: dict[type[Settings], list[str]] = {
+READERS: dict[type[EnvironmentSettings], list[str]] = {
     ServiceSettings: ["retrieval", "retrieval-gpu"],
     PageSettings: ["ui"],
     EncoderSettings: ["triton"],
@@ -43,7 +43,9 @@ def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> N
 
 
 @pytest.mark.parametrize("owner", READERS)
-def test_every_setting_can_be_set_or_is_fixed_by_the_containers(compose: Compose, owner: type[Settings]) -> None:
+def test_every_setting_can_be_set_or_is_fixed_by_the_containers(
+    compose: Compose, owner: type[EnvironmentSettings]
+) -> None:
     wanted = {owner.variable(field) for field in owner.model_fields} - FIXED
     for name in READERS[owner]:
         assert wanted <= set(compose.services[name].environment), name

@@ -23,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def make(repository: Path, project: Path, content: str = "graph") -> publish.Published:
+def make(repository: Path, project: Path, content: str = "graph") -> publish.PublishedVersion:
     with publish.staging(repository) as staged:
         publish.copy_code(staged, project)
         (staged / "model.onnx").write_text(content)

@@ -75,28 +75,26 @@ def draw(papers: Sequence[Paper], *, calibration: int, held_out: int, seed: int,
             f"{where} has {len(different)} different papers with title and abstract; calibration takes at least "
             f"{FEWEST_PAPERS}. Give a larger file, or leave --calibration out to use the sample."
         )
-    chance = random.Random(seed)
-    chance.shuffle(different)
+    rng = random.Random(seed)
+    rng.shuffle(different)
     cut = max(int(len(different) * HELD_OUT_SHARE), FEWEST_PAPERS // 4)
-    return Texts(
-        calibration=_texts(different[cut:], calibration, chance), held_out=_texts(different[:cut], held_out, chance)
-    )
+    return Texts(calibration=_texts(different[cut:], calibration, rng), held_out=_texts(different[:cut], held_out, rng))
 
 
-def few_words(paper: Paper, chance: random.Random) -> str:
+def few_words(paper: Paper, rng: random.Random) -> str:
     """What a person might type to find the paper: two to six words of its title, in their order."""
     words = paper.title.split()
-    count = min(len(words), chance.randint(2, 6))
-    start = chance.randint(0, len(words) - count)
+    count = min(len(words), rng.randint(2, 6))
+    start = rng.randint(0, len(words) - count)
     return " ".join(words[start : start + count])
 
 
-def one_sentence(paper: Paper, chance: random.Random) -> str:
+def one_sentence(paper: Paper, rng: random.Random) -> str:
     """A sentence of the abstract."""
-    return chance.choice([sentence for sentence in paper.abstract.split(". ") if sentence.strip()] or [paper.title])
+    return rng.choice([sentence for sentence in paper.abstract.split(". ") if sentence.strip()] or [paper.title])
 
 
-KINDS: tuple[tuple[Callable[[Paper, random.Random], str], int], ...] = (
+TEXT_KINDS: tuple[tuple[Callable[[Paper, random.Random], str], int], ...] = (
     (lambda paper, _: passage_text(paper), 5),
     (one_sentence, 2),
     (lambda paper, _: paper.title, 2),
@@ -105,7 +103,7 @@ KINDS: tuple[tuple[Callable[[Paper, random.Random], str], int], ...] = (
 """Kinds of text and how many of each there are in ten."""
 
 
-def _texts(papers: Sequence[Paper], count: int, chance: random.Random) -> tuple[str, ...]:
-    turn = [kind for kind, share in KINDS for _ in range(share)]
+def _texts(papers: Sequence[Paper], count: int, rng: random.Random) -> tuple[str, ...]:
+    turn = [kind for kind, share in TEXT_KINDS for _ in range(share)]
     # Papers run at another rate than kinds (the step is coprime to ten), or a paper would always give the same kind.
-    return tuple(turn[index % 10](papers[(index + index // 10) % len(papers)], chance) for index in range(count))
+    return tuple(turn[index % 10](papers[(index + index // 10) % len(papers)], rng) for index in range(count))

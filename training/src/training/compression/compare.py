@@ -23,11 +23,12 @@ from matplotlib.figure import Figure
 from storage.durable import replace_file
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.compression.quantize import Recipe
+from training.compression.quantize import QuantizationRecipe
 from training.errors import EvaluationError, TrainingError
-from training.evaluation import Report, VersionSystem, evaluate, read_collection
-from training.evaluation.metrics import PRIMARY
+from training.evaluation import EvaluationReport, VersionSystem, evaluate
 from training.evaluation.plots import save
+from training.evaluation.report import PRIMARY
+from training.evaluation.retrieval import load_collections
 from training.progress import log_duration, log_progress
 
 FP32 = "FP32"
@@ -48,9 +49,12 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "calibration": (
         BASELINE,
         Variant(SHIPPED, Compression()),
-        Variant("INT8, no smoothing", Compression(recipe=Recipe(strengths=(0.0,)))),
-        Variant("INT8, ranges not cut", Compression(recipe=Recipe(cuts=(1.0,)))),
-        Variant("INT8, smoothing up to 0.95", Compression(recipe=Recipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95)))),
+        Variant("INT8, no smoothing", Compression(recipe=QuantizationRecipe(strengths=(0.0,)))),
+        Variant("INT8, ranges not cut", Compression(recipe=QuantizationRecipe(cuts=(1.0,)))),
+        Variant(
+            "INT8, smoothing up to 0.95",
+            Compression(recipe=QuantizationRecipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95))),
+        ),
         Variant("INT8, 50 texts", Compression(texts=50)),
     ),
     "pruning": (
@@ -117,7 +121,7 @@ def compare(
     mapping: str | None = None,
     resamples: int = 10_000,
     cache: Path | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Compresses in every way, and times and evaluates what comes of it, the latter against the first.
 
     Args:
@@ -135,7 +139,7 @@ def compare(
     """
     if not sets:
         raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
-    first = read_collection(sets[0])
+    (first,) = load_collections(sets[:1])
     systems: dict[str, VersionSystem] = {}
     made: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="akin-compare-") as scratch:
@@ -150,9 +154,11 @@ def compare(
                 systems[variant.name] = VersionSystem(folder)
         with log_duration("timing them in turn"):
             passages = _milliseconds(
-                {name: each.encode_passages for name, each in systems.items()}, first.passages[:64]
+                {name: each.encode_passages for name, each in systems.items()}, list(first.passages.values())[:64]
             )
-            queries = _milliseconds({name: each.encode_queries for name, each in systems.items()}, first.queries[:1])
+            queries = _milliseconds(
+                {name: each.encode_queries for name, each in systems.items()}, list(first.queries.values())[:1]
+            )
         report = evaluate(systems, sets, output, baseline=variants[0].name, resamples=resamples, cache=cache)
     costs = {
         name: Cost(
@@ -183,7 +189,7 @@ def _milliseconds(run: Mapping[str, Callable[[list[str]], Any]], texts: list[str
     return {name: median(rounds[1:]) for name, rounds in taken.items()}
 
 
-def table(report: Report, costs: Mapping[str, Cost]) -> str:
+def table(report: EvaluationReport, costs: Mapping[str, Cost]) -> str:
     """A line a variant: cost, and by set the deciding measure with its difference to the baseline."""
     head = ["variant", "MB", "ms a passage", "ms a query", "cosine", *(f"{name} {PRIMARY}" for name in report.sets)]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
@@ -199,7 +205,7 @@ def table(report: Report, costs: Mapping[str, Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tradeoff(report: Report, costs: Mapping[str, Cost]) -> Figure:
+def tradeoff(report: EvaluationReport, costs: Mapping[str, Cost]) -> Figure:
     """Relevance over time: a point a variant, its mean over the sets."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()

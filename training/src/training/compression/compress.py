@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from training.compression import calibration
 from training.compression.prune import Pruning, prune
+from training.encoders import encode_fp32, version_encoders
 from training.errors import PublishError
 from training.progress import log_duration, log_progress
 from training.registry import manifest, publish, source
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import onnx
 
     from training.compression.linear_layers import Feed
-    from training.compression.quantize import Recipe
+    from training.compression.quantize import QuantizationRecipe
 
 Precision = Literal["int8", "fp16", "fp32"]
 
@@ -41,7 +42,7 @@ class Compression:
 
     precision: Precision = "int8"
     pruning: Pruning = field(default_factory=Pruning)
-    recipe: Recipe | None = None
+    recipe: QuantizationRecipe | None = None
     texts: int = 200
 
 
@@ -62,7 +63,7 @@ def compress(
         folder: to write into.
         calibration_papers: a file of papers that `papers.read_papers` reads.
         mapping: of the papers' fields, where the file needs one.
-        seed: of every choice by chance.
+        seed: of every random choice.
         how: to compress; None is INT8 as it ships.
         faithful: whether parity is required, or only measured, as comparisons do.
 
@@ -93,17 +94,18 @@ def compress(
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
             with log_duration("calculating reference vectors"):
-                true = parity.reference(model, texts.held_out, max_length)
+                model.max_seq_length = max_length
+                true = encode_fp32(model, texts.held_out)
             with log_duration("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch))
                 inputs = onnx_export.inputs(graph)
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
             feeds = tokens.feeds(folder / "tokenizer.json", texts.calibration, inputs, max_length)
-            smaller, recipe = _converted(graph, feeds, how, seed)
+            smaller, recipe = _convert(graph, feeds, how, seed)
             # In FP16 what pools is behind the last product and stays in FP32: that order is not to be changed.
             served = (None if how.precision == "fp16" else pack(smaller)) or smaller
             (folder / "model.onnx").write_bytes(served.SerializeToString())
-            made = manifest.describe(
+            made = manifest.build_manifest(
                 folder,
                 name=origin.name,
                 dim=true.shape[1],
@@ -119,7 +121,7 @@ def compress(
             )
             manifest.write(folder, made)
             with log_duration(f"checking parity on {len(texts.held_out)} held-out texts"):
-                made["parity"] = parity.measure(parity.encoders(folder), true, texts.held_out)
+                made["parity"] = parity.measure(version_encoders(folder), true, texts.held_out)
                 if faithful:
                     parity.require(made["parity"])
             manifest.write(folder, made)
@@ -128,7 +130,7 @@ def compress(
     return made
 
 
-def _converted(
+def _convert(
     graph: onnx.ModelProto, feeds: Iterable[Feed], how: Compression, seed: int
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """The graph in the precision that is wanted, and what the manifest says of it."""
@@ -138,15 +140,15 @@ def _converted(
         from training.compression import fp16
 
         with log_duration("converting to FP16"):
-            return fp16.plain(graph), {
+            return fp16.convert(graph), {
                 "precision": "FP16",
                 "method": "FP16, in FP32 what lies behind the last matrix product",
             }
     from training.compression import quantize
 
-    recipe = how.recipe or quantize.Recipe(seed=seed)
+    recipe = how.recipe or quantize.QuantizationRecipe(seed=seed)
     with log_duration(f"quantising to INT8 with {how.texts} texts"):
-        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.described()}
+        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.as_json()}
 
 
 def _quiet() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def plain(graph: onnx.ModelProto) -> onnx.ModelProto:
+def convert(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The same operators in FP16; integer inputs and the FP32 output stay.
 
     What lies behind the last matrix product (the last layer norm, pooling, the division by the length) stays in FP32:
@@ -33,8 +33,8 @@ def plain(graph: onnx.ModelProto) -> onnx.ModelProto:
     copied.CopyFrom(graph)
     last = max(index for index, node in enumerate(copied.graph.node) if node.op_type == "MatMul")
     behind = [node.name for node in copied.graph.node[last + 1 :]]
-    half: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True, node_block_list=behind)
-    wrapped = OnnxModel(half)
+    converted: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True, node_block_list=behind)
+    wrapped = OnnxModel(converted)
     # The conversion appends its casts at the end; the standard wants every node behind what it reads.
     wrapped.topological_sort()
     ordered: onnx.ModelProto = wrapped.model
@@ -42,7 +42,7 @@ def plain(graph: onnx.ModelProto) -> onnx.ModelProto:
     return ordered
 
 
-def fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.ModelProto:
+def convert_fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.ModelProto:
     """The graph with ONNX Runtime's own operators, in FP16.
 
     Layer norms with their residuals and GELU are fused here; attention only where the exporter wrote it in a form that

@@ -20,14 +20,16 @@ from typing import Any
 import numpy as np
 
 from storage.durable import sync
+from training.arrays import Floats
 from training.compression import calibration
+from training.encoders import encode_fp32, version_encoder
 from training.errors import ParityError, PublishError, SourceError, TrainingError
 from training.progress import log_duration, log_progress
 from training.registry import publish, source
 
-MODEL = "encoder"
-RUNTIMES = ("tensorrt", "cuda")
-MEAN_COSINE = 0.999
+GPU_ENCODER = "encoder"
+GPU_RUNTIMES = ("tensorrt", "cuda")
+FP16_MEAN_COSINE = 0.999
 """To the original. FP16 alone keeps 0.9999; what is below this is broken, not rounded."""
 
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Libraries print; standard output is for the result alone.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            made = export_half(
+            made = export_fp16(
                 options.repository,
                 options.version,
                 wanted=options.source,
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export_half(
+def export_fp16(
     repository: Path,
     version: int,
     *,
@@ -69,7 +71,7 @@ def export_half(
         wanted: the model that the version was made from; None is the one that its manifest tells.
         texts: a file of papers that parity is measured on.
         mapping: of the papers' fields, where the file needs one.
-        runtime: what is to run it, of `RUNTIMES`.
+        runtime: what is to run it, of `GPU_RUNTIMES`.
 
     Returns:
         What was made: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.
@@ -78,12 +80,12 @@ def export_half(
         TrainingError: Whatever stood in the way; what was there is as it was.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted or made_from(repository, manifest["base"]))
+    origin = source.resolve(wanted or original_source(repository, manifest["base"]))
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
     with log_duration(f"loading {origin.name}"):
-        from training.compression import fp16, onnx_export, parity
+        from training.compression import fp16, onnx_export
 
         model = source.load(origin)
         found = source.weights_sha256(model, origin)
@@ -97,25 +99,27 @@ def export_half(
             f"version {version} was pruned when it was exported, and {origin.name} is whole. Save the pruned model and "
             "export that, to have the same encoder on a GPU."
         )
-    with tempfile.TemporaryDirectory(prefix="akin-half-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
+    with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch))
         inputs = onnx_export.inputs(exported)
-        graph = fp16.fused(exported, model) if runtime == "cuda" else fp16.plain(exported)
+        graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
     with log_duration(f"checking parity on {len(held_out)} held-out texts"):
-        true = parity.reference(model, held_out, manifest["max_length"])
-        folder = repository / publish.MODEL / str(version)
+        model.max_seq_length = manifest["max_length"]
+        true = encode_fp32(model, held_out)
+        folder = repository / publish.TEXT_ENCODER / str(version)
         vectors = _run(graph.SerializeToString(), folder / "tokenizer.json", held_out, inputs, manifest["max_length"])
-        served = parity.encoder(folder, "onnxruntime")(held_out)
+        served = version_encoder(folder, "onnxruntime")(held_out)
         agreement = {
             "mean_cosine": float((vectors * true).sum(axis=1).mean()),
             "min_cosine": float((vectors * true).sum(axis=1).min()),
             "mean_cosine_to_version": float((vectors * served).sum(axis=1).mean()),
             "texts": len(held_out),
         }
-    if not agreement["mean_cosine"] >= MEAN_COSINE:
+    if not agreement["mean_cosine"] >= FP16_MEAN_COSINE:
         raise ParityError(
-            f"nothing was published: in FP16 the mean cosine to the original is {agreement['mean_cosine']:.5f}, at "
-            f"least {MEAN_COSINE} is required. A model whose activations leave FP16's range cannot be served in it."
+            f"nothing was published: in FP16 the mean cosine to the original is {agreement['mean_cosine']:.5f}, and "
+            f"at least {FP16_MEAN_COSINE} is required. A model whose activations exceed the range of FP16 cannot be "
+            "served in FP16."
         )
     made = {
         "version": version,
@@ -126,13 +130,13 @@ def export_half(
         "max_length": manifest["max_length"],
         "parity": agreement,
     }
-    target = _publish(repository / MODEL, version, graph.SerializeToString(), made)
+    target = _publish(repository / GPU_ENCODER, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
 
 
-def made_from(repository: Path, base: Mapping[str, str]) -> str | None:
+def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
     """The model that a version was made from: the copy kept beside it, an id on the hub, or None, the packaged one."""
-    kept = repository / publish.MODEL / publish.SOURCES / base["weights_sha256"]
+    kept = repository / publish.TEXT_ENCODER / publish.SOURCES / base["weights_sha256"]
     if kept.is_dir():
         return str(kept)
     where, _, name = base["source"].partition(" ")
@@ -140,7 +144,7 @@ def made_from(repository: Path, base: Mapping[str, str]) -> str | None:
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:
-    path = repository / publish.MODEL / str(version) / "manifest.json"
+    path = repository / publish.TEXT_ENCODER / str(version) / "manifest.json"
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -150,9 +154,7 @@ def _manifest(repository: Path, version: int) -> dict[str, Any]:
     return found
 
 
-def _run(
-    graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _run(graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int) -> Floats:
     """The graph's vectors by ONNX Runtime on this CPU, which converts FP16 back where it has no kernel for it."""
     import onnxruntime
 
@@ -203,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", metavar="MODEL", help="what it was made from (default: as its manifest says)")
     parser.add_argument("--texts", metavar="PAPERS", type=Path, required=True, help="papers that parity is measured on")
     parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
-    parser.add_argument("--runtime", choices=RUNTIMES, default="tensorrt", help="what runs it (default: tensorrt)")
+    parser.add_argument("--runtime", choices=GPU_RUNTIMES, default="tensorrt", help="what runs it (default: tensorrt)")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
     return parser
 

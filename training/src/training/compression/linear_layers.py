@@ -11,9 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
 from training.errors import QuantizationError
 
-Floats = NDArray[np.float32]
 Feed = dict[str, NDArray[np.int64]]
 
 
@@ -112,13 +112,13 @@ def observe(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows: Mapping[str, list[Floats]] = {source: [] for source in sources}
     low: dict[str, Floats] = {}
     high: dict[str, Floats] = {}
     for feed in feeds:
         tokens = feed["input_ids"].shape[1]
-        kept = np.sort(chance.permutation(tokens)[:rows_per_text])
+        kept = np.sort(rng.permutation(tokens)[:rows_per_text])
         for source, value in zip(sources, session.run(sources, feed), strict=True):
             # Behind pooling there is one row for the text instead of one for each token.
             flat = value.reshape(-1, value.shape[-1])

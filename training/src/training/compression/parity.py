@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
+from training.encoders import Encode
 from training.errors import ParityError
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 MEAN_COSINE = 0.995
 ALONE_VS_BATCHED = 0.9999
 BETWEEN_RUNTIMES = 0.01
-RUNTIMES = ("onnxruntime", "openvino")
 _ALONE = 40
-
-Encode = Callable[[Sequence[str]], Floats]
 
 
 @dataclass(frozen=True)
@@ -42,25 +33,7 @@ class Fidelity:
     alone_vs_batched: float
 
 
-def encoders(folder: Path) -> dict[str, Encode]:
-    """The staged version as its own runtime.py runs it, on every runtime that is installed here."""
-    return {name: encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
-
-
-def encoder(folder: Path, runtime: str = "auto") -> Encode:
-    """A version as its own runtime.py runs it, on one runtime; `auto` is the one that would serve here."""
-    loaded = _load(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
-    return lambda texts: loaded.encode(list(texts))[0].copy()
-
-
-def reference(model: SentenceTransformer, texts: Sequence[str], max_length: int) -> Floats:
-    """The vectors of the original in FP32, reading as many tokens as the version does."""
-    model.max_seq_length = max_length
-    vectors = model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-    return np.asarray(vectors, dtype=np.float32)
-
-
-def measure(encode: dict[str, Encode], true: Floats, texts: Sequence[str]) -> dict[str, Any]:
+def measure(encode: Mapping[str, Encode], true: Floats, texts: Sequence[str]) -> dict[str, Any]:
     """Compares every runtime with the reference, with itself text by text, and with the other.
 
     Returns:
@@ -119,23 +92,3 @@ def _cosines(left: Floats, right: Floats) -> Floats:
     product = np.einsum("nd,nd->n", left, right, dtype=np.float64)
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return (product / np.maximum(lengths, 1e-12)).astype(np.float64)  # type: ignore[no-any-return]
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("akin_staged_runtime", path)
-    if spec is None or spec.loader is None:
-        raise ParityError(f"{path} cannot be loaded.")
-    module = importlib.util.module_from_spec(spec)
-    # Nothing may be written into a version folder that its manifest does not list.
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-        sys.path.remove(str(path.parent))
-        # What it imported from its folder is its own: another version has another file of that name.
-        for name, loaded in list(sys.modules.items()):
-            if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).parent == path.parent:
-                del sys.modules[name]
-    return module

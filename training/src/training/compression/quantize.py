@@ -16,14 +16,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
 from training.compression import rounding
-from training.compression.linear_layers import Activations, Feed, Floats, LinearGroup, constant, find_groups, observe
+from training.compression.linear_layers import Activations, Feed, LinearGroup, constant, find_groups, observe
 from training.compression.rounding import Grid
 from training.errors import QuantizationError
 
 
 @dataclass(frozen=True)
-class Recipe:
+class QuantizationRecipe:
     """How a graph is quantised; all of it stands in the manifest.
 
     Attributes:
@@ -45,7 +46,7 @@ class Recipe:
     rows_to_choose: int = 1024
     seed: int = 0
 
-    def described(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The recipe for the manifest."""
         return {
             "method": "static QDQ, SmoothQuant strength chosen by layer, GPTQ rounding, bias correction",
@@ -79,7 +80,7 @@ class Choice:
 def quantize(
     model: onnx.ModelProto,
     feeds: Iterable[Feed],
-    recipe: Recipe | None = None,
+    recipe: QuantizationRecipe | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> onnx.ModelProto:
     """A quantised copy of an FP32 graph.
@@ -96,7 +97,7 @@ def quantize(
     Raises:
         QuantizationError: The graph has no linear layers, or a layer's rounding fails.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or QuantizationRecipe()
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     groups = find_groups(model.graph)
@@ -115,35 +116,35 @@ def quantize(
     return quantized
 
 
-def choose(activations: Activations, weights: Floats, recipe: Recipe) -> Choice:
+def choose(activations: Activations, weights: Floats, recipe: QuantizationRecipe) -> Choice:
     """The smoothing, range and rounding with the least error of the group's output."""
     rows = activations.rows
     some = rows[np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.rows_to_choose]]
     true = some @ weights
 
     def by_strength(strength: float) -> float:
-        divisor = rounding.smoothing(activations, weights, strength)
+        divisor = rounding.smoothing_divisors(activations, weights, strength)
         smoothed, scaled = some / divisor, weights * divisor[:, None]
         scales = rounding.weight_scales(scaled)
-        rounded = rounding.nearest(scaled, scales) * scales
-        of_range = rounding.relative_error(true, _grid(activations, divisor, 1.0).rounded(smoothed) @ scaled)
+        rounded = rounding.round_to_nearest(scaled, scales) * scales
+        of_range = rounding.relative_error(true, _grid(activations, divisor, 1.0).round(smoothed) @ scaled)
         # Compensated rounding about halves the weights' part of the error.
         return of_range + rounding.relative_error(true, smoothed @ rounded) / 2
 
     strength = min(recipe.strengths, key=by_strength)
-    divisor = rounding.smoothing(activations, weights, strength)
+    divisor = rounding.smoothing_divisors(activations, weights, strength)
     scaled = weights * divisor[:, None]
 
     def by_cut(cut: float) -> float:
-        return rounding.relative_error(true, _grid(activations, divisor, cut).rounded(some / divisor) @ scaled)
+        return rounding.relative_error(true, _grid(activations, divisor, cut).round(some / divisor) @ scaled)
 
     grid = _grid(activations, divisor, min(recipe.cuts, key=by_cut))
     scales = rounding.weight_scales(scaled)
-    outputs, inputs = rows @ weights, grid.rounded(rows / divisor)
+    outputs, inputs = rows @ weights, grid.round(rows / divisor)
     # The outputs of a few tokens (separators) are fifty times longer than all others: unweighted, rounding serves them
     # alone, and weighted by the inverse of their length, all but them.
     lengths = np.sqrt(np.square(outputs).sum(axis=1, keepdims=True)) + 1e-6
-    steps = rounding.compensated(scaled, scales, inputs * np.sqrt(lengths.min() / lengths), recipe.damping)
+    steps = rounding.round_with_compensation(scaled, scales, inputs * np.sqrt(lengths.min() / lengths), recipe.damping)
     approximate = inputs @ (steps * scales)
     shift = (outputs - approximate).mean(axis=0)
     error = rounding.relative_error(outputs, approximate + shift)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Activations, Floats
+from training.arrays import Floats
+from training.compression.linear_layers import Activations
 
 WEIGHT_LEVELS = 64
 ACTIVATION_LEVELS = 255
@@ -34,13 +35,13 @@ class Grid:
         scale = np.float32(max(high - low, 1e-8) / ACTIVATION_LEVELS)
         return cls(scale, np.uint8(np.clip(np.round(-low / scale), 0, ACTIVATION_LEVELS)))
 
-    def rounded(self, values: Floats) -> Floats:
+    def round(self, values: Floats) -> Floats:
         """The values that the graph computes with instead of these."""
         levels = np.clip(np.round(values / self.scale) + self.zero_point, 0, ACTIVATION_LEVELS)
         return ((levels - self.zero_point) * self.scale).astype(np.float32)
 
 
-def smoothing(activations: Activations, weights: Floats, strength: float) -> Floats:
+def smoothing_divisors(activations: Activations, weights: Floats, strength: float) -> Floats:
     """What each channel of the activations is divided by, and its row of the weights multiplied with.
 
     SmoothQuant (Xiao et al., 2023, equation 4): max|X|^strength / max|W|^(1 - strength), here scaled to a geometric
@@ -68,12 +69,12 @@ def weight_scales(weights: Floats) -> Floats:
     return steps
 
 
-def nearest(weights: Floats, scales: Floats) -> NDArray[np.int8]:
+def round_to_nearest(weights: Floats, scales: Floats) -> NDArray[np.int8]:
     """Weights in steps, each rounded by itself."""
     return np.clip(np.round(weights / scales), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
 
 
-def compensated(weights: Floats, scales: Floats, inputs: Floats, damping: float) -> NDArray[np.int8]:
+def round_with_compensation(weights: Floats, scales: Floats, inputs: Floats, damping: float) -> NDArray[np.int8]:
     """Weights in steps, rounded one input channel after another, each error made good in the channels still to come.
 
     GPTQ (Frantar et al., 2023): the compensation minimises the error of the layer's output over `inputs`. Channels

@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import Floats
+
 _ROUNDS = 6
 
 
-def make_blocks(vectors: NDArray[np.float32], size: int, seed: int = 0) -> list[NDArray[np.int64]]:
+def make_blocks(vectors: Floats, size: int, seed: int = 0) -> list[NDArray[np.int64]]:
     """Divide vectors into blocks of neighbours.
 
     Args:
@@ -39,7 +41,7 @@ def make_blocks(vectors: NDArray[np.float32], size: int, seed: int = 0) -> list[
     return blocks
 
 
-def _bisect(vectors: NDArray[np.float32], cut: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _bisect(vectors: Floats, cut: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return positions in an order whose first `cut` vectors are similar, and whose other vectors are."""
     one, other = vectors[rng.choice(len(vectors), 2, replace=False)]
     order = np.arange(len(vectors))

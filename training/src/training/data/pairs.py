@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, passage_text
+from papers.sentences import split_sentences
+from relevance import KNOWN_ITEM_KINDS
 from training.data.config import PairsConfig
 from training.data.corpus import Corpus
-from training.data.known_item import KNOWN_ITEMS
-from training.data.sentences import halves
 from training.errors import CorpusError
 
 NO_SUBJECT = -1
@@ -48,7 +48,7 @@ class Citation(msgspec.Struct, frozen=True):
 
 def known_item_pair(kind: str, paper: Paper) -> Pair | None:
     """Return query and passage of a known-item search, so that training optimises what is measured."""
-    parts = KNOWN_ITEMS[kind](paper)
+    parts = KNOWN_ITEM_KINDS[kind](paper)
     if parts is None:
         return None
     query, title, text = parts
@@ -61,8 +61,18 @@ def halves_pair(kind: str, paper: Paper) -> Pair | None:
     return Pair(kind, *cut) if cut else None
 
 
+def halves(text: str) -> tuple[str, str] | None:
+    """Return a text cut at the end of the sentence that is nearest to its middle; None if it has one sentence only."""
+    parts = split_sentences(text)
+    if len(parts) < 2:
+        return None
+    ends = [sum(len(part) + 1 for part in parts[: count + 1]) for count in range(len(parts) - 1)]
+    cut = min(range(len(ends)), key=lambda index: abs(ends[index] - len(text) / 2)) + 1
+    return " ".join(parts[:cut]), " ".join(parts[cut:])
+
+
 _OF_ONE_PAPER: dict[str, Callable[[str, Paper], Pair | None]] = {
-    **dict.fromkeys(KNOWN_ITEMS, known_item_pair),
+    **dict.fromkeys(("title", "first_sentence"), known_item_pair),
     "halves": halves_pair,
 }
 

@@ -32,7 +32,7 @@ class Interval:
     p: float
 
 
-def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+def resample_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
     """Means over queries drawn with replacement.
 
     Args:
@@ -44,12 +44,12 @@ def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> N
         float64 [resamples, columns].
     """
     count = len(values)
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     means = np.empty((resamples, values.shape[1]), dtype=np.float64)
     block = max(1, _COUNTS_AT_ONCE // count)
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
-        drawn = chance.integers(0, count, (rows, count)) + np.arange(rows)[:, None] * count
+        drawn = rng.integers(0, count, (rows, count)) + np.arange(rows)[:, None] * count
         times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
         means[start : start + rows] = times.astype(np.float64) @ values / count
     return means

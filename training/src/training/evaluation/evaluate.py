@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from training.errors import EvaluationError, TrainingError
-from training.evaluation import AnySystem, Bm25, Report, TorchSystem, VersionSystem, evaluate
-from training.evaluation.report import NAME
+from training.evaluation import AnySystem, Bm25, EvaluationReport, TorchSystem, VersionSystem, evaluate
+from training.evaluation.report import REPORT_FILE
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
 
@@ -42,31 +42,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
+def evaluate_versions(options: argparse.Namespace) -> tuple[EvaluationReport, Path]:
     """Loads what is to be compared, evaluates it and writes report and model card.
 
     Returns:
         The report, and the folder it lies in.
     """
-    model = options.repository / publish.MODEL
-    subject = version_name(options.version)
-    systems, against = compared(
+    model = options.repository / publish.TEXT_ENCODER
+    candidate = version_name(options.version)
+    systems, against = load_systems(
         options.repository,
-        {subject: model / str(options.version)},
+        {candidate: model / str(options.version)},
         base=options.base,
         models=options.model,
         others=options.against,
         compile=options.compile,
         runtime=options.runtime,
     )
-    digest = systems[subject].description["digest"]  # type: ignore[union-attr]  # a version has one
+    digest = systems[candidate].description["digest"]  # type: ignore[union-attr]  # a version has one
     folder = options.output or model / publish.EVALUATIONS / digest
     report = evaluate(
         systems,
         options.set,
         folder,
         baseline=against,
-        comparisons=pairs(systems, subject, against),
+        comparisons=candidate_comparisons(systems, candidate, against),
         subject_papers=options.papers,
         mapping=options.map,
         resamples=options.resamples,
@@ -74,12 +74,12 @@ def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
         cache=options.cache,
     )
     manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
-    model_card.write(manifest, report, subject, folder)
-    log_progress(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
+    model_card.write(manifest, report, candidate, folder)
+    log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
     return report, folder
 
 
-def compared(
+def load_systems(
     repository: Path,
     candidate: Mapping[str, Path],
     *,
@@ -107,8 +107,8 @@ def compared(
     Raises:
         TrainingError: One of them cannot be loaded.
     """
-    model = repository / publish.MODEL
-    serving = publish.promoted(model)
+    model = repository / publish.TEXT_ENCODER
+    serving = publish.promoted_version(model)
     systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
     with log_duration("loading what is compared"):
         if base != "none":
@@ -129,9 +129,9 @@ def compared(
     return systems, against if against in systems else LEXICAL
 
 
-def pairs(systems: Mapping[str, AnySystem], subject: str, against: str) -> list[tuple[str, str]]:
+def candidate_comparisons(systems: Mapping[str, AnySystem], candidate: str, against: str) -> list[tuple[str, str]]:
     """The comparisons of a candidate with all but the one that everything is compared with anyway."""
-    return [(subject, name) for name in systems if name not in (subject, against)]
+    return [(candidate, name) for name in systems if name not in (candidate, against)]
 
 
 def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compile", action="store_true", help="run FP32 models through torch.compile")
     parser.add_argument("--runtime", choices=("auto", "openvino", "onnxruntime"), default="auto", help="of versions")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is by chance (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="keep vectors there, so that no set is encoded twice")
     parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from training.evaluation.report import Report
-
-COLUMNS = (
-    *("nDCG@10", "MAP", "MRR@10", "recall@1", "recall@5", "recall@10", "recall@100"),
-    *("precision@1", "precision@5", "precision@10"),
-)
+from relevance import METRICS
+from training.evaluation.report import EvaluationReport
 
 
-def render(report: Report) -> str:
+def render(report: EvaluationReport) -> str:
     """The whole report: a section a set, a line a system; then the differences by the deciding measures."""
     share = f"{report.settings['confidence']:.0%}"
     parts = [
@@ -24,7 +20,7 @@ def render(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def heading(report: Report, name: str) -> str:
+def heading(report: EvaluationReport, name: str) -> str:
     """A set's heading and size."""
     found = report.sets[name]
     what = {
@@ -35,7 +31,7 @@ def heading(report: Report, name: str) -> str:
     return f"## {name}\n\nOf {what}."
 
 
-def systems(report: Report) -> str:
+def systems(report: EvaluationReport) -> str:
     """What each system is."""
     lines = ["| system | what |", "| --- | --- |"]
     for name, description in report.systems.items():
@@ -46,7 +42,7 @@ def systems(report: Report) -> str:
     return "\n".join(lines)
 
 
-def scores(report: Report, name: str) -> str:
+def scores(report: EvaluationReport, name: str) -> str:
     """Means with half the width of their intervals, a line a system."""
     metrics = metrics_of(report, name)
     lines = ["| system | " + " | ".join(metrics) + " |", "| --- |" + " ---: |" * len(metrics)]
@@ -60,7 +56,7 @@ def scores(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def differences(report: Report, name: str) -> str:
+def differences(report: EvaluationReport, name: str) -> str:
     """Differences with their intervals, a line a pair."""
     metrics = metrics_of(report, name)
     pairs = list(dict.fromkeys((each.system, each.against) for each in report.differences if each.set == name))
@@ -80,12 +76,12 @@ def differences(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def metrics_of(report: Report, name: str) -> list[str]:
+def metrics_of(report: EvaluationReport, name: str) -> list[str]:
     """The metrics of a set, those that matter most first."""
     there = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
-    return [metric for metric in COLUMNS if metric in there] or there
+    return [metric for metric in METRICS if metric in there] or there
 
 
-def machine(report: Report) -> str:
+def machine(report: EvaluationReport) -> str:
     """The class of machine in words."""
     return f"{report.machine.get('cores')} cores of {report.machine.get('cpu')}"

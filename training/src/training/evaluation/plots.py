@@ -9,11 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from storage.durable import replace_file
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import Report
+from training.evaluation.report import PRIMARY, EvaluationReport
 
 
-def draw(report: Report, folder: Path) -> None:
+def draw(report: EvaluationReport, folder: Path) -> None:
     """Writes `scores.png` and `differences.png`.
 
     Raises:
@@ -23,7 +22,7 @@ def draw(report: Report, folder: Path) -> None:
         save(figure, folder / f"{name}.png")
 
 
-def scores(report: Report) -> Figure:
+def scores(report: EvaluationReport) -> Figure:
     """Bars with intervals: a group a set, a bar a system, by the set's first measure."""
     shown = {name: first_metric(report, name) for name in report.sets}
     figure = Figure(figsize=(2 + 1.6 * len(shown), 4), layout="constrained")
@@ -41,7 +40,7 @@ def scores(report: Report) -> Figure:
     return figure
 
 
-def differences(report: Report) -> Figure:
+def differences(report: EvaluationReport) -> Figure:
     """Points with intervals: how far each system is from the one it is compared with, around a line at zero."""
     rows = [
         each for name in report.sets for each in report.differences
@@ -62,7 +61,7 @@ def differences(report: Report) -> Figure:
     return figure
 
 
-def first_metric(report: Report, name: str) -> str:
+def first_metric(report: EvaluationReport, name: str) -> str:
     """The deciding measure where the set has it, else the set's first."""
     there = [each.metric for each in report.scores if each.set == name]
     return PRIMARY if PRIMARY in there else there[0]

@@ -11,8 +11,10 @@ import msgspec
 from storage.durable import replace_file
 from training.errors import EvaluationError
 
-SCHEMA = 1
-NAME = "report.json"
+REPORT_SCHEMA = 1
+REPORT_FILE = "report.json"
+PRIMARY = "nDCG@10"
+"""Metric that promotion is decided by."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +77,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-class Report(msgspec.Struct, kw_only=True):
+class EvaluationReport(msgspec.Struct, kw_only=True):
     """An evaluation.
 
     Attributes:
@@ -98,7 +100,7 @@ class Report(msgspec.Struct, kw_only=True):
     settings: dict[str, Any]
     created: str
     machine: dict[str, Any]
-    schema: int = SCHEMA
+    schema: int = REPORT_SCHEMA
 
     def score(self, set_name: str, system: str, metric: str) -> Score | None:
         """One score; None where it was not measured."""
@@ -111,7 +113,7 @@ class Report(msgspec.Struct, kw_only=True):
         found = (each for each in self.differences if (each.set, each.system, each.against, each.metric) == keys)
         return next(found, None)
 
-    def renamed(self, old: str, new: str) -> Report:
+    def rename_system(self, old: str, new: str) -> EvaluationReport:
         """The same report, a system called by another name."""
 
         def told(name: str) -> str:
@@ -134,7 +136,7 @@ class Report(msgspec.Struct, kw_only=True):
         Raises:
             EvaluationError: It cannot be written.
         """
-        path = folder / NAME
+        path = folder / REPORT_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
             content = json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=1)
@@ -144,13 +146,13 @@ class Report(msgspec.Struct, kw_only=True):
         return path
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Path) -> EvaluationReport:
     """Reads a report.
 
     Raises:
         EvaluationError: The file is missing or is no report.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        return msgspec.json.decode(path.read_bytes(), type=EvaluationReport)
     except (OSError, msgspec.MsgspecError) as error:
         raise EvaluationError(f"{path} cannot be read as an evaluation report: {error}.") from error

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance import Collection
 from storage.durable import replace_file
+from training.arrays import Values
 from training.errors import EvaluationError
-from training.evaluation import bootstrap, markdown, metrics, plots, subjects
-from training.evaluation.bm25 import Bm25
-from training.evaluation.collection import Collection, read_collections
-from training.evaluation.metrics import Values
-from training.evaluation.ranking import nearest
-from training.evaluation.report import Difference, Report, Score, Set
+from training.evaluation import bootstrap, markdown, plots, subjects
+from training.evaluation.ranking import Bm25, Ranking, nearest
+from training.evaluation.report import Difference, EvaluationReport, Score, Set
+from training.evaluation.retrieval import load_collections, measure_ranking
 from training.evaluation.subjects import SubjectPapers
-from training.evaluation.systems import AnySystem, describe
+from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
 from training.progress import log_progress
 
@@ -54,7 +54,7 @@ def evaluate(
     depth: int = 1000,
     cache: Path | None = None,
     progress: Callable[[str], None] = log_progress,
-) -> Report:
+) -> EvaluationReport:
     """Measures every system on every set and writes the report, as JSON, as Markdown and as plots.
 
     Args:
@@ -68,7 +68,7 @@ def evaluate(
         most_subject_papers: how many of its papers are read.
         resamples: of the bootstrap.
         confidence: of the intervals.
-        seed: of everything that is by chance.
+        seed: of every random choice.
         depth: how deep MAP looks (1,000 as in trec_eval).
         cache: a folder that keeps vectors, so that an encoder (one whose description has a digest) encodes no set
             twice; None keeps none.
@@ -88,13 +88,13 @@ def evaluate(
     pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
     how = _Comparison(baseline, tuple(pairs), resamples, confidence, seed)
     # Everything is read before the first hour of encoding is spent.
-    collections = read_collections(sets)
+    collections = load_collections(sets)
     papers = (
         subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
     )
-    report = Report(
+    report = EvaluationReport(
         baseline=baseline,
-        systems={name: describe(system) for name, system in systems.items()},
+        systems={name: system_description(system) for name, system in systems.items()},
         sets={},
         scores=[],
         differences=[],
@@ -105,7 +105,7 @@ def evaluate(
     vectors = Vectors(cache, progress)
     for collection in collections:
         found = {
-            name: metrics.measure(_ranking(system, name, collection, depth, vectors), collection.judgements)
+            name: measure_ranking(_rank(system, name, collection, depth, vectors), collection)
             for name, system in systems.items()
         }
         size = Set(
@@ -121,17 +121,18 @@ def evaluate(
     return report
 
 
-def _ranking(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> metrics.Ranking:
+def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> Ranking:
+    queries, passages = list(collection.queries.values()), list(collection.passages.values())
     if isinstance(system, Bm25):
-        return system.rank(collection.queries, collection.passages, depth)
+        return system.rank(queries, passages, depth)
     label = f"{collection.name}, {name}"
-    passages = vectors.passages(system, collection.passages, f"{label}: passages")
-    queries = vectors.queries(system, collection.queries, f"{label}: queries")
-    return nearest(queries, passages, depth)
+    by_passage = vectors.passages(system, passages, f"{label}: passages")
+    by_query = vectors.queries(system, queries, f"{label}: queries")
+    return nearest(by_query, by_passage, depth)
 
 
 def _measure_subjects(
-    report: Report,
+    report: EvaluationReport,
     systems: Mapping[str, AnySystem],
     papers: SubjectPapers,
     how: _Comparison,
@@ -144,12 +145,13 @@ def _measure_subjects(
     probes: dict[str, Values] = {}
     for name, system in systems.items():
         if isinstance(system, Bm25):
-            ranking = subjects.without_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
+            ranking = system.rank(papers.texts, papers.texts, deepest + 1)
+            positions = subjects.drop_self(ranking.positions, range(count))
         else:
             found = vectors.passages(system, papers.texts, f"subjects, {name}: papers")
-            ranking = nearest(found, found, deepest, without_self=True)
+            positions = nearest(found, found, deepest, without_self=True).positions
             probes[name] = subjects.probe(found, papers.subjects, train, test)
-        agreements[name] = subjects.agreement(ranking, papers.subjects)
+        agreements[name] = subjects.agreement(positions, papers.subjects)
     size = Set(kind=SUBJECT_AGREEMENT, queries=count, passages=count, digest=papers.digest)
     _add(report, SUBJECT_AGREEMENT, size, agreements, how)
     if probes:
@@ -157,12 +159,12 @@ def _measure_subjects(
         _add(report, SUBJECT_PROBE, size, probes, how)
 
 
-def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
+def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
     """Turns the values of every query into means, differences and their intervals."""
     columns = [(system, metric) for system, values in found.items() for metric in values]
     values = np.stack([found[system][metric] for system, metric in columns], axis=1)
     means = values.mean(axis=0)
-    drawn = bootstrap.resampled_means(values, how.resamples, how.seed)
+    drawn = bootstrap.resample_means(values, how.resamples, how.seed)
     report.sets[name] = size
     for column, (system, metric) in enumerate(columns):
         whole = bootstrap.interval(float(means[column]), drawn[:, column], how.confidence)
@@ -186,7 +188,7 @@ def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how:
             )  # fmt: skip
 
 
-def write_report(report: Report, output: Path) -> None:
+def write_report(report: EvaluationReport, output: Path) -> None:
     """Writes a report into a folder, which is made if it is not there: `report.json`, `report.md` and the plots.
 
     Raises:

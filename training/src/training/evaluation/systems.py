@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from training.compression import parity
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
+from training.encoders import encode_fp32, version_encoder
 from training.errors import EvaluationError
-from training.evaluation.bm25 import Bm25
+from training.evaluation.ranking import Bm25
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -79,10 +76,7 @@ class TorchSystem:
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Vectors of passages."""
-        vectors = self._model.encode(
-            texts, batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        return encode_fp32(self._model, texts, self._batch_size)
 
 
 class VersionSystem:
@@ -96,7 +90,7 @@ class VersionSystem:
         """
         try:
             manifest = json.loads((folder / "manifest.json").read_bytes())
-            self._encode: Callable[[list[str]], Floats] = parity.encoder(folder, runtime)
+            self._encode = version_encoder(folder, runtime)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise EvaluationError(f"{folder} cannot be run as a version of the encoder: {error}.") from error
         self.description: dict[str, Any] = {
@@ -119,7 +113,7 @@ class VersionSystem:
         return self._encode(texts)
 
 
-def describe(system: AnySystem) -> dict[str, Any]:
+def system_description(system: AnySystem) -> dict[str, Any]:
     """What the report says of a system."""
     if isinstance(system, Bm25):
         return {"kind": "BM25", "k1": system.k1, "b": system.b}

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from storage.durable import replace_file
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
-from training.evaluation.systems import System, describe
+from training.evaluation.systems import System, system_description
 
 AT_ONCE = 512
 _SECONDS_BETWEEN_LINES = 10
@@ -51,7 +51,7 @@ class Vectors:
         Raises:
             EvaluationError: The vectors are not one a text, or are not of length one.
         """
-        description = describe(system)
+        description = system_description(system)
         kept = self._cache if description.get("digest") else None
         # A number and a name decide no vector: an encoder that is published is still the one that was compared.
         known = {key: value for key, value in description.items() if key not in ("version", "name")}

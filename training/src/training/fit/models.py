@@ -118,13 +118,13 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
 
 
-def _find(source: str | None, key: str = "model.source") -> tuple[sources.Source, bool]:
+def _find(source: str | None, key: str = "model.source") -> tuple[sources.ModelSource, bool]:
     """Return where a model is, and True if it is an encoder without pooling."""
     folder = Path(source).expanduser() if source is not None else None
     if folder and (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         name = folder.resolve().name
-        return sources.Source(name, str(folder), f"folder {name}"), True
+        return sources.ModelSource(name, str(folder), f"folder {name}"), True
     try:
         found = sources.resolve(source)
     except SourceError as error:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sentence_transformers.sentence_transformer.evaluation import SentenceEvaluator
 
-from training.evaluation import metrics, read_collection
+from training.arrays import Floats
 from training.evaluation.ranking import nearest
+from training.evaluation.retrieval import load_collections, measure_ranking
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,7 +28,7 @@ class Validation(SentenceEvaluator):
     ) -> None:
         """Read the sets from folders in BEIR's layout."""
         super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
-        self._collections = [read_collection(folder) for folder in folders]
+        self._collections = load_collections(folders)
         self._autocast = autocast
         self._batch_size = batch_size
         self.primary_metric = METRIC
@@ -39,11 +39,12 @@ class Validation(SentenceEvaluator):
         """Return MRR@10 of each set by its name, and their mean."""
         found = {}
         for collection in self._collections:
-            ranking = nearest(self._vectors(model, collection.queries), self._vectors(model, collection.passages), 10)
-            found[f"{collection.name}_{METRIC}"] = float(metrics.measure(ranking, collection.judgements)[METRIC].mean())
+            queries = self._vectors(model, list(collection.queries.values()))
+            ranking = nearest(queries, self._vectors(model, list(collection.passages.values())), 10)
+            found[f"{collection.name}_{METRIC}"] = float(measure_ranking(ranking, collection, [METRIC])[METRIC].mean())
         return {METRIC: float(np.mean(list(found.values()))), **found}
 
-    def _vectors(self, model: SentenceTransformer, texts: list[str]) -> NDArray[np.float32]:
+    def _vectors(self, model: SentenceTransformer, texts: list[str]) -> Floats:
         with self._autocast():
             vectors = model.encode(texts, batch_size=self._batch_size, show_progress_bar=False, convert_to_tensor=True)
         unit = np.asarray(vectors.float().cpu(), dtype=np.float32)

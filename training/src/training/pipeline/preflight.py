@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from relevance.collection import CORPUS, QRELS, QUERIES
 from training.errors import ConfigurationError
-from training.evaluation.collection import CORPUS, QRELS, QUERIES
 from training.fit import losses, models
 from training.pipeline.configuration import Configuration
 from training.registry import publish

@@ -18,10 +18,10 @@ from training.registry import export, publish
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exports unless a version is promoted; 0 is success, 1 a refusal in words, 2 a wrong argument."""
     options = _parser().parse_args(arguments)
-    pointer: Path = options.repository / publish.MODEL / publish.POINTER
+    pointer: Path = options.repository / publish.TEXT_ENCODER / publish.POINTER
     try:
         if pointer.is_file():
-            log_progress(f"export: version {pointer.read_text().strip()} of {publish.MODEL} serves already")
+            log_progress(f"export: version {pointer.read_text().strip()} of {publish.TEXT_ENCODER} serves already")
             return 0
         calibration = fetch_sample(options.corpora)
     except OSError as error:

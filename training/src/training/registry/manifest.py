@@ -12,8 +12,8 @@ from typing import Any
 from papers import PASSAGE_TEXT_VERSION
 from training.registry.source import file_sha256
 
-SCHEMA = 1
-NAME = "manifest.json"
+MANIFEST_SCHEMA = 1
+MANIFEST_FILE = "manifest.json"
 
 
 def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
@@ -31,7 +31,7 @@ def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, pa
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def describe(
+def build_manifest(
     folder: Path,
     *,
     name: str,
@@ -46,11 +46,11 @@ def describe(
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != NAME
+        if path.is_file() and path.name != MANIFEST_FILE
     }
     graph, tokenizer = files["model.onnx"], files["tokenizer.json"]
     return {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "version": None,
         "name": name,
         "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, PASSAGE_TEXT_VERSION),
@@ -68,4 +68,4 @@ def describe(
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Writes the manifest into the folder it describes."""
-    (folder / NAME).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

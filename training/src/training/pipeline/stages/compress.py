@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.compression.quantize import Recipe
+from training.compression.quantize import QuantizationRecipe
 from training.pipeline.configuration import Fp16, Int8
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import corpus_path
@@ -47,5 +47,7 @@ def choose_compression(settings: Int8 | Fp16, seed: int) -> Compression:
     pruning = Pruning(settings.layers, settings.token_count)
     if isinstance(settings, Fp16):
         return Compression("fp16", pruning)
-    recipe = Recipe(strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed)
+    recipe = QuantizationRecipe(
+        strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed
+    )
     return Compression("int8", pruning, recipe, settings.texts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.data.split import Part
 from training.evaluation import evaluate
-from training.evaluation.evaluate import compared, pairs
+from training.evaluation.evaluate import candidate_comparisons, load_systems
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
 from training.pipeline.stages.prepare import PART_FILES
@@ -31,7 +31,7 @@ def run_stage(run: RunFolder) -> None:
     settings = configuration.evaluation
     prepared = run.require_stage("prepare")
     tuned = run.require_stage("train") / run.folder.name
-    systems, baseline = compared(
+    systems, baseline = load_systems(
         Path(configuration.paths.repository),
         {CANDIDATE: run.require_stage("compress") / ENCODER_FOLDER},
         base=(configuration.model.source or "default") if settings.fp32 else "none",
@@ -44,7 +44,7 @@ def run_stage(run: RunFolder) -> None:
             [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
             folder,
             baseline=baseline,
-            comparisons=pairs(systems, CANDIDATE, baseline),
+            comparisons=candidate_comparisons(systems, CANDIDATE, baseline),
             subject_papers=papers,
             mapping=PART_FIELDS if papers else None,
             resamples=settings.resamples,

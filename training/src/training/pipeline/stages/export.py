@@ -8,7 +8,7 @@ from pathlib import Path
 from training.errors import EvaluationError, PublishError
 from training.evaluation import read_report, write_report
 from training.evaluation.evaluate import version_name
-from training.evaluation.report import NAME
+from training.evaluation.report import REPORT_FILE
 from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
@@ -26,13 +26,13 @@ def run_stage(run: RunFolder) -> None:
     """
     repository = Path(run.configuration.paths.repository)
     encoder = run.require_stage("compress") / ENCODER_FOLDER
-    report = read_report(run.require_stage("evaluate") / NAME)
+    report = read_report(run.require_stage("evaluate") / REPORT_FILE)
     manifest = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
     with run.write_stage("export") as folder:
         version = publish_next(encoder, repository, manifest, run.require_stage("train") / run.folder.name)
-        beside = repository / publish.MODEL / publish.EVALUATIONS / manifest["digest"]
+        beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / manifest["digest"]
         name = version_name(version["version"])
-        report = report.renamed(CANDIDATE, name)
+        report = report.rename_system(CANDIDATE, name)
         report.systems[name]["version"] = version["version"]
         try:
             write_report(report, beside)

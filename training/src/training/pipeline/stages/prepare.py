@@ -19,10 +19,9 @@ from papers import Paper, PapersError, fetch_sample, read_papers
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_paper
 from training.data.duplicates import MinHash, group_duplicates
-from training.data.known_item import KNOWN_ITEMS
 from training.data.split import UNDATED, Part, Sizes, split
 from training.errors import CorpusError, EvaluationError
-from training.evaluation import write_known_items
+from training.evaluation import RUN_KINDS, write_known_items
 from training.pipeline.run_folder import RunFolder
 from training.progress import log_progress
 from training.registry.source import file_sha256
@@ -136,7 +135,7 @@ def _write_parts(path: Path, data: DataConfig, part: NDArray[np.int8], folder: P
 def _write_sets(folder: Path, which: Part, data: DataConfig) -> dict[str, int]:
     """Write the known-item sets of a part in BEIR's layout, such as `sets/held_out_title`, and return their sizes."""
     written = {}
-    for kind in KNOWN_ITEMS:
+    for kind in RUN_KINDS:
         most = data.validation_candidates
         if which is Part.HELD_OUT:
             most = data.title_candidates if kind == "title" else data.first_sentence_candidates
