@@ -149,6 +149,7 @@ check: .venv/ready ## lint, format, types and import contracts; needs neither to
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	PYTHONPATH=training/src .venv/bin/lint-imports --config training/pyproject.toml
 
 .PHONY: check-training
 check-training: .venv-training/ready ## types of the training half, which needs torch

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 
 from papers import Paper
-from training.data.duplicates import MinHash, groups
+from training.data.duplicates import MinHash, group_duplicates
 from training.data.split import UNDATED, Part, Sizes, split
 
 SIZES = Sizes(validation=10, held_out=20, validation_share=0.2, held_out_share=0.4)
@@ -18,7 +18,7 @@ def test_near_duplicates_are_one_group_and_others_are_not(make_papers: Callable[
     minhash = MinHash(shingle=3, bands=8, rows=4)
     edited = Paper(id="x", title="Another title", abstract=papers[3].abstract.replace("At last", "Finally"))
     retitled = Paper(id="y", title=papers[5].title.upper(), abstract="A wholly other abstract about something else.")
-    found = groups(minhash.signature(paper) for paper in [*papers, edited, retitled])
+    found = group_duplicates(minhash.signature(paper) for paper in [*papers, edited, retitled])
     assert found[40] == found[3]
     assert found[41] == found[5]
     assert len(set(found.tolist())) == 40

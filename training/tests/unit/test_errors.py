@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.disk import translate_write_errors
-from training.errors import ConfigurationError, RunError
+from training.errors import ConfigurationError, RunError, translate_write_errors
 
 
 @pytest.mark.parametrize(

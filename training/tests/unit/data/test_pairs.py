@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from papers import Paper
+from training.data.config import PairsConfig
 from training.data.corpus import Corpus, read_corpus, write_paper
-from training.data.pairs import make_pairs, subject_pairs
-from training.data.sentences import halves
+from training.data.pairs import halves, make_pairs, subject_pairs
 from training.errors import CorpusError
-from training.pipeline.configuration import Pairs
 
 
-def settings(**changed: object) -> Pairs:
-    return Pairs(
+def settings(**changed: object) -> PairsConfig:
+    return PairsConfig(
         **{"shares": {"title": 1}, "most": None, "balanced": False, "citations": None, "labelled": False, **changed}
     )
 
