@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "fastapi", "numpy", "onnxruntime", "openvino")
+PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)

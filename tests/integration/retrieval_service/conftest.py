@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from indexing import BuildOptions, build_snapshot
 from papers import Paper

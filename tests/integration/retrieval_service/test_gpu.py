@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.adapters.faiss_gpu import MOST_SELECTED, GpuIndex, NoGpu, add_stored, on_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
