@@ -13,7 +13,7 @@ from pathlib import Path
 
 from storage.cpu import cpu_features, cpu_fields
 
-PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "fastapi", "numpy", "onnxruntime", "openvino")
+PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
