@@ -200,6 +200,7 @@ async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
 async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room) -> None:
     class Whole:
         manifest = room.files
+        vectors = lexical = catalogue = None
 
     class Another:
         identity = EncoderIdentity(1, DIGEST, 2)
