@@ -23,8 +23,9 @@ from akin.settings import Settings
 from benchmarks.beir import load, ndcg, recall
 from benchmarks.report import Row, table, write
 from benchmarks.served import FIELDS
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
 """Limits, as multiples of the corpus's size."""
@@ -69,7 +70,7 @@ def indexed(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
     """A lexical index of papers, in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
-        writer = TantivyWriter(directory)
+        writer = LexicalWriter(directory)
         for at in range(0, len(papers), _WINDOW):
             writer.add(at, papers[at : at + _WINDOW])
         writer.close()

@@ -97,7 +97,7 @@ class _Build:
 
     async def run(self) -> Manifest:
         with (
-            self.snapshots.building() as directory,
+            self.snapshots.new_build() as directory,
             EmbeddingStore(self.data / "embeddings" / self.identity.digest, self.identity.dim) as store,
         ):
             embedding = EmbeddingPass(self.encoder, store, self.options.batch, self.options.in_flight)

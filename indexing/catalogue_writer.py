@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
-from retrieval_service.adapters.sqlite_catalogue import DAY, ROW, papers_of, rows_of
+from retrieval_service.adapters.sqlite_catalogue import DAY_TYPE, ROW_TYPE, papers_of, rows_of
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import day_of
 
@@ -90,7 +90,7 @@ class CatalogueWriter:
             for code in dict.fromkeys(paper.categories):
                 by_category[code].append(row)
         for code, rows in by_category.items():
-            self._rows[code].append(np.asarray(rows, ROW))
+            self._rows[code].append(np.asarray(rows, ROW_TYPE))
         self._count += len(papers)
 
     def replace(self, row: int, paper: Paper) -> None:
@@ -120,7 +120,7 @@ class CatalogueWriter:
 
     def close(self) -> None:
         """Writes the filter columns and closes the file."""
-        days = np.concatenate(self._days)[: self._count] if self._days else np.empty(0, DAY)
+        days = np.concatenate(self._days)[: self._count] if self._days else np.empty(0, DAY_TYPE)
         columns = {code: np.concatenate(parts) for code, parts in self._rows.items()}
         if self._edited:
             days, columns = self._recalculated(days, columns)
@@ -140,9 +140,9 @@ class CatalogueWriter:
     def _take_over(self) -> None:
         about = dict(self._db.execute("SELECT name, value FROM about"))
         self._count = int(about["papers"])
-        self._days.append(np.frombuffer(about["days"], DAY))
+        self._days.append(np.frombuffer(about["days"], DAY_TYPE))
         for code, rows in self._db.execute("SELECT code, rows FROM category"):
-            self._rows[code].append(np.frombuffer(rows, ROW))
+            self._rows[code].append(np.frombuffer(rows, ROW_TYPE))
         self._db.execute("DELETE FROM about")
         self._db.execute("DELETE FROM category")
 
@@ -166,14 +166,14 @@ class CatalogueWriter:
                 having[code].append(row)
         anew = {}
         for code in {*columns, *having}:
-            kept = columns.get(code, np.empty(0, ROW))
-            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW)]))
+            kept = columns.get(code, np.empty(0, ROW_TYPE))
+            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW_TYPE)]))
         return days, anew
 
 
 def _days_of(papers: Sequence[Paper]) -> NDArray[np.int32]:
     days = (day_of(paper) for paper in papers)
-    return np.fromiter((day.toordinal() if day else 0 for day in days), DAY, len(papers))
+    return np.fromiter((day.toordinal() if day else 0 for day in days), DAY_TYPE, len(papers))
 
 
 def _record(row: int, paper: Paper) -> tuple[Any, ...]:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from indexing.faiss_recipe import Recipe, VectorsOf, chunks
-from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_threads import one_thread
+from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.ports import DEPTHS, Rows, Vectors
 
 NEAREST = 10

@@ -12,7 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_threads import one_thread
+from retrieval_service.adapters.faiss_index import one_thread
 from retrieval_service.ports import Rows, Vectors
 
 EXACT_BELOW = 50_000

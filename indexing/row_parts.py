@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexing.catalogue_writer import CatalogueWriter
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper
-from retrieval_service.adapters.tantivy_index import TantivyWriter
 from retrieval_service.corpus.digests import DIGESTS, digest_rows, read_digests
 from retrieval_service.corpus.manifest import CATALOGUE, LEXICAL, Manifest, check_digest
 from retrieval_service.errors import SnapshotInvalid
@@ -41,7 +41,7 @@ class Parts:
         try:
             self._digests = (directory / DIGESTS).open("wb")
             try:
-                self._lexical = TantivyWriter(directory / LEXICAL)
+                self._lexical = LexicalWriter(directory / LEXICAL)
             except BaseException:
                 self._digests.close()
                 raise
@@ -127,7 +127,7 @@ def papers_in_rows(catalogue: CatalogueWriter, rows: Sequence[int]) -> Iterator[
 
 def write_lexical(directory: Path, catalogue: CatalogueWriter) -> None:
     """Writes the whole lexical index from the catalogue."""
-    with TantivyWriter(directory / LEXICAL) as lexical:
+    with LexicalWriter(directory / LEXICAL) as lexical:
         first = 0
         for papers in papers_in_rows(catalogue, range(len(catalogue))):
             lexical.add(first, papers)
@@ -151,7 +151,7 @@ def change_lexical(directory: Path, catalogue: CatalogueWriter, before: int, rew
     kept = sorted(row for row in rewritten if row < min(before, count))
     gone = [*kept, *range(count, before)]
     wanted = [*kept, *range(before, count)]
-    with TantivyWriter(directory / LEXICAL, continued=True) as lexical:
+    with LexicalWriter(directory / LEXICAL, continued=True) as lexical:
         lexical.delete(gone)
         at = 0
         for papers in papers_in_rows(catalogue, wanted):

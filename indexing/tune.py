@@ -33,7 +33,6 @@ from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.hold import Hold
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     VECTORS,
@@ -45,6 +44,7 @@ from retrieval_service.corpus.manifest import (
     write_manifest,
 )
 from retrieval_service.corpus.snapshot import check_opens, open_snapshot
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import NoSnapshot, SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Encoder, Vectors
 
@@ -102,7 +102,7 @@ async def tune_snapshot(
         raise NoSnapshot("There is no snapshot to tune; make the first with: akin index build SOURCE")
     path = snapshots.path(name)
     try:
-        with closing(Hold(path)):
+        with closing(SnapshotLock(path)):
             return await _Tuning(wanted, encoder, data, path, progress or (lambda _: None)).run()
     except (OSError, sqlite3.Error) as error:
         raise SnapshotError(f"The snapshot could not be written below {data}: {error}") from error
@@ -159,7 +159,7 @@ class _Tuning:
         recipes = self._recipes()
         # What the service refuses of this snapshot it would refuse of the new one, which takes over all but the index.
         (await asyncio.to_thread(open_snapshot, self.base)).close()
-        with self.snapshots.building() as directory, EmbeddingStore(folder, old.encoder.dim) as store:
+        with self.snapshots.new_build() as directory, EmbeddingStore(folder, old.encoder.dim) as store:
             digests = await asyncio.to_thread(take_digests, self.base, old)
             positions = await asyncio.to_thread(store.positions, digests["text"].tolist())
             if missing := int(np.count_nonzero(positions < 0)):

@@ -31,7 +31,6 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.hold import Hold
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     VECTORS,
@@ -44,6 +43,7 @@ from retrieval_service.corpus.manifest import (
     write_manifest,
 )
 from retrieval_service.corpus.snapshot import check_opens
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import EncoderMismatch, NoSnapshot, SnapshotError, SourceIncomplete
 from retrieval_service.ports import Encoder, Rows
 
@@ -93,7 +93,7 @@ async def update_snapshot(
         raise NoSnapshot("There is no snapshot to update; make the first with: akin index build SOURCE")
     path = snapshots.path(name)
     try:
-        with closing(Hold(path)):
+        with closing(SnapshotLock(path)):
             return await _Update(
                 source, encoder, data, path, options or BuildOptions(), progress or (lambda _: None)
             ).run()
@@ -121,7 +121,7 @@ class _Update:
     async def run(self) -> Manifest:
         who = self.encoder.identity
         with (
-            self.snapshots.building() as directory,
+            self.snapshots.new_build() as directory,
             EmbeddingStore(self.data / "embeddings" / who.digest, who.dim) as store,
         ):
             self.tell(Progress("copy", 0, self.before, 0))

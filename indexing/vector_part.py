@@ -15,12 +15,12 @@ from indexing.embedding_store import EmbeddingStore, StoredEmbeddings
 from indexing.faiss_recall import Point, Queries, exact_nearest, fewest
 from indexing.faiss_recipe import Recipe, VectorsOf, build_index, write_index
 from indexing.faiss_rows import RowsCannotChange, change_rows, read_whole
+from indexing.reservoir import Reservoir
 from indexing.stream import WINDOW
 from papers import Paper, passage_text
 from retrieval_service.corpus.manifest import VECTORS, CurvePoint, IndexRecord
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder, Rows, Vectors
-from retrieval_service.reservoir import Reservoir
 
 TUNING_QUERIES = 256
 _FETCHED = 900

@@ -13,7 +13,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
-from retrieval_service.adapters.faiss_threads import single_threaded
+from retrieval_service.adapters.faiss_gpu import GpuOptions
+from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.admission import Admission
 from retrieval_service.corpus.directory import SnapshotDirectory
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # FAISS and Tantivy release Python's lock while they search: the threads use as many cores.
         with (
-            ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor,
+            ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
             engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
                 SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),
                 metrics,
-                open_as=partial(_open_snapshot, settings),
+                open_as=partial(_open, settings),
                 warm=partial(warm, engine),
                 watch_seconds=settings.watch_seconds,
             )
@@ -121,9 +122,11 @@ def triton_of(settings: Settings) -> TritonConnection:
     )
 
 
-def _open_snapshot(settings: Settings, path: Path) -> Snapshot:
-    terms, postings = settings.lexical_terms, settings.lexical_postings
-    snapshot = open_snapshot(path, lexical_terms=terms, lexical_postings=postings)
-    if settings.vector_device == "cpu":
-        return snapshot
-    return snapshot.on_gpu(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
+def _open(settings: Settings, path: Path) -> Snapshot:
+    gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
+    return open_snapshot(
+        path,
+        lexical_terms=settings.lexical_terms,
+        lexical_postings=settings.lexical_postings,
+        gpu=None if settings.vector_device == "cpu" else gpu,
+    )

@@ -95,11 +95,10 @@ class Akin:
         """Opens the file as the service does, and as many threads, each of which searches for itself."""
         import faiss
 
-        from retrieval_service.adapters.faiss_index import FaissIndex
-        from retrieval_service.adapters.faiss_threads import single_threaded
+        from retrieval_service.adapters.faiss_index import FaissIndex, use_one_thread
 
         self._faiss = faiss
-        self._threads = ThreadPoolExecutor(threads, initializer=single_threaded)
+        self._threads = ThreadPoolExecutor(threads, initializer=use_one_thread)
         self._index = FaissIndex.open(path).index
         if not isinstance(self._index, faiss.IndexRefine):
             listed = isinstance(self._index, faiss.IndexIVF)

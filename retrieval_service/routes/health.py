@@ -61,13 +61,13 @@ def _components(corpus: LiveCorpus) -> dict[str, object]:
             "digest": current.manifest.encoder.digest,
         }
         if current.encoder is None:
-            encoder = {"status": "unavailable", "reason": _reason(current.trouble)}
+            encoder = {"status": "unavailable", "reason": _reason(current.encoder_error)}
     if corpus.damage is not None:
         snapshot |= {"status": "damaged", "reason": public_message(corpus.damage)}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": public_message(refusal)}
-    if current is not None and current.without_gpu:
-        snapshot["without_gpu"] = public_text(current.without_gpu)
+    if current is not None and current.vectors.status:
+        snapshot["without_gpu"] = public_text(current.vectors.status)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if current else "missing"}}
 
 

@@ -22,7 +22,7 @@ async def paper(request: Request) -> Response:
     paper_id = readable(request.path_params["paper_id"])
 
     async def answer() -> Response:
-        with state.live.held() as corpus:
+        with state.live.hold() as corpus:
             found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
             return json_response(paper_answer(found))
 
@@ -31,7 +31,7 @@ async def paper(request: Request) -> Response:
 
 async def corpus(request: Request) -> Response:
     """Return the size, the days and the categories of the corpus that is searched."""
-    with service_state(request).live.held() as corpus:
+    with service_state(request).live.hold() as corpus:
         if corpus.corpus_answer is None:
             corpus.corpus_answer = msgspec.json.encode(corpus_answer(corpus.manifest, corpus.catalogue))
         return Response(corpus.corpus_answer, media_type="application/json")

@@ -153,5 +153,5 @@ async def _limited_body(request: Request) -> bytes:
     except SlowBody:
         seconds = state.body_seconds
         error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.", {"seconds": seconds})
-        state.metrics.refused(error)
+        state.metrics.record_refusal(error)
         raise error from None

@@ -32,9 +32,9 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
     state = service_state(request)
 
     async def answer() -> Response:
-        with state.live.held() as corpus:
+        with state.live.hold() as corpus:
             outcome = await state.engine.search(corpus, wanted)
-            state.metrics.searched(outcome.timings, outcome.degraded is not None)
+            state.metrics.record_search(outcome.timings, outcome.degraded is not None)
             return json_response(search_answer(wanted, outcome, corpus.manifest))
 
     return await answer_in_turn(request, state.searches, deadline, answer)

@@ -23,13 +23,12 @@ from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_clauses import name_words
+from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameters import Parameters
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.filters import category_codes
-from retrieval_service.search.operators import read_query
+from retrieval_service.search.filters import category_codes, parse_query
 from retrieval_service.search.request import SearchRequest, readable, require_text
 from tests.unit.hostile import RUNS, objection
 
@@ -72,8 +71,8 @@ def _status(text: str) -> str:
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
-    "operators": read_query,
-    "operators in the longest query that has some": lambda text: read_query(text[:300]),
+    "operators": parse_query,
+    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": readable,

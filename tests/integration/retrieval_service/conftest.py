@@ -113,7 +113,7 @@ class OneEncoder:
             raise EncoderMismatch(f"Triton serves encoder {served.digest[:12]} (version 1), not {digest[:12]}.")
         return self.encoder
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         return not self.encoder.away and version == self.encoder.identity.version
 
     async def close(self) -> None:

@@ -164,7 +164,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pyt
 
 
 def test_two_builders(tmp_path: Path, kit: Any) -> None:
-    with SnapshotDirectory(tmp_path).building(), pytest.raises(BuildInProgress, match="another build"):
+    with SnapshotDirectory(tmp_path).new_build(), pytest.raises(BuildInProgress, match="another build"):
         kit.build(kit.papers(20), kit.Encoder(), tmp_path)
     kit.build(kit.papers(20), kit.Encoder(), tmp_path)
 

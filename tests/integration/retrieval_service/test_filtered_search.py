@@ -8,9 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from retrieval_service.adapters import faiss_index
-from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_threads import one_thread
+from retrieval_service.adapters import faiss_nprobe
+from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.ports import RowSet
 
 TOTAL, DIM, K = 20_000, 64, 10
@@ -86,9 +85,9 @@ def test_recall_within_filters(index: FaissIndex, world: Any) -> None:
 
 def test_recall_of_lists_alone(index: FaissIndex, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the lists find when comparing all is out of the question, as it is in a corpus a hundred times larger."""
-    if index._lists is None:
+    if index.depth.nlist is None:
         pytest.skip("an index without lists compares every admitted vector")
-    monkeypatch.setattr(faiss_index, "exact_is_cheaper", lambda *_: False)
+    monkeypatch.setattr(faiss_nprobe, "exact_is_cheaper", lambda *_: False)
     vectors, queries, dice = world
     assert recall(index, vectors, queries, RowSet(np.ones(TOTAL, bool), TOTAL)) >= 0.9
     for name, within in filters(vectors, dice).items():
@@ -96,14 +95,14 @@ def test_recall_of_lists_alone(index: FaissIndex, world: Any, monkeypatch: pytes
 
 
 def test_a_filter_looks_into_more_lists_the_farther_off_it_is(index: FaissIndex, world: Any) -> None:
-    if index._lists is None:
+    if index.depth.nlist is None:
         pytest.skip("an index without lists has none to count")
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert index._reach(near, half)[0] < index._reach(far, half)[0] <= index._lists
+    assert index.depth.reach(near, half)[0] < index.depth.reach(far, half)[0] <= index.depth.nlist
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index._reach(near, everything)[0] >= index._nprobe
+    assert index.depth.reach(near, everything)[0] >= index.depth.nprobe()
 
 
 def test_asked_lists_are_obeyed(index: FaissIndex, world: Any) -> None:

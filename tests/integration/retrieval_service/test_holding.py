@@ -16,7 +16,7 @@ from retrieval_service.adapters import faiss_index
 from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.corpus import directory as directory_module
-from retrieval_service.corpus.hold import Hold
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotError, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from retrieval_service.settings import Settings
 
@@ -75,13 +75,13 @@ def test_a_hold_that_is_forgotten_or_whose_process_is_killed_is_gone(tmp_path: P
     directory = tmp_path / "snapshots" / "one"
     directory.mkdir(parents=True)
     snapshots = SnapshotDirectory(tmp_path)
-    hold: Hold | None = Hold(directory)
+    hold: SnapshotLock | None = SnapshotLock(directory)
     with pytest.raises(SnapshotError):
         snapshots.remove("one")
     hold = None
     assert hold is None
-    script = "import sys; from pathlib import Path; from retrieval_service.corpus.hold import Hold;"
-    script += "held = Hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    script = "import sys; from pathlib import Path; from retrieval_service.corpus.snapshot_lock import SnapshotLock;"
+    script += "held = SnapshotLock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", script, str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
     for path in (directory, directory.parent):
         os.chmod(path, 0o555)
     try:
-        hold = Hold(directory)
+        hold = SnapshotLock(directory)
         hold.close()
         hold.close()
         assert list(directory.iterdir()) == []

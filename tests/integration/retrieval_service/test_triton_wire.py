@@ -208,11 +208,11 @@ async def test_a_refused_connection_costs_no_time_and_comes_back(triton: TritonC
     started = monotonic()
     with pytest.raises(EncoderUnavailable):
         await encoder.embed_queries(["a"])
-    assert not await triton.alive(2)
+    assert not await triton.is_ready(2)
     assert monotonic() - started < 0.6
     await server.start()
     deadline = monotonic() + 5
-    while not await triton.alive(2):
+    while not await triton.is_ready(2):
         assert monotonic() < deadline
         await asyncio.sleep(0.05)
     assert (await encoder.embed_queries(["a"])).vectors.shape == (1, DIM)
@@ -262,10 +262,10 @@ async def test_an_encoder_changed_under_its_version_is_noticed(triton: TritonCon
 
 
 async def test_a_version_that_is_gone_is_not_alive_whatever_else_is(triton: TritonConnection, server: Server) -> None:
-    assert await triton.alive(2)
+    assert await triton.is_ready(2)
     server.model.versions = ["1"]
-    assert not await triton.alive(2)
-    assert await triton.alive(1)
+    assert not await triton.is_ready(2)
+    assert await triton.is_ready(1)
 
 
 async def test_no_version_ready(triton: TritonConnection, server: Server) -> None:

@@ -190,7 +190,7 @@ def test_pruning_keeps_the_newest_and_the_live_one(tmp_path: Path, kit: Any) -> 
     ids = [kit.build(kit.papers(10 + n), encoder, tmp_path).id for n in range(4)]
     ids.sort()
     snapshots.use(ids[0])
-    with snapshots.building(), pytest.raises(BuildInProgress):
+    with snapshots.new_build(), pytest.raises(BuildInProgress):
         snapshots.prune(1)
     assert sorted(snapshots.prune(1)) == ids[1:3]
     assert sorted(snapshots.ids()) == [ids[0], ids[3]]

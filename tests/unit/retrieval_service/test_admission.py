@@ -55,7 +55,7 @@ class Refusals:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def refused(self, error: RetrievalError) -> None:
+    def record_refusal(self, error: RetrievalError) -> None:
         self.codes.append(error.code)
 
 
@@ -196,7 +196,7 @@ async def test_a_mistake_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFi
         await turns.run(work, until=1e12, gone=gone)
     await turns.finish()
     await settle()
-    assert "nobody waited for" in caplog.text
+    assert "given up" in caplog.text
 
 
 @given(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Hits
-from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, alone, fuse
+from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, fuse, single_ranking
 
 
 def hits(*scored: tuple[int, float]) -> Hits:
@@ -55,11 +55,11 @@ def test_equal_scores_and_empty_halves(fusion: Fusion) -> None:
 
 
 def test_one_half_alone_keeps_its_scores() -> None:
-    fused = alone(None, hits((4, 12.5), (2, 3.0)))
+    fused = single_ranking(None, hits((4, 12.5), (2, 3.0)))
     assert (fused.rows.tolist(), fused.scores.tolist()) == ([4, 2], [12.5, 3.0])
     assert np.isnan(fused.dense).all()
     with pytest.raises(ValueError, match="neither"):
-        alone(None, None)
+        single_ranking(None, None)
 
 
 rankings = st.lists(st.integers(0, 40), unique=True, max_size=30)

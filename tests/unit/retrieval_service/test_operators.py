@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Field
-from retrieval_service.search.operators import LONGEST_WITH_OPERATORS, read_query
+from retrieval_service.search.filters import LONGEST_WITH_OPERATORS, parse_query
 
 
 def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:
-    return [(operator.field, operator.values, operator.excluded) for operator in read_query(text).operators]
+    return [(operator.field, operator.values, operator.excluded) for operator in parse_query(text).operators]
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:
 def test_each_operator(written: str, field: Field, values: tuple[str, ...], excluded: bool) -> None:
     assert conditions(f"some {written} words") == [(field, values, excluded)]
     assert conditions(written) == [(field, values, excluded)]
-    assert read_query(written).operators[0].written.translate(str.maketrans("“”", '""')) == written.translate(
+    assert parse_query(written).operators[0].text.translate(str.maketrans("“”", '""')) == written.translate(
         str.maketrans("“”", '""')
     )
 
 
 def test_what_is_left_are_the_words_and_those_of_phrases() -> None:
-    query = read_query('"neural operator" -transformer au:"Zongyi Li" ti:flow cat:cs.LG turbulence')
+    query = parse_query('"neural operator" -transformer au:"Zongyi Li" ti:flow cat:cs.LG turbulence')
     assert query.words == "neural operator turbulence"
-    assert read_query("ti:flow -au:li").words == ""
+    assert parse_query("ti:flow -au:li").words == ""
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_what_is_left_are_the_words_and_those_of_phrases() -> None:
     ],
 )
 def test_words_stay_words(text: str) -> None:
-    assert read_query(text) == (read_query(text).__class__(text))
+    assert parse_query(text) == (parse_query(text).__class__(text))
 
 
 def test_a_pasted_text_has_no_operators() -> None:
     text = 'We study "graphs" ' + "word " * 60
     assert len(text) > LONGEST_WITH_OPERATORS
-    assert read_query(text).operators == ()
-    assert read_query(text).words == text
+    assert parse_query(text).operators == ()
+    assert parse_query(text).words == text
 
 
 @given(st.text(alphabet='ab "-:tiau”“,', max_size=60))
 def test_nothing_breaks_it(text: str) -> None:
-    query = read_query(text)
-    assert all(operator.values and operator.written for operator in query.operators)
+    query = parse_query(text)
+    assert all(operator.values and operator.text for operator in query.operators)
     if not query.operators:
         assert query.words == text

@@ -7,7 +7,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import UnknownCategory, UnknownPaper
 from retrieval_service.search.filters import category_codes
-from retrieval_service.search.planner import paper_rows, plan
+from retrieval_service.search.planner import paper_rows, plan_search
 from retrieval_service.search.request import SearchRequest
 
 CORPUS = ("cs.LG", "hep-th", "Local.News")
@@ -69,5 +69,5 @@ def test_an_id_that_the_corpus_uses_for_its_own_comes_first(fakes: Any) -> None:
 
 def test_words_around_an_id_are_words(fakes: Any) -> None:
     catalogue = fakes.ListCatalogue(fakes.papers)
-    assert plan(SearchRequest(text="papers like 2001.00001 please"), catalogue).words is not None
-    assert plan(SearchRequest(text="2001.00001"), catalogue).words is None
+    assert plan_search(SearchRequest(text="papers like 2001.00001 please"), catalogue).words is not None
+    assert plan_search(SearchRequest(text="2001.00001"), catalogue).words is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import DEPTHS, Hits
-from retrieval_service.search.ranking import Half
+from retrieval_service.search.ranking import Ranking
 
 
 class Fickle:
@@ -27,7 +27,7 @@ class Fickle:
 @given(rows=st.integers(0, 1500), seed=st.integers(0, 99), left_out=st.sets(st.integers(0, 1500), max_size=8))
 def test_a_deeper_search_only_appends(rows: int, seed: int, left_out: set[int]) -> None:
     index = Fickle(rows, seed)
-    half = Half(index, np.asarray(sorted(left_out), np.int64))
+    half = Ranking(index, np.asarray(sorted(left_out), np.int64))
     before: list[int] = []
     for depth in DEPTHS:
         half.reach(depth)
@@ -45,7 +45,7 @@ def test_a_deeper_search_only_appends(rows: int, seed: int, left_out: set[int]) 
 
 def test_what_has_ended_is_not_searched_again() -> None:
     index = Fickle(40, 1)
-    half = Half(index, np.empty(0, np.int64))
+    half = Ranking(index, np.empty(0, np.int64))
     for depth in DEPTHS:
         half.reach(depth)
     assert index.asked == [DEPTHS[0]]

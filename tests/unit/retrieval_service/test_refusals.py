@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
-from retrieval_service.corpus.corpus import Corpus
 from retrieval_service.corpus.live import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
-from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, files_of
+from retrieval_service.corpus.open_corpus import OpenCorpus
+from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
 from retrieval_service.ports import EncoderIdentity
 from tests.unit.published import published_manifest
@@ -45,7 +45,7 @@ class Encoders:
         self.asked += 1
         raise self.error
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         return False
 
     async def close(self) -> None:
@@ -53,13 +53,13 @@ class Encoders:
 
 
 class Seen:
-    def snapshot_changed(self, manifest: Any) -> None:
+    def record_snapshot(self, manifest: Any) -> None:
         pass
 
-    def snapshot_damaged(self, is_so: bool) -> None:
+    def record_damage(self, is_so: bool) -> None:
         pass
 
-    def encoder_failed(self, error: Unavailable) -> None:
+    def record_encoder_failure(self, error: Unavailable) -> None:
         pass
 
 
@@ -153,7 +153,6 @@ async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_
 
     class Whole:
         manifest = room.files
-        without_gpu = None
         vectors = lexical = catalogue = None
 
         def close(self) -> None:
@@ -165,7 +164,7 @@ async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_
     room.serving._open = lambda _: Whole()  # type: ignore[assignment,return-value]
     room.serving._warm = warm
     for _ in range(100):
-        if room.serving._refusals.stands("one", files_of(room.path)):
+        if room.serving._refusals.holds("one", file_states(room.path)):
             await room.serving.refresh()
         else:
             with pytest.raises(ZeroDivisionError):
@@ -183,7 +182,7 @@ async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
     await room.looks(1)
     raised: list[BaseException] = []
     for _ in range(50):
-        with pytest.raises(EncoderMismatch, match="Triton serves another one") as caught, room.serving.held():
+        with pytest.raises(EncoderMismatch, match="Triton serves another one") as caught, room.serving.hold():
             pass
         raised.append(caught.value)
     assert len(set(map(id, raised))) == 50
@@ -192,7 +191,7 @@ async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
     assert room.serving.refusal.__traceback__ is None
     room = Room(tmp_path / "more", EncoderUnavailable("away"))
     await room.looks(1)
-    with pytest.raises(NoSnapshot, match="is damaged"), room.serving.held():
+    with pytest.raises(NoSnapshot, match="is damaged"), room.serving.hold():
         pass
     assert room.serving.refusal is not None
     assert (room.serving.refusal.__traceback__, room.serving.refusal.__context__) == (None, None)
@@ -201,6 +200,7 @@ async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
 async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room) -> None:
     class Whole:
         manifest = room.files
+        vectors = lexical = catalogue = None
 
     class Another:
         identity = EncoderIdentity(1, DIGEST, 2)
@@ -208,7 +208,7 @@ async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room)
         async def embed_queries(self, _: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
-    served = Corpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    served = OpenCorpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
     raised: list[BaseException] = []
     for _ in range(50):
         with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:
@@ -216,8 +216,8 @@ async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room)
         raised.append(caught.value)
     assert len(set(map(id, raised))) == 50
     assert len(set(map(depth, raised[1:]))) == 1
-    assert served.trouble is not None
-    assert (served.trouble.__traceback__, served.encoder) == (None, None)
+    assert served.encoder_error is not None
+    assert (served.encoder_error.__traceback__, served.encoder) == (None, None)
 
 
 async def test_a_refusal_keeps_nothing_alive_that_was_at_hand(room: Room) -> None:
@@ -247,7 +247,7 @@ def test_every_error_has_fresh_copies() -> None:
         EncoderMismatch("other", {"wanted": "a"}),
         EncoderUnavailable("away"),
     ):
-        copy = error.fresh()
+        copy = error.copy()
         assert type(copy) is type(error)
         assert copy is not error
         assert (str(copy), copy.message, copy.detail, copy.args) == (
@@ -256,7 +256,7 @@ def test_every_error_has_fresh_copies() -> None:
             error.detail,
             error.args,
         )
-    assert SnapshotInvalid(Path("a"), "is damaged").fresh().path == Path("a")
+    assert SnapshotInvalid(Path("a"), "is damaged").copy().path == Path("a")
 
 
 def test_a_failed_batch_gives_each_its_own_error() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, read_manifest
-from retrieval_service.corpus.corpus import Corpus
 from retrieval_service.corpus.live import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
+from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
 from retrieval_service.ports import Embedded, EncoderIdentity
 from tests.unit.published import published_manifest
@@ -51,7 +52,7 @@ class Encoders:
                 return encoder
         raise EncoderMismatch("Triton serves another one.")
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         return self.answers and version in self.ready
 
     async def close(self) -> None:
@@ -67,13 +68,13 @@ class Watched:
         self.serving = LiveCorpus(self.snapshots, self.triton, self, open_as=self._opened, watch_seconds=60)
         self.failures: list[Unavailable] = []
 
-    def snapshot_changed(self, manifest: Manifest) -> None:
+    def record_snapshot(self, manifest: Manifest) -> None:
         pass
 
-    def snapshot_damaged(self, is_so: bool) -> None:
+    def record_damage(self, is_so: bool) -> None:
         pass
 
-    def encoder_failed(self, error: Unavailable) -> None:
+    def record_encoder_failure(self, error: Unavailable) -> None:
         self.failures.append(error)
 
     def publish(self, name: str, encoder: Encoder) -> None:
@@ -82,11 +83,11 @@ class Watched:
         self.snapshots.use(name)
 
     def _opened(self, path: Path) -> Snapshot:
-        parts: Any = object()
+        parts: Any = SimpleNamespace(close=lambda: None)
         return Snapshot(read_manifest(path), parts, parts, parts)
 
     @property
-    def served(self) -> Corpus:
+    def served(self) -> OpenCorpus:
         assert self.serving.current is not None
         return self.serving.current
 
@@ -129,7 +130,7 @@ async def test_an_encoder_that_fails_all_queries_is_asked_by_the_watch_and_lost_
     await watched.serving.refresh()
     assert watched.served.encoder is ours
     await watched.serving.refresh()
-    assert (watched.served.encoder, watched.served.trouble) == (None, LATE)
+    assert (watched.served.encoder, watched.served.encoder_error) == (None, LATE)
     watched.triton.slow = ours.trouble = None
     await watched.serving.refresh()
     await watched.served.embed("a query")
@@ -143,7 +144,7 @@ async def test_what_fails_by_itself_costs_the_encoder_nothing_when_the_watch_is_
         await fails(watched)
         await watched.serving.refresh()
         assert watched.served.encoder is ours
-        assert not watched.served.doubts_encoder()
+        assert not watched.served.needs_encoder_check()
 
 
 async def test_a_busy_encoder_is_not_a_lost_one(watched: Watched, ours: Encoder) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval_service.adapters.mapped_pages import forget_pages
+from retrieval_service.adapters.faiss_index import forget_pages
 
 
 def resident_kb(path: Path) -> int:
