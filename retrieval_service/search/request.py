@@ -22,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from papers import Paper
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
@@ -279,67 +278,3 @@ class EmbedRequest:
             description=f"The text, at most {LONGEST_QUERY} characters. `query` and `q` are other names.",
         ),
     ] = None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A found paper.
-
-    Attributes:
-        paper: the paper.
-        score: higher is better.
-        dense: its score in the half that goes by vectors, where that found it.
-        lexical: its score in the half that goes by words, where that found it.
-        folded: ids of other versions of it that this result stands for.
-    """
-
-    paper: Paper
-    score: float
-    dense: float | None
-    lexical: float | None
-    folded: tuple[str, ...] = ()
-
-
-@dataclass
-class Timings:
-    """Milliseconds of each stage; zero for a stage that was not needed. The halves overlap, so they do not add up."""
-
-    embed_ms: float = 0.0
-    vectors_ms: float = 0.0
-    lexical_ms: float = 0.0
-    fuse_ms: float = 0.0
-    fetch_ms: float = 0.0
-    total_ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class SearchOutcome:
-    """What a search found.
-
-    Attributes:
-        results: best first.
-        mode: which halves were asked: the lexical one alone where there were no words but in operators.
-        text: the query as it was asked, None when papers were searched by papers.
-        words: what of it papers are ranked by; the same but for the operators.
-        operators: the operators that were read in it.
-        like: the papers it was searched by.
-        unlike: the papers it was searched against.
-        tokens: the query's length in tokens, where the encoder was asked.
-        truncated: whether the encoder read only its beginning.
-        degraded: why only one half answered although both were asked.
-        searched: papers the filters admitted.
-        timings: of the stages.
-    """
-
-    results: list[Ranked]
-    mode: Mode
-    text: str | None
-    words: str | None
-    operators: tuple[str, ...]
-    like: list[Paper]
-    unlike: list[Paper]
-    tokens: int | None
-    truncated: bool
-    degraded: str | None
-    searched: int
-    timings: Timings
