@@ -1,4 +1,4 @@
-"""Generated papers and an encoder without a model, for tests that need a corpus and none in particular."""
+"""Generated papers and an encoder without a model, for tests that need any corpus."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ AUTHORS = ("Ada Lovelace", "Paul Erdős", r"Paul M. Erd\H{o}s", "P. Erdős", "Pa
 
 
 def words(seed: int, count: int) -> list[str]:
-    """Made-up words, the same for the same seed."""
+    """Return made-up words, the same for the same seed."""
     dice = random.Random(seed)
     return ["".join(dice.choice(_SYLLABLES) for _ in range(dice.randint(2, 4))) for _ in range(count)]
 
 
 def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
-    """Papers about topics: words of a paper come from its topic more than from the rest of the language."""
+    """Return papers about topics: most words of a paper come from its topic."""
     dice = random.Random(seed)
     language = words(1, 3000)
     topics = [dice.sample(language, 40) for _ in range(25)]
@@ -62,7 +62,7 @@ def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
 
 
 class HashEncoder:
-    """Vectors of hashed words: texts that share words are near, and nothing is ever random."""
+    """An encoder that hashes words: texts that share words are near, and vectors are deterministic."""
 
     def __init__(self, name: str = "hash", dim: int = DIM) -> None:
         self.identity = EncoderIdentity(1, sha256(name.encode()).hexdigest(), dim, max_length=64, device="cpu")
@@ -86,7 +86,7 @@ class HashEncoder:
 
 
 def hashed(text: str, dim: int = DIM) -> Vectors:
-    """The unit vector of a text."""
+    """Return the unit vector of a text."""
     vector = np.zeros(dim, np.float32)
     for word in text.lower().replace(".", " ").split():
         vector += _of_word(word, dim)
@@ -100,7 +100,7 @@ def _of_word(word: str, dim: int) -> Vectors:
 
 
 class OneEncoder:
-    """A source of encoders that has one, or none while that is away."""
+    """A source of one encoder, or of none while that is away."""
 
     def __init__(self, encoder: HashEncoder) -> None:
         self.encoder = encoder
@@ -121,13 +121,13 @@ class OneEncoder:
 
 
 def build(papers: Iterable[Paper], encoder: HashEncoder, data: Path, **options: Any) -> Manifest:
-    """A snapshot, built at once."""
+    """Build a snapshot and return its manifest."""
     return asyncio.run(build_snapshot(papers, encoder, data, source_name="generated", options=BuildOptions(**options)))
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A published snapshot, what it was made of, and by which encoder."""
+    """A published snapshot with its papers and its encoder."""
 
     data: Path
     papers: list[Paper]
@@ -140,14 +140,14 @@ class Corpus:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """1,500 papers with an exact index; not to be changed."""
+    """Return 1,500 papers with an exact index, which tests must not change."""
     data, encoder, papers = tmp_path_factory.mktemp("corpus"), HashEncoder(), generated_papers(1500)
     return Corpus(data, papers, encoder, build(papers, encoder, data))
 
 
 @pytest.fixture
 def kit() -> SimpleNamespace:
-    """What makes corpora of a test's own."""
+    """Return functions that make a test's own corpora."""
     return SimpleNamespace(
         papers=generated_papers, Encoder=HashEncoder, OneEncoder=OneEncoder, build=build, hashed=hashed, words=words
     )
@@ -155,7 +155,7 @@ def kit() -> SimpleNamespace:
 
 @pytest.fixture
 def client(corpus: Corpus) -> Iterator[TestClient]:
-    """The service over the shared corpus."""
+    """Return a client of the service over the shared corpus."""
     settings = Settings(data=corpus.data, watch_seconds=0.05, search_threads=2)
     with TestClient(create_app(settings, OneEncoder(corpus.encoder)), raise_server_exceptions=False) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Pages of one ranking, on every kind of index: nothing twice, nothing missing, and recall as it was measured."""
+"""Pages of one ranking, on every kind of index: no result twice or missing, and recall as measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.request import Mode, SearchRequest
 
 PAPERS = 3000
-# How each is served: lists looked into, or nodes a graph keeps in hand; then candidates refined for each result.
+# Search parameters of each: lists, or a graph's candidates; then the candidates refined for each result.
 INDEXES = {
     "SQfp16": (None, 1.0),
     "IVF64,Flat": (6, 1.0),
@@ -37,7 +37,7 @@ INDEXES = {
 
 @dataclass(frozen=True)
 class Corpus:
-    """A snapshot's parts with an index of one kind; a query's vector is looked up or hashed."""
+    """A snapshot's parts with an index of one kind; the vector of a query is looked up or hashed."""
 
     manifest: Manifest
     vectors: VectorIndex
@@ -52,7 +52,7 @@ class Corpus:
 
 
 def with_copies(papers: list[Paper]) -> list[Paper]:
-    """Some of the papers in three versions, and some in six copies that are the same to the letter."""
+    """Return papers, some of them in three versions and some in six identical copies."""
     for place in range(0, len(papers) - 7, 40):
         first = papers[place]
         papers[place + 1] = replace_id(first, f"{first.id}v2")
@@ -95,7 +95,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 class Asked:
-    """A search whose pages can be asked for, in a loop of its own."""
+    """A search that returns pages, with its own event loop."""
 
     def __init__(self, executor: ThreadPoolExecutor, corpus: Corpus, request: SearchRequest, **engine: Any) -> None:
         settings = {"fusion": FUSIONS["minmax"], "pool": 100} | engine
@@ -128,7 +128,7 @@ def test_pages_of_any_size_are_one_ranking(
 
 
 @pytest.mark.parametrize(("collapse", "number"), [(True, 0), (False, 0), (True, 1), (False, 2)])
-def test_pages_by_words_alone_are_one_ranking(
+def test_pages_of_lexical_search_are_one_ranking(
     executor: ThreadPoolExecutor, parts: Corpus, collapse: bool, number: int
 ) -> None:
     assert_pages_agree(executor, parts, Mode.LEXICAL, collapse, number)
@@ -162,7 +162,7 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
 
 
 @pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
-def test_pages_are_one_ranking_however_the_halves_are_joined(
+def test_pages_are_one_ranking_for_every_way_of_fusing(
     executor: ThreadPoolExecutor, corpus: Corpus, fusion: str, pool: int
 ) -> None:
     text = next(iter(corpus.queries))
@@ -174,7 +174,7 @@ def test_pages_are_one_ranking_however_the_halves_are_joined(
     assert all(0 <= each.score <= 1 for each in found)
 
 
-def test_recall_is_served_as_it_was_measured(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
+def test_served_recall_is_the_measured_recall(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
     own = np.arange(11, PAPERS, 50)
     asked = exact_nearest(corpus.stored[own], own, PAPERS, lambda rows: corpus.stored[rows])
     index = corpus.vectors
