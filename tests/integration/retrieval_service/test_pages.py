@@ -17,11 +17,12 @@ from indexing.faiss_writer import build_index
 from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.corpus import SnapshotDirectory, open_snapshot
+from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.ports import Catalogue, Embedded, EncoderIdentity, LexicalIndex, VectorIndex, Vectors
+from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
-from retrieval_service.search.request import Mode, Ranked, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest
 
 PAPERS = 3000
 # Search parameters of each: lists, or a graph's candidates; then the candidates refined for each result.
@@ -39,6 +40,7 @@ INDEXES = {
 class Corpus:
     """A snapshot's parts with an index of one kind; the vector of a query is looked up or hashed."""
 
+    manifest: Manifest
     vectors: VectorIndex
     lexical: LexicalIndex
     catalogue: Catalogue
@@ -75,7 +77,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     stored = np.stack([hashed(passage_text(paper)) for paper in papers])
     texts = [paper.title for paper in papers[7:1400:500]] + [passage_text(papers[80]), passage_text(papers[163])]
     queries = {text: hashed(text) for text in texts}
-    yield Corpus(snapshot.vectors, snapshot.lexical, snapshot.catalogue, stored, queries)
+    yield Corpus(manifest, snapshot.vectors, snapshot.lexical, snapshot.catalogue, stored, queries)
     snapshot.close()
 
 
@@ -102,11 +104,11 @@ class Asked:
         self.corpus = corpus
         self.request = request
 
-    def page(self, offset: int, k: int) -> list[Ranked]:
+    def page(self, offset: int, k: int) -> list[SearchResult]:
         wanted = replace(self.request, offset=offset, k=k)
         return asyncio.run(self.engine.search(self.corpus, wanted)).results
 
-    def pages(self, first: int, end: int, size: int) -> list[Ranked]:
+    def pages(self, first: int, end: int, size: int) -> list[SearchResult]:
         return [found for at in range(first, end, size) for found in self.page(at, min(size, end - at))]
 
 
@@ -141,7 +143,7 @@ def assert_pages_agree(executor: ThreadPoolExecutor, corpus: Corpus, mode: Mode,
         assert asked.pages(0, 50, 10) == fifty
         assert asked.pages(0, 50, 7) == fifty
         one_by_one = asked.pages(0, 260, 26)
-        names = [found.paper.id for found in one_by_one]
+        names = [found.id for found in one_by_one]
         assert len(set(names)) == len(names)
         assert one_by_one[:100] == asked.page(0, 100)
         assert one_by_one[95:105] == asked.page(95, 10)
@@ -157,7 +159,7 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
     assert len(hundred) == 100
     assert asked.pages(0, 100, 10) == hundred
     assert asked.pages(0, 100, 33) == hundred
-    assert not {paper.id for paper in (*liked, *unliked)} & {found.paper.id for found in hundred}
+    assert not {paper.id for paper in (*liked, *unliked)} & {found.id for found in hundred}
 
 
 @pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
@@ -167,7 +169,7 @@ def test_pages_are_one_ranking_for_every_way_of_fusing(
     text = next(iter(corpus.queries))
     asked = Asked(executor, corpus, SearchRequest(text=text, operators=False), fusion=FUSIONS[fusion], pool=pool)
     found = asked.pages(0, 1100, 100)
-    assert len({each.paper.id for each in found}) == len(found)
+    assert len({each.id for each in found}) == len(found)
     for offset, k in ((0, 50), (40, 10), (90, 20), (195, 7), (1000, 10)):
         assert asked.page(offset, k) == found[offset : offset + k]
     assert all(0 <= each.score <= 1 for each in found)
@@ -187,6 +189,6 @@ def test_served_recall_is_the_measured_recall(executor: ThreadPoolExecutor, corp
         for row, truth, text in zip(own, asked.truth, names, strict=True):
             request = SearchRequest(text=text, mode=Mode.DENSE, collapse=False)
             found = Asked(executor, searched, request).page(0, k)
-            rows = [row_of[each.paper.id] for each in found if row_of[each.paper.id] != row]
+            rows = [row_of[each.id] for each in found if row_of[each.id] != row]
             shares.append(len(set(rows[:10]) & set(truth.tolist())) / len(truth))
         assert np.mean(shares) == pytest.approx(measured, abs=0.01)

@@ -95,6 +95,7 @@ class Corpus:
         self.catalogue = ListCatalogue(papers)
         self.vectors = Scripted(dense)
         self.lexical = Scripted(lexical)
+        self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
 
