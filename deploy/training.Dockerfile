@@ -14,6 +14,7 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
 COPY papers /opt/akin/src/papers
+COPY relevance /opt/akin/src/relevance
 COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from indexing.catalogue_writer import CatalogueWriter
 from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
 from indexing.embedding_store import text_digest
+from indexing.lexical_writer import same_in_index
 from indexing.options import OnProgress, Progress
 from papers import Paper, passage_text
-from retrieval_service.adapters.tantivy_index import indexed_alike
 from retrieval_service.corpus.digests import digest_rows, record_digest
 from retrieval_service.errors import NoPapers, SourceIncomplete
 
@@ -175,7 +175,7 @@ class Changes:
         if text != self.digests["text"][row].tobytes():
             return True
         (old,) = catalogue.papers([row])
-        if not indexed_alike(old, paper):
+        if not same_in_index(old, paper):
             self.rewritten.add(row)
         self._replace(row, paper, text, catalogue)
         return False

@@ -12,11 +12,11 @@ import numpy as np
 
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import VectorsOf, chunks
+from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import DEPTHS, Encoder, Rows, Vectors
-from retrieval_service.reservoir import Reservoir
 
 NEAREST = 10
 TUNING_QUERIES = 256

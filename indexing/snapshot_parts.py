@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from indexing.catalogue_writer import CatalogueWriter
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import RowsCannotChange, VectorsOf, build_index, change_rows, read_index, write_index
+from indexing.lexical_writer import LexicalWriter
 from indexing.recall import TITLES, Point, QuerySample, embed_queries, measure_curve
 from papers import Paper
-from retrieval_service.adapters.tantivy_index import TantivyWriter
 from retrieval_service.corpus.digests import DIGESTS, digest_rows, read_digests
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
 from retrieval_service.corpus.manifest import (
@@ -62,7 +62,7 @@ class RowWriter:
         try:
             self._digests = (directory / DIGESTS).open("wb")
             try:
-                self._lexical = TantivyWriter(directory / LEXICAL)
+                self._lexical = LexicalWriter(directory / LEXICAL)
             except BaseException:
                 self._digests.close()
                 raise
@@ -142,7 +142,7 @@ def load_digests(base: Path, manifest: Manifest) -> NDArray[np.void]:
 
 def write_lexical(directory: Path, catalogue: CatalogueWriter) -> None:
     """Write the whole lexical index from the catalogue."""
-    with TantivyWriter(directory / LEXICAL) as lexical:
+    with LexicalWriter(directory / LEXICAL) as lexical:
         first = 0
         for papers in _fetch_in_runs(catalogue, range(len(catalogue))):
             lexical.add(first, papers)
@@ -162,7 +162,7 @@ def change_lexical(directory: Path, catalogue: CatalogueWriter, before: int, rew
     count = len(catalogue)
     kept = sorted(row for row in rewritten if row < min(before, count))
     wanted = [*kept, *range(before, count)]
-    with TantivyWriter(directory / LEXICAL, continued=True) as lexical:
+    with LexicalWriter(directory / LEXICAL, continued=True) as lexical:
         lexical.delete([*kept, *range(count, before)])
         at = 0
         for papers in _fetch_in_runs(catalogue, wanted):

@@ -34,7 +34,7 @@ class Paper(NamedTuple):
     abstract: str
 
 
-class Found(NamedTuple):
+class GatheredPapers(NamedTuple):
     """Papers, and which texts were already used as queries to find them."""
 
     papers: list[Paper]
@@ -76,7 +76,7 @@ def papers_of_service(
     seed: int = 0,
     most: int = 3_000,
     seconds: float = 30.0,
-) -> Found:
+) -> GatheredPapers:
     """Papers of the live snapshot, gathered as a reader would: by searching, and by searching for what was found.
 
     Args:
@@ -103,7 +103,7 @@ def papers_of_service(
         fruitless = 0 if new else fruitless + 1
         # A few of each harvest lead on; all of them would stay in the neighbourhood of the first.
         waiting.extend(found["title"] for found in drawn.sample(list(new.values()), min(3, len(new))))
-    return Found(list(papers.values()), used)
+    return GatheredPapers(list(papers.values()), used)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

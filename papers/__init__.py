@@ -1,10 +1,9 @@
-"""Papers: what one is, what its arXiv id is, the text that is embedded, and the files papers come from."""
+"""Papers: the record, arXiv ids, the text that is embedded, and the readers of files of papers."""
 
 from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
 from papers.categories import ALIASES, CATEGORIES, subject
-from papers.citation import bibtex, citation
 from papers.errors import (
     BadRecord,
     MappingError,
@@ -41,8 +40,6 @@ __all__ = [
     "Report",
     "SampleUnavailable",
     "UnknownFormat",
-    "bibtex",
-    "citation",
     "fetch_sample",
     "links",
     "parse_arxiv_id",

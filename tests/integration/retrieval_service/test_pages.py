@@ -110,7 +110,7 @@ class Asked:
         return [found for at in range(first, end, size) for found in self.page(at, min(size, end - at))]
 
 
-NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "nprobe": 3}]
+NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "search_effort": 3}]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.errors import BadOption, TooFewQueries
 from loadtests.papers import Paper, papers_of_service, read_papers
-from loadtests.queries import Queries, distinct_texts, sentences
+from loadtests.queries import QuerySource, distinct_texts, sentences
 
 PAPERS = [
     Paper(
@@ -35,7 +35,7 @@ def test_an_abstract_without_sentences_is_one() -> None:
 
 
 def test_short_queries_are_words_of_the_papers_and_never_come_twice() -> None:
-    queries = Queries(PAPERS, seed=3)
+    queries = QuerySource(PAPERS, seed=3)
     drawn = [queries.short() for _ in range(2_000)]
     assert len(set(drawn)) == 2_000
     assert queries.drawn == 2_000
@@ -46,7 +46,7 @@ def test_short_queries_are_words_of_the_papers_and_never_come_twice() -> None:
 
 
 def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
-    queries = Queries(PAPERS, seed=1)
+    queries = QuerySource(PAPERS, seed=1)
     assert {queries.long() for _ in range(250)} == {paper.abstract for paper in PAPERS}
     assert queries.repeated == 0
     later = queries.long()
@@ -54,7 +54,7 @@ def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
 
 
 def test_what_has_to_be_repeated_is_counted() -> None:
-    queries = Queries(PAPERS, seed=1)
+    queries = QuerySource(PAPERS, seed=1)
     # The abstracts have fewer words than a run needs, so that the runs are the abstracts themselves.
     drawn = [queries.long() for _ in range(260)]
     assert queries.repeated == len(drawn) - len(set(drawn)) == 10
@@ -62,14 +62,14 @@ def test_what_has_to_be_repeated_is_counted() -> None:
 
 def test_texts_that_the_service_has_seen_are_not_drawn() -> None:
     seen = [paper.abstract for paper in PAPERS[:200]]
-    queries = Queries(PAPERS, seed=1, used=seen)
+    queries = QuerySource(PAPERS, seed=1, used=seen)
     assert not {queries.long() for _ in range(50)} & set(seen)
     assert queries.repeated == 0
 
 
 def test_the_seed_decides() -> None:
     def drawn(seed: int) -> list[str]:
-        queries = Queries(PAPERS, seed=seed)
+        queries = QuerySource(PAPERS, seed=seed)
         return [queries.short() for _ in range(20)]
 
     assert drawn(5) == drawn(5) != drawn(6)
@@ -77,7 +77,7 @@ def test_the_seed_decides() -> None:
 
 def test_too_few_papers_are_refused_in_words() -> None:
     with pytest.raises(TooFewQueries, match=r"3 papers hold 15 .*--queries"):
-        Queries(PAPERS[:3])
+        QuerySource(PAPERS[:3])
 
 
 @pytest.mark.parametrize("zipped", [False, True])

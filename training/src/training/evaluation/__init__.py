@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from training.evaluation.bm25 import Bm25
-from training.evaluation.collection import Collection, read_collection
-from training.evaluation.known_item import write_known_items
+from training.evaluation.known_item import RUN_KINDS, write_known_items
+from training.evaluation.ranking import Bm25
 from training.evaluation.report import Difference, EvaluationReport, Score, read_report
 from training.evaluation.run import evaluate, write_report
 from training.evaluation.systems import AnySystem, System, TorchSystem, VersionSystem
 
 __all__ = [
+    "RUN_KINDS",
     "AnySystem",
     "Bm25",
-    "Collection",
     "Difference",
     "EvaluationReport",
     "Score",
@@ -23,7 +22,6 @@ __all__ = [
     "TorchSystem",
     "VersionSystem",
     "evaluate",
-    "read_collection",
     "read_report",
     "write_known_items",
     "write_report",

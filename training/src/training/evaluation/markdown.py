@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+from relevance import METRICS
 from training.evaluation.report import EvaluationReport
-
-COLUMNS = (
-    *("nDCG@10", "MAP", "MRR@10", "recall@1", "recall@5", "recall@10", "recall@100"),
-    *("precision@1", "precision@5", "precision@10"),
-)
 
 
 def render(report: EvaluationReport) -> str:
@@ -83,7 +79,7 @@ def differences(report: EvaluationReport, name: str) -> str:
 def metrics_of(report: EvaluationReport, name: str) -> list[str]:
     """The metrics of a set, those that matter most first."""
     there = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
-    return [metric for metric in COLUMNS if metric in there] or there
+    return [metric for metric in METRICS if metric in there] or there
 
 
 def machine(report: EvaluationReport) -> str:

@@ -9,8 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from storage.durable import replace_file
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import EvaluationReport
+from training.evaluation.report import PRIMARY, EvaluationReport
 
 
 def draw(report: EvaluationReport, folder: Path) -> None:

@@ -13,6 +13,8 @@ from training.errors import EvaluationError
 
 REPORT_SCHEMA = 1
 REPORT_FILE = "report.json"
+PRIMARY = "nDCG@10"
+"""Metric that promotion is decided by."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):

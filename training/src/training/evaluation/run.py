@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance import Collection
+from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
+from training.arrays import Values
 from training.errors import EvaluationError
-from training.evaluation import bootstrap, markdown, metrics, plots, subjects
-from training.evaluation.bm25 import Bm25
-from training.evaluation.collection import Collection, read_collections
-from training.evaluation.metrics import Values
-from training.evaluation.ranking import nearest
+from training.evaluation import bootstrap, markdown, plots, subjects
+from training.evaluation.ranking import Bm25, Ranking, nearest
 from training.evaluation.report import Difference, EvaluationReport, Score, Set
+from training.evaluation.retrieval import load_collections, measure_ranking
 from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
@@ -88,7 +89,7 @@ def evaluate(
     pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
     how = _Comparison(baseline, tuple(pairs), resamples, confidence, seed)
     # Everything is read before the first hour of encoding is spent.
-    collections = read_collections(sets)
+    collections = load_collections(sets)
     papers = (
         subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
     )
@@ -105,7 +106,7 @@ def evaluate(
     vectors = Vectors(cache, progress)
     for collection in collections:
         found = {
-            name: metrics.measure(_ranking(system, name, collection, depth, vectors), collection.judgements)
+            name: measure_ranking(_rank(system, name, collection, depth, vectors), collection)
             for name, system in systems.items()
         }
         size = Set(
@@ -121,13 +122,14 @@ def evaluate(
     return report
 
 
-def _ranking(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> metrics.Ranking:
+def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> Ranking:
+    queries, passages = list(collection.queries.values()), list(collection.passages.values())
     if isinstance(system, Bm25):
-        return system.rank(collection.queries, collection.passages, depth)
+        return system.rank(queries, passages, depth)
     label = f"{collection.name}, {name}"
-    passages = vectors.passages(system, collection.passages, f"{label}: passages")
-    queries = vectors.queries(system, collection.queries, f"{label}: queries")
-    return nearest(queries, passages, depth)
+    by_passage = vectors.passages(system, passages, f"{label}: passages")
+    by_query = vectors.queries(system, queries, f"{label}: queries")
+    return nearest(by_query, by_passage, depth)
 
 
 def _measure_subjects(
@@ -144,12 +146,13 @@ def _measure_subjects(
     probes: dict[str, Values] = {}
     for name, system in systems.items():
         if isinstance(system, Bm25):
-            ranking = subjects.drop_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
+            ranking = system.rank(papers.texts, papers.texts, deepest + 1)
+            positions = subjects.drop_self(ranking.positions, range(count))
         else:
             found = vectors.passages(system, papers.texts, f"subjects, {name}: papers")
-            ranking = nearest(found, found, deepest, without_self=True)
+            positions = nearest(found, found, deepest, without_self=True).positions
             probes[name] = subjects.probe(found, papers.subjects, train, test)
-        agreements[name] = subjects.agreement(ranking, papers.subjects)
+        agreements[name] = subjects.agreement(positions, papers.subjects)
     size = Set(kind=SUBJECT_AGREEMENT, queries=count, passages=count, digest=papers.digest)
     _add(report, SUBJECT_AGREEMENT, size, agreements, how)
     if probes:
@@ -202,10 +205,5 @@ def write_report(report: EvaluationReport, output: Path) -> None:
 
 def machine() -> dict[str, object]:
     """The class of machine: enough to compare figures by, nothing that names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(fields.get("flags", "").split())
-    return {"cpu": fields.get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}
+    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features()
+    return {"cpu": cpu_fields().get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}

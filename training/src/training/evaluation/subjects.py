@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import PapersError, passage_text, read_papers
-from training.arrays import Floats
+from training.arrays import Floats, Values
 from training.errors import EvaluationError
-from training.evaluation.metrics import Ranking, Values
 
 AGREEMENT_DEPTHS = (1, 5, 10)
 FEWEST_OF_A_SUBJECT = 10
@@ -70,17 +69,17 @@ def read_subjects(path: Path, *, mapping: str | None = None, most: int = 4000) -
     return SubjectPapers(texts, subjects, names, digest)
 
 
-def agreement(ranking: Ranking, subjects: NDArray[np.int64]) -> Values:
+def agreement(positions: NDArray[np.int64], subjects: NDArray[np.int64]) -> Values:
     """The share of each paper's nearest others that have its primary category.
 
     Args:
-        ranking: [papers, depth], row i without paper i; -1 where nothing was found.
+        positions: [papers, depth], row i without paper i; -1 where nothing was found.
         subjects: [papers].
 
     Returns:
         For each depth float64 [papers].
     """
-    same = (subjects[ranking] == subjects[:, None]) & (ranking >= 0)
+    same = (subjects[positions] == subjects[:, None]) & (positions >= 0)
     return {f"agreement@{depth}": same[:, :depth].sum(axis=1) / depth for depth in AGREEMENT_DEPTHS}
 
 
@@ -109,8 +108,8 @@ def probe(vectors: Floats, subjects: NDArray[np.int64], train: NDArray[np.int64]
     return {"accuracy": (classifier.predict(scaled[test]) == subjects[test]).astype(np.float64)}
 
 
-def drop_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
+def drop_self(positions: NDArray[np.int64], queries: Sequence[int]) -> NDArray[np.int64]:
     """A ranking one narrower, in which no query found itself."""
-    own = ranking == np.asarray(queries)[:, None]
+    own = positions == np.asarray(queries)[:, None]
     own[~own.any(axis=1), -1] = True
-    return np.asarray(ranking[~own].reshape(len(ranking), ranking.shape[1] - 1))
+    return np.asarray(positions[~own].reshape(len(positions), positions.shape[1] - 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from training.arrays import Floats
 from training.encoders import encode_fp32, version_encoder
 from training.errors import EvaluationError
-from training.evaluation.bm25 import Bm25
+from training.evaluation.ranking import Bm25
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
