@@ -64,7 +64,7 @@ class IndexSource:
 
 @contextmanager
 def cli_errors() -> Iterator[None]:
-    """Raise errors of snapshots and of the disk again as `PapersUnusable`, which the command line prints in one line."""
+    """Convert errors of snapshots and of the disk to `PapersUnusable`, which the command line prints in one line."""
     try:
         yield
     except RetrievalError as error:
