@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -319,17 +319,10 @@ def run_with_encoder(
     with encoder_server(settings, say) as (url, version), bar() as progress:
 
         async def run() -> Manifest:
-            async with connect_encoder(settings, url, version.number) as encoder:
-                return await work(encoder, progress)
+            triton = TritonConnection(url, version=version.number, repository=settings.repository)
+            try:
+                return await work(await triton.find(), progress)
+            finally:
+                await triton.close()
 
         return asyncio.run(run())
-
-
-@asynccontextmanager
-async def connect_encoder(settings: Settings, url: str, version: int) -> AsyncIterator[Encoder]:
-    """Connect to a version of the encoder that Triton serves; close the connection at the end."""
-    triton = TritonConnection(url, version=version, repository=settings.repository)
-    try:
-        yield await triton.find()
-    finally:
-        await triton.close()

@@ -6,7 +6,7 @@ vector index must hold the code of the embedding that is stored under this diges
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexing.embedding_store import StoredEmbeddings, text_digest
-from indexing.faiss_writer import codes_match
+from indexing.faiss_writer import chunks, codes_match
 from indexing.recall import exact_nearest, measure
 from indexing.snapshot_parts import PAPERS_AT_ONCE, load_digests
 from papers import PASSAGE_TEXT_VERSION, passage_text
@@ -27,7 +27,6 @@ from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing, SnapshotInvalid
 from retrieval_service.ports import Rows
 
-_ROWS_AT_ONCE = 16_384
 _ROWS_NAMED = 5
 
 
@@ -178,7 +177,7 @@ def _find_wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> R
     try:
         right = [
             text_digest(passage_text(paper)) == text.tobytes()
-            for some in _runs(rows, PAPERS_AT_ONCE)
+            for some in (rows[at : at + PAPERS_AT_ONCE] for at in range(0, len(rows), PAPERS_AT_ONCE))
             for paper, text in zip(catalogue.papers(some.tolist()), texts[some], strict=True)
         ]
     except KeyError as error:
@@ -198,7 +197,7 @@ def _compare_vectors(
     wrong: list[Rows] = []
     compared = lost = damaged = 0
     with store:
-        for some in _runs(rows, _ROWS_AT_ONCE):
+        for some in chunks(rows):
             positions = store.positions(texts[some].tolist())
             there = positions >= 0
             torn = sum(text in store.torn for text in texts[some[~there]].tolist())
@@ -225,10 +224,6 @@ def _describe_damage(path: Path, what: str, rows: Rows) -> list[SnapshotInvalid]
     named = ", ".join(f"{row:,}" for row in rows[:_ROWS_NAMED].tolist()) + (", …" if len(rows) > _ROWS_NAMED else "")
     each = f"row {named} {what}" if len(rows) == 1 else f"each of {len(rows):,} rows ({named}) {what}"
     return [SnapshotInvalid(path, f"{each}: build it again (nothing is embedded twice)")]
-
-
-def _runs(rows: Rows, length: int) -> Iterator[Rows]:
-    return (rows[at : at + length] for at in range(0, len(rows), length))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,17 +109,8 @@ def test_a_complete_update_may_lack_a_twentieth(
         asked.append((source.complete, source.may_lack))
         raise InterruptedError
 
-    @contextmanager
-    def server(*_: Any) -> Iterator[Any]:
-        yield "grpc://127.0.0.1:1", SimpleNamespace(number=1)
-
-    @asynccontextmanager
-    async def connected(*_: Any) -> AsyncIterator[None]:
-        yield None
-
     monkeypatch.setattr(snapshots, "update_snapshot", updated)
-    monkeypatch.setattr(snapshots, "encoder_server", server)
-    monkeypatch.setattr(snapshots, "connect_encoder", connected)
+    monkeypatch.setattr(snapshots, "run_with_encoder", lambda _, work, **__: work(None, None))
     with pytest.raises(PapersUnusable):
         upkeep.update(str(data / "all.jsonl"), **options)
     assert asked == [expected]
