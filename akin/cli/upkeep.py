@@ -94,11 +94,10 @@ def tune(
 
     Makes a new snapshot with the chosen index and all measurements in its manifest; embeds no paper.
     """
-    from akin.cli.recall_chart import recall_chart
+    from akin.cli.recall_chart import NEEDS_PLOTS, write_recall_chart
     from akin.settings import Settings
     from akin.snapshots import cli_errors, tune_index
     from indexing.tune import TuneOptions
-    from storage.durable import replace_file
 
     settings = Settings.read()
     wanted = TuneOptions(recall, memory, _parse_recipes(recipe), _read_queries(queries), use=False)
@@ -106,14 +105,15 @@ def tune(
     index = manifest.index
     path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
     with cli_errors():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, recall_chart(index.curve, _serving_point(index), recall).encode())
+        drawn = write_recall_chart(path, index.curve, _serving_point(index), recall)
+    if not drawn:
+        say(NEEDS_PLOTS)
     if json:
-        print_json({**manifest_as_json(manifest, live=use), "plot": str(path)})
+        print_json({**manifest_as_json(manifest, live=use), "plot": str(path) if drawn else None})
         return
     for line in format_curve(index):
         print(f"  {line}")
-    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}; the curves: {path}")
+    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}" + (f"; the curves: {path}" if drawn else ""))
 
 
 def verify(
