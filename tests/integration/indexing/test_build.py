@@ -23,7 +23,14 @@ from indexing.build import build_snapshot
 from indexing.options import Progress
 from papers import Paper, read_papers
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
-from retrieval_service.errors import BuildInProgress, EncoderUnavailable, NoPapers, SnapshotError, SnapshotNotFound
+from retrieval_service.errors import (
+    BuildInProgress,
+    EncoderUnavailable,
+    NoPapers,
+    SnapshotError,
+    SnapshotInUse,
+    SnapshotNotFound,
+)
 from retrieval_service.ports import Embedded
 
 
@@ -177,7 +184,7 @@ def test_use_and_remove(tmp_path: Path, kit: Any) -> None:
     assert snapshots.current() == first.id
     snapshots.use(second.id)
     assert snapshots.current() == second.id
-    with pytest.raises(SnapshotError, match="is live"):
+    with pytest.raises(SnapshotInUse):
         snapshots.remove(second.id)
     snapshots.remove(first.id)
     assert [manifest.id for manifest in snapshots.manifests()] == [second.id]
