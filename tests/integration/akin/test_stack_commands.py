@@ -131,10 +131,10 @@ def test_a_supervisor_that_is_killed_is_missed_and_the_next_one_takes_the_parts_
     shared.until(lambda: not shared.status()["supervisor"]["alive"])
     found = shared.akin("status")
     assert found.returncode == 0
-    assert "supervisor   stopped: what runs goes on" in found.stdout
+    assert "supervisor   stopped: the parts continue" in found.stdout
     done = shared.akin("up")
     assert done.returncode == 0, done.stderr
-    assert "a new one takes over what runs" in done.stderr
+    assert "a new one takes over the running parts" in done.stderr
     assert shared.pids() == before
     assert shared.status()["supervisor"]["alive"]
 
@@ -158,7 +158,7 @@ def test_a_part_that_cannot_start_is_given_up_and_the_next_up_mends_it(shared: L
     done = shared.akin("up")
     assert done.returncode == 5
     assert "the stand-in was told to die" in done.stderr
-    assert "The other parts go on" in done.stderr
+    assert "The other parts continue" in done.stderr
     found = shared.akin("status")
     assert found.returncode == 1
     assert "Triton       restarting" in found.stdout

@@ -50,7 +50,7 @@ def test_a_pointer_to_a_removed_version_is_told(tmp_path: Path) -> None:
     versions.promote(tmp_path, 1)
     (tmp_path / versions.MODEL / "1" / "manifest.json").unlink()
     (tmp_path / versions.MODEL / "1").rmdir()
-    with pytest.raises(EncoderError, match=r"version 1 is not in .* \(there: none\)"):
+    with pytest.raises(EncoderError, match=r"version 1 is not in .* \(it has: none\)"):
         versions.promoted_version(tmp_path)
 
 
@@ -66,5 +66,5 @@ def test_a_damaged_manifest_names_its_file(tmp_path: Path, content: str) -> None
 def test_a_damaged_pointer_names_its_file(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     (tmp_path / versions.MODEL / versions.POINTER).write_text("latest")
-    with pytest.raises(EncoderError, match="PROMOTED says 'latest'"):
+    with pytest.raises(EncoderError, match="PROMOTED holds 'latest'"):
         versions.promoted_version(tmp_path)

@@ -58,7 +58,7 @@ def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
     assert str(first) == "Triton refuses version 1"
     later = lifecycle.error_of(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
     assert type(later) is StackError
-    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
+    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts continue")
 
 
 @pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
@@ -131,7 +131,7 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
     monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
     assert lifecycle.up(settings, said.append) is anew
-    assert said == ["the stack was started by an earlier release: starting it anew"]
+    assert said == ["the stack was started by an earlier release: restarting it"]
 
 
 def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(

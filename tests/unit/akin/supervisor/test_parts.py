@@ -97,8 +97,8 @@ def test_a_triton_whose_python_process_is_gone_is_broken(look: TritonProbe, serv
     server.infer = httpx.Response(500, json=UNHEALTHY)
     found = look()
     assert found.health is Health.BROKEN
-    assert found.words.startswith("its encoder version 1 answers 500: {")
-    assert "is not healthy" in found.words
+    assert found.fault.startswith("its encoder version 1 answers 500: {")
+    assert "is not healthy" in found.fault
 
 
 def test_every_version_that_is_served_is_looked_at(look: TritonProbe, server: Server, settings: Settings) -> None:
