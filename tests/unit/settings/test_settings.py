@@ -97,7 +97,7 @@ def test_a_misspelt_setting_is_told_with_the_nearest_one() -> None:
     told = warnings({"AKIN_RATELIMIT": "5", "AKIN_POOL": "50", "AKIN_ZZZZ": "1", "HOME": "/"})
     assert told == [
         "AKIN_RATELIMIT is not a setting of Akin. Did you mean AKIN_RATE_LIMIT?",
-        "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists those there are.",
+        "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists all of them.",
     ]
 
 
