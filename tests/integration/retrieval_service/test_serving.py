@@ -325,7 +325,7 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
         process = service(tmp_path, taken.getsockname()[1])
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "Address already in use. AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another place." in errors
+    assert "Address already in use. AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another address." in errors
     assert len(errors.splitlines()) == 1
 
 

@@ -33,5 +33,5 @@ def test_a_service_address_that_is_none(url: str) -> None:
 def test_hosts() -> None:
     assert Settings.read({}).allowed_hosts == ""
     assert Settings.read({"AKIN_ALLOWED_HOSTS": "papers.example, *.example.org,"}).allowed_hosts
-    with pytest.raises(SettingsError, match="AKIN_ALLOWED_HOSTS is 'http://x': 'http://x' is no host"):
+    with pytest.raises(SettingsError, match="AKIN_ALLOWED_HOSTS is 'http://x': 'http://x' is not a host"):
         Settings.read({"AKIN_ALLOWED_HOSTS": "http://x"})
