@@ -1,4 +1,4 @@
-"""One result as HTML. Every text of a paper is foreign: it is escaped here and nowhere trusted."""
+"""One result as HTML. All texts of a paper are untrusted and are escaped here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
 _CATEGORIES_SHOWN: Final = 6
-# About four lines of the page's width; a shorter abstract is never cut, so it needs no way to be opened.
+# About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
-_LONGEST_ADDRESS: Final = 2_000  # more than any browser needs, and what splitting one may cost is bounded
+_LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
 def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
@@ -24,10 +24,10 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
 
     Args:
         paper: The result.
-        rank: Its place among all results, from 1.
+        rank: The place among all results, from 1.
         best_score: The highest score in the same answer; the bar is relative to it.
-        state: The search that found it; "more like this" keeps its mode and filters.
-        names: Category code → the category's name.
+        state: The search that found the paper; "More like this" keeps its mode and filters.
+        names: The names of categories by code.
     """
     heading = f"akin-title-{rank}"
     abstract = " ".join(paper.abstract.split())
@@ -42,7 +42,7 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
 
 
 def web_link(address: str | None) -> str | None:
-    """Return the address if a browser may be sent there (http or https, not endless), otherwise None."""
+    """Return the address if it is safe as a link (http or https, of limited length), otherwise None."""
     if address is None or len(address) > _LONGEST_ADDRESS:
         return None
     try:
