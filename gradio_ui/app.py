@@ -17,7 +17,7 @@ from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
 
 _MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
-_MODES_EXPLAINED = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
+_MODES_INFO = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
 
 Updates = tuple[Any, ...]
 """Values, or Gradio's descriptions of an update, for the components that an event updates."""
@@ -112,7 +112,7 @@ def build_app(
                 button = gr.Button("Search", variant="primary", elem_id="akin-search", scale=0)
             _html(render.examples() + render.OPERATORS, elem_id="akin-try")
             with gr.Row(elem_id="akin-filters"):
-                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_EXPLAINED, elem_id="akin-mode")
+                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_INFO, elem_id="akin-mode")
                 categories = gr.Dropdown(
                     [],
                     value=[],

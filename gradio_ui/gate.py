@@ -87,7 +87,7 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (methods := _methods(scope["path"])) is None:
-            await _nothing_here(scope, send)
+            await _refuse_route(scope, send)
         elif scope["method"] not in methods:
             message = f"{scope['method'][:20]} is not possible at this address."
             await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
@@ -119,7 +119,9 @@ class Gate:
         except TooManyPending as refusal:
             await _refuse(send, 429, "too_much_under_way", str(refusal))
         except ValueError:
-            await _refuse(send, 422, "not_of_this_page", "This page did not ask that. Reload it, then search again.")
+            await _refuse(
+                send, 422, "not_of_this_page", "This is not a request of the page. Reload the page, then search again."
+            )
         else:
             await self._enqueue(request.session_hash, {**scope, "query_string": b""}, _replay(content, receive), send)
 
@@ -141,7 +143,7 @@ class Gate:
             text = "The page has as many searches under way as it can. Try again in a moment."
             await _refuse(send, 503, "queue_full", text, [("retry-after", "2")])
         elif status != 200:
-            await _refuse(send, 500, "internal", "The page made a mistake; its log says more.")
+            await _refuse(send, 500, "internal", "The page failed; its log has the details.")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         sessions = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
@@ -170,7 +172,7 @@ def _is_json(scope: Scope) -> bool:
     return [kind.partition(b";")[0].strip().lower() for kind in kinds] == [b"application/json"]
 
 
-async def _nothing_here(scope: Scope, send: Send) -> None:
+async def _refuse_route(scope: Scope, send: Send) -> None:
     if scope["path"].startswith("/gradio_api"):
         await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
     else:

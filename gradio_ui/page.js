@@ -12,9 +12,9 @@
   const current = () => location.search || (location.hash.length > 1 ? `?${location.hash.slice(1)}` : "");
 
   function titled(address) {
-    const asked = new URLSearchParams(address);
-    const words = asked.get("q") || (asked.get("like") ? `like ${asked.get("like")}` : "");
-    return words ? `${words.slice(0, 80)} – Akin` : "Akin";
+    const query = new URLSearchParams(address);
+    const text = query.get("q") || (query.get("like") ? `like ${query.get("like")}` : "");
+    return text ? `${text.slice(0, 80)} – Akin` : "Akin";
   }
 
   function go(address) {

@@ -113,7 +113,7 @@ def _explain(error: RequestFailed) -> tuple[str, str]:
     if isinstance(error, RequestRefused):
         return "That cannot be searched for", ""
     if isinstance(error, NoAnswer):
-        return "The search service is away", "Start it with <code>akin up</code>."
+        return "The search service is unavailable", "Start it with <code>akin up</code>."
     if isinstance(error, NothingIndexed):
         return "There are no papers to search yet", (
             "Index the sample papers with <code>akin index build sample</code>, "
@@ -183,7 +183,7 @@ def _nothing_found(state: PageState) -> str:
         advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
     elif state.has_filters:
         wider = escape(state.without_filters().address())
-        advice = f'None passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
+        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
     return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
 
 

@@ -146,7 +146,7 @@ def make_state(
     text = _clean(q or "").strip()
     papers = _distinct(like)
     if text and papers:
-        notes.append("The address names words and a paper; the words were searched for.")
+        notes.append("The address has a query and a paper; only the query was used.")
         papers = ()
     if mode not in MODES:
         if mode:

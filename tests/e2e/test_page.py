@@ -34,7 +34,7 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
 
 
 @pytest.fixture
-def anything_goes() -> Iterator[Page]:
+def unchecked_page() -> Iterator[Page]:
     """Yield a page of a new browser, for tests that provoke refusals."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
@@ -45,15 +45,15 @@ def anything_goes() -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(anything_goes: Page, sample_stack: RunningStack) -> Iterator[Page]:
+def page(unchecked_page: Page, sample_stack: RunningStack) -> Iterator[Page]:
     """Yield a page of a new browser; then check that no request went to another host, was refused, or failed.
 
-    A violation of the Content-Security-Policy is told to the console, and here as an event too.
+    A violation of the Content-Security-Policy is logged to the console, here with the text of the event too.
     """
-    page = anything_goes
-    asked: list[str] = []
+    page = unchecked_page
+    requested: list[str] = []
     failures: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
     page.on(
@@ -62,7 +62,7 @@ def page(anything_goes: Page, sample_stack: RunningStack) -> Iterator[Page]:
     page.add_init_script(VIOLATIONS)
     yield page
     own = (sample_stack.settings.ui_url, sample_stack.settings.service_url, "data:", "blob:")
-    assert not [url for url in asked if not url.startswith(own)]
+    assert not [url for url in requested if not url.startswith(own)]
     assert failures == []
 
 
@@ -164,8 +164,8 @@ def test_a_complete_session_stays_within_the_policy(page: Page, sample_stack: Ru
     expect(page.locator("article.akin-paper").first).to_be_visible()
 
 
-def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack) -> None:
-    page = anything_goes
+def test_the_policy_is_enforced(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
     visit(page, sample_stack)
     policy = page.request.get(sample_stack.settings.ui_url).headers["content-security-policy"]
     assert "object-src 'none'" in policy
@@ -181,8 +181,8 @@ def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack)
     assert refused == "object-src"
 
 
-def test_a_refusal_is_shown_with_its_reason(anything_goes: Page, sample_stack: RunningStack) -> None:
-    page = anything_goes
+def test_a_refusal_is_shown_with_its_reason(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
     visit(page, sample_stack)
     page.locator("#akin-query textarea").fill("x" * 600_000)
     page.locator("#akin-search").click()

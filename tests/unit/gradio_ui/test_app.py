@@ -91,7 +91,7 @@ async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, s
         await page.restore("?q=x"),
         await page.search("x", "hybrid", [], None, None, 10, ""),
     ):
-        assert "The search service is away" in shown[3]
+        assert "The search service is unavailable" in shown[3]
     service.away = False
     shown = await page.search("x", "hybrid", [], None, None, 10, "?q=x")
     assert "3 papers" in shown[0]

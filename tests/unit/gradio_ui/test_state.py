@@ -67,7 +67,7 @@ def test_defaults_are_not_in_the_address() -> None:
         ("?q=x&offset=-1", PageState(q="x"), "offset"),
         ("?q=x&from=last+year", PageState(q="x"), "first year"),
         ("?q=x&to=nan", PageState(q="x"), "last year"),
-        ("?q=x&like=y", PageState(q="x"), "words"),
+        ("?q=x&like=y", PageState(q="x"), "only the query"),
         ("?q=x&from=2025&to=2020", PageState(q="x", from_year=2020, to_year=2025), "2020 to 2025"),
         ("?" + "a=b&" * 500, PageState(), "too many"),
     ],
