@@ -11,6 +11,7 @@ import argparse
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,10 @@ import numpy as np
 from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
-from benchmarks.beir import Collection, load, ndcg
-from benchmarks.known_items import known_items
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
+from papers import read_papers
+from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
 
@@ -52,23 +53,32 @@ def main() -> None:
     parser.add_argument("--papers", type=int, default=2000, help="papers of the file that are taken")
     options = parser.parse_args()
     settings = Settings.read()
-    collections = [load(folder) for folder in options.collections]
+    collections = read_collections(options.collections)
     if options.corpus:
-        collections += known_items(
+        collections += known_item_sets(
             options.corpus, options.papers, settings.data / "benchmarks" / "fusion" / "known-items"
         )
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
-    with served("fusion") as running:
+    with private_stack("fusion") as running:
         for collection in collections:
-            index(running, collection)
+            index_collection(running, collection)
             scores[collection.name] = score_choices(collection, search_halves(running, collection))
     rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(table(rows))
     say(verdict)
     say(f"written to {path} and {path.with_suffix('.md')}")
+
+
+def known_item_sets(corpus: str, papers: int, folder: Path) -> list[Collection]:
+    """Make two sets of the first papers of a file: titles find abstracts, and last sentences find titles and rests."""
+    sets = {"title": folder / "titles", "last_sentence": folder / "last-sentences"}
+    for kind, target in sets.items():
+        with read_papers(corpus) as source:
+            write_known_items(islice(source, papers), target, kind=kind, most=papers, fewest=1)
+    return read_collections(list(sets.values()))
 
 
 def search_halves(settings: Settings, collection: Collection) -> dict[str, Halves]:
@@ -92,12 +102,15 @@ def search_halves(settings: Settings, collection: Collection) -> dict[str, Halve
 def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores:
     """nDCG@10 of every query, by way and weight."""
 
-    def of(query: str, choice: Choice) -> float:
-        halves, (way, weight) = found[query], choice
+    def search(halves: Halves, way: str, weight: float) -> dict[str, float]:
         fused = fuse(halves.dense, halves.lexical, FUSIONS[way], _POOL, weight)
-        return ndcg([halves.ids[row] for row in fused.rows[:10].tolist()], collection.qrels[query])
+        return scores_of_order([halves.ids[row] for row in fused.rows[:10].tolist()])
 
-    return {(way, w): [of(query, (way, w)) for query in collection.queries] for way in FUSIONS for w in WEIGHTS}
+    def of(way: str, weight: float) -> list[float]:
+        run = {query: search(halves, way, weight) for query, halves in found.items()}
+        return query_metrics(run, collection.qrels, ["nDCG@10"])["nDCG@10"]
+
+    return {(way, weight): of(way, weight) for way in FUSIONS for weight in WEIGHTS}
 
 
 def best(scores: Sequence[Scores]) -> Choice:

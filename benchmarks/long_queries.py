@@ -20,11 +20,12 @@ import msgspec
 
 from akin.cli.output import say
 from akin.settings import Settings
-from benchmarks.beir import load, ndcg, recall
 from benchmarks.report import Row, table, write
-from benchmarks.served import FIELDS
+from benchmarks.stack import FIELDS
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from relevance import mean_metrics, read_collections, scores_of_order
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
 """Limits, as multiples of the corpus's size."""
@@ -41,8 +42,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1500)
     options = parser.parse_args()
     rows = half_abstracts(options.corpus, options.queries)
-    for folder in options.collections:
-        collection = load(folder)
+    for collection in read_collections(options.collections):
         with lexical_index(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
             rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write("long_queries", rows, Settings.read().data / "benchmarks")
@@ -69,7 +69,7 @@ def lexical_index(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
     """A lexical index of papers, in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
-        writer = TantivyWriter(directory)
+        writer = LexicalWriter(directory)
         for at in range(0, len(papers), _WINDOW):
             writer.add(at, papers[at : at + _WINDOW])
         writer.close()
@@ -92,12 +92,9 @@ def measure_limits(
             started = perf_counter()
             hits = index.search(text, 100)
             times.append((perf_counter() - started) * 1000)
-            found[query] = [papers[row].id for row in hits.rows.tolist()]
+            found[query] = scores_of_order([papers[row].id for row in hits.rows.tolist()])
         system = f"{share:g} entries a paper" if share <= SHARES[-2] else "all entries"
-        pairs = [(ranking, qrels[query]) for query, ranking in found.items()]
-        rows += [
-            Row(system, name, "nDCG@10", round(statistics.mean(ndcg(ids, gains) for ids, gains in pairs), 4)),
-            Row(system, name, "recall@100", round(statistics.mean(recall(ids, gains, 100) for ids, gains in pairs), 4)),
-            Row(system, name, "ms, median", round(statistics.median(times), 3), "ms"),
-        ]
+        means = mean_metrics(found, qrels, ("nDCG@10", "recall@100"))
+        rows += [Row(system, name, metric, round(value, 4)) for metric, value in means.items()]
+        rows.append(Row(system, name, "ms, median", round(statistics.median(times), 3), "ms"))
     return rows

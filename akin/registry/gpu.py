@@ -15,7 +15,7 @@ from typing import Any
 
 from akin.errors import EncoderError
 from akin.settings import Settings
-from akin.training_environment import in_training
+from akin.training_environment import run_in_training
 from storage.durable import replace_file
 
 INNER_MODEL = "encoder"
@@ -164,7 +164,7 @@ def make(
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
     arguments += ["--runtime", "cuda" if runtime == "cuda" else "tensorrt"]
     arguments += ["--source", source] if source else []
-    made = in_training(settings, "compression.gpu", arguments, "the model repository is as it was")
+    made = run_in_training(settings, "compression.gpu", arguments, "the model repository is as it was")
     return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
 
 

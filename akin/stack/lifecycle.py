@@ -15,7 +15,7 @@ from pathlib import Path
 from akin.errors import AkinError, StackError
 from akin.registry.versions import Version, promoted_version, versions
 from akin.settings import Settings
-from akin.stack.leftovers import kill_marked, mark_variables, remove_regions
+from akin.stack.leftovers import kill_marked, mark_variables
 from akin.stack.processes import (
     Child,
     await_end,
@@ -30,6 +30,7 @@ from akin.stack.processes import (
     tail,
 )
 from akin.stack.record import PartState, Stack, read, running
+from akin.stack.shared_memory import remove_regions
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
 from storage.locks import hold_lock

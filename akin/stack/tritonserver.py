@@ -15,7 +15,7 @@ from pathlib import Path
 from akin.errors import NotSetUp
 from akin.settings import Settings
 from akin.stack import triton_key
-from akin.stack.leftovers import region_prefix
+from akin.stack.shared_memory import region_prefix
 
 PROGRAM = "bin/tritonserver"
 # The first release without any flaw that was published when this was written: 26.07.

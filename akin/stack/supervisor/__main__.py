@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 from akin.errors import AkinError, StackError
 from akin.settings import Settings
 from akin.stack import record
-from akin.stack.leftovers import kill_marked, remove_regions
+from akin.stack.leftovers import kill_marked
 from akin.stack.processes import Child, start_time, stop
 from akin.stack.record import Stack
+from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.keeper import Keeper
 from akin.stack.supervisor.logs import rotate_all
 from akin.stack.supervisor.parts import parts

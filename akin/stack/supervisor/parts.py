@@ -12,10 +12,10 @@ import httpx
 from akin.registry.versions import MODEL, promoted_version, versions
 from akin.settings import Settings
 from akin.stack import record
-from akin.stack.leftovers import remove_regions
 from akin.stack.lifecycle import module_command, service_environment, versions_still_needed
 from akin.stack.local_http import client
 from akin.stack.processes import Child, start, stop, wait_until
+from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.health import Health, ProbeResult
 from akin.stack.triton import start_triton
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from akin.cli.stack import stack_as_json
 from akin.settings import Settings
-from akin.stack.leftovers import find_marked, region_prefix
+from akin.stack.leftovers import find_marked
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
+from akin.stack.status import stack_as_json
 from tests.conftest import CACHE, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration
@@ -122,7 +123,7 @@ def test_parts_outlive_their_supervisor_and_are_watched_again_after_up(watched: 
     before = {each["name"]: each["pid"] for each in found["processes"]}
     os.kill(found["supervisor"]["pid"], signal.SIGKILL)
     assert watched.dense()
-    assert "nothing restarts it" in watched.akin("status").stdout
+    assert "nothing restarts a part" in watched.akin("status").stdout
     assert watched.akin("up").returncode == 0
     assert {each["name"]: each["pid"] for each in watched.status()["processes"]} == before
     restarts = watched.restarts("the service")

@@ -12,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from tantivy import Query
 
+from indexing import common_conditions
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper
-from retrieval_service.adapters import common_rows, tantivy_rows
+from retrieval_service.adapters import tantivy_filter
 from retrieval_service.adapters.common_rows import COMMON_ROWS, CommonRows
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field
 
@@ -54,15 +56,14 @@ def clauses() -> list[Clause]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a small corpus reaches."""
-    monkeypatch.setattr(common_rows, "FEWEST", FEWEST)
-    monkeypatch.setattr("retrieval_service.adapters.tantivy_index.FEWEST", FEWEST)
-    monkeypatch.setattr(tantivy_rows, "AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(common_conditions, "FEWEST", FEWEST)
+    monkeypatch.setattr(tantivy_filter, "AT_ONCE", AT_ONCE)
 
 
 @pytest.fixture
 def lexical(tmp_path: Path, small: None) -> Path:
     directory = tmp_path / "lexical"
-    with TantivyWriter(directory) as writer:
+    with LexicalWriter(directory) as writer:
         writer.add(0, papers_of_few_words(PAPERS))
         writer.close()
     return directory
@@ -70,7 +71,7 @@ def lexical(tmp_path: Path, small: None) -> Path:
 
 def expected(index: TantivyIndex, clause: Clause) -> NDArray[np.bool_]:
     """The rows as they are found in one search that hands over all of them."""
-    query = index._clauses.of(clause)
+    query = index._clauses.query(clause)
     if query is None:
         return np.ones(len(index), np.bool_)
     hits = index._searcher.search(Query.const_score_query(query, 1.0), len(index)).hits
@@ -93,7 +94,7 @@ def continued(base: Path, directory: Path) -> Path:
         path.write_bytes(content)
     others = papers_of_few_words(PAPERS + 300, seed=4)
     changed = list(range(0, PAPERS, 7))
-    with TantivyWriter(directory, continued=True) as writer:
+    with LexicalWriter(directory, continued=True) as writer:
         writer.delete(changed)
         for row in changed:
             writer.add(row, [others[row]])
@@ -122,7 +123,7 @@ class CountedSearcher:
 def counted(directory: Path) -> tuple[TantivyIndex, CountedSearcher]:
     index = TantivyIndex(directory)
     searcher = CountedSearcher(index._searcher)
-    index._searcher = searcher  # type: ignore[assignment]
+    index._searcher = index._rows._searcher = searcher  # type: ignore[assignment]
     return index, searcher
 
 
@@ -173,7 +174,7 @@ def test_a_condition_that_most_meet_hands_the_others_over(lexical: Path) -> None
 def test_an_index_made_before_finds_the_same(lexical: Path) -> None:
     (lexical / COMMON_ROWS).unlink()
     index = TantivyIndex(lexical)
-    assert len(index._common) == 0
+    assert len(index._rows._common) == 0
     assert_same_rows(index)
 
 
@@ -191,7 +192,7 @@ def test_bitmaps_of_another_index_are_not_read(lexical: Path, tmp_path: Path) ->
     (other / COMMON_ROWS).unlink()
     shutil.copyfile(lexical / COMMON_ROWS, other / COMMON_ROWS)
     index = TantivyIndex(other)
-    assert len(index._common) == 0
+    assert len(index._rows._common) == 0
     assert_same_rows(index)
 
 
@@ -204,7 +205,7 @@ def test_damaged_bitmaps_are_named(lexical: Path, kept: int) -> None:
 
 
 def test_a_small_index_has_no_bitmaps(tmp_path: Path) -> None:
-    with TantivyWriter(tmp_path / "lexical") as writer:
+    with LexicalWriter(tmp_path / "lexical") as writer:
         writer.add(0, papers_of_few_words(100))
         writer.close()
     assert CommonRows(tmp_path / "lexical").conditions == []

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper
 from retrieval_service import deadline as deadlines
-from retrieval_service.adapters import tantivy_rows
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters import tantivy_filter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.admission import Admission
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import ClientGone, DeadlineExceeded
@@ -50,13 +51,13 @@ class Counting:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TantivyIndex:
-    monkeypatch.setattr(tantivy_rows, "AT_ONCE", AT_ONCE)
-    with TantivyWriter(tmp_path / "lexical") as writer:
+    monkeypatch.setattr(tantivy_filter, "AT_ONCE", AT_ONCE)
+    with LexicalWriter(tmp_path / "lexical") as writer:
         words = (f"w{number % 120} {'odd' if number % 2 else 'even'} v{number % 3}" for number in range(PAPERS))
         writer.add(0, [Paper(f"own:{row}", text, "", (), ()) for row, text in enumerate(words)])
         writer.close()
     opened = TantivyIndex(tmp_path / "lexical")
-    opened._searcher = Counting(opened._searcher)
+    opened._searcher = opened._rows._searcher = Counting(opened._searcher)
     return opened
 
 

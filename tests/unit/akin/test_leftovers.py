@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from akin.stack import leftovers
-from akin.stack.leftovers import find_marked, kill_marked, mark_variables, region_prefix, remove_regions
+from akin.stack import shared_memory
+from akin.stack.leftovers import find_marked, kill_marked, mark_variables
 from akin.stack.processes import Child, start, stop, wait_until
+from akin.stack.shared_memory import region_prefix, remove_regions
 
 ORPHANING = """
 import subprocess, sys, time
@@ -39,7 +40,7 @@ def run(tmp_path: Path) -> Path:
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shm"
     folder.mkdir()
-    monkeypatch.setattr(leftovers, "SHARED_MEMORY", folder)
+    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", folder)
     return folder
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from akin.cli.stack import lines, stack_as_json
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
 from akin.stack.record import PartState, Stack, State, running
+from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -150,7 +150,7 @@ def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
     found = running(settings)
     assert found is not None
     assert stack_as_json(found, whole=True)["supervisor"] is None
-    assert next(line.split()[-3:-1] for line in lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
+    assert next(line.split()[-3:-1] for line in status_lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
     assert lifecycle.down(settings) == ["the page", "the service", "Triton"]
     assert not any(child.alive for child in children)
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.beir import Collection
-from benchmarks.fusion import DEFAULT, Halves, best, learn, score_choices
-from benchmarks.known_items import known_items
+from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, score_choices
+from relevance import Collection
 from retrieval_service.ports import Hits
 
 
@@ -23,7 +22,7 @@ def collection(name: str, good: str, queries: int = 10) -> tuple[Collection, dic
     dense, lexical = order if good == "dense" else order[::-1]
     ids = ["right", *(f"p{number}" for number in range(1, 11))]
     return (
-        Collection(name, Path(), dict.fromkeys(wanted, "words"), wanted),
+        Collection(Path(name), dict.fromkeys(wanted, "words"), wanted),
         dict.fromkeys(wanted, Halves(dense, lexical, ids)),
     )
 
@@ -58,7 +57,7 @@ def test_known_items_are_not_in_what_they_should_find(tmp_path: Path) -> None:
     lines = [paper.format(n=n) for n in range(3)]
     source = tmp_path / "papers.jsonl"
     source.write_text("\n".join(lines))
-    titles, lasts = known_items(str(source), 2, tmp_path / "sets")
+    titles, lasts = known_item_sets(str(source), 2, tmp_path / "sets")
     assert titles.queries == {"2001.00000": "Title 0", "2001.00001": "Title 1"}
     assert lasts.queries["2001.00001"] == "Last 1."
     assert "Title" not in titles.corpus.read_text().replace('"title"', "")

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval_service.adapters import common_rows
-from retrieval_service.adapters.common_rows import Condition, fewest, likely_conditions
-from retrieval_service.reservoir import Reservoir
+from indexing import common_conditions
+from indexing.common_conditions import fewest, likely_conditions
+from indexing.reservoir import Reservoir
+from retrieval_service.adapters.common_rows import Condition
 
 
 def field(name: str, *terms: str) -> Condition:
@@ -31,13 +32,13 @@ def test_a_short_stream_is_its_own_sample() -> None:
 
 
 def test_few_papers_are_not_many() -> None:
-    assert fewest(10_000) == common_rows.FEWEST
+    assert fewest(10_000) == common_conditions.FEWEST
     assert fewest(3_200_000) == 100_000
     assert fewest(3_200_000, 2) == 12_500
 
 
 def test_what_a_share_of_the_papers_have_is_likely_phrases_included(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common_rows, "FEWEST", 10)
+    monkeypatch.setattr(common_conditions, "FEWEST", 10)
     often = [field("title", "deep", "learning"), ("abstract", ((0, "state"), (3, "art"), (4, "deep")))]
     seldom = [field("title", "deep", "graph"), field("abstract", "learning")]
     found = likely_conditions([often] * 3 + [seldom] * 17, 40)

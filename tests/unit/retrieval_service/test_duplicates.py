@@ -37,7 +37,7 @@ class Papers:
 
     def page(self, first: int, end: int, *, ended: bool = True, known: int | None = None) -> Page | None:
         ranking = np.arange(len(self.groups))[:known]
-        return duplicates.page(ranking, first, end, ended=ended, vectors=self.vectors, papers=self.papers)
+        return duplicates.make_page(ranking, first, end, ended=ended, vectors=self.vectors, papers=self.papers)
 
 
 @given(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Field
-from retrieval_service.search.operators import LONGEST_WITH_OPERATORS, parse_query
+from retrieval_service.search.filters import LONGEST_WITH_OPERATORS, parse_query
 
 
 def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:
@@ -32,7 +32,7 @@ def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:
 def test_each_operator(written: str, field: Field, values: tuple[str, ...], excluded: bool) -> None:
     assert conditions(f"some {written} words") == [(field, values, excluded)]
     assert conditions(written) == [(field, values, excluded)]
-    assert parse_query(written).operators[0].written.translate(str.maketrans("“”", '""')) == written.translate(
+    assert parse_query(written).operators[0].text.translate(str.maketrans("“”", '""')) == written.translate(
         str.maketrans("“”", '""')
     )
 
@@ -76,6 +76,6 @@ def test_a_pasted_text_has_no_operators() -> None:
 @given(st.text(alphabet='ab "-:tiau”“,', max_size=60))
 def test_nothing_breaks_it(text: str) -> None:
     query = parse_query(text)
-    assert all(operator.values and operator.written for operator in query.operators)
+    assert all(operator.values and operator.text for operator in query.operators)
     if not query.operators:
         assert query.words == text

@@ -7,3 +7,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 """Vectors, weights or activations."""
+
+Values = dict[str, NDArray[np.float64]]
+"""For each metric one value for each query."""

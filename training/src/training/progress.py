@@ -1,4 +1,4 @@
-"""Progress on standard error, so that standard output holds the result and nothing else."""
+"""Write progress to standard error, so that standard output holds the result only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 
 def log_progress(text: str) -> None:
-    """Writes one line for the person who waits."""
+    """Write one line to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def log_duration(name: str) -> Iterator[None]:
-    """Names a stage when it starts and says how long it took when it ended well."""
+    """Write the name of a piece of work when it starts, and its duration when it ends without an error."""
     log_progress(f"{name} …")
     start = time.perf_counter()
     yield

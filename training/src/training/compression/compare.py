@@ -25,9 +25,10 @@ from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
 from training.compression.quantize import QuantizationRecipe
 from training.errors import EvaluationError, TrainingError
-from training.evaluation import EvaluationReport, VersionSystem, evaluate, read_collection
-from training.evaluation.metrics import PRIMARY
+from training.evaluation import EvaluationReport, VersionSystem, evaluate
 from training.evaluation.plots import save
+from training.evaluation.report import PRIMARY
+from training.evaluation.retrieval import load_collections
 from training.progress import log_duration, log_progress
 
 FP32 = "FP32"
@@ -138,7 +139,7 @@ def compare(
     """
     if not sets:
         raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
-    first = read_collection(sets[0])
+    (first,) = load_collections(sets[:1])
     systems: dict[str, VersionSystem] = {}
     made: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="akin-compare-") as scratch:
@@ -153,9 +154,11 @@ def compare(
                 systems[variant.name] = VersionSystem(folder)
         with log_duration("timing them in turn"):
             passages = _milliseconds(
-                {name: each.encode_passages for name, each in systems.items()}, first.passages[:64]
+                {name: each.encode_passages for name, each in systems.items()}, list(first.passages.values())[:64]
             )
-            queries = _milliseconds({name: each.encode_queries for name, each in systems.items()}, first.queries[:1])
+            queries = _milliseconds(
+                {name: each.encode_queries for name, each in systems.items()}, list(first.queries.values())[:1]
+            )
         report = evaluate(systems, sets, output, baseline=variants[0].name, resamples=resamples, cache=cache)
     costs = {
         name: Cost(

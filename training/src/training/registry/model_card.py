@@ -13,8 +13,7 @@ from typing import Any
 from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import EvaluationReport
+from training.evaluation.report import PRIMARY, EvaluationReport
 from training.registry import provenance
 
 MODEL_CARD_FILE = "model_card.md"

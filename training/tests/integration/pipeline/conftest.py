@@ -89,7 +89,7 @@ def interrupted(run: RunFolder) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(dataclasses.replace(make_task(run), report=interrupt))
+        fine_tune(dataclasses.replace(make_task(run, run.configuration), should_stop=interrupt))
 
 
 def killed_after_a_checkpoint(folder: Path) -> None:

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from training.errors import ConfigurationError, CorpusError, RunError
 from training.fit.fine_tune import average
 from training.pipeline.composition import groups
-from training.pipeline.run import main, profile, train_distributed
+from training.pipeline.run import main, profile_training, train_distributed
 from training.pipeline.run_folder import RunFolder, create_run, open_run
 from training.pipeline.stage import main as stage_command
 from training.pipeline.stages import load_stage
-from training.pipeline.stages.train import FIGURES, make_task
+from training.pipeline.stages.train import FIGURES_FILE, make_task
 
 from .conftest import interrupted, killed_after_a_checkpoint
 
@@ -45,7 +45,7 @@ def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepar
     # It learns what it is taught. (Whether that helps search is no question to made-up words and random weights.)
     losses = [line["loss"] for line in throughput if "loss" in line]
     assert losses[-1] < losses[0]
-    figures = json.loads((whole.stage_folder("train") / FIGURES).read_text())
+    figures = json.loads((whole.stage_folder("train") / FIGURES_FILE).read_text())
     assert 0 < figures["after"]["MRR@10"] <= 1
     assert all(line["pairs_per_second"] > 0 and "learning_rate" in line for line in throughput if "loss" in line)
 
@@ -86,7 +86,7 @@ def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on
         pairs.write_bytes(b"".join(pairs.read_bytes().splitlines(keepends=True)[8:]))
 
     def other_code() -> None:
-        monkeypatch.setattr("training.fit.fine_tune.CODE", ("losses.py",))
+        monkeypatch.setattr("training.fit.fine_tune.WEIGHTS_CODE", ("losses.py",))
 
     for change in (other_configuration, other_pairs, other_code):
         assert "from step" not in train("--renew")  # it is done, so that nothing is left to go on from
@@ -136,11 +136,11 @@ def test_training_stops_early_when_told(prepared: Prepared) -> None:
     run = prepared("run", "trainer.steps=30", "trainer.evaluate_every=2")
     seen: list[int] = []
 
-    def report(value: float, step: int) -> bool:
+    def should_stop(value: float, step: int) -> bool:
         seen.append(step)
         return step >= 4
 
-    assert fine_tune(replace(make_task(run), report=report))["steps"] == 4
+    assert fine_tune(replace(make_task(run, run.configuration), should_stop=should_stop))["steps"] == 4
     assert seen == [2, 4]
 
 
@@ -175,14 +175,14 @@ def test_patience_stops_training_and_keeps_the_best_weights(prepared: Prepared) 
     )
     load_stage("train")(patient)
     load_stage("train")(best)
-    assert json.loads((patient.stage_folder("train") / FIGURES).read_text())["steps"] == 6
+    assert json.loads((patient.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 6
     for name, tensor in weights(best).items():
         torch.testing.assert_close(weights(patient)[name], tensor)
 
 
 def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
     run = prepared("run")
-    profile(run)
+    profile_training(run)
     trace = json.loads((run.folder / "profile" / "trace.json").read_text())
     assert any("aten::" in event.get("name", "") for event in trace["traceEvents"])
     assert "Self CPU" in (run.folder / "profile" / "table.txt").read_text()
@@ -225,7 +225,7 @@ def test_two_processes_train_one_model(prepared: Prepared) -> None:
     assert run.is_done("train")
     lines = [json.loads(line) for line in (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
     assert sum("loss" in line for line in lines) == 3  # one of the two writes
-    assert json.loads((run.stage_folder("train") / FIGURES).read_text())["steps"] == 3
+    assert json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 3
     source = Path(run.configuration.model.source or "")
     before = load_file(source / "model.safetensors")
     assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())

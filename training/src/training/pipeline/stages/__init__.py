@@ -1,4 +1,4 @@
-"""The stages of a run, each a function of the run's folder: `akin train` calls them in order, DVC one at a time."""
+"""Stages of a run, one module each. `akin train` runs them in order, DVC one at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Stage = Callable[[RunFolder], None]
 
 
 def load_stage(name: str) -> Stage:
-    """The function of a stage. Its module is loaded only now, as some bring torch.
+    """Return the function of a stage. Its module is imported now and not earlier, because some load torch.
 
     Raises:
         ConfigurationError: There is no such stage.

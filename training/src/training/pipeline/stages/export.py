@@ -1,4 +1,4 @@
-"""`export`: the compressed model, as it was evaluated, becomes a version with its report beside it."""
+"""Stage `export`: publish the compressed model, exactly as it was evaluated, as a version with its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.evaluation.evaluate import version_name
 from training.evaluation.report import REPORT_FILE
 from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.compress import ENCODER
+from training.pipeline.stages.compress import ENCODER_FOLDER
 from training.pipeline.stages.evaluate import CANDIDATE
 from training.progress import log_progress
 from training.registry import model_card, publish
@@ -19,18 +19,18 @@ from training.registry.export import publish_next
 
 
 def run_stage(run: RunFolder) -> None:
-    """Publishes the version, puts its report where promotion looks for it, and writes its manifest and model card.
+    """Publish the version, and write its report, its manifest and its model card beside the versions.
 
     Raises:
-        PublishError: The repository cannot be written. A version that is there without its report is named.
+        PublishError: The repository cannot be written. The message names a version that exists without its report.
     """
     repository = Path(run.configuration.paths.repository)
-    encoder = run.require_stage("compress") / ENCODER
+    encoder = run.require_stage("compress") / ENCODER_FOLDER
     report = read_report(run.require_stage("evaluate") / REPORT_FILE)
-    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
+    manifest = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
     with run.write_stage("export") as folder:
-        version = publish_next(encoder, repository, made, run.require_stage("train") / run.folder.name)
-        beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / made["digest"]
+        version = publish_next(encoder, repository, manifest, run.require_stage("train") / run.folder.name)
+        beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / manifest["digest"]
         name = version_name(version["version"])
         report = report.rename_system(CANDIDATE, name)
         report.systems[name]["version"] = version["version"]
@@ -39,7 +39,7 @@ def run_stage(run: RunFolder) -> None:
             model_card.write(version, report, name, beside)
         except EvaluationError as error:
             raise PublishError(
-                f"{name} is there, its report is not: {error} "
+                f"{name} was published, but its report was not written: {error} "
                 f"Evaluate it again: akin encoder evaluate {version['version']} --set FOLDER."
             ) from error
         (folder / "manifest.json").write_text(json.dumps(version, indent=2, ensure_ascii=False) + "\n")
