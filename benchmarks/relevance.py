@@ -10,7 +10,7 @@ from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
 from benchmarks.report import Row, table, write
-from benchmarks.stack import private_stack
+from benchmarks.stack import index_collection, private_stack
 from relevance import Collection, mean_metrics, read_collections, scores_of_order
 
 MODES = ("lexical", "dense", "hybrid")

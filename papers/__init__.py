@@ -1,4 +1,4 @@
-"""Papers: what one is, what its arXiv id is, the text that is embedded, and the files papers come from."""
+"""Papers: the record, arXiv ids, the text that is embedded, and the readers of files of papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one definition of the text that stands for a paper in an embedding."""
+"""Definition of the text that is embedded for a paper."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from papers.paper import Paper
 from papers.sentences import ends_sentence
 
 PASSAGE_TEXT_VERSION = 1
-"""Raised whenever `passage_text` would give any paper another text: vectors of two versions do not mix."""
+"""Raise it with every change of the text that `passage_text` returns: vectors of two versions are not comparable."""
 
 
 def passage_text(paper: Paper) -> str:
-    """The text that is embedded for a paper: its title, a full stop, its abstract.
+    """Return the text that is embedded for a paper: its title, a full stop, its abstract.
 
-    A title that already ends as a sentence gets no second stop. Runs of whitespace become one space. Without a
+    A title that already ends as a sentence gets no full stop. Runs of whitespace become one space. Without a
     title the text is the abstract, without an abstract the title, and without both it is empty.
     """
     title = " ".join(paper.title.split())

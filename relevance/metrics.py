@@ -43,7 +43,7 @@ def query_metrics(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> d
         import ir_measures
     except ImportError as error:
         raise RelevanceError(
-            "metrics need the package ir-measures, which is not installed. On x86_64, run `make setup`; on Linux on ARM, "
+            "metrics need the package ir-measures, which is not installed. On x86_64 run `make setup`; on Linux on ARM "
             "install ir-measures with a C compiler at hand."
         ) from error
     measures = {metric: _measure(metric) for metric in metrics}

@@ -30,19 +30,23 @@ class Admission:
     """Gives requests of one kind their turns; used in one event loop."""
 
     def __init__(
-        self, at_once: int, waiting: int, see: AdmissionObserver | None = None, clock: Callable[[], float] = monotonic
+        self,
+        at_once: int,
+        waiting: int,
+        observer: AdmissionObserver | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Take the limits.
 
         Args:
             at_once: Requests that are worked on at the same time.
             waiting: Requests that may wait for their turn in addition.
-            see: Receives every refusal.
+            observer: Receives every refusal.
             clock: Returns seconds, as `time.monotonic` does.
         """
         self._at_once = at_once
         self._waiting = waiting
-        self._see = see
+        self._observer = observer
         self._clock = clock
         self._queue: dict[asyncio.Future[None], None] = {}  # in the order of arrival
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -139,8 +143,8 @@ class Admission:
             )
 
     def _record(self, error: RetrievalError) -> RetrievalError:
-        if self._see is not None:
-            self._see.record_refusal(error)
+        if self._observer is not None:
+            self._observer.record_refusal(error)
         return error
 
 

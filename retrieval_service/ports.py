@@ -176,7 +176,7 @@ class VectorIndex(Protocol):
 
     @property
     def status(self) -> str | None:
-        """Why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
 
     def __len__(self) -> int:
         """Return the number of vectors."""

@@ -20,12 +20,11 @@ from akin.registry.switch import make_live
 from akin.settings import Settings
 from akin.stack.lifecycle import encoder_server
 from indexing.changes import ChangedPapers
-from indexing.faiss_recipe import Recipe, parsed_recipe
-from indexing.options import BuildOptions
-from indexing.recall import measured_recall
-from indexing.row_check import ROWS, RowCheck, check_rows
+from indexing.faiss_recipe import Recipe, parse_recipe
+from indexing.options import ROWS_TO_CHECK, BuildOptions
 from indexing.tune import TuneOptions, tune_snapshot
 from indexing.update import update_snapshot
+from indexing.verify import RowCheck, check_rows, measure_recall
 from papers import read_papers
 from papers.remote import ARXIV
 from retrieval_service.adapters.sqlite_catalogue import newest_day
@@ -139,7 +138,7 @@ def verify(
     queries: Annotated[int, typer.Option(min=1, help="Papers to ask with, each without itself.")] = 256,
     rows: Annotated[
         str, typer.Option(help="How many rows to compare with their papers' texts and embeddings, or `all`.")
-    ] = str(ROWS),
+    ] = str(ROWS_TO_CHECK),
     json: Json = False,
 ) -> None:
     """Check a snapshot: files against published digests, rows against their own texts, its index against exact search.
@@ -181,7 +180,7 @@ def _recall(directory: Path, data: Path, queries: int) -> dict[str, object]:
     """Measure recall and say it; return it for programs, or nothing where embeddings that it takes are missing."""
     try:
         with words():
-            found = measured_recall(directory, data, queries=queries)
+            found = measure_recall(directory, data, queries=queries)
     except PapersUnusable as error:
         if not isinstance(error.__cause__, EmbeddingsMissing):
             raise
@@ -304,7 +303,7 @@ def _chosen(index: IndexRecord) -> CurvePoint:
 
 def _recipes(given: list[str] | None) -> tuple[Recipe, ...] | None:
     try:
-        return tuple(parsed_recipe(text) for text in given) if given else None
+        return tuple(parse_recipe(text) for text in given) if given else None
     except ValueError as error:
         raise PapersUnusable(f"--recipe: {error}.") from error
 

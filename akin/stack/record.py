@@ -12,6 +12,7 @@ from typing import Any, Literal
 from akin.errors import StackError
 from akin.settings import Settings
 from akin.stack.processes import Child
+from storage.durable import replace_file
 from storage.locks import hold_lock
 
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
@@ -190,9 +191,7 @@ def write(settings: Settings, stack: Stack) -> None:
     """Write the running stack down, whole or not at all."""
     path = record_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(stack), indent=1))
-    aside.rename(path)
+    replace_file(path, json.dumps(asdict(stack), indent=1).encode())
 
 
 def boot() -> str:

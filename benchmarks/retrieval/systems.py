@@ -75,7 +75,7 @@ class Akin:
         """Trains on a random sample and adds all, as a snapshot's build does."""
         import faiss
 
-        from indexing.faiss_recipe import build_index, write_index
+        from indexing.faiss_writer import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(blocks(folder, 1))).shape[1]

@@ -1,4 +1,4 @@
-"""Telling a file's format by its first records."""
+"""Detection of a file's format from its first records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from papers.readers.paper_file import PaperFile
 
 
 class Format(StrEnum):
-    """A format of files of papers."""
+    """Format of a file of papers."""
 
     ARXIV = "arxiv"
     JSONL = "jsonl"
@@ -25,23 +25,23 @@ class Format(StrEnum):
 
 
 class FileLayout(msgspec.Struct, frozen=True):
-    """How a file is read: its format, and a mapping where the format needs one."""
+    """Format of a file, and a mapping if the format needs one."""
 
     format: Format
     mapping: Mapping | None = None
 
 
-# Fields that no collection but arXiv's snapshot has beside an id; they tell it even when its first record is bad.
+# Fields that only arXiv's snapshot has beside an id: they identify it even if its first record is bad.
 _ARXIV_ONLY = {"update_date", "authors_parsed", "versions", "journal-ref", "report-no"}
 _CSV_NAMES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def detect_layout(file: PaperFile, mapping: Mapping | None, fmt: Format | None) -> FileLayout:
-    """How to read a file, from its name, its head, and what the caller knows about it.
+    """Return the format and mapping of a file, from its name, its beginning and the caller's arguments.
 
     Raises:
-        MappingError: a mapping is needed, or the one given does not fit the file.
-        UnknownFormat: the file is none of the formats.
+        MappingError: a mapping is needed, or the given one does not fit the file.
+        UnknownFormat: the file has none of the formats.
     """
     head = file.head()
     fmt = fmt or _format(file, head, mapping)
@@ -53,7 +53,7 @@ def detect_layout(file: PaperFile, mapping: Mapping | None, fmt: Format | None) 
             return FileLayout(fmt, mapping)
         return FileLayout(fmt, _fit_mapping(file, mapping, [field for record in records for field in _fields(record)]))
     if mapping is not None:
-        raise MappingError(f"{file.path}: the {fmt} format has fields of its own and takes no mapping")
+        raise MappingError(f"{file.path}: the {fmt} format has fields of its own and takes no mapping; leave out --map")
     return FileLayout(fmt)
 
 
@@ -64,11 +64,11 @@ def _format(file: PaperFile, head: bytes, mapping: Mapping | None) -> Format:
     if start.startswith(b"<"):
         if b"<collection" in head:
             return Format.ACL
-        raise UnknownFormat(file.path, "is XML or HTML, and no collection of the ACL Anthology")
+        raise UnknownFormat(file.path, "is XML or HTML, but not a collection of the ACL Anthology")
     if start.startswith(b"[") and _is_array(start):
         if b'"arxiv_num"' in head:
             return Format.SAMPLE
-        raise UnknownFormat(file.path, "is one JSON array; write one record a line, as `jq -c '.[]'` does")
+        raise UnknownFormat(file.path, "is one JSON array; write one record per line, as `jq -c '.[]'` does")
     if mapping is not None:
         return Format.JSONL if b"{" in head else Format.CSV
     records = list(_json_records(head))
@@ -77,14 +77,14 @@ def _format(file: PaperFile, head: bytes, mapping: Mapping | None) -> Format:
     if records:
         return Format.JSONL
     if start.startswith(b"{"):
-        raise UnknownFormat(file.path, "none of its first lines is a JSON object of its own")
+        raise UnknownFormat(file.path, "none of its first lines is a complete JSON object; write one record per line")
     if mapping_by_own_names(csv_header(head.partition(b"\n")[0])):
         return Format.CSV
-    raise UnknownFormat(file.path, "is neither JSON lines nor CSV nor ACL Anthology XML")
+    raise UnknownFormat(file.path, "is not JSON lines, CSV or ACL Anthology XML; convert it to one of these")
 
 
 def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) -> Mapping:
-    """The mapping given if it fits these fields, or one the fields' own names make."""
+    """Return the given mapping if it fits these fields; without one, the mapping that the fields' names make."""
     if mapping is not None:
         try:
             check_fields(mapping, fields)
@@ -95,10 +95,10 @@ def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) ->
         return own
     names = listing(dict.fromkeys(fields))
     if likely := suggest_mapping(fields):
-        raise MappingError(f"{file.path}: its records have the fields {names}; say which is which: --map {likely}")
+        raise MappingError(f"{file.path}: its records have the fields {names}; give a mapping, such as --map {likely}")
     raise MappingError(
         f"{file.path}: its records have the fields {names or '(none)'}; "
-        "say which is which, in the manner of --map id=_id,title=title,abstract=text"
+        "give a mapping, such as --map id=_id,title=title,abstract=text"
     )
 
 
@@ -107,7 +107,7 @@ def _is_arxiv(record: dict[str, Any]) -> bool:
 
 
 def _json_records(head: bytes) -> Iterator[dict[str, Any]]:
-    """The whole lines of the head that are JSON objects."""
+    """Yield the complete lines of a file's beginning that are JSON objects."""
     for line in head.split(b"\n"):
         try:
             record = msgspec.json.decode(line)
@@ -118,13 +118,13 @@ def _json_records(head: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _is_array(start: bytes) -> bool:
-    """Whether a `[` opens the whole file, and is not one bad line among objects on lines of their own."""
+    """Return True if a `[` opens the whole file, False if it opens one bad line among JSON lines."""
     first = start.partition(b"\n")[0].rstrip()
     return first == b"[" or first.endswith(b",") or next(_json_records(start), None) is None
 
 
 def _fields(record: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """A record's fields, nested ones with dots."""
+    """Yield the names of a record's fields; the parts of nested names are joined by dots."""
     for name, value in record.items():
         yield prefix + name
         if isinstance(value, dict):

@@ -1,8 +1,7 @@
-"""Records of any layout, JSON lines or CSV, read through a mapping.
+"""Reader of JSON lines and CSV of any layout, through a mapping of fields.
 
-A mapped record needs its id, and a title or an abstract with something in it. A field that is there and empty is the
-collection's own word and is kept (test collections have papers without a title that a query must still find); a
-mapped title or abstract that is not there at all is a broken record.
+A record needs an id, and a title or an abstract that is not empty. An empty field is kept (test collections have papers
+without a title that queries must find); a record without the field that the title or abstract is mapped to is bad.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from papers.readers.report import Flaw, Reason, Report, flaw
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIMITERS = ",;\t"
-_END = "\ufdd0"  # stands for no character, in any text
+_END = "\ufdd0"  # a code point that Unicode never assigns to a character
 
 
 class _WrongType(Exception):
-    """A field holds something that cannot be what it is mapped to."""
+    """A field's value has a type that its target does not accept."""
 
 
 def json_paper(mapping: Mapping) -> Callable[[bytes], Paper | Flaw]:
-    """A parser of JSON lines of this mapping."""
+    """Return a parser of JSON lines for a mapping."""
     id_in_line = id_pattern(mapping.id)
 
     def parse(line: bytes) -> Paper | Flaw:
@@ -46,12 +45,12 @@ def json_paper(mapping: Mapping) -> Callable[[bytes], Paper | Flaw]:
 def csv_papers(
     lines: Iterator[tuple[int, bytes | None]], mapping: Mapping, report: Report
 ) -> Iterator[tuple[int, Paper | Flaw]]:
-    """The papers and flaws of a CSV file with a header, each with the line its record starts on.
+    """Yield the papers and flaws of a CSV file with a header, each with the line on which its record starts.
 
     Args:
         lines: numbered lines of the file.
         mapping: the columns for a paper's fields.
-        report: is told when the last record breaks off.
+        report: its `cut_off` is set if the last record is incomplete.
     """
     first = next(lines)[1] or b""
     delimiter = csv_delimiter(first)
@@ -65,10 +64,10 @@ def csv_papers(
             if line is None:
                 too_long.append(number)
                 line = b"\n"
-            # Bytes that are not UTF-8 pass as lone surrogates, so that they spoil one record and not the file.
+            # Bytes that are not UTF-8 become lone surrogates, so that only their record is bad, not the file.
             last = line
             yield line.decode("utf-8", "surrogateescape")
-        # A cell whose quotes were never closed takes this in; otherwise it is a row of its own.
+        # In a quoted cell without an end, this is a part of the cell; otherwise it is a row of its own.
         yield _END
 
     rows = csv.reader(text(), delimiter=delimiter)
@@ -88,7 +87,7 @@ def csv_papers(
                 rest = delimiter.join(row).removesuffix(_END)
                 yield start, flaw(Reason.BROKEN_CSV, rest, known or None, "a quoted cell has no end")
             return
-        # Only the last line of a file can be without an end. That is allowed; a record that lacks cells broke off.
+        # Only the last line can lack a line end. Such a record is complete if it has all its cells.
         report.cut_off = not last.endswith(b"\n") and len(row) < len(header)
         if too_long:
             yield too_long.pop(), flaw(Reason.LINE_TOO_LONG, "")
@@ -97,12 +96,12 @@ def csv_papers(
 
 
 def csv_delimiter(header: bytes) -> str:
-    """Comma, semicolon or tab: whichever the header has most of."""
+    """Return the most frequent of comma, semicolon and tab in the header."""
     return max(_DELIMITERS, key=lambda delimiter: header.count(delimiter.encode()))
 
 
 def csv_header(header: bytes) -> list[str]:
-    """The columns' names, which cannot contain line ends."""
+    """Return the names of the columns, which cannot contain line ends."""
     row = next(csv.reader([header.decode("utf-8", "replace")], delimiter=csv_delimiter(header)), [])
     return [name.strip() for name in row]
 
@@ -174,7 +173,7 @@ def _id(value: Any) -> str | None:
 
 
 def _text(value: Any, field: str | None) -> str:
-    """Text, or the sentences some collections split it into."""
+    """Return a text, or the texts of a list joined: some collections store a list of sentences."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""A file of papers as numbered lines of bytes: plain or gzip, told by its first bytes, read once, never held whole."""
+"""File of papers as numbered lines of bytes: plain or gzip, read once as a stream."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import gzip
 import io
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from papers.errors import PaperFileNotFound, PaperFileUnreadable
 
 LONGEST_LINE = 8 << 20
-"""Bytes. Thirty times the longest record arXiv has, that of a collaboration with thousands of authors."""
+"""Bytes; thirty times the longest record of arXiv, which lists the thousands of authors of a collaboration."""
 
 HEAD = 256 << 10
-"""Bytes at most that are looked at, ahead of reading, to tell the format."""
+"""Most bytes of the beginning that are used to detect the format."""
 
 _BUFFER = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -32,7 +32,7 @@ _UNREADABLE = (
 
 
 class _CountingFile(io.RawIOBase):
-    """A raw file that counts the bytes taken from it, which works on pipes too."""
+    """Raw file that counts the bytes read from it; works for pipes too."""
 
     def __init__(self, file: io.FileIO) -> None:
         self.file = file
@@ -41,7 +41,7 @@ class _CountingFile(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub asks for the abstract Buffer
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub requires the abstract Buffer
         count = self.file.readinto(buffer) or 0
         self.taken += count
         return count
@@ -52,19 +52,19 @@ class _CountingFile(io.RawIOBase):
 
 
 class PaperFile:
-    """An open file of papers.
+    """Open file of papers.
 
     Attributes:
         path: the file.
-        bytes_total: its size on disk, compressed if it is; None for a pipe.
+        bytes_total: the size on disk, of a compressed file the compressed size; None for a pipe.
 
     Raises:
-        PaperFileNotFound: there is no such file.
-        PaperFileUnreadable: it is a directory, empty, may not be read, or is packed in a way not understood.
+        PaperFileNotFound: the file does not exist.
+        PaperFileUnreadable: the file is a directory, empty, cannot be read, or has an unsupported compression.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file and sees how it is packed."""
+        """Open the file and detect its compression."""
         self.path = path
         try:
             status = path.stat()
@@ -73,7 +73,7 @@ class PaperFile:
             self.bytes_total = status.st_size if stat.S_ISREG(status.st_mode) else None
             self._raw = _CountingFile(io.FileIO(path))
         except FileNotFoundError:
-            raise PaperFileNotFound(path, "no such file") from None
+            raise PaperFileNotFound(path, "does not exist") from None
         except OSError as error:
             raise PaperFileUnreadable(path, f"cannot be read: {error.strerror}") from error
         self._stream = io.BufferedReader(self._raw, _BUFFER)
@@ -85,23 +85,23 @@ class PaperFile:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes taken from the disk so far; read-ahead puts it up to a megabyte before the record in hand."""
+        """Bytes read from the disk so far; with read-ahead, up to a megabyte more than the current record's end."""
         return self._raw.taken
 
     def head(self) -> bytes:
-        """The beginning of the text without its byte order mark, at most `HEAD` bytes; nothing is consumed."""
-        with self._in_words():
+        """Return at most `HEAD` bytes of the text's beginning, without its byte order mark, and consume none."""
+        with _translate_errors(self.path):
             return self._stream.peek(HEAD)[:HEAD].removeprefix(_UTF8_BOM)
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
-        """Numbered lines with their ends; None stands for one longer than `LONGEST_LINE`, which is skipped.
+        """Yield numbered lines with their ends; a line longer than `LONGEST_LINE` is skipped and yielded as None.
 
         Raises:
-            PaperFileUnreadable: the file breaks off or is corrupt; the lines before were given out.
+            PaperFileUnreadable: the file breaks off or is corrupt; the lines before that place were yielded.
         """
         readline = self._stream.readline
         number = 0
-        with self._in_words(lambda: number):
+        with _translate_errors(self.path, lambda: number):
             while line := readline(LONGEST_LINE):
                 number += 1
                 if number == 1:
@@ -114,20 +114,20 @@ class PaperFile:
                 yield number, None
 
     def read(self) -> bytes:
-        """Everything, for the one format that is not lines; at most eight times `LONGEST_LINE`."""
-        with self._in_words():
+        """Return the whole text, at most eight times `LONGEST_LINE`, for the one format that is not lines."""
+        with _translate_errors(self.path):
             content = self._stream.read(LONGEST_LINE * 8 + 1)
         if len(content) > LONGEST_LINE * 8:
-            raise PaperFileUnreadable(self.path, "is one JSON array too large to hold; write one record a line instead")
+            raise PaperFileUnreadable(self.path, "is a JSON array too large for memory; write one record per line")
         return content.removeprefix(_UTF8_BOM)
 
     def close(self) -> None:
-        """Closes the file; closing twice is fine."""
+        """Close the file; closing it twice is no error."""
         self._stream.close()
         self._raw.close()
 
     def _unpack(self) -> None:
-        with self._in_words():
+        with _translate_errors(self.path):
             start = self._stream.peek(8)
             if start.startswith(_GZIP):
                 self._stream = io.BufferedReader(gzip.GzipFile(fileobj=self._stream), _BUFFER)  # type: ignore[arg-type]
@@ -138,30 +138,18 @@ class PaperFile:
             if start.startswith(magic):
                 raise PaperFileUnreadable(self.path, complaint)
 
-    def _in_words(self, lines: object = None) -> _InWords:
-        return _InWords(self.path, lines)
 
-
-class _InWords:
-    """Turns what the operating system and gzip raise into `PaperFileUnreadable`."""
-
-    def __init__(self, path: Path, lines: object) -> None:
-        self._path = path
-        self._lines = lines
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        after = f" after line {self._lines():,}" if callable(self._lines) else ""
+@contextmanager
+def _translate_errors(path: Path, line_number: Callable[[], int] | None = None) -> Iterator[None]:
+    """Raise `PaperFileUnreadable` for the errors of the operating system and of gzip."""
+    try:
+        yield
+    except (EOFError, OSError, zlib.error) as error:
+        after = f" after line {line_number():,}" if line_number else ""
         if isinstance(error, EOFError):
             message = f"breaks off in the middle{after}: the gzip stream has no end; fetch or copy it again"
         elif isinstance(error, (gzip.BadGzipFile, zlib.error)):
             message = f"is corrupt{after}: {error}; fetch or copy it again"
-        elif isinstance(error, OSError):
-            message = f"cannot be read{after}: {error.strerror or error}"
         else:
-            return
-        raise PaperFileUnreadable(self._path, message) from error
+            message = f"cannot be read{after}: {error.strerror or error}"
+        raise PaperFileUnreadable(path, message) from error

@@ -1,4 +1,4 @@
-"""The sample corpus's own format: one JSON array of bookmarked arXiv papers."""
+"""Reader of the sample corpus's format: one JSON array of bookmarked arXiv papers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from papers.readers.report import Flaw, Reason, flaw
 
 
 class _Record(msgspec.Struct, gc=False):
-    """What is read of a record; the bookmark's own title, tags and comments are skipped."""
+    """Fields that are read of a record; the bookmark's own title, tags and comments are skipped."""
 
     arxiv_num: str = ""
     arxiv_title: str = ""
@@ -31,10 +31,10 @@ _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def sample_papers(file: PaperFile) -> Iterator[tuple[int, Paper | Flaw]]:
-    """The papers and flaws of the array, each with its place in it, counted from 1, where others have lines.
+    """Yield the papers and flaws of the array, each with its place in the array, counted from 1.
 
     Raises:
-        UnknownFormat: it is not one JSON array.
+        UnknownFormat: the file is not one JSON array.
     """
     try:
         records = _decode_array(file.read())
@@ -59,7 +59,7 @@ def _paper(raw: bytes) -> Paper | Flaw:
     title, abstract = one_line(record.arxiv_title), one_line(record.arxiv_summary)
     if not title or not abstract:
         return flaw(Reason.NO_ABSTRACT if title else Reason.NO_TITLE, raw, arxiv_id.id)
-    # The list of authors is in no order; the first author is told apart.
+    # The list of authors has no order; a field of its own names the first author.
     names = dict.fromkeys(name for name in map(one_line, [record.arxiv_firstAuthor, *record.arxiv_author]) if name)
     return Paper(
         id=arxiv_id.id,

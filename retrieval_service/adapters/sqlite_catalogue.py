@@ -1,4 +1,4 @@
-"""The catalogue: the papers themselves and the columns filters go by, in one SQLite file."""
+"""The catalogue: the papers and the columns that filters read, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from retrieval_service.ports import CATALOGUE_FIELDS, Clause, Field, Filter, Row
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 _FILTERS_KEPT = 16
-_CATEGORIES_KEPT = 256  # all that arXiv has; a bit for each paper
-_MOST_PARAMETERS = 900  # SQLite takes a thousand in its oldest builds
+_CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
+_MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 class SqliteCatalogue:
-    """A catalogue opened for reading, which any number of threads may use."""
+    """A catalogue opened for reading; any number of threads may use it."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file.
+        """Open the file.
 
         Raises:
-            SnapshotInvalid: it is no catalogue, or is damaged.
+            SnapshotInvalid: The file is not a catalogue, or is damaged.
         """
         self._path = path
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = []
         try:
             about = dict(self._db.execute("SELECT name, value FROM about"))
             counts = self._db.execute("SELECT code, papers FROM category ORDER BY papers DESC, code").fetchall()
@@ -68,25 +68,25 @@ class SqliteCatalogue:
         return self._span
 
     def __len__(self) -> int:
-        """Number of papers."""
+        """Return the number of papers."""
         return self._count
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """The rows of those of the ids that the corpus has."""
+        """Return the rows of the ids that the corpus has."""
         return rows_of(self._db, ids)
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
-        """The papers of these rows, in the order asked."""
+        """Return the papers of some rows, in the order of the rows."""
         return papers_of(self._db, rows)
 
     def matching(self, wanted: Filter) -> RowSet:
-        """The rows admitted by days, categories and rows; the last few are remembered, for the next page."""
+        """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)
 
     def close(self) -> None:
-        """Closes every thread's connection; nothing may be read any more."""
-        while self._opened:
-            self._opened.pop().close()
+        """Close every thread's connection; nothing may be read afterwards."""
+        while self._connections:
+            self._connections.pop().close()
 
     def _match(self, wanted: Filter) -> RowSet:
         mask = np.ones(self._count, np.bool_)
@@ -109,7 +109,7 @@ class SqliteCatalogue:
         return np.unpackbits(bits, count=self._count).view(np.bool_)
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:
-        """Return which rows have a category, a bit each."""
+        """Return the rows that have a category, a bit each."""
         mask = np.zeros(self._count, np.bool_)
         for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
             mask[np.frombuffer(rows, ROW_TYPE)] = True
@@ -119,19 +119,19 @@ class SqliteCatalogue:
     def _db(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            # `immutable` spares the locks: a published catalogue never changes.
+            # A published catalogue never changes, so `immutable` makes SQLite skip its locks.
             address = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             connection = sqlite3.connect(address, uri=True, check_same_thread=False)
             self._local.connection = connection
-            self._opened.append(connection)
+            self._connections.append(connection)
         return connection
 
 
 def newest_day(path: Path) -> date | None:
-    """Return the day of the newest paper in a catalogue; None where no paper has one.
+    """Return the day of the newest paper in a catalogue; None where no paper has a day.
 
     Raises:
-        SnapshotInvalid: it is no catalogue, or is damaged.
+        SnapshotInvalid: The file is not a catalogue, or is damaged.
     """
     catalogue = SqliteCatalogue(path)
     catalogue.close()
@@ -139,7 +139,7 @@ def newest_day(path: Path) -> date | None:
 
 
 def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """The rows of those of the ids that are in a catalogue."""
+    """Return the rows of the ids that are in a catalogue."""
     found: dict[str, int] = {}
     for at in range(0, len(ids), _MOST_PARAMETERS):
         some = list(ids[at : at + _MOST_PARAMETERS])
@@ -148,7 +148,7 @@ def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 def papers_of(db: sqlite3.Connection, rows: Sequence[int]) -> list[Paper]:
-    """The papers of these rows, in the order asked, fetched in one statement."""
+    """Return the papers of some rows, in the order of the rows, with one statement."""
     if not rows:
         return []
     marks = ",".join("?" * len(rows))

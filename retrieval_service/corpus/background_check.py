@@ -1,4 +1,4 @@
-"""Reading a whole snapshot once, for damage that opening it does not see, while it is served already."""
+"""Check a whole snapshot, while it is served, for damage that opening it does not find."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from retrieval_service.errors import SnapshotInvalid
 
 
 class BackgroundCheck(Thread):
-    """Compares every file of a snapshot with the digest it was published with.
+    """A thread that compares every file of a snapshot with its published digest.
 
     Attributes:
-        damage: what is wrong with the first file that is not as it was published; None while none was found.
+        damage: The fault of the first file that differs; None while no such file was found.
     """
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
-        """Reads nothing before it is started."""
+        """Take the snapshot; `start` begins to read."""
         super().__init__(name="check", daemon=True)
         self.damage: SnapshotInvalid | None = None
         self._directory = directory
@@ -27,13 +27,13 @@ class BackgroundCheck(Thread):
         self._stopped = False
 
     def stop(self) -> None:
-        """Has it end with the file that it is at."""
+        """Let the thread end after the file that it reads now."""
         self._stopped = True
 
     def run(self) -> None:
-        """Reads until there is damage or all is read."""
+        """Read until damage is found or all files are read."""
         if sys.platform == "linux":
-            # Linux gives each thread a priority of its own: this one has what time the searches leave.
+            # Linux gives each thread its own priority: this thread gets the time that searches leave.
             os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
         for name in self._manifest.files:
             if self._stopped:

@@ -1,4 +1,4 @@
-"""A snapshot while it is served, with the encoder that belongs to it."""
+"""A snapshot that is served, with the encoder that belongs to it."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _log = logging.getLogger(__name__)
 
 
 class CorpusObserver(Protocol):
-    """Is told what happens to what is served."""
+    """Records changes of the served corpus."""
 
     def record_snapshot(self, manifest: Manifest) -> None:
-        """Another snapshot is live."""
+        """Record that another snapshot is live."""
 
-    def record_damage(self, is_so: bool) -> None:
-        """Whether files of the live snapshot are not as they were published."""
+    def record_damage(self, damaged: bool) -> None:
+        """Record whether files of the live snapshot differ from their published state."""
 
     def record_encoder_failure(self, error: Unavailable) -> None:
-        """The encoder gave no vector."""
+        """Record a failure of the encoder, in a query or in a check."""
 
 
 class OpenCorpus:
-    """A snapshot with its encoder. Whoever uses it holds it, and it is closed when the last one let go.
+    """A snapshot with its encoder. Requests hold it while they use it; once retired, the last of them closes it.
 
     Attributes:
-        manifest: what the snapshot is.
-        encoder: made its vectors and is ready; None while that is not so.
-        trouble: why there is no encoder.
-        corpus_answer: the answer that describes the corpus, kept once it was made.
+        manifest: The snapshot's manifest.
+        encoder: The encoder that made its vectors; None while it is not ready.
+        encoder_error: Why the encoder is not ready; None where it is, or where the reason is unknown.
+        corpus_answer: The encoded answer of `GET /corpus`, kept once it was made.
     """
 
     def __init__(
-        self, snapshot: Snapshot, encoder: Encoder | None, trouble: Unavailable | None, see: CorpusObserver
+        self, snapshot: Snapshot, encoder: Encoder | None, encoder_error: Unavailable | None, observer: CorpusObserver
     ) -> None:
-        """Takes over the snapshot."""
+        """Take over the snapshot."""
         self.manifest = snapshot.manifest
         self.encoder = encoder
-        self.encoder_error = trouble
+        self.encoder_error = encoder_error
         self.corpus_answer: bytes | None = None
         self._snapshot = snapshot
-        self._see = see
+        self._observer = observer
         self._failed = self._answered = False
         self._holders = 0
         self._retired = False
@@ -68,10 +68,11 @@ class OpenCorpus:
         return self._snapshot.catalogue
 
     async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
-        """The vector of a query.
+        """Return the vector of a query, and the encoder that made it.
 
         Raises:
-            Unavailable: there is none now. A lost encoder is not asked again until the watch has found it.
+            Unavailable: No vector can be made now. After the encoder was dropped, no query reaches it until
+                `LiveCorpus` has found it again.
         """
         encoder = self.encoder
         if encoder is None:
@@ -82,46 +83,49 @@ class OpenCorpus:
             self.drop_encoder(error.copy())
             raise
         except EncoderUnavailable as error:
-            # One query that is late, or that fails by itself, takes the encoder from nobody else: the watch finds out.
+            # One late or failed query does not prove that the encoder is lost: `LiveCorpus` checks it.
             self._failed = self._failed or not isinstance(error, (EncoderBusy, EncoderRefused))
-            self._see.record_encoder_failure(error)
+            self._observer.record_encoder_failure(error)
             raise
         self._answered = True
         return embedded, encoder.identity
 
     def needs_encoder_check(self) -> bool:
-        """Whether queries failed and none was answered, neither since then nor since this was last asked."""
+        """Return True if at least one query failed and none succeeded since the previous call, and reset the counters.
+
+        When this returns True, the failure counts again in the next call.
+        """
         self._failed, self._answered = self._failed and not self._answered, False
         return self._failed
 
     def set_encoder(self, encoder: Encoder) -> None:
-        """Goes on with an encoder that was just seen to answer."""
+        """Use an encoder that has just answered."""
         if self.encoder is None:
-            _log.info("The encoder is found: version %d.", encoder.identity.version)
+            _log.info("The encoder is ready again: version %d.", encoder.identity.version)
         self.encoder, self.encoder_error, self._failed = encoder, None, False
 
     def drop_encoder(self, error: Unavailable) -> None:
-        """Goes on without the encoder until it is found again."""
+        """Continue without the encoder until it is found again."""
         if self.encoder is not None:
-            _log.warning("The encoder is lost: %s", error)
+            _log.warning("The encoder is lost; searches are lexical until it is found again: %s", error)
         self.encoder, self.encoder_error = None, error
-        self._see.record_encoder_failure(error)
+        self._observer.record_encoder_failure(error)
 
     @contextmanager
     def hold(self) -> Iterator[OpenCorpus]:
-        """Keeps it open as long as the block runs."""
+        """Keep the corpus open inside the block."""
         self._holders += 1
         try:
             yield self
         finally:
             self._holders -= 1
-            self._close_if_done()
+            self._close_if_unused()
 
     def retire(self) -> None:
-        """Closes it once nobody holds it."""
+        """Close the corpus as soon as no request holds it."""
         self._retired = True
-        self._close_if_done()
+        self._close_if_unused()
 
-    def _close_if_done(self) -> None:
+    def _close_if_unused(self) -> None:
         if self._retired and not self._holders:
             self._snapshot.close()

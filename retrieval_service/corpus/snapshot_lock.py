@@ -1,8 +1,8 @@
-"""Holding a published snapshot while it is used, so that no process removes it.
+"""Lock a published snapshot while it is used, so that no process removes it.
 
-The hold is a shared lock on the snapshot's directory itself: nothing is written, so that a folder which is mounted
-read-only will do, and the system gives it free when its holder dies, however it dies. Who removes a snapshot takes the
-lock alone.
+The lock is on the snapshot's directory itself. Nothing is written, so a directory that is mounted read-only can be
+locked, and the kernel releases the lock when its holder dies. Users share the lock; a process that removes a snapshot
+takes it exclusively.
 """
 
 from __future__ import annotations
@@ -18,59 +18,59 @@ from retrieval_service.errors import SnapshotInvalid, SnapshotNotFound
 
 
 class SnapshotLock:
-    """A hold on a snapshot, until it is closed or forgotten."""
+    """A shared lock on a snapshot, until it is closed or garbage-collected."""
 
     def __init__(self, directory: Path) -> None:
-        """Take the hold.
+        """Take the lock.
 
         Raises:
-            SnapshotNotFound: the snapshot is gone, or is being removed.
-            SnapshotInvalid: it cannot be read.
+            SnapshotNotFound: The snapshot was removed, or is being removed.
+            SnapshotInvalid: The directory cannot be read.
         """
         try:
-            opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError as error:
-            raise SnapshotNotFound(f"There is no snapshot {directory.name!r} any more.") from error
+            raise SnapshotNotFound(f"Snapshot {directory.name!r} was removed.") from error
         except OSError as error:
             raise SnapshotInvalid(directory, f"cannot be read ({error.strerror})") from error
-        self._close = weakref.finalize(self, os.close, opened)
+        self._close = weakref.finalize(self, os.close, descriptor)
         try:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
             raise SnapshotNotFound(f"Snapshot {directory.name!r} is being removed.") from error
         except OSError:
-            # A file system without locks: nothing can be held there, and nobody builds or prunes there either.
+            # On a file system without locks `lock_alone` removes nothing either.
             return
-        if not _is_still(opened, directory):
+        if not _is_same_directory(descriptor, directory):
             self.close()
-            raise SnapshotNotFound(f"There is no snapshot {directory.name!r} any more.")
+            raise SnapshotNotFound(f"Snapshot {directory.name!r} was removed.")
 
     def close(self) -> None:
-        """Let go; once is enough, more does no harm."""
+        """Release the lock; further calls do nothing."""
         self._close()
 
 
 @contextmanager
 def lock_alone(directory: Path) -> Iterator[bool]:
-    """Yield True if nobody holds a snapshot, and keep everybody from taking it as long as the block runs.
+    """Yield True if no process uses a snapshot, and keep all from locking it inside the block; otherwise yield False.
 
-    Where the file system has no locks it cannot be told, and the answer is False.
+    On a file system without locks this is unknown, and the answer is False.
     """
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:
             yield True
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def _is_still(opened: int, directory: Path) -> bool:
+def _is_same_directory(descriptor: int, directory: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(opened), directory.stat())
+        return os.path.samestat(os.fstat(descriptor), directory.stat())
     except FileNotFoundError:
         return False

@@ -1,7 +1,7 @@
 """Fold results that are one paper: versions of it, or two records of it.
 
 Vectors cheaply find pairs that may be one paper; the texts decide. From the best result to the worst, a result that is
-the same paper as a better one is folded into that one. A page depends neither on its length nor on the results after it.
+the same paper as a better one is folded into it. A page depends neither on its length nor on the results after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from papers import Paper, parse_arxiv_id
 from retrieval_service.ports import Rows, Vectors
 
 NEAR = 0.95
-"""Least cosine of two papers whose texts are compared. Stored vectors are coded, which changes a cosine by up to 0.02."""
+"""Least cosine of two papers whose texts are compared. Coding changes a stored vector's cosines by up to 0.02."""
 
 AHEAD = 20
 """A result lists the papers folded into it that are at most this many places after it."""
@@ -133,7 +133,7 @@ def _cosines(vectors: Vectors) -> Vectors:
 
 
 def _fold(near: Mapping[int, Rows], papers: Mapping[int, Paper]) -> dict[int, int]:
-    """Return, by places, the paper that each repeated paper is folded into; compare it with the nearest unfolded ones."""
+    """Return, by places, the paper that each repeated paper is folded into, among the nearest unfolded ones."""
     into: dict[int, int] = {}
     for worse, places in near.items():
         shown = islice((better for better in map(int, places) if better not in into), _COMPARED)

@@ -145,7 +145,7 @@ class _Search:
         def search(depth: int) -> Hits:
             started = perf_counter()
             wanted = self._feedback_vector(plan) if vector is None else vector
-            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.nprobe)
+            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.search_effort)
             self.timings.vectors_ms += _ms_since(started)
             return hits
 

@@ -1,8 +1,8 @@
 """One ranking for all pages of a search, near or far.
 
 The results of an index depend on the depth of the search: a refined index ranks more candidates for more results, a
-graph keeps more nodes, and equal scores may be cut anywhere. So an index is searched to the few depths of `DEPTHS` only,
-and the new results of a deeper search are appended to the earlier ones.
+graph keeps more nodes, and equal scores may be cut anywhere. So an index is searched only to the depths of `DEPTHS`.
+The new results of a deeper search are appended to the earlier ones.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from indexing import BuildOptions, build_snapshot
+from indexing.build import build_snapshot
+from indexing.options import BuildOptions
 from papers import Paper
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable

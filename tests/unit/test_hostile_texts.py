@@ -26,11 +26,13 @@ from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
-from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
+from retrieval_service.routes.parameters import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes, parse_query
+from retrieval_service.search.request import SearchRequest, readable, require_text
 from tests.unit.hostile import RUNS, objection
 
+_PARAMETERS = Parameters(SearchRequest)
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
 _MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
 _STATE = PageState(q="words")
@@ -51,7 +53,7 @@ def _asked(text: str) -> object:
     """All parameters of a request, those that take lists with the text cut into as many values as they take."""
     ids, names = ([text[at : at + size] for at in range(0, len(text), size)] for size in (20, 625))
     pairs = [("query", text), ("from", text), ("categories", text), *(("ids", each) for each in ids)]
-    return read(SearchParameters, query_values([*pairs, *(("authors", name) for name in names)])).search()
+    return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))
 
 
 def _xml(text: str) -> object:
@@ -76,9 +78,11 @@ WORK: dict[str, Callable[[str], object]] = {
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": readable,
-    "a checked query": lambda text: checked_text(text, "query"),
+    "a query": lambda text: _PARAMETERS.validate({"query": text}),
+    "a query that is too long": lambda text: _PARAMETERS.validate({"query": 26 * text}),
+    "a checked query": lambda text: require_text(text, "query"),
     "parameters": _asked,
-    "an unknown parameter": lambda text: read(SearchParameters, {text: text}),
+    "an unknown parameter": lambda text: _PARAMETERS.validate({text: text}),
     "categories": lambda text: category_codes([text], ["cs.LG"]),
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.

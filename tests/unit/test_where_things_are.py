@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-POINTER = re.compile(r"^\| (?P<term>[^|]+) \|.*\| `(?P<path>[^`|]+)`(?:: `(?P<name>[^`|]+)`)? \|$", re.MULTILINE)
+POINTER = re.compile(r"^\| (?P<term>[^|]+) \|(?:.*\|)? `(?P<path>[^`|]+)`(?:: `(?P<name>[^`|]+)`)? \|$", re.MULTILINE)
 """A table row that ends in a file, or in a file and a name: `path/file.py`: `name`."""
 
 

@@ -19,7 +19,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from indexing import Progress, build_snapshot
+from indexing.build import build_snapshot
+from indexing.options import Progress
 from papers import Paper, read_papers
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import BuildInProgress, EncoderUnavailable, NoPapers, SnapshotError, SnapshotNotFound
@@ -157,7 +158,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("indexing.vector_part.write_index", full)
+    monkeypatch.setattr("indexing.snapshot_parts.write_index", full)
     with pytest.raises(SnapshotError, match="No space left on device"):
         kit.build(kit.papers(30), kit.Encoder(), tmp_path)
     assert SnapshotDirectory(tmp_path).ids() == [before.id]

@@ -8,8 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import Recipe, add_all, build_index
-from indexing.faiss_rows import RowsCannotChange, change_rows
+from indexing.faiss_recipe import Recipe
+from indexing.faiss_writer import RowsCannotChange, add_all, build_index, change_rows
 from retrieval_service.adapters.faiss_index import FaissIndex
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from indexing import BuildOptions, ChangedPapers, update_snapshot
+from indexing.changes import ChangedPapers
+from indexing.options import BuildOptions
+from indexing.update import update_snapshot
 from papers import Paper, PaperFileUnreadable, read_papers
 from papers.remote import Harvest
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot

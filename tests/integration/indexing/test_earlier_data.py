@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from indexing import ChangedPapers, TuneOptions, measured_recall, tune_snapshot, update_snapshot
+from indexing.changes import ChangedPapers
 from indexing.embedding_store import EmbeddingStore, text_digest
-from indexing.row_check import check_rows
+from indexing.tune import TuneOptions, tune_snapshot
+from indexing.update import update_snapshot
+from indexing.verify import check_rows, measure_recall
 from papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
@@ -52,7 +54,7 @@ def test_the_embeddings_are_found(data: Path, kit: Any) -> None:
         digests = [text_digest(f"{paper.title}. {paper.abstract}") for paper in papers]
         assert len(store) == 12
         assert (store.positions(digests) >= 0).all()
-        assert store.whole(store.positions(digests)).all()
+        assert store.match_checksums(store.positions(digests)).all()
 
 
 def test_the_snapshot_is_served_checked_and_gone_on_from(data: Path, kit: Any) -> None:
@@ -61,7 +63,7 @@ def test_the_snapshot_is_served_checked_and_gone_on_from(data: Path, kit: Any) -
     of_today = read_manifest(snapshots.path(old)).analysis_version == ANALYSIS_VERSION
     checked = check_rows(snapshots.path(old), data, rows=None)
     assert (checked.papers, checked.texts, checked.vectors, checked.damage) == (11, 11, 11, [])
-    assert measured_recall(snapshots.path(old), data).recall_at_10 == 1.0
+    assert measure_recall(snapshots.path(old), data).recall_at_10 == 1.0
     if of_today:
         assert verify_snapshot(snapshots.path(old)) == []
         snapshot = open_snapshot(snapshots.path(old))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexing import embedding_store
-from indexing.embed import every_position
+from indexing.embed import require_positions
 from indexing.embedding_store import EmbeddingStore, text_digest
 from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid
 
@@ -73,7 +73,7 @@ def test_many_threads_ask_while_one_adds(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert wrong == []
-        np.testing.assert_array_equal(every_position(store, made(0, 2000)[0]), np.arange(2000))
+        np.testing.assert_array_equal(require_positions(store, made(0, 2000)[0]), np.arange(2000))
     with EmbeddingStore(tmp_path, DIM) as store:
         np.testing.assert_array_equal(store.positions(made(0, 2000)[0]), np.arange(2000))
 
@@ -86,7 +86,7 @@ def test_no_position_counts_from_the_end_or_beyond(tmp_path: Path, position: int
         with pytest.raises(SnapshotInvalid, match=f"no vector at position {position}"):
             store.vectors(np.asarray([0, position, 1]))
         with pytest.raises(SnapshotError, match="1 texts are not where"):
-            every_position(store, [*made(0, 10)[0], text_digest("never stored")])
+            require_positions(store, [*made(0, 10)[0], text_digest("never stored")])
 
 
 def test_after_a_failed_write_nothing_is_added(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_damaged_vector_is_told(tmp_path: Path) -> None:
         with path.open("r+b") as file:
             file.seek(3 * DIM * 2)
             file.write(b"\x55")
-        assert np.flatnonzero(~store.whole(np.arange(15))).tolist() == [3]
+        assert np.flatnonzero(~store.match_checksums(np.arange(15))).tolist() == [3]
 
 
 def flip(path: Path, at: int) -> None:

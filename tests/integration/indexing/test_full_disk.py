@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from indexing import BuildOptions, ChangedPapers, TuneOptions, tune_snapshot, update_snapshot
-from indexing.faiss_recipe import parsed_recipe
+from indexing.changes import ChangedPapers
+from indexing.faiss_recipe import parse_recipe
+from indexing.options import BuildOptions
+from indexing.tune import TuneOptions, tune_snapshot
+from indexing.update import update_snapshot
 from retrieval_service.corpus import Manifest, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import SnapshotError
 
@@ -44,7 +47,7 @@ def update(kit: Any, encoder: Any, data: Path) -> Manifest:
 
 
 def tune(kit: Any, encoder: Any, data: Path) -> Manifest:
-    return asyncio.run(tune_snapshot(TuneOptions(recall=0.8, recipes=(parsed_recipe("IVF8,SQ8"),)), encoder, data))
+    return asyncio.run(tune_snapshot(TuneOptions(recall=0.8, recipes=(parse_recipe("IVF8,SQ8"),)), encoder, data))
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,9 @@ import pytest
 from indexing import build as building
 from indexing import embedding_store as storing
 from indexing.embedding_store import EmbeddingStore
-from indexing.faiss_recipe import Recipe, build_index, parsed_recipe, write_index
-from indexing.faiss_rows import change_rows
-from indexing.recall import measured_recall
-from indexing.row_check import _spread, check_rows
+from indexing.faiss_recipe import Recipe, parse_recipe
+from indexing.faiss_writer import build_index, change_rows, write_index
+from indexing.verify import _spread, check_rows, measure_recall
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records, read_manifest, write_manifest
@@ -99,7 +98,7 @@ def test_vectors_of_other_papers_are_found_in_every_kind_of_index(
     swapped[7] = stored[-1]
 
     def written(vectors: Any) -> Callable[[Path], None]:
-        index = build_index(parsed_recipe(factory), 1500, 48, lambda rows: vectors[rows])
+        index = build_index(parse_recipe(factory), 1500, 48, lambda rows: vectors[rows])
         return lambda directory: write_index(index, directory / "vectors.faiss")
 
     right = check_rows(published_again(tmp_path, corpus.manifest, written(stored)), tmp_path, rows=None)
@@ -119,7 +118,7 @@ def test_changed_rows_are_right(factory: str, tmp_path: Path, kit: Any, corpus: 
     kept = 1500 if not factory.startswith("HNSW") else 1400
     before[[3, 800, 1399]] = stored[[4, 5, 6]] if kept == 1500 else before[[3, 800, 1399]]
     rows = np.asarray([3, 800, 1399, *range(1400, 1500)]) if kept == 1500 else np.arange(1400, 1500)
-    index = build_index(parsed_recipe(factory), 1400, 48, lambda some: before[some].astype(np.float32))
+    index = build_index(parse_recipe(factory), 1400, 48, lambda some: before[some].astype(np.float32))
     change_rows(index, 1500, rows, lambda some: stored[some].astype(np.float32))
     directory = published_again(tmp_path, corpus.manifest, lambda at: write_index(index, at / "vectors.faiss"))
     found = check_rows(directory, tmp_path, rows=None)
@@ -170,7 +169,7 @@ def test_damaged_embeddings_are_named_and_none_is_deleted(tmp_path: Path, corpus
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     directory = SnapshotDirectory(tmp_path).path(corpus.manifest.id)
     found = check_rows(directory, tmp_path, rows=None)
-    measured_recall(directory, tmp_path, queries=10) if place == 5 else None
+    measure_recall(directory, tmp_path, queries=10) if place == 5 else None
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert found.vectors == 1499
     assert [problem.path for problem in found.damage] == [folder / "vectors.f16"]

@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from indexing import BuildOptions, ChangedPapers, TuneOptions, build_snapshot, tune_snapshot, update_snapshot
 from indexing import tune as indexing_tune
-from indexing.faiss_recipe import Recipe, candidates, parsed_recipe
-from indexing.faiss_servable import unservable
-from indexing.vector_part import BEGINNINGS, TITLES, Sample, _beginning
+from indexing.build import build_snapshot
+from indexing.changes import ChangedPapers
+from indexing.faiss_recipe import Recipe, candidates, parse_recipe, refusal_reason
+from indexing.options import BuildOptions
+from indexing.recall import BEGINNINGS, TITLES, QuerySample, first_sentence
+from indexing.tune import TuneOptions, tune_snapshot
+from indexing.update import update_snapshot
 from papers import Paper
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.corpus.manifest import file_records
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.integration
 
 
 def tune(encoder: Any, data: Path, *factories: str, **wanted: Any) -> Manifest:
-    recipes = tuple(parsed_recipe(factory) for factory in factories) or None
+    recipes = tuple(parse_recipe(factory) for factory in factories) or None
     return asyncio.run(tune_snapshot(TuneOptions(recipes=recipes, **wanted), encoder, data))
 
 
@@ -55,7 +58,7 @@ def test_a_recipe_that_cannot_be_served_is_refused_before_anything_is_made(
 def test_what_only_using_it_tells_is_refused_too(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = kit.Encoder()
     before = kit.build(kit.papers(400), encoder, tmp_path)
-    monkeypatch.setattr("indexing.tune.unservable", lambda *_: None)
+    monkeypatch.setattr("indexing.tune.refusal_reason", lambda *_: None)
     for factory, words in (("HNSW16,PQ12x4", "cannot be served"), ("IVF512,SQ8", "cannot be made of the 400 papers")):
         with pytest.raises(SnapshotError, match=words):
             tune(encoder, tmp_path, factory)
@@ -64,7 +67,7 @@ def test_what_only_using_it_tells_is_refused_too(tmp_path: Path, kit: Any, monke
 
 def test_the_usual_candidates_suit_corpora_of_every_size(tmp_path: Path, kit: Any) -> None:
     for papers in (1000, 10**6):
-        assert {unservable(recipe, papers, 384) for recipe in candidates(papers, 384)} == {None}
+        assert {refusal_reason(recipe, papers, 384) for recipe in candidates(papers, 384)} == {None}
     encoder = kit.Encoder()
     for count in (1, 2, 7):
         kit.build(kit.papers(count), encoder, tmp_path)
@@ -105,8 +108,7 @@ def test_what_cannot_be_opened_is_not_published(
             file.truncate(100)
         return records | {"vectors.faiss": msgspec.structs.replace(records["vectors.faiss"], bytes=100, ends="")}
 
-    module = make
-    monkeypatch.setattr(f"indexing.{module}.file_records", spoilt)
+    monkeypatch.setattr("indexing.snapshot_parts.file_records", spoilt)
     ways: dict[str, Callable[[], Any]] = {
         "build": lambda: kit.build(kit.papers(61), encoder, tmp_path),
         "update": lambda: asyncio.run(update_snapshot(ChangedPapers(kit.papers(61), "more"), encoder, tmp_path)),
@@ -145,11 +147,11 @@ def test_papers_without_titles_are_tuned_with_their_abstracts(tmp_path: Path, ki
 
 def test_beginnings_are_sentences_or_as_many_words_as_a_long_title() -> None:
     words = " ".join(f"w{n}" for n in range(40))
-    assert _beginning("We show. It is so that all is well. More follows.") == "We show. It is so that all is well."
-    assert _beginning("Is this the question? Yes.") == "Is this the question?"
-    assert _beginning(words) == " ".join(words.split()[:16])
-    assert (_beginning("One"), _beginning("  "), _beginning("")) == ("One", "", "")
-    sample = Sample(4)
+    assert first_sentence("We show. It is so that all is well. More follows.") == "We show. It is so that all is well."
+    assert first_sentence("Is this the question? Yes.") == "Is this the question?"
+    assert first_sentence(words) == " ".join(words.split()[:16])
+    assert (first_sentence("One"), first_sentence("  "), first_sentence("")) == ("One", "", "")
+    sample = QuerySample(4)
     sample.offer(0, [Paper(str(n), "" if n % 2 else f"Title {n}", f"Abstract {n}.") for n in range(6)])
     assert (len(sample.texts), sorted(sample.rows.tolist())) == (4, [0, 1, 2, 4])
 

@@ -10,18 +10,15 @@ import faiss
 import numpy as np
 import pytest
 
-from indexing import (
-    BuildOptions,
-    ChangedPapers,
-    TuneOptions,
-    faiss_recipe,
-    measured_recall,
-    tune_snapshot,
-    update_snapshot,
-)
-from indexing.faiss_recall import exact_nearest, fewest, measure
-from indexing.faiss_recipe import Recipe, build_index, candidates, parsed_recipe
-from indexing.tune import cheapest
+from indexing import faiss_recipe, faiss_writer
+from indexing.changes import ChangedPapers
+from indexing.faiss_recipe import Recipe, candidates, parse_recipe
+from indexing.faiss_writer import build_index
+from indexing.options import BuildOptions
+from indexing.recall import exact_nearest, measure, measure_curve
+from indexing.tune import TuneOptions, choose_point, tune_snapshot
+from indexing.update import update_snapshot
+from indexing.verify import measure_recall
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.corpus.manifest import CurvePoint, IndexRecord
@@ -35,18 +32,18 @@ def tune(encoder: Any, data: Path, **wanted: Any) -> Manifest:
 def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faiss_recipe, "_PER_LIST", 60)
+    monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 60)
     papers, encoder = kit.papers(1000), kit.Encoder()
     before = kit.build(papers, encoder, tmp_path)
     encoder.texts.clear()
-    recipes = tuple(map(parsed_recipe, ("SQfp16", "IVF16,SQ8", "IVF16,RaBitQ,Refine(SQ8)", "HNSW16,SQ8")))
+    recipes = tuple(map(parse_recipe, ("SQfp16", "IVF16,SQ8", "IVF16,RaBitQ,Refine(SQ8)", "HNSW16,SQ8")))
     after = tune(encoder, tmp_path, recall=0.9, recipes=recipes)
     assert set(encoder.texts) <= {paper.title for paper in papers}
     assert after.embedded == 0
     index = after.index
     assert {point.recipe for point in index.curve} == {recipe.factory for recipe in recipes}
     assert {point.k_factor for point in index.curve if "Refine" in point.recipe} == {4.0, 8.0, 16.0}
-    best, why = cheapest(index.curve, 0.9, None)
+    best, why = choose_point(index.curve, 0.9, None)
     assert (index.recipe, index.nprobe or 0, index.k_factor) == (best.recipe, best.nprobe, best.k_factor)
     assert why in index.why
     assert best.recall_at_10 >= 0.9
@@ -55,7 +52,7 @@ def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
     assert verify_snapshot(snapshots.path(before.id)) == verify_snapshot(snapshots.path(after.id)) == []
     snapshot = open_snapshot(snapshots.path(after.id))
     assert snapshot.catalogue.papers([0, 999]) == [papers[0], papers[999]]
-    assert abs(measured_recall(snapshots.path(after.id), tmp_path).recall_at_10 - best.recall_at_10) < 0.1
+    assert abs(measure_recall(snapshots.path(after.id), tmp_path).recall_at_10 - best.recall_at_10) < 0.1
     grown = asyncio.run(update_snapshot(ChangedPapers(kit.papers(1020), "more"), encoder, tmp_path))
     assert grown.index.recipe == index.recipe
     assert grown.papers == 1020
@@ -66,7 +63,7 @@ def test_an_index_that_measurements_chose_is_outgrown_too_and_one_that_its_size_
 ) -> None:
     encoder, papers = kit.Encoder(), kit.papers(400)
     kit.build(papers[:100], encoder, tmp_path)
-    tuned = tune(encoder, tmp_path, recall=0.9, recipes=(parsed_recipe("SQfp16"),)).index
+    tuned = tune(encoder, tmp_path, recall=0.9, recipes=(parse_recipe("SQfp16"),)).index
     assert (tuned.recipe, tuned.chosen, tuned.trained_on) == ("SQfp16", True, 100)
 
     def updated(count: int) -> IndexRecord:
@@ -94,7 +91,7 @@ def test_recall_is_what_a_plain_computation_says() -> None:
     assert measure(FaissIndex(exact), asked)[0] == 1.0
     lists = Recipe("IVF16,Flat", 16, 1.0, "")
     index = build_index(lists, 400, 16, lambda rows: vectors[rows])
-    curve = fewest(index, lists, asked, 0.8)
+    curve = measure_curve(index, lists, asked, 0.8)
     assert [point.recall_at_10 < 0.8 for point in curve] == [True] * (len(curve) - 1) + [False]
     index.nprobe = curve[-1].breadth
     _, rows = index.search(vectors[own], 11)
@@ -111,7 +108,7 @@ def test_a_target_out_of_reach_ends() -> None:
     asked = exact_nearest(vectors[:50], np.arange(50), 600, lambda rows: vectors[rows])
     coarse = Recipe("IVF4,RaBitQ", 4, 1.0, "")
     index = build_index(coarse, 600, 16, lambda rows: vectors[rows])
-    assert fewest(index, coarse, asked, 0.999)[-1].breadth <= 4
+    assert measure_curve(index, coarse, asked, 0.999)[-1].breadth <= 4
 
 
 def test_every_candidate_can_be_made_and_served() -> None:
@@ -123,7 +120,7 @@ def test_every_candidate_can_be_made_and_served() -> None:
         served = FaissIndex(index, nprobe=recipe.nlist or 64, k_factor=recipe.k_factor)
         assert measure(served, asked)[0] > 0.8, recipe
         assert served.vectors([0, 1999]).shape == (2, 32)
-        assert parsed_recipe(recipe.factory).nlist == recipe.nlist
+        assert parse_recipe(recipe.factory).nlist == recipe.nlist
 
 
 def test_lists_trained_for_one_recipe_serve_another() -> None:
@@ -131,12 +128,12 @@ def test_lists_trained_for_one_recipe_serve_another() -> None:
     vectors = rng.standard_normal((2000, 32)).astype(np.float32)
     recipe = Recipe("IVF8,SQ8", 8, 1.0, "")
     first = build_index(recipe, 2000, 32, lambda rows: vectors[rows])
-    centroids = faiss_recipe.centroids_of(first)
+    centroids = faiss_writer.centroids_of(first)
     assert centroids is not None
     second = build_index(recipe, 2000, 32, lambda rows: vectors[rows], centroids=centroids)
     for left, right in zip(first.search(vectors[:9], 10), second.search(vectors[:9], 10), strict=True):
         np.testing.assert_array_equal(left, right)
-    assert faiss_recipe.centroids_of(faiss.IndexFlatIP(4)) is None
+    assert faiss_writer.centroids_of(faiss.IndexFlatIP(4)) is None
 
 
 @pytest.mark.parametrize(
@@ -158,13 +155,13 @@ def test_the_choice(recall: float, memory: float | None, recipe: str) -> None:
         CurvePoint(9, 0.98, 0.9, "middling", memory_mb=200),
         CurvePoint(9, 0.95, 2.0, "small", memory_mb=100),
     ]
-    assert cheapest(points, recall, memory)[0].recipe == recipe
+    assert choose_point(points, recall, memory)[0].recipe == recipe
 
 
 @pytest.mark.parametrize("text", ["nonsense", "IVF,", "PCA8,Flat", "LSH"])
 def test_recipes_that_cannot_be_served(text: str) -> None:
-    with pytest.raises(ValueError, match=r"recipe of|kinds served"):
-        parsed_recipe(text)
+    with pytest.raises(ValueError, match=r"not a recipe|not a kind of index"):
+        parse_recipe(text)
 
 
 def test_what_cannot_be_tuned_is_refused_in_words(tmp_path: Path, kit: Any) -> None:
@@ -178,7 +175,7 @@ def test_what_cannot_be_tuned_is_refused_in_words(tmp_path: Path, kit: Any) -> N
     keys.write_bytes(keys.read_bytes()[:-60])
     for ask in (
         lambda: tune(encoder, tmp_path),
-        lambda: measured_recall(SnapshotDirectory(tmp_path).path(before.id), tmp_path),
+        lambda: measure_recall(SnapshotDirectory(tmp_path).path(before.id), tmp_path),
     ):
         with pytest.raises(SnapshotError, match="lacks the embeddings of 3 papers"):
             ask()

@@ -16,9 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing import BuildOptions, ChangedPapers, faiss_recipe, update_snapshot
+from indexing import faiss_recipe
 from indexing import update as updating
-from indexing.faiss_recipe import add_all
+from indexing.changes import ChangedPapers
+from indexing.faiss_writer import add_all
+from indexing.options import BuildOptions
+from indexing.update import update_snapshot
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
@@ -109,7 +112,7 @@ STEP = st.tuples(
 def test_answers_are_those_of_a_build_from_scratch(
     kit: Any, monkeypatch: pytest.MonkeyPatch, exact_below: int, start: set[int], steps: Any
 ) -> None:
-    monkeypatch.setattr(faiss_recipe, "_PER_LIST", 8)
+    monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 8)
     monkeypatch.setattr("os.fsync", lambda _: None)  # a hundred snapshots that no power failure can meet
     collection = Collection(kit.papers(60), dict.fromkeys(sorted(start), (0, 0, 0)))
     folder = Path(tempfile.mkdtemp(prefix="akin-update-"))

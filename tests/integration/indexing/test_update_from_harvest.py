@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from indexing import ChangedPapers, build_snapshot, update_snapshot
+from indexing.build import build_snapshot
+from indexing.changes import ChangedPapers
+from indexing.update import update_snapshot
 from papers import read_papers
 from papers.remote import Harvest
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot

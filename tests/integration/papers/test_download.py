@@ -1,4 +1,4 @@
-"""Fetching files from a server that misbehaves."""
+"""Download of files from an unreliable server."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_file_comes_whole_with_its_digest(server: Server, tmp_path: Path) -> N
     assert seen[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, tmp_path: Path) -> None:
-    # More drops than attempts: those between which something came are counted anew.
+def test_an_interrupted_download_continues_in_the_same_call(server: Server, tmp_path: Path) -> None:
+    # More failures than attempts: after received bytes, failures are counted from one again.
     server.script = [file_of(CONTENT, cut=len(CONTENT) - 300_000 * n) for n in range(1, 6)]
     server.usual = file_of(CONTENT)
     said: list[str] = []
@@ -70,7 +70,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, 
     assert server.headers[-1]["If-Range"] == '"v1"'
 
 
-def test_a_later_command_goes_on(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues_in_the_next_call(server: Server, tmp_path: Path) -> None:
     server.script = [file_of(CONTENT, cut=1_000_000), *[lambda request: send(request, 503)] * 2]
     server.usual = file_of(CONTENT)
     with pytest.raises(RemoteError, match="503"):
@@ -91,7 +91,7 @@ def test_another_file_or_a_server_without_ranges_starts_over(server: Server, tmp
     assert whole(tmp_path)
 
 
-def test_what_is_there_already_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+def test_a_complete_part_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     server.script = [file_of(CONTENT, cut=0)]
     server.usual = file_of(CONTENT)
     with pytest.raises(RemoteError, match="has SHA-256"):
@@ -105,7 +105,7 @@ def test_what_is_there_already_is_not_asked_for_again(server: Server, tmp_path: 
     assert whole(tmp_path)
 
 
-def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) -> None:
+def test_only_one_process_writes_a_file(server: Server, tmp_path: Path) -> None:
     started, go_on = threading.Event(), threading.Event()
 
     def slow(request: BaseHTTPRequestHandler) -> None:
@@ -120,7 +120,7 @@ def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) 
         first = threading.Thread(target=fetch, args=(server, tmp_path))
         first.start()
         assert started.wait(5)
-        with pytest.raises(RemoteError, match=r"part: another process is fetching this"):
+        with pytest.raises(RemoteError, match=r"part: another process is fetching this file"):
             fetch(server, tmp_path)
         go_on.set()
         first.join()
@@ -129,7 +129,7 @@ def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) 
     assert [done.records for done in finished_harvests(tmp_path)] == [4]
 
 
-def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
+def test_final_errors_are_not_retried(server: Server, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=r"papers\.jsonl: the server answered 404"):
         fetched(server, tmp_path)
     assert len(server.asked) == 1
@@ -153,7 +153,7 @@ def test_redirects_are_followed_over_http_only(server: Server, tmp_path: Path) -
         assert len(server.asked) == (11 if address.startswith("http") else 1)
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached.*after 3 attempts"):
         download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, notify=said.append)
@@ -165,7 +165,7 @@ def test_a_full_disk_keeps_what_came(server: Server, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, before[1]))
     try:
-        with pytest.raises(RemoteError, match=r"cannot be written .*the same command goes on"):
+        with pytest.raises(RemoteError, match=r"cannot be written .*the same command continues it"):
             fetched(server, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

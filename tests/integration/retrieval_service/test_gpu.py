@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.adapters.faiss_gpu import MOST_SELECTED, GpuIndex, GpuOptions, NoGpu, add_stored, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex

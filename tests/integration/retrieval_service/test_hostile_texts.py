@@ -6,7 +6,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from tests.unit.hostile import LONG, MOST_SECONDS, RUNS
 

@@ -216,7 +216,7 @@ async def test_a_client_that_leaves_is_no_failure_and_its_work_is_dropped(
 async def test_threads_of_a_client_that_left_are_not_asked_for_more(corpus: Any, kit: Any) -> None:
     async with running(corpus, kit, search_threads=1) as service:
         service.encoder.may.set()
-        lexical, hold = service.app.state.context.serving.current.lexical, threading.Event()
+        lexical, hold = service.app.state.service.live.current.lexical, threading.Event()
         asked: list[str] = []
         search = lexical.search
 

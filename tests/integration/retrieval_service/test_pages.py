@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexing.faiss_recall import exact_nearest, measure
-from indexing.faiss_recipe import build_index, parsed_recipe
+from indexing.faiss_recipe import parse_recipe
+from indexing.faiss_writer import build_index
+from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot
@@ -66,7 +67,7 @@ def replace_id(paper: Paper, name: str) -> Paper:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
-    from tests.integration.retrieval_service.conftest import HashEncoder, build, generated_papers, hashed
+    from tests.integration.generated import HashEncoder, build, generated_papers, hashed
 
     data, papers = tmp_path_factory.mktemp("pages"), with_copies(generated_papers(PAPERS))
     manifest = build(papers, HashEncoder(), data)
@@ -82,7 +83,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def corpus(request: pytest.FixtureRequest, parts: Corpus) -> Corpus:
     nprobe, k_factor = INDEXES[request.param]
     dim = parts.stored.shape[1]
-    index = build_index(parsed_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
+    index = build_index(parse_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
     return replace(parts, vectors=FaissIndex(index, nprobe=nprobe, k_factor=k_factor))
 
 
@@ -109,7 +110,7 @@ class Asked:
         return [found for at in range(first, end, size) for found in self.page(at, min(size, end - at))]
 
 
-NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "nprobe": 3}]
+NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "search_effort": 3}]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from papers import Paper, passage_text
 from retrieval_service.app import create_app
@@ -325,6 +325,7 @@ def test_docs_describe_every_parameter_and_load_nothing(client: TestClient) -> N
     page = client.get("/docs").text
     for name in (
         *("query", "like", "unlike", "k", "offset", "mode", "operators", "collapse", "nprobe", "/embed", "/corpus"),
+        "search_effort",
         *("categories", "categories_all", "exclude_categories", "authors", "ids", "from", "to"),
     ):
         assert f">{name}<" in page or name in page

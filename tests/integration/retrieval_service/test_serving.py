@@ -18,7 +18,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory
@@ -332,4 +332,4 @@ def test_a_taken_port_is_said_in_a_line(tmp_path: Path) -> None:
 def test_the_application_can_be_made_without_a_loop(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
-    assert create_app(Settings(data=tmp_path)).title == "Akin"
+    assert create_app(Settings(data=tmp_path)).state.openapi["info"]["title"] == "Akin"

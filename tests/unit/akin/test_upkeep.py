@@ -16,8 +16,8 @@ import typer
 from akin.cli import index, upkeep
 from akin.errors import PapersUnusable
 from akin.settings import Settings
-from indexing import ChangedPapers
-from indexing.row_check import RowCheck
+from indexing.changes import ChangedPapers
+from indexing.verify import RowCheck
 from papers.remote import ARXIV
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord

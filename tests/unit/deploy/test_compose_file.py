@@ -9,6 +9,7 @@ import pytest
 from akin.settings import ROOT
 from edge import AllowedHosts, parse_hosts
 from settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
+from settings.reference import definitions
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 READERS: dict[type[EnvironmentSettings], list[str]] = {
@@ -77,6 +78,14 @@ def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
     given = compose.services["retrieval"].environment | compose.services["retrieval-gpu"].environment
     assert set(given) <= {ServiceSettings.variable(field) for field in ServiceSettings.model_fields}
     ServiceSettings.read(given)
+
+
+def test_every_variable_of_the_containers_is_a_setting(compose: Compose) -> None:
+    given = {name for service in compose.services.values() for name in service.environment}
+    for path in (ROOT / "deploy").glob("*.Dockerfile"):
+        given |= set(re.findall(r"\b(AKIN_\w+)=", path.read_text()))
+    assert len(given) > 30
+    assert {name for name in given if name.startswith("AKIN_")} <= set(definitions())
 
 
 @pytest.mark.parametrize("own", ["", "papers.example.org, *.example.org"])

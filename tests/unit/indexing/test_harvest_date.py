@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexing.harvest_date import claimed
+from indexing.harvest_date import claim_harvest
 from papers.remote import ARXIV, Harvest
 from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest
@@ -21,7 +21,7 @@ def test_a_manifest_without_an_address_is_of_arxivs_own(tmp_path: Path, url: str
     before = published_manifest(tmp_path, "one", EncoderRecord(1, "a" * 64, 384), harvested="2026-01-31")
     assert before.repository is None
     harvest = Harvest("h.jsonl", url, None, "2026-01-31", "2026-03-01", 1, 0, 0, "0" * 64)
-    claim = claimed(before, None, harvest)
+    claim = claim_harvest(before, None, harvest)
     assert claim.until == until
     assert words in claim.unclaimed
 
@@ -29,4 +29,4 @@ def test_a_manifest_without_an_address_is_of_arxivs_own(tmp_path: Path, url: str
 def test_a_harvest_that_found_nothing_leaves_the_day(tmp_path: Path) -> None:
     before = published_manifest(tmp_path, "one", EncoderRecord(1, "a" * 64, 384), harvested="2026-01-31")
     harvest = Harvest("h.jsonl", ARXIV, None, None, "", 0, 0, 0, "0" * 64)
-    assert claimed(before, None, harvest).until == "2026-01-31"
+    assert claim_harvest(before, None, harvest).until == "2026-01-31"

@@ -5,16 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import (
-    build_index,
-    candidates,
-    megabytes,
-    parsed_recipe,
-    recipe_for,
-    retraining_due,
-    successor,
-    write_index,
-)
+from indexing.faiss_recipe import candidates, megabytes, parse_recipe, recipe_for, retrain_reason, successor
+from indexing.faiss_writer import build_index, write_index
 
 RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
 PRODUCT = "IVF4096,PQ192x4fs,Refine(SQ8)"
@@ -35,7 +27,7 @@ def test_recipes(papers: int, factory: str) -> None:
     recipe = recipe_for(papers, 384)
     assert recipe.factory == factory
     assert recipe.nlist is None or papers / recipe.nlist >= 100
-    assert parsed_recipe(factory).k_factor == recipe.k_factor
+    assert parse_recipe(factory).k_factor == recipe.k_factor
 
 
 @pytest.mark.parametrize(
@@ -98,7 +90,7 @@ def test_candidates_follow_the_size() -> None:
 def test_an_index_is_made_anew_when_its_corpus_is_another(
     papers: int, trained_on: int | None, recipe: str, chosen: bool, words: str | None
 ) -> None:
-    reason = retraining_due(papers, trained_on, recipe, chosen=chosen)
+    reason = retrain_reason(papers, trained_on, recipe, measured=chosen)
     assert (reason is None) == (words is None)
     assert words is None or (reason and words in reason)
 

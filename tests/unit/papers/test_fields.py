@@ -64,7 +64,7 @@ def test_parsed_names():
     )
 
 
-def test_arxiv_codes_leave_foreign_classes_out():
+def test_arxiv_codes_leave_other_classes_out():
     assert arxiv_codes("cs.CL I.2.7; 68T50, (Primary) spatial cs.CL hep-th new.XY") == ("cs.CL", "hep-th", "new.XY")
 
 

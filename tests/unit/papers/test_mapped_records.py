@@ -20,7 +20,7 @@ def test_beir_without_a_mapping_suggests_one(tmp_path):
         read_papers(path)
 
 
-def test_beir_keeps_what_a_query_could_find(tmp_path):
+def test_beir_papers_without_a_title_are_kept(tmp_path):
     path = jsonl(
         tmp_path / "corpus.jsonl",
         {"_id": "1", "title": "T", "text": "A"},
@@ -95,14 +95,14 @@ def test_invalid_utf8_and_broken_json_are_counted(tmp_path):
         ("id=_id", "title or the abstract"),
         ("title=title,abstract=text", "must name the id"),
         ("id=_id,titel=title", "no field 'titel'"),
-        ("id=_id,title", "'title' is no part of a mapping"),
-        ("id=_id,title=,abstract=text", "is no part of a mapping"),
+        ("id=_id,title", "'title' is not a part of a mapping"),
+        ("id=_id,title=,abstract=text", "is not a part of a mapping"),
         ("id=_id,title=a,title=b", "'title' twice"),
         ("id=_id,abstract=a,text=b", "'abstract' twice"),
-        ("", "is no part of a mapping"),
+        ("", "is not a part of a mapping"),
     ],
 )
-def test_mappings_that_are_none(mapping, message):
+def test_malformed_mappings(mapping, message):
     with pytest.raises(MappingError, match=message):
         parse_mapping(mapping)
 

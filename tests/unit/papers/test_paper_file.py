@@ -27,7 +27,7 @@ LINES = b"".join(
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(PaperFileNotFound, match=r"nowhere.jsonl: no such file"):
+    with pytest.raises(PaperFileNotFound, match=r"nowhere.jsonl: does not exist"):
         read_papers(tmp_path / "nowhere.jsonl")
 
 
@@ -35,7 +35,7 @@ def test_no_such_file(tmp_path):
     ("content", "error", "message"),
     [
         (b"", PaperFileUnreadable, "is empty"),
-        (b"\xef\xbb\xbf", UnknownFormat, "is neither"),
+        (b"\xef\xbb\xbf", UnknownFormat, "is not JSON lines"),
         (gzip.compress(b""), PaperFileUnreadable, "is empty"),
         (b"PK\x03\x04rest", PaperFileUnreadable, "zip archive; unpack"),
         ("[]".encode("utf-16"), PaperFileUnreadable, "UTF-16"),
@@ -45,7 +45,7 @@ def test_no_such_file(tmp_path):
         (b'[{"a": 1}]', UnknownFormat, "one JSON array"),
         (b'{\n "id": 1\n}\n', UnknownFormat, "none of its first lines"),
         (b"<html></html>", UnknownFormat, "XML or HTML"),
-        (b"just some words\n", UnknownFormat, "is neither"),
+        (b"just some words\n", UnknownFormat, "is not JSON lines"),
         (b'{"foo": 1}\n', MappingError, "'foo'.*--map"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_directory(tmp_path):
         read_papers(tmp_path)
 
 
-def test_a_gzip_file_that_breaks_off_gives_what_it_has(tmp_path):
+def test_a_truncated_gzip_file_yields_the_papers_before_its_end(tmp_path):
     packed = gzip.compress(LINES)
     path = tmp_path / "papers.jsonl.gz"
     path.write_bytes(packed[: len(packed) // 2])
@@ -110,7 +110,7 @@ def test_a_pipe_is_read_like_a_file(tmp_path):
     writer.join()
 
 
-def test_a_line_beyond_all_bounds_is_one_bad_record(tmp_path, monkeypatch):
+def test_a_line_that_is_too_long_is_one_bad_record(tmp_path, monkeypatch):
     monkeypatch.setattr(paper_file, "LONGEST_LINE", 1000)
     path = tmp_path / "papers.jsonl"
     first, second = LINES.splitlines(keepends=True)[:2]

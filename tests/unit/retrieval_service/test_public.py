@@ -8,13 +8,15 @@ from timeit import timeit
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from retrieval_service import errors
 from retrieval_service.public import public_detail, public_message, public_text
-from retrieval_service.routes import failures
-from retrieval_service.routes.failures import answer_errors
+from retrieval_service.routes import error_handlers
+from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 
 FILE = "/home/me/my data/snapshots/20260101T000000Z-abc/lexical/meta.json"
 ADDRESSES = (
@@ -53,15 +55,13 @@ def made(kind: type[errors.RetrievalError]) -> errors.RetrievalError:
 def test_no_error_of_the_service_tells_where_things_are(
     kind: type[errors.RetrievalError], caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures._log_once.cache_clear()
+    error_handlers._log_once.cache_clear()
     error = made(kind)
-    app = FastAPI()
-    answer_errors(app)
 
-    @app.get("/")
-    async def fail() -> Any:
+    async def fail(request: Request) -> Any:
         raise error
 
+    app = Starlette(routes=[Route("/", fail)], exception_handlers=ERROR_HANDLERS)
     client = TestClient(app, raise_server_exceptions=False)
     answer = client.get("/")
     client.get("/")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from relevance import Collection
+from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
 from training.arrays import Values
 from training.errors import EvaluationError
@@ -204,10 +205,5 @@ def write_report(report: EvaluationReport, output: Path) -> None:
 
 def machine() -> dict[str, object]:
     """The class of machine: enough to compare figures by, nothing that names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(fields.get("flags", "").split())
-    return {"cpu": fields.get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}
+    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features()
+    return {"cpu": cpu_fields().get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}

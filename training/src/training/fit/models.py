@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from storage.cpu import cpu_features
 from training.errors import SourceError
 from training.fit.config import ModelConfig
 from training.registry import source as sources
@@ -97,7 +98,7 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16", "fp16"], device: st
         return wanted
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    return "bf16" if cpu_flags() & _NATIVE_BF16 else "fp32"
+    return "bf16" if cpu_features() & _NATIVE_BF16 else "fp32"
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
@@ -107,15 +108,6 @@ def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
-def cpu_flags() -> frozenset[str]:
-    """Return the features that Linux reports for this CPU; an empty set on other systems."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
 
 
 def _find(source: str | None, key: str = "model.source") -> tuple[sources.ModelSource, bool]:

@@ -1,15 +1,17 @@
-"""The one shape of errors, whatever raises them."""
+"""Errors of every kind are answered in the one shape."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from retrieval_service import errors
-from retrieval_service.routes.failures import answer_errors
+from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 
 
 def subclasses(root: type) -> list[type]:
@@ -18,15 +20,13 @@ def subclasses(root: type) -> list[type]:
 
 @pytest.fixture
 def client() -> TestClient:
-    app = FastAPI()
-    answer_errors(app)
-
-    @app.get("/raise/{name}")
-    async def fail(name: str) -> Any:
+    async def fail(request: Request) -> Any:
+        name = request.path_params["name"]
         if name == "bug":
             raise KeyError("a secret path")
         raise getattr(errors, name)("In words.", {"more": 1})
 
+    app = Starlette(routes=[Route("/raise/{name}", fail)], exception_handlers=ERROR_HANDLERS)
     return TestClient(app, raise_server_exceptions=False)
 
 

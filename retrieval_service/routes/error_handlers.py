@@ -1,12 +1,12 @@
-"""Errors at the edge: whatever goes wrong, the answer has one shape."""
+"""Handlers that answer every error in the one shape."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,13 +20,6 @@ _log = logging.getLogger(__name__)
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def answer_errors(app: Starlette) -> None:
-    """Has an application answer every error in the one shape."""
-    app.add_exception_handler(RetrievalError, _service_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _bug)
-
-
 def error_response(
     status: int,
     code: str,
@@ -34,7 +27,7 @@ def error_response(
     detail: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error as it is answered."""
+    """Return the answer to an error."""
     return json_response(error_body(code, message, detail), status, dict(headers or {}))
 
 
@@ -42,7 +35,7 @@ async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RetrievalError)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
     if isinstance(error, BodyTooSlow):
-        # What still comes of the body is no next request.
+        # The rest of the body would be read as the next request.
         headers["Connection"] = "close"
     message = public_message(error)
     if message != error.message:
@@ -53,20 +46,28 @@ async def _service_error(request: Request, error: Exception) -> Response:
 
 @lru_cache(maxsize=64)
 def _log_once(text: str) -> None:
-    """Log the full text of an error of which a client was told less; as many clients may meet it, not each time."""
-    _log.warning("Answered without the places that it names: %s", text)
+    """Log the full text of an error whose answer says less, once only: many clients may meet it."""
+    _log.warning("Answered without the paths and addresses that it names: %s", text)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = {
         404: "There is nothing at this address. GET /docs lists the addresses there are.",
-        405: f"{request.method} is not possible at this address. GET /docs tells what is.",
+        405: f"{request.method} is not possible at this address. GET /docs lists the methods there are.",
     }.get(error.status_code, str(error.detail))
     code = _CODES.get(error.status_code, f"http_{error.status_code}")
     return error_response(error.status_code, code, message, headers=error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    # The server below logs the trace; what went wrong inside is nobody's business outside.
+    # The server logs the trace; the answer must not show anything of the inside.
     return error_response(500, "internal", "The service made a mistake; its log says more.")
+
+
+ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    RetrievalError: _service_error,
+    HTTPException: _http_error,
+    Exception: _bug,
+}
+"""Handlers for an application of Starlette, by the type of the error."""
