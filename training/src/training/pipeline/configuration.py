@@ -10,7 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from training.data.config import DataConfig, MiningConfig, PairsConfig
+from training.data.config import DataConfig, MiningConfig
+from training.data.pairs import PairsConfig
 from training.fit.config import ModelConfig, TrackingConfig, TrainerConfig
 from training.fit.losses import LossConfig
 from training.schema import AtLeast0, Count, Positive, Section, Share, about

@@ -2,13 +2,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from papers import Paper
-from training.data.config import PairsConfig
 from training.data.corpus import Corpus, read_corpus, write_paper
-from training.data.pairs import halves, make_pairs, subject_pairs
+from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError
 
 
@@ -120,3 +120,7 @@ def test_citations_are_read_from_a_file(corpus: Corpus, papers: list[Paper], tmp
 def test_nothing_asked_for_is_refused(corpus: Corpus) -> None:
     with pytest.raises(CorpusError, match=r"pairs\.shares"):
         list(make_pairs(corpus, settings(shares={"title": 0}), seed=0))
+
+
+def test_every_source_that_can_be_configured_has_a_function() -> None:
+    assert {*ONE_PAPER_SOURCES, "subject", "citation"} == set(get_args(PairSource))
