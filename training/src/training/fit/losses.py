@@ -129,7 +129,7 @@ class Contrastive(Loss, tag="contrastive", frozen=True):
     library_class = "ContrastiveLoss"
     needs_labels = True
 
-    margin: Annotated[Above0, about("distance that pairs labelled 0 should have")]
+    margin: Annotated[Above0, about("smallest distance that pairs labelled 0 should have")]
 
 
 class CoSent(Loss, tag="cosent", frozen=True):

@@ -17,7 +17,7 @@ import pytest
 from training.fit.validation import METRIC, Validation
 from training.pipeline.composition import compose
 from training.pipeline.run_folder import RunFolder, create_run
-from training.pipeline.stages import load_stage
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
@@ -66,8 +66,7 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
 
     def make(name: str, *more: str) -> RunFolder:
         run = create_run(environment / name, compose([*overrides, *more]))
-        for one in ("prepare", "pairs", "mine"):
-            load_stage(one)(run)
+        run_stages(run, BEFORE_TRAINING)
         return run
 
     return make

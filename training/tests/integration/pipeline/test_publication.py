@@ -12,7 +12,7 @@ from training.errors import PublishError
 from training.evaluation import read_report
 from training.pipeline.run import finish
 from training.pipeline.run_folder import RunFolder, create_run, revision
-from training.pipeline.stages import load_stage
+from training.pipeline.stages import load_stage, run_stages
 from training.registry.source import file_sha256
 
 pytestmark = [
@@ -28,8 +28,7 @@ def test_exactly_the_evaluated_files_are_published(
 ) -> None:
     versions = environment / "repository" / "text_encoder"
     run = prepared("first", *QUICK, "compress=int8_pruned", "compress.layers=1", "compress.token_count=1")
-    for one in ("train", "compress", "evaluate"):
-        load_stage(one)(run)
+    run_stages(run, ("train", "compress", "evaluate"))
     assert not versions.exists()
     report = read_report(run.stage_folder("evaluate") / "report.json")
     assert list(report.systems) == ["bm25", "base", "fine-tuned", "compressed"]
@@ -89,8 +88,7 @@ def test_a_full_disk_during_the_export_leaves_no_version(
     environment: Path, prepared: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = prepared("full", *QUICK)
-    for one in ("train", "compress", "evaluate"):
-        load_stage(one)(run)
+    run_stages(run, ("train", "compress", "evaluate"))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "manifest.json")
