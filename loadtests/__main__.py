@@ -120,7 +120,7 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
 def _queries(options: Options, target: service.Target) -> tuple[QuerySource, str]:
     """What is searched for, and where it comes from."""
     if options.queries is not None:
-        read = papers.read_papers(options.queries)
+        read = papers.papers_of_file(options.queries)
         return QuerySource(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
     say("gathering papers to draw queries from")
     found = papers.papers_of_service(

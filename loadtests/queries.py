@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from loadtests.errors import TooFewQueries
-from loadtests.papers import Paper
+from papers import Paper
 
 LEAST_DISTINCT = 1_000
 

@@ -43,8 +43,8 @@ def query_metrics(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> d
         import ir_measures
     except ImportError as error:
         raise RelevanceError(
-            "metrics need the package ir-measures, which is not installed. On x86_64 run `make setup`; on Linux on ARM "
-            "install ir-measures with a C compiler at hand."
+            "metrics need the package ir-measures, which is not installed. Run `make setup`; on Linux on ARM, install "
+            "it yourself, with a C compiler."
         ) from error
     measures = {metric: _measure(metric) for metric in metrics}
     found: dict[Measure, dict[str, float]] = {measure: {} for measure in measures.values()}

@@ -14,7 +14,7 @@ from akin.cli.corpus import corpus_path
 from akin.cli.index import bar, connected, described, described_curve, manifest_of, rejects_of, source_name, words
 from akin.cli.output import Json, print_json, say, stdout
 from akin.cli.papers import HARVESTS, harvest_of, run_harvest
-from akin.cli.recall_chart import recall_chart
+from akin.cli.recall_chart import NEEDS_PLOTS, write_recall_chart
 from akin.errors import PapersUnusable
 from akin.registry.switch import make_live
 from akin.settings import Settings
@@ -32,7 +32,6 @@ from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
 from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing
-from storage.durable import replace_file
 
 MAY_LACK = 0.05
 """The share of the papers that an update withdraws, without being told to, because a complete source lacks them."""
@@ -122,14 +121,15 @@ def tune(
     index = manifest.index
     path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
     with words():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, recall_chart(index.curve, _chosen(index), recall).encode())
+        drawn = write_recall_chart(path, index.curve, _chosen(index), recall)
+    if not drawn:
+        say(NEEDS_PLOTS)
     if json:
-        print_json({**described(manifest, live=use), "plot": str(path)})
+        print_json({**described(manifest, live=use), "plot": str(path) if drawn else None})
         return
     for line in described_curve(index):
         stdout.print(f"  {line}", markup=False)
-    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}; the curves: {path}")
+    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}" + (f"; the curves: {path}" if drawn else ""))
 
 
 def verify(

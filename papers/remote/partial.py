@@ -33,6 +33,6 @@ def partial_file(path: Path) -> Iterator[Any]:
         raise RemoteError(f"{path}: another process is fetching this file; wait, or use another folder.") from error
     except OSError as error:
         raise RemoteError(
-            f"{error.filename or path}: cannot be written ({error.strerror or error}). The part fetched so far is kept, "
+            f"{error.filename or path}: cannot be written ({error.strerror or error}). What was fetched is kept, "
             "and the same command continues it."
         ) from error

@@ -177,7 +177,7 @@ def test_use_and_remove(tmp_path: Path, kit: Any) -> None:
     assert snapshots.current() == first.id
     snapshots.use(second.id)
     assert snapshots.current() == second.id
-    with pytest.raises(SnapshotError, match="live one"):
+    with pytest.raises(SnapshotError, match="is live"):
         snapshots.remove(second.id)
     snapshots.remove(first.id)
     assert [manifest.id for manifest in snapshots.manifests()] == [second.id]

@@ -43,7 +43,7 @@ def test_the_snapshot_that_a_service_still_serves_stays(tmp_path: Path, kit: Any
         assert len(snapshots.prune(1, in_use=in_use.append)) == 2
         assert in_use == [old]
         assert snapshots.ids() == [new, old]
-        with pytest.raises(SnapshotInUse, match="has not gone over"):
+        with pytest.raises(SnapshotInUse, match="is in use"):
             snapshots.remove(old)
         answer = client.get("/search", params={"query": kit.papers(1)[0].title, "k": 3}).json()
         assert len(answer["results"]) == 3

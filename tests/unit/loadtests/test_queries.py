@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from loadtests.errors import BadOption, TooFewQueries
-from loadtests.papers import Paper, papers_of_service, read_papers
+from loadtests.papers import papers_of_file, papers_of_service
 from loadtests.queries import QuerySource, distinct_texts, sentences
+from papers import Paper
 
 PAPERS = [
     Paper(
+        str(n),
         f"On the {n} things that nobody counted",
         f"We count {n} things here. Each of the {n} was seen twice. Nobody had done that {n} times before us.",
     )
@@ -81,20 +83,23 @@ def test_too_few_papers_are_refused_in_words() -> None:
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, zipped: bool) -> None:
+@pytest.mark.parametrize("fields", [("id", "abstract"), ("_id", "text")])
+def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, fields: tuple[str, str], zipped: bool) -> None:
+    key, abstract = fields
     lines = [
-        json.dumps({"id": "1", "title": " A\n title ", "abstract": "  An\n  abstract. "}),
+        json.dumps({key: "1", "title": " A\n title ", abstract: "  An\n  abstract. "}),
         "no JSON",
         "[1, 2]",
-        json.dumps({"title": "No abstract"}),
-        json.dumps({"title": 3, "abstract": "of the wrong type"}),
-        json.dumps({"_id": "x", "title": "From a collection", "text": "Its text."}),
+        json.dumps({key: "2", "title": "No abstract"}),
+        json.dumps({key: "3", "title": 3, abstract: "of the wrong type"}),
+        json.dumps({key: "4", "title": "Another paper", abstract: "Its text."}),
     ]
     content = "\n".join(lines).encode()
     path = tmp_path / "papers"
     path.write_bytes(gzip.compress(content) if zipped else content)
-    assert read_papers(path) == [Paper("A title", "An abstract."), Paper("From a collection", "Its text.")]
-    assert len(read_papers(path, most=1)) == 1
+    papers = papers_of_file(path)
+    assert papers == [Paper("1", "A title", "An abstract."), Paper("4", "Another paper", "Its text.")]
+    assert len(papers_of_file(path, most=1)) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", gzip.compress(b"x" * 1000)[:20]])
@@ -102,7 +107,7 @@ def test_a_file_without_papers_is_refused_by_name(tmp_path: Path, content: bytes
     path = tmp_path / "papers.jsonl"
     path.write_bytes(content)
     with pytest.raises(BadOption, match=r"papers\.jsonl"):
-        read_papers(path)
+        papers_of_file(path)
 
 
 def test_the_service_is_asked_until_its_papers_are_known() -> None:
@@ -125,4 +130,4 @@ def test_gathering_ends_where_nothing_new_is_found() -> None:
     def search(body: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"id": "1", "title": "The same", "abstract": "always"}]
 
-    assert papers_of_service(search, [], 1_000).papers == [Paper("The same", "always")]
+    assert papers_of_service(search, [], 1_000).papers == [Paper("1", "The same", "always")]

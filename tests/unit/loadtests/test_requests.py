@@ -5,14 +5,14 @@ from collections import Counter
 
 import pytest
 
-from loadtests.papers import Paper
 from loadtests.queries import QuerySource
 from loadtests.requests import Requests, failure_reason
+from papers import Paper
 
 
 def queries() -> QuerySource:
     return QuerySource(
-        [Paper(f"Title number {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]
+        [Paper(f"{n}", f"Title number {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]
     )
 
 

@@ -15,12 +15,13 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import json
-from loadtests.papers import Paper
 from loadtests.queries import QuerySource
 from loadtests.service import Target
+from papers import Paper
 from loadtests.users import USERS_OF_SCENARIO, ReferenceUser, needs_triton, user_classes
 
-queries = QuerySource([Paper(f"Title {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)])
+papers = [Paper(f"{n}", f"Title {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]
+queries = QuerySource(papers)
 target = Target("http://127.0.0.1:9", 400, "sample", "s1", 1, {}, None)
 classes = {name: user_classes(name, queries, target, "127.0.0.1:8") for name in USERS_OF_SCENARIO}
 played = {name: [user.__name__ for user in chosen] for name, chosen in classes.items()}

@@ -1,6 +1,6 @@
-"""Evaluation: how well encoders search, against BM25 and against each other, with intervals.
+"""Measure how well encoders search, beside BM25 and each other, with confidence intervals.
 
-`evaluate` is the whole of it; `known_items` makes sets of papers to find again, `write_known_items` as folders.
+`evaluate` measures and writes the report; `write_known_items` makes a set of papers to find again.
 """
 
 from __future__ import annotations

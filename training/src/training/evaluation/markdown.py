@@ -1,4 +1,4 @@
-"""A report as Markdown tables."""
+"""Write a report as Markdown tables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from training.evaluation.report import EvaluationReport
 
 
 def render(report: EvaluationReport) -> str:
-    """The whole report: a section a set, a line a system; then the differences by the deciding measures."""
+    """Return the whole report: a section for each set, with a table of scores and a table of differences."""
     share = f"{report.settings['confidence']:.0%}"
     parts = [
         "# Evaluation",
         f"Compared with `{report.baseline}`. Intervals hold {share} of {report.settings['resamples']:,} paired "
-        f"bootstrap resamples; **bold** differences lie beyond them. {report.created}, {machine(report)}.",
+        f"bootstrap resamples; a difference is **bold** if its interval does not hold zero. {report.created}, "
+        f"{machine(report)}.",
         systems(report),
     ]
     for name in report.sets:
@@ -21,29 +22,29 @@ def render(report: EvaluationReport) -> str:
 
 
 def heading(report: EvaluationReport, name: str) -> str:
-    """A set's heading and size."""
+    """Return a set's heading and size."""
     found = report.sets[name]
-    what = {
+    size = {
         "retrieval": f"{found.queries:,} queries for {found.passages:,} passages",
-        "subject agreement": f"the nearest others of {found.queries:,} papers",
-        "subject probe": f"a logistic regression on {found.passages:,} papers' vectors, tested on {found.queries:,}",
+        "subject agreement": f"Nearest other papers of {found.queries:,} papers",
+        "subject probe": f"Logistic regression on vectors of {found.passages:,} papers, tested on {found.queries:,}",
     }[found.kind]
-    return f"## {name}\n\nOf {what}."
+    return f"## {name}\n\n{size}."
 
 
 def systems(report: EvaluationReport) -> str:
-    """What each system is."""
-    lines = ["| system | what |", "| --- | --- |"]
+    """Return a table of the systems and their descriptions."""
+    lines = ["| system | description |", "| --- | --- |"]
     for name, description in report.systems.items():
-        told = [
+        parts = [
             f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12]}" for key, value in description.items()
         ]
-        lines.append(f"| {name} | {', '.join(told)} |")
+        lines.append(f"| {name} | {', '.join(parts)} |")
     return "\n".join(lines)
 
 
 def scores(report: EvaluationReport, name: str) -> str:
-    """Means with half the width of their intervals, a line a system."""
+    """Return a table of means with half the width of their intervals, one line for each system."""
     metrics = metrics_of(report, name)
     lines = ["| system | " + " | ".join(metrics) + " |", "| --- |" + " ---: |" * len(metrics)]
     for system in report.systems:
@@ -57,7 +58,7 @@ def scores(report: EvaluationReport, name: str) -> str:
 
 
 def differences(report: EvaluationReport, name: str) -> str:
-    """Differences with their intervals, a line a pair."""
+    """Return a table of differences with their intervals, one line for each pair; empty if there is no pair."""
     metrics = metrics_of(report, name)
     pairs = list(dict.fromkeys((each.system, each.against) for each in report.differences if each.set == name))
     if not pairs:
@@ -77,11 +78,11 @@ def differences(report: EvaluationReport, name: str) -> str:
 
 
 def metrics_of(report: EvaluationReport, name: str) -> list[str]:
-    """The metrics of a set, those that matter most first."""
-    there = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
-    return [metric for metric in METRICS if metric in there] or there
+    """Return the metrics of a set, the most important first."""
+    present = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
+    return [metric for metric in METRICS if metric in present] or present
 
 
 def machine(report: EvaluationReport) -> str:
-    """The class of machine in words."""
+    """Return the class of machine in words."""
     return f"{report.machine.get('cores')} cores of {report.machine.get('cpu')}"

@@ -141,8 +141,8 @@ def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_pa
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"baseline": "none"}, "none is to be compared, and there are only: good"),
-        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad is to be compared"),
+        ({"baseline": "none"}, "none cannot be compared; the systems are: good"),
+        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad cannot be compared"),
         ({"baseline": "good", "sets": []}, "nothing to evaluate on"),
     ],
 )
