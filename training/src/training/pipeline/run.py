@@ -16,8 +16,8 @@ from typing import Any
 from training.errors import RunError, TrainingError
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
-from training.pipeline.run_folder import STAGES, RunFolder
-from training.pipeline.stages import load_stage
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
 from training.progress import log_duration, log_progress
 
 PROFILED_STEPS = 5
@@ -77,26 +77,19 @@ def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
 
 
 def finish(run: RunFolder, *, processes: int = 1) -> None:
-    """Run the stages that are not done yet, in order."""
-    for name in STAGES:
-        if run.is_done(name):
-            log_progress(f"{name}: done before")
-            continue
-        with log_duration(name):
-            if name == "train" and processes > 1:
-                train_distributed(run, processes)
-            else:
-                load_stage(name)(run)
+    """Run the stages that are not done yet, in order; train in several processes if there is more than one."""
+    if processes > 1 and not run.is_done("train"):
+        run_stages(run, BEFORE_TRAINING)
+        with log_duration("train"):
+            train_distributed(run, processes)
+    run_stages(run)
 
 
 def profile_training(run: RunFolder) -> None:
     """Run the stages before training, then profile a few training steps."""
     from training.pipeline.stages import train
 
-    for name in STAGES[: STAGES.index("train")]:
-        if not run.is_done(name):
-            with log_duration(name):
-                load_stage(name)(run)
+    run_stages(run, BEFORE_TRAINING)
     train.run_stage(run, profile=PROFILED_STEPS)
     table = run.folder / "profile" / "table.txt"
     log_progress(table.read_text())

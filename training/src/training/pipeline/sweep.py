@@ -21,13 +21,11 @@ from training.pipeline import run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
 from training.pipeline.run_folder import NEEDS, RunFolder
-from training.pipeline.stages import load_stage
-from training.progress import log_duration, log_progress
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
+from training.progress import log_progress
 
 if TYPE_CHECKING:
     import optuna
-
-PREPARED = ("prepare", "pairs", "mine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,10 +59,7 @@ def sweep(overrides: Sequence[str]) -> dict[str, Any]:
     check_space(settings.space, overrides)
     folder = Path(configuration.paths.data) / "training" / f"sweep-{settings.name}"
     run = run_folder.create_run(folder, configuration)
-    for name in PREPARED:
-        if not run.is_done(name):
-            with log_duration(name):
-                load_stage(name)(run)
+    run_stages(run, BEFORE_TRAINING)
     study = open_study(folder, configuration)
     # Failed trials gave no value and are repeated.
     finished = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
@@ -87,7 +82,7 @@ def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
     Raises:
         ConfigurationError: It cannot; the message names the key.
     """
-    prepared = {part for name in PREPARED for part in NEEDS[name]} - {"model"}
+    prepared = {part for name in BEFORE_TRAINING for part in NEEDS[name]} - {"model"}
     for key, dimension in space.items():
         if key.split(".")[0] in prepared:
             raise ConfigurationError(f"sweep.space.{key}: it changes the pairs, which all trials share. Remove it.")
