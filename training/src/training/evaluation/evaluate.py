@@ -44,7 +44,7 @@ def evaluate_version(options: argparse.Namespace) -> str:
         runtime=options.runtime,
     )
     digest = systems[candidate].description["digest"]  # type: ignore[union-attr]  # a version has one
-    folder = options.output or model / publish.EVALUATIONS / digest
+    folder: Path = options.output or model / publish.EVALUATIONS / digest
     report = evaluate(
         systems,
         options.set,

@@ -1,4 +1,4 @@
-"""What a trained version came of, told in its manifest: enough to train it again when the run's folder is gone."""
+"""Describe the training of a version in its manifest, completely enough to repeat it without the run's folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ DECIDING = ("seed", "data", "mine", "model", "loss", "matryoshka", "trainer")
 
 
 def provenance(run: RunFolder) -> dict[str, Any]:
-    """The base model, the corpus, the code and the configuration of a run whose training is done.
+    """Return the base model, the corpus, the code and the configuration of a run.
 
     Raises:
-        RunError: A stage of it is not done.
+        RunError: A stage of the run is not done.
     """
     figures = _read(run.need("train") / "figures.json")
-    plain = _without_places(msgspec.to_builtins(run.configuration))
+    plain = _without_folders(msgspec.to_builtins(run.configuration))
     return {
         "experiment": run.configuration.name,
-        # None where a training of an earlier version of the code did not tell.
+        # None if an earlier version of the code trained the model and did not record it.
         "revision": figures.get("revision"),
         "base": figures.get("base"),
         "corpus": _read(run.need("prepare") / "split.json")["papers"],
@@ -41,15 +41,15 @@ def provenance(run: RunFolder) -> dict[str, Any]:
 
 
 def summary(training: Mapping[str, Any]) -> dict[str, str]:
-    """The same in a few lines, for the model card."""
+    """Return the training in a few lines, for the model card."""
     base, code = training["base"] or {}, training["revision"] or {}
     corpus, pairs, trainer = training["corpus"], training["pairs"], training["trainer"]
     loss = {name: value for name, value in training["loss"].items() if name != "kind"}
     return {
         "fine-tuned from": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
         "corpus": f"{corpus['file']}, {corpus['read']:,} papers, SHA-256 `{corpus['sha256']}`",
-        "pairs": f"{pairs['count']:,} ({_listed(pairs['shares'])}), mined: {training['mine']['kind']}",
-        "loss": f"{training['loss']['kind']} ({_listed(loss)})",
+        "pairs": f"{pairs['count']:,} ({_join(pairs['shares'])}), mined: {training['mine']['kind']}",
+        "loss": f"{training['loss']['kind']} ({_join(loss)})",
         "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
         f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
         f"{trainer['base_weight']:g}",
@@ -57,14 +57,14 @@ def summary(training: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _join(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _without_places(value: Any) -> Any:
-    """The configuration with the last part of every path alone: where things lie on a machine concerns nobody else."""
+def _without_folders(value: Any) -> Any:
+    """Return the configuration with only the last part of each path, so that no path of this machine is published."""
     if isinstance(value, dict):
-        return {name: _without_places(inner) for name, inner in value.items()}
+        return {name: _without_folders(inner) for name, inner in value.items()}
     return Path(value).name if isinstance(value, str) and value.startswith(("/", ".", "~")) else value
 
 
