@@ -1,33 +1,36 @@
-"""The environments of the peers, and what this machine is; with the standard library, as both sides import it."""
+"""Environments of the systems that Akin is compared with, and the CPU of this machine.
+
+Uses the standard library only, as the processes of these systems import it too.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 INFINITY = ROOT / ".venv-infinity" / "bin" / "python"
-LONGEST = 256
-"""Tokens of a text that everyone reads; what is over is cut off."""
+RETRIEVAL = ROOT / ".venv-retrieval" / "bin" / "python"
+LOADTESTS = ROOT / ".venv-loadtests" / "bin" / "python"
 
 
 def cpu_has(feature: str) -> bool:
-    """Whether the first core has an instruction set, in Linux's name."""
+    """Return True if the first core has an instruction set; the name is Linux's."""
     return feature in Path("/proc/cpuinfo").read_text("utf-8").split("processor\t: 1", 1)[0].split()
 
 
 def cores() -> int:
-    """The cores that a process of this measurement may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def for_peer() -> dict[str, str]:
-    """The environment of a peer: as many threads as cores, no network, nothing reported to anyone."""
+def peer_environment() -> dict[str, str]:
+    """Return the environment of a peer's process: as many threads as cores, no network, no usage reports."""
     threads = str(cores())
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
     return {
-        **kept,
+        **inherited,
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": threads,
