@@ -1,12 +1,12 @@
-"""`python -m loadtests users|rate`: one load test, from its options to its report."""
+"""Run one load test, from its options to its report: `python -m loadtests users|rate`."""
 
 from __future__ import annotations
 
-# Before anything else: gevent replaces what blocks in the standard library, also for those who import it later.
+# First of all: gevent replaces blocking functions of the standard library, also for later imports.
 from gevent import hub, monkey
 
 monkey.patch_all()
-# Ctrl-C is an end like any other: it is handed to `main`, without a trace on the way.
+# Ctrl-C ends a run normally: `main` handles it, and no traceback is printed.
 hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
 
 # ruff: noqa: E402
@@ -16,19 +16,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests import crowd, papers, results, service, steady, users
+from loadtests import closed_loop, open_loop, papers, results, service, users
 from loadtests.errors import BadOption, LoadTestError
 from loadtests.options import Options, read_options
 from loadtests.processes import Watch
 from loadtests.prometheus import Series
-from loadtests.queries import Queries
+from loadtests.queries import QuerySource
 from loadtests.requests import Requests
-from loadtests.stack import Stack, stack
+from loadtests.stack import MeasuredStack, use_stack
 
 
 def main() -> int:
-    """Runs a load test; returns the exit code: 2 for a bad option, 1 for what else went wrong, 130 when interrupted."""
-    # Both end a run in the same way, also where the shell started it with Ctrl-C ignored.
+    """Run a load test and return the exit code: 2 for a bad option, 1 for another error, 130 after an interruption."""
+    # Both signals end a run in the same way, even if the shell started it with Ctrl-C ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -45,14 +45,14 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tells a person."""
+    """Print a message to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _run(options: Options) -> int:
-    place = results.folder(options.output, datetime.now(UTC))
+    place = results.create_folder(options.output, datetime.now(UTC))
     try:
-        with stack(options, say) as measured:
+        with use_stack(options, say) as measured:
             interrupted = _measure(options, measured, place)
     finally:
         if not any(place.iterdir()):
@@ -60,8 +60,8 @@ def _run(options: Options) -> int:
     return 130 if interrupted else 0
 
 
-def _measure(options: Options, measured: Stack, place: Path) -> bool:
-    """Measures and writes the report; returns whether it was interrupted."""
+def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
+    """Measure and write the report; return True if the run was interrupted."""
     target = service.target(measured.service)
     say(f"{target.papers:,} papers of {target.source} at {target.service}")
     queries, drawn_from = _queries(options, target)
@@ -75,17 +75,19 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
     watch = Watch(measured.processes, lambda: time.time() - began)
     if options.kind == "users":
         if users.needs_triton(options.scenario) and measured.triton is None:
-            raise BadOption(f"scenario {options.scenario} speaks to Triton: say where it is with --triton HOST:PORT.")
-        people = users.people(options.scenario, queries, target, measured.triton)
-        played = crowd.play(
-            people, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
+            raise BadOption(f"scenario {options.scenario} needs Triton: give its address with --triton HOST:PORT.")
+        classes = users.user_classes(options.scenario, queries, target, measured.triton)
+        users_run = closed_loop.run_levels(
+            classes, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
         )
         after = service.counters(options.metrics)
-        own = results.of_people(played.samples, played.levels)
-        samples, interrupted = played.samples, played.interrupted
-        start, end = (played.levels[-1].start, played.levels[-1].end) if played.levels else (0.0, time.time() - began)
+        own = results.level_results(users_run.samples, users_run.levels)
+        samples, interrupted = users_run.samples, users_run.interrupted
+        start, end = (
+            (users_run.levels[-1].start, users_run.levels[-1].end) if users_run.levels else (0.0, time.time() - began)
+        )
     else:
-        searched = steady.search(
+        rate_run = open_loop.find_rate(
             target.service,
             Requests(options.requests, options.mode, queries),
             options.limit_ms,
@@ -96,41 +98,41 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
             say=say,
         )
         after = service.counters(options.metrics)
-        own = results.of_rates(searched.trials, searched.highest, searched.why_ended)
-        samples, interrupted = searched.samples, searched.interrupted
-        start, end = searched.counted
+        own = results.rate_results(rate_run.trials, rate_run.highest, rate_run.why_ended)
+        samples, interrupted = rate_run.samples, rate_run.interrupted
+        start, end = rate_run.counted
     if not after:
-        asked = options.metrics or "any port"
-        say(f"the service's counters cannot be read at {asked}: --metrics URL says where they are")
+        address = options.metrics or "any port"
+        say(f"the service's counters cannot be read at {address}: give their address with --metrics URL")
     found = (
-        results.circumstances(options, target, queries, drawn_from, began)
+        results.describe_run(options, target, queries, drawn_from, began)
         | own
-        | results.in_general(samples, start, end, before, after)
+        | results.common_results(samples, start, end, before, after)
         | {
-            "processes": results.of_processes(watch.stop(), start, end),
+            "processes": results.process_results(watch.stop(), start, end),
             "processes_are_local": bool(measured.processes),
             "interrupted": interrupted,
         }
     )
-    results.write(found, place)
+    results.write_report(found, place)
     print(place / "report.html")
     return interrupted
 
 
-def _queries(options: Options, target: service.Target) -> tuple[Queries, str]:
-    """What is searched for, and where it comes from."""
+def _queries(options: Options, target: service.Target) -> tuple[QuerySource, str]:
+    """Return the source of queries and a description of the papers that they come from."""
     if options.queries is not None:
-        read = papers.read_papers(options.queries)
-        return Queries(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
-    say("gathering papers to draw queries from")
+        read = papers.papers_of_file(options.queries)
+        return QuerySource(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
+    say("searching for papers to draw queries from")
     found = papers.papers_of_service(
-        lambda body: list(service.ask(target.service, "POST", "/search", body)["results"]),
+        lambda body: list(service.request_json(target.service, "POST", "/search", body)["results"]),
         list(target.categories.values()),
         target.papers,
         seed=options.seed,
     )
     return (
-        Queries(found.papers, seed=options.seed, used=found.used),
+        QuerySource(found.papers, seed=options.seed, used=found.used),
         f"{len(found.papers):,} papers of the live snapshot",
     )
 

@@ -63,7 +63,7 @@ def fetch(
             print_json({"path": str(folder / done.file), **{n: getattr(done, n) for n in done.__struct_fields__}})
         return
     with fetch_progress(of_bytes=True) as show:
-        got = download(source, folder, sha256=sha256, say=say, progress=show)
+        got = download(source, folder, sha256=sha256, notify=say, progress=show)
     say(f"{got.path}: {got.bytes:,} bytes, SHA-256 {got.sha256}")
     if json:
         print_json({"path": str(got.path), "bytes": got.bytes, "sha256": got.sha256, "resumed_at": got.resumed_at})
@@ -78,14 +78,14 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
     """
     from papers.readers.fields import day
     from papers.remote import harvest
-    from papers.remote.http import Manners
+    from papers.remote.http import RetryPolicy
 
     if since is not None and (day(since) is None or len(since) != 10):
         raise PapersUnusable(f"--from {since}: give a day as 2026-01-31.")
     say(f"harvesting {url} from {since or 'the beginning'}: one connection, {pause:g} s between requests")
     with fetch_progress(of_bytes=False) as show:
         done = harvest(
-            folder, url=url, since=since, subset=subset, manners=Manners(pause=pause), say=say, progress=show
+            folder, url=url, since=since, subset=subset, policy=RetryPolicy(pause=pause), notify=say, progress=show
         )
     say(
         f"{folder / done.file}: {done.records:,} papers, {done.deleted:,} deleted, up to {done.until}; "

@@ -1,4 +1,4 @@
-"""The exact answers: for every query its ten nearest vectors, by comparing with all of them."""
+"""Exact answers: the ten nearest vectors of every query, by comparison with all vectors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ K = 10
 
 
 def nearest(folder: Path, count: int) -> NDArray[np.int64]:
-    """The rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; kept beside the collection."""
-    kept = folder / f"exact-{count}.npy"
-    if kept.exists():
-        return np.load(kept)  # type: ignore[no-any-return]
+    """Return the rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; a file keeps them."""
+    stored = folder / f"exact-{count}.npy"
+    if stored.exists():
+        return np.load(stored)  # type: ignore[no-any-return]
     asked = queries(folder)
     scores = np.full((len(asked), K), -np.inf, np.float32)
     found = np.full((len(asked), K), -1, np.int64)
@@ -33,10 +33,10 @@ def nearest(folder: Path, count: int) -> NDArray[np.int64]:
         at += len(block)
     file = io.BytesIO()
     np.save(file, found)
-    replace_file(kept, file.getvalue())
+    replace_file(stored, file.getvalue())
     return found
 
 
 def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """The mean share of the ten nearest that were found; both are rows, int64 [queries, 10]."""
+    """Return the mean share of the ten nearest that were found; both arguments are rows, int64 [queries, 10]."""
     return float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found.tolist(), truth.tolist(), strict=True)]))

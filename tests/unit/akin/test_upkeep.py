@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
+from akin import snapshots
 from akin.cli import index, upkeep
 from akin.errors import PapersUnusable
 from akin.settings import Settings
-from indexing import ChangedPapers
-from indexing.row_check import RowCheck
+from indexing.changes import ChangedPapers
+from indexing.verify import RowCheck
 from papers.remote import ARXIV
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
@@ -61,7 +61,7 @@ def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
     upkeep.verify(name, recall=False, json=True)
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
 
@@ -77,8 +77,8 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
         wrong = SnapshotInvalid(directory / "vectors.faiss", "row 5 holds another vector than its text's")
         return RowCheck(100, 90, 80, [wrong], ["10 are not there"])
 
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
-    monkeypatch.setattr(upkeep, "check_rows", checked)
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.check_rows", checked)
     for rows in ("all", "7"):
         with pytest.raises(typer.Exit) as ended:
             upkeep.verify(name, rows=rows, json=True)
@@ -109,17 +109,8 @@ def test_a_complete_update_may_lack_a_twentieth(
         asked.append((source.complete, source.may_lack))
         raise InterruptedError
 
-    @contextmanager
-    def server(*_: Any) -> Iterator[Any]:
-        yield "grpc://127.0.0.1:1", SimpleNamespace(number=1)
-
-    @asynccontextmanager
-    async def connected(*_: Any) -> AsyncIterator[None]:
-        yield None
-
-    monkeypatch.setattr(upkeep, "update_snapshot", updated)
-    monkeypatch.setattr(upkeep, "encoder_server", server)
-    monkeypatch.setattr(upkeep, "connected", connected)
+    monkeypatch.setattr(snapshots, "update_snapshot", updated)
+    monkeypatch.setattr(snapshots, "run_with_encoder", lambda _, work, **__: work(None, None))
     with pytest.raises(PapersUnusable):
         upkeep.update(str(data / "all.jsonl"), **options)
     assert asked == [expected]
@@ -137,13 +128,13 @@ def full_disk() -> Iterator[None]:
 
 def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published_manifest(data, "one", ENCODER)
-    monkeypatch.setattr(index, "verify_snapshot", lambda _: [])
+    monkeypatch.setattr(snapshots, "verify_snapshot", lambda _: [])
     with full_disk(), pytest.raises(PapersUnusable, match="cannot write to the data folder: File too large"):
         index.use("one")
     assert SnapshotDirectory(data).current() is None
     (data / "rejects").write_text("is no folder")
     with pytest.raises(PapersUnusable, match=r"cannot write .*rejects: File exists"):
-        index.rejects_of(Settings.read(), "papers.jsonl")
+        snapshots.rejects_path(Settings.read(), "papers.jsonl")
 
 
 @pytest.mark.parametrize("subset", [None, "physics:hep-th"])
@@ -186,8 +177,8 @@ def test_rows_of_which_no_vector_was_compared_are_not_called_whole(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
-    monkeypatch.setattr(upkeep, "check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
     with pytest.raises(typer.Exit) as ended:
         upkeep.verify(name, recall=False, json=True)
     assert ended.value.exit_code == 6

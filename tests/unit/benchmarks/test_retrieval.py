@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.report import Row, write
 from benchmarks.retrieval import catalogue, growth
-from benchmarks.retrieval.collection import Collection, prepare
-from benchmarks.retrieval.command import kept, label, size
+from benchmarks.retrieval.collection import TextCollection, prepare
+from benchmarks.retrieval.command import earlier_rows, label, size
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose, result_rows
 from benchmarks.retrieval.exact import recall
 from benchmarks.retrieval.plot import plot
-from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, choose, rows_of
-from benchmarks.retrieval.texts import clauses_of, make, pieces
+from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
 from papers import Paper
 
 ABSTRACT = (
@@ -33,7 +34,7 @@ def some_papers(count: int) -> list[Paper]:
 
 
 def test_a_sentence_is_cut_at_its_clauses_and_short_pieces_stay_with_their_neighbours():
-    assert clauses_of("We measure light curves of stars, with care, and compare them with earlier surveys.") == [
+    assert split_clauses("We measure light curves of stars, with care, and compare them with earlier surveys.") == [
         "We measure light curves of stars, with care,",
         "and compare them with earlier surveys.",
     ]
@@ -53,8 +54,8 @@ def test_pieces_are_what_the_author_wrote():
 
 def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_asked_about():
     papers = some_papers(60)
-    texts, queries = make(papers, 10**6)
-    again, _ = make(papers, 10**6)
+    texts, queries = cut_texts(papers, 10**6)
+    again, _ = cut_texts(papers, 10**6)
     assert texts == again
     assert len({text.text for text in texts}) == len(texts) > 300
     asked = {query.paper for query in queries}
@@ -66,7 +67,7 @@ def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_a
 
 def test_fewer_texts_are_the_beginning_of_more():
     papers = some_papers(60)
-    assert make(papers, 50)[0] == make(papers, 10**6)[0][:50]
+    assert cut_texts(papers, 50)[0] == cut_texts(papers, 10**6)[0][:50]
 
 
 def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_path):
@@ -76,7 +77,7 @@ def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_pa
     records[3]["abstract"] = odd
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
     prepare(source, tmp_path / "made", 1000, "an encoder", print)
-    collection = Collection(tmp_path / "made")
+    collection = TextCollection(tmp_path / "made")
     texts = list(collection.texts(collection.recipe["texts"]))
     assert len(texts) == sum(collection.recipe["kinds"].values()) > 100
     assert collection.embedded == 0
@@ -105,16 +106,16 @@ class FakeWorker:
         self.first = {"points": points}
         self.asked: list[int] = []
 
-    def run(self, point: dict[str, int], count: int, *, found: bool = False) -> dict[str, object]:
-        good = point["ef"]
+    def ask(self, order: dict[str, Any]) -> dict[str, object]:
+        good = order["point"]["ef"]
         self.asked.append(good)
-        return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * count}
+        return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * order["queries"]}
 
 
 def test_the_quickest_point_that_is_good_enough_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
     worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
-    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    entry = SystemResult("hnswlib", build_s=1, file_mb=1)
     choose(entry, worker, truth, 0.8)
     assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
     assert 10 not in worker.asked
@@ -122,15 +123,17 @@ def test_the_quickest_point_that_is_good_enough_is_compared():
 
 def test_where_no_point_is_good_enough_the_best_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
-    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    entry = SystemResult("hnswlib", build_s=1, file_mb=1)
     choose(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
     assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
 
 
 def test_ratios_are_of_rounds_that_lay_side_by_side():
-    ours = Entry(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
-    theirs = Entry(REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120)
-    rows = {row.metric: row.value for row in rows_of([theirs, ours], "600k") if row.system == AKIN}
+    ours = SystemResult(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
+    theirs = SystemResult(
+        REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120
+    )
+    rows = {row.metric: row.value for row in result_rows([theirs, ours], "600k") if row.system == AKIN}
     assert (rows["qps_ratio"], rows["memory_ratio"], rows["qps"]) == (5.0, 0.25, 275)
 
 
@@ -146,14 +149,14 @@ def test_a_cost_that_grows_with_the_square_root_is_predicted_so():
     # Nothing is trained for an exact index: that its build takes a moment says nothing of lists.
     rows.append(Row("akin", "10k", "build_s", 0.01))
     curve = growth.curves(rows, sizes)["index build, s"]
-    assert growth.predicted(curve) == pytest.approx((10_000.0, 0.5))
-    assert growth.predicted(curve[:2]) is None
-    assert "1e+04" in growth.table({"index build, s": curve}, {n: name for name, n in sizes.items()})
+    assert growth.predict(curve) == pytest.approx((10_000.0, 0.5))
+    assert growth.predict(curve[:2]) is None
+    assert "1e+04" in growth.growth_table({"index build, s": curve}, {n: name for name, n in sizes.items()})
 
 
 def test_plots_are_svg():
     drawn = ET.fromstring(plot({"a <b>": [(10_000, 1.0), (1_000_000, 40.0)]}, "papers", "ms"))
-    assert len(drawn.findall(".//{*}circle")) == 3
+    assert len(drawn.findall(".//{*}title")) == 2
     with pytest.raises(ValueError, match="nothing to draw"):
         plot({}, "papers", "ms")
 
@@ -168,6 +171,6 @@ def test_a_run_replaces_what_it_measured_and_keeps_the_rest(tmp_path):
     index, http = Row("akin", "100k", "qps", 1.0), Row("akin over HTTP", "100k", "ready_s", 2.0)
     other = Row("akin", "600k", "qps", 3.0)
     path = write("retrieval", [index, http, other], tmp_path, texts=recipe)
-    assert kept(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
-    assert kept(path, [], recipe | {"texts": 99}) == []
-    assert kept(tmp_path / "none.json", [index], recipe) == []
+    assert earlier_rows(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
+    assert earlier_rows(path, [], recipe | {"texts": 99}) == []
+    assert earlier_rows(tmp_path / "none.json", [index], recipe) == []

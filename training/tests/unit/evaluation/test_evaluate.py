@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate, read_report
 from training.evaluation.ranking import nearest
@@ -141,8 +141,8 @@ def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_pa
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"baseline": "none"}, "none is to be compared, and there are only: good"),
-        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad is to be compared"),
+        ({"baseline": "none"}, "none cannot be compared; the systems are: good"),
+        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad cannot be compared"),
         ({"baseline": "good", "sets": []}, "nothing to evaluate on"),
     ],
 )
@@ -179,7 +179,7 @@ def test_papers_without_subjects_are_told(collection: Path, tmp_path: Path) -> N
 
 def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None:
     passages = ["the wing lifts the aircraft", "cabbages and kings", "lifting a wing, twice a wing"]
-    ranking = Bm25().rank(["wings lifted", "the of and", "zebra"], passages, 10)
+    ranking = Bm25().rank(["wings lifted", "the of and", "zebra"], passages, 10).positions
     assert sorted(ranking[0][:2]) == [0, 2]
     assert ranking[0][2] == -1
     assert (ranking[1:] == -1).all()
@@ -187,7 +187,7 @@ def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None
 
 def test_of_equal_scores_the_earlier_comes_first_and_a_paper_is_not_its_own_neighbour() -> None:
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (4, 1))
-    assert nearest(same, same, 10).tolist() == [[0, 1, 2, 3]] * 4
-    found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True)
+    assert nearest(same, same, 10).positions.tolist() == [[0, 1, 2, 3]] * 4
+    found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True).positions
     assert all(row not in found[row] for row in range(4))
     assert found.shape == (4, 3)
