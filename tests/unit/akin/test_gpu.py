@@ -120,7 +120,7 @@ def test_the_plan_is_built_with_the_arguments_that_were_written(tmp_path: Path, 
     path = {"PATH": f"{programs}:/usr/bin:/bin"}
     first = subprocess.run(run, env=path, capture_output=True, text=True, check=False)
     assert first.returncode == 1
-    assert "model.onnx is missing; first: akin encoder gpu 3 --runtime plan" in first.stderr
+    assert "model.onnx is missing. Run first: akin encoder gpu 3 --runtime plan" in first.stderr
 
     gpu.write(tmp_path, made, "plan")
     (tmp_path / "encoder" / "3" / "model.onnx").write_text("")
