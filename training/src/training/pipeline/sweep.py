@@ -7,7 +7,6 @@ validation sets; nothing is exported. The study is on disk: the same command con
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.command import run_command
 from training.errors import ConfigurationError, RunError, TrainingError
 from training.pipeline import run_folder
 from training.pipeline.composition import compose, set_default_paths
@@ -33,16 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.pipeline.sweep", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")
     parser.add_argument("--json", action="store_true", help="print the best trial as JSON")
-    options = parser.parse_intermixed_args(arguments)
+    return run_command(parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> str:
     set_default_paths()
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            result = sweep(options.overrides)
-        except TrainingError as error:
-            log_progress(f"sweep: {error}")
-            return 1
-    print(json.dumps(result) if options.json else f"{result['best']}, {result['plot']}")
-    return 0
+    result = sweep(options.overrides)
+    return json.dumps(result) if options.json else f"{result['best']}, {result['plot']}"
 
 
 def sweep(overrides: Sequence[str]) -> dict[str, Any]:
