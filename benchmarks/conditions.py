@@ -25,11 +25,11 @@ from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.report import Row, table, write
 from indexing.catalogue_writer import CatalogueWriter
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
-from retrieval_service.search.filters import admitted_rows, wanted_papers
-from retrieval_service.search.operators import read_query
+from retrieval_service.adapters.tantivy_index import TantivyIndex
+from retrieval_service.search.filters import filter_rows, make_filter, parse_query
 from retrieval_service.search.request import SearchRequest
 
 _BATCH = 5_000
@@ -56,7 +56,7 @@ _PHRASES = (
 _NAMES = ("W. Zhang", "Y. Wang", "J. Li", "X. Liu", "C. Chen", "S. Kumar", "M. Müller", "A. Smith", "H. Kim", "D. Lee")
 _DAYS = tuple(date(2010, 1, day) for day in range(1, 25))  # more than filters are remembered
 
-KINDS: dict[str, list[SearchRequest]] = {
+CONDITIONS: dict[str, list[SearchRequest]] = {
     "nothing but words": [SearchRequest(text=f"{word} of galaxies") for word in _WORDS],
     "-model": [SearchRequest(text=f"galaxies -{word}") for word in _WORDS],
     '"neural"': [SearchRequest(text=f'galaxies "{word}"') for word in _WORDS],
@@ -92,7 +92,7 @@ class Window(NamedTuple):
     sent: float
 
 
-def mixed(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[Paper]:
+def mix_papers(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[Paper]:
     """Yield as many papers as asked, made of some: the same for the same papers, count and seed."""
     chance = random.Random(seed)
     for number in range(count):
@@ -115,8 +115,8 @@ def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, Tanti
         directory.mkdir(parents=True)
         say(f"building {count:,} papers in {directory}")
         catalogue = CatalogueWriter(directory / "catalogue.sqlite", "conditions")
-        with TantivyWriter(directory / "lexical") as lexical:
-            made = mixed(list(read_papers(corpus)), count)
+        with LexicalWriter(directory / "lexical") as lexical:
+            made = mix_papers(list(read_papers(corpus)), count)
             for first in range(0, count, _BATCH):
                 some = list(islice(made, _BATCH))
                 lexical.add(first, some)
@@ -127,7 +127,7 @@ def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, Tanti
     return SqliteCatalogue(directory / "catalogue.sqlite"), TantivyIndex(directory / "lexical")
 
 
-class Corpus(NamedTuple):
+class LexicalSearch(NamedTuple):
     """The corpus that is searched."""
 
     catalogue: SqliteCatalogue
@@ -135,14 +135,16 @@ class Corpus(NamedTuple):
 
     def search(self, request: SearchRequest) -> None:
         """Search as the service does for the lexical half, the set of admitted papers included."""
-        query = read_query(request.text or "")
-        wanted = wanted_papers(request, query, self.catalogue)
+        query = parse_query(request.text or "")
+        wanted = make_filter(request, query, self.catalogue)
         if wanted is not None:
-            admitted_rows(wanted, self.catalogue, self.lexical)
+            filter_rows(wanted, self.catalogue, self.lexical)
         self.lexical.search(query.words, request.k, admitted=wanted)
 
 
-def measured(corpus: Corpus, titles: Sequence[str], others: Sequence[SearchRequest], seconds: float) -> Window:
+def measure_window(
+    corpus: LexicalSearch, titles: Sequence[str], others: Sequence[SearchRequest], seconds: float
+) -> Window:
     """Search for titles for a while, with another thread that goes through requests if there are any."""
     stop = threading.Event()
     sent = 0
@@ -185,14 +187,14 @@ def main() -> None:
     asked = parser.parse_args()
     settings = Settings.read()
     folder = asked.folder or settings.data / "benchmarks" / "conditions"
-    corpus = Corpus(*index(asked.corpus, asked.papers, folder))
+    corpus = LexicalSearch(*index(asked.corpus, asked.papers, folder))
     titles = [paper.title for paper in islice(read_papers(asked.corpus), _TITLES)]
-    measured(corpus, titles, [], 2 * asked.seconds)
+    measure_window(corpus, titles, [], 2 * asked.seconds)
     dataset, rows = f"{asked.papers:,} papers", []
-    for kind, requests in KINDS.items():
+    for kind, requests in CONDITIONS.items():
         # In turn, and the best of each, as what else a machine does only ever adds.
         pairs = [
-            (measured(corpus, titles, [], asked.seconds), measured(corpus, titles, requests, asked.seconds))
+            (measure_window(corpus, titles, [], asked.seconds), measure_window(corpus, titles, requests, asked.seconds))
             for _ in range(asked.rounds)
         ]
         alone, beside = (min(pair[side].p95 for pair in pairs) for side in (0, 1))

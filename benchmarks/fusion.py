@@ -21,7 +21,7 @@ from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
 from papers import read_papers
 from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.ports import Hits
@@ -61,9 +61,9 @@ def main() -> None:
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
-    with served("fusion") as running:
+    with private_stack("fusion") as running:
         for collection in collections:
-            index(running, collection)
+            index_collection(running, collection)
             scores[collection.name] = score_choices(collection, search_halves(running, collection))
     rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)

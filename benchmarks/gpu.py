@@ -20,7 +20,7 @@ from akin.cli.output import say
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.parts import percentiles, throughput
-from benchmarks.encoder.systems import Measured
+from benchmarks.encoder.systems import CellResult
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
 
@@ -79,12 +79,12 @@ def measure(grpc: str, supply: Supply, rounds: int) -> list[Row]:
     connect = embedding_client("grpc", grpc, "text_encoder")
     rows: list[Row] = []
 
-    def cells(kind: str, count: int, clients: int, size: int) -> Sequence[Measured]:
+    def cells(kind: str, count: int, clients: int, size: int) -> Sequence[CellResult]:
         drive(connect, supply.take(kind, max(count // 4, size)), clients, size)
         found = []
         for _ in range(rounds):
             load = drive(connect, supply.take(kind, count), clients, size)
-            found.append(Measured(count, load.seconds, 0.0, load.cpu, load.times))
+            found.append(CellResult(count, load.seconds, 0.0, load.cpu, load.times))
         return found
 
     for kind, count in (("abstracts", 4096), ("queries", 8192)):

@@ -21,10 +21,11 @@ import msgspec
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.report import Row, table, write
-from benchmarks.served import FIELDS
+from benchmarks.stack import FIELDS
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
 from relevance import mean_metrics, read_collections, scores_of_order
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
 """Limits, as multiples of the number of papers."""
@@ -69,7 +70,7 @@ def lexical_index(papers: list[Paper]) -> Iterator[Path]:
     """Yield a lexical index of papers in a temporary directory."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
-        writer = TantivyWriter(directory)
+        writer = LexicalWriter(directory)
         for at in range(0, len(papers), _WINDOW):
             writer.add(at, papers[at : at + _WINDOW])
         writer.close()

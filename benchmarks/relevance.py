@@ -10,7 +10,7 @@ from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
 from benchmarks.report import Row, table, write
-from benchmarks.served import index, served
+from benchmarks.stack import index_collection, private_stack
 from relevance import Collection, mean_metrics, read_collections, scores_of_order
 
 MODES = ("lexical", "dense", "hybrid")
@@ -30,9 +30,9 @@ def main() -> None:
 def measure(collections: list[Collection]) -> list[Row]:
     """Return the metrics of every collection in every mode, from a stack that is started for them."""
     rows: list[Row] = []
-    with served("relevance") as settings:
+    with private_stack("relevance") as settings:
         for collection in collections:
-            index(settings, collection)
+            index_collection(settings, collection)
             for mode in MODES:
                 rows += measure_mode(settings, collection, mode)
     return rows

@@ -13,6 +13,7 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
+COPY charts /opt/akin/src/charts
 COPY papers /opt/akin/src/papers
 COPY relevance /opt/akin/src/relevance
 COPY storage /opt/akin/src/storage

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Answered(BaseModel):
+class _AnswerPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Paper(_Answered):
+class FoundPaper(_AnswerPart):
     """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; it stands for its `duplicates`."""
 
     id: str
@@ -28,14 +28,14 @@ class Paper(_Answered):
     duplicates: tuple[str, ...] = ()
 
 
-class LikedPaper(_Answered):
+class LikedPaper(_AnswerPart):
     """A paper whose neighbours were asked for."""
 
     id: str
     title: str = ""
 
 
-class AskedFor(_Answered):
+class UnderstoodQuery(_AnswerPart):
     """The query as the service understood it: its `operators`, and its length in `tokens` before truncation."""
 
     text: str | None = None
@@ -46,12 +46,12 @@ class AskedFor(_Answered):
     tokens: int | None = None
 
 
-class Answer(_Answered):
+class Answer(_AnswerPart):
     """The answer to one search; `timings` are milliseconds by stage, `degraded` is a reason in words or None."""
 
-    results: tuple[Paper, ...]
+    results: tuple[FoundPaper, ...]
     mode: str = "hybrid"
-    query: AskedFor = AskedFor()
+    query: UnderstoodQuery = UnderstoodQuery()
     k: int
     offset: int = 0
     degraded: str | None = None
@@ -60,7 +60,7 @@ class Answer(_Answered):
     snapshot: str | None = None
 
 
-class Category(_Answered):
+class Category(_AnswerPart):
     """A subject of the corpus and how many of its papers have it."""
 
     code: str
@@ -68,7 +68,7 @@ class Category(_Answered):
     papers: int = 0
 
 
-class Corpus(_Answered):
+class CorpusInfo(_AnswerPart):
     """The corpus being served; `newest` is an ISO date or the beginning of one."""
 
     papers: int

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 
 from gradio_ui import page, render
+from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
-from gradio_ui.readers import ReaderLeft, Readers
 from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
 
@@ -26,10 +26,10 @@ Updates = tuple[Any, ...]
 class SearchPage:
     """The page's handlers; their parameters and results are in the order of the components they are wired to."""
 
-    def __init__(self, service: SearchService, readers: Readers | None = None) -> None:
+    def __init__(self, service: SearchService, searches: ActiveSearches | None = None) -> None:
         """Answer from that service, for as long as somebody reads the answers."""
         self._service = service
-        self._readers = readers or Readers()
+        self._searches = searches or ActiveSearches()
 
     async def search(
         self,
@@ -55,20 +55,20 @@ class SearchPage:
             k=results,
         )
         try:
-            view = await self._readers.follow(_session(request), page.searched(self._service, state, notes))
-        except ReaderLeft:
+            view = await self._searches.follow(_session(request), page.search(self._service, state, notes))
+        except SearchAbandoned:
             return (gr.skip(),) * 5
-        return (*_shown(view, {}), state.address())
+        return (*_updates(view, {}), state.address())
 
     async def restore(self, address: str | None, request: gr.Request | None = None) -> Updates:
         """Show what an address asks for, inputs included."""
         state, notes = read_address(address or "")
         try:
-            view = await self._readers.follow(_session(request), page.opened(self._service, state, notes))
-        except ReaderLeft:
+            view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes))
+        except SearchAbandoned:
             return (gr.skip(),) * 10
         return (
-            *_shown(view, {"value": list(state.categories)}),
+            *_updates(view, {"value": list(state.categories)}),
             state.address(),
             state.q,
             state.mode,
@@ -78,15 +78,17 @@ class SearchPage:
         )
 
 
-def build_app(settings: Settings, service: SearchService | None = None, readers: Readers | None = None) -> gr.Blocks:
+def build_app(
+    settings: Settings, service: SearchService | None = None, searches: ActiveSearches | None = None
+) -> gr.Blocks:
     """Build the search page.
 
     Args:
         settings: Where the service is.
         service: The service to use; made from the settings when absent. Whoever gives one closes it.
-        readers: Is told of every search, and knows when nobody waits for it.
+        searches: Is told of every search, and knows when nobody waits for it.
     """
-    handlers = SearchPage(service or SearchService(settings), readers)
+    handlers = SearchPage(service or SearchService(settings), searches)
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
         with gr.Row(elem_id="akin-top"):
@@ -169,7 +171,7 @@ def _html(value: str, elem_id: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
-def _shown(view: page.View, categories: dict[str, Any]) -> Updates:
+def _updates(view: page.View, categories: dict[str, Any]) -> Updates:
     if view.corpus is None:
         return gr.skip(), gr.update(**categories), view.status, view.results
     categories = {**categories, "choices": render.category_choices(view.corpus)}

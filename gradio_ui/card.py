@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
-from gradio_ui.answers import Paper
+from gradio_ui.answers import FoundPaper
 from gradio_ui.citation import bibtex
 from gradio_ui.state import PageState
 
@@ -19,7 +19,7 @@ _LONG_ABSTRACT: Final = 380
 _LONGEST_ADDRESS: Final = 2_000  # more than any browser needs, and what splitting one may cost is bounded
 
 
-def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
+def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
     """Return one result as an `article`.
 
     Args:
@@ -52,7 +52,7 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def _title(paper: Paper) -> str:
+def _title(paper: FoundPaper) -> str:
     title = escape(" ".join(paper.title.split()))
     link = web_link(paper.links.get("abs"))
     return _outward(link, title) if link else title
@@ -72,7 +72,7 @@ def _authors(authors: tuple[str, ...]) -> str:
     return f'<p class="akin-authors">{shown}</p>'
 
 
-def _facts(paper: Paper, names: Mapping[str, str]) -> str:
+def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
     chips = "".join(
         f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
@@ -95,7 +95,7 @@ def _when(iso: str | None) -> str:
     return f'<time class="akin-date" datetime="{day.isoformat()}">{day.day} {day:%b %Y}</time>'
 
 
-def _score_bar(paper: Paper, best_score: float) -> str:
+def _score_bar(paper: FoundPaper, best_score: float) -> str:
     share = min(max(paper.score / best_score, 0.0), 1.0) if best_score > 0 else 0.0
     sources = "".join(f", {name} {score:.3g}" for name, score in paper.sources.items() if score is not None)
     words = escape(f"score {paper.score:.3f}, {share:.0%} of the best here{sources}")
@@ -109,7 +109,7 @@ def _onward(state: PageState, words: str) -> str:
     return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{words}</a>'
 
 
-def _actions(paper: Paper, state: PageState, *, is_long: bool) -> str:
+def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
     items = ['<details class="akin-more"><summary>Whole abstract</summary></details>'] if is_long else []
     for name, words in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gradio_ui.answers import Paper
+from gradio_ui.answers import FoundPaper
 
 _BEFORE_SPECIAL = re.compile(r"(?<!\\)(?=[&%#])")
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 _SHORT_WORDS = frozenset({"a", "an", "and", "for", "from", "in", "of", "on", "the", "to", "towards", "with"})
 
 
-def bibtex(paper: Paper) -> str:
+def bibtex(paper: FoundPaper) -> str:
     """Return the paper's BibTeX entry: `@article` when a journal is known, `@misc` otherwise.
 
     The key is the first author's last name, the year and the first word of the title that means something.
@@ -37,12 +37,12 @@ def bibtex(paper: Paper) -> str:
 
 def _tex(text: str) -> str:
     text = " ".join(text.split())
-    if not _balanced(text):
+    if not _is_balanced(text):
         text = text.replace("{", "").replace("}", "")
     return _BEFORE_SPECIAL.sub(r"\\", text)
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depth = 0
     for character in text:
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -51,7 +51,7 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _key(paper: Paper) -> str:
+def _key(paper: FoundPaper) -> str:
     author = _plain(paper.authors[0].split()[-1]) if paper.authors and paper.authors[0].split() else ""
     words = (_plain(word) for word in paper.title.split())
     word = next((word for word in words if word and word not in _SHORT_WORDS), "")

@@ -1,8 +1,8 @@
 """The page's way to the retrieval service: one connection pool, a time limit, and errors a page can explain.
 
-    ServiceError            anything that kept an answer from arriving; its text is for a person
-    ├── ServiceAway         nobody answered: not started, restarting, too slow, or the address is wrong
-    ├── NoSnapshot          the service runs but has no corpus yet
+    RequestFailed            anything that kept an answer from arriving; its text is for a person
+    ├── NoAnswer         nobody answered: not started, restarting, too slow, or the address is wrong
+    ├── NothingIndexed          the service runs but has no corpus yet
     ├── ServiceBusy         the service cannot answer now (encoder away, overloaded), and may in a moment
     ├── RequestRefused      the service did not accept the request: an unknown paper, a query too long, …
     └── AnswerNotUnderstood something answered, but not in the service's language
@@ -20,7 +20,7 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, Corpus
+from gradio_ui.answers import Answer, CorpusInfo
 from gradio_ui.settings import Settings
 from gradio_ui.state import PageState
 
@@ -30,23 +30,23 @@ _LOOK_SECONDS = 1.0
 _Understood = TypeVar("_Understood", bound=BaseModel)
 
 
-class ServiceError(Exception):
+class RequestFailed(Exception):
     """Anything that kept an answer from arriving; its text is for a person."""
 
 
-class ServiceAway(ServiceError):
+class NoAnswer(RequestFailed):
     """Nobody answered: not started, restarting, too slow, or the address is wrong."""
 
 
-class NoSnapshot(ServiceError):
+class NothingIndexed(RequestFailed):
     """The service runs but has no corpus yet."""
 
 
-class ServiceBusy(ServiceError):
+class ServiceBusy(RequestFailed):
     """The service cannot answer now, and may in a moment."""
 
 
-class RequestRefused(ServiceError):
+class RequestRefused(RequestFailed):
     """The service did not accept the request.
 
     Attributes:
@@ -59,7 +59,7 @@ class RequestRefused(ServiceError):
         self.code = code
 
 
-class AnswerNotUnderstood(ServiceError):
+class AnswerNotUnderstood(RequestFailed):
     """Something answered, but not in the service's language."""
 
 
@@ -85,7 +85,7 @@ class SearchService:
             transport: What carries the requests, in place of the network.
         """
         self.url = settings.service_url
-        self._corpus: Corpus | None = None
+        self._corpus: CorpusInfo | None = None
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -101,18 +101,18 @@ class SearchService:
         """Search for what the state asks.
 
         Raises:
-            ServiceError: No answer; the subclass says why.
+            RequestFailed: No answer; the subclass says why.
         """
         return await self._ask("POST", "/search", Answer, search_request(state))
 
-    async def corpus(self, snapshot: str | None = None) -> Corpus:
+    async def corpus(self, snapshot: str | None = None) -> CorpusInfo:
         """Describe the corpus; the last description is used again if it is of that snapshot.
 
         Raises:
-            ServiceError: No answer; the subclass says why.
+            RequestFailed: No answer; the subclass says why.
         """
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
-            self._corpus = await self._ask("GET", "/corpus", Corpus)
+            self._corpus = await self._ask("GET", "/corpus", CorpusInfo)
         return self._corpus
 
     async def await_ready(self) -> None:
@@ -153,13 +153,13 @@ class SearchService:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:
-            raise ServiceAway("The search service did not answer in time.") from error
+            raise NoAnswer("The search service did not answer in time.") from error
         except httpx.TransportError as error:
-            raise ServiceAway("The search service does not answer.") from error
+            raise NoAnswer("The search service does not answer.") from error
         except httpx.DecodingError as error:
             raise AnswerNotUnderstood("The answer of the search service cannot be decoded.") from error
         if not response.is_success:
-            raise _translated(response)
+            raise _translate(response)
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
@@ -184,13 +184,13 @@ def search_request(state: PageState) -> dict[str, object]:
     return body
 
 
-def _translated(response: httpx.Response) -> ServiceError:
+def _translate(response: httpx.Response) -> RequestFailed:
     try:
         error = _ErrorAnswer.model_validate_json(response.content).error
     except ValidationError:
         return AnswerNotUnderstood(f"The search service answers with status {response.status_code} and no explanation.")
     if error.code == "no_snapshot":
-        return NoSnapshot(error.message)
+        return NothingIndexed(error.message)
     if response.status_code >= 500 or response.status_code == 429:
         return ServiceBusy(error.message)
     return RequestRefused(error.message, error.code)

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge import BodyTooLong, BodyTooSlow, error_body, limited_body, refuse
-from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuchUnderWay
-from gradio_ui.streams import until_late
+from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
+from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
 
 LONGEST_BODY = 512 * 1024
@@ -65,7 +65,7 @@ class Gate:
         app: ASGIApp,
         sessions: Sessions,
         events: Mapping[int, Values],
-        watched: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        watch: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """Stand before Gradio.
 
@@ -73,12 +73,12 @@ class Gate:
             app: Gradio's application.
             sessions: Of its queue.
             events: The values that each event of the page takes, by its number.
-            watched: Is entered for as long as a session has a stream open.
+            watch: Is entered for as long as a session has a stream open.
         """
         self._app = app
         self._sessions = sessions
         self._events = events
-        self._watched = watched
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -116,14 +116,14 @@ class Gate:
             await _say(send, 413, "body_too_large", text)
         except BodyTooSlow:
             await _say(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
-        except TooMuchUnderWay as refusal:
+        except TooManyPending as refusal:
             await _say(send, 429, "too_much_under_way", str(refusal))
         except ValueError:
             await _say(send, 422, "not_of_this_page", "This page did not ask that. Reload it, then search again.")
         else:
-            await self._queued(asked.session_hash, {**scope, "query_string": b""}, _replayed(content, receive), send)
+            await self._enqueue(asked.session_hash, {**scope, "query_string": b""}, _replay(content, receive), send)
 
-    async def _queued(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enqueue(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Have Gradio take an event into its queue; where it does not, say so in the page's words."""
         status = 0
 
@@ -132,7 +132,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status == 200:
-                    await self._sessions.asked(session)
+                    await self._sessions.record(session)
             if status == 200:
                 await send(message)
 
@@ -148,17 +148,17 @@ class Gate:
         session = sessions[0] if len(sessions) == 1 else ""
         opened = False
         try:
-            with self._sessions.stream(session), self._watched(session):
+            with self._sessions.stream(session), self._watch(session):
                 opened = True
-                await until_late(self._app, scope, receive, send, _SECONDS_OF_STREAM)
-        except NothingUnderWay as refusal:
+                await limit_stream(self._app, scope, receive, send, _SECONDS_OF_STREAM)
+        except NoAnswerPending as refusal:
             await _say(send, 404, "nothing_under_way", str(refusal))
-        except TooManyReaders as refusal:
+        except TooManyStreams as refusal:
             await _say(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
         finally:
             if opened:
                 # After a mistake in Gradio as well: nobody fetches what is left of the session then.
-                await self._sessions.closed(session)
+                await self._sessions.end_stream(session)
 
 
 def _methods(path: str) -> tuple[str, ...] | None:
@@ -182,7 +182,7 @@ async def _say(send: Send, status: int, code: str, message: str, headers: Iterab
     await refuse(send, status, {**error_body(code, message), "detail": message}, [*_CLOSED, *headers])
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Return what gives a body that was read already, and then what comes after it."""
     given = False
 

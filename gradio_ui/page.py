@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from gradio_ui import render
-from gradio_ui.answers import Corpus
-from gradio_ui.client import RequestRefused, SearchService, ServiceError
+from gradio_ui.answers import CorpusInfo
+from gradio_ui.client import RequestFailed, RequestRefused, SearchService
 from gradio_ui.state import Notes, PageState
 
 _log = logging.getLogger(__name__)
@@ -25,21 +25,21 @@ class View:
 
     status: str
     results: str
-    corpus: Corpus | None = None
+    corpus: CorpusInfo | None = None
 
 
-async def searched(service: SearchService, state: PageState, notes: Notes) -> View:
+async def search(service: SearchService, state: PageState, notes: Notes) -> View:
     """Search for what the state asks; a state that asks nothing gets a hint and costs no request.
 
     An answer that does not come is a view too: it says what happened and what to type.
     """
-    if not state.asks:
+    if not state.has_query:
         return View(render.hint(notes), "")
     try:
         answer = await service.search(state)
     except RequestRefused as error:
         return View(render.notices(notes), render.problem(error))
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     corpus = await _corpus_of(service, answer.snapshot)
@@ -47,22 +47,22 @@ async def searched(service: SearchService, state: PageState, notes: Notes) -> Vi
     return View(render.answer_status(state, answer, notes), render.results(state, answer, names), corpus)
 
 
-async def opened(service: SearchService, state: PageState, notes: Notes) -> View:
+async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
     """Open the page at an address: search if it asks for something, otherwise say what there is to search."""
-    if state.asks:
-        return await searched(service, state, notes)
+    if state.has_query:
+        return await search(service, state, notes)
     try:
         corpus = await service.corpus()
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     return View(render.notices(notes), "", corpus)
 
 
-async def _corpus_of(service: SearchService, snapshot: str | None) -> Corpus | None:
+async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:
     # The results are worth showing without the line about the corpus.
     try:
         return await service.corpus(snapshot)
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return None

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
-from gradio_ui.readers import Readers
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
@@ -28,14 +28,14 @@ _SECONDS_TO_FINISH = 2
 
 
 def create_server_app(
-    settings: Settings, service: SearchService | None = None, readers: Readers | None = None
+    settings: Settings, service: SearchService | None = None, searches: ActiveSearches | None = None
 ) -> FastAPI:
     """Return the ASGI application that serves the page at `/` and closes its connections at the end.
 
     Before Gradio stand the check of the host and the gate that lets the page's own requests through. Every answer has
     the security headers, and none lets another site read it.
     """
-    service, readers = service or SearchService(settings), readers or Readers()
+    service, searches = service or SearchService(settings), searches or ActiveSearches()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +45,7 @@ def create_server_app(
             yield
             waiting.cancel()
 
-    blocks = build_app(settings, service, readers)
+    blocks = build_app(settings, service, searches)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     # Gradio lets any site read a page that is not on loopback, with credentials, unless its parent has a policy.
     server.add_middleware(CORSMiddleware, allow_origins=[])
@@ -65,7 +65,7 @@ def create_server_app(
         pwa=False,
     )
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
-    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, readers.stream)
+    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, searches.stream)
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted

@@ -16,15 +16,15 @@ from gradio.queueing import Queue
 _STREAMS_OF_ONE = 2
 
 
-class TooMuchUnderWay(Exception):
+class TooManyPending(Exception):
     """This session has asked more than it has fetched; the text is for a person."""
 
 
-class TooManyReaders(Exception):
+class TooManyStreams(Exception):
     """All streams that this process has for answers are open; the text is for a person."""
 
 
-class NothingUnderWay(Exception):
+class NoAnswerPending(Exception):
     """No answer is under way for this session; the text is for a person."""
 
 
@@ -54,12 +54,12 @@ class Sessions:
         """Allow a session to ask.
 
         Raises:
-            TooMuchUnderWay: It has asked enough; it fetches the answers first.
+            TooManyPending: It has asked enough; it fetches the answers first.
         """
         if len(self._queue.pending_event_ids_session.get(session, ())) >= self._each:
-            raise TooMuchUnderWay("Your last searches are still under way. Wait a moment, then search again.")
+            raise TooManyPending("Your last searches are still under way. Wait a moment, then search again.")
 
-    async def asked(self, session: str) -> None:
+    async def record(self, session: str) -> None:
         """Take down that a session has asked; forget one that fetches nothing, where there are too many."""
         if session not in self._streams:
             self._unread[session] = None
@@ -72,13 +72,13 @@ class Sessions:
         """Count a stream as open as long as the block runs.
 
         Raises:
-            NothingUnderWay: The session has nothing to fetch, or fetches already.
-            TooManyReaders: No stream is free.
+            NoAnswerPending: The session has nothing to fetch, or fetches already.
+            TooManyStreams: No stream is free.
         """
         if not self._queue.pending_event_ids_session.get(session) or self._streams[session] >= _STREAMS_OF_ONE:
-            raise NothingUnderWay("No answer is under way here. Search again, or reload the page.")
+            raise NoAnswerPending("No answer is under way here. Search again, or reload the page.")
         if self._streams.total() >= self._most_streams:
-            raise TooManyReaders("The page has as many searches under way as it can. Try again in a moment.")
+            raise TooManyStreams("The page has as many searches under way as it can. Try again in a moment.")
         self._streams[session] += 1
         self._unread.pop(session, None)
         try:
@@ -88,12 +88,12 @@ class Sessions:
             if not self._streams[session]:
                 del self._streams[session]
 
-    async def closed(self, session: str) -> None:
+    async def end_stream(self, session: str) -> None:
         """Forget a session whose stream has ended, unless something is still to be fetched."""
         if session in self._streams:
             return
         if self._queue.pending_event_ids_session.get(session):
-            await self.asked(session)
+            await self.record(session)
         else:
             await self._forget(session)
 

@@ -49,12 +49,12 @@ class PageState:
     offset: int = 0
 
     @property
-    def asks(self) -> bool:
+    def has_query(self) -> bool:
         """Whether there is anything to search for."""
         return bool(self.q or self.like)
 
     @property
-    def filtered(self) -> bool:
+    def has_filters(self) -> bool:
         """Whether a filter narrows the corpus."""
         return bool(self.categories) or self.from_year is not None or self.to_year is not None
 
@@ -150,7 +150,7 @@ def make_state(
         papers = ()
     if mode not in MODES:
         if mode:
-            notes.append(f"There is no mode {_shown(mode)}; hybrid was used.")
+            notes.append(f"There is no mode {_quote(mode)}; hybrid was used.")
         mode = MODES[0]
     first = _whole(from_year, "first year", 1000, 9999, notes)
     last = _whole(to_year, "last year", 1000, 9999, notes)
@@ -180,7 +180,7 @@ def _whole(value: str | float | None, name: str, least: int, most: int, notes: l
         number = least - 1
     if least <= number <= most:
         return number
-    notes.append(f"The {name} {_shown(str(value))} is not a whole number from {least} to {most}; it was left out.")
+    notes.append(f"The {name} {_quote(str(value))} is not a whole number from {least} to {most}; it was left out.")
     return None
 
 
@@ -194,6 +194,6 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _shown(value: str) -> str:
+def _quote(value: str) -> str:
     value = _clean(value)
     return f"“{value if len(value) <= _SHOWN_OF_A_BAD_VALUE else value[:_SHOWN_OF_A_BAD_VALUE] + '…'}”"

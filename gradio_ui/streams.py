@@ -7,7 +7,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-async def until_late(app: ASGIApp, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
+async def limit_stream(app: ASGIApp, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
     """Have an application answer, and tell it after some time that its client is gone.
 
     Args:

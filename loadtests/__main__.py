@@ -16,14 +16,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests import crowd, papers, results, service, steady, users
+from loadtests import closed_loop, open_loop, papers, results, service, users
 from loadtests.errors import BadOption, LoadTestError
 from loadtests.options import Options, read_options
 from loadtests.processes import Watch
 from loadtests.prometheus import Series
-from loadtests.queries import Queries
+from loadtests.queries import QuerySource
 from loadtests.requests import Requests
-from loadtests.stack import Stack, stack
+from loadtests.stack import MeasuredStack, use_stack
 
 
 def main() -> int:
@@ -50,9 +50,9 @@ def say(text: str) -> None:
 
 
 def _run(options: Options) -> int:
-    place = results.folder(options.output, datetime.now(UTC))
+    place = results.create_folder(options.output, datetime.now(UTC))
     try:
-        with stack(options, say) as measured:
+        with use_stack(options, say) as measured:
             interrupted = _measure(options, measured, place)
     finally:
         if not any(place.iterdir()):
@@ -60,7 +60,7 @@ def _run(options: Options) -> int:
     return 130 if interrupted else 0
 
 
-def _measure(options: Options, measured: Stack, place: Path) -> bool:
+def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
     """Measures and writes the report; returns whether it was interrupted."""
     target = service.target(measured.service)
     say(f"{target.papers:,} papers of {target.source} at {target.service}")
@@ -76,16 +76,16 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
     if options.kind == "users":
         if users.needs_triton(options.scenario) and measured.triton is None:
             raise BadOption(f"scenario {options.scenario} speaks to Triton: say where it is with --triton HOST:PORT.")
-        people = users.people(options.scenario, queries, target, measured.triton)
-        played = crowd.play(
+        people = users.user_classes(options.scenario, queries, target, measured.triton)
+        played = closed_loop.run_levels(
             people, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
         )
         after = service.counters(options.metrics)
-        own = results.of_people(played.samples, played.levels)
+        own = results.level_results(played.samples, played.levels)
         samples, interrupted = played.samples, played.interrupted
         start, end = (played.levels[-1].start, played.levels[-1].end) if played.levels else (0.0, time.time() - began)
     else:
-        searched = steady.search(
+        searched = open_loop.find_rate(
             target.service,
             Requests(options.requests, options.mode, queries),
             options.limit_ms,
@@ -96,32 +96,32 @@ def _measure(options: Options, measured: Stack, place: Path) -> bool:
             say=say,
         )
         after = service.counters(options.metrics)
-        own = results.of_rates(searched.trials, searched.highest, searched.why_ended)
+        own = results.rate_results(searched.trials, searched.highest, searched.why_ended)
         samples, interrupted = searched.samples, searched.interrupted
         start, end = searched.counted
     if not after:
         asked = options.metrics or "any port"
         say(f"the service's counters cannot be read at {asked}: --metrics URL says where they are")
     found = (
-        results.circumstances(options, target, queries, drawn_from, began)
+        results.describe_run(options, target, queries, drawn_from, began)
         | own
-        | results.in_general(samples, start, end, before, after)
+        | results.common_results(samples, start, end, before, after)
         | {
-            "processes": results.of_processes(watch.stop(), start, end),
+            "processes": results.process_results(watch.stop(), start, end),
             "processes_are_local": bool(measured.processes),
             "interrupted": interrupted,
         }
     )
-    results.write(found, place)
+    results.write_report(found, place)
     print(place / "report.html")
     return interrupted
 
 
-def _queries(options: Options, target: service.Target) -> tuple[Queries, str]:
+def _queries(options: Options, target: service.Target) -> tuple[QuerySource, str]:
     """What is searched for, and where it comes from."""
     if options.queries is not None:
-        read = papers.read_papers(options.queries)
-        return Queries(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
+        read = papers.papers_of_file(options.queries)
+        return QuerySource(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
     say("gathering papers to draw queries from")
     found = papers.papers_of_service(
         lambda body: list(service.ask(target.service, "POST", "/search", body)["results"]),
@@ -130,7 +130,7 @@ def _queries(options: Options, target: service.Target) -> tuple[Queries, str]:
         seed=options.seed,
     )
     return (
-        Queries(found.papers, seed=options.seed, used=found.used),
+        QuerySource(found.papers, seed=options.seed, used=found.used),
         f"{len(found.papers):,} papers of the live snapshot",
     )
 

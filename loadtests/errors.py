@@ -3,8 +3,8 @@
 LoadTestError
 ├── BadOption          an option has no sense
 ├── OutputUnwritable   the report has no place to go
-├── ServiceAway        nobody answers, or somebody else does
-├── NoSnapshot         the service has nothing to search
+├── TargetUnreachable        nobody answers, or somebody else does
+├── NothingToSearch         the service has nothing to search
 ├── StackFailed        `akin` could not do what was asked of it
 └── TooFewQueries      the papers do not give enough different queries
 """
@@ -24,11 +24,11 @@ class OutputUnwritable(LoadTestError):
     """The report has no place to go."""
 
 
-class ServiceAway(LoadTestError):
+class TargetUnreachable(LoadTestError):
     """Nobody answers at the service's address, or what answers is not the service."""
 
 
-class NoSnapshot(LoadTestError):
+class NothingToSearch(LoadTestError):
     """The service has nothing to search."""
 
 

@@ -16,7 +16,7 @@ from loadtests.errors import BadOption
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ("reference", "reader", "paster", "triton", "mixed")
 REQUESTS = ("short", "long", "embed", "reference")
-MODES = ("hybrid", "dense", "lexical")
+SEARCH_MODES = ("hybrid", "dense", "lexical")
 
 Value = TypeVar("Value")
 
@@ -37,7 +37,7 @@ class Options:
         levels: Numbers of people measured on the way there, the last included.
         scenario: Who they are; one of `SCENARIOS`.
         requests: What arrives at a constant rate; one of `REQUESTS`.
-        mode: How searches at a constant rate are made; one of `MODES`.
+        mode: How searches at a constant rate are made; one of `SEARCH_MODES`.
         limit_ms: The p95 that the highest rate keeps, in ms.
         budget: Most seconds for finding that rate.
         service: Address of a service that is not to be started; None for the local stack.
@@ -166,7 +166,7 @@ def _parser() -> _Parser:
     rate.add_argument("--budget", type=_checked("--budget", seconds), default=180.0, help="for finding it (3m)")
     rate.add_argument("--p95", type=_checked("--p95", _milliseconds), default=100.0, help="ms that it keeps (100)")
     rate.add_argument("--requests", choices=REQUESTS, default="short", help="what arrives (short searches)")
-    rate.add_argument("--mode", choices=MODES, default="hybrid", help="of the searches (hybrid)")
+    rate.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="of the searches (hybrid)")
     return parser
 
 

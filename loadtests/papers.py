@@ -1,24 +1,26 @@
-"""The papers that queries are drawn from: read from a file, or asked of the service that searches them."""
+"""Gather the papers that queries are drawn from: out of a file, or from the service under test by searching."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from loadtests.errors import BadOption
+from papers import MappingError, Paper, PapersError, read_papers
 
 # Enough for hours of different queries, and read in a second.
 MOST_PAPERS = 20_000
 _LONGEST_ABSTRACT = 8_000
 _FRUITLESS_SEARCHES = 25
-# Words of every science, to start from where the service knows no categories.
+_BEIR_FIELDS = "id=_id,title=title,abstract=text"
+# First queries, from many sciences, in case the corpus has no categories.
 _SEEDS = (
     "learning from data", "quantum states", "galaxies and stars", "graphs and algorithms", "language models",
     "differential equations", "random processes", "magnetic materials", "particle physics", "groups and algebra",
@@ -27,45 +29,37 @@ _SEEDS = (
 )  # fmt: skip
 
 
-class Paper(NamedTuple):
-    """What a person would paste."""
-
-    title: str
-    abstract: str
-
-
-class Found(NamedTuple):
-    """Papers, and which texts were already used as queries to find them."""
+class GatheredPapers(NamedTuple):
+    """Papers, and the texts that were used as queries to find them."""
 
     papers: list[Paper]
     used: list[str]
 
 
-def read_papers(path: Path, most: int = MOST_PAPERS) -> list[Paper]:
-    """Papers of a file of JSON lines (one object each, with `title` and `abstract` or `text`), plain or .gz.
+def papers_of_file(path: Path, most: int = MOST_PAPERS) -> list[Paper]:
+    """Return the papers of a file that have both a title and an abstract.
 
-    Lines that hold no such paper are passed over.
+    Every format that `akin index build` reads without `--map` is accepted, and JSON lines in BEIR's layout.
 
     Args:
         path: The file.
-        most: Reading stops there.
+        most: Stop after this number of papers.
 
     Raises:
-        BadOption: The file cannot be read, or holds no paper.
+        BadOption: The file cannot be read, or holds no such paper.
     """
-    papers: list[Paper] = []
     try:
-        for line in _lines(path):
-            paper = _paper_of_line(line)
-            if paper is not None:
-                papers.append(paper)
-                if len(papers) >= most:
-                    break
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadOption(f"{path} cannot be read: {error}.") from error
-    if not papers:
-        raise BadOption(f"{path} holds no papers: it needs one JSON object a line, with a title and an abstract.")
-    return papers
+        try:
+            reader = read_papers(path)
+        except MappingError:
+            reader = read_papers(path, _BEIR_FIELDS)
+        with reader:
+            found = [_shorten(each) for each in islice((each for each in reader if each.title and each.abstract), most)]
+    except PapersError as error:
+        raise BadOption(f"--queries: {error}") from error
+    if not found:
+        raise BadOption(f"--queries: {path} holds no paper with a title and an abstract; name another file.")
+    return found
 
 
 def papers_of_service(
@@ -76,18 +70,18 @@ def papers_of_service(
     seed: int = 0,
     most: int = 3_000,
     seconds: float = 30.0,
-) -> Found:
-    """Papers of the live snapshot, gathered as a reader would: by searching, and by searching for what was found.
+) -> GatheredPapers:
+    """Return papers of the live snapshot: search for first queries, then for titles of the papers that were found.
 
     Args:
-        search: Asks `POST /search` and returns its results.
-        categories: Names of the corpus's categories, to start from.
-        total: How many papers there are.
-        seed: Of which found titles are searched for.
-        most: Enough.
-        seconds: Gathering ends then, with what there is.
+        search: Sends a body to `POST /search` and returns the results.
+        categories: The names of the corpus's categories; the first queries.
+        total: The number of papers in the corpus.
+        seed: The seed for choosing the titles to search for.
+        most: Stop after this number of papers.
+        seconds: Stop after this time.
     """
-    drawn = random.Random(seed)
+    rng = random.Random(seed)
     waiting = deque([*categories[:40], *_SEEDS])
     papers: dict[str, Paper] = {}
     used: list[str] = []
@@ -99,32 +93,12 @@ def papers_of_service(
         query = waiting.popleft()
         used.append(query)
         new = {found["id"]: found for found in search({"query": query, "k": 100}) if found["id"] not in papers}
-        papers |= {key: Paper(_tidy(found["title"]), _tidy(found["abstract"])) for key, found in new.items()}
+        papers |= {key: _shorten(Paper(key, found["title"], found["abstract"])) for key, found in new.items()}
         fruitless = 0 if new else fruitless + 1
-        # A few of each harvest lead on; all of them would stay in the neighbourhood of the first.
-        waiting.extend(found["title"] for found in drawn.sample(list(new.values()), min(3, len(new))))
-    return Found(list(papers.values()), used)
+        # Few titles of each result: all of them would keep the search near the first query.
+        waiting.extend(found["title"] for found in rng.sample(list(new.values()), min(3, len(new))))
+    return GatheredPapers(list(papers.values()), used)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else path.open("rb") as lines:
-        yield from lines
-
-
-def _paper_of_line(line: bytes) -> Paper | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(record, dict):
-        return None
-    title, abstract = record.get("title"), record.get("abstract") or record.get("text")
-    if not isinstance(title, str) or not isinstance(abstract, str) or not title.strip() or not abstract.strip():
-        return None
-    return Paper(_tidy(title), _tidy(abstract))
-
-
-def _tidy(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_ABSTRACT]
+def _shorten(paper: Paper) -> Paper:
+    return msgspec.structs.replace(paper, abstract=paper.abstract[:_LONGEST_ABSTRACT])

@@ -14,11 +14,11 @@ Series = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass(frozen=True)
-class Timed:
+class HistogramSummary:
     """A histogram between two readings.
 
     Attributes:
-        label: What was timed.
+        label: What was summarise_histogram.
         count: How often.
         mean_ms: Mean duration; exact.
         p50_ms: Median, as fine as the histogram's buckets are.
@@ -52,7 +52,7 @@ def increase(before: Series, after: Series, name: str) -> float:
     return sum(value - _earlier(before, after, key) for key, value in after.items() if key[0] == name)
 
 
-def timed(before: Series, after: Series, name: str, label: str) -> list[Timed]:
+def summarise_histogram(before: Series, after: Series, name: str, label: str) -> list[HistogramSummary]:
     """What a histogram of seconds saw between two readings, for each value of a label, in the order of the text.
 
     A counter that shrank belongs to a process that was started anew: then its later value is the difference.
@@ -77,12 +77,12 @@ def timed(before: Series, after: Series, name: str, label: str) -> list[Timed]:
     return list(_summed(grown, totals))
 
 
-def _summed(grown: dict[str, list[tuple[float, float]]], totals: dict[str, float]) -> Iterator[Timed]:
+def _summed(grown: dict[str, list[tuple[float, float]]], totals: dict[str, float]) -> Iterator[HistogramSummary]:
     for value, buckets in grown.items():
         buckets.sort()
         count = buckets[-1][1]
         if count > 0:
-            yield Timed(
+            yield HistogramSummary(
                 value,
                 round(count),
                 1000 * totals.get(value, 0.0) / count,

@@ -1,4 +1,4 @@
-"""Queries drawn from papers: real words, and never the same text twice while there is another."""
+"""QuerySource drawn from papers: real words, and never the same text twice while there is another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from loadtests.errors import TooFewQueries
-from loadtests.papers import Paper
+from papers import Paper
 
 LEAST_DISTINCT = 1_000
 
@@ -18,7 +18,7 @@ _LEAST_LONG_WORDS = 40
 _ATTEMPTS = 30
 
 
-class Queries:
+class QuerySource:
     """An endless supply of texts to search for, the same for the same seed.
 
     A short one is a title, a sentence or a few consecutive words of a paper; a long one a whole abstract or, once the

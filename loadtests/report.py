@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from loadtests.chart import Line, chart
+from charts import Line, as_svg, draw_lines, new_figure
 
 _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
 _STRETCH = {"users": "the last number of users", "rate": "the last sustained trial with its settling seconds"}
@@ -98,12 +98,12 @@ def _of_people(results: Mapping[str, Any]) -> list[str]:
         '<div class="charts">',
         _figure(
             "Throughput",
-            chart([Line("answers/s", [(each["users"], each["per_second"]) for each in levels])], "users", "answers/s"),
+            _chart([Line("answers/s", [(each["users"], each["per_second"]) for each in levels])], "users", "answers/s"),
         ),
         _figure("Latency", _latencies(levels, "users", "users")),
         _figure(
             "Errors",
-            chart([Line("errors", [(each["users"], _percent(each)) for each in levels])], "users", "% of requests"),
+            _chart([Line("errors", [(each["users"], _percent(each)) for each in levels])], "users", "% of requests"),
         ),
         "</div>",
         _summaries("users", [(f"{each['users']:,}", each) for each in levels]),
@@ -138,7 +138,16 @@ def _of_rates(results: Mapping[str, Any]) -> list[str]:
 
 def _latencies(rows: Sequence[Mapping[str, Any]], x: str, label: str, limit: float | None = None) -> str:
     lines = [Line(name, [(each[x], each[field]) for each in rows]) for name, field in _PERCENTILES]
-    return chart(lines, label, "ms", limit=limit)
+    return _chart(lines, label, "ms", limit=limit)
+
+
+def _chart(lines: Sequence[Line], x_label: str, y_label: str, *, limit: float | None = None, dots: bool = True) -> str:
+    if all(y is None for line in lines for _, y in line.points):
+        return "<p>Nothing was measured that could be drawn.</p>"
+    figure, (axes,) = new_figure(6.4, [2.9])
+    draw_lines(axes, lines, x_label, y_label, limit=limit, dots=dots)
+    axes.set(xlim=(0, None), ylim=(0, 1.05 * axes.get_ylim()[1]))
+    return as_svg(figure, f"{y_label} against {x_label}")
 
 
 def _timeline(moments: Sequence[Mapping[str, Any]]) -> str:
@@ -147,8 +156,8 @@ def _timeline(moments: Sequence[Mapping[str, Any]]) -> str:
     p95 = Line("p95", [(each["at"], each["p95_ms"]) for each in moments])
     return (
         '<div class="charts">'
-        + _figure("Requests", chart([rate, errors], "s", "a second", dots=False))
-        + _figure("Latency", chart([p95], "s", "ms", dots=False))
+        + _figure("Requests", _chart([rate, errors], "s", "a second", dots=False))
+        + _figure("Latency", _chart([p95], "s", "ms", dots=False))
         + "</div>"
     )
 

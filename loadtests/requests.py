@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from loadtests.queries import Queries
+from loadtests.queries import QuerySource
 
 # 5 short searches : 3 long ones : 2 embeddings : 1 look at the health, in an order without clusters.
 _REFERENCE = ("short", "long", "short", "embed", "short", "long", "health", "short", "embed", "long", "short")
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 class Requests:
     """An endless supply of requests."""
 
-    def __init__(self, wanted: str, mode: str, queries: Queries) -> None:
+    def __init__(self, wanted: str, mode: str, queries: QuerySource) -> None:
         """Chooses what is asked.
 
         Args:
@@ -51,7 +51,7 @@ class Requests:
         return Request(f"{kind} search", "POST", "/search", _json({"query": text, "k": 10, "mode": self._mode}))
 
 
-def complaint(status: int, content: bytes | None) -> str:
+def failure_reason(status: int, content: bytes | None) -> str:
     """What is wrong with an answer; empty if nothing.
 
     A search that was answered by one half alone counts as failed: it is fast because it did less.

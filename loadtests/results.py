@@ -13,15 +13,15 @@ from typing import Any
 
 from loadtests.errors import OutputUnwritable
 from loadtests.options import Options
-from loadtests.prometheus import Series, timed
-from loadtests.queries import Queries
+from loadtests.prometheus import Series, summarise_histogram
+from loadtests.queries import QuerySource
 from loadtests.report import render
-from loadtests.samples import Level, Sample, Use, by_kind, errors_of, summarise, timeline, within
+from loadtests.samples import Level, RequestSample, Use, frequent_errors, summarise, summarise_kinds, timeline, within
 from loadtests.schedule import Trial
 from loadtests.service import Target
 
 
-def of_people(samples: Sequence[Sample], levels: Sequence[Level]) -> dict[str, Any]:
+def level_results(samples: Sequence[RequestSample], levels: Sequence[Level]) -> dict[str, Any]:
     """The part of the results that only people give: the figures of each level."""
     found = [
         {"users": level.users, "seconds": level.end - level.start}
@@ -32,7 +32,7 @@ def of_people(samples: Sequence[Sample], levels: Sequence[Level]) -> dict[str, A
     return {"kind": "users", "levels": found}
 
 
-def of_rates(trials: Sequence[Trial], highest: Trial | None, why_ended: str) -> dict[str, Any]:
+def rate_results(trials: Sequence[Trial], highest: Trial | None, why_ended: str) -> dict[str, Any]:
     """The part of the results that only constant rates give: the trials, and the highest rate that was sustained."""
     return {
         "kind": "rate",
@@ -42,7 +42,9 @@ def of_rates(trials: Sequence[Trial], highest: Trial | None, why_ended: str) -> 
     }
 
 
-def in_general(samples: Sequence[Sample], start: float, end: float, before: Series, after: Series) -> dict[str, Any]:
+def common_results(
+    samples: Sequence[RequestSample], start: float, end: float, before: Series, after: Series
+) -> dict[str, Any]:
     """The part that every run gives.
 
     Args:
@@ -55,19 +57,19 @@ def in_general(samples: Sequence[Sample], start: float, end: float, before: Seri
     counted = within(samples, start, end)
     comparable = before and after
     return {
-        "kinds": {kind: asdict(summary) for kind, summary in by_kind(counted, end - start).items()},
-        "errors": errors_of(samples),
-        "stages": [asdict(each) for each in timed(before, after, "akin_search_stage_seconds", "stage")]
+        "kinds": {kind: asdict(summary) for kind, summary in summarise_kinds(counted, end - start).items()},
+        "errors": frequent_errors(samples),
+        "stages": [asdict(each) for each in summarise_histogram(before, after, "akin_search_stage_seconds", "stage")]
         if comparable
         else [],
-        "routes": [asdict(each) for each in timed(before, after, "akin_request_seconds", "route")]
+        "routes": [asdict(each) for each in summarise_histogram(before, after, "akin_request_seconds", "route")]
         if comparable
         else [],
         "timeline": [asdict(moment) for moment in timeline(samples)],
     }
 
 
-def of_processes(uses: Sequence[Use], start: float, end: float) -> list[dict[str, Any]]:
+def process_results(uses: Sequence[Use], start: float, end: float) -> list[dict[str, Any]]:
     """CPU and memory of each process from `start` to `end`, the busiest first."""
     found = []
     for each in uses:
@@ -87,7 +89,9 @@ def of_processes(uses: Sequence[Use], start: float, end: float) -> list[dict[str
     return sorted(found, key=lambda each: -(each["cores_mean"] or 0.0))
 
 
-def circumstances(options: Options, target: Target, queries: Queries, drawn_from: str, began: float) -> dict[str, Any]:
+def describe_run(
+    options: Options, target: Target, queries: QuerySource, drawn_from: str, began: float
+) -> dict[str, Any]:
     """What has to be known to judge the figures, or to make them again."""
     people = options.kind == "users"
     settings: dict[str, Any] = {"duration_s": options.duration, "seed": options.seed}
@@ -123,7 +127,7 @@ def circumstances(options: Options, target: Target, queries: Queries, drawn_from
     }
 
 
-def folder(output: Path, now: datetime) -> Path:
+def create_folder(output: Path, now: datetime) -> Path:
     """Makes a new folder for a report.
 
     Raises:
@@ -152,7 +156,7 @@ def folder(output: Path, now: datetime) -> Path:
     raise OutputUnwritable(f"{output} already holds a hundred reports of this second.")
 
 
-def write(results: Mapping[str, Any], place: Path) -> None:
+def write_report(results: Mapping[str, Any], place: Path) -> None:
     """Writes `results.json` and `report.html`.
 
     Raises:

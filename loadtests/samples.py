@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Sample(NamedTuple):
+class RequestSample(NamedTuple):
     """One request.
 
     Attributes:
@@ -109,7 +109,7 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def summarise(samples: Sequence[Sample], seconds: float) -> Summary:
+def summarise(samples: Sequence[RequestSample], seconds: float) -> Summary:
     """Sums up the requests of a stretch of `seconds`."""
     ordered = sorted(sample.ms for sample in samples)
     errors = sum(bool(sample.error) for sample in samples)
@@ -124,28 +124,28 @@ def summarise(samples: Sequence[Sample], seconds: float) -> Summary:
     )
 
 
-def within(samples: Iterable[Sample], start: float, end: float) -> list[Sample]:
+def within(samples: Iterable[RequestSample], start: float, end: float) -> list[RequestSample]:
     """The requests sent from `start` until before `end`."""
     return [sample for sample in samples if start <= sample.at < end]
 
 
-def by_kind(samples: Iterable[Sample], seconds: float) -> dict[str, Summary]:
+def summarise_kinds(samples: Iterable[RequestSample], seconds: float) -> dict[str, Summary]:
     """Sums up each kind of request, the most frequent first."""
-    kinds: defaultdict[str, list[Sample]] = defaultdict(list)
+    kinds: defaultdict[str, list[RequestSample]] = defaultdict(list)
     for sample in samples:
         kinds[sample.kind].append(sample)
     return {kind: summarise(found, seconds) for kind, found in sorted(kinds.items(), key=lambda item: -len(item[1]))}
 
 
-def errors_of(samples: Iterable[Sample], most: int = 20) -> list[dict[str, str | int]]:
+def frequent_errors(samples: Iterable[RequestSample], most: int = 20) -> list[dict[str, str | int]]:
     """The most frequent failures: of which kind of request, in which words, how many."""
     counted = Counter((sample.kind, sample.error) for sample in samples if sample.error)
     return [{"kind": kind, "error": error, "count": count} for (kind, error), count in counted.most_common(most)]
 
 
-def timeline(samples: Sequence[Sample], stretch: float = 1.0) -> list[Moment]:
+def timeline(samples: Sequence[RequestSample], stretch: float = 1.0) -> list[Moment]:
     """The run in stretches of equal length, empty ones included."""
-    stretches: defaultdict[int, list[Sample]] = defaultdict(list)
+    stretches: defaultdict[int, list[RequestSample]] = defaultdict(list)
     for sample in samples:
         stretches[int(sample.at // stretch)].append(sample)
     moments = []

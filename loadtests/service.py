@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from loadtests import prometheus
-from loadtests.errors import NoSnapshot, ServiceAway
+from loadtests.errors import NothingToSearch, TargetUnreachable
 
 _SECONDS = 10.0
 
@@ -42,8 +42,8 @@ def target(service: str, seconds: float = 20.0) -> Target:
     """Waits until the service can answer with all it has, and asks what it searches.
 
     Raises:
-        NoSnapshot: It has nothing to search, or refuses what there is.
-        ServiceAway: Nobody answers, or not the service, or it had no encoder in time.
+        NothingToSearch: It has nothing to search, or refuses what there is.
+        TargetUnreachable: Nobody answers, or not the service, or it had no encoder in time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -55,12 +55,12 @@ def target(service: str, seconds: float = 20.0) -> Target:
             if parts.get("snapshot") != "ok":
                 snapshot = ready.get("components", {}).get("snapshot", {})
                 if reason := snapshot.get("refused", snapshot).get("reason"):
-                    raise NoSnapshot(f"the service at {service} does not trust its index: {reason}")
-                raise NoSnapshot(
+                    raise NothingToSearch(f"the service at {service} does not trust its index: {reason}")
+                raise NothingToSearch(
                     f"the service at {service} has nothing to search: index papers first (CORPUS=file or "
                     "CORPUS=sample does it where no stack runs; otherwise: akin index build sample)."
                 )
-            raise ServiceAway(f"the service at {service} has no encoder; it says: {json.dumps(ready)[:500]}")
+            raise TargetUnreachable(f"the service at {service} has no encoder; it says: {json.dumps(ready)[:500]}")
         time.sleep(0.5)
     corpus = ask(service, "GET", "/corpus")
     first, newest = corpus.get("first"), corpus.get("newest")
@@ -85,7 +85,7 @@ def counters(metrics: str | None) -> prometheus.Series:
         return {}
     try:
         status, content = _request(metrics, "GET", "/metrics", None)
-    except ServiceAway:
+    except TargetUnreachable:
         return {}
     return prometheus.parse(content.decode("utf-8", "replace")) if status == 200 else {}
 
@@ -101,17 +101,17 @@ def ask(service: str, method: str, path: str, body: dict[str, Any] | None = None
         also: Statuses beside 200 whose body is an answer too.
 
     Raises:
-        ServiceAway: There is no such answer.
+        TargetUnreachable: There is no such answer.
     """
     status, content = _request(service, method, path, body)
     try:
         answer = json.loads(content)
     except ValueError as error:
-        raise ServiceAway(f"{service}{path} does not answer in JSON: is that the service?") from error
+        raise TargetUnreachable(f"{service}{path} does not answer in JSON: is that the service?") from error
     if status != 200 and status not in also:
-        raise ServiceAway(f"{service}{path} answers {status}: {json.dumps(answer)[:300]}")
+        raise TargetUnreachable(f"{service}{path} answers {status}: {json.dumps(answer)[:300]}")
     if not isinstance(answer, dict):
-        raise ServiceAway(f"{service}{path} answers no JSON object: is that the service?")
+        raise TargetUnreachable(f"{service}{path} answers no JSON object: is that the service?")
     return answer
 
 
@@ -126,7 +126,7 @@ def _request(service: str, method: str, path: str, body: dict[str, Any] | None) 
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
         why = error.strerror if isinstance(error, OSError) else f"not in HTTP ({type(error).__name__})"
-        raise ServiceAway(
+        raise TargetUnreachable(
             f"the service at {service} does not answer: {why or error}. Does it run (akin status), and at that port?"
         ) from error
     finally:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import BadOption, ServiceAway, StackFailed
+from loadtests.errors import BadOption, StackFailed, TargetUnreachable
 from loadtests.options import Options
 
 _SECONDS_TO_STOP = 40
 
 
 @dataclass(frozen=True)
-class Stack:
+class MeasuredStack:
     """Where things answer.
 
     Attributes:
@@ -35,13 +35,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(options: Options, say: Callable[[str], None]) -> Iterator[Stack]:
+def use_stack(options: Options, say: Callable[[str], None]) -> Iterator[MeasuredStack]:
     """The stack to measure; stopped at the end if it was started here.
 
     Raises:
         StackFailed: It cannot be started, or its index cannot be built.
         BadOption: What runs searches other papers than those asked for.
-        ServiceAway: Part of what runs has stopped.
+        TargetUnreachable: Part of what runs has stopped.
     """
     if options.service is not None:
         yield _elsewhere(options, options.service)
@@ -52,7 +52,7 @@ def stack(options: Options, say: Callable[[str], None]) -> Iterator[Stack]:
         yield _described(status, options, started=False)
         return
     if any(process["alive"] for process in status.get("processes", [])):
-        raise ServiceAway("only part of the stack still runs: see `akin status`, and stop it with `akin down`.")
+        raise TargetUnreachable("only part of the stack still runs: see `akin status`, and stop it with `akin down`.")
     if options.corpus is not None and _live_source(options.akin) != _source(options.corpus):
         _run(options.akin, "index", "build", options.corpus, say=say)
     try:
@@ -63,7 +63,7 @@ def stack(options: Options, say: Callable[[str], None]) -> Iterator[Stack]:
         subprocess.run([options.akin, "down"], check=False, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def _elsewhere(options: Options, service: str) -> Stack:
+def _elsewhere(options: Options, service: str) -> MeasuredStack:
     """A service that was named: with its processes, if it is the local stack's after all."""
     try:
         status = _status(options.akin)
@@ -72,12 +72,12 @@ def _elsewhere(options: Options, service: str) -> Stack:
         status = {}
     if status.get("service") == service:
         return _described(status, options, started=False)
-    return Stack(service, options.triton, {}, started=False)
+    return MeasuredStack(service, options.triton, {}, started=False)
 
 
-def _described(status: dict[str, Any], options: Options, *, started: bool) -> Stack:
+def _described(status: dict[str, Any], options: Options, *, started: bool) -> MeasuredStack:
     processes = {process["name"]: process["pid"] for process in status["processes"] if process["alive"]}
-    return Stack(status["service"], options.triton or status["triton"], processes, started)
+    return MeasuredStack(status["service"], options.triton or status["triton"], processes, started)
 
 
 def _check_corpus(options: Options, service: str) -> None:

@@ -16,11 +16,11 @@ _MODEL = "text_encoder"
 _SECONDS = 15.0
 
 
-class Refused(Exception):
+class EmbeddingFailed(Exception):
     """Triton gave no vector; the message is its status."""
 
 
-class Encoder:
+class EncoderChannel:
     """One client's channel to Triton."""
 
     def __init__(self, address: str, version: int) -> None:
@@ -36,7 +36,7 @@ class Encoder:
         """Embeds one text and returns how many numbers its vector has.
 
         Raises:
-            Refused: Triton is away, too slow, full, or refuses the text.
+            EmbeddingFailed: Triton is away, too slow, full, or refuses the text.
         """
         written = text.encode()
         request = service_pb2.ModelInferRequest(model_name=_MODEL, model_version=self._version)
@@ -47,10 +47,10 @@ class Encoder:
         try:
             answer = self._infer(request, timeout=_SECONDS)
         except grpc.RpcError as error:
-            raise Refused(f"{error.code().name}: {error.details()}") from error
+            raise EmbeddingFailed(f"{error.code().name}: {error.details()}") from error
         numbers = len(answer.raw_output_contents[0]) // 4
         if not numbers:
-            raise Refused("an empty vector")
+            raise EmbeddingFailed("an empty vector")
         return numbers
 
     def close(self) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from locust import FastHttpUser, User, between, task
 
-from loadtests.queries import Queries
-from loadtests.requests import complaint
+from loadtests.queries import QuerySource
+from loadtests.requests import failure_reason
 from loadtests.service import Target
-from loadtests.triton import Encoder, Refused
+from loadtests.triton import EmbeddingFailed, EncoderChannel
 
 SECONDS_TO_ANSWER = 15.0
 
@@ -22,13 +22,13 @@ class Person(FastHttpUser):
     abstract = True
     connection_timeout = SECONDS_TO_ANSWER
     network_timeout = SECONDS_TO_ANSWER
-    queries: ClassVar[Queries]
+    queries: ClassVar[QuerySource]
     target: ClassVar[Target]
 
     def ask(self, kind: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """One request, counted under the name of its kind; None when it failed."""
         with self.client.request(method, path, json=body, name=kind, catch_response=True) as answer:
-            wrong = complaint(answer.status_code, answer.content)
+            wrong = failure_reason(answer.status_code, answer.content)
             if wrong:
                 answer.failure(wrong if answer.status_code else str(answer.error or wrong))
                 return None
@@ -114,13 +114,13 @@ class TritonClient(User):
 
     abstract = False
     wait_time = between(0.0, 0.02)
-    queries: ClassVar[Queries]
+    queries: ClassVar[QuerySource]
     target: ClassVar[Target]
     address: ClassVar[str]
 
     def on_start(self) -> None:
         """Opens its channel."""
-        self._encoder = Encoder(self.address, self.target.encoder)
+        self._encoder = EncoderChannel(self.address, self.target.encoder)
 
     def on_stop(self) -> None:
         """Closes it."""
@@ -138,11 +138,11 @@ class TritonClient(User):
 
     def _embed(self, kind: str, text: str) -> None:
         began, started = time.time(), time.perf_counter()
-        failure: Refused | None = None
+        failure: EmbeddingFailed | None = None
         size = 0
         try:
             size = 4 * self._encoder.embed(text)
-        except Refused as error:
+        except EmbeddingFailed as error:
             failure = error
         self.environment.events.request.fire(
             request_type="gRPC",
@@ -156,7 +156,7 @@ class TritonClient(User):
 
 
 # Whom a scenario is made of, and how many of each there are to the others.
-SCENARIOS: dict[str, dict[type[Person] | type[TritonClient], int]] = {
+USERS_OF_SCENARIO: dict[str, dict[type[Person] | type[TritonClient], int]] = {
     "reference": {ReferenceUser: 1},
     "reader": {Reader: 1},
     "paster": {AbstractPaster: 1},
@@ -165,16 +165,16 @@ SCENARIOS: dict[str, dict[type[Person] | type[TritonClient], int]] = {
 }
 
 
-def people(scenario: str, queries: Queries, target: Target, triton: str | None) -> list[type[User]]:
+def user_classes(scenario: str, queries: QuerySource, target: Target, triton: str | None) -> list[type[User]]:
     """The classes of users of a scenario, ready to be played.
 
     Args:
-        scenario: One of `SCENARIOS`.
+        scenario: One of `USERS_OF_SCENARIO`.
         queries: What they all draw from.
         target: Whom they ask.
         triton: Triton's gRPC address, if any of them needs it.
     """
-    chosen = SCENARIOS[scenario]
+    chosen = USERS_OF_SCENARIO[scenario]
     for user, weight in chosen.items():
         user.weight = weight
         user.host = target.service
@@ -188,4 +188,4 @@ def people(scenario: str, queries: Queries, target: Target, triton: str | None) 
 
 def needs_triton(scenario: str) -> bool:
     """Whether somebody in a scenario speaks to Triton."""
-    return TritonClient in SCENARIOS[scenario]
+    return TritonClient in USERS_OF_SCENARIO[scenario]

@@ -5,7 +5,7 @@ stack read the classes here. `docker-compose.yml`, `.env.example` and `docs/sett
 `python -m settings docs` and `python -m settings env` print the two files.
 """
 
-from settings.base import Settings, SettingsError
+from settings.base import EnvironmentSettings, SettingsError
 from settings.compose import ComposeSettings
 from settings.encoder import EncoderSettings
 from settings.page import PageSettings
@@ -15,9 +15,9 @@ from settings.stack import StackSettings
 __all__ = [
     "ComposeSettings",
     "EncoderSettings",
+    "EnvironmentSettings",
     "PageSettings",
     "ServiceSettings",
-    "Settings",
     "SettingsError",
     "StackSettings",
 ]

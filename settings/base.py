@@ -40,7 +40,7 @@ class SettingsError(ValueError):
     """A variable of the environment holds a value that cannot be used; the message names both and the reason."""
 
 
-class Settings(BaseSettings):
+class EnvironmentSettings(BaseSettings):
     """Settings that are read from the environment; an empty variable counts as absent."""
 
     model_config = SettingsConfigDict(

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from settings.base import Port, Settings
+from settings.base import EnvironmentSettings, Port
 
 
-class ComposeSettings(Settings):
+class ComposeSettings(EnvironmentSettings):
     """Settings of the stack in containers."""
 
     bind: str = Field(

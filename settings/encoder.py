@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from settings.base import Settings
+from settings.base import EnvironmentSettings
 
 
-class EncoderSettings(Settings):
+class EncoderSettings(EnvironmentSettings):
     """Settings of the encoder."""
 
     encoder_runtime: Literal["auto", "openvino", "onnxruntime"] = Field(

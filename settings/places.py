@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edge import parse_hosts
-from settings.base import FreePort, Port, Settings
+from settings.base import EnvironmentSettings, FreePort, Port
 
 
 def _host_names(value: str) -> str:
@@ -23,7 +23,7 @@ def _triton_address(value: str) -> str:
     return value
 
 
-class Folders(Settings):
+class Folders(EnvironmentSettings):
     """Where a run reads and writes."""
 
     data: Path = Field(
@@ -34,7 +34,7 @@ class Folders(Settings):
     )
 
 
-class ServiceAddress(Settings):
+class ServiceAddress(EnvironmentSettings):
     """Where the service listens."""
 
     service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
@@ -47,7 +47,7 @@ class ServiceAddress(Settings):
     )
 
 
-class ServerNames(Settings):
+class ServerNames(EnvironmentSettings):
     """Under which names the API, its metrics and the page answer."""
 
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
@@ -57,14 +57,14 @@ class ServerNames(Settings):
     )
 
 
-class PageAddress(Settings):
+class PageAddress(EnvironmentSettings):
     """Where the page listens."""
 
     ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
     ui_port: FreePort = Field(default=7860, description="Port of the page. 0 takes a free one (not with `akin up`).")
 
 
-class TritonAddress(Settings):
+class TritonAddress(EnvironmentSettings):
     """Where Triton listens, or answers."""
 
     triton_http_port: Port = Field(default=8000, description="Triton's HTTP port.")
@@ -76,7 +76,7 @@ class TritonAddress(Settings):
     )
 
 
-class Logging(Settings):
+class Logging(EnvironmentSettings):
     """Settings of the log."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from settings.base import Settings
+from settings.base import EnvironmentSettings
 from settings.compose import ComposeSettings
 from settings.encoder import EncoderSettings
 from settings.page import PageSettings
@@ -17,7 +17,7 @@ from settings.places import Folders, Logging, PageAddress, ServerNames, ServiceA
 from settings.service import ServiceSettings
 from settings.stack import StackSettings
 
-GROUPS: dict[str, type[Settings]] = {
+GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Folders": Folders,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
@@ -44,9 +44,9 @@ _ENV_INTRODUCTION = """\
 """
 
 
-def definitions() -> dict[str, tuple[type[Settings], str]]:
+def definitions() -> dict[str, tuple[type[EnvironmentSettings], str]]:
     """Return the class and the field of every variable; each stands where it is first defined."""
-    found: dict[str, tuple[type[Settings], str]] = {}
+    found: dict[str, tuple[type[EnvironmentSettings], str]] = {}
     for owner in GROUPS.values():
         for field in owner.model_fields:
             found.setdefault(owner.variable(field), (owner, field))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
+def hold_lock(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
     """Hold a lock for the length of a `with` block.
 
     Args:
@@ -23,7 +23,7 @@ def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
         Exception: `busy`; another process, or another thread, still holds the lock.
     """
     deadline = time.monotonic() + seconds
-    while (descriptor := _acquired(path)) is None:
+    while (descriptor := _try_lock(path)) is None:
         if time.monotonic() >= deadline:
             raise busy
         time.sleep(0.05)
@@ -33,7 +33,7 @@ def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquired(path: Path) -> int | None:
+def _try_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock, or None where another holder has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -18,7 +18,7 @@ from rich.table import Table
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say, stderr, stdout
 from akin.cli.papers import harvest_of
-from akin.errors import EncoderError, SourceError
+from akin.errors import EncoderError, PapersUnusable
 from akin.registry import versions
 from akin.registry.switch import make_live
 from akin.settings import Settings
@@ -187,7 +187,7 @@ def usable_snapshot(settings: Settings) -> Manifest | None:
         live = read_manifest(snapshots.path(name)) if name else None
     if live is None:
         return None
-    encoder = wait_for("an encoder", lambda: versions.promoted(settings.repository), settings.wait_seconds, say)
+    encoder = wait_for("an encoder", lambda: versions.promoted_version(settings.repository), settings.wait_seconds, say)
     if live.encoder.digest != encoder.digest:
         raise EncoderError(
             f"snapshot {live.id} ({live.papers:,} papers of {live.source}) was made by encoder "
@@ -205,7 +205,7 @@ def build_if_needed(settings: Settings, source: str) -> None:
         snapshots = SnapshotDirectory(settings.data)
         current = snapshots.current()
         live = next((manifest for manifest in snapshots.manifests() if manifest.id == current), None)
-    encoder = versions.promoted(settings.repository)
+    encoder = versions.promoted_version(settings.repository)
     wanted = (source_name(source, path), encoder.digest, ANALYSIS_VERSION)
     if live and (live.source, live.encoder.digest, live.analysis_version) == wanted:
         say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
@@ -224,7 +224,7 @@ def build_index(
 
     Raises:
         PapersError: The source cannot be read.
-        SourceError: It cannot be indexed; the live snapshot is as it was.
+        PapersUnusable: It cannot be indexed; the live snapshot is as it was.
     """
     path = corpus_path(settings, source)
     name = source_name(source, path)
@@ -275,7 +275,7 @@ def rejects_of(settings: Settings, name: str) -> Path:
     """The file for a source's bad records; its folder is made.
 
     Raises:
-        SourceError: It cannot be.
+        PapersUnusable: It cannot be.
     """
     path = settings.data / "rejects" / f"{name}.jsonl"
     with words():
@@ -298,13 +298,13 @@ def manifest_of(settings: Settings, snapshot: str | None) -> Manifest:
     """The manifest of a snapshot, or of the live one.
 
     Raises:
-        SourceError: There is none.
+        PapersUnusable: There is none.
     """
     with words():
         snapshots = SnapshotDirectory(settings.data)
         name = snapshot or snapshots.current()
         if name is None:
-            raise SourceError("nothing is indexed yet; make the first snapshot with: akin index build sample")
+            raise PapersUnusable("nothing is indexed yet; make the first snapshot with: akin index build sample")
         return read_manifest(snapshots.path(name))
 
 
@@ -319,11 +319,11 @@ def words() -> Iterator[None]:
     try:
         yield
     except RetrievalError as error:
-        raise SourceError(str(error)) from error
+        raise PapersUnusable(str(error)) from error
     except ConnectionError:
         raise
     except OSError as error:
-        raise SourceError(
+        raise PapersUnusable(
             f"cannot write {error.filename or 'to the data folder'}: {error.strerror or error}. AKIN_DATA moves it."
         ) from error
 

@@ -1,21 +1,20 @@
-"""`akin search`: one query, answered by the running service."""
+"""Define `akin search`: one query, answered by the running service."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
-from rich.text import Text
 
-from akin.cli.output import Json, print_json, say, stdout
-from akin.errors import ServiceError
-from akin.settings import Settings
-from akin.stack import local_http
+from akin.cli.output import Json, print_json, say
+from akin.errors import SearchFailed
+
+if TYPE_CHECKING:
+    from akin.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
-    """Gives the command to the application."""
+    """Add the command to the command line."""
     app.command()(search)
 
 
@@ -49,7 +48,9 @@ def search(
     collapse: Annotated[bool, typer.Option(help="Show a paper that is there in several versions once.")] = True,
     json: Json = False,
 ) -> None:
-    """Search the running service, as the page does."""
+    """Search with the running service, as the page does."""
+    from akin.settings import Settings
+
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
@@ -76,28 +77,36 @@ def search(
 
 
 def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
-    """The service's answer to a search.
+    """Return the service's answer to a search.
 
     Raises:
-        ServiceError: It does not run, or it refuses the search; the message is the service's own.
+        SearchFailed: The service does not run, or refuses the search; the message is then the service's own.
     """
+    import httpx
+
+    from akin.stack import local_http
+
     try:
         response = local_http.post(f"{settings.service_url}/search", body, timeout=60)
     except httpx.HTTPError as error:
-        raise ServiceError(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
+        raise SearchFailed(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
-        raise ServiceError(
+        raise SearchFailed(
             f"{settings.service_url} answers, but not as Akin's service: is another program on its port?"
         ) from error
     if response.is_error:
-        raise ServiceError(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
+        raise SearchFailed(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
     return answer
 
 
 def show(answer: dict[str, Any]) -> None:
-    """Prints the papers for people."""
+    """Print the papers that were found as text."""
+    from rich.text import Text
+
+    from akin.cli.output import stdout
+
     if answer.get("degraded"):
         say(f"note: {answer['degraded']}")
     if answer["query"].get("truncated"):

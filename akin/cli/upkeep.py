@@ -14,18 +14,17 @@ from akin.cli.corpus import corpus_path
 from akin.cli.index import bar, connected, described, described_curve, manifest_of, rejects_of, source_name, words
 from akin.cli.output import Json, print_json, say, stdout
 from akin.cli.papers import HARVESTS, harvest_of, run_harvest
-from akin.cli.recall_chart import recall_chart
-from akin.errors import SourceError
+from akin.cli.recall_chart import NEEDS_PLOTS, write_recall_chart
+from akin.errors import PapersUnusable
 from akin.registry.switch import make_live
 from akin.settings import Settings
 from akin.stack.lifecycle import encoder_server
 from indexing.changes import ChangedPapers
-from indexing.faiss_recipe import Recipe, parsed_recipe
-from indexing.options import BuildOptions
-from indexing.recall import measured_recall
-from indexing.row_check import ROWS, RowCheck, check_rows
+from indexing.faiss_recipe import Recipe, parse_recipe
+from indexing.options import ROWS_TO_CHECK, BuildOptions
 from indexing.tune import TuneOptions, tune_snapshot
 from indexing.update import update_snapshot
+from indexing.verify import RowCheck, check_rows, measure_recall
 from papers import read_papers
 from papers.remote import ARXIV
 from retrieval_service.adapters.sqlite_catalogue import newest_day
@@ -33,7 +32,6 @@ from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import CATALOGUE, CurvePoint, IndexRecord, Manifest
 from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing
-from storage.durable import replace_file
 
 MAY_LACK = 0.05
 """The share of the papers that an update withdraws, without being told to, because a complete source lacks them."""
@@ -123,14 +121,15 @@ def tune(
     index = manifest.index
     path = plot or settings.data / "tuning" / f"{manifest.id}.svg"
     with words():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, recall_chart(index.curve, _chosen(index), recall).encode())
+        drawn = write_recall_chart(path, index.curve, _chosen(index), recall)
+    if not drawn:
+        say(NEEDS_PLOTS)
     if json:
-        print_json({**described(manifest, live=use), "plot": str(path)})
+        print_json({**described(manifest, live=use), "plot": str(path) if drawn else None})
         return
     for line in described_curve(index):
         stdout.print(f"  {line}", markup=False)
-    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}; the curves: {path}")
+    say(f"{index.recipe}, nprobe {index.nprobe or '-'}: {index.why}" + (f"; the curves: {path}" if drawn else ""))
 
 
 def verify(
@@ -139,7 +138,7 @@ def verify(
     queries: Annotated[int, typer.Option(min=1, help="Papers to ask with, each without itself.")] = 256,
     rows: Annotated[
         str, typer.Option(help="How many rows to compare with their papers' texts and embeddings, or `all`.")
-    ] = str(ROWS),
+    ] = str(ROWS_TO_CHECK),
     json: Json = False,
 ) -> None:
     """Check a snapshot: files against published digests, rows against their own texts, its index against exact search.
@@ -181,8 +180,8 @@ def _recall(directory: Path, data: Path, queries: int) -> dict[str, object]:
     """Measure recall and say it; return it for programs, or nothing where embeddings that it takes are missing."""
     try:
         with words():
-            found = measured_recall(directory, data, queries=queries)
-    except SourceError as error:
+            found = measure_recall(directory, data, queries=queries)
+    except PapersUnusable as error:
         if not isinstance(error.__cause__, EmbeddingsMissing):
             raise
         say(f"recall was not measured: {error}")
@@ -223,7 +222,7 @@ def _rows(given: str) -> int | None:
     if given == "all":
         return None
     if not given.isdecimal() or int(given) < 1:
-        raise SourceError(f"--rows {given}: give a number of rows, or `all`.")
+        raise PapersUnusable(f"--rows {given}: give a number of rows, or `all`.")
     return int(given)
 
 
@@ -290,7 +289,9 @@ def _since(settings: Settings, manifest: Manifest) -> str:
     with words():
         newest = newest_day(SnapshotDirectory(settings.data).path(manifest.id) / CATALOGUE)
     if newest is None:
-        raise SourceError(f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY.")
+        raise PapersUnusable(
+            f"the papers of {manifest.id} have no days: harvest with akin papers fetch oai --from DAY."
+        )
     return newest.isoformat()
 
 
@@ -302,9 +303,9 @@ def _chosen(index: IndexRecord) -> CurvePoint:
 
 def _recipes(given: list[str] | None) -> tuple[Recipe, ...] | None:
     try:
-        return tuple(parsed_recipe(text) for text in given) if given else None
+        return tuple(parse_recipe(text) for text in given) if given else None
     except ValueError as error:
-        raise SourceError(f"--recipe: {error}.") from error
+        raise PapersUnusable(f"--recipe: {error}.") from error
 
 
 def _lines(path: Path | None) -> tuple[str, ...] | None:
@@ -312,7 +313,7 @@ def _lines(path: Path | None) -> tuple[str, ...] | None:
         return None
     found = tuple(line for line in map(str.strip, _read(path).splitlines()) if line)
     if not found:
-        raise SourceError(f"{path}: holds no query.")
+        raise PapersUnusable(f"{path}: holds no query.")
     return found
 
 
@@ -324,4 +325,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read ({error}).") from error
+        raise PapersUnusable(f"{path}: cannot be read ({error}).") from error

@@ -72,7 +72,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         """What the encoder with this digest is called in this evaluation."""
         return next((name for name, told in self.systems.items() if told.get("digest") == digest), None)
 
-    def between(self, digest: str, other: str) -> list[Difference]:
+    def differences_between(self, digest: str, other: str) -> list[Difference]:
         """How far one encoder is above another in `MEASURE` on every set of search; empty if not compared."""
         system, against = self.name_of(digest), self.name_of(other)
         return [

@@ -15,10 +15,10 @@ from typing import Any
 
 from akin.errors import EncoderError
 from akin.settings import Settings
-from akin.training_environment import in_training
+from akin.training_environment import run_in_training
 from storage.durable import replace_file
 
-MODEL = "encoder"
+INNER_MODEL = "encoder"
 RUNTIMES = ("tensorrt", "cuda", "plan")
 """ONNX Runtime with TensorRT, ONNX Runtime with CUDA, or an engine that was built beforehand."""
 
@@ -37,7 +37,7 @@ ARGUMENTS = "trtexec.args"
 
 
 @dataclass(frozen=True)
-class Profile:
+class OptimizationProfile:
     """A range of shapes, (rows, length) each.
 
     Attributes:
@@ -51,7 +51,7 @@ class Profile:
     high: tuple[int, int]
 
 
-def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[Profile]:
+def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[OptimizationProfile]:
     """A profile for each doubling of length up to `max_length`; together they hold every run there can be.
 
     Kernels are chosen for the longest length of each with half of the rows: what bulk work is made of.
@@ -64,15 +64,15 @@ def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[Profile]:
     ends.append(max_length)
     starts = [1, *(end + 1 for end in ends)]
     return [
-        Profile((1, start), (max(1, max_rows // 2), end), (max_rows, end))
+        OptimizationProfile((1, start), (max(1, max_rows // 2), end), (max_rows, end))
         for start, end in zip(starts, ends, strict=False)
     ]
 
 
-def spanning(max_length: int, max_rows: int = MAX_ROWS) -> Profile:
+def spanning_profile(max_length: int, max_rows: int = MAX_ROWS) -> OptimizationProfile:
     """The one profile that holds every run there can be."""
     best = (max(1, max_rows // 2), min(USUAL_LENGTH, max_length))
-    return Profile((1, 1), best, (max_rows, max_length))
+    return OptimizationProfile((1, 1), best, (max_rows, max_length))
 
 
 def shapes(inputs: Sequence[str], shape: tuple[int, int]) -> str:
@@ -93,7 +93,7 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
     from tritonclient.grpc import model_config_pb2
 
     made = model_config_pb2.ModelConfig(
-        name=MODEL,
+        name=INNER_MODEL,
         backend="tensorrt" if runtime == "plan" else "onnxruntime",
         # text_encoder makes the batches; Triton would have to be told of a dimension that no request leaves open.
         max_batch_size=0,
@@ -108,7 +108,7 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
     if runtime == "plan":
         group.profile.extend(str(number) for number in range(len(profiles(max_length))))
     elif runtime == "tensorrt":
-        profile = spanning(max_length)
+        profile = spanning_profile(max_length)
         accelerator = made.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
         options = {
             "precision_mode": "FP16",
@@ -164,7 +164,7 @@ def make(
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
     arguments += ["--runtime", "cuda" if runtime == "cuda" else "tensorrt"]
     arguments += ["--source", source] if source else []
-    made = in_training(settings, "compression.gpu", arguments, "the model repository is as it was")
+    made = run_in_training(settings, "compression.gpu", arguments, "the model repository is as it was")
     return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
 
 
@@ -191,11 +191,13 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
     text = head + text_format.MessageToString(message)
     # What is read back by Triton's own schema is what was meant, or nothing is written.
     if text_format.Parse(text, model_config_pb2.ModelConfig()) != message:
-        raise EncoderError(f"the configuration of {MODEL} does not survive being written down; nothing was written.")
-    files = {repository / MODEL / "config.pbtxt": text}
+        raise EncoderError(
+            f"the configuration of {INNER_MODEL} does not survive being written down; nothing was written."
+        )
+    files = {repository / INNER_MODEL / "config.pbtxt": text}
     if runtime == "plan":
         lines = "\n".join(trtexec_arguments(made["inputs"], made["max_length"]))
-        files[repository / MODEL / str(made["version"]) / ARGUMENTS] = f"{lines}\n"
+        files[repository / INNER_MODEL / str(made["version"]) / ARGUMENTS] = f"{lines}\n"
     for path, content in files.items():
         try:
             replace_file(path, content.encode())
@@ -204,12 +206,12 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
     return list(files)
 
 
-def missing(repository: Path, version: int, runtime: str) -> list[str]:
+def missing_steps(repository: Path, version: int, runtime: str) -> list[str]:
     """What stands between the files and a GPU that serves them, each with the next step; empty where nothing does."""
     found = []
     if shutil.which("nvidia-smi") is None:
         found.append("there is no NVIDIA driver here (no nvidia-smi): serve the repository on a machine with a GPU.")
-    if runtime == "plan" and not (repository / MODEL / str(version) / PLAN).is_file():
+    if runtime == "plan" and not (repository / INNER_MODEL / str(version) / PLAN).is_file():
         found.append(
             f"the engine is not built; on the machine that serves: deploy/tensorrt/build-plan {repository} {version}"
         )

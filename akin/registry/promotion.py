@@ -96,7 +96,7 @@ def rollback(repository: Path) -> Promotion:
         EncoderError: There is none, or its folder is gone.
     """
     current = versions.promoted_number(repository)
-    stack = served(history(repository))
+    stack = served_versions(history(repository))
     while stack and stack[-1] == current:
         stack.pop()
     if not stack:
@@ -114,18 +114,18 @@ def judge(repository: Path, candidate: Version, serving: Version) -> Verdict:
     report = evaluations.read(repository, candidate.digest)
     if report is None:
         return Verdict(False, f"it was not evaluated. Run `{command}`.")
-    found = report.between(candidate.digest, serving.digest)
+    found = report.differences_between(candidate.digest, serving.digest)
     if not found:
         return Verdict(
             False, f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command}`."
         )
     worse = [each for each in found if each.high < 0]
     if worse:
-        return Verdict(False, f"it searches worse {_told(worse)}.")
+        return Verdict(False, f"it searches worse {_list_figures(worse)}.")
     better = [each for each in found if each.low > 0]
     if not better:
-        return Verdict(False, f"it is proven better on no set {_told(found)}.")
-    return Verdict(True, f"better {_told(better)}, worse on none of {len(found)} sets")
+        return Verdict(False, f"it is proven better on no set {_list_figures(found)}.")
+    return Verdict(True, f"better {_list_figures(better)}, worse on none of {len(found)} sets")
 
 
 def history(repository: Path) -> list[Promotion]:
@@ -143,7 +143,7 @@ def history(repository: Path) -> list[Promotion]:
         raise EncoderError(f"{path} cannot be read ({error}): correct or remove it.") from error
 
 
-def served(promotions: list[Promotion]) -> list[int]:
+def served_versions(promotions: list[Promotion]) -> list[int]:
     """The versions that one can go back to, the current one last: a rollback takes away what it went back from."""
     stack: list[int] = []
     for each in promotions:
@@ -190,7 +190,7 @@ def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion
     return line
 
 
-def _told(differences: list[Difference]) -> str:
+def _list_figures(differences: list[Difference]) -> str:
     """Sets with their differences in words."""
     return ", ".join(
         f"on {each.set} ({evaluations.MEASURE} {each.difference:+.4f}, interval {each.low:+.4f} to {each.high:+.4f})"

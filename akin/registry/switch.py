@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import local_http, triton_key
-from akin.stack.record import Stack, encoders_locked, running, update
+from akin.stack.record import Stack, encoders_lock, running, update
 from akin.stack.triton import is_ready, load
 from retrieval_service.corpus.directory import SnapshotDirectory
 
@@ -33,7 +33,7 @@ def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
     stack = running(settings)
     if stack is None or not stack.serves:
         return False
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     if version.number not in stack.encoders or not is_ready(stack.triton_http, version.number):
         say(f"loading encoder version {version.number} beside {' and '.join(map(str, stack.encoders))}")
         change(settings, stack, [*(number for number in stack.encoders if number != version.number), version.number])
@@ -60,7 +60,7 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
     stack = running(settings)
     if stack is None or len(stack.encoders) < 2:
         return
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     deadline = monotonic() + CHANGE_SECONDS
     while (served := components(stack)) and served["snapshot"].get("id") != snapshot:
         if monotonic() > deadline or "refused" in served["snapshot"]:
@@ -79,7 +79,7 @@ def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
         StackError: Triton is being restarted, or others change its versions, for minutes.
     """
     busy = "the versions that Triton serves are being changed by another command: see `akin status`, and try again."
-    with encoders_locked(settings, busy):
+    with encoders_lock(settings, busy):
         key = triton_key.read(settings)
         load(stack.triton_http, settings.repository, numbers, settings.logs / "triton.log", key=key)
         update(settings, lambda now: replace(now, encoders=numbers))

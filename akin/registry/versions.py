@@ -48,7 +48,7 @@ def versions(repository: Path) -> list[Version]:
     ]
 
 
-def promoted(repository: Path) -> Version:
+def promoted_version(repository: Path) -> Version:
     """The version that serves.
 
     Raises:

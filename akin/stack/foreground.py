@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import MODEL, Version, promoted
+from akin.registry.versions import MODEL, Version, promoted_version
 from akin.settings import Settings, encoder_settings
 from akin.stack import triton_key
 from akin.stack.tritonserver import is_patched, server_command, server_environment
@@ -57,7 +57,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     hosts = (settings.triton_http_host, settings.triton_host, settings.triton_host)
     for name, host, port in zip(names, hosts, ports, strict=True):
         check_port(host, port, name)
-    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
     if inner:
         look = partial(check_inner, settings.repository, inner, version.number)
         wait_for(f"the model {inner}", look, settings.wait_seconds, say)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from akin.errors import AkinError, StackError
-from akin.registry.versions import Version, promoted, versions
+from akin.registry.versions import Version, promoted_version, versions
 from akin.settings import Settings
-from akin.stack.leftovers import kill_marked, mark, remove_regions
+from akin.stack.leftovers import kill_marked, mark_variables
 from akin.stack.processes import (
     Child,
     await_end,
@@ -30,9 +30,10 @@ from akin.stack.processes import (
     tail,
 )
 from akin.stack.record import PartState, Stack, read, running
+from akin.stack.shared_memory import remove_regions
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
-from storage.locks import held
+from storage.locks import hold_lock
 
 SUPERVISOR_SECONDS = 30.0
 # Triton has five seconds to finish what it does, each process fifteen to end.
@@ -50,21 +51,21 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
         StackError: A port is taken, or a process died or did not get ready.
         EncoderError: No encoder was exported.
     """
-    with commanding(settings):
+    with command_lock(settings):
         stack = running(settings)
         if stack is not None and stack.of_earlier_release:
             # Its Triton takes models from anybody, and its page and service have none of the present bounds.
-            promoted(settings.repository)
+            promoted_version(settings.repository)
             say("the stack was started by an earlier release: starting it anew")
             stop_all(settings, stack)
             stack = None
         fresh = stack is None
         attempts = 0
         if stack is not None and stack.supervised:
-            if whole(stack):
+            if is_whole(stack):
                 say("the stack is already running")
                 return stack
-            attempts = ask_again(settings, stack)
+            attempts = request_retry(settings, stack)
         else:
             prepare(settings, stack, say)
         asked = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
@@ -85,7 +86,7 @@ def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None])
         StackError: A port is taken.
         EncoderError: No encoder was exported.
     """
-    promoted(settings.repository)
+    promoted_version(settings.repository)
     if stack is None:
         clear(settings)
         check_ports(settings)
@@ -96,12 +97,12 @@ def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None])
         say(f"{' and '.join(dead)} had stopped: starting again")
 
 
-def whole(stack: Stack) -> bool:
+def is_whole(stack: Stack) -> bool:
     """Return True if every part of a supervised stack runs and is ready."""
     return bool(stack.parts) and all(stack.state(part.name) == "running" for part in stack.parts)
 
 
-def ask_again(settings: Settings, stack: Stack) -> int:
+def request_retry(settings: Settings, stack: Stack) -> int:
     """Have a running supervisor try at once what is given up or waits for its restart.
 
     Returns:
@@ -121,8 +122,8 @@ def start_supervisor(settings: Settings) -> Child:
     log = settings.logs / "supervisor.log"
     child = start(
         "the supervisor",
-        python("akin.stack.supervisor"),
-        {**os.environ, **settings.environment, **mark(settings.run)},
+        module_command("akin.stack.supervisor"),
+        {**os.environ, **settings.environment, **mark_variables(settings.run)},
         log,
     )
     deadline = time.monotonic() + SUPERVISOR_SECONDS
@@ -168,9 +169,9 @@ def await_ready(
                 if part.state in ("starting", "running") and part.name not in said:
                     said.add(part.name)
                     say(f"starting {part.name}{encoders(stack) if part.name == 'Triton' else ''}")
-                if failed(part, first=before is None):
-                    raise failure(part, stopped=before is None)
-            if whole(stack):
+                if has_failed(part, first=before is None):
+                    raise error_of(part, stopped=before is None)
+            if is_whole(stack):
                 return stack
         reap(supervisor.pid)
         time.sleep(LOOK_SECONDS)
@@ -181,7 +182,7 @@ def encoders(stack: Stack) -> str:
     return f" with encoder version {' and '.join(map(str, stack.encoders))}"
 
 
-def failed(part: PartState, *, first: bool) -> bool:
+def has_failed(part: PartState, *, first: bool) -> bool:
     """Return True if there is no use in waiting for a part.
 
     At a stack's first start that is any failure; later a part that ended while it ran is only waited for.
@@ -191,7 +192,7 @@ def failed(part: PartState, *, first: bool) -> bool:
     return part.failures > 0 and part.state in ("restarting", "starting") and (first or bool(part.error))
 
 
-def failure(part: PartState, *, stopped: bool) -> AkinError:
+def error_of(part: PartState, *, stopped: bool) -> AkinError:
     """Return the error of a part that failed to start, of the kind that its supervisor has met."""
     kinds = {kind.__name__: kind for kind in AkinError.__subclasses__()}
     # Our own errors of a start name the part themselves.
@@ -203,14 +204,14 @@ def failure(part: PartState, *, stopped: bool) -> AkinError:
 
 def stop_if_owned(settings: Settings, supervisor: Child) -> None:
     """Stop the stack that a command has just started, unless another command has taken it over."""
-    with commanding(settings):
+    with command_lock(settings):
         stack = read(settings)
         if stack is None or stack.supervisor == supervisor:
             stop_all(settings, stack)
-            command_lock(settings).unlink(missing_ok=True)
+            command_lock_path(settings).unlink(missing_ok=True)
 
 
-def still_needed(settings: Settings, promoted: Version) -> list[int]:
+def versions_still_needed(settings: Settings, promoted: Version) -> list[int]:
     """Return the version that made the live snapshot, unless it is promoted: searches go by it until a new index.
 
     The snapshot is read as the plain files that it is: the service's own code for it brings FAISS and Tantivy along,
@@ -226,7 +227,7 @@ def still_needed(settings: Settings, promoted: Version) -> list[int]:
     return [] if digest == promoted.digest else made_by[-1:]
 
 
-def python(module: str) -> list[str]:
+def module_command(module: str) -> list[str]:
     """The command that runs a module with this very Python."""
     return [sys.executable, "-m", module]
 
@@ -254,9 +255,9 @@ def down(settings: Settings) -> list[str]:
     Raises:
         StackError: Another command is starting or stopping the stack.
     """
-    with commanding(settings):
+    with command_lock(settings):
         stopped = stop_all(settings, read(settings))
-        command_lock(settings).unlink(missing_ok=True)
+        command_lock_path(settings).unlink(missing_ok=True)
         return stopped
 
 
@@ -289,7 +290,7 @@ def clear(settings: Settings) -> bool:
         used = command_lines()
         for path in settings.run.iterdir():
             # A command's own Triton may run from here; and the lock must stay as long as it is held.
-            if str(path) in used or path == command_lock(settings):
+            if str(path) in used or path == command_lock_path(settings):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -298,15 +299,15 @@ def clear(settings: Settings) -> bool:
     return bool(killed or removed)
 
 
-def command_lock(settings: Settings) -> Path:
-    """Return the file of the lock that `commanding` holds."""
+def command_lock_path(settings: Settings) -> Path:
+    """Return the file of the lock that `command_lock` holds."""
     return settings.run / "command.lock"
 
 
-def commanding(settings: Settings) -> contextlib.AbstractContextManager[None]:
+def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
     """Return the lock of the commands that start and stop the stack: one decides at a time."""
     busy = f"another `akin up` or `akin down` is at work on {settings.data}: try again when it has ended."
-    return held(command_lock(settings), 120.0, StackError(busy))
+    return hold_lock(command_lock_path(settings), 120.0, StackError(busy))
 
 
 @contextlib.contextmanager
@@ -315,7 +316,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
 
     That is `AKIN_TRITON_URL` where it is set, otherwise the running stack's, or one for this command only.
     """
-    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
     if settings.triton_url:
         # Imported here as it brings along what a supervisor has no use for.
         from akin.stack.remote_triton import await_encoder
@@ -345,7 +346,7 @@ def expect_free(settings: Settings) -> None:
     Raises:
         StackError: A port is taken.
     """
-    with commanding(settings):
+    with command_lock(settings):
         if running(settings) is None:
             clear(settings)
             check_ports(settings)

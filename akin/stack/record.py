@@ -12,7 +12,8 @@ from typing import Any, Literal
 from akin.errors import StackError
 from akin.settings import Settings
 from akin.stack.processes import Child
-from storage.locks import held
+from storage.durable import replace_file
+from storage.locks import hold_lock
 
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
 
@@ -110,7 +111,7 @@ class Stack:
         return "running" if alive else "stopped"
 
 
-def record(settings: Settings) -> Path:
+def record_path(settings: Settings) -> Path:
     """Return where a running stack is written down."""
     return settings.run / "stack.json"
 
@@ -118,7 +119,7 @@ def record(settings: Settings) -> Path:
 def read(settings: Settings) -> Stack | None:
     """Return the stack that is written down, whether or not it still runs; None where there is none."""
     try:
-        found: dict[str, Any] = json.loads(record(settings).read_text())
+        found: dict[str, Any] = json.loads(record_path(settings).read_text())
         supervisor = found.get("supervisor")
         stack = Stack(
             **{
@@ -151,9 +152,9 @@ def update(settings: Settings, change: Callable[[Stack], Stack]) -> None:
     Raises:
         StackError: Another process holds the record for half a minute.
     """
-    if not record(settings).is_file():
+    if not record_path(settings).is_file():
         return
-    with locked(settings):
+    with record_lock(settings):
         stack = read(settings)
         if stack is not None:
             write(settings, change(stack))
@@ -165,34 +166,32 @@ def create(settings: Settings, stack: Stack, supervisor: Child) -> None:
     Raises:
         StackError: Another process holds the record for half a minute.
     """
-    with locked(settings):
+    with record_lock(settings):
         write(settings, replace(stack, supervisor=supervisor, boot=boot()))
 
 
-def locked(settings: Settings) -> Any:
+def record_lock(settings: Settings) -> Any:
     """Return the lock under which the record is read and written again."""
-    return held(
-        settings.run / "record.lock", LOCK_SECONDS, StackError(f"{record(settings)} is held by another process.")
+    return hold_lock(
+        settings.run / "record.lock", LOCK_SECONDS, StackError(f"{record_path(settings)} is held by another process.")
     )
 
 
-def encoders_locked(settings: Settings, busy: str) -> AbstractContextManager[None]:
+def encoders_lock(settings: Settings, busy: str) -> AbstractContextManager[None]:
     """Return the lock under which Triton starts, and under which a running one loads or unloads encoders.
 
     Args:
         settings: Where the lock is.
         busy: The text of the `StackError` that is raised when another holder does not let go in time.
     """
-    return held(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
+    return hold_lock(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
 
 
 def write(settings: Settings, stack: Stack) -> None:
     """Write the running stack down, whole or not at all."""
-    path = record(settings)
+    path = record_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(stack), indent=1))
-    aside.rename(path)
+    replace_file(path, json.dumps(asdict(stack), indent=1).encode())
 
 
 def boot() -> str:

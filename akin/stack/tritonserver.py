@@ -15,7 +15,7 @@ from pathlib import Path
 from akin.errors import NotSetUp
 from akin.settings import Settings
 from akin.stack import triton_key
-from akin.stack.leftovers import region_prefix
+from akin.stack.shared_memory import region_prefix
 
 PROGRAM = "bin/tritonserver"
 # The first release without any flaw that was published when this was written: 26.07.
@@ -25,12 +25,12 @@ PATCHED = (2, 71)
 PING_INTERVAL_MS = 5000
 
 
-def installed(settings: Settings) -> bool:
+def is_installation(settings: Settings) -> bool:
     """Whether `AKIN_TRITON_HOME` is a whole installation: `/opt/tritonserver` in NVIDIA's images."""
     return (settings.triton_home / PROGRAM).is_file()
 
 
-def wheel(settings: Settings) -> Path:
+def wheel_server(settings: Settings) -> Path:
     """The server in the files of the wheel."""
     return settings.triton_home / "server/pytriton/tritonserver"
 
@@ -62,9 +62,9 @@ def server_command(
     """
     http, grpc, metrics = ports
     return [
-        str(settings.triton_home / PROGRAM if installed(settings) else wheel(settings) / PROGRAM),
+        str(settings.triton_home / PROGRAM if is_installation(settings) else wheel_server(settings) / PROGRAM),
         f"--model-repository={repository}",
-        f"--backend-directory={backends(settings)}",
+        f"--backend-directory={backend_directory(settings)}",
         f"--model-control-mode={'explicit' if switched else 'none'}",
         "--disable-auto-complete-config",
         *(f"--http-address={http_host or host}", f"--http-port={http}"),
@@ -84,10 +84,10 @@ def server_command(
 def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
     """Return True if the server is an installation that says it has the fixes of what was published."""
     found = re.match(r"(\d+)\.(\d+)", environ.get("TRITON_SERVER_VERSION", ""))
-    return installed(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
+    return is_installation(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
 
 
-def backends(settings: Settings) -> Path:
+def backend_directory(settings: Settings) -> Path:
     """A backend directory whose Python backend has the stub of this very Python beside it.
 
     An installation has one, made for its own Python.
@@ -95,9 +95,9 @@ def backends(settings: Settings) -> Path:
     Raises:
         NotSetUp: The wheel is not there, or has no stub for this Python.
     """
-    if installed(settings):
+    if is_installation(settings):
         return settings.triton_home / "backends"
-    server = wheel(settings)
+    server = wheel_server(settings)
     name = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
     if not (server / PROGRAM).is_file():
@@ -123,7 +123,7 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
         NotSetUp: This Python has no shared library, which the stub needs.
     """
     both = {"TOKENIZERS_PARALLELISM": "true", "PYTHONDONTWRITEBYTECODE": "1"}
-    if installed(settings):
+    if is_installation(settings):
         return {**base, **both}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = f"libpython{python}.so.1.0"

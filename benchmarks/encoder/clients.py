@@ -26,7 +26,7 @@ class Session(Protocol):
 
 
 @dataclass
-class Load:
+class ClientLoad:
     """What clients met.
 
     Attributes:
@@ -46,13 +46,17 @@ class Load:
         return np.vstack([self.parts[start] for start in sorted(self.parts)])
 
 
-def drive(connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, *, keep: bool = False) -> Load:
+def drive(
+    connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, *, keep: bool = False
+) -> ClientLoad:
     """Sends texts, `size` in a request, by so many clients; the connections are open before the clock starts."""
     return asyncio.run(_drive(connect, texts, clients, size, keep))
 
 
-async def _drive(connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, keep: bool) -> Load:
-    load = Load()
+async def _drive(
+    connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, keep: bool
+) -> ClientLoad:
+    load = ClientLoad()
     session = connect()
     starts = iter(range(0, len(texts), size))
 

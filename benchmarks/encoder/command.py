@@ -14,15 +14,21 @@ from pathlib import Path
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
 from akin.settings import ROOT, Settings
-from benchmarks.encoder import judged, parts
+from benchmarks.encoder import parts, targets
 from benchmarks.encoder.environment import INFINITY, PEERS, for_peer
 from benchmarks.encoder.parts import Effort
 from benchmarks.encoder.plot import draw
-from benchmarks.encoder.systems import InProcess, System, in_process, infinity, triton
+from benchmarks.encoder.systems import (
+    EmbeddingSystem,
+    EngineProcess,
+    start_engines,
+    start_infinity,
+    start_triton_servers,
+)
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
 
-PARTS = ("bulk", "clients", "alone", "gathered", "batches", "fidelity")
+ENCODER_PARTS = ("bulk", "clients", "alone", "gathered", "batches", "fidelity")
 _PAPERS = 30_000
 _CALIBRATION = 300
 
@@ -42,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="make bench NAME=encoder", description=__doc__)
     parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
     parser.add_argument("--quick", action="store_true", help="one short round of everything: to see that it works")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure these only")
+    parser.add_argument("--parts", nargs="+", choices=ENCODER_PARTS, default=ENCODER_PARTS, help="measure these only")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each cell; medians count (default 3)")
     parser.add_argument("--seconds", type=float, default=1.2, help="of each cell in each round (default 1.2)")
     parser.add_argument(
@@ -71,41 +77,41 @@ def main(arguments: Sequence[str]) -> None:
     say(f"written to {folder / 'encoder.json'}, encoder.md and encoder.svg")
 
 
-def record(rows: Sequence[Row], folder: Path, systems: Sequence[System], supply: Supply) -> None:
+def record(rows: Sequence[Row], folder: Path, systems: Sequence[EmbeddingSystem], supply: Supply) -> None:
     """Writes what there is by now: a run that is cut short leaves the parts that it has measured."""
-    peers = {each.name: each.versions for each in systems if isinstance(each, InProcess)}
-    findings = judged.judge(rows)
+    peers = {each.name: each.versions for each in systems if isinstance(each, EngineProcess)}
+    findings = targets.compare_with_targets(rows)
     texts = {"given": dict(supply.given), "composed": dict(supply.composed)}
     path = write("encoder", rows, folder, peers=peers, texts=texts, judged=[vars(each) for each in findings])
-    path.with_suffix(".md").write_text(f"{judged.lines(findings)}\n{table(rows)}")
+    path.with_suffix(".md").write_text(f"{targets.results_table(findings)}\n{table(rows)}")
     path.with_suffix(".svg").write_text(draw(rows))
 
 
 @contextmanager
-def running(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[System]]:
+def running(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[EmbeddingSystem]]:
     """Every system, loaded; all of them are ended whatever happens."""
     for python, name in ((PEERS, ".venv-peers"), (INFINITY, ".venv-infinity")):
         if not python.exists():
             raise SystemExit(f"{name} is not there: run `make {name}/ready`, or the whole of it by `make bench`.")
     models, logs = exported(folder, supply), folder / "logs"
     with ExitStack() as stack:
-        systems: list[System] = []
+        systems: list[EmbeddingSystem] = []
 
-        def add(system: System) -> None:
+        def add(system: EmbeddingSystem) -> None:
             stack.callback(system.close)
             systems.append(system)
 
         say("starting the peers, in processes of their own")
-        engines = in_process(settings, models, logs)
+        engines = start_engines(settings, models, logs)
         for engine in engines:
             add(engine)
         for engine in engines:
             engine.await_ready()
         say("starting infinity's servers and Triton")
-        add(infinity("infinity torch, HTTP", "torch", models / "torch", logs))
-        add(infinity("infinity optimum INT8, HTTP", "optimum", models / "infinity", logs))
-        add(infinity("infinity ctranslate2, HTTP", "ctranslate2", models / "torch", logs))
-        for served in triton(settings, logs):
+        add(start_infinity("infinity torch, HTTP", "torch", models / "torch", logs))
+        add(start_infinity("infinity optimum INT8, HTTP", "optimum", models / "infinity", logs))
+        add(start_infinity("infinity ctranslate2, HTTP", "ctranslate2", models / "torch", logs))
+        for served in start_triton_servers(settings, logs):
             add(served)
         yield systems
 

@@ -12,11 +12,6 @@ LONGEST = 256
 """Tokens of a text that everyone reads; what is over is cut off."""
 
 
-def cpu_has(feature: str) -> bool:
-    """Whether the first core has an instruction set, in Linux's name."""
-    return feature in Path("/proc/cpuinfo").read_text("utf-8").split("processor\t: 1", 1)[0].split()
-
-
 def cores() -> int:
     """The cores that a process of this measurement may use."""
     return len(os.sched_getaffinity(0))

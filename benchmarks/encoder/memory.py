@@ -9,7 +9,7 @@ from akin.cli.corpus import corpus_path
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.encoder.clients import drive, embedding_client
-from benchmarks.encoder.systems import resident, tree, triton
+from benchmarks.encoder.systems import resident, start_triton_servers, tree
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = Settings.read()
     folder = settings.data / "benchmarks"
     supply = Supply(read(corpus_path(settings, options.corpus), 20_000))
-    grpc, http = triton(settings, folder / "encoder" / "logs")
+    grpc, http = start_triton_servers(settings, folder / "encoder" / "logs")
     try:
         rows = measure(grpc.address, grpc.child.pid, supply, options.texts)
     finally:

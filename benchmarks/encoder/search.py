@@ -22,7 +22,7 @@ from akin.settings import ROOT, Settings
 from akin.stack import lifecycle
 from benchmarks.encoder.texts import Supply, read
 from benchmarks.report import Row, table, write
-from benchmarks.served import await_snapshot, environment, own_settings
+from benchmarks.stack import await_snapshot, private_settings, stack_environment
 from papers import Paper
 
 _SEARCHED = 5_000
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--step", action="store_true", help="wait for a line on standard input before each round")
     options = parser.parse_args(arguments)
     base = Settings.read()
-    settings = own_settings("encoder", "search")
+    settings = private_settings("encoder", "search")
     papers = read(corpus_path(base, options.corpus), 100_000)
     supply = Supply(papers)
     lifecycle.up(settings, say)
@@ -110,7 +110,7 @@ def build(settings: Settings, source: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [Path(sys.executable).parent / "akin", "index", "build", source]
     with log.open("ab") as output:
-        return subprocess.Popen(command, env=environment(settings), cwd=ROOT, stdout=output, stderr=output)
+        return subprocess.Popen(command, env=stack_environment(settings), cwd=ROOT, stdout=output, stderr=output)
 
 
 def corpus(settings: Settings, name: str, papers: Sequence[Paper]) -> Path:

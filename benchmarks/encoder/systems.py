@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import ROOT, Settings
 from akin.stack.processes import Child, free_ports, start, start_time, stop, tail, wait_until
 from akin.stack.triton import start_triton
-from benchmarks.encoder.clients import Load, drive, embedding_client
+from benchmarks.encoder.clients import ClientLoad, drive, embedding_client
 from benchmarks.encoder.environment import INFINITY, PEERS, for_peer
 
 Vectors = NDArray[np.float32]
@@ -26,7 +26,7 @@ _LOAD_SECONDS = 180.0
 
 
 @dataclass
-class Measured:
+class CellResult:
     """One cell of one round.
 
     Attributes:
@@ -44,16 +44,16 @@ class Measured:
     times: list[float] = field(default_factory=list)
 
 
-class System(Protocol):
+class EmbeddingSystem(Protocol):
     """Something that turns texts into vectors."""
 
     name: str
     served: bool
 
-    def together(self, texts: Sequence[str], batch: int) -> Measured:
+    def together(self, texts: Sequence[str], batch: int) -> CellResult:
         """Bulk work: as the system does many texts best, `batch` at a time; served ones by four clients at once."""
 
-    def each(self, texts: Sequence[str], clients: int = 1) -> Measured:
+    def each(self, texts: Sequence[str], clients: int = 1) -> CellResult:
         """Single texts, by so many clients at once, each waiting for its answer."""
 
     def vectors(self, texts: Sequence[str], batch: int) -> Vectors:
@@ -66,7 +66,7 @@ class System(Protocol):
         """Ends its process."""
 
 
-class InProcess:
+class EngineProcess:
     """An engine, driven through `worker.py`."""
 
     served = False
@@ -93,11 +93,11 @@ class InProcess:
         """Waits until the engine has encoded its first text."""
         self.versions = self._answer()["versions"]
 
-    def together(self, texts: Sequence[str], batch: int) -> Measured:
+    def together(self, texts: Sequence[str], batch: int) -> CellResult:
         """One call for all texts."""
         return self._measured(texts, {"do": "together", "texts": list(texts), "batch": batch})
 
-    def each(self, texts: Sequence[str], clients: int = 1) -> Measured:
+    def each(self, texts: Sequence[str], clients: int = 1) -> CellResult:
         """One call for each text, one after another: a library gathers nothing from its callers."""
         return self._measured(texts, {"do": "each", "texts": list(texts)})
 
@@ -124,9 +124,9 @@ class InProcess:
             self._process.kill()
             self._process.wait()
 
-    def _measured(self, texts: Sequence[str], order: dict[str, Any]) -> Measured:
+    def _measured(self, texts: Sequence[str], order: dict[str, Any]) -> CellResult:
         answer = self._order(order)
-        return Measured(len(texts), answer["seconds"], answer["cpu"], 0.0, answer["times"])
+        return CellResult(len(texts), answer["seconds"], answer["cpu"], 0.0, answer["times"])
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -143,7 +143,7 @@ class InProcess:
         return answer
 
 
-class Served:
+class EmbeddingServer:
     """A server on loopback, driven by clients in this process."""
 
     served = True
@@ -159,11 +159,11 @@ class Served:
         self._owner = owner
         self.key = key
 
-    def together(self, texts: Sequence[str], batch: int) -> Measured:
+    def together(self, texts: Sequence[str], batch: int) -> CellResult:
         """Four requests of `batch` texts under way."""
         return self._measured(texts, 4, batch)
 
-    def each(self, texts: Sequence[str], clients: int = 1) -> Measured:
+    def each(self, texts: Sequence[str], clients: int = 1) -> CellResult:
         """So many requests of one text under way."""
         return self._measured(texts, clients, 1)
 
@@ -180,15 +180,15 @@ class Served:
         if self._owner:
             stop([self.child])
 
-    def _measured(self, texts: Sequence[str], clients: int, size: int) -> Measured:
+    def _measured(self, texts: Sequence[str], clients: int, size: int) -> CellResult:
         before = {pid: cpu_seconds(pid) for pid in tree(self.child.pid)}
-        load: Load = drive(self._client, texts, clients, size)
+        load: ClientLoad = drive(self._client, texts, clients, size)
         # A child that ended meanwhile (a server's helper at its start) takes what it used with it.
         used = sum(max(cpu_seconds(pid) - began, 0.0) for pid, began in before.items())
-        return Measured(len(texts), load.seconds, used, load.cpu, load.times)
+        return CellResult(len(texts), load.seconds, used, load.cpu, load.times)
 
 
-def infinity(name: str, engine: str, folder: Path, logs: Path) -> Served:
+def start_infinity(name: str, engine: str, folder: Path, logs: Path) -> EmbeddingServer:
     """The server `infinity_emb`, on a free port, with its defaults but for the network and the usage report."""
     (port,) = free_ports(1)
     command: list[str | Path] = [
@@ -221,33 +221,33 @@ def infinity(name: str, engine: str, folder: Path, logs: Path) -> Served:
     environment = {**for_peer(), "HF_HUB_CACHE": str(logs / "hub"), "PATH": f"{INFINITY.parent}:{os.environ['PATH']}"}
     child = start(name, command, environment, logs / f"server-{engine}.log", tied=True)
     wait_until(lambda: healthy(port), child, _LOAD_SECONDS)
-    return Served(name, "openai", f"http://127.0.0.1:{port}", "encoder", child)
+    return EmbeddingServer(name, "openai", f"http://127.0.0.1:{port}", "encoder", child)
 
 
-def triton(settings: Settings, logs: Path) -> tuple[Served, Served]:
+def start_triton_servers(settings: Settings, logs: Path) -> tuple[EmbeddingServer, EmbeddingServer]:
     """One Triton with the promoted encoder, over gRPC and over HTTP."""
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     settings = settings.model_copy(update={"data": logs.parent})
     http, grpc, metrics = free_ports(3)
     running = start_triton(settings, (http, grpc, metrics), version, logs / "triton.log", tied=True)
     model = f"{MODEL}/{version.number}"
     return (
-        Served("ours, Triton gRPC", "grpc", running.grpc, model, running.child),
-        Served("ours, Triton HTTP", "http", running.http, model, running.child, owner=False, key=running.key),
+        EmbeddingServer("ours, Triton gRPC", "grpc", running.grpc, model, running.child),
+        EmbeddingServer("ours, Triton HTTP", "http", running.http, model, running.child, owner=False, key=running.key),
     )
 
 
-def in_process(settings: Settings, models: Path, logs: Path) -> list[InProcess]:
+def start_engines(settings: Settings, models: Path, logs: Path) -> list[EngineProcess]:
     """Every engine that needs no server; they load at the same time, and are to be awaited."""
-    version = settings.repository / MODEL / str(promoted(settings.repository).number)
+    version = settings.repository / MODEL / str(promoted_version(settings.repository).number)
     python = settings.triton_home / "python" / "bin" / "python"
     return [
-        InProcess("sentence-transformers torch FP32", "sentence-transformers-torch", PEERS, models, logs),
-        InProcess("sentence-transformers ONNX INT8", "sentence-transformers-onnx", PEERS, models, logs),
-        InProcess("sentence-transformers OpenVINO INT8", "sentence-transformers-openvino", PEERS, models, logs),
-        InProcess("fastembed FP32", "fastembed", PEERS, models, logs),
-        InProcess("ONNX Runtime dynamic INT8", "onnxruntime-dynamic-int8", PEERS, models, logs),
-        InProcess("ours, in-process", "ours", python, version, logs),
+        EngineProcess("sentence-transformers torch FP32", "sentence-transformers-torch", PEERS, models, logs),
+        EngineProcess("sentence-transformers ONNX INT8", "sentence-transformers-onnx", PEERS, models, logs),
+        EngineProcess("sentence-transformers OpenVINO INT8", "sentence-transformers-openvino", PEERS, models, logs),
+        EngineProcess("fastembed FP32", "fastembed", PEERS, models, logs),
+        EngineProcess("ONNX Runtime dynamic INT8", "onnxruntime-dynamic-int8", PEERS, models, logs),
+        EngineProcess("ours, in-process", "ours", python, version, logs),
     ]
 
 

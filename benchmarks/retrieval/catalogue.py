@@ -16,7 +16,7 @@ import numpy as np
 
 from akin.settings import Settings
 from akin.stack.lifecycle import encoder_server
-from benchmarks.retrieval.collection import Collection
+from benchmarks.retrieval.collection import TextCollection
 from benchmarks.retrieval.shards import SHARD, vectors_path
 from indexing.build import build_snapshot
 from indexing.embedding_store import EmbeddingStore, text_digest
@@ -31,7 +31,7 @@ ABSTRACT_WORDS = 140
 _TITLE_WORDS = 12
 
 
-def papers(collection: Collection, count: int, seed: int = 1) -> Iterator[Paper]:
+def papers(collection: TextCollection, count: int, seed: int = 1) -> Iterator[Paper]:
     """The papers of the first `count` texts, the same for the same seed; a shard's texts are mixed with its own."""
     texts = collection.texts(count)
     for shard in range(-(-count // SHARD)):
@@ -49,7 +49,7 @@ def papers(collection: Collection, count: int, seed: int = 1) -> Iterator[Paper]
 
 
 def build(
-    collection: Collection, count: int, settings: Settings, source_name: str, say: Callable[[str], None]
+    collection: TextCollection, count: int, settings: Settings, source_name: str, say: Callable[[str], None]
 ) -> Manifest:
     """Builds and publishes a snapshot of the papers; their vectors are put into the embedding store first.
 
@@ -71,7 +71,7 @@ def build(
         return asyncio.run(run(url, version.number))
 
 
-def import_vectors(collection: Collection, count: int, settings: Settings, encoder: EncoderIdentity) -> None:
+def import_vectors(collection: TextCollection, count: int, settings: Settings, encoder: EncoderIdentity) -> None:
     """Puts the vectors where a build looks for them, under the texts of the papers that are made of them."""
     made = papers(collection, count)
     with EmbeddingStore(settings.data / "embeddings" / encoder.digest, encoder.dim) as store:

@@ -23,7 +23,7 @@ from papers.readers import read_papers
 from storage.durable import replace_file
 
 
-class Collection:
+class TextCollection:
     """The collection in one folder.
 
     Attributes:
@@ -54,7 +54,7 @@ class Collection:
         return self.folder / "vectors" / f"{name}.f16.npy"
 
 
-def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]) -> Collection:
+def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]) -> TextCollection:
     """Writes the texts of a collection, unless they are there.
 
     Raises:
@@ -66,7 +66,7 @@ def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Ca
             digest.update(block)
     recipe = {"version": RECIPE_VERSION, "source_sha256": digest.hexdigest(), "asked": count, "encoder": encoder_digest}
     if (folder / "recipe.json").exists():
-        collection = Collection(folder)
+        collection = TextCollection(folder)
         if any(collection.recipe.get(name) != value for name, value in recipe.items()):
             raise SystemExit(f"{folder} holds a collection of another recipe, source or encoder: name another folder")
         return collection
@@ -80,11 +80,11 @@ def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Ca
     kinds = {kind: sum(text.kind == kind for text in texts) for kind in SHARES}
     counts = {"texts": len(texts), "queries": len(queries), "kinds": kinds}
     replace_file(folder / "recipe.json", json.dumps(recipe | counts, indent=1).encode())
-    return Collection(folder)
+    return TextCollection(folder)
 
 
 def embed(
-    collection: Collection, count: int, encoder: Path, python: Path, say: Callable[[str], None], workers: int = 0
+    collection: TextCollection, count: int, encoder: Path, python: Path, say: Callable[[str], None], workers: int = 0
 ) -> None:
     """Embeds the queries and the first `count` texts, as far as they have no vectors yet.
 

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import ROOT, Settings
 from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
 from benchmarks.retrieval.collection import embed, prepare
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, WorkerFailed, build, compare, result_rows
+from benchmarks.retrieval.http_path import measure_over_http
 from benchmarks.retrieval.plot import Points, plot
-from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, WorkerFailed, build, race, rows_of
-from benchmarks.retrieval.served import over_http
 from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
 from storage.durable import replace_file
 
 LARGEST = 2_500_000
-PARTS = ("index", "http")
+RETRIEVAL_PARTS = ("index", "http")
 PEERS_PYTHON = ROOT / ".venv-retrieval/bin/python"
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Measures what is asked for; prints the table and writes it below `data/benchmarks/`."""
     settings = Settings.read()
     asked = options(settings)
-    encoder = promoted(settings.repository)
+    encoder = promoted_version(settings.repository)
     collection = prepare(asked.source, asked.folder, asked.texts, encoder.digest, say)
     sizes = [size(name) for name in asked.sizes.split(",") if name]
     wanted = max(sizes)
@@ -46,12 +46,12 @@ def main() -> None:
         if "index" in asked.parts:
             peers = [*asked.candidates, *(name for name in asked.peers.split(",") if name)]
             entries = index_search(peers, collection.folder, count, asked.rounds)
-            rows += rows_of(entries, label(count))
+            rows += result_rows(entries, label(count))
             curves = {entry.name: [(found, qps) for _, found, qps in entry.curve] for entry in entries}
             draw(results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False)
         if "http" in asked.parts:
-            rows += over_http(collection, count, label(count), asked.source, asked.seconds, say)
-    rows = kept(results / "retrieval.json", rows, collection.recipe) + rows
+            rows += measure_over_http(collection, count, label(count), asked.source, asked.seconds, say)
+    rows = earlier_rows(results / "retrieval.json", rows, collection.recipe) + rows
     rows.sort(key=lambda row: size(row.dataset))
     path = write("retrieval", rows, results, texts=collection.recipe)
     print(table(rows))
@@ -77,26 +77,32 @@ def options(settings: Settings) -> argparse.Namespace:
     parser.add_argument("--candidates", nargs="*", default=[], help="recipes to try too: 'akin RaBitQ,Refine(SQ8)'")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of every measurement; medians are reported")
     parser.add_argument("--no-embed", dest="embed", action="store_false", help="measure with the vectors there are")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="index search, and the path over HTTP")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=RETRIEVAL_PARTS,
+        default=RETRIEVAL_PARTS,
+        help="index search, and the path over HTTP",
+    )
     parser.add_argument("--seconds", type=int, default=30, help="how long a rate of requests is sustained")
     return parser.parse_args()
 
 
-def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> list[Entry]:
+def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> list[SystemResult]:
     """Builds and measures the systems on the first `count` vectors; one that fails is told and left out."""
     indexes = folder / "indexes"
-    entries: list[Entry] = []
+    entries: list[SystemResult] = []
     for name in (REFERENCE, AKIN, *peers):
         say(f"{label(count)}: building {name}")
         try:
             entries.append(build(name, python_of(name), folder, count, indexes))
         except WorkerFailed as error:
             say(str(error))
-    race(entries, python_of, folder, count, indexes, rounds, say)
+    compare(entries, python_of, folder, count, indexes, rounds, say)
     return entries
 
 
-def kept(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) -> list[Row]:
+def earlier_rows(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) -> list[Row]:
     """The rows of earlier runs on the same collection and kind of machine, but for the parts measured anew."""
     try:
         earlier = json.loads(path.read_bytes())
@@ -105,11 +111,11 @@ def kept(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) -> list[
         found = [Row(**row) for row in earlier["rows"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
-    anew = {(row.dataset, over_http_row(row)) for row in rows}
-    return [row for row in found if (row.dataset, over_http_row(row)) not in anew]
+    anew = {(row.dataset, is_http_row(row)) for row in rows}
+    return [row for row in found if (row.dataset, is_http_row(row)) not in anew]
 
 
-def over_http_row(row: Row) -> bool:
+def is_http_row(row: Row) -> bool:
     """Whether a figure is of the whole path, and not of index search."""
     return "over HTTP" in row.system
 

@@ -17,9 +17,9 @@ K = 10
 
 def nearest(folder: Path, count: int) -> NDArray[np.int64]:
     """The rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; kept beside the collection."""
-    kept = folder / f"exact-{count}.npy"
-    if kept.exists():
-        return np.load(kept)  # type: ignore[no-any-return]
+    stored = folder / f"exact-{count}.npy"
+    if stored.exists():
+        return np.load(stored)  # type: ignore[no-any-return]
     asked = queries(folder)
     scores = np.full((len(asked), K), -np.inf, np.float32)
     found = np.full((len(asked), K), -1, np.int64)
@@ -33,7 +33,7 @@ def nearest(folder: Path, count: int) -> NDArray[np.int64]:
         at += len(block)
     file = io.BytesIO()
     np.save(file, found)
-    replace_file(kept, file.getvalue())
+    replace_file(stored, file.getvalue())
     return found
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.report import Row
-from indexing.faiss_recipe import EXACT_BELOW
+from indexing.options import EXACT_BELOW
 
 PREDICTED_AT = 100_000_000
 GROWING = {
@@ -33,7 +33,7 @@ def curves(rows: Sequence[Row], sizes: dict[str, int]) -> dict[str, list[tuple[i
     return {name: sorted(curve) for name, curve in found.items()}
 
 
-def predicted(curve: Curve, at: int = PREDICTED_AT) -> tuple[float, float] | None:
+def predict(curve: Curve, at: int = PREDICTED_AT) -> tuple[float, float] | None:
     """The figure at a size, by the power of the size that fits the measured ones best, and that power.
 
     Least squares over the logarithms. Below `EXACT_BELOW` papers the index is of another kind, which grows in its own
@@ -57,7 +57,7 @@ def table(found: dict[str, list[tuple[int, float]]], labels: dict[int, str]) -> 
     ]
     for name, curve in found.items():
         cells = [f"{dict(curve)[size]:,.4g}" if size in dict(curve) else "" for size in sizes]
-        fit = predicted(curve)
+        fit = predict(curve)
         ends = [f"{fit[1]:.2f}", f"{fit[0]:,.3g}"] if fit else ["", ""]
         lines.append(f"| {name} | {' | '.join([*cells, *ends])} |")
     return "\n".join(lines) + "\n"

@@ -25,12 +25,12 @@ K = 10
 TOGETHER = 128
 """Queries in one call of a thread of ours: more gain nothing and take more memory."""
 
-Point = dict[str, int]
+OperatingPoint = dict[str, int]
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
-class System(Protocol):
+class VectorSystem(Protocol):
     """One way to search vectors.
 
     Attributes:
@@ -39,7 +39,7 @@ class System(Protocol):
     """
 
     library: str
-    points: Sequence[Point]
+    points: Sequence[OperatingPoint]
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
         """Makes the index of the first `count` vectors of a collection and writes it."""
@@ -47,7 +47,7 @@ class System(Protocol):
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
         """Reads it for searching."""
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """The rows of the ten nearest of each query, int64 [n, 10], at an operating point."""
 
 
@@ -61,7 +61,7 @@ class Akin:
     """
 
     library = "faiss"
-    points: Sequence[Point] = tuple(
+    points: Sequence[OperatingPoint] = tuple(
         {"nprobe": nprobe, "k_factor": k_factor}
         for nprobe in (16, 24, 32, 48, 64, 96, 128)
         for k_factor in (2, 3, 4, 8, 16)
@@ -75,7 +75,7 @@ class Akin:
         """Trains on a random sample and adds all, as a snapshot's build does."""
         import faiss
 
-        from indexing.faiss_recipe import build_index, write_index
+        from indexing.faiss_writer import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(blocks(folder, 1))).shape[1]
@@ -95,18 +95,17 @@ class Akin:
         """Opens the file as the service does, and as many threads, each of which searches for itself."""
         import faiss
 
-        from retrieval_service.adapters.faiss_index import FaissIndex
-        from retrieval_service.adapters.faiss_threads import single_threaded
+        from retrieval_service.adapters.faiss_index import FaissIndex, use_one_thread
 
         self._faiss = faiss
-        self._threads = ThreadPoolExecutor(threads, initializer=single_threaded)
+        self._threads = ThreadPoolExecutor(threads, initializer=use_one_thread)
         self._index = FaissIndex.open(path).index
         if not isinstance(self._index, faiss.IndexRefine):
             listed = isinstance(self._index, faiss.IndexIVF)
             every = dict.fromkeys(point["nprobe"] for point in self.points)
             self.points = [{"nprobe": nprobe} for nprobe in every] if listed else [{}]
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """Calls of `TOGETHER` queries on all threads, with the point as the calls' parameters."""
         parameters = self._faiss.SearchParametersIVF(nprobe=point["nprobe"]) if point else None
         if "k_factor" in point:
@@ -124,7 +123,7 @@ class Reference:
     """`IVF4096,Flat`, whole vectors kept in memory, trained on 40 for each list: FAISS asks for 39 at the least."""
 
     library = "faiss"
-    points: Sequence[Point] = ({"nprobe": 64},)
+    points: Sequence[OperatingPoint] = ({"nprobe": 64},)
     lists = 4096
     sample = 40 * lists
 
@@ -147,7 +146,7 @@ class Reference:
         faiss.omp_set_num_threads(threads)
         self._index: Any = faiss.read_index(str(path))
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """One call."""
         self._index.nprobe = point["nprobe"]
         return np.asarray(self._index.search(queries, K)[1], np.int64)
@@ -157,7 +156,7 @@ class Hnswlib:
     """hnswlib with the parameters its documentation starts from: M 16, ef_construction 200."""
 
     library = "hnswlib"
-    points: Sequence[Point] = tuple({"ef": ef} for ef in (10, 20, 40, 60, 80, 120, 160, 240, 320, 480))
+    points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (10, 20, 40, 60, 80, 120, 160, 240, 320, 480))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
         """Adds block by block on all threads."""
@@ -179,7 +178,7 @@ class Hnswlib:
         self._index: Any = hnswlib.Index(space="ip", dim=dim)
         self._index.load_index(str(path), max_elements=count)
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """One call on all threads."""
         self._index.set_ef(point["ef"])
         return np.asarray(self._index.knn_query(queries, k=K, num_threads=self._threads)[0], np.int64)
@@ -189,7 +188,7 @@ class Usearch:
     """usearch with half-precision vectors, which the collection's are, and its default graph."""
 
     library = "usearch.index"
-    points: Sequence[Point] = tuple({"ef": ef} for ef in (16, 32, 64, 96, 128, 192, 256, 384, 512))
+    points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (16, 32, 64, 96, 128, 192, 256, 384, 512))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
         """Adds block by block on all threads."""
@@ -209,7 +208,7 @@ class Usearch:
         self._threads = threads
         self._index: Any = Index.restore(str(path))
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """One call on all threads."""
         self._index.expansion_search = point["ef"]
         found = self._index.search(queries, K, threads=self._threads)
@@ -220,7 +219,7 @@ class MilvusLite:
     """milvus-lite with an `HNSW` index, M 16, efConstruction 200, through its client as one uses it."""
 
     library = "pymilvus"
-    points: Sequence[Point] = tuple({"ef": ef} for ef in (16, 32, 64, 128, 256))
+    points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (16, 32, 64, 128, 256))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
         """Inserts, then has the index made."""
@@ -254,13 +253,13 @@ class MilvusLite:
         self._client = MilvusClient(str(path))
         self._client.load_collection("texts")
 
-    def search(self, queries: Vectors, point: Point) -> Rows:
+    def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
         """One request with all the queries."""
         found = self._client.search("texts", list(queries), limit=K, search_params={"params": dict(point)})
         return np.array([[hit["id"] for hit in hits] for hits in found], np.int64)
 
 
-SYSTEMS: dict[str, Callable[[], System]] = {
+SYSTEMS: dict[str, Callable[[], VectorSystem]] = {
     "akin": Akin,
     "IVF4096,Flat nprobe=64": Reference,
     "hnswlib": Hnswlib,
@@ -273,7 +272,7 @@ CANDIDATE = "akin "
 OURS = ("akin", "IVF4096,Flat nprobe=64")
 
 
-def system(name: str) -> System:
+def system(name: str) -> VectorSystem:
     """The system of a name, or the recipe to try."""
     return Akin(name.removeprefix(CANDIDATE)) if name.startswith(CANDIDATE) else SYSTEMS[name]()
 

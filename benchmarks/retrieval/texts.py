@@ -110,7 +110,7 @@ def pieces(paper: Paper) -> Iterator[Text]:
         kind = f"{size} sentence{'s' if size > 1 else ''}"
         yield from (text(kind, " ".join(window)) for window in _windows(sentences, size))
     for sentence in sentences:
-        clauses = clauses_of(sentence)
+        clauses = split_clauses(sentence)
         for size in (1, 2, 3):
             # All clauses together are the sentence, which is there already.
             if size < len(clauses):
@@ -121,7 +121,7 @@ def pieces(paper: Paper) -> Iterator[Text]:
                 yield text("title and clause", passage_text(Paper(id=paper.id, title=paper.title, abstract=clause)))
 
 
-def clauses_of(sentence: str) -> list[str]:
+def split_clauses(sentence: str) -> list[str]:
     """A sentence cut at commas, semicolons, colons, dashes and brackets, no piece of fewer than four words."""
     found: list[str] = []
     for piece in filter(None, _CLAUSE_END.split(sentence)):

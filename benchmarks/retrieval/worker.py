@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.retrieval.shards import queries
-from benchmarks.retrieval.systems import System, resident_mb
+from benchmarks.retrieval.systems import VectorSystem, resident_mb
 from benchmarks.retrieval.systems import system as system_of
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         serve(system, Path(folder), int(count), path, int(threads))
 
 
-def serve(system: System, folder: Path, count: int, path: Path, threads: int) -> None:
+def serve(system: VectorSystem, folder: Path, count: int, path: Path, threads: int) -> None:
     """Answers commands until there are no more."""
     asked = queries(folder)
     importlib.import_module(system.library)

@@ -29,7 +29,7 @@ _FIRST_PACE = 200_000.0
 _log = logging.getLogger("text_encoder")
 
 
-class Encoder(Protocol):
+class BulkEncoder(Protocol):
     """What a thread needs of a `TextEncoder`."""
 
     dim: int
@@ -42,7 +42,7 @@ class Encoder(Protocol):
 
 
 @dataclass
-class Job:
+class EncodeJob:
     """One request.
 
     Attributes:
@@ -106,7 +106,7 @@ class BulkQueue:
     """Takes jobs and encodes them in groups: urgent ones first, then in the order they came."""
 
     def __init__(
-        self, make_encoder: Callable[[], Encoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
+        self, make_encoder: Callable[[], BulkEncoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
     ) -> None:
         """Start the threads, which take their encoders with their first jobs.
 
@@ -120,8 +120,8 @@ class BulkQueue:
         self._making = threading.Lock()
         self._most_bytes = most_bytes
         self._most_urgent = most_urgent
-        self._urgent: deque[Job] = deque()
-        self._jobs: deque[Job] = deque()
+        self._urgent: deque[EncodeJob] = deque()
+        self._jobs: deque[EncodeJob] = deque()
         self._bytes = 0
         self._pace = _FIRST_PACE / threads
         self._changed = threading.Condition()
@@ -130,7 +130,7 @@ class BulkQueue:
         for thread in self._threads:
             thread.start()
 
-    def offer(self, job: Job) -> None:
+    def offer(self, job: EncodeJob) -> None:
         """Takes a job, or fails it at once when it cannot be held or cannot be done in its time."""
         with self._changed:
             reason = self._full(job)
@@ -141,7 +141,7 @@ class BulkQueue:
                 return
         job.give_up(f"the encoder is busy: {reason}. Ask again in a moment.", again=True)
 
-    def _full(self, job: Job) -> str | None:
+    def _full(self, job: EncodeJob) -> str | None:
         ahead = sum(other.bytes for other in self._urgent) if job.urgent else self._bytes
         if job.urgent and len(self._urgent) >= self._most_urgent:
             return f"{len(self._urgent):,} queries already wait"
@@ -179,14 +179,14 @@ class BulkQueue:
                 if encoded:
                     self._pace += (encoded / max(monotonic() - started, 1e-3) - self._pace) * 0.2
 
-    def _next_group(self) -> list[Job]:
+    def _next_group(self) -> list[EncodeJob]:
         """Waits for jobs; empty when closing and all are done."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent or self._jobs or self._closing)
             queue = self._urgent or self._jobs
             # A part is left to the other threads, which would wait for work while this one has all of it.
             part = -(-sum(len(job.texts) for job in queue) // len(self._threads))
-            group: list[Job] = []
+            group: list[EncodeJob] = []
             texts = 0
             while queue and (not group or texts + len(queue[0].texts) <= min(part, GROUP_TEXTS)):
                 texts += len(queue[0].texts)
@@ -194,7 +194,7 @@ class BulkQueue:
             return group
 
 
-def fail_each(encoder: Encoder | None, group: list[Job], error: Exception) -> None:
+def fail_each(encoder: BulkEncoder | None, group: list[EncodeJob], error: Exception) -> None:
     """Fail the jobs of a group that could not be encoded; of several, only those that fail by themselves too."""
     for job in group:
         if not job.left:
@@ -208,7 +208,7 @@ def fail_each(encoder: Encoder | None, group: list[Job], error: Exception) -> No
             job.give_up(f"encoding failed: {its_own}", again=False)
 
 
-def encode_group(encoder: Encoder, group: list[Job]) -> int:
+def encode_group(encoder: BulkEncoder, group: list[EncodeJob]) -> int:
     """Encodes jobs together; those whose clients have gone or given up are dropped before anything is computed.
 
     Returns:

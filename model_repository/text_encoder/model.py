@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from bulk import BulkQueue, Job
+from bulk import BulkQueue, EncodeJob
 from inner import inner_model
 from runtime import TextEncoder
 
@@ -114,7 +114,7 @@ class TritonPythonModel:
         said = json.loads(parameters).get("bulk") if parameters else None
         return texts >= self.bulk_from if said is None else bool(said)
 
-    def job(self, request: Any, texts: list[str], *, urgent: bool) -> Job:
+    def job(self, request: Any, texts: list[str], *, urgent: bool) -> EncodeJob:
         """A request with the way to answer it once Triton has taken the request itself back."""
         asked = set(request.requested_output_names())
         sender = request.get_response_sender()
@@ -128,7 +128,7 @@ class TritonPythonModel:
             sender.send(self.answer(asked, vectors, tokens), last)
 
         waits = request.timeout() / 1e6
-        return Job(texts, answer, fail, sender.is_cancelled, waits or None, urgent)
+        return EncodeJob(texts, answer, fail, sender.is_cancelled, waits or None, urgent)
 
     def texts_of(self, request: Any) -> list[str]:
         """The request's texts.

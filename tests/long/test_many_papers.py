@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing import build_snapshot
+from indexing.build import build_snapshot
 from indexing.embedding_store import MERGE_AFTER
-from indexing.row_check import check_rows
+from indexing.verify import check_rows
 from papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.ports import Embedded, EncoderIdentity

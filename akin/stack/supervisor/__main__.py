@@ -20,13 +20,14 @@ from urllib.parse import urlsplit
 from akin.errors import AkinError, StackError
 from akin.settings import Settings
 from akin.stack import record
-from akin.stack.leftovers import kill_marked, remove_regions
+from akin.stack.leftovers import kill_marked
 from akin.stack.processes import Child, start_time, stop
 from akin.stack.record import Stack
+from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.keeper import Keeper
 from akin.stack.supervisor.logs import rotate_all
 from akin.stack.supervisor.parts import parts
-from storage.locks import held
+from storage.locks import hold_lock
 
 ROTATE_SECONDS = 5.0
 OWNER_SECONDS = 10.0
@@ -106,7 +107,7 @@ class Supervisor:
             time.sleep(0.05)
         kill_marked(self._settings.run)
         remove_regions(self._settings.run, self._settings.triton_grpc_port)
-        record.record(self._settings).unlink(missing_ok=True)
+        record.record_path(self._settings).unlink(missing_ok=True)
         say("stopped")
 
     def _write(self) -> None:
@@ -122,7 +123,7 @@ class Supervisor:
             record.update(self._settings, change)
         except (OSError, StackError) as error:
             # A full disk is no reason to leave the parts alone; the next change writes all of it.
-            say(f"{record.record(self._settings)} cannot be written: {error}")
+            say(f"{record.record_path(self._settings)} cannot be written: {error}")
 
     def _children(self) -> list[Child]:
         return [keeper.child for keeper in self._keepers if keeper.child is not None]
@@ -186,7 +187,7 @@ def main() -> NoReturn:
     try:
         settings = Settings.read()
         busy = f"another supervisor owns {settings.data}."
-        with held(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
+        with hold_lock(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
             Supervisor(settings).run()
     except AkinError as error:
         say(str(error))

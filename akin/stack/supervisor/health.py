@@ -30,7 +30,7 @@ class Health(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
+class ProbeResult:
     """One look at a part.
 
     Attributes:
@@ -55,7 +55,7 @@ class Work:
     reads: int
 
 
-class Patience:
+class FailureDetector:
     """Judges a part by a series of looks at it."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Patience:
         self._work = Work(0.0, 0)
         self._health = Health.ANSWERS
 
-    def judge(self, look: Look, began: float, now: float, work: Callable[[], Work]) -> str | None:
+    def judge(self, look: ProbeResult, began: float, now: float, work: Callable[[], Work]) -> str | None:
         """Return why the part must be restarted; None while it need not be.
 
         Args:

@@ -15,7 +15,7 @@ from functools import partial
 from akin.errors import AkinError
 from akin.stack.processes import Child, await_group_end, kill_group, reap, tail
 from akin.stack.record import PartState, State
-from akin.stack.supervisor.health import Health, Patience, work_of
+from akin.stack.supervisor.health import FailureDetector, Health, work_of
 from akin.stack.supervisor.parts import Part
 from akin.stack.supervisor.restarts import Restarts
 
@@ -56,7 +56,7 @@ class Keeper:
         say: Callable[[str], None],
         *,
         restarts: Restarts | None = None,
-        patience: Callable[[], Patience] = Patience,
+        detector: Callable[[], FailureDetector] = FailureDetector,
         pace: Pace | None = None,
         before: threading.Event | None = None,
         adopted: Child | None = None,
@@ -69,7 +69,7 @@ class Keeper:
             changed: Called whenever `child` or `state` has changed.
             say: Writes a line into the supervisor's log.
             restarts: Counts the part's failures.
-            patience: Makes the judge of one process of the part.
+            detector: Makes the judge of one process of the part.
             pace: How often to look at it.
             before: What to wait for before the first start.
             adopted: A process of the part that runs already.
@@ -84,7 +84,7 @@ class Keeper:
             self.state = replace(self.state, since=earlier.since)
         self._changed, self._say = changed, say
         self._restarts = restarts or Restarts()
-        self._patience, self._pace = patience, pace or Pace()
+        self._detector, self._pace = detector, pace or Pace()
         self._before, self._adopted = before, adopted
         self._leaving = threading.Event()
         self._nudged = threading.Event()
@@ -165,7 +165,7 @@ class Keeper:
 
     def _watch(self, child: Child) -> str | None:
         """Watch a process; return why it ended or must end, or None when the stack is being stopped."""
-        patience = self._patience()
+        detector = self._detector()
         look_at = time.monotonic() + self._pace.well
         with contextlib.ExitStack() as open_until_then:
             poll = select.poll()
@@ -187,9 +187,9 @@ class Keeper:
                 began = time.monotonic()
                 if began < look_at:
                     continue
-                look = self.part.look()
+                look = self.part.probe()
                 now = time.monotonic()
-                trouble = patience.judge(look, began, now, partial(work_of, child.pid))
+                trouble = detector.judge(look, began, now, partial(work_of, child.pid))
                 if trouble is not None and child.alive:
                     return f"{trouble}: killed"
                 look_at = now + (self._pace.well if look.health is Health.ANSWERS else self._pace.doubtful)

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from akin.registry.versions import MODEL, promoted, versions
+from akin.registry.versions import MODEL, promoted_version, versions
 from akin.settings import Settings
 from akin.stack import record
-from akin.stack.leftovers import remove_regions
-from akin.stack.lifecycle import python, service_environment, still_needed
+from akin.stack.lifecycle import module_command, service_environment, versions_still_needed
 from akin.stack.local_http import client
 from akin.stack.processes import Child, start, stop, wait_until
-from akin.stack.supervisor.health import Health, Look
+from akin.stack.shared_memory import remove_regions
+from akin.stack.supervisor.health import Health, ProbeResult
 from akin.stack.triton import start_triton
 
 SERVICE_SECONDS = 60.0
 PAGE_SECONDS = 60.0
-LOOK_SECONDS = 3.0
+PROBE_SECONDS = 3.0
 # A query may wait behind others; a Triton that answers those is not asked at all.
 INFERENCE_SECONDS = 5.0
 
@@ -36,23 +36,23 @@ class Part:
         name: What it is, for people.
         start: Starts it, hands its process to the caller as soon as there is one, and returns when it is ready. Raises
             an `AkinError` when it does not get ready; its process has then ended.
-        look: Looks at the running part.
+        probe: Probes the running part.
         clear: Removes what its processes have left behind, once they have ended.
     """
 
     name: str
     start: Callable[[Started], None]
-    look: Callable[[], Look]
+    probe: Callable[[], ProbeResult]
     clear: Callable[[], object] = lambda: None
 
 
 def parts(settings: Settings) -> list[Part]:
     """Return the parts of a stack in the order of their start."""
-    triton = TritonLook(settings)
+    triton = TritonProbe(settings)
     return [
         Part("Triton", lambda started: start_encoders(settings, started), triton, lambda: clear_triton(settings)),
-        Part("the service", lambda started: start_service(settings, started), HttpLook(service_health(settings))),
-        Part("the page", lambda started: start_page(settings, started), HttpLook(settings.ui_url)),
+        Part("the service", lambda started: start_service(settings, started), HttpProbe(service_health(settings))),
+        Part("the page", lambda started: start_page(settings, started), HttpProbe(settings.ui_url)),
     ]
 
 
@@ -68,8 +68,8 @@ def start_encoders(settings: Settings, started: Started) -> None:
         AkinError: It did not start, or does not load the encoders.
     """
     # Whoever loads or unloads a version in a running Triton waits, and then finds this one's versions written down.
-    with record.encoders_locked(settings, "another command changes the encoders of this stack."):
-        version = promoted(settings.repository)
+    with record.encoders_lock(settings, "another command changes the encoders of this stack."):
+        version = promoted_version(settings.repository)
         numbers = encoders(settings)
         record.update(settings, lambda stack: replace(stack, encoders=numbers))
         ports = (settings.triton_http_port, settings.triton_grpc_port, settings.triton_metrics_port)
@@ -83,11 +83,11 @@ def encoders(settings: Settings) -> list[int]:
     Raises:
         EncoderError: No encoder was exported.
     """
-    version = promoted(settings.repository)
+    version = promoted_version(settings.repository)
     stack = record.read(settings)
     there = {each.number for each in versions(settings.repository)}
     loaded = [number for number in (stack.encoders if stack else []) if number in there]
-    return list(dict.fromkeys([version.number, *still_needed(settings, version), *loaded]))
+    return list(dict.fromkeys([version.number, *versions_still_needed(settings, version), *loaded]))
 
 
 def clear_triton(settings: Settings) -> None:
@@ -102,7 +102,7 @@ def start_service(settings: Settings, started: Started) -> None:
         StackError: It ended, or did not answer in time.
     """
     environment = service_environment(settings)
-    child = start("the service", python("retrieval_service"), environment, settings.logs / "service.log")
+    child = start("the service", module_command("retrieval_service"), environment, settings.logs / "service.log")
     await_answer(child, service_health(settings), SERVICE_SECONDS, started)
 
 
@@ -118,7 +118,7 @@ def start_page(settings: Settings, started: Started) -> None:
         "AKIN_UI_HOST": settings.ui_host,
         "AKIN_UI_PORT": str(settings.ui_port),
     }
-    child = start("the page", python("gradio_ui"), environment, settings.logs / "page.log")
+    child = start("the page", module_command("gradio_ui"), environment, settings.logs / "page.log")
     await_answer(child, settings.ui_url, PAGE_SECONDS, started)
 
 
@@ -130,7 +130,7 @@ def await_answer(child: Child, url: str, seconds: float, started: Started) -> No
     Raises:
         StackError: It ended, or did not answer in time.
     """
-    look = HttpLook(url)
+    look = HttpProbe(url)
     try:
         started(child)
         wait_until(lambda: look().health is Health.ANSWERS, child, seconds)
@@ -139,20 +139,20 @@ def await_answer(child: Child, url: str, seconds: float, started: Started) -> No
         raise
 
 
-class HttpLook:
+class HttpProbe:
     """Looks at a part by a GET: any answer at all shows that it lives."""
 
     def __init__(self, url: str) -> None:
         """Take the address to ask."""
         self._url = url
-        self._client = client(timeout=LOOK_SECONDS)
+        self._client = client(timeout=PROBE_SECONDS)
 
-    def __call__(self) -> Look:
+    def __call__(self) -> ProbeResult:
         """Ask once."""
-        return asked(lambda: self._client.get(self._url))
+        return send_probe(lambda: self._client.get(self._url))
 
 
-class TritonLook:
+class TritonProbe:
     """Looks at Triton: the server answers, and every encoder that it serves gives vectors.
 
     Triton calls a model ready whose Python process has died, so that only a text shows that an encoder works. None is
@@ -162,13 +162,13 @@ class TritonLook:
     def __init__(self, settings: Settings) -> None:
         """Take where Triton is."""
         self._settings = settings
-        self._client = client(timeout=LOOK_SECONDS)
+        self._client = client(timeout=PROBE_SECONDS)
         self._answered: dict[str, float] = {}
 
-    def __call__(self) -> Look:
-        """Look once."""
+    def __call__(self) -> ProbeResult:
+        """Probe once."""
         host = f"http://127.0.0.1:{self._settings.triton_http_port}"
-        look = asked(lambda: self._client.get(f"{host}/v2/health/live"))
+        look = send_probe(lambda: self._client.get(f"{host}/v2/health/live"))
         if look.health is not Health.ANSWERS:
             return look
         stack = record.read(self._settings)
@@ -178,7 +178,7 @@ class TritonLook:
             if before is not None and now is not None and now > before:
                 continue
             url = f"{host}/v2/models/{MODEL}/versions/{number}/infer"
-            look = asked(lambda url=url: self._client.post(url, json=TEXT, timeout=INFERENCE_SECONDS))  # type: ignore[misc]
+            look = send_probe(lambda url=url: self._client.post(url, json=TEXT, timeout=INFERENCE_SECONDS))  # type: ignore[misc]
             if look.health is not Health.ANSWERS:
                 look = replace(look, words=f"its encoder version {number} {look.words}")
                 break
@@ -205,7 +205,7 @@ ANSWERED = re.compile(
 )
 
 
-def asked(ask: Callable[[], httpx.Response]) -> Look:
+def send_probe(ask: Callable[[], httpx.Response]) -> ProbeResult:
     """Return what a request shows: an answer, a fault of the server, or silence.
 
     A server that has too much to do says so with the status 503, and lives.
@@ -213,9 +213,9 @@ def asked(ask: Callable[[], httpx.Response]) -> Look:
     try:
         response = ask()
     except httpx.TimeoutException:
-        return Look(Health.SILENT, "did not answer")
+        return ProbeResult(Health.SILENT, "did not answer")
     except httpx.HTTPError as error:
-        return Look(Health.BROKEN, f"does not take requests ({error})")
+        return ProbeResult(Health.BROKEN, f"does not take requests ({error})")
     if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-        return Look(Health.BROKEN, f"answers {response.status_code}: {response.text[:200]}")
-    return Look(Health.ANSWERS)
+        return ProbeResult(Health.BROKEN, f"answers {response.status_code}: {response.text[:200]}")
+    return ProbeResult(Health.ANSWERS)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, aio
 from tritonclient.utils import InferenceServerException
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import lifecycle
 from akin.stack.processes import free_ports
@@ -45,7 +45,7 @@ def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("INNER_BREAKS_AT", BREAKING_TOKEN)
         settings = Settings.read(environment_for(folder, repository))
         http, grpc, metrics = free_ports(3)
-        running = start_triton(settings, (http, grpc, metrics), promoted(repository), folder / "triton.log")
+        running = start_triton(settings, (http, grpc, metrics), promoted_version(repository), folder / "triton.log")
     yield running.grpc, calls
     lifecycle.stop([running.child])
 

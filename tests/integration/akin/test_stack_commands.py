@@ -20,12 +20,13 @@ from typing import Any
 import httpx
 import pytest
 
-from akin.cli.stack import described
 from akin.settings import PORTS, ROOT, Settings
-from akin.stack.leftovers import marked, region_prefix
-from akin.stack.lifecycle import whole
+from akin.stack.leftovers import find_marked
+from akin.stack.lifecycle import is_whole
 from akin.stack.processes import free_ports
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
+from akin.stack.status import stack_as_json
 
 pytestmark = pytest.mark.integration
 
@@ -65,7 +66,7 @@ class Local:
 
     def status(self) -> dict[str, Any]:
         stack = running(self.settings)
-        return described(stack, whole=stack is not None and whole(stack))
+        return stack_as_json(stack, whole=stack is not None and is_whole(stack))
 
     def pids(self) -> dict[str, int]:
         return {each["name"]: each["pid"] for each in self.status()["processes"] if each["alive"]}
@@ -74,7 +75,7 @@ class Local:
         """What of the stack is still there: processes, shared memory, files of its run."""
         regions = Path("/dev/shm").glob(f"{region_prefix(self.settings.run, self.settings.triton_grpc_port)}*")
         files = self.settings.run.iterdir() if self.settings.run.is_dir() else iter(())
-        return [*(child.name for child in marked(self.settings.run)), *map(str, regions), *map(str, files)]
+        return [*(child.name for child in find_marked(self.settings.run)), *map(str, regions), *map(str, files)]
 
     def kill(self, *names: str) -> None:
         found = self.status()

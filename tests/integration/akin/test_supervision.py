@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from akin.cli.stack import described
 from akin.settings import Settings
-from akin.stack.leftovers import marked, region_prefix
+from akin.stack.leftovers import find_marked
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
+from akin.stack.status import stack_as_json
 from tests.conftest import CACHE, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration
@@ -28,14 +29,14 @@ class Watched(RunningStack):
     """A running stack whose parts are killed."""
 
     def status(self) -> dict[str, Any]:
-        return described(running(self.settings), whole=True)
+        return stack_as_json(running(self.settings), whole=True)
 
     def pid(self, name: str) -> int:
         return int(next(each["pid"] for each in self.status()["processes"] if each["name"] == name))
 
     def stub(self) -> int:
         """Triton's Python process."""
-        return next(child.pid for child in marked(self.settings.run) if child.name.startswith("triton_python_b"))
+        return next(child.pid for child in find_marked(self.settings.run) if child.name.startswith("triton_python_b"))
 
     def record(self) -> dict[str, Any]:
         return dict(json.loads((self.settings.run / "stack.json").read_text()))
@@ -76,7 +77,7 @@ def watched(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) 
         assert done.returncode == 0, done.stderr
     yield running
     running.akin("down")
-    assert [child.name for child in marked(running.settings.run)] == []
+    assert [child.name for child in find_marked(running.settings.run)] == []
     assert running.regions() == []
     assert not running.settings.run.is_dir() or list(running.settings.run.iterdir()) == []
 
@@ -122,7 +123,7 @@ def test_parts_outlive_their_supervisor_and_are_watched_again_after_up(watched: 
     before = {each["name"]: each["pid"] for each in found["processes"]}
     os.kill(found["supervisor"]["pid"], signal.SIGKILL)
     assert watched.dense()
-    assert "nothing restarts it" in watched.akin("status").stdout
+    assert "nothing restarts a part" in watched.akin("status").stdout
     assert watched.akin("up").returncode == 0
     assert {each["name"]: each["pid"] for each in watched.status()["processes"]} == before
     restarts = watched.restarts("the service")
@@ -139,5 +140,5 @@ def test_nothing_is_left_although_supervisor_and_triton_were_killed_and_its_pyth
     assert watched.stub()
     assert watched.regions()
     assert watched.akin("down").returncode == 0
-    assert marked(watched.settings.run) == []
+    assert find_marked(watched.settings.run) == []
     assert watched.regions() == []

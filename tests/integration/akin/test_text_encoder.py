@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.stack.triton import TritonProcess
 
 pytestmark = pytest.mark.integration
@@ -72,7 +72,10 @@ def test_tokens_count_the_whole_text_and_only_asked_outputs_come(client: Inferen
 
 
 def test_the_encoder_says_who_it_is(client: InferenceServerClient, encoder_repository: Path) -> None:
-    assert infer(client, [b"who"], "ENCODER").as_numpy("ENCODER").item().decode() == promoted(encoder_repository).digest
+    assert (
+        infer(client, [b"who"], "ENCODER").as_numpy("ENCODER").item().decode()
+        == promoted_version(encoder_repository).digest
+    )
 
 
 @pytest.mark.parametrize(

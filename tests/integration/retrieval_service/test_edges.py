@@ -1,4 +1,4 @@
-"""What stands before the service: names, headers, other sites, and the operators' port."""
+"""Host names, security headers, requests from other sites, and the metrics port."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from akin.stack.processes import free_ports
 from edge import api_headers
 from retrieval_service.app import create_app
-from retrieval_service.operators import create_operators_app
+from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.routes.docs import STYLE_SOURCE
 from retrieval_service.settings import Settings
 
@@ -95,17 +95,17 @@ def test_no_other_site_may_read_unless_it_is_named(corpus: Any, kit: Any) -> Non
         assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_metrics_are_at_the_port_for_operators(client: TestClient) -> None:
+def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 404
     assert "AKIN_SERVICE_METRICS_PORT" in answer.json()["error"]["message"]
     assert "/metrics" not in client.get("/openapi.json").json()["paths"]
-    operators = TestClient(create_operators_app(Settings(allowed_hosts=""), client.app.state.metrics))  # type: ignore[attr-defined]
-    assert operators.get("/metrics").status_code == 421
-    answer = operators.get("/metrics", headers={"host": "127.0.0.1:8081"})
+    metrics = TestClient(create_metrics_app(Settings(allowed_hosts=""), client.app.state.metrics))  # type: ignore[attr-defined]
+    assert metrics.get("/metrics").status_code == 421
+    answer = metrics.get("/metrics", headers={"host": "127.0.0.1:8081"})
     assert answer.is_success
     assert 'akin_requests_total{method="GET",route="/metrics",status="404"} 1.0' in answer.text
-    other = operators.get("/search", headers={"host": "localhost"})
+    other = metrics.get("/search", headers={"host": "localhost"})
     assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
 
 

@@ -1,4 +1,4 @@
-"""Pages of one ranking, on every kind of index: nothing twice, nothing missing, and recall as it was measured."""
+"""Pages of one ranking, on every kind of index: no result twice or missing, and recall as measured."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexing.faiss_recall import exact_nearest, measure
-from indexing.faiss_recipe import build_index, parsed_recipe
+from indexing.faiss_recipe import parse_recipe
+from indexing.faiss_writer import build_index
+from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot
@@ -23,7 +24,7 @@ from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.request import Mode, Ranked, SearchRequest
 
 PAPERS = 3000
-# How each is served: lists looked into, or nodes a graph keeps in hand; then candidates refined for each result.
+# Search parameters of each: lists, or a graph's candidates; then the candidates refined for each result.
 INDEXES = {
     "SQfp16": (None, 1.0),
     "IVF64,Flat": (6, 1.0),
@@ -36,7 +37,7 @@ INDEXES = {
 
 @dataclass(frozen=True)
 class Corpus:
-    """A snapshot's parts with an index of one kind; a query's vector is looked up or hashed."""
+    """A snapshot's parts with an index of one kind; the vector of a query is looked up or hashed."""
 
     vectors: VectorIndex
     lexical: LexicalIndex
@@ -50,7 +51,7 @@ class Corpus:
 
 
 def with_copies(papers: list[Paper]) -> list[Paper]:
-    """Some of the papers in three versions, and some in six copies that are the same to the letter."""
+    """Return papers, some of them in three versions and some in six identical copies."""
     for place in range(0, len(papers) - 7, 40):
         first = papers[place]
         papers[place + 1] = replace_id(first, f"{first.id}v2")
@@ -66,7 +67,7 @@ def replace_id(paper: Paper, name: str) -> Paper:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
-    from tests.integration.retrieval_service.conftest import HashEncoder, build, generated_papers, hashed
+    from tests.integration.generated import HashEncoder, build, generated_papers, hashed
 
     data, papers = tmp_path_factory.mktemp("pages"), with_copies(generated_papers(PAPERS))
     manifest = build(papers, HashEncoder(), data)
@@ -82,7 +83,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def corpus(request: pytest.FixtureRequest, parts: Corpus) -> Corpus:
     nprobe, k_factor = INDEXES[request.param]
     dim = parts.stored.shape[1]
-    index = build_index(parsed_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
+    index = build_index(parse_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
     return replace(parts, vectors=FaissIndex(index, nprobe=nprobe, k_factor=k_factor))
 
 
@@ -93,7 +94,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 class Asked:
-    """A search whose pages can be asked for, in a loop of its own."""
+    """A search that returns pages, with its own event loop."""
 
     def __init__(self, executor: ThreadPoolExecutor, corpus: Corpus, request: SearchRequest, **engine: Any) -> None:
         settings = {"fusion": FUSIONS["minmax"], "pool": 100} | engine
@@ -109,7 +110,7 @@ class Asked:
         return [found for at in range(first, end, size) for found in self.page(at, min(size, end - at))]
 
 
-NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "nprobe": 3}]
+NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "search_effort": 3}]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_pages_of_any_size_are_one_ranking(
 
 
 @pytest.mark.parametrize(("collapse", "number"), [(True, 0), (False, 0), (True, 1), (False, 2)])
-def test_pages_by_words_alone_are_one_ranking(
+def test_pages_of_lexical_search_are_one_ranking(
     executor: ThreadPoolExecutor, parts: Corpus, collapse: bool, number: int
 ) -> None:
     assert_pages_agree(executor, parts, Mode.LEXICAL, collapse, number)
@@ -160,7 +161,7 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
 
 
 @pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
-def test_pages_are_one_ranking_however_the_halves_are_joined(
+def test_pages_are_one_ranking_for_every_way_of_fusing(
     executor: ThreadPoolExecutor, corpus: Corpus, fusion: str, pool: int
 ) -> None:
     text = next(iter(corpus.queries))
@@ -172,7 +173,7 @@ def test_pages_are_one_ranking_however_the_halves_are_joined(
     assert all(0 <= each.score <= 1 for each in found)
 
 
-def test_recall_is_served_as_it_was_measured(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
+def test_served_recall_is_the_measured_recall(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
     own = np.arange(11, PAPERS, 50)
     asked = exact_nearest(corpus.stored[own], own, PAPERS, lambda rows: corpus.stored[rows])
     index = corpus.vectors

@@ -49,7 +49,7 @@ def test_a_snapshot_that_would_not_be_served_as_asked_is_not_taken(
         write_manifest(directory, manifest)
         (tmp_path / "snapshots" / "CURRENT").write_text("one\n")
     asked: list[str] = []
-    monkeypatch.setattr(index.versions, "promoted", lambda _: SimpleNamespace(digest="promoted"))
+    monkeypatch.setattr(index.versions, "promoted_version", lambda _: SimpleNamespace(digest="promoted"))
     monkeypatch.setattr(index, "corpus_path", lambda _, source: Path(source))
     monkeypatch.setattr(index, "build_index", lambda _, source: asked.append(source))
     index.build_if_needed(SimpleNamespace(data=tmp_path, repository=tmp_path), "papers.jsonl")  # type: ignore[arg-type]

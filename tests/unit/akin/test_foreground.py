@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import Version, promoted
+from akin.registry.versions import Version, promoted_version
 from akin.settings import ROOT, Settings, encoder_settings
 from akin.stack.foreground import check_port, policy, prepare, repository_of_one
 from akin.stack.processes import free_ports
@@ -39,7 +39,7 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     version_in(models, 2)
     version_in(models, 3, promoted=False)
     for _ in range(2):  # a second start finds what the first one left
-        shown = repository_of_one(models, promoted(models), tmp_path / "run" / "shown")
+        shown = repository_of_one(models, promoted_version(models), tmp_path / "run" / "shown")
     assert sorted(entry.name for entry in (shown / "text_encoder").iterdir()) == ["2", "config.pbtxt"]
     assert (shown / "text_encoder/2/manifest.json").read_text() == (models / "text_encoder/2/manifest.json").read_text()
     config = text_format.Parse((shown / "text_encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
@@ -53,10 +53,10 @@ def test_an_inner_model_is_shown_beside_the_encoder_in_the_same_version_or_misse
     version_in(models, 1)
     (models / "encoder" / "1").mkdir(parents=True)
     with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'.* no version 1 .*akin encoder gpu 1"):
-        repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+        repository_of_one(models, promoted_version(models), tmp_path / "shown", "encoder")
     (models / "encoder" / "config.pbtxt").write_text('name: "encoder"')
     (models / "encoder" / "2").mkdir()
-    shown = repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+    shown = repository_of_one(models, promoted_version(models), tmp_path / "shown", "encoder")
     assert sorted(entry.name for entry in (shown / "encoder").iterdir()) == ["1", "config.pbtxt"]
     assert (shown / "encoder" / "1").resolve() == models / "encoder" / "1"
     config = text_format.Parse((shown / "encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from akin import sample
 from akin.registry import gpu_first
 
 MADE = {"version": 1, "digest": "d" * 64, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}
@@ -33,7 +34,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {"DATA": tmp_path / "data", "MODEL_REPOSITORY": models, "TRAINING_PYTHON": room}.items():
         monkeypatch.setenv(f"AKIN_{name}", str(value))
     monkeypatch.delenv("AKIN_GPU_RUNTIME", raising=False)
-    monkeypatch.setattr(gpu_first, "fetch_sample", lambda folder: folder / "sample.json")
+    monkeypatch.setattr(sample, "fetch_sample", lambda folder: folder / "sample.json")
     return models
 
 
@@ -51,7 +52,7 @@ def test_it_is_made_once_with_a_configuration_and_kept(
     (tmp_path / "asked").unlink()
     config.unlink()  # as after a kill between the graph and its configuration
     assert gpu_first.main() == 0
-    assert "version 1 of encoder is there already, for tensorrt" in capsys.readouterr().err
+    assert "version 1 of encoder is already made, for tensorrt" in capsys.readouterr().err
     assert not (tmp_path / "asked").exists()
     assert config.is_file()
 
@@ -95,7 +96,7 @@ def test_a_data_folder_that_cannot_be_written_is_told(
     def refuse(folder: Path) -> Path:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(gpu_first, "fetch_sample", refuse)
+    monkeypatch.setattr(sample, "fetch_sample", refuse)
     assert gpu_first.main() == 6
     assert "cannot write" in capsys.readouterr().err
     assert not (repository / "encoder").exists()

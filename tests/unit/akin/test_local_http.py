@@ -16,7 +16,7 @@ from akin.registry.switch import components
 from akin.settings import ROOT, Settings
 from akin.stack.record import Stack
 from akin.stack.supervisor.health import Health
-from akin.stack.supervisor.parts import HttpLook
+from akin.stack.supervisor.parts import HttpProbe
 from akin.stack.triton import answers, load
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -58,7 +58,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_every_way_to_ask_a_part_ignores_the_proxy(port: int, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     assert answers(url)
-    assert HttpLook(url)().health is Health.ANSWERS
+    assert HttpProbe(url)().health is Health.ANSWERS
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
     assert ask(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"

@@ -22,6 +22,7 @@ from akin.stack.processes import (
     group_of,
     port_is_free,
     start,
+    start_time,
     stop,
     wait_until,
 )
@@ -108,6 +109,14 @@ def test_a_child_that_never_gets_ready_is_told(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"nothing-here: No such file"):
         start("nothing", [tmp_path / "nothing-here"], os.environ, tmp_path / "log")
+
+
+def test_a_start_is_the_one_that_the_kernel_records(tmp_path: Path) -> None:
+    child = start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    ticks = Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    assert child.started == int(ticks), "records that an earlier release wrote hold this number"
+    stop([child])
+    assert start_time(child.pid) is None
 
 
 def test_another_process_of_the_same_number_is_never_touched(tmp_path: Path) -> None:

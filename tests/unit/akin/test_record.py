@@ -59,10 +59,10 @@ def test_a_record_from_before_the_machine_was_started_means_nothing(settings: Se
 
 def test_a_record_of_an_earlier_release_is_understood(settings: Settings) -> None:
     record.write(settings, stack_of(THIS))
-    found = json.loads(record.record(settings).read_text())
+    found = json.loads(record.record_path(settings).read_text())
     for name in ("parts", "supervisor", "attempts", "boot", "triton_metrics"):
         del found[name]
-    record.record(settings).write_text(json.dumps(found))
+    record.record_path(settings).write_text(json.dumps(found))
     stack = record.running(settings)
     assert stack is not None
     assert (stack.supervised, stack.serves, stack.state("Triton")) == (False, True, "running")
@@ -71,7 +71,7 @@ def test_a_record_of_an_earlier_release_is_understood(settings: Settings) -> Non
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"children": 1}', '{"children": [], "more": 1}'])
 def test_a_record_that_cannot_be_read_is_none(settings: Settings, text: str) -> None:
     settings.run.mkdir()
-    record.record(settings).write_text(text)
+    record.record_path(settings).write_text(text)
     assert record.read(settings) is None
 
 

@@ -21,7 +21,7 @@ def test_versions_are_in_order_and_one_is_promoted(tmp_path: Path) -> None:
     versions.promote(tmp_path, 2)
     found = versions.versions(tmp_path)
     assert [(version.number, version.promoted) for version in found] == [(1, False), (2, True), (10, False)]
-    assert versions.promoted(tmp_path).number == 2
+    assert versions.promoted_version(tmp_path).number == 2
 
 
 def test_what_is_no_version_folder_is_left_alone(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_what_is_no_version_folder_is_left_alone(tmp_path: Path) -> None:
 def test_an_empty_registry_says_how_to_fill_it(tmp_path: Path) -> None:
     assert versions.versions(tmp_path) == []
     with pytest.raises(EncoderError, match="akin encoder export"):
-        versions.promoted(tmp_path)
+        versions.promoted_version(tmp_path)
 
 
 def test_promoting_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_promoting_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     versions.promote(tmp_path, 1)
     with pytest.raises(EncoderError, match="version 7 is not in"):
         versions.promote(tmp_path, 7)
-    assert versions.promoted(tmp_path).number == 1
+    assert versions.promoted_version(tmp_path).number == 1
 
 
 def test_a_pointer_to_a_removed_version_is_told(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_pointer_to_a_removed_version_is_told(tmp_path: Path) -> None:
     (tmp_path / versions.MODEL / "1" / "manifest.json").unlink()
     (tmp_path / versions.MODEL / "1").rmdir()
     with pytest.raises(EncoderError, match=r"version 1 is not in .* \(there: none\)"):
-        versions.promoted(tmp_path)
+        versions.promoted_version(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "not json", "[]", '{"digest": 3}'])
@@ -67,4 +67,4 @@ def test_a_damaged_pointer_names_its_file(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     (tmp_path / versions.MODEL / versions.POINTER).write_text("latest")
     with pytest.raises(EncoderError, match="PROMOTED says 'latest'"):
-        versions.promoted(tmp_path)
+        versions.promoted_version(tmp_path)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from akin.cli.stack import described, lines
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
 from akin.stack.record import PartState, Stack, State, running
+from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -53,10 +53,10 @@ def test_a_port_that_is_taken_on_another_address_only_is_free() -> None:
 
 def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
     part = PartState("Triton", "restarting", 0.0, failures=1, reason="Triton refuses version 1", error="EncoderError")
-    first = lifecycle.failure(part, stopped=True)
+    first = lifecycle.error_of(part, stopped=True)
     assert isinstance(first, EncoderError)
     assert str(first) == "Triton refuses version 1"
-    later = lifecycle.failure(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
+    later = lifecycle.error_of(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
     assert type(later) is StackError
     assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
 
@@ -64,7 +64,7 @@ def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
 @pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
 def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
     part = PartState("the page", "restarting", 0.0, failures=1, reason="no space left", error=error)
-    assert type(lifecycle.failure(part, stopped=True)) is StackError
+    assert type(lifecycle.error_of(part, stopped=True)) is StackError
 
 
 def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_over() -> None:
@@ -127,7 +127,7 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
         assert not (settings.run / "stack.json").exists()
         return children[0]
 
-    monkeypatch.setattr(lifecycle, "promoted", lambda _: None)
+    monkeypatch.setattr(lifecycle, "promoted_version", lambda _: None)
     monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
     assert lifecycle.up(settings, said.append) is anew
@@ -149,8 +149,8 @@ def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
     settings, children = of_earlier_release
     found = running(settings)
     assert found is not None
-    assert described(found, whole=True)["supervisor"] is None
-    assert next(line.split()[-3:-1] for line in lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
+    assert stack_as_json(found, whole=True)["supervisor"] is None
+    assert next(line.split()[-3:-1] for line in status_lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
     assert lifecycle.down(settings) == ["the page", "the service", "Triton"]
     assert not any(child.alive for child in children)
 
@@ -184,7 +184,7 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
     state: State, error: str, first: bool, failed: bool
 ) -> None:
     part = PartState("Triton", state, 0.0, failures=1, error=error)
-    assert lifecycle.failed(part, first=first) is failed
+    assert lifecycle.has_failed(part, first=first) is failed
 
 
 def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
@@ -194,13 +194,13 @@ def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_prom
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": digest}))
     first, second, _ = versions(settings.repository)
-    assert lifecycle.still_needed(settings, second) == []
+    assert lifecycle.versions_still_needed(settings, second) == []
     live = published_manifest(tmp_path, "20260101T000000Z-aaaaaa", EncoderRecord(1, "a" * 64, 384)).id
     SnapshotDirectory(tmp_path).use(live)
-    assert lifecycle.still_needed(settings, second) == [1]
-    assert lifecycle.still_needed(settings, first) == []
+    assert lifecycle.versions_still_needed(settings, second) == [1]
+    assert lifecycle.versions_still_needed(settings, first) == []
     (SnapshotDirectory(tmp_path).path(live) / "manifest.json").write_text("{")
-    assert lifecycle.still_needed(settings, second) == []
+    assert lifecycle.versions_still_needed(settings, second) == []
 
 
 def test_the_supervisor_stays_light() -> None:

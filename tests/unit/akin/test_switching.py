@@ -35,7 +35,7 @@ def served(monkeypatch: pytest.MonkeyPatch, snapshot: str) -> list[list[int]]:
     answers: dict[str, Any] = {"snapshot": {"id": snapshot}, "encoder": {"version": 2}}
     monkeypatch.setattr(switch, "running", lambda _: stack)
     monkeypatch.setattr(switch, "components", lambda _: answers)
-    monkeypatch.setattr(switch, "promoted", lambda _: Version(2, True, {}))
+    monkeypatch.setattr(switch, "promoted_version", lambda _: Version(2, True, {}))
     monkeypatch.setattr(switch, "change", lambda settings, stack, numbers: told.append(numbers))
     return told
 

@@ -54,7 +54,9 @@ def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: 
 
 
 def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
-    code = "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
+    code = (
+        "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
+    )
     environment = {**os.environ, "AKIN_DATA": str(settings.data)}
     found: list[str] = []
 

@@ -14,10 +14,10 @@ import pytest
 import typer
 
 from akin.cli import index, upkeep
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.settings import Settings
-from indexing import ChangedPapers
-from indexing.row_check import RowCheck
+from indexing.changes import ChangedPapers
+from indexing.verify import RowCheck
 from papers.remote import ARXIV
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
@@ -39,7 +39,7 @@ def test_a_damaged_snapshot_does_not_become_the_live_one(data: Path) -> None:
     two = published_manifest(data, "two", ENCODER, files=files).id
     for name in files:
         (SnapshotDirectory(data).path(two) / name).write_bytes(b"bad")
-    with pytest.raises(SourceError, match=r"sqlite: is damaged"):
+    with pytest.raises(PapersUnusable, match=r"sqlite: is damaged"):
         index.use(two)
     assert SnapshotDirectory(data).current() == "one"
 
@@ -90,7 +90,7 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
         assert "10 are not there" in " ".join(told.err.split())
     assert asked == [None, 7]
     for nonsense in ("0", "-1", "many", "1.5"):
-        with pytest.raises(SourceError, match="--rows"):
+        with pytest.raises(PapersUnusable, match="--rows"):
             upkeep.verify(name, rows=nonsense)
 
 
@@ -120,7 +120,7 @@ def test_a_complete_update_may_lack_a_twentieth(
     monkeypatch.setattr(upkeep, "update_snapshot", updated)
     monkeypatch.setattr(upkeep, "encoder_server", server)
     monkeypatch.setattr(upkeep, "connected", connected)
-    with pytest.raises(SourceError):
+    with pytest.raises(PapersUnusable):
         upkeep.update(str(data / "all.jsonl"), **options)
     assert asked == [expected]
 
@@ -138,11 +138,11 @@ def full_disk() -> Iterator[None]:
 def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published_manifest(data, "one", ENCODER)
     monkeypatch.setattr(index, "verify_snapshot", lambda _: [])
-    with full_disk(), pytest.raises(SourceError, match="cannot write to the data folder: File too large"):
+    with full_disk(), pytest.raises(PapersUnusable, match="cannot write to the data folder: File too large"):
         index.use("one")
     assert SnapshotDirectory(data).current() is None
     (data / "rejects").write_text("is no folder")
-    with pytest.raises(SourceError, match=r"cannot write .*rejects: File exists"):
+    with pytest.raises(PapersUnusable, match=r"cannot write .*rejects: File exists"):
         index.rejects_of(Settings.read(), "papers.jsonl")
 
 

@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from benchmarks.encoder.judged import judge, lines
-from benchmarks.encoder.parts import Effort, interleaved
+from benchmarks.encoder.parts import Effort, interleave
 from benchmarks.encoder.plot import draw
-from benchmarks.encoder.systems import Measured
+from benchmarks.encoder.systems import CellResult
+from benchmarks.encoder.targets import compare_with_targets, results_table
 from benchmarks.encoder.texts import Supply
 from benchmarks.report import Row
 from papers import Paper
@@ -60,18 +60,18 @@ def rows(ours: float, theirs: float, alone: float) -> list[Row]:
 
 
 def test_targets_are_ratios_within_the_run() -> None:
-    found = {each.what: each for each in judge(rows(500, 100, 3.0))}
+    found = {each.what: each for each in compare_with_targets(rows(500, 100, 3.0))}
     assert found["gRPC in bulk, abstracts: times sentence-transformers torch"].value == 5
     assert found["gRPC in bulk, abstracts: times sentence-transformers torch"].met
     assert found["one query, gRPC: p50 of sentence-transformers torch's"].value == 0.375
     assert not found["one query, gRPC: p50 of sentence-transformers torch's"].met
     assert found["gRPC, 32 clients: times infinity torch"].value == 13
     assert found["gRPC, 32 clients: times infinity optimum INT8, HTTP, its fastest"].value == 2
-    assert lines(list(found.values())).count("missed") == 2
+    assert results_table(list(found.values())).count("missed") == 2
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
-    assert judge([Row("fastembed FP32", "abstracts", "texts/s, bulk", 3, "/s")]) == []
+    assert compare_with_targets([Row("fastembed FP32", "abstracts", "texts/s, bulk", 3, "/s")]) == []
 
 
 def test_the_picture_is_whole() -> None:
@@ -95,15 +95,15 @@ def test_systems_take_turns_on_texts_of_their_own() -> None:
     turns: list[str] = []
     seen: list[str] = []
 
-    def cell(system: object, texts: object) -> Measured:
+    def cell(system: object, texts: object) -> CellResult:
         assert isinstance(system, Clockwork)
         assert isinstance(texts, list)
         system.turns.append(system.name)
         seen.extend(texts)
-        return Measured(len(texts), len(texts) / 1000, 0.0)
+        return CellResult(len(texts), len(texts) / 1000, 0.0)
 
     systems = [Clockwork("a", turns), Clockwork("b", turns)]
-    found = interleaved(systems, Supply(PAPERS), "queries", Effort(3, 0.064), cell, 32)  # type: ignore[arg-type]
+    found = interleave(systems, Supply(PAPERS), "queries", Effort(3, 0.064), cell, 32)  # type: ignore[arg-type]
     assert turns == ["a", "b"] * 4
     assert [measured.texts for measured in found["a"]] == [64, 64, 64]
     assert len(set(seen)) == len(seen)

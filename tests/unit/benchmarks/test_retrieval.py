@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks.report import Row, write
 from benchmarks.retrieval import catalogue, growth
-from benchmarks.retrieval.collection import Collection, prepare
-from benchmarks.retrieval.command import kept, label, size
+from benchmarks.retrieval.collection import TextCollection, prepare
+from benchmarks.retrieval.command import earlier_rows, label, size
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose, result_rows
 from benchmarks.retrieval.exact import recall
 from benchmarks.retrieval.plot import plot
-from benchmarks.retrieval.race import AKIN, REFERENCE, Entry, choose, rows_of
-from benchmarks.retrieval.texts import clauses_of, make, pieces
+from benchmarks.retrieval.texts import make, pieces, split_clauses
 from papers import Paper
 
 ABSTRACT = (
@@ -33,7 +33,7 @@ def some_papers(count: int) -> list[Paper]:
 
 
 def test_a_sentence_is_cut_at_its_clauses_and_short_pieces_stay_with_their_neighbours():
-    assert clauses_of("We measure light curves of stars, with care, and compare them with earlier surveys.") == [
+    assert split_clauses("We measure light curves of stars, with care, and compare them with earlier surveys.") == [
         "We measure light curves of stars, with care,",
         "and compare them with earlier surveys.",
     ]
@@ -76,7 +76,7 @@ def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_pa
     records[3]["abstract"] = odd
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
     prepare(source, tmp_path / "made", 1000, "an encoder", print)
-    collection = Collection(tmp_path / "made")
+    collection = TextCollection(tmp_path / "made")
     texts = list(collection.texts(collection.recipe["texts"]))
     assert len(texts) == sum(collection.recipe["kinds"].values()) > 100
     assert collection.embedded == 0
@@ -114,7 +114,7 @@ class FakeWorker:
 def test_the_quickest_point_that_is_good_enough_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
     worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
-    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    entry = SystemResult("hnswlib", build_s=1, file_mb=1)
     choose(entry, worker, truth, 0.8)
     assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
     assert 10 not in worker.asked
@@ -122,15 +122,17 @@ def test_the_quickest_point_that_is_good_enough_is_compared():
 
 def test_where_no_point_is_good_enough_the_best_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
-    entry = Entry("hnswlib", build_s=1, file_mb=1)
+    entry = SystemResult("hnswlib", build_s=1, file_mb=1)
     choose(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
     assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
 
 
 def test_ratios_are_of_rounds_that_lay_side_by_side():
-    ours = Entry(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
-    theirs = Entry(REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120)
-    rows = {row.metric: row.value for row in rows_of([theirs, ours], "600k") if row.system == AKIN}
+    ours = SystemResult(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
+    theirs = SystemResult(
+        REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120
+    )
+    rows = {row.metric: row.value for row in result_rows([theirs, ours], "600k") if row.system == AKIN}
     assert (rows["qps_ratio"], rows["memory_ratio"], rows["qps"]) == (5.0, 0.25, 275)
 
 
@@ -146,14 +148,14 @@ def test_a_cost_that_grows_with_the_square_root_is_predicted_so():
     # Nothing is trained for an exact index: that its build takes a moment says nothing of lists.
     rows.append(Row("akin", "10k", "build_s", 0.01))
     curve = growth.curves(rows, sizes)["index build, s"]
-    assert growth.predicted(curve) == pytest.approx((10_000.0, 0.5))
-    assert growth.predicted(curve[:2]) is None
+    assert growth.predict(curve) == pytest.approx((10_000.0, 0.5))
+    assert growth.predict(curve[:2]) is None
     assert "1e+04" in growth.table({"index build, s": curve}, {n: name for name, n in sizes.items()})
 
 
 def test_plots_are_svg():
     drawn = ET.fromstring(plot({"a <b>": [(10_000, 1.0), (1_000_000, 40.0)]}, "papers", "ms"))
-    assert len(drawn.findall(".//{*}circle")) == 3
+    assert len(drawn.findall(".//{*}title")) == 2
     with pytest.raises(ValueError, match="nothing to draw"):
         plot({}, "papers", "ms")
 
@@ -168,6 +170,6 @@ def test_a_run_replaces_what_it_measured_and_keeps_the_rest(tmp_path):
     index, http = Row("akin", "100k", "qps", 1.0), Row("akin over HTTP", "100k", "ready_s", 2.0)
     other = Row("akin", "600k", "qps", 3.0)
     path = write("retrieval", [index, http, other], tmp_path, texts=recipe)
-    assert kept(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
-    assert kept(path, [], recipe | {"texts": 99}) == []
-    assert kept(tmp_path / "none.json", [index], recipe) == []
+    assert earlier_rows(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
+    assert earlier_rows(path, [], recipe | {"texts": 99}) == []
+    assert earlier_rows(tmp_path / "none.json", [index], recipe) == []

@@ -8,10 +8,11 @@ import pytest
 
 from akin.settings import ROOT
 from edge import AllowedHosts, parse_hosts
-from settings import EncoderSettings, PageSettings, ServiceSettings, Settings
+from settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
+from settings.reference import definitions
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
-READERS: dict[type[Settings], list[str]] = {
+READERS: dict[type[EnvironmentSettings], list[str]] = {
     ServiceSettings: ["retrieval", "retrieval-gpu"],
     PageSettings: ["ui"],
     EncoderSettings: ["triton"],
@@ -43,7 +44,9 @@ def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> N
 
 
 @pytest.mark.parametrize("owner", READERS)
-def test_every_setting_can_be_set_or_is_fixed_by_the_containers(compose: Compose, owner: type[Settings]) -> None:
+def test_every_setting_can_be_set_or_is_fixed_by_the_containers(
+    compose: Compose, owner: type[EnvironmentSettings]
+) -> None:
     wanted = {owner.variable(field) for field in owner.model_fields} - FIXED
     for name in READERS[owner]:
         assert wanted <= set(compose.services[name].environment), name
@@ -75,6 +78,14 @@ def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
     given = compose.services["retrieval"].environment | compose.services["retrieval-gpu"].environment
     assert set(given) <= {ServiceSettings.variable(field) for field in ServiceSettings.model_fields}
     ServiceSettings.read(given)
+
+
+def test_every_variable_of_the_containers_is_a_setting(compose: Compose) -> None:
+    given = {name for service in compose.services.values() for name in service.environment}
+    for path in (ROOT / "deploy").glob("*.Dockerfile"):
+        given |= set(re.findall(r"\b(AKIN_\w+)=", path.read_text()))
+    assert len(given) > 30
+    assert {name for name in given if name.startswith("AKIN_")} <= set(definitions())
 
 
 @pytest.mark.parametrize("own", ["", "papers.example.org, *.example.org"])

@@ -8,12 +8,12 @@ import pytest
 
 from gradio_ui.client import (
     AnswerNotUnderstood,
-    NoSnapshot,
+    NoAnswer,
+    NothingIndexed,
+    RequestFailed,
     RequestRefused,
     SearchService,
-    ServiceAway,
     ServiceBusy,
-    ServiceError,
     search_request,
 )
 from gradio_ui.settings import Settings
@@ -45,9 +45,9 @@ def fails(error: type[httpx.TransportError]) -> Respond:
     return respond
 
 
-async def search(respond: Respond) -> ServiceError:
+async def search(respond: Respond) -> RequestFailed:
     async with service(respond) as asked:
-        with pytest.raises(ServiceError) as caught:
+        with pytest.raises(RequestFailed) as caught:
             await asked.search(PageState(q="x"))
     return caught.value
 
@@ -55,10 +55,10 @@ async def search(respond: Respond) -> ServiceError:
 @pytest.mark.parametrize(
     ("respond", "kind", "words"),
     [
-        (fails(httpx.ConnectError), ServiceAway, "search service does not answer"),
-        (fails(httpx.RemoteProtocolError), ServiceAway, "does not answer"),
-        (fails(httpx.ReadTimeout), ServiceAway, "in time"),
-        (refusal(503, "no_snapshot"), NoSnapshot, "About no_snapshot."),
+        (fails(httpx.ConnectError), NoAnswer, "search service does not answer"),
+        (fails(httpx.RemoteProtocolError), NoAnswer, "does not answer"),
+        (fails(httpx.ReadTimeout), NoAnswer, "in time"),
+        (refusal(503, "no_snapshot"), NothingIndexed, "About no_snapshot."),
         (refusal(503, "encoder_unavailable"), ServiceBusy, "About encoder_unavailable."),
         (refusal(429, "overloaded"), ServiceBusy, "About overloaded."),
         (refusal(404, "unknown_paper"), RequestRefused, "About unknown_paper."),
@@ -68,7 +68,7 @@ async def search(respond: Respond) -> ServiceError:
         (lambda _: httpx.Response(307, headers={"location": "/"}), AnswerNotUnderstood, "307"),
     ],
 )
-async def test_errors_are_translated(respond: Respond, kind: type[ServiceError], words: str) -> None:
+async def test_errors_are_translated(respond: Respond, kind: type[RequestFailed], words: str) -> None:
     error = await search(respond)
     assert type(error) is kind
     assert words in str(error)

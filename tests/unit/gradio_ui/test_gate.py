@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from edge import refuse
 from gradio_ui.gate import LONGEST_BODY, Gate
-from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuchUnderWay
-from gradio_ui.streams import until_late
+from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
+from gradio_ui.streams import limit_stream
 from gradio_ui.values import values_for
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
@@ -272,7 +272,7 @@ async def test_a_session_is_forgotten_when_its_stream_fails(
 
     await client.post(JOIN, json=ASKED)
     queue.pending_messages_per_session["abc"] = object()
-    monkeypatch.setattr("gradio_ui.gate.until_late", fails)
+    monkeypatch.setattr("gradio_ui.gate.limit_stream", fails)
     with pytest.raises(RuntimeError):
         await client.get(DATA, params={"session_hash": "abc"})
     assert queue.pending_messages_per_session == {}
@@ -309,7 +309,7 @@ def test_one_session_has_two_streams_at_most(queue: Queue) -> None:
     sessions = Sessions(queue, streams=9)  # type: ignore[arg-type]
     queue.pending_event_ids_session["abc"] = {"one"}
     with sessions.stream("abc"):
-        with sessions.stream("abc"), pytest.raises(NothingUnderWay), sessions.stream("abc"):
+        with sessions.stream("abc"), pytest.raises(NoAnswerPending), sessions.stream("abc"):
             pass
         with sessions.stream("abc"):
             pass
@@ -317,9 +317,9 @@ def test_one_session_has_two_streams_at_most(queue: Queue) -> None:
 
 def test_the_reasons_are_for_persons(queue: Queue) -> None:
     queue.pending_event_ids_session["abc"] = {"one"}
-    with pytest.raises(TooMuchUnderWay, match="search again"):
+    with pytest.raises(TooManyPending, match="search again"):
         Sessions(queue, each=1).ask("abc")  # type: ignore[arg-type]
-    with pytest.raises(TooManyReaders, match="Try again"), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
+    with pytest.raises(TooManyStreams, match="Try again"), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
         pass
 
 
@@ -337,7 +337,7 @@ async def test_a_stream_that_lasts_too_long_is_ended() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await until_late(app, {}, receive, send, 0.01)
+    await limit_stream(app, {}, receive, send, 0.01)
     assert sent[-1] == {"type": "http.response.body", "body": b""}
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_ui import render
-from gradio_ui.answers import Answer, AskedFor, Category, Corpus, LikedPaper, Paper
+from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper, UnderstoodQuery
 from gradio_ui.card import paper_card
-from gradio_ui.client import AnswerNotUnderstood, NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
+from gradio_ui.client import AnswerNotUnderstood, NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import PageState
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
@@ -43,13 +43,13 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def paper(**fields: object) -> Paper:
-    return Paper.model_validate(
+def paper(**fields: object) -> FoundPaper:
+    return FoundPaper.model_validate(
         {"id": "2503.12552", "title": "A title", "score": 0.5, "arxiv_id": "2503.12552", **fields}
     )
 
 
-def answer(*papers: Paper, **fields: object) -> Answer:
+def answer(*papers: FoundPaper, **fields: object) -> Answer:
     return Answer.model_validate({"results": papers, "k": 10, **fields})
 
 
@@ -76,15 +76,15 @@ def test_nothing_foreign_becomes_markup(text: str) -> None:
         links={"abs": text, "pdf": "javascript:alert(1)", "doi": "data:text/html," + text},
         sources={text: 1.0},
     )
-    like = AskedFor(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
+    like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
     given_answer = answer(foreign, query=like, mode=text, degraded=text)
     state = PageState(q=text.strip(), categories=(text,), offset=10)
     for markup in (
         render.results(state, given_answer, {text: text}),
         render.results(state, answer(), {}),
         render.answer_status(state, given_answer, (text,)),
-        render.corpus_line(Corpus(papers=1, newest=text)),
-        render.problem(ServiceAway(text)),
+        render.corpus_line(CorpusInfo(papers=1, newest=text)),
+        render.problem(NoAnswer(text)),
         render.problem(RequestRefused(text, text)),
     ):
         assert_harmless(markup)
@@ -203,27 +203,28 @@ def test_the_status_warns_of_degraded_and_truncated_answers() -> None:
 
 def test_the_corpus_line() -> None:
     assert (
-        Elements(render.corpus_line(Corpus(papers=10_000, newest="2026-03-28"))).text == "10,000 papers, newest 2026-03"
+        Elements(render.corpus_line(CorpusInfo(papers=10_000, newest="2026-03-28"))).text
+        == "10,000 papers, newest 2026-03"
     )
-    assert Elements(render.corpus_line(Corpus(papers=1))).text == "1 paper"
+    assert Elements(render.corpus_line(CorpusInfo(papers=1))).text == "1 paper"
     assert render.corpus_line(None) == ""
 
 
 def test_category_choices_show_names_and_give_codes() -> None:
-    corpus = Corpus(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
+    corpus = CorpusInfo(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
     assert render.category_choices(corpus) == [("Machine Learning (cs.LG)", "cs.LG")]
 
 
 @pytest.mark.parametrize(
     ("error", "typed"),
     [
-        (ServiceAway("gone"), "akin up"),
-        (NoSnapshot("none"), "akin index build sample"),
+        (NoAnswer("gone"), "akin up"),
+        (NothingIndexed("none"), "akin index build sample"),
         (ServiceBusy("later"), "Wait"),
         (AnswerNotUnderstood("what"), "akin down"),
     ],
 )
-def test_a_problem_says_what_happened_and_what_to_type(error: ServiceError, typed: str) -> None:
+def test_a_problem_says_what_happened_and_what_to_type(error: RequestFailed, typed: str) -> None:
     shown = Elements(render.problem(error)).text
     assert str(error) in shown
     assert typed in shown
@@ -237,7 +238,7 @@ def test_examples_are_links_to_searches() -> None:
 
 
 def test_conditions_repeated_papers_and_papers_on_both_sides_are_said() -> None:
-    query = AskedFor(
+    query = UnderstoodQuery(
         operators=('ti:"a<b"', "-c"), like=(LikedPaper(id="a", title="One"),), unlike=(LikedPaper(id="b"),)
     )
     status = render.answer_status(PageState(like=("a",), unlike=("b",)), answer(paper(), query=query))

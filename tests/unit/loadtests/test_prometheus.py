@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.prometheus import increase, parse, timed
+from loadtests.prometheus import increase, parse, summarise_histogram
 
 
 def exposition(embed: tuple[int, int, int, float], fetch: tuple[int, int, int, float] | None = None) -> str:
@@ -23,7 +23,7 @@ def test_lines_are_read_with_their_labels() -> None:
 
 def test_only_what_happened_in_between_counts() -> None:
     before, after = parse(exposition((100, 100, 100, 0.5))), parse(exposition((110, 130, 130, 0.9)))
-    (embed,) = timed(before, after, "stage_seconds", "stage")
+    (embed,) = summarise_histogram(before, after, "stage_seconds", "stage")
     assert (embed.label, embed.count) == ("embed", 30)
     assert embed.mean_ms == pytest.approx(1000 * 0.4 / 30)
     # 10 of 30 up to 10 ms, the other 20 up to 20 ms: the 15th is a quarter of the way through the second bucket.
@@ -34,17 +34,17 @@ def test_only_what_happened_in_between_counts() -> None:
 def test_stages_keep_their_order_and_idle_ones_are_left_out() -> None:
     before = parse(exposition((1, 1, 1, 0.1), (1, 1, 1, 0.1)))
     after = parse(exposition((1, 1, 1, 0.1), (3, 3, 3, 0.2)))
-    assert [each.label for each in timed(before, after, "stage_seconds", "stage")] == ["fetch"]
+    assert [each.label for each in summarise_histogram(before, after, "stage_seconds", "stage")] == ["fetch"]
 
 
 def test_over_the_last_bucket_the_percentile_is_its_bound() -> None:
-    (embed,) = timed({}, parse(exposition((0, 1, 10, 50.0))), "stage_seconds", "stage")
+    (embed,) = summarise_histogram({}, parse(exposition((0, 1, 10, 50.0))), "stage_seconds", "stage")
     assert embed.p95_ms == pytest.approx(20)
 
 
 def test_a_process_that_was_started_anew_counts_from_zero() -> None:
     before, after = parse(exposition((50, 50, 50, 5.0))), parse(exposition((4, 4, 4, 0.02)))
-    (embed,) = timed(before, after, "stage_seconds", "stage")
+    (embed,) = summarise_histogram(before, after, "stage_seconds", "stage")
     assert embed.count == 4
     assert embed.mean_ms == pytest.approx(5)
 

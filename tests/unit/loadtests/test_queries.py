@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from loadtests.errors import BadOption, TooFewQueries
-from loadtests.papers import Paper, papers_of_service, read_papers
-from loadtests.queries import Queries, distinct_texts, sentences
+from loadtests.papers import papers_of_file, papers_of_service
+from loadtests.queries import QuerySource, distinct_texts, sentences
+from papers import Paper
 
 PAPERS = [
     Paper(
+        str(n),
         f"On the {n} things that nobody counted",
         f"We count {n} things here. Each of the {n} was seen twice. Nobody had done that {n} times before us.",
     )
@@ -35,7 +37,7 @@ def test_an_abstract_without_sentences_is_one() -> None:
 
 
 def test_short_queries_are_words_of_the_papers_and_never_come_twice() -> None:
-    queries = Queries(PAPERS, seed=3)
+    queries = QuerySource(PAPERS, seed=3)
     drawn = [queries.short() for _ in range(2_000)]
     assert len(set(drawn)) == 2_000
     assert queries.drawn == 2_000
@@ -46,7 +48,7 @@ def test_short_queries_are_words_of_the_papers_and_never_come_twice() -> None:
 
 
 def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
-    queries = Queries(PAPERS, seed=1)
+    queries = QuerySource(PAPERS, seed=1)
     assert {queries.long() for _ in range(250)} == {paper.abstract for paper in PAPERS}
     assert queries.repeated == 0
     later = queries.long()
@@ -54,7 +56,7 @@ def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
 
 
 def test_what_has_to_be_repeated_is_counted() -> None:
-    queries = Queries(PAPERS, seed=1)
+    queries = QuerySource(PAPERS, seed=1)
     # The abstracts have fewer words than a run needs, so that the runs are the abstracts themselves.
     drawn = [queries.long() for _ in range(260)]
     assert queries.repeated == len(drawn) - len(set(drawn)) == 10
@@ -62,14 +64,14 @@ def test_what_has_to_be_repeated_is_counted() -> None:
 
 def test_texts_that_the_service_has_seen_are_not_drawn() -> None:
     seen = [paper.abstract for paper in PAPERS[:200]]
-    queries = Queries(PAPERS, seed=1, used=seen)
+    queries = QuerySource(PAPERS, seed=1, used=seen)
     assert not {queries.long() for _ in range(50)} & set(seen)
     assert queries.repeated == 0
 
 
 def test_the_seed_decides() -> None:
     def drawn(seed: int) -> list[str]:
-        queries = Queries(PAPERS, seed=seed)
+        queries = QuerySource(PAPERS, seed=seed)
         return [queries.short() for _ in range(20)]
 
     assert drawn(5) == drawn(5) != drawn(6)
@@ -77,24 +79,27 @@ def test_the_seed_decides() -> None:
 
 def test_too_few_papers_are_refused_in_words() -> None:
     with pytest.raises(TooFewQueries, match=r"3 papers hold 15 .*--queries"):
-        Queries(PAPERS[:3])
+        QuerySource(PAPERS[:3])
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, zipped: bool) -> None:
+@pytest.mark.parametrize("fields", [("id", "abstract"), ("_id", "text")])
+def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, fields: tuple[str, str], zipped: bool) -> None:
+    key, abstract = fields
     lines = [
-        json.dumps({"id": "1", "title": " A\n title ", "abstract": "  An\n  abstract. "}),
+        json.dumps({key: "1", "title": " A\n title ", abstract: "  An\n  abstract. "}),
         "no JSON",
         "[1, 2]",
-        json.dumps({"title": "No abstract"}),
-        json.dumps({"title": 3, "abstract": "of the wrong type"}),
-        json.dumps({"_id": "x", "title": "From a collection", "text": "Its text."}),
+        json.dumps({key: "2", "title": "No abstract"}),
+        json.dumps({key: "3", "title": 3, abstract: "of the wrong type"}),
+        json.dumps({key: "4", "title": "Another paper", abstract: "Its text."}),
     ]
     content = "\n".join(lines).encode()
     path = tmp_path / "papers"
     path.write_bytes(gzip.compress(content) if zipped else content)
-    assert read_papers(path) == [Paper("A title", "An abstract."), Paper("From a collection", "Its text.")]
-    assert len(read_papers(path, most=1)) == 1
+    papers = papers_of_file(path)
+    assert papers == [Paper("1", "A title", "An abstract."), Paper("4", "Another paper", "Its text.")]
+    assert len(papers_of_file(path, most=1)) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", gzip.compress(b"x" * 1000)[:20]])
@@ -102,7 +107,7 @@ def test_a_file_without_papers_is_refused_by_name(tmp_path: Path, content: bytes
     path = tmp_path / "papers.jsonl"
     path.write_bytes(content)
     with pytest.raises(BadOption, match=r"papers\.jsonl"):
-        read_papers(path)
+        papers_of_file(path)
 
 
 def test_the_service_is_asked_until_its_papers_are_known() -> None:
@@ -125,4 +130,4 @@ def test_gathering_ends_where_nothing_new_is_found() -> None:
     def search(body: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"id": "1", "title": "The same", "abstract": "always"}]
 
-    assert papers_of_service(search, [], 1_000).papers == [Paper("The same", "always")]
+    assert papers_of_service(search, [], 1_000).papers == [Paper("1", "The same", "always")]

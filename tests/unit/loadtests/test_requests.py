@@ -5,13 +5,15 @@ from collections import Counter
 
 import pytest
 
-from loadtests.papers import Paper
-from loadtests.queries import Queries
-from loadtests.requests import Requests, complaint
+from loadtests.queries import QuerySource
+from loadtests.requests import Requests, failure_reason
+from papers import Paper
 
 
-def queries() -> Queries:
-    return Queries([Paper(f"Title number {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)])
+def queries() -> QuerySource:
+    return QuerySource(
+        [Paper(f"{n}", f"Title number {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]
+    )
 
 
 def test_the_reference_mix_has_its_shares() -> None:
@@ -37,14 +39,14 @@ def test_requests_are_what_the_service_takes(wanted: str, path: str, fields: set
 
 
 def test_an_answer_of_one_half_alone_is_a_failure() -> None:
-    assert complaint(200, b'{"results":[],"degraded":null}') == ""
-    assert complaint(200, b'{"results":[],"degraded":"the encoder is away"}') == "degraded answer"
-    assert complaint(200, b'{"degraded": "spaced"}') == "degraded answer"
-    assert complaint(200, json.dumps({"abstract": 'It says "degraded":"so"', "degraded": None}).encode()) == ""
+    assert failure_reason(200, b'{"results":[],"degraded":null}') == ""
+    assert failure_reason(200, b'{"results":[],"degraded":"the encoder is away"}') == "degraded answer"
+    assert failure_reason(200, b'{"degraded": "spaced"}') == "degraded answer"
+    assert failure_reason(200, json.dumps({"abstract": 'It says "degraded":"so"', "degraded": None}).encode()) == ""
 
 
 def test_errors_are_named_by_the_services_own_word() -> None:
-    assert complaint(503, b'{"error":{"code":"encoder_busy","message":"later"}}') == "503 encoder_busy"
-    assert complaint(502, b"<html>") == "502"
-    assert complaint(500, b'{"error":"text"}') == "500"
-    assert complaint(0, None) == "no answer"
+    assert failure_reason(503, b'{"error":{"code":"encoder_busy","message":"later"}}') == "503 encoder_busy"
+    assert failure_reason(502, b"<html>") == "502"
+    assert failure_reason(500, b'{"error":"text"}') == "500"
+    assert failure_reason(0, None) == "no answer"

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.samples import Sample, by_kind, errors_of, percentile, ramp, summarise, timeline, within
+from loadtests.samples import (
+    RequestSample,
+    frequent_errors,
+    percentile,
+    ramp,
+    summarise,
+    summarise_kinds,
+    timeline,
+    within,
+)
 
 
-def sample(at: float, ms: float, error: str = "", kind: str = "search") -> Sample:
-    return Sample(at, kind, ms, error)
+def sample(at: float, ms: float, error: str = "", kind: str = "search") -> RequestSample:
+    return RequestSample(at, kind, ms, error)
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
@@ -36,14 +45,14 @@ def test_a_stretch_has_its_beginning_and_not_its_end() -> None:
 
 
 def test_kinds_are_summed_up_apart() -> None:
-    kinds = by_kind([sample(0, 1, kind="a"), sample(0, 2, kind="b"), sample(0, 4, kind="b")], 1)
+    kinds = summarise_kinds([sample(0, 1, kind="a"), sample(0, 2, kind="b"), sample(0, 4, kind="b")], 1)
     assert list(kinds) == ["b", "a"]
     assert kinds["b"].max_ms == 4
 
 
 def test_the_same_failures_are_counted_together() -> None:
     samples = [sample(0, 1, "503 busy"), sample(1, 1), sample(2, 1, "503 busy"), sample(3, 1, "no answer")]
-    assert errors_of(samples) == [
+    assert frequent_errors(samples) == [
         {"kind": "search", "error": "503 busy", "count": 2},
         {"kind": "search", "error": "no answer", "count": 1},
     ]

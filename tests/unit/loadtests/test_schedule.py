@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.samples import Sample, summarise
+from loadtests.samples import RequestSample, summarise
 from loadtests.schedule import RateSearch, arrivals, is_fast, most_waiting
 
 
@@ -51,11 +51,11 @@ def test_a_failure_below_a_pass_takes_it_back() -> None:
 
 
 def test_fast_is_a_kept_limit_without_an_error() -> None:
-    good = summarise([Sample(0, "search", 100, "")], 1)
+    good = summarise([RequestSample(0, "search", 100, "")], 1)
     assert is_fast(good, False, 100)
     assert not is_fast(good, False, 99.9)
     assert not is_fast(good, True, 100)
-    assert not is_fast(summarise([Sample(0, "search", 1, "503")], 1), False, 100)
+    assert not is_fast(summarise([RequestSample(0, "search", 1, "503")], 1), False, 100)
     assert not is_fast(summarise([], 1), False, 100)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.errors import BadOption, NoSnapshot, ServiceAway, StackFailed
+from loadtests.errors import BadOption, NothingToSearch, StackFailed, TargetUnreachable
 from loadtests.options import Options, read_options
 from loadtests.service import counters, target
-from loadtests.stack import stack
+from loadtests.stack import use_stack
 
 RUNS = {
     "running": True,
@@ -65,36 +65,36 @@ def silent(text: str) -> None:
 
 def test_a_running_stack_is_used_and_left_running(command: Command) -> None:
     command.says("status", RUNS)
-    with stack(command.options(), silent) as found:
+    with use_stack(command.options(), silent) as found:
         assert (found.service, found.triton, found.started) == (RUNS["service"], RUNS["triton"], False)
         assert found.processes == {"Triton": 11, "the page": 12}
     assert command.asked == ["status --json"]
 
 
 def test_what_was_started_is_stopped(command: Command) -> None:
-    with stack(command.options(), silent) as found:
+    with use_stack(command.options(), silent) as found:
         assert found.started
         assert command.asked == ["status --json", "up", "status --json"]
     assert command.asked[-1] == "down"
 
 
 def test_what_was_started_is_stopped_after_a_failure_too(command: Command) -> None:
-    with pytest.raises(ServiceAway), stack(command.options(), silent):
-        raise ServiceAway("gone")
+    with pytest.raises(TargetUnreachable), use_stack(command.options(), silent):
+        raise TargetUnreachable("gone")
     assert command.asked[-1] == "down"
 
 
 def test_a_stack_that_does_not_start_is_said(command: Command) -> None:
     (command.folder / "cannot").touch()
-    with pytest.raises(StackFailed, match="akin up"), stack(command.options(), silent):
+    with pytest.raises(StackFailed, match="akin up"), use_stack(command.options(), silent):
         pass
 
 
 def test_a_corpus_is_indexed_unless_it_is_live(command: Command) -> None:
-    with stack(command.options("--corpus", "sample"), silent):
+    with use_stack(command.options("--corpus", "sample"), silent):
         assert "index build sample" not in command.asked
     command.says("status", RUNS_NOT)
-    with stack(command.options("--corpus", "papers/arxiv.jsonl.gz"), silent):
+    with use_stack(command.options("--corpus", "papers/arxiv.jsonl.gz"), silent):
         assert command.asked.index("index build papers/arxiv.jsonl.gz") < len(command.asked) - 2
 
 
@@ -102,7 +102,7 @@ def test_a_running_stack_with_other_papers_is_not_touched(command: Command) -> N
     command.says("status", RUNS)
     with (
         pytest.raises(BadOption, match=r"searches sample, not arxiv\.jsonl"),
-        stack(command.options("--corpus", "arxiv.jsonl"), silent),
+        use_stack(command.options("--corpus", "arxiv.jsonl"), silent),
     ):
         pass
     assert not {"up", "down"} & set(command.asked)
@@ -111,26 +111,26 @@ def test_a_running_stack_with_other_papers_is_not_touched(command: Command) -> N
 def test_half_a_stack_is_not_touched(command: Command) -> None:
     processes = [{"name": "Triton", "pid": 11, "alive": True}, {"name": "the page", "pid": 12, "alive": False}]
     command.says("status", RUNS | {"running": False, "processes": processes})
-    with pytest.raises(ServiceAway, match="only part"), stack(command.options(), silent):
+    with pytest.raises(TargetUnreachable, match="only part"), use_stack(command.options(), silent):
         pass
     assert command.asked == ["status --json"]
 
 
 def test_another_service_is_measured_without_starting_anything(command: Command) -> None:
-    with stack(command.options("--service", "http://127.0.0.1:9/"), silent) as found:
+    with use_stack(command.options("--service", "http://127.0.0.1:9/"), silent) as found:
         assert (found.service, found.processes) == ("http://127.0.0.1:9", {})
     assert "up" not in command.asked
 
 
 def test_another_service_needs_no_akin_here(tmp_path: Path) -> None:
     options = read_options(["users", "--service", "http://127.0.0.1:9", "--triton", "127.0.0.1:8"], {})
-    with stack(dataclasses.replace(options, akin=tmp_path / "akin"), silent) as found:
+    with use_stack(dataclasses.replace(options, akin=tmp_path / "akin"), silent) as found:
         assert found.triton == "127.0.0.1:8"
 
 
 def test_a_missing_command_is_said_with_the_next_step(tmp_path: Path) -> None:
     options = dataclasses.replace(read_options(["users"], {}), akin=tmp_path / "akin")
-    with pytest.raises(StackFailed, match="make setup"), stack(options, silent):
+    with pytest.raises(StackFailed, match="make setup"), use_stack(options, silent):
         pass
 
 
@@ -183,7 +183,7 @@ def test_what_is_measured_is_asked_of_the_service(service: str) -> None:
 
 def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> None:
     Service.answers = {"/health/ready": (503, {"components": {"snapshot": {"status": "missing"}}})}
-    with pytest.raises(NoSnapshot, match="akin index build sample"):
+    with pytest.raises(NothingToSearch, match="akin index build sample"):
         target(service, 0)
 
 
@@ -196,19 +196,19 @@ def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> No
 )
 def test_an_index_that_is_refused_or_damaged_is_said_with_the_reason(service: str, snapshot: dict[str, object]) -> None:
     Service.answers = {"/health/ready": (503, {"components": {"snapshot": snapshot}})}
-    with pytest.raises(NoSnapshot, match="does not trust its index: has terms of analysis 1, not 2"):
+    with pytest.raises(NothingToSearch, match="does not trust its index: has terms of analysis 1, not 2"):
         target(service, 0)
 
 
 def test_a_service_without_encoder_is_not_measured(service: str) -> None:
     Service.answers = {"/health/ready": (200, {"components": READY | {"encoder": {"status": "away"}}})}
-    with pytest.raises(ServiceAway, match="no encoder"):
+    with pytest.raises(TargetUnreachable, match="no encoder"):
         target(service, 0)
 
 
 def test_a_stranger_at_the_address_is_noticed(service: str) -> None:
     Service.answers = {"/health/ready": (200, "<html>"), "/metrics": (200, "n 3\n")}
-    with pytest.raises(ServiceAway, match="JSON"):
+    with pytest.raises(TargetUnreachable, match="JSON"):
         target(service, 0)
     assert counters(service) == {("n", ()): 3.0}
     Service.answers = {"/metrics": (404, "n 3\n")}
@@ -219,6 +219,6 @@ def test_nobody_at_the_address_is_said() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with pytest.raises(ServiceAway, match="does not answer"):
+    with pytest.raises(TargetUnreachable, match="does not answer"):
         target(nobody, 0)
     assert counters(nobody) == {}

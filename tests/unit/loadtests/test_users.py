@@ -15,19 +15,21 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import json
-from loadtests.papers import Paper
-from loadtests.queries import Queries
+from loadtests.queries import QuerySource
 from loadtests.service import Target
-from loadtests.users import SCENARIOS, ReferenceUser, needs_triton, people
+from papers import Paper
+from loadtests.users import USERS_OF_SCENARIO, ReferenceUser, needs_triton, user_classes
 
-queries = Queries([Paper(f"Title {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)])
+papers = [Paper(f"{n}", f"Title {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]
+queries = QuerySource(papers)
 target = Target("http://127.0.0.1:9", 400, "sample", "s1", 1, {}, None)
-played = {name: [user.__name__ for user in people(name, queries, target, "127.0.0.1:8")] for name in SCENARIOS}
+classes = {name: user_classes(name, queries, target, "127.0.0.1:8") for name in USERS_OF_SCENARIO}
+played = {name: [user.__name__ for user in chosen] for name, chosen in classes.items()}
 tasks = [task.__name__ for task in ReferenceUser.tasks]
 waits = [ReferenceUser.wait_time(None) for _ in range(500)]
 print(json.dumps({
     "played": played,
-    "triton": [name for name in SCENARIOS if needs_triton(name)],
+    "triton": [name for name in USERS_OF_SCENARIO if needs_triton(name)],
     "tasks": {name: tasks.count(name) for name in set(tasks)},
     "waits": [min(waits), max(waits)],
     "host": ReferenceUser.host,

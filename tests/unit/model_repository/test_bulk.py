@@ -62,7 +62,7 @@ class Client:
         self.answered = threading.Event()
         self.lengths: list[float] | None = None
         self.failure: tuple[str, bool] | None = None
-        self.job = bulk.Job(list(texts), self.answer, self.fail, lambda: gone, seconds, urgent)
+        self.job = bulk.EncodeJob(list(texts), self.answer, self.fail, lambda: gone, seconds, urgent)
 
     def answer(self, vectors: np.ndarray[Any, Any], tokens: np.ndarray[Any, Any]) -> None:
         assert self.lengths is None

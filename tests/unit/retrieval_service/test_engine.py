@@ -20,7 +20,7 @@ def corpus(fakes: Any) -> Any:
     return fakes.Corpus(fakes.papers, DENSE, LEXICAL)
 
 
-async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: Any) -> None:
+async def test_hybrid_joins_both_rankings_and_fetches_papers_once(engine: Any, corpus: Any) -> None:
     outcome = await engine.search(corpus, SearchRequest(text="some words", k=3))
     assert [ranked.paper.id[-1] for ranked in outcome.results] == ["2", "1", "4"]
     assert outcome.results[0].dense == pytest.approx(0.8)
@@ -34,7 +34,7 @@ async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: An
 
 
 @pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])
-async def test_one_half_alone_is_searched_as_deep_as_both(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
+async def test_one_index_alone_is_searched_as_deep_as_both(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
     for collapse, k in ((False, 2), (True, 2), (False, 100)):
         asked = SearchRequest(text="words", k=k, offset=0, mode=mode, collapse=collapse)
         outcome = await engine.search(corpus, asked)
@@ -43,18 +43,18 @@ async def test_one_half_alone_is_searched_as_deep_as_both(engine: Any, corpus: A
     assert [depth for _, depth in corpus.lexical.asked] == [100] * 3 * (mode is Mode.LEXICAL)
 
 
-async def test_lexical_search_does_not_trouble_the_encoder(engine: Any, corpus: Any) -> None:
+async def test_lexical_search_does_not_call_the_encoder(engine: Any, corpus: Any) -> None:
     outcome = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
     assert corpus.embedded == []
     assert outcome.tokens is None
 
 
-async def test_truncation_is_told(engine: Any, corpus: Any) -> None:
+async def test_truncation_is_reported(engine: Any, corpus: Any) -> None:
     assert (await engine.search(corpus, SearchRequest(text="one two three four five six"))).truncated
     assert not (await engine.search(corpus, SearchRequest(text="one two three four five"))).truncated
 
 
-async def test_hybrid_goes_on_without_the_encoder(engine: Any, corpus: Any) -> None:
+async def test_hybrid_becomes_lexical_without_the_encoder(engine: Any, corpus: Any) -> None:
     corpus.trouble = EncoderUnavailable("It is away.")
     outcome = await engine.search(corpus, SearchRequest(text="words"))
     assert "It is away." in outcome.degraded
@@ -102,7 +102,7 @@ async def test_operators_are_conditions_and_their_words_are_not_embedded(engine:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-async def test_a_query_of_operators_alone_is_answered_by_words(engine: Any, corpus: Any, mode: Mode) -> None:
+async def test_a_query_of_operators_only_is_answered_by_lexical_search(engine: Any, corpus: Any, mode: Mode) -> None:
     corpus.lexical.meeting = {0, 3}
     outcome = await engine.search(corpus, SearchRequest(text="ti:graph", mode=mode))
     assert (outcome.mode, corpus.embedded, corpus.vectors.asked) == (Mode.LEXICAL, [], [])
@@ -142,7 +142,7 @@ async def test_pages_beyond_the_end_are_empty(engine: Any, corpus: Any) -> None:
     assert (await engine.search(corpus, SearchRequest(text="words", offset=500))).results == []
 
 
-async def test_warming_searches_in_every_way_and_stops_where_the_encoder_is_away(engine: Any, corpus: Any) -> None:
+async def test_warm_up_searches_in_every_mode_and_stops_where_the_encoder_is_away(engine: Any, corpus: Any) -> None:
     await warm(engine, corpus)
     assert len(corpus.embedded) == 4
     assert len(corpus.lexical.asked) == 12

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
 from retrieval_service.routes.rate_limit import RateLimit

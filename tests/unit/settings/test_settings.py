@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import ComposeSettings, EncoderSettings, PageSettings, ServiceSettings, Settings, SettingsError
+from settings import ComposeSettings, EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings, SettingsError
 from settings.reference import GROUPS, definitions, docs, env
 from settings.unknown import warnings
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[3]
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_with_its_variable(
-    settings: type[Settings], variable: str, value: str
+    settings: type[EnvironmentSettings], variable: str, value: str
 ) -> None:
     with pytest.raises(SettingsError, match=rf"^{variable} is '{value}': ") as caught:
         settings.read({variable: value})
@@ -48,7 +48,7 @@ def test_all_wrong_values_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("owner", GROUPS.values())
-def test_an_empty_variable_is_absent(owner: type[Settings]) -> None:
+def test_an_empty_variable_is_absent(owner: type[EnvironmentSettings]) -> None:
     assert owner.read({owner.variable(field): "" for field in owner.model_fields}) == owner.read({})
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from training.errors import TrainingError
-from training.progress import say
+from training.progress import log_progress
 
 
 def run_command(
@@ -28,7 +28,7 @@ def run_command(
         try:
             result = work(options)
         except TrainingError as error:
-            say(f"{parser.prog.rpartition('.')[2]}: {error}")
+            log_progress(f"{parser.prog.rpartition('.')[2]}: {error}")
             return 1
     print(result)
     return 0

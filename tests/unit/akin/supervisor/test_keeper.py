@@ -16,7 +16,7 @@ import pytest
 from akin.errors import EncoderError, StackError
 from akin.stack.processes import Child, group_of, start, stop, wait_until
 from akin.stack.record import PartState
-from akin.stack.supervisor.health import Health, Look, Patience
+from akin.stack.supervisor.health import FailureDetector, Health, ProbeResult
 from akin.stack.supervisor.keeper import Keeper, Pace, Stopping
 from akin.stack.supervisor.parts import Part, Started
 from akin.stack.supervisor.restarts import Restarts
@@ -32,7 +32,7 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.log = folder / "part.log"
         self.code = SLEEPER
-        self.answers = Look(Health.ANSWERS)
+        self.answers = ProbeResult(Health.ANSWERS)
         self.refusal: Exception | None = None
         self.born: list[Child] = []
         self.cleared = 0
@@ -47,7 +47,7 @@ class Stage:
             lambda: self.states.append(self.keepers[-1].state),
             self.said.append,
             restarts=Restarts(first=0.001, longest=0.001, most=most, quiet=quiet),
-            patience=lambda: Patience(tries=2, idle_seconds=0.0),
+            detector=lambda: FailureDetector(tries=2, idle_seconds=0.0),
             pace=Pace(well=0.0, doubtful=0.0),
             **options,  # type: ignore[arg-type]
         )
@@ -154,9 +154,9 @@ def test_a_part_that_hangs_is_killed_and_started_again(stage: Stage, code: str) 
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
     os.kill(stage.born[0].pid, signal.SIGSTOP)
-    stage.answers = Look(Health.SILENT, "did not answer")
+    stage.answers = ProbeResult(Health.SILENT, "did not answer")
     stage.until(lambda: len(stage.born) == 2)
-    stage.answers = Look(Health.ANSWERS)
+    stage.answers = ProbeResult(Health.ANSWERS)
     stage.until(lambda: stage.runs(len(stage.born)))
     assert not stage.born[0].alive
     assert keeper.state.reason.startswith("did not answer for ")
@@ -165,9 +165,9 @@ def test_a_part_that_hangs_is_killed_and_started_again(stage: Stage, code: str) 
 def test_a_part_that_is_broken_is_started_again(stage: Stage) -> None:
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
-    stage.answers = Look(Health.BROKEN, "answers 500")
+    stage.answers = ProbeResult(Health.BROKEN, "answers 500")
     stage.until(lambda: len(stage.born) == 2)
-    stage.answers = Look(Health.ANSWERS)
+    stage.answers = ProbeResult(Health.ANSWERS)
     stage.until(lambda: stage.runs(len(stage.born)))
     assert keeper.state.reason == "answers 500: killed"
 

@@ -15,7 +15,7 @@ from akin.stack.processes import Child
 from akin.stack.record import Stack
 from akin.stack.supervisor import parts
 from akin.stack.supervisor.health import Health
-from akin.stack.supervisor.parts import HttpLook, TritonLook, encoders
+from akin.stack.supervisor.parts import HttpProbe, TritonProbe, encoders
 
 UNHEALTHY = {"error": "Stub process 'text_encoder_0_0' is not healthy."}
 
@@ -58,10 +58,10 @@ def server() -> Server:
 
 
 @pytest.fixture
-def look(settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch) -> TritonLook:
+def look(settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch) -> TritonProbe:
     monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=httpx.MockTransport(server.answer)))
     serving(settings, [1])
-    return TritonLook(settings)
+    return TritonProbe(settings)
 
 
 def serving(settings: Settings, numbers: list[int]) -> None:
@@ -69,12 +69,12 @@ def serving(settings: Settings, numbers: list[int]) -> None:
     record.create(settings, stack, Child("the supervisor", 1, 1, ""))
 
 
-def test_a_triton_that_gives_vectors_is_well(look: TritonLook, server: Server) -> None:
+def test_a_triton_that_gives_vectors_is_well(look: TritonProbe, server: Server) -> None:
     assert look().health is Health.ANSWERS
     assert server.texts() == ["1"]
 
 
-def test_no_text_is_sent_while_those_of_others_are_answered(look: TritonLook, server: Server) -> None:
+def test_no_text_is_sent_while_those_of_others_are_answered(look: TritonProbe, server: Server) -> None:
     look()
     server.texts()
     server.counts[1] += 3
@@ -84,7 +84,7 @@ def test_no_text_is_sent_while_those_of_others_are_answered(look: TritonLook, se
     assert server.texts() == ["1"]
 
 
-def test_a_busy_triton_whose_answers_come_late_is_well(look: TritonLook, server: Server) -> None:
+def test_a_busy_triton_whose_answers_come_late_is_well(look: TritonProbe, server: Server) -> None:
     look()
     server.infer = httpx.ReadTimeout("late")
     for _ in range(10):
@@ -93,7 +93,7 @@ def test_a_busy_triton_whose_answers_come_late_is_well(look: TritonLook, server:
     assert look().health is Health.SILENT
 
 
-def test_a_triton_whose_python_process_is_gone_is_broken(look: TritonLook, server: Server) -> None:
+def test_a_triton_whose_python_process_is_gone_is_broken(look: TritonProbe, server: Server) -> None:
     server.infer = httpx.Response(500, json=UNHEALTHY)
     found = look()
     assert found.health is Health.BROKEN
@@ -101,14 +101,14 @@ def test_a_triton_whose_python_process_is_gone_is_broken(look: TritonLook, serve
     assert "is not healthy" in found.words
 
 
-def test_every_version_that_is_served_is_looked_at(look: TritonLook, server: Server, settings: Settings) -> None:
+def test_every_version_that_is_served_is_looked_at(look: TritonProbe, server: Server, settings: Settings) -> None:
     serving(settings, [1, 2])
     look()
     assert server.texts() == ["1", "2"]
 
 
 @pytest.mark.parametrize("status", [400, 404, 503])
-def test_a_refusal_is_a_sign_of_life(look: TritonLook, server: Server, status: int) -> None:
+def test_a_refusal_is_a_sign_of_life(look: TritonProbe, server: Server, status: int) -> None:
     server.infer = httpx.Response(status, json={"error": "version 1 is not at ready state"})
     assert look().health is Health.ANSWERS
 
@@ -122,7 +122,7 @@ def test_a_service_that_cannot_be_asked(error: Exception, health: Health, monkey
         raise error
 
     monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=httpx.MockTransport(answer)))
-    assert HttpLook("http://127.0.0.1:1")().health is health
+    assert HttpProbe("http://127.0.0.1:1")().health is health
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 421, 503])
@@ -131,16 +131,16 @@ def test_a_service_that_refuses_the_address_by_which_it_is_asked_runs(
 ) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(status))
     monkeypatch.setattr(parts, "client", lambda **_: httpx.Client(transport=transport))
-    assert HttpLook("http://127.0.0.1:1")().health is Health.ANSWERS
+    assert HttpProbe("http://127.0.0.1:1")().health is Health.ANSWERS
 
 
 def test_a_restarted_triton_serves_what_is_promoted_needed_and_was_loaded_since(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there: list[Any] = [Version(number, number == 4, {}) for number in (1, 2, 3, 4)]
-    monkeypatch.setattr(parts, "promoted", lambda _: there[3])
+    monkeypatch.setattr(parts, "promoted_version", lambda _: there[3])
     monkeypatch.setattr(parts, "versions", lambda _: there)
-    monkeypatch.setattr(parts, "still_needed", lambda *_: [2])
+    monkeypatch.setattr(parts, "versions_still_needed", lambda *_: [2])
     assert encoders(settings) == [4, 2]
     serving(settings, [2, 3, 4, 9])
     assert encoders(settings) == [4, 2, 3]

@@ -29,7 +29,7 @@ from training.evaluation import EvaluationReport, VersionSystem, evaluate
 from training.evaluation.plots import save
 from training.evaluation.report import PRIMARY
 from training.evaluation.retrieval import load_collections
-from training.progress import stage
+from training.progress import log_duration
 
 FP32 = "FP32"
 SHIPPED = "INT8"
@@ -126,13 +126,13 @@ def compare(
         for number, variant in enumerate(variants):
             folder = Path(scratch) / str(number)
             folder.mkdir()
-            with stage(variant.name):
+            with log_duration(variant.name):
                 made[variant.name] = compress(
                     wanted, folder, calibration_papers=calibration_papers, mapping=mapping, how=variant.how,
                     faithful=False,
                 )  # fmt: skip
                 systems[variant.name] = VersionSystem(folder)
-        with stage("timing the variants in turn"):
+        with log_duration("timing the variants in turn"):
             passages = _milliseconds(
                 {name: each.encode_passages for name, each in systems.items()}, list(first.passages.values())[:64]
             )

@@ -15,7 +15,7 @@ from training.compression import calibration
 from training.compression.prune import Pruning, prune
 from training.encoders import encode_fp32, version_encoders
 from training.errors import PublishError
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import manifest, publish, source
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def compress(
         # A folder is complete: libraries need not contact the hub. They read this when they are imported.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
-    with stage("loading libraries"):
+    with log_duration("loading libraries"):
         # Imported only now: they take seconds, and a wrong path should be reported before.
         from training.compression import onnx_export, parity, tokens
         from training.compression.pack import pack
@@ -88,15 +88,15 @@ def compress(
     publish.copy_code(folder)
     with tempfile.TemporaryDirectory(prefix="akin-export-") as scratch:
         try:
-            with stage(f"loading {origin.name}"):
+            with log_duration(f"loading {origin.name}"):
                 model = source.load(origin)
                 max_length = source.max_length(model)
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
-            with stage("calculating reference vectors"):
+            with log_duration("calculating reference vectors"):
                 model.max_seq_length = max_length
                 true = encode_fp32(model, texts.held_out)
-            with stage("exporting to ONNX"):
+            with log_duration("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch))
                 inputs = onnx_export.inputs(graph)
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
@@ -120,7 +120,7 @@ def compress(
                 },
             )
             manifest.write(folder, made)
-            with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
+            with log_duration(f"checking parity on {len(texts.held_out)} held-out texts"):
                 made["parity"] = parity.measure(version_encoders(folder), true, texts.held_out)
                 if faithful:
                     parity.require(made["parity"])
@@ -139,7 +139,7 @@ def _convert(
     if how.precision == "fp16":
         from training.compression import fp16
 
-        with stage("converting to FP16"):
+        with log_duration("converting to FP16"):
             return fp16.convert(graph), {
                 "precision": "FP16",
                 "method": "FP16, in FP32 what lies behind the last matrix product",
@@ -147,8 +147,8 @@ def _convert(
     from training.compression import quantize
 
     recipe = how.recipe or quantize.QuantizationRecipe(seed=seed)
-    with stage(f"quantising to INT8 with {how.texts} texts"):
-        return quantize.quantize(graph, feeds, recipe, say), {"precision": "INT8", **recipe.as_json()}
+    with log_duration(f"quantising to INT8 with {how.texts} texts"):
+        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.as_json()}
 
 
 def _quiet() -> None:

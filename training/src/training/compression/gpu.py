@@ -24,7 +24,7 @@ from training.command import run_command
 from training.compression import calibration
 from training.encoders import encode_fp32, version_encoder
 from training.errors import ParityError, PublishError, SourceError
-from training.progress import stage
+from training.progress import log_duration
 from training.registry import publish, source
 
 GPU_ENCODER = "encoder"
@@ -68,7 +68,7 @@ def export_fp16(
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
-    with stage(f"loading {origin.name}"):
+    with log_duration(f"loading {origin.name}"):
         from training.compression import fp16, onnx_export
 
         model = source.load(origin)
@@ -83,11 +83,11 @@ def export_fp16(
             f"version {version} was pruned when it was exported, and {origin.name} is whole. Save the pruned model and "
             "export that one, to get the same encoder on a GPU."
         )
-    with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, stage(f"exporting in FP16 for {runtime}"):
+    with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch))
         inputs = onnx_export.inputs(exported)
         graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
-    with stage(f"checking parity on {len(held_out)} held-out texts"):
+    with log_duration(f"checking parity on {len(held_out)} held-out texts"):
         model.max_seq_length = manifest["max_length"]
         true = encode_fp32(model, held_out)
         folder = repository / publish.TEXT_ENCODER / str(version)

@@ -18,7 +18,7 @@ from training.command import run_command
 from training.errors import EvaluationError
 from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate
 from training.evaluation.report import REPORT_FILE
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
 
 BASE = "base"
@@ -59,7 +59,7 @@ def evaluate_version(options: argparse.Namespace) -> str:
     )
     manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
     model_card.write(manifest, report, candidate, folder)
-    say(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
+    log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
     if options.json:
         return json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False)
     return (folder / "report.md").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def load_systems(
     model = repository / publish.TEXT_ENCODER
     serving = publish.promoted_version(model)
     systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
-    with stage("loading the systems"):
+    with log_duration("loading the systems"):
         if base != "none":
             systems[BASE] = torch_system(None if base == "default" else base, compile=compile)
         for text in models:

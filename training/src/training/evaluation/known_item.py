@@ -14,7 +14,7 @@ import relevance
 from papers import Paper, PapersError, read_papers
 from training.errors import EvaluationError
 from training.evaluation.retrieval import relevance_errors
-from training.progress import say
+from training.progress import log_progress
 
 RUN_KINDS = ("title", "first_sentence")
 """Kinds of set that a training run makes of its held-out papers."""
@@ -51,9 +51,9 @@ def main() -> int:
         with read_papers(options.papers, options.map) as papers:
             count = write_known_items(papers, options.folder, kind=options.kind, most=options.most)
     except (EvaluationError, PapersError) as error:
-        say(f"known_item: {error}")
+        log_progress(f"known_item: {error}")
         return 1
-    say(f"{count:,} papers to find, in {options.folder}")
+    log_progress(f"{count:,} papers to find, in {options.folder}")
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from charts import COLOURS, INK, as_png, new_figure
 from storage.durable import replace_file
 from training.evaluation.report import PRIMARY, EvaluationReport
 
@@ -25,8 +24,7 @@ def draw(report: EvaluationReport, folder: Path) -> None:
 def scores(report: EvaluationReport) -> Figure:
     """Return a bar chart with intervals: a group for each set, a bar for each system, by the set's first metric."""
     shown = {name: first_metric(report, name) for name in report.sets}
-    figure = Figure(figsize=(2 + 1.6 * len(shown), 4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = new_figure(2 + 1.6 * len(shown), [4])
     width = 0.8 / len(report.systems)
     for index, system in enumerate(report.systems):
         found = [report.score(name, system, metric) for name, metric in shown.items()]
@@ -46,11 +44,10 @@ def differences(report: EvaluationReport) -> Figure:
         each for name in report.sets for each in report.differences
         if each.set == name and each.metric == first_metric(report, name)
     ]  # fmt: skip
-    figure = Figure(figsize=(7, 1.2 + 0.28 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = new_figure(7, [1.2 + 0.28 * len(rows)])
     for place, each in enumerate(reversed(rows)):
-        colour = "tab:green" if each.low > 0 else "tab:red" if each.high < 0 else "tab:gray"
-        # The interval of a skewed statistic may not hold the difference itself; bars must not be negative.
+        colour = COLOURS[2] if each.low > 0 else COLOURS[1] if each.high < 0 else INK
+        # An interval of a skewed statistic need not hold the observed difference: no bar of negative length.
         spread = [[max(0, each.difference - each.low)], [max(0, each.high - each.difference)]]
         axes.errorbar([each.difference], [place], xerr=spread, fmt="o", capsize=3, color=colour)
     labels = [f"{each.set}: {each.system} – {each.against}" for each in reversed(rows)]
@@ -68,7 +65,9 @@ def first_metric(report: EvaluationReport, name: str) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without pyplot, which needs a display and keeps every figure in memory."""
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(content, format="png", dpi=120)
-    replace_file(path, content.getvalue())
+    """Write a figure as PNG.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    replace_file(path, as_png(figure))

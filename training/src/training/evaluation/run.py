@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from relevance import Collection
+from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
 from training.arrays import Values
 from training.errors import EvaluationError
@@ -21,7 +22,7 @@ from training.evaluation.retrieval import load_collections, measure_ranking
 from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
-from training.progress import say
+from training.progress import log_progress
 
 SUBJECT_AGREEMENT = "subject agreement"
 SUBJECT_PROBE = "subject probe"
@@ -53,7 +54,7 @@ def evaluate(
     seed: int = 0,
     depth: int = 1000,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
+    progress: Callable[[str], None] = log_progress,
 ) -> EvaluationReport:
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
 
@@ -204,10 +205,5 @@ def write_report(report: EvaluationReport, output: Path) -> None:
 
 def machine() -> dict[str, object]:
     """Return the class of this machine, which is needed to compare figures, and nothing that identifies it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(fields.get("flags", "").split())
-    return {"cpu": fields.get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}
+    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features()
+    return {"cpu": cpu_fields().get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from papers import PapersError, fetch_sample
-from training.progress import say
+from training.progress import log_progress
 from training.registry import export, publish
 
 
@@ -21,14 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pointer: Path = options.repository / publish.TEXT_ENCODER / publish.POINTER
     try:
         if pointer.is_file():
-            say(f"export: version {pointer.read_text().strip()} of {publish.TEXT_ENCODER} serves already")
+            log_progress(f"export: version {pointer.read_text().strip()} of {publish.TEXT_ENCODER} serves already")
             return 0
         calibration = fetch_sample(options.corpora)
     except OSError as error:
-        say(f"export: cannot use {error.filename}: {error.strerror}.")
+        log_progress(f"export: cannot use {error.filename}: {error.strerror}.")
         return 1
     except PapersError as error:
-        say(f"export: {error}")
+        log_progress(f"export: {error}")
         return 1
     command = ["--repository", str(options.repository), "--calibration", str(calibration)]
     return export.main([*command, "--source", options.source] if options.source else command)

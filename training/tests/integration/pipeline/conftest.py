@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from training.fit.validation import METRIC, Validation
-from training.pipeline.composition import composed
-from training.pipeline.run_folder import RunFolder, create
-from training.pipeline.stages import stage
+from training.pipeline.composition import compose
+from training.pipeline.run_folder import RunFolder, create_run
+from training.pipeline.stages import load_stage
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
@@ -25,16 +25,16 @@ SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hundred papers whose titles use the words of their abstracts."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     syllables = "ba ce di fo gu ha je ki lo mu".split()
     words = [one + other for one in syllables for other in "ran sel tin vox zum lyr".split()]
     path = tmp_path_factory.mktemp("corpus") / "papers.jsonl"
     lines = []
     for number in range(200):
-        own = chance.sample(words, 8)
-        body = ". ".join(" ".join(chance.choices(own, k=10)).capitalize() for _ in range(4))
+        own = rng.sample(words, 8)
+        body = ". ".join(" ".join(rng.choices(own, k=10)).capitalize() for _ in range(4))
         lines.append(
-            {"id": f"p{number}", "title": " ".join(chance.choices(own, k=5)), "abstract": f"{body}.",
+            {"id": f"p{number}", "title": " ".join(rng.choices(own, k=5)), "abstract": f"{body}.",
              "categories": SUBJECTS[number % 3], "date": f"20{number // 12 + 10}-{number % 12 + 1:02}-01"}
         )  # fmt: skip
     path.write_text("\n".join(map(json.dumps, lines)))
@@ -65,9 +65,9 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
     """Makes a run whose stages before training are done."""
 
     def make(name: str, *more: str) -> RunFolder:
-        run = create(environment / name, composed([*overrides, *more]))
+        run = create_run(environment / name, compose([*overrides, *more]))
         for one in ("prepare", "pairs", "mine"):
-            stage(one)(run)
+            load_stage(one)(run)
         return run
 
     return make
@@ -83,13 +83,13 @@ def falling(monkeypatch: pytest.MonkeyPatch) -> None:
 def interrupted(run: RunFolder) -> None:
     """Trains until the first look at the validation sets, and no further."""
     from training.fit.fine_tune import fine_tune
-    from training.pipeline.stages.train import task_of
+    from training.pipeline.stages.train import make_task
 
     def interrupt(*_: object) -> bool:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(dataclasses.replace(task_of(run), report=interrupt))
+        fine_tune(dataclasses.replace(make_task(run, run.configuration), should_stop=interrupt))
 
 
 def killed_after_a_checkpoint(folder: Path) -> None:

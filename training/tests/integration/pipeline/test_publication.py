@@ -11,8 +11,8 @@ from training.compression import gpu
 from training.errors import PublishError
 from training.evaluation import read_report
 from training.pipeline.run import finish
-from training.pipeline.run_folder import RunFolder, create, revision
-from training.pipeline.stages import stage
+from training.pipeline.run_folder import RunFolder, create_run, revision
+from training.pipeline.stages import load_stage
 from training.registry.source import file_sha256
 
 pytestmark = [
@@ -29,12 +29,12 @@ def test_what_was_evaluated_is_what_is_published(
     versions = environment / "repository" / "text_encoder"
     run = prepared("first", *QUICK, "compress=int8_pruned", "compress.layers=1", "compress.token_count=1")
     for one in ("train", "compress", "evaluate"):
-        stage(one)(run)
+        load_stage(one)(run)
     assert not versions.exists()
-    report = read_report(run.stage("evaluate") / "report.json")
+    report = read_report(run.stage_folder("evaluate") / "report.json")
     assert list(report.systems) == ["bm25", "base", "fine-tuned", "compressed"]
     assert report.baseline == "base"
-    encoder = run.stage("compress") / "encoder"
+    encoder = run.stage_folder("compress") / "encoder"
     compressed = {path.name: path.read_bytes() for path in encoder.iterdir() if path.name != "manifest.json"}
     finish(run)  # what is left: the export
 
@@ -43,7 +43,7 @@ def test_what_was_evaluated_is_what_is_published(
     made = json.loads((versions / "1" / "manifest.json").read_bytes())
     assert made["version"] == 1
     assert made["recipe"]["pruned_to"]["layers"] == 1
-    assert run.recorded()["version"] == {"number": 1, "digest": made["digest"], "promoted": True}
+    assert run.read_record()["version"] == {"number": 1, "digest": made["digest"], "promoted": True}
     beside = versions / "evaluations" / made["digest"]
     told = read_report(beside / "report.json")
     assert list(told.systems) == ["bm25", "base", "fine-tuned", "version 1"]
@@ -59,7 +59,7 @@ def test_what_was_evaluated_is_what_is_published(
     assert told_of["corpus"] == {"file": papers.name, "sha256": file_sha256(papers), "read": 200}
     assert told_of["revision"] == revision()
     assert (told_of["loss"]["kind"], told_of["steps"], told_of["pairs"]["count"]) == ("mnrl", 2, 140)
-    assert told_of["pairs"]["sha256"] == file_sha256(run.stage("mine") / "pairs.jsonl")
+    assert told_of["pairs"]["sha256"] == file_sha256(run.stage_folder("mine") / "pairs.jsonl")
     assert str(papers.parent) not in json.dumps(made)
     card = (beside / "model_card.md").read_text()
     assert told_of["corpus"]["sha256"] in card
@@ -68,7 +68,7 @@ def test_what_was_evaluated_is_what_is_published(
     assert "evaluate: done before" in capfd.readouterr().err
 
     # A change of the compression alone trains nothing again, and the version that serves is what it is held against.
-    again = create(run.folder, prepared("second", *QUICK, "compress=fp16").configuration)
+    again = create_run(run.folder, prepared("second", *QUICK, "compress=fp16").configuration)
     finish(again)
     assert "train: done before" in capfd.readouterr().err
     half = json.loads((versions / "2" / "manifest.json").read_bytes())
@@ -90,13 +90,13 @@ def test_a_disk_that_is_full_at_the_export_leaves_no_version(
 ) -> None:
     run = prepared("full", *QUICK)
     for one in ("train", "compress", "evaluate"):
-        stage(one)(run)
+        load_stage(one)(run)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "manifest.json")
 
     monkeypatch.setattr("training.registry.manifest.write", full)
     with pytest.raises(PublishError, match=r"manifest\.json: No space left"):
-        stage("export")(run)
+        load_stage("export")(run)
     assert list((environment / "repository" / "text_encoder").iterdir()) == []
-    assert not run.done("export")
+    assert not run.is_done("export")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from training.errors import ConfigurationError
-from training.pipeline.composition import composed
+from training.pipeline.composition import compose
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages import stage
+from training.pipeline.stages import load_stage
 from training.pipeline.sweep import open_study, sweep
 
 from .conftest import interrupted
@@ -21,10 +21,10 @@ def test_a_sweep_goes_on_where_it_was_killed(environment: Path, overrides: list[
     wanted = [*overrides, "trainer.steps=2", "trainer.evaluate_every=2", "sweep.name=small"]
     first = sweep([*wanted, "sweep.trials=1"])
     # What a kill leaves: a trial that never ended.
-    study = open_study(Path(first["run"]), composed([*wanted, "sweep.trials=1"]))
+    study = open_study(Path(first["run"]), compose([*wanted, "sweep.trials=1"]))
     study.ask()
     result = sweep([*wanted, "sweep.trials=4"])
-    study = open_study(Path(first["run"]), composed(wanted))
+    study = open_study(Path(first["run"]), compose(wanted))
     states = [trial.state.name for trial in study.trials]
     assert states[:2] == ["COMPLETE", "FAIL"]
     assert len(states) - states.count("FAIL") == 4
@@ -38,7 +38,7 @@ def test_a_trial_below_the_median_is_pruned_and_the_sweep_goes_on(overrides: lis
     space = "sweep.space={trainer.batch_size: {low: 8, high: 10}}"
     wanted = [*overrides, "trainer.steps=4", "trainer.evaluate_every=1", "sweep.startup_trials=1", "~sweep.space"]
     result = sweep([*wanted, f"+{space}", "sweep.trials=3"])
-    study = open_study(Path(result["run"]), composed(wanted[:-1]))
+    study = open_study(Path(result["run"]), compose(wanted[:-1]))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "PRUNED"]
     assert [len(trial.intermediate_values) for trial in study.trials] == [4, 1, 1]
     assert study.trials[1].value == study.trials[1].intermediate_values[1]
@@ -69,7 +69,7 @@ def test_mlflow_and_wandb_keep_figures_without_a_network(
 
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1")
-    stage("train")(run)
+    load_stage("train")(run)
     losses = list((environment / "data" / "mlruns").rglob("metrics/loss"))
     assert len(losses) == 1
     assert len(losses[0].read_text().splitlines()) == 2
@@ -80,10 +80,10 @@ def test_mlflow_and_wandb_keep_figures_without_a_network(
     told = {one.info.run_name: one.info.status for one in client.search_runs([experiment.experiment_id])}
     assert told == {"flow": "FINISHED", "fallen": "FAILED"}
     run = prepared("bias", "tracking=wandb", "trainer.steps=2")
-    stage("train")(run)
-    assert list((run.stage("train") / "wandb").glob("offline-run-*/*.wandb"))
+    load_stage("train")(run)
+    assert list((run.stage_folder("train") / "wandb").glob("offline-run-*/*.wandb"))
     with pytest.raises(ConfigurationError, match="WANDB_API_KEY"):
-        stage("train")(prepared("online", "tracking=wandb", "tracking.mode=online"))
+        load_stage("train")(prepared("online", "tracking=wandb", "tracking.mode=online"))
 
 
 def test_a_key_in_the_environment_is_written_nowhere(
@@ -92,7 +92,7 @@ def test_a_key_in_the_environment_is_written_nowhere(
     key = "0123456789abcdef" * 2 + "01234567"
     monkeypatch.setenv("WANDB_API_KEY", key)
     run = prepared("secret", "tracking=wandb", "trainer.steps=2")
-    stage("train")(run)
+    load_stage("train")(run)
     assert json.loads((run.folder / "run.json").read_text())["training"]["steps"] == 2
     for path in run.folder.rglob("*"):
         assert not path.is_file() or key.encode() not in path.read_bytes(), path

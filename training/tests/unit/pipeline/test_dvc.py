@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.fit.fine_tune import CODE
-from training.pipeline.composition import CONFIGS, composed
-from training.pipeline.inputs import digests
-from training.pipeline.run_folder import NEEDS, STAGES, create
-from training.pipeline.stage import COMPOSE
+from training.fit.fine_tune import WEIGHTS_CODE
+from training.pipeline.composition import CONFIGS, compose
+from training.pipeline.run_folder import NEEDS, STAGES, create_run
+from training.pipeline.stage import COMPOSE, digest_inputs
 from training.registry.publish import CODE as SERVED
 
 ROOT = CONFIGS.parents[1]
@@ -38,7 +37,7 @@ def test_a_stage_depends_on_files_that_are_there_and_on_stages_before_it(name: s
 
 def test_what_decides_weights_and_versions_is_among_what_their_stages_depend_on() -> None:
     weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
-    assert weights == {f"training/src/training/fit/{name}" for name in CODE}
+    assert weights == {f"training/src/training/fit/{name}" for name in WEIGHTS_CODE}
     version = PIPELINE["stages"]["compress"]["deps"]
     assert {f"model_repository/text_encoder/{name}" for name in SERVED} <= set(version)
 
@@ -52,10 +51,10 @@ def test_another_corpus_of_the_same_name_changes_what_prepare_depends_on(
     collection.mkdir()
     (collection / "corpus.jsonl").write_text("one\n")
     corpus.write_text("one\n")
-    configuration = composed(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
+    configuration = compose(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
 
     def written() -> dict[str, bytes]:
-        create(tmp_path / "run", configuration, digests(configuration))
+        create_run(tmp_path / "run", configuration, digest_inputs(configuration))
         return {name: (tmp_path / "run" / "config" / f"{name}.json").read_bytes() for name in NEEDS}
 
     first = written()

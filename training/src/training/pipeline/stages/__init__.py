@@ -1,4 +1,4 @@
-"""The stages of a run, each a function of the run's folder: `akin train` calls them in order, DVC one at a time."""
+"""Stages of a run, one module each. `akin train` runs them in order, DVC one at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from training.pipeline.run_folder import STAGES, RunFolder
 Stage = Callable[[RunFolder], None]
 
 
-def stage(name: str) -> Stage:
-    """The function of a stage. Its module is loaded only now, as some bring torch.
+def load_stage(name: str) -> Stage:
+    """Return the function of a stage. Its module is imported now and not earlier, because some load torch.
 
     Raises:
         ConfigurationError: There is no such stage.
     """
     if name not in STAGES:
         raise ConfigurationError(f"there is no stage {name!r}; there are: {', '.join(STAGES)}.")
-    found: Stage = import_module(f"training.pipeline.stages.{name}").run
+    found: Stage = import_module(f"training.pipeline.stages.{name}").run_stage
     return found

@@ -1,0 +1,128 @@
+"""Keeping a served corpus fresh: papers added while people search, and what the change of snapshots costs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+
+import httpx
+
+from akin.settings import Settings
+from akin.stack import local_http
+from benchmarks.report import Row
+from benchmarks.stack import stack_environment
+from papers import Paper
+from retrieval_service.corpus.directory import SnapshotDirectory
+
+ADDED = 1_000
+RATE = 100.0
+"""Searches a second while the snapshots change."""
+
+_CLIENTS = 16
+_AFTER = 5.0
+_SEARCHABLE_WITHIN = 120.0
+
+
+@dataclass
+class Traffic:
+    """Searches at a constant rate, and what became of them.
+
+    Attributes:
+        answers: How many were answered by each snapshot.
+        failures: What went wrong, in words.
+        latencies: Of all, in ms.
+        late: Searches that were sent more than 50 ms after they were due: too many, and the rate was not kept.
+    """
+
+    answers: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    late: int = 0
+
+    def play(self, url: str, queries: list[str], ended: threading.Event) -> None:
+        """Sends searches until told to end."""
+        texts = cycle(queries)
+        with local_http.client(base_url=url, timeout=10) as client, ThreadPoolExecutor(_CLIENTS) as clients:
+            due = time.monotonic()
+            while not ended.is_set():
+                clients.submit(self._ask, client, next(texts), due)
+                due += 1 / RATE
+                time.sleep(max(0.0, due - time.monotonic()))
+
+    def _ask(self, client: httpx.Client, text: str, due: float) -> None:
+        began = time.monotonic()
+        self.late += began - due > 0.05
+        try:
+            answer = client.post("/search", json={"query": text, "mode": "dense"}).raise_for_status().json()
+            self.answers[answer["snapshot"]] += 1
+        except (httpx.HTTPError, KeyError) as error:
+            self.failures.append(repr(error))
+        self.latencies.append((time.monotonic() - began) * 1000)
+
+
+def update_under_load(
+    settings: Settings, dataset: str, papers: list[Paper], memory_mb: Callable[[Settings], float], folder: Path
+) -> list[Row]:
+    """Adds papers to the served snapshot under traffic, by `akin index update`, until a search finds one of them.
+
+    Args:
+        settings: Of the stack that runs.
+        dataset: The rows' name of the corpus.
+        papers: `ADDED` of them, not in the corpus.
+        memory_mb: Resident memory of the stack's service.
+        folder: For the file of papers.
+    """
+    path = folder / "new.jsonl"
+    lines = (json.dumps({"id": paper.id, "title": paper.title, "abstract": paper.abstract}) for paper in papers)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    traffic, ended = Traffic(), threading.Event()
+    player = threading.Thread(target=traffic.play, args=(settings.service_url, [p.title for p in papers], ended))
+    most = 0.0
+    player.start()
+    try:
+        began = time.monotonic()
+        with subprocess.Popen(
+            [sys.executable, "-m", "akin", "index", "update", path], env=stack_environment(settings)
+        ) as run:
+            while run.poll() is None or not searchable(settings, papers[-1]):
+                if run.poll() or time.monotonic() - began > _SEARCHABLE_WITHIN * 3:
+                    raise SystemExit(f"the update of {dataset} did not get through (code {run.poll()})")
+                most = max(most, memory_mb(settings))
+                time.sleep(0.2)
+        took = time.monotonic() - began
+        until = time.monotonic() + _AFTER
+        while time.monotonic() < until:
+            most = max(most, memory_mb(settings))
+            time.sleep(0.2)
+    finally:
+        ended.set()
+        player.join()
+    traffic.latencies.sort()
+    system = "akin over HTTP, update under load"
+    return [
+        Row(system, dataset, "update_s", round(took, 1), "s"),
+        Row(system, dataset, "searches", len(traffic.latencies)),
+        Row(system, dataset, "searches_failed", len(traffic.failures)),
+        Row(system, dataset, "searches_late", traffic.late),
+        Row(system, dataset, "p95_ms", round(traffic.latencies[int(len(traffic.latencies) * 0.95)], 1), "ms"),
+        Row(system, dataset, "service_memory_most_mb", round(most, 1), "MB"),
+    ]
+
+
+def searchable(settings: Settings, paper: Paper) -> bool:
+    """Whether the service serves the live snapshot and has a paper."""
+    try:
+        ready = local_http.get(f"{settings.service_url}/health/ready", timeout=5).json()
+        there = local_http.get(f"{settings.service_url}/papers/{paper.id}", timeout=5).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+    return there and ready["components"]["snapshot"].get("id") == SnapshotDirectory(settings.data).current()
