@@ -115,7 +115,7 @@ def find_usable_manifest(settings: Settings, say: Say) -> Manifest | None:
 
 
 def find_current_manifest(settings: Settings, source_name: str) -> Manifest | None:
-    """Return the manifest of the live snapshot if a build from this source would give the same; None otherwise."""
+    """Return the manifest of the live snapshot if it has this source, the promoted encoder and the present analysis."""
     with cli_errors():
         snapshots = SnapshotDirectory(settings.data)
         current = snapshots.current()
