@@ -1,4 +1,4 @@
-"""The command line imports what a command needs when that command runs."""
+"""Test that the command line imports what a command needs only when that command runs."""
 
 from __future__ import annotations
 

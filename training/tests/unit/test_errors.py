@@ -15,7 +15,7 @@ from training.errors import ConfigurationError, RunError, translate_write_errors
         ValueError('Error while serializing: IoError(Os { code: 28, message: "No space left on device" })'),
     ],
 )
-def test_a_full_disk_is_told_whichever_library_met_it(error: Exception) -> None:
+def test_a_full_disk_is_a_run_error_for_every_library(error: Exception) -> None:
     with (
         pytest.raises(RunError, match=r"^cannot write .*(?i:no space left|writing)"),
         translate_write_errors(Path("run")),
@@ -23,7 +23,7 @@ def test_a_full_disk_is_told_whichever_library_met_it(error: Exception) -> None:
         raise error
 
 
-def test_the_reason_may_stand_behind_another() -> None:
+def test_the_cause_of_an_error_is_examined_too() -> None:
     def fail() -> None:
         try:
             raise OSError(28, "No space left on device")
@@ -35,6 +35,6 @@ def test_the_reason_may_stand_behind_another() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ConfigurationError("loss: no")])
-def test_other_errors_stay_what_they_are(error: Exception) -> None:
+def test_other_errors_are_not_translated(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)), translate_write_errors(Path("run")):
         raise error

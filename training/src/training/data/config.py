@@ -1,4 +1,7 @@
-"""Configuration of the corpus, the pairs and the mining: the groups `data`, `pairs` and `mine`."""
+"""Configuration of the corpus and the mining: the groups `data` and `mine`.
+
+The configuration of pairs is in `training.data.pairs`, together with their sources.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from training.schema import AtLeast0, Count, OpenShare, Positive, Section, Share, about
-
-PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
+from training.schema import Count, OpenShare, Positive, Section, Share, about
 
 
 class DataConfig(Section, frozen=True):
@@ -27,25 +28,6 @@ class DataConfig(Section, frozen=True):
     shingle: Annotated[Positive, about("words in a shingle of MinHash")]
     bands: Annotated[Positive, about("bands of a MinHash signature; papers that agree in one band are near-duplicates")]
     rows: Annotated[Positive, about("hashes in a band")]
-
-
-class PairsConfig(Section, frozen=True):
-    """Texts that belong together."""
-
-    shares: Annotated[
-        dict[PairSource, AtLeast0], about("share of each source among the pairs; the shares need not sum to one")
-    ]
-    most: Annotated[Positive | None, about("pairs to make at most; `null` makes as many as there are papers")]
-    balanced: Annotated[
-        bool, about("for `subject`: draw every subject equally often, instead of in proportion to its papers")
-    ]
-    citations: Annotated[
-        str | None, about('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
-    ]
-    labelled: Annotated[
-        bool,
-        about("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
-    ]
 
 
 class NoMining(Section, tag="none", tag_field="kind", frozen=True):

@@ -1,13 +1,13 @@
 """Pairs of texts that belong together, made of a corpus of any size: papers are read by position.
 
-To add a source that makes a pair of one paper, add its name to `PairSource` and its function to `_OF_ONE_PAPER`.
+To add a source that makes a pair of one paper, add its name to `PairSource` and its function to `ONE_PAPER_SOURCES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,11 +16,31 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
-from training.data.config import PairsConfig
 from training.data.corpus import Corpus
 from training.errors import CorpusError
+from training.schema import AtLeast0, Positive, Section, about
 
+PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
 NO_SUBJECT = -1
+
+
+class PairsConfig(Section, frozen=True):
+    """Texts that belong together."""
+
+    shares: Annotated[
+        dict[PairSource, AtLeast0], about("share of each source among the pairs; the shares need not sum to one")
+    ]
+    most: Annotated[Positive | None, about("pairs to make at most; `null` makes as many as there are papers")]
+    balanced: Annotated[
+        bool, about("for `subject`: draw every subject equally often, instead of in proportion to its papers")
+    ]
+    citations: Annotated[
+        str | None, about('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
+    ]
+    labelled: Annotated[
+        bool,
+        about("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
+    ]
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +91,7 @@ def halves(text: str) -> tuple[str, str] | None:
     return " ".join(parts[:cut]), " ".join(parts[cut:])
 
 
-_OF_ONE_PAPER: dict[str, Callable[[str, Paper], Pair | None]] = {
+ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence"), known_item_pair),
     "halves": halves_pair,
 }
@@ -174,7 +194,7 @@ def _pairs_of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -
     for index in order:
         if made == wanted:
             return
-        pair = _OF_ONE_PAPER[kind](kind, corpus[index])
+        pair = ONE_PAPER_SOURCES[kind](kind, corpus[index])
         if pair is not None:
             made += 1
             yield pair

@@ -16,7 +16,11 @@ class ModelConfig(Section, frozen=True):
     """Model to fine-tune."""
 
     source: Annotated[str | None, about("folder or hub id; `null` is the packaged all-MiniLM-L6-v2")]
-    max_length: Annotated[int, Meta(ge=8), about("tokens of a text to read in training; serving reads up to 512")]
+    max_length: Annotated[
+        int,
+        Meta(ge=8),
+        about("tokens of a text to read in training; serving reads as many as the model can, at most 512"),
+    ]
     pooling: Annotated[
         Literal["mean", "cls", "max"], about("pooling for a folder that holds an encoder without pooling")
     ]

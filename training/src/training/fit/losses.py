@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from msgspec import structs
+
 from training.errors import ConfigurationError
 from training.fit import models
 from training.schema import Above0, AtLeast0, Positive, Section, about
@@ -27,13 +29,20 @@ class Loss(Section, tag_field="kind", frozen=True):
     """Base class: keys of a loss, and its construction.
 
     Attributes:
+        library_class: name of the class in sentence-transformers.
         needs_labels: True if the loss learns from labelled pairs; other losses use the other texts of a batch as
             negatives and must not see a label.
         allows_matryoshka: True if the loss can be computed for several dimensions at once.
     """
 
+    library_class: ClassVar[str]
     needs_labels: ClassVar[bool] = False
     allows_matryoshka: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Name in the group `loss`."""
+        return str(self.__struct_config__.tag)
 
     def build(self, model: SentenceTransformer) -> nn.Module:
         """Return the loss for a model.
@@ -41,7 +50,10 @@ class Loss(Section, tag_field="kind", frozen=True):
         Raises:
             SourceError: Another model that the loss needs cannot be loaded.
         """
-        raise NotImplementedError
+        from sentence_transformers.sentence_transformer import losses
+
+        built: nn.Module = getattr(losses, self.library_class)(model, **self._arguments(model))
+        return built
 
     def other_models(self) -> dict[str, str]:
         """Return folder or hub id of each other model that the loss needs, by the key that names it."""
@@ -55,26 +67,21 @@ class Loss(Section, tag_field="kind", frozen=True):
         """
         return None
 
-    @property
-    def name(self) -> str:
-        """Name in the group `loss`."""
-        return str(self.__struct_config__.tag)
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        """Return the arguments of the library's class; a key with the same name and meaning is passed on."""
+        return structs.asdict(self)
 
 
 class Ranking(Loss, tag="mnrl", frozen=True):
-    """MultipleNegativesRankingLoss."""
+    """Ranking of the positive above the other passages of the batch."""
+
+    library_class = "MultipleNegativesRankingLoss"
 
     scale: Scale
     symmetric: Annotated[bool, about("also rank the queries of a batch for each passage")]
     hardness: Annotated[AtLeast0, about("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model."""
-        from sentence_transformers.sentence_transformer import losses
-
-        return losses.MultipleNegativesRankingLoss(model, **self._arguments())
-
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         both = ("query_to_doc", "doc_to_query")
         hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": self.hardness} if self.hardness else {}
         return {
@@ -89,83 +96,61 @@ class Ranking(Loss, tag="mnrl", frozen=True):
 class CachedRanking(Ranking, tag="cached_mnrl", frozen=True):
     """The same loss with cached gradients (Gao et al., 2021): batches larger than memory, for a third forward pass."""
 
+    library_class = "CachedMultipleNegativesRankingLoss"
+
     mini_batch_size: Annotated[Positive, about("pairs whose gradients are computed at once")]
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model."""
-        from sentence_transformers.sentence_transformer import losses
-
-        return losses.CachedMultipleNegativesRankingLoss(
-            model, mini_batch_size=self.mini_batch_size, **self._arguments()
-        )
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        return {**super()._arguments(model), "mini_batch_size": self.mini_batch_size}
 
 
 class Guided(Loss, tag="gist", frozen=True):
-    """GISTEmbedLoss: a text that the guide finds nearer than the positive is not used as a negative."""
+    """Ranking without false negatives: a text that the guide finds nearer than the positive is not a negative."""
 
-    allows_matryoshka: ClassVar[bool] = False
+    library_class = "GISTEmbedLoss"
+    allows_matryoshka = False
 
     guide: Annotated[str | None, about("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
     temperature: Annotated[Above0, about("temperature of the similarities")]
     margin: Annotated[AtLeast0, about("amount by which a negative must be less similar than the positive")]
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model; the guide is loaded."""
-        from sentence_transformers.sentence_transformer import losses
-
-        guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
-        return losses.GISTEmbedLoss(model, guide, temperature=self.temperature, margin=self.margin)
-
     def other_models(self) -> dict[str, str]:
         """Return the guide."""
         return {"loss.guide": self.guide} if self.guide is not None else {}
 
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
+        return {"guide": guide, "temperature": self.temperature, "margin": self.margin}
+
 
 class Contrastive(Loss, tag="contrastive", frozen=True):
-    """ContrastiveLoss over labelled pairs."""
+    """Distance of labelled pairs: small for 1, at least a margin for 0."""
 
-    needs_labels: ClassVar[bool] = True
+    library_class = "ContrastiveLoss"
+    needs_labels = True
 
-    margin: Annotated[Above0, about("distance that pairs labelled 0 should have")]
-
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model."""
-        from sentence_transformers.sentence_transformer import losses
-
-        return losses.ContrastiveLoss(model, margin=self.margin)
+    margin: Annotated[Above0, about("smallest distance that pairs labelled 0 should have")]
 
 
 class CoSent(Loss, tag="cosent", frozen=True):
-    """CoSENTLoss over labelled pairs."""
+    """Order of labelled pairs by similarity."""
 
-    needs_labels: ClassVar[bool] = True
+    library_class = "CoSENTLoss"
+    needs_labels = True
 
     scale: Scale
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model."""
-        from sentence_transformers.sentence_transformer import losses
-
-        return losses.CoSENTLoss(model, scale=self.scale)
-
 
 class Distillation(Loss, tag="distillation", frozen=True):
-    """EmbedDistillLoss: the model learns the vectors that a larger teacher gives the same texts."""
+    """Distance to the vectors that a larger teacher gives the same texts."""
 
-    allows_matryoshka: ClassVar[bool] = False
+    library_class = "EmbedDistillLoss"
+    allows_matryoshka = False
 
     teacher: Annotated[
         str, about("folder or hub id of the teacher; if it has other dimensions, a projection is learnt as well")
     ]
     distance: Annotated[Literal["cosine", "l2", "mse"], about("distance to the teacher's vectors")]
-
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model; the teacher is loaded for its number of dimensions."""
-        from sentence_transformers.sentence_transformer import losses
-
-        dim = models.load_unchanged(self.teacher, "loss.teacher").get_embedding_dimension()
-        projection = None if dim == model.get_embedding_dimension() else dim
-        return losses.EmbedDistillLoss(model, distance_metric=self.distance, projection_dim=projection)
 
     def other_models(self) -> dict[str, str]:
         """Return the teacher."""
@@ -182,6 +167,11 @@ class Distillation(Loss, tag="distillation", frozen=True):
             return {"label": torch.stack(vectors, dim=1).tolist()}
 
         return add
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        dim = models.load_unchanged(self.teacher, "loss.teacher").get_embedding_dimension()
+        projection = None if dim == model.get_embedding_dimension() else dim
+        return {"distance_metric": self.distance, "projection_dim": projection}
 
 
 LossConfig = Ranking | CachedRanking | Guided | Contrastive | CoSent | Distillation

@@ -10,14 +10,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from training.data.config import DataConfig, MiningConfig, PairsConfig
+from training.data.config import DataConfig, MiningConfig
+from training.data.pairs import PairsConfig
 from training.fit.config import ModelConfig, TrackingConfig, TrainerConfig
 from training.fit.losses import LossConfig
 from training.schema import AtLeast0, Count, Positive, Section, Share, about
 
 Layers = Annotated[Positive | None, about("layers to keep, evenly spaced; `null` keeps all")]
 TokenCount = Annotated[
-    Positive | None, about("drop tokens that occur less often in the calibration papers; `null` keeps all")
+    Positive | None, about("drop tokens that the calibration papers contain less often than this; `null` keeps all")
 ]
 Calibration = Annotated[str | None, about("papers for calibration and for the parity check; `null` is the corpus")]
 

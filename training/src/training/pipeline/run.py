@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
@@ -13,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.errors import RunError, TrainingError
+from training.command import run_command
+from training.errors import RunError
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
-from training.pipeline.run_folder import STAGES, RunFolder
-from training.pipeline.stages import load_stage
+from training.pipeline.run_folder import RunFolder
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
 from training.progress import log_duration, log_progress
 
 PROFILED_STEPS = 5
@@ -25,25 +25,18 @@ PROFILED_STEPS = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Return 0 on success, 1 if it was refused with a message, 2 for a wrong argument."""
-    options = _parser().parse_intermixed_args(arguments)
+    return run_command(_parser(), _run, arguments, name="train")
+
+
+def _run(options: argparse.Namespace) -> str:
     set_default_paths()
-    # Libraries print; standard output must hold the result only.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            run = start_run(options.overrides, options.resume)
-            if options.profile:
-                profile_training(run)
-            else:
-                finish(run, processes=options.processes)
-            result = {"run": str(run.folder), **run.read_record()}
-        except TrainingError as error:
-            log_progress(f"train: {error}")
-            return 1
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+    run = start_run(options.overrides, options.resume)
+    if options.profile:
+        profile_training(run)
     else:
-        print(summarize(result))
-    return 0
+        finish(run, processes=options.processes)
+    result = {"run": str(run.folder), **run.read_record()}
+    return json.dumps(result, ensure_ascii=False) if options.json else summarize(result)
 
 
 def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
@@ -77,26 +70,19 @@ def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
 
 
 def finish(run: RunFolder, *, processes: int = 1) -> None:
-    """Run the stages that are not done yet, in order."""
-    for name in STAGES:
-        if run.is_done(name):
-            log_progress(f"{name}: done before")
-            continue
-        with log_duration(name):
-            if name == "train" and processes > 1:
-                train_distributed(run, processes)
-            else:
-                load_stage(name)(run)
+    """Run the stages that are not done yet, in order; train in several processes if there is more than one."""
+    if processes > 1 and not run.is_done("train"):
+        run_stages(run, BEFORE_TRAINING)
+        with log_duration("train"):
+            train_distributed(run, processes)
+    run_stages(run)
 
 
 def profile_training(run: RunFolder) -> None:
     """Run the stages before training, then profile a few training steps."""
     from training.pipeline.stages import train
 
-    for name in STAGES[: STAGES.index("train")]:
-        if not run.is_done(name):
-            with log_duration(name):
-                load_stage(name)(run)
+    run_stages(run, BEFORE_TRAINING)
     train.run_stage(run, profile=PROFILED_STEPS)
     table = run.folder / "profile" / "table.txt"
     log_progress(table.read_text())

@@ -7,7 +7,6 @@ validation sets; nothing is exported. The study is on disk: the same command con
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -16,18 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.command import run_command
 from training.errors import ConfigurationError, RunError, TrainingError
 from training.pipeline import run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
 from training.pipeline.run_folder import NEEDS, RunFolder
-from training.pipeline.stages import load_stage
-from training.progress import log_duration, log_progress
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
+from training.progress import log_progress
 
 if TYPE_CHECKING:
     import optuna
-
-PREPARED = ("prepare", "pairs", "mine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,16 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.pipeline.sweep", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")
     parser.add_argument("--json", action="store_true", help="print the best trial as JSON")
-    options = parser.parse_intermixed_args(arguments)
+    return run_command(parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> str:
     set_default_paths()
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            result = sweep(options.overrides)
-        except TrainingError as error:
-            log_progress(f"sweep: {error}")
-            return 1
-    print(json.dumps(result) if options.json else f"{result['best']}, {result['plot']}")
-    return 0
+    result = sweep(options.overrides)
+    return json.dumps(result) if options.json else f"{result['best']}, {result['plot']}"
 
 
 def sweep(overrides: Sequence[str]) -> dict[str, Any]:
@@ -61,10 +56,7 @@ def sweep(overrides: Sequence[str]) -> dict[str, Any]:
     check_space(settings.space, overrides)
     folder = Path(configuration.paths.data) / "training" / f"sweep-{settings.name}"
     run = run_folder.create_run(folder, configuration)
-    for name in PREPARED:
-        if not run.is_done(name):
-            with log_duration(name):
-                load_stage(name)(run)
+    run_stages(run, BEFORE_TRAINING)
     study = open_study(folder, configuration)
     # Failed trials gave no value and are repeated.
     finished = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
@@ -87,7 +79,7 @@ def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
     Raises:
         ConfigurationError: It cannot; the message names the key.
     """
-    prepared = {part for name in PREPARED for part in NEEDS[name]} - {"model"}
+    prepared = {part for name in BEFORE_TRAINING for part in NEEDS[name]} - {"model"}
     for key, dimension in space.items():
         if key.split(".")[0] in prepared:
             raise ConfigurationError(f"sweep.space.{key}: it changes the pairs, which all trials share. Remove it.")

@@ -1,4 +1,4 @@
-"""A corpus and a model small enough to be trained in seconds."""
+"""Corpus and runs that are small enough to train in seconds."""
 
 import dataclasses
 import itertools
@@ -17,14 +17,14 @@ import pytest
 from training.fit.validation import METRIC, Validation
 from training.pipeline.composition import compose
 from training.pipeline.run_folder import RunFolder, create_run
-from training.pipeline.stages import load_stage
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two hundred papers whose titles use the words of their abstracts."""
+    """Write two hundred papers whose titles use the words of their abstracts."""
     rng = random.Random(0)
     syllables = "ba ce di fo gu ha je ki lo mu".split()
     words = [one + other for one in syllables for other in "ran sel tin vox zum lyr".split()]
@@ -43,7 +43,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def overrides(corpus: Path, tiny_model: Callable[[str], Path]) -> list[str]:
-    """A run of seconds."""
+    """Return the configuration of a run that takes seconds."""
     return [
         "experiment=smoke", "data=papers", f"data.papers={corpus}", "model=custom", "tracking=none",
         f"model.source={tiny_model('bert')}", "model.max_length=32", "trainer.precision=fp32", "trainer.threads=1",
@@ -54,7 +54,7 @@ def overrides(corpus: Path, tiny_model: Callable[[str], Path]) -> list[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folders of the test's own."""
+    """Set the data folder and the model repository to folders of the test."""
     monkeypatch.setenv("AKIN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path / "repository"))
     return tmp_path
@@ -62,12 +62,11 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder]:
-    """Makes a run whose stages before training are done."""
+    """Return a function that makes a run whose stages before training are done."""
 
     def make(name: str, *more: str) -> RunFolder:
         run = create_run(environment / name, compose([*overrides, *more]))
-        for one in ("prepare", "pairs", "mine"):
-            load_stage(one)(run)
+        run_stages(run, BEFORE_TRAINING)
         return run
 
     return make
@@ -75,13 +74,13 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
 
 @pytest.fixture
 def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every look at the validation sets finds less than the one before."""
-    looks = itertools.count(1)
-    monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(looks)})
+    """Let each evaluation on the validation sets give a lower value than the previous one."""
+    evaluations = itertools.count(1)
+    monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(evaluations)})
 
 
-def interrupted(run: RunFolder) -> None:
-    """Trains until the first look at the validation sets, and no further."""
+def train_interrupted(run: RunFolder) -> None:
+    """Train until the first evaluation on the validation sets."""
     from training.fit.fine_tune import fine_tune
     from training.pipeline.stages.train import make_task
 
@@ -92,8 +91,8 @@ def interrupted(run: RunFolder) -> None:
         fine_tune(dataclasses.replace(make_task(run, run.configuration), should_stop=interrupt))
 
 
-def killed_after_a_checkpoint(folder: Path) -> None:
-    """Trains in a process of its own and kills it, without a warning, as soon as it has saved a checkpoint."""
+def train_killed(folder: Path) -> None:
+    """Train in another process and kill it as soon as it has saved a checkpoint."""
     command = [sys.executable, "-m", "training.pipeline.stage", "train", "--folder", str(folder)]
     log = folder / "killed.log"
     with log.open("wb") as file:

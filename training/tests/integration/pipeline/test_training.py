@@ -1,4 +1,4 @@
-"""Real training of a tiny model, through the stages."""
+"""Training of a tiny model in the stages of a run."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from training.pipeline.stage import main as stage_command
 from training.pipeline.stages import load_stage
 from training.pipeline.stages.train import FIGURES_FILE, make_task
 
-from .conftest import interrupted, killed_after_a_checkpoint
+from .conftest import train_interrupted, train_killed
 
 pytestmark = pytest.mark.integration
 
@@ -30,19 +30,19 @@ def weights(run: RunFolder) -> dict[str, torch.Tensor]:
     return load_file(run.stage_folder("train") / run.folder.name / "model.safetensors")
 
 
-def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepared) -> None:
+def test_a_killed_training_continues_to_the_same_weights(prepared: Prepared) -> None:
     quick = ("trainer.steps=40", "trainer.learning_rate=1e-3", "trainer.save_every=5", "trainer.evaluate_every=40")
     whole, killed = prepared("whole", *quick), prepared("killed", *quick)
     load_stage("train")(whole)
-    killed_after_a_checkpoint(killed.folder)
+    train_killed(killed.folder)
     assert not killed.is_done("train")
     load_stage("train")(killed)
-    told = [json.loads(line) for line in (killed.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
-    assert max(line["step"] for line in told) == 40
+    lines = [json.loads(line) for line in (killed.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["step"] for line in lines) == 40
     for name, tensor in weights(whole).items():
         torch.testing.assert_close(weights(killed)[name], tensor, rtol=1e-3, atol=1e-4)
     throughput = [json.loads(line) for line in (whole.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
-    # It learns what it is taught. (Whether that helps search is no question to made-up words and random weights.)
+    # The loss falls. Made-up words and random weights cannot show that search improves.
     losses = [line["loss"] for line in throughput if "loss" in line]
     assert losses[-1] < losses[0]
     figures = json.loads((whole.stage_folder("train") / FIGURES_FILE).read_text())
@@ -52,18 +52,18 @@ def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepar
 
 def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model: Callable[[str], Path]) -> None:
     run = prepared("run", "trainer.save_every=2", "trainer.evaluate_every=4")
-    interrupted(run)
+    train_interrupted(run)
     other = create_run(run.folder, prepared("other", f"model.source={tiny_model('bert')}").configuration)
     load_stage("mine")(other)
     with pytest.raises(RunError, match=r"model\.source"):
         load_stage("train")(other)
-    # Of whom nobody says anything, they are another's.
+    # Checkpoints without an identity count as another training's.
     (run.stage_folder("train") / "identity.json").unlink()
     with pytest.raises(RunError, match="another configuration"):
         load_stage("train")(other)
 
 
-def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on(
+def test_renew_starts_anew_after_a_change_and_else_continues(
     prepared: Prepared, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = ("trainer.steps=4", "trainer.save_every=2", "trainer.evaluate_every=4", "trainer.log_every=1")
@@ -74,7 +74,7 @@ def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on
         code = stage_command(["train", *more, "--folder", str(run.folder)])
         return f"{code} {capfd.readouterr().err}"
 
-    interrupted(run)
+    train_interrupted(run)
     assert "training in fp32 on cpu, from step 2" in train("--renew")
     assert not (run.stage_folder("train") / "checkpoints").exists()
 
@@ -89,11 +89,11 @@ def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on
         monkeypatch.setattr("training.fit.fine_tune.WEIGHTS_CODE", ("losses.py",))
 
     for change in (other_configuration, other_pairs, other_code):
-        assert "from step" not in train("--renew")  # it is done, so that nothing is left to go on from
+        assert "from step" not in train("--renew")  # the training is done: no checkpoint remains
         lines = (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines if "learning_rate" in line] == [1, 2, 3, 4]
         shutil.rmtree(run.stage_folder("train"))
-        interrupted(open_run(run.folder))
+        train_interrupted(open_run(run.folder))
         change()
         assert re.match(rf"1 .*made with {change.__name__.replace('other', '(an)?other').replace('_', ' ')}", train())
         assert "from step" not in train("--renew")
@@ -111,14 +111,14 @@ def test_every_loss_trains(loss: str, prepared: Prepared, overrides: list[str]) 
     before = load_file(Path(source) / "model.safetensors")
     load_stage("train")(run)
     assert run.is_done("train")
-    if loss != "distillation":  # its teacher is the model itself, from which there is nothing to learn
+    if loss != "distillation":  # the teacher is the model itself, so no weight changes
         assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())
 
 
-def test_mining_gives_negatives_or_blocks_and_training_takes_both(prepared: Prepared) -> None:
+def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None:
     run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
-    rows = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
-    assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in rows)
+    pairs = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
+    assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in pairs)
     load_stage("train")(run)
     run = prepared(
         "neighbours", "mine=neighbours", "trainer.steps=2", "trainer.base_weight=0.5", "trainer.streaming=true"
@@ -128,7 +128,7 @@ def test_mining_gives_negatives_or_blocks_and_training_takes_both(prepared: Prep
     load_stage("train")(run)
 
 
-def test_training_stops_early_when_told(prepared: Prepared) -> None:
+def test_training_stops_when_should_stop_returns_true(prepared: Prepared) -> None:
     from dataclasses import replace
 
     from training.fit.fine_tune import fine_tune
@@ -144,14 +144,14 @@ def test_training_stops_early_when_told(prepared: Prepared) -> None:
     assert seen == [2, 4]
 
 
-def test_negatives_that_are_drawn_at_random_are_the_same_every_time(prepared: Prepared) -> None:
+def test_the_same_seed_draws_the_same_negatives(prepared: Prepared) -> None:
     more = ("mine=negatives", "mine.relative_margin=0", "mine.sampling=random")
     one, again, other = prepared("one", *more), prepared("again", *more), prepared("other", *more, "seed=1")
     mined = [(run.stage_folder("mine") / "pairs.jsonl").read_bytes() for run in (one, again, other)]
     assert mined[0] == mined[1] != mined[2]
 
 
-def test_a_disk_that_fills_while_negatives_are_mined_is_told(
+def test_a_full_disk_during_mining_is_a_run_error(
     prepared: Prepared, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datasets import Dataset
@@ -180,7 +180,7 @@ def test_patience_stops_training_and_keeps_the_best_weights(prepared: Prepared) 
         torch.testing.assert_close(weights(patient)[name], tensor)
 
 
-def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
+def test_a_profile_has_a_trace_and_a_table(prepared: Prepared) -> None:
     run = prepared("run")
     profile_training(run)
     trace = json.loads((run.folder / "profile" / "trace.json").read_text())
@@ -189,7 +189,7 @@ def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
     assert not run.is_done("train")
 
 
-def test_bad_input_is_told_and_nothing_is_published(
+def test_wrong_input_is_refused_and_nothing_is_published(
     environment: Path, overrides: list[str], capfd: pytest.CaptureFixture[str], prepared: Prepared
 ) -> None:
     for wrong, named in (
@@ -224,7 +224,7 @@ def test_two_processes_train_one_model(prepared: Prepared) -> None:
     train_distributed(run, 2)
     assert run.is_done("train")
     lines = [json.loads(line) for line in (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
-    assert sum("loss" in line for line in lines) == 3  # one of the two writes
+    assert sum("loss" in line for line in lines) == 3  # only one of the two processes writes
     assert json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 3
     source = Path(run.configuration.model.source or "")
     before = load_file(source / "model.safetensors")

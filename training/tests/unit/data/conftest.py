@@ -11,7 +11,7 @@ WORDS = "graph kernel lattice quark galaxy tensor spin neuron market protein the
 
 @pytest.fixture(scope="session")
 def make_papers() -> Callable[[int], list[Paper]]:
-    """Papers of words at random, a day apart, with two sentences and one of three subjects each."""
+    """Return papers of random words, a day apart, with three sentences and one of three subjects each."""
 
     def make(count: int) -> list[Paper]:
         rng = random.Random(7)

@@ -2,13 +2,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from papers import Paper
-from training.data.config import PairsConfig
 from training.data.corpus import Corpus, read_corpus, write_paper
-from training.data.pairs import halves, make_pairs, subject_pairs
+from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError
 
 
@@ -18,7 +18,7 @@ def settings(**changed: object) -> PairsConfig:
     )
 
 
-def written(folder: Path, papers: list[Paper]) -> Corpus:
+def write_corpus(folder: Path, papers: list[Paper]) -> Corpus:
     path = folder / "papers.jsonl"
     with path.open("wb") as file:
         for paper in papers:
@@ -34,12 +34,12 @@ def papers(make_papers: Callable[[int], list[Paper]]) -> list[Paper]:
 
 @pytest.fixture
 def corpus(tmp_path: Path, papers: list[Paper]) -> Iterator[Corpus]:
-    made = written(tmp_path, papers)
+    made = write_corpus(tmp_path, papers)
     yield made
     made.close()
 
 
-def test_two_kinds_share_the_papers(corpus: Corpus, papers: list[Paper]) -> None:
+def test_two_sources_divide_the_papers(corpus: Corpus, papers: list[Paper]) -> None:
     pairs = list(make_pairs(corpus, settings(shares={"title": 1, "first_sentence": 1}), seed=0))
     titles = {paper.title: paper for paper in papers}
     assert Counter(pair.kind for pair in pairs) == {"title": 30, "first_sentence": 30}
@@ -54,14 +54,14 @@ def test_two_kinds_share_the_papers(corpus: Corpus, papers: list[Paper]) -> None
     assert not by_title & by_sentence
 
 
-def test_pairs_are_the_same_for_the_same_seed_and_at_most_as_many_as_asked(corpus: Corpus) -> None:
+def test_the_same_seed_gives_the_same_pairs_and_most_limits_them(corpus: Corpus) -> None:
     first = list(make_pairs(corpus, settings(most=10), seed=1))
     assert first == list(make_pairs(corpus, settings(most=10), seed=1))
     assert first != list(make_pairs(corpus, settings(most=10), seed=2))
     assert len(first) == 10
 
 
-def test_halves_are_a_whole_abstract_in_two(corpus: Corpus, papers: list[Paper]) -> None:
+def test_two_halves_joined_are_the_abstract(corpus: Corpus, papers: list[Paper]) -> None:
     whole = {paper.abstract for paper in papers}
     pairs = list(make_pairs(corpus, settings(shares={"halves": 1}), seed=0))
     assert {f"{pair.anchor} {pair.positive}" for pair in pairs} == whole
@@ -75,7 +75,7 @@ def subject_of(papers: list[Paper]) -> dict[str, str]:
     return {paper.abstract: paper.categories[0] for paper in papers}
 
 
-def test_subject_pairs_share_a_subject_and_labelled_ones_also_do_not(corpus: Corpus, papers: list[Paper]) -> None:
+def test_only_pairs_labelled_1_share_a_subject(corpus: Corpus, papers: list[Paper]) -> None:
     subject = subject_of(papers)
     pairs = list(subject_pairs(corpus, 50, balanced=False, labelled=True))
     assert Counter(pair.label for pair in pairs) == {1: 50, 0: 50}
@@ -84,9 +84,9 @@ def test_subject_pairs_share_a_subject_and_labelled_ones_also_do_not(corpus: Cor
         assert pair.anchor != pair.positive
 
 
-def test_balanced_subjects_come_equally_often(tmp_path: Path, papers: list[Paper]) -> None:
+def test_balanced_subjects_are_drawn_equally_often(tmp_path: Path, papers: list[Paper]) -> None:
     rare = [p for p in papers if p.categories[0] == "cs.IR"][:2] + [p for p in papers if p.categories[0] == "hep-th"]
-    corpus, subject = written(tmp_path, rare), subject_of(papers)
+    corpus, subject = write_corpus(tmp_path, rare), subject_of(papers)
     counts = {
         balanced: Counter(subject[pair.anchor] for pair in subject_pairs(corpus, 400, balanced=balanced))
         for balanced in (True, False)
@@ -97,7 +97,7 @@ def test_balanced_subjects_come_equally_often(tmp_path: Path, papers: list[Paper
 
 
 def test_subjects_of_one_paper_each_are_refused(tmp_path: Path, papers: list[Paper]) -> None:
-    corpus = written(tmp_path, papers[:3])
+    corpus = write_corpus(tmp_path, papers[:3])
     with pytest.raises(CorpusError, match="no subject has two papers"):
         list(subject_pairs(corpus, 5, balanced=False))
     corpus.close()
@@ -117,6 +117,10 @@ def test_citations_are_read_from_a_file(corpus: Corpus, papers: list[Paper], tmp
         list(make_pairs(corpus, settings(shares={"citation": 1}), seed=0))
 
 
-def test_nothing_asked_for_is_refused(corpus: Corpus) -> None:
+def test_shares_of_zero_are_refused(corpus: Corpus) -> None:
     with pytest.raises(CorpusError, match=r"pairs\.shares"):
         list(make_pairs(corpus, settings(shares={"title": 0}), seed=0))
+
+
+def test_every_source_that_can_be_configured_has_a_function() -> None:
+    assert {*ONE_PAPER_SOURCES, "subject", "citation"} == set(get_args(PairSource))

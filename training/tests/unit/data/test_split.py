@@ -13,7 +13,7 @@ def days_of(papers: list[Paper]) -> np.ndarray:
     return np.array([paper.published.toordinal() if paper.published else UNDATED for paper in papers], dtype=np.int32)
 
 
-def test_near_duplicates_are_one_group_and_others_are_not(make_papers: Callable[[int], list[Paper]]) -> None:
+def test_near_duplicates_are_one_group_and_other_papers_are_not(make_papers: Callable[[int], list[Paper]]) -> None:
     papers = make_papers(40)
     minhash = MinHash(shingle=3, bands=8, rows=4)
     edited = Paper(id="x", title="Another title", abstract=papers[3].abstract.replace("At last", "Finally"))
@@ -24,8 +24,8 @@ def test_near_duplicates_are_one_group_and_others_are_not(make_papers: Callable[
     assert len(set(found.tolist())) == 40
 
 
-def test_the_newest_are_held_out_and_nothing_near_crosses() -> None:
-    # 0 and 9 are near-duplicates far apart in time.
+def test_the_newest_groups_are_held_out_without_their_near_duplicates() -> None:
+    # Papers 0 and 9 are near-duplicates with distant dates.
     days = np.arange(1, 11, dtype=np.int32)
     group = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0], dtype=np.int32)
     part = split(days, group, Sizes(validation=2, held_out=3, validation_share=0.5, held_out_share=0.5))
@@ -34,20 +34,20 @@ def test_the_newest_are_held_out_and_nothing_near_crosses() -> None:
     ]  # fmt: skip
 
 
-def test_of_a_held_out_group_one_paper_is_searched_for() -> None:
+def test_only_one_paper_of_a_held_out_group_is_kept() -> None:
     days = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 9], dtype=np.int32)
     group = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8], dtype=np.int32)
     part = split(days, group, Sizes(validation=1, held_out=2, validation_share=0.5, held_out_share=0.5))
     assert (part[8], part[9]) == (Part.HELD_OUT, Part.NONE)
 
 
-def test_a_corpus_without_dates_is_split_in_its_order() -> None:
+def test_a_corpus_without_dates_is_split_in_the_order_of_its_file() -> None:
     part = split(np.zeros(100, dtype=np.int32), np.arange(100, dtype=np.int32), SIZES)
     assert (part == Part.TRAIN).sum() == 70
     assert (part[-20:] == Part.HELD_OUT).all()
 
 
-def test_no_group_has_members_on_two_sides(make_papers: Callable[[int], list[Paper]]) -> None:
+def test_no_group_has_members_in_two_parts(make_papers: Callable[[int], list[Paper]]) -> None:
     rng = np.random.default_rng(0)
     days, group = rng.integers(1, 50, 300).astype(np.int32), rng.integers(0, 100, 300).astype(np.int32)
     part = split(days, group, SIZES)

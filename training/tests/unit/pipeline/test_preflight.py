@@ -13,7 +13,7 @@ def _paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path / "repository"))
 
 
-def test_a_run_of_what_is_there_may_start_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_run_whose_inputs_exist_is_accepted_and_nothing_is_written(tmp_path: Path) -> None:
     preflight.check(compose(["experiment=smoke"]))
     assert list(tmp_path.iterdir()) == []
 
@@ -33,12 +33,12 @@ def test_a_run_of_what_is_there_may_start_and_nothing_is_written(tmp_path: Path)
         ("paths.repository=/dev/null/repository", "AKIN_MODEL_REPOSITORY"),
     ],
 )
-def test_what_would_fail_after_the_training_is_told_before_it(override: str, named: str) -> None:
+def test_a_missing_input_is_refused_before_the_training(override: str, named: str) -> None:
     with pytest.raises(TrainingError, match=named):
         preflight.check(compose(["experiment=smoke", override]))
 
 
 @pytest.mark.parametrize(("loss", "key"), [("gist", "guide"), ("distillation", "teacher")])
-def test_a_teacher_that_is_not_there_is_named(loss: str, key: str) -> None:
+def test_a_missing_guide_or_teacher_is_named_by_its_key(loss: str, key: str) -> None:
     with pytest.raises(TrainingError, match=rf"loss\.{key}: /nowhere is not a folder"):
         preflight.check(compose(["experiment=smoke", f"loss={loss}", f"loss.{key}=/nowhere"]))

@@ -15,7 +15,7 @@ def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
 
 
-def test_a_stage_is_done_only_for_the_configuration_it_was_made_from(tmp_path: Path) -> None:
+def test_a_stage_is_done_only_for_its_own_configuration(tmp_path: Path) -> None:
     run = create_run(tmp_path, compose(["experiment=smoke"]))
     for name in NEEDS:
         with run.write_stage(name) as folder:
@@ -26,7 +26,7 @@ def test_a_stage_is_done_only_for_the_configuration_it_was_made_from(tmp_path: P
         again.require_stage("train")
 
 
-def test_a_stage_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_stage_leaves_no_files(tmp_path: Path) -> None:
     run = create_run(tmp_path, compose())
 
     def fill_the_disk() -> None:
@@ -42,14 +42,14 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_run_records_code_environment_and_configuration(tmp_path: Path) -> None:
     run = create_run(tmp_path, compose(["experiment=smoke"]))
-    told = run.read_record()
-    assert told["name"] == "smoke"
-    assert set(told["environment"]["packages"]) >= {"torch", "sentence-transformers"}
-    assert "commit" in told["revision"]
+    record = run.read_record()
+    assert record["name"] == "smoke"
+    assert set(record["environment"]["packages"]) >= {"torch", "sentence-transformers"}
+    assert "commit" in record["revision"]
     assert open_run(tmp_path).configuration == run.configuration
 
 
-def test_each_stage_has_a_file_of_what_it_depends_on_that_changes_only_then(tmp_path: Path) -> None:
+def test_the_file_of_a_stage_changes_only_with_its_configuration(tmp_path: Path) -> None:
     create_run(tmp_path, compose())
     before = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
     create_run(tmp_path, compose(["loss.scale=50"]))
@@ -57,7 +57,7 @@ def test_each_stage_has_a_file_of_what_it_depends_on_that_changes_only_then(tmp_
     assert [name for name in NEEDS if before[name] != after[name]] == ["train"]
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run's folder"):
         open_run(tmp_path)
     create_run(tmp_path, compose())

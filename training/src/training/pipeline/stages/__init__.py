@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from training.errors import ConfigurationError
 from training.pipeline.run_folder import STAGES, RunFolder
+from training.progress import log_duration, log_progress
 
 Stage = Callable[[RunFolder], None]
+
+BEFORE_TRAINING = STAGES[: STAGES.index("train")]
+
+
+def run_stages(run: RunFolder, names: Sequence[str] = STAGES) -> None:
+    """Run the stages that are not done yet, in order."""
+    for name in names:
+        if run.is_done(name):
+            log_progress(f"{name}: done before")
+            continue
+        with log_duration(name):
+            load_stage(name)(run)
 
 
 def load_stage(name: str) -> Stage:
