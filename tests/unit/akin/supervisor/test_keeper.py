@@ -242,5 +242,5 @@ def test_a_process_that_starts_while_the_stack_stops_is_stopped(stage: Stage) ->
     stage.until(lambda: stage.runs(1))
     keeper.leave()
     with pytest.raises(Stopping):
-        stage.start(keeper._began)
+        stage.start(keeper._on_start)
     assert not stage.born[1].alive
