@@ -167,7 +167,7 @@ class Keeper:
         """Watch a process; return the reason why it ended or must end, or None if the stack is being stopped."""
         detector = self._detector()
         probe_at = time.monotonic() + self._intervals.well
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as closing:
             poll = select.poll()
             try:
                 descriptor = os.pidfd_open(child.pid)
@@ -177,7 +177,7 @@ class Keeper:
                 # Old kernels and some sandboxes lack it: the poll then only waits, and `alive` shows the end.
                 pass
             else:
-                stack.callback(os.close, descriptor)
+                closing.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
             while child.alive:
                 if self._leaving.is_set():
