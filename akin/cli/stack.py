@@ -74,7 +74,7 @@ def demo(
     settings = Settings.read()
     before = running(settings)
     if before is None:
-        lifecycle.expect_free(settings)
+        lifecycle.check_can_start(settings)
     if promoted_number(settings.repository) is None:
         encoder.export_version(settings, source=None, calibration="sample")
     index.build_if_needed(settings, corpus)
