@@ -178,25 +178,19 @@ def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) ->
 
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw MRR@10 of every trial, and the best value so far."""
-    import matplotlib
+    from charts import Line, as_png, draw_lines, new_figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    trials = [trial for trial in study.trials if trial.value is not None]
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for label, marker in (("COMPLETE", "o"), ("PRUNED", "x")):
-        some = [trial for trial in trials if trial.state.name == label]
-        axes.scatter(
-            [trial.number for trial in some], [trial.value or 0.0 for trial in some], marker=marker, label=label.lower()
-        )
-    done = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    best = [max(trial.value or 0 for trial in done[: count + 1]) for count in range(len(done))]
-    axes.step([trial.number for trial in done], best, where="post", label="best so far")
-    axes.set(xlabel="trial", ylabel="MRR@10 on validation", title=study.study_name)
-    axes.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    points: dict[str, list[tuple[float, float]]] = {"COMPLETE": [], "PRUNED": []}
+    best: list[tuple[float, float]] = []
+    for trial in study.trials:
+        if trial.value is not None and trial.state.name in points:
+            points[trial.state.name].append((trial.number, trial.value))
+            if trial.state.name == "COMPLETE":
+                best.append((trial.number, max(value for _, value in points["COMPLETE"])))
+    lines = [Line(state.lower(), found) for state, found in points.items()]
+    figure, (axes,) = new_figure(7, [4])
+    draw_lines(axes, [*lines, Line("best so far", best)], "trial", "MRR@10 on validation", title=study.study_name)
+    path.write_bytes(as_png(figure))
 
 
 if __name__ == "__main__":
