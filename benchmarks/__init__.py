@@ -1,1 +1,1 @@
-"""Measurements: each module is one, run with `make bench NAME=…`; what it found goes to `data/benchmarks/`."""
+"""Benchmarks: each module is one, run with `make bench NAME=…`; its results are written to `data/benchmarks/`."""

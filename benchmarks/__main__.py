@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [options]`."""
+"""Run one benchmark: `python -m benchmarks NAME [options]`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ NAMES = ("conditions", "encoder", "fusion", "gpu", "long_queries", "relevance", 
 
 
 def main() -> None:
-    """Runs one measurement."""
+    """Run the benchmark that the first argument names."""
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
-        print(f"which one? make bench NAME={'|'.join(NAMES)}", file=sys.stderr)
+        print(f"name a benchmark: make bench NAME={'|'.join(NAMES)}", file=sys.stderr)
         sys.exit(2)
     name = sys.argv.pop(1)
     importlib.import_module(f"benchmarks.{name}").main()

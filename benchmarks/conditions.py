@@ -1,8 +1,8 @@
-"""Measure what a condition that many papers meet costs the searches beside it.
+"""Measure how much searches slow down beside searches with conditions that many papers meet.
 
-One thread searches for titles, again and again, and its latency is taken: alone, and while another thread goes through
-conditions of one kind without a pause, each with another word, so that none is remembered. The papers are made of
-those of a file: each has the title of one, parts of the abstracts of two others, and the authors of a third.
+One thread searches for titles and its latency is measured: alone, and while another thread searches with conditions of
+one kind without a pause, each with another word, so that no cache can answer. The papers are composed of those of a
+file: each has the title of one, parts of the abstracts of two others, and the authors of a fourth.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _PHRASES = (
     *("large scale", "phase transition", "black hole", "dark matter", "time series", "convolutional neural network"),
 )
 _NAMES = ("W. Zhang", "Y. Wang", "J. Li", "X. Liu", "C. Chen", "S. Kumar", "M. Müller", "A. Smith", "H. Kim", "D. Lee")
-_DAYS = tuple(date(2010, 1, day) for day in range(1, 25))  # more than filters are remembered
+_DAYS = tuple(date(2010, 1, day) for day in range(1, 25))  # more than the cache of filters holds
 
 CONDITIONS: dict[str, list[SearchRequest]] = {
     "nothing but words": [SearchRequest(text=f"{word} of galaxies") for word in _WORDS],
@@ -77,14 +77,14 @@ CONDITIONS: dict[str, list[SearchRequest]] = {
         for word, phrase, day in zip(_WORDS, _PHRASES, _DAYS, strict=False)
     ],
 }
-"""Requests that are sent beside, by a name of their kind; the first is an ordinary search."""
+"""Requests of the other thread, by the name of their kind; the first kind is an ordinary search."""
 
 
 class Window(NamedTuple):
-    """The result of searching for a while.
+    """Measurements of one stretch of searches.
 
     Attributes:
-        p95: Seconds.
+        p95: The 95th percentile of the latency, in seconds.
         sent: Requests of the other thread, a second.
     """
 
@@ -93,10 +93,10 @@ class Window(NamedTuple):
 
 
 def mix_papers(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[Paper]:
-    """Yield as many papers as asked, made of some: the same for the same papers, count and seed."""
-    chance = random.Random(seed)
+    """Yield `count` papers composed of some; the same arguments always give the same papers."""
+    rng = random.Random(seed)
     for number in range(count):
-        one, first, second, other = (papers[chance.randrange(len(papers))] for _ in range(4))
+        one, first, second, other = (papers[rng.randrange(len(papers))] for _ in range(4))
         yield Paper(
             id=f"{one.id}-{number}",
             title=one.title,
@@ -107,8 +107,8 @@ def mix_papers(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[P
         )
 
 
-def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, TantivyIndex]:
-    """Build catalogue and lexical index of so many papers, unless they are there, and open them."""
+def open_index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, TantivyIndex]:
+    """Build the catalogue and the lexical index of `count` papers, unless they exist, and open them."""
     directory = folder / str(count)
     if not (directory / "complete").exists():
         shutil.rmtree(directory, ignore_errors=True)
@@ -128,13 +128,13 @@ def index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, Tanti
 
 
 class LexicalSearch(NamedTuple):
-    """The corpus that is searched."""
+    """Catalogue and lexical index that are searched."""
 
     catalogue: SqliteCatalogue
     lexical: TantivyIndex
 
     def search(self, request: SearchRequest) -> None:
-        """Search as the service does for the lexical half, the set of admitted papers included."""
+        """Search as the service does for the lexical half, including the set of admitted papers."""
         query = parse_query(request.text or "")
         wanted = make_filter(request, query, self.catalogue)
         if wanted is not None:
@@ -145,7 +145,7 @@ class LexicalSearch(NamedTuple):
 def measure_window(
     corpus: LexicalSearch, titles: Sequence[str], others: Sequence[SearchRequest], seconds: float
 ) -> Window:
-    """Search for titles for a while, with another thread that goes through requests if there are any."""
+    """Search for titles for some seconds, beside another thread that sends the other requests, if any."""
     stop = threading.Event()
     sent = 0
 
@@ -175,24 +175,24 @@ def measure_window(
 
 
 def main() -> None:
-    """Measure; print the table and write it below `data/benchmarks/`."""
+    """Measure, print the table and write it to `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=conditions", description=__doc__)
-    parser.add_argument("corpus", help="a file of papers to make others of")
-    parser.add_argument("--papers", type=int, default=2_500_000, help="how many are made")
-    parser.add_argument("--seconds", type=float, default=2, help="of each window")
+    parser.add_argument("corpus", help="a file of papers to compose the papers of")
+    parser.add_argument("--papers", type=int, default=2_500_000, help="the number of composed papers")
+    parser.add_argument("--seconds", type=float, default=2, help="seconds of each window")
     parser.add_argument(
         "--rounds", type=int, default=8, help="windows with each kind of condition, and as many without"
     )
-    parser.add_argument("--folder", type=Path, help="where the index is kept; default: data/benchmarks/conditions")
+    parser.add_argument("--folder", type=Path, help="the folder of the index; default: data/benchmarks/conditions")
     asked = parser.parse_args()
     settings = Settings.read()
     folder = asked.folder or settings.data / "benchmarks" / "conditions"
-    corpus = LexicalSearch(*index(asked.corpus, asked.papers, folder))
+    corpus = LexicalSearch(*open_index(asked.corpus, asked.papers, folder))
     titles = [paper.title for paper in islice(read_papers(asked.corpus), _TITLES)]
     measure_window(corpus, titles, [], 2 * asked.seconds)
     dataset, rows = f"{asked.papers:,} papers", []
     for kind, requests in CONDITIONS.items():
-        # In turn, and the best of each, as what else a machine does only ever adds.
+        # In turn, and the best of each: other work on the machine only makes searches slower.
         pairs = [
             (measure_window(corpus, titles, [], asked.seconds), measure_window(corpus, titles, requests, asked.seconds))
             for _ in range(asked.rounds)

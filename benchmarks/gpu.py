@@ -1,6 +1,6 @@
-r"""Everything that only a GPU can show: the checks marked `gpu`, and the encoder's throughput and latency there.
+r"""Run the checks marked `gpu`, and measure the encoder's throughput and latency on a GPU.
 
-It needs a Triton that serves `text_encoder` over `encoder`, such as our image for GPUs (docs/gpu.md):
+Needs a Triton that serves `text_encoder` over `encoder`, such as our image for GPUs (docs/gpu.md):
 
     docker run --rm --gpus all --shm-size 1g -p 127.0.0.1:8001:8001 -p 127.0.0.1:8002:8002 \
         -v "$PWD/model_repository:/models:ro" -v akin-engines:/var/cache/akin/tensorrt akin/triton-gpu
@@ -19,28 +19,32 @@ from akin.cli.corpus import corpus_path
 from akin.cli.output import say
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.clients import drive, embedding_client
-from benchmarks.encoder.parts import percentiles, throughput
+from benchmarks.encoder.parts import throughput, waiting_times
 from benchmarks.encoder.systems import CellResult
-from benchmarks.encoder.texts import Supply, read
+from benchmarks.encoder.texts import Supply, read_complete_papers
 from benchmarks.report import Row, table, write
 
 _NAME = "ours, Triton gRPC, GPU"
 
 
 def main() -> None:
-    """Runs the checks, measures, and writes the report below `data/benchmarks/`."""
+    """Run the checks, measure, and write the report to `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=gpu", description=__doc__)
     parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
-    parser.add_argument("--http", help="Triton's HTTP address; no longer asked, as the metrics say as much")
+    parser.add_argument("--http", help="not used any more")
     parser.add_argument("--grpc", default="127.0.0.1:8001", help="Triton's gRPC address (default 127.0.0.1:8001)")
-    parser.add_argument("--metrics", default="127.0.0.1:8002", help="where its metrics are (default 127.0.0.1:8002)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each figure; medians count (default 5)")
+    parser.add_argument(
+        "--metrics", default="127.0.0.1:8002", help="the address of its metrics (default 127.0.0.1:8002)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each figure; the median counts (default 5)")
     options = parser.parse_args()
-    device = gpu()
+    device = find_gpu()
     say(f"checking on {device['name']}")
-    passed, summary = check(options.grpc, options.metrics)
+    passed, summary = run_checks(options.grpc, options.metrics)
     settings = Settings.read()
-    rows = measure(options.grpc, Supply(read(corpus_path(settings, options.corpus), 30_000)), options.rounds)
+    rows = measure_gpu(
+        options.grpc, Supply(read_complete_papers(corpus_path(settings, options.corpus), 30_000)), options.rounds
+    )
     path = write("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
     report = path.with_suffix(".md")
     report.write_text(f"{device['name']}, driver {device['driver']}: {summary}\n\n{table(rows)}")
@@ -50,21 +54,23 @@ def main() -> None:
         sys.exit(1)
 
 
-def gpu() -> dict[str, str]:
-    """The first GPU's name, driver and memory."""
+def find_gpu() -> dict[str, str]:
+    """Return the name, the driver and the memory of the first GPU."""
     try:
         command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
         line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise SystemExit("no NVIDIA GPU here (nvidia-smi finds none): nothing was checked or measured.") from error
+        raise SystemExit(
+            "no NVIDIA GPU here (nvidia-smi finds none): run this benchmark on a machine with one."
+        ) from error
     name, driver, memory = (part.strip() for part in line.split(","))
     return {"name": name, "driver": driver, "memory": memory}
 
 
-def check(grpc: str, metrics: str) -> tuple[bool, str]:
-    """Runs every check marked `gpu`; whether all of them passed, and pytest's last line.
+def run_checks(grpc: str, metrics: str) -> tuple[bool, str]:
+    """Run every check marked `gpu`; return True if all passed, and pytest's last line.
 
-    Fixtures that would export an encoder are not needed: these tests speak to the given server only.
+    Fixtures that would export an encoder are not needed: these tests use only the given server.
     """
     environment = {**os.environ, "AKIN_GPU_TRITON_GRPC": grpc, "AKIN_GPU_TRITON_METRICS": metrics}
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests"]
@@ -74,8 +80,8 @@ def check(grpc: str, metrics: str) -> tuple[bool, str]:
     return done.returncode == 0 and bool(re.search(r"\d+ passed", summary)), summary
 
 
-def measure(grpc: str, supply: Supply, rounds: int) -> list[Row]:
-    """Bulk work on abstracts and queries, and single queries by 1 to 256 clients."""
+def measure_gpu(grpc: str, supply: Supply, rounds: int) -> list[Row]:
+    """Measure bulk work on abstracts and queries, and single queries from 1 to 256 clients."""
     connect = embedding_client("grpc", grpc, "text_encoder")
     rows: list[Row] = []
 
@@ -93,6 +99,6 @@ def measure(grpc: str, supply: Supply, rounds: int) -> list[Row]:
         found = cells("queries", max(200, 32 * clients), clients, 1)
         dataset = f"queries, {clients} clients" if clients > 1 else "queries, 1 client"
         rows += throughput(_NAME, dataset, found, "single texts")
-        rows += percentiles(_NAME, dataset, found)
-    # The CPU of a server elsewhere cannot be seen from here.
+        rows += waiting_times(_NAME, dataset, found)
+    # The CPU time of a server on another machine cannot be measured.
     return [row for row in rows if not row.metric.startswith("CPU a text")]

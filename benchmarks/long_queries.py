@@ -1,8 +1,8 @@
-"""What a limit on the entries that lexical search reads costs: time against relevance, for whole abstracts as queries.
+"""Measure a limit on the index entries that lexical search reads: time and relevance for long queries.
 
-The corpus is indexed with the first half of every abstract; the second halves of some are the queries, and the paper
-that a query was cut from is what it should find. Rules are chosen on this. Test collections, where given, are searched
-with the same limits, to see what a rule costs there.
+The corpus is indexed with the first half of every abstract. The second halves of some abstracts are the queries, and
+each should find the paper that it was cut from. Limits are chosen by these figures. Test collections, if given, are
+searched with the same limits to show the loss there.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ from relevance import mean_metrics, read_collections, scores_of_order
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
-"""Limits, as multiples of the corpus's size."""
+"""Limits, as multiples of the number of papers."""
 
 _LEAST_WORDS = 80
 _WINDOW = 2000
 
 
 def main() -> None:
-    """Measures the corpus, then every collection; prints the table and writes it below `data/benchmarks/`."""
+    """Measure the corpus and every collection, print the table and write it below `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=long_queries", description=__doc__)
-    parser.add_argument("corpus", help="a file of papers to choose by")
+    parser.add_argument("corpus", help="a file of papers to choose the limit with")
     parser.add_argument("collections", nargs="*", type=Path, help="folders in BEIR's layout")
     parser.add_argument("--queries", type=int, default=1500)
     options = parser.parse_args()
     rows = half_abstracts(options.corpus, options.queries)
     for collection in read_collections(options.collections):
-        with lexical_index(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
+        papers = list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))
+        with lexical_index(papers) as directory:
             rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write("long_queries", rows, Settings.read().data / "benchmarks")
     print(table(rows))
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def half_abstracts(corpus: str, queries: int) -> list[Row]:
-    """The measures over a corpus whose papers are sought by the second halves of their abstracts."""
+    """Return the metrics of a search for papers by the second halves of their abstracts."""
     first, second = [], []
     for paper in read_papers(corpus):
         words = paper.abstract.split()
@@ -59,21 +60,21 @@ def half_abstracts(corpus: str, queries: int) -> list[Row]:
         second.append(words[len(words) // 2 :])
     long = [row for row, words in enumerate(second) if 2 * len(words) > _LEAST_WORDS]
     chosen = random.Random(5).sample(long, min(queries, len(long)))
-    with lexical_index(first) as (directory, papers):
-        texts = {papers[row].id: " ".join(second[row]) for row in chosen}
-        return measure_limits(Path(corpus).name, directory, papers, texts, {name: {name: 1} for name in texts})
+    texts = {first[row].id: " ".join(second[row]) for row in chosen}
+    with lexical_index(first) as directory:
+        return measure_limits(Path(corpus).name, directory, first, texts, {name: {name: 1} for name in texts})
 
 
 @contextmanager
-def lexical_index(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
-    """A lexical index of papers, in a directory that is gone afterwards."""
+def lexical_index(papers: list[Paper]) -> Iterator[Path]:
+    """Yield a lexical index of papers in a temporary directory."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
         writer = LexicalWriter(directory)
         for at in range(0, len(papers), _WINDOW):
             writer.add(at, papers[at : at + _WINDOW])
         writer.close()
-        yield directory, papers
+        yield directory
 
 
 def measure_limits(
@@ -83,7 +84,7 @@ def measure_limits(
     queries: Mapping[str, str],
     qrels: Mapping[str, Mapping[str, int]],
 ) -> list[Row]:
-    """nDCG@10, recall@100 and time for every limit."""
+    """Return nDCG@10, recall@100 and the median time for every limit."""
     rows = []
     for share in SHARES:
         index = TantivyIndex(directory, terms=1000, postings=max(1, round(share * len(papers))))

@@ -1,4 +1,4 @@
-"""How relevant the answers are: test collections, indexed and searched through the served path."""
+"""Measure the relevance of answers: index test collections and search them through the running service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRICS = ("nDCG@10", "MRR@10", "recall@100")
 
 
 def main() -> None:
-    """Measures every collection in every mode; prints the table and writes it below `data/benchmarks/`."""
+    """Measure every collection in every mode, print the table and write it below `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=relevance", description=__doc__)
     parser.add_argument("collections", nargs="+", type=Path, help="folders in BEIR's layout")
     rows = measure(read_collections(parser.parse_args().collections))
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def measure(collections: list[Collection]) -> list[Row]:
-    """The measures of every collection, through a stack that is started for them."""
+    """Return the metrics of every collection in every mode, from a stack that is started for them."""
     rows: list[Row] = []
     with private_stack("relevance") as settings:
         for collection in collections:
@@ -39,7 +39,7 @@ def measure(collections: list[Collection]) -> list[Row]:
 
 
 def measure_mode(settings: Settings, collection: Collection, mode: str) -> list[Row]:
-    """The measures of one collection in one mode."""
+    """Return the metrics of one collection in one mode."""
 
     def search(query: str) -> dict[str, float]:
         body = {"query": collection.queries[query], "k": 100, "mode": mode}

@@ -1,19 +1,22 @@
-"""What every measurement leaves: rows in JSON, with the machine and the versions, and the same as a Markdown table."""
+"""Write the results of a benchmark: rows in JSON, with the machine and the versions, and the same as a table."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 from storage.cpu import cpu_features, cpu_fields
 
-PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
+_PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class Row:
     """One figure.
 
     Attributes:
-        system: What was measured.
-        dataset: On what.
-        metric: Which figure.
+        system: The system under measurement.
+        dataset: The data or the situation.
+        metric: The name of the figure.
         value: The figure.
         unit: Its unit; empty for a ratio.
     """
@@ -36,7 +39,7 @@ class Row:
 
 
 def machine() -> dict[str, object]:
-    """The class of machine: enough to compare figures by, nothing that names it."""
+    """Return the class of machine: enough to compare figures by, nothing that identifies it."""
     model = cpu_fields().get("model name", "unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     features = sorted({"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features())
@@ -44,9 +47,9 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what matters to a figure, where it is installed here."""
+    """Return the versions of Python and of the packages that figures depend on, as far as they are installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -54,9 +57,24 @@ def versions() -> dict[str, str]:
     return found
 
 
+def percentile_rows(system: str, dataset: str, rounds: Sequence[Sequence[float]], *percents: int) -> list[Row]:
+    """Return a row for each percentile of waiting times in seconds: the median over the rounds, in ms."""
+    return [
+        Row(
+            system,
+            dataset,
+            f"p{percent}",
+            statistics.median(1e3 * float(np.percentile(times, percent)) for times in rounds),
+            "ms",
+        )
+        for percent in percents
+    ]
+
+
 def write(name: str, rows: Iterable[Row], folder: Path, **more: object) -> Path:
-    """Writes `<name>.json` and `<name>.md` and returns the first's path."""
+    """Write `<name>.json` and `<name>.md`, and return the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
+    rows = list(rows)
     content = {
         "rows": [asdict(row) for row in rows],
         "machine": machine(),
@@ -71,12 +89,11 @@ def write(name: str, rows: Iterable[Row], folder: Path, **more: object) -> Path:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """A Markdown table: a line for each system and metric, a column for each dataset."""
+    """Return a Markdown table: a line for each system and metric, a column for each dataset."""
     cells = {(row.system, row.metric, row.dataset): row for row in rows}
-    lines = list(dict.fromkeys((row.system, row.metric) for row in rows))
-    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    datasets = list(dict.fromkeys(dataset for _, _, dataset in cells))
     text = [f"| system | metric | {' | '.join(datasets)} |", f"| --- | --- |{' ---: |' * len(datasets)}"]
-    for system, metric in lines:
+    for system, metric in dict.fromkeys(key[:2] for key in cells):
         found = [cells.get((system, metric, dataset)) for dataset in datasets]
         values = [f"{cell.value:.4g}{' ' + cell.unit if cell.unit else ''}" if cell else "" for cell in found]
         text.append(f"| {system} | {metric} | {' | '.join(values)} |")

@@ -1,4 +1,4 @@
-"""A stack of its own for measurements through the served path."""
+"""Run a stack of its own, with its own data, for measurements of the service."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from akin.stack.processes import free_ports
 from relevance import Collection
 
 FIELDS = "id=_id,title=title,abstract=text"
-"""How a collection's records are read."""
+"""The mapping by which the records of a collection are read."""
+
+_SECONDS_TO_SWITCH = 60
 
 
 @contextmanager
-def private_stack(name: str) -> Iterator[Settings]:
-    """A running stack with data of its own, below `data/benchmarks/<name>`."""
-    settings = private_settings(name)
+def private_stack(*folders: str) -> Iterator[Settings]:
+    """Start a stack with its data in `data/benchmarks/<folders>`, yield its settings, and stop it at the end."""
+    settings = private_settings(*folders)
     lifecycle.up(settings, say)
     try:
         yield settings
@@ -30,25 +32,27 @@ def private_stack(name: str) -> Iterator[Settings]:
 
 
 def private_settings(*folders: str) -> Settings:
-    """Return the settings of a stack of its own: a folder below `data/benchmarks/`, and ports that nobody uses."""
+    """Return the settings of a stack of its own: its data in `data/benchmarks/<folders>`, and free ports."""
     base = Settings.read()
     return base.elsewhere(base.data.joinpath("benchmarks", *folders), free_ports(len(PORTS)))
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment that makes a command use these settings."""
+    """Return the environment in which a command uses these settings."""
     return {**os.environ, **settings.environment}
 
 
 def index_collection(settings: Settings, collection: Collection) -> None:
-    """Makes a collection what the running service searches."""
+    """Index a collection and wait until the running service searches it."""
     await_snapshot(settings, build_index(settings, str(collection.corpus), FIELDS).id)
 
 
 def await_snapshot(settings: Settings, snapshot: str) -> None:
-    """Waits until the running service has taken up a new snapshot."""
-    deadline = time.monotonic() + 60
+    """Wait until the running service searches a snapshot."""
+    deadline = time.monotonic() + _SECONDS_TO_SWITCH
     while local_http.get(f"{settings.service_url}/corpus", timeout=10).json().get("snapshot") != snapshot:
         if time.monotonic() > deadline:
-            raise SystemExit(f"the service has not taken up snapshot {snapshot}; see {settings.logs}")
+            raise SystemExit(
+                f"the service does not search snapshot {snapshot} after {_SECONDS_TO_SWITCH} s; see {settings.logs}"
+            )
         time.sleep(0.2)

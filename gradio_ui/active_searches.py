@@ -1,7 +1,7 @@
-"""Searches whose reader is still there; one that nobody waits for any more is given up.
+"""Cancellation of searches whose browser has left.
 
-A reader's browser fetches answers from a stream of its session. Gradio drops what waits in its queue when that stream
-is lost, and lets go on what is under way.
+A browser fetches its answers from a stream of its session. When the stream is lost, Gradio removes the session's
+waiting events from its queue, but does not cancel those that it has started.
 """
 
 from __future__ import annotations
@@ -13,38 +13,42 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 _SECONDS_TO_RETURN = 2.0
-_Shown = TypeVar("_Shown")
+_Found = TypeVar("_Found")
 
 
 class SearchAbandoned(Exception):
-    """Nobody waits for this answer any more."""
+    """The search was cancelled because its browser has left."""
 
 
 class ActiveSearches:
-    """The searches of each session, and whether its reader is still there; lives in one event loop."""
+    """Running searches and open streams of each session, in one event loop."""
 
     def __init__(self, seconds_to_return: float = _SECONDS_TO_RETURN) -> None:
-        """Know of no reader yet.
+        """Start without sessions.
 
         Args:
-            seconds_to_return: For how long a session may be without a stream: a browser opens the next one after the
-                last one was closed, and a lost connection comes back.
+            seconds_to_return: The time that a session may be without a stream: a browser opens the next stream after
+                closing the last one, and a lost connection may return.
         """
         self._seconds_to_return = seconds_to_return
         self._searches: dict[str, set[asyncio.Task[Any]]] = {}
         self._streams: Counter[str] = Counter()
 
-    async def follow(self, session: str | None, search: Coroutine[Any, Any, _Shown]) -> _Shown:
-        """Return what a search of a session finds; without a session, of whoever asks.
+    async def follow(self, session: str | None, search: Coroutine[Any, Any, _Found]) -> _Found:
+        """Return the result of a session's search, which is cancelled if the session's streams are lost.
+
+        Args:
+            session: The session; without one, the search is never cancelled here.
+            search: The search.
 
         Raises:
-            SearchAbandoned: The reader left before.
+            SearchAbandoned: The browser left before the search was finished.
         """
         if session is None:
             return await search
         task = asyncio.ensure_future(search)
-        under_way = self._searches.setdefault(session, set())
-        under_way.add(task)
+        tasks = self._searches.setdefault(session, set())
+        tasks.add(task)
         try:
             return await task
         except asyncio.CancelledError:
@@ -53,13 +57,13 @@ class ActiveSearches:
                 raise
             raise SearchAbandoned from None
         finally:
-            under_way.discard(task)
-            if not under_way:
+            tasks.discard(task)
+            if not tasks:
                 self._searches.pop(session, None)
 
     @contextmanager
     def stream(self, session: str) -> Iterator[None]:
-        """Count a session as there for as long as the block runs, and a moment longer."""
+        """Count a stream of a session as open while the block runs; then allow the session time to open another."""
         self._streams[session] += 1
         try:
             yield
@@ -67,9 +71,9 @@ class ActiveSearches:
             self._streams[session] -= 1
             if not self._streams[session]:
                 del self._streams[session]
-                asyncio.get_running_loop().call_later(self._seconds_to_return, self._look_for, session)
+                asyncio.get_running_loop().call_later(self._seconds_to_return, self._cancel_if_left, session)
 
-    def _look_for(self, session: str) -> None:
+    def _cancel_if_left(self, session: str) -> None:
         if session not in self._streams:
             for task in self._searches.get(session, ()):
                 task.cancel()

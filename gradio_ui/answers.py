@@ -1,4 +1,4 @@
-"""What the service answers, as far as the page shows it; fields the page does not know are ignored."""
+"""Answers of the service: the fields that the page shows. Other fields are ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class _AnswerPart(BaseModel):
 
 
 class FoundPaper(_AnswerPart):
-    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; it stands for its `duplicates`."""
+    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
 
     id: str
     title: str
@@ -29,14 +29,14 @@ class FoundPaper(_AnswerPart):
 
 
 class LikedPaper(_AnswerPart):
-    """A paper whose neighbours were asked for."""
+    """Paper of the query, to which similar papers, or dissimilar ones, are searched."""
 
     id: str
     title: str = ""
 
 
 class UnderstoodQuery(_AnswerPart):
-    """The query as the service understood it: its `operators`, and its length in `tokens` before truncation."""
+    """Query as the service read it: its `operators`, and its length in `tokens` before truncation."""
 
     text: str | None = None
     like: tuple[LikedPaper, ...] = ()
@@ -47,7 +47,7 @@ class UnderstoodQuery(_AnswerPart):
 
 
 class Answer(_AnswerPart):
-    """The answer to one search; `timings` are milliseconds by stage, `degraded` is a reason in words or None."""
+    """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None."""
 
     results: tuple[FoundPaper, ...]
     mode: str = "hybrid"
@@ -61,7 +61,7 @@ class Answer(_AnswerPart):
 
 
 class Category(_AnswerPart):
-    """A subject of the corpus and how many of its papers have it."""
+    """Category of the corpus, and the number of its papers."""
 
     code: str
     name: str = ""
@@ -69,7 +69,7 @@ class Category(_AnswerPart):
 
 
 class CorpusInfo(_AnswerPart):
-    """The corpus being served; `newest` is an ISO date or the beginning of one."""
+    """Description of the served corpus. `newest` is an ISO date or the beginning of one."""
 
     papers: int
     newest: str | None = None

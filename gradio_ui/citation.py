@@ -1,4 +1,4 @@
-"""A BibTeX entry for a result, ready to be pasted."""
+"""BibTeX entry of a result."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SHORT_WORDS = frozenset({"a", "an", "and", "for", "from", "in", "of", "on", "th
 
 
 def bibtex(paper: FoundPaper) -> str:
-    """Return the paper's BibTeX entry: `@article` when a journal is known, `@misc` otherwise.
+    """Return the paper's BibTeX entry: `@article` if the journal is known, otherwise `@misc`.
 
-    The key is the first author's last name, the year and the first word of the title that means something.
+    The key is the first author's last name, the year, and the first word of the title that is not a function word.
     """
     journal = paper.journal_ref
     fields = [
@@ -59,6 +59,6 @@ def _key(paper: FoundPaper) -> str:
 
 
 def _plain(word: str) -> str:
-    # Letter by letter: marks in a row, of which none is kept, would be sorted in quadratic time.
+    # Letter by letter: normalising a long run of combining marks at once takes quadratic time.
     letters = "".join(unicodedata.normalize("NFKD", letter) for letter in word)
     return _NOT_IN_A_KEY.sub("", letters.encode("ascii", "ignore").decode("ascii").lower())

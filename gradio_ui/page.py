@@ -1,4 +1,4 @@
-"""One look at the page: a state goes in, what is to be shown comes out. No Gradio here."""
+"""Views of the page: conversion of a state to the HTML that is shown, without Gradio."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is to be shown.
+    """Content of the page.
 
     Attributes:
         status: HTML about the answer as a whole.
-        results: HTML of the results, or of what took their place.
-        corpus: The corpus that was searched, or None when the service did not say.
+        results: HTML of the results, or of the error in their place.
+        corpus: The corpus that was searched, or None if the service did not describe it.
     """
 
     status: str
@@ -29,9 +29,9 @@ class View:
 
 
 async def search(service: SearchService, state: PageState, notes: Notes) -> View:
-    """Search for what the state asks; a state that asks nothing gets a hint and costs no request.
+    """Return the view of a search; without a query, a hint is returned and no request is sent.
 
-    An answer that does not come is a view too: it says what happened and what to type.
+    A failed request gives a view too, which names the reason and the next step.
     """
     if not state.has_query:
         return View(render.hint(notes), "")
@@ -48,7 +48,7 @@ async def search(service: SearchService, state: PageState, notes: Notes) -> View
 
 
 async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
-    """Open the page at an address: search if it asks for something, otherwise say what there is to search."""
+    """Return the view of an opened address: a search if it has a query, otherwise a description of the corpus."""
     if state.has_query:
         return await search(service, state, notes)
     try:
@@ -60,7 +60,7 @@ async def open_address(service: SearchService, state: PageState, notes: Notes) -
 
 
 async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:
-    # The results are worth showing without the line about the corpus.
+    # The results are shown without the line about the corpus.
     try:
         return await service.corpus(snapshot)
     except RequestFailed as error:

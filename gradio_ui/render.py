@@ -1,4 +1,4 @@
-"""The page's words as HTML: pure functions, everything from outside escaped."""
+"""HTML of the page, by pure functions that escape all texts from outside."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OPERATORS: Final = (
 
 
 def corpus_line(corpus: CorpusInfo | None) -> str:
-    """Return how large the corpus is and how new, or nothing when that is not known."""
+    """Return the line with the size and the newest month of the corpus; empty if there is no description."""
     if corpus is None:
         return ""
     newest = f", newest {escape(corpus.newest[:7])}" if corpus.newest else ""
@@ -53,17 +53,17 @@ def corpus_line(corpus: CorpusInfo | None) -> str:
 
 
 def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
-    """Return (words to show, code) for each category of the corpus, in its order."""
+    """Return the pair of label and code for each category of the corpus, in the order of the corpus."""
     return [(f"{category.name} ({category.code})", category.code) for category in corpus.categories]
 
 
 def hint(notes: Notes = ()) -> str:
-    """Return the status of a search for nothing."""
+    """Return the status of a search without a query."""
     return notices(notes) + _notice("Write a question, or paste an abstract, an arXiv id or a link, then search.")
 
 
 def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
-    """Return what was searched, how, how long it took, and what the reader should know about it."""
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
     warnings = list(notes)
     if answer.degraded:
         warnings.append(f"This answer is incomplete: {answer.degraded}")
@@ -82,9 +82,9 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
     """Return the results as an ordered list of articles with links to the next and the previous page.
 
     Args:
-        state: The search that was asked.
-        answer: What the service answered.
-        names: Category code → the category's name.
+        state: The search.
+        answer: The service's answer.
+        names: The names of categories by code.
     """
     if not answer.results:
         return _nothing_found(state)
@@ -100,7 +100,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
 
 
 def problem(error: RequestFailed) -> str:
-    """Return what happened and what to do about it, for a reader who did nothing wrong."""
+    """Return the explanation of a failed request and the next step."""
     title, advice = _explain(error)
     return (
         f'<section class="akin-problem"><h2>{title}</h2><p>{escape(str(error))}</p>'
@@ -113,7 +113,7 @@ def _explain(error: RequestFailed) -> tuple[str, str]:
     if isinstance(error, RequestRefused):
         return "That cannot be searched for", ""
     if isinstance(error, NoAnswer):
-        return "The search service is away", "Start it with <code>akin up</code>."
+        return "The search service is unavailable", "Start it with <code>akin up</code>."
     if isinstance(error, NothingIndexed):
         return "There are no papers to search yet", (
             "Index the sample papers with <code>akin index build sample</code>, "
@@ -183,7 +183,7 @@ def _nothing_found(state: PageState) -> str:
         advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
     elif state.has_filters:
         wider = escape(state.without_filters().address())
-        advice = f'None passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
+        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
     return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
 
 

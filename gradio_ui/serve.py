@@ -1,4 +1,4 @@
-"""Serve the page: one process, one connection pool, a prompt end."""
+"""Server of the page: one process that ends promptly."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def create_server_app(
 ) -> FastAPI:
     """Return the ASGI application that serves the page at `/` and closes its connections at the end.
 
-    Before Gradio stand the check of the host and the gate that lets the page's own requests through. Every answer has
-    the security headers, and none lets another site read it.
+    Requests pass the check of the host name, then the gate that lets only the page's own requests through to Gradio.
+    All answers have the security headers, and no answer allows another site to read it.
     """
     service, searches = service or SearchService(settings), searches or ActiveSearches()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service:
-            # Nobody waits for this: the page itself says what it lacks.
+            # The server starts without waiting for the service: the page shows that it is missing.
             waiting = asyncio.create_task(service.await_ready())
             yield
             waiting.cancel()
 
     blocks = build_app(settings, service, searches)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    # Gradio lets any site read a page that is not on loopback, with credentials, unless its parent has a policy.
+    # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
         server,
@@ -75,7 +75,7 @@ def main() -> int:
     """Serve the page until a signal ends it.
 
     Returns:
-        The exit code: 2 for settings that cannot be used, 1 when the port cannot be had, otherwise 0.
+        The exit code: 2 for invalid settings, 1 if the port cannot be opened, otherwise 0.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

@@ -74,7 +74,8 @@ class CatalogueWriter:
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of these rows, in this order."""
-        return papers_of(self._db, rows)
+        runs = (rows[at : at + _FETCHED] for at in range(0, len(rows), _FETCHED))
+        return [paper for run in runs for paper in papers_of(self._db, run)]
 
     def add(self, papers: Sequence[Paper]) -> None:
         """Add papers as the next rows."""
@@ -147,9 +148,7 @@ class CatalogueWriter:
     ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.uint32]]]:
         """Return the filter columns, with the rows whose paper was replaced or moved calculated again."""
         changed = sorted(row for row in self._changed if row < self._count)
-        papers = [
-            paper for at in range(0, len(changed), _FETCHED) for paper in self.papers(changed[at : at + _FETCHED])
-        ]
+        papers = self.papers(changed)
         days = days.copy()
         days[changed] = _days_of(papers)
         longest = max((int(rows.max()) + 1 for rows in columns.values() if len(rows)), default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -81,36 +82,31 @@ def require_positions(store: EmbeddingStore, digests: Sequence[bytes]) -> Rows:
     return positions
 
 
+@dataclass(frozen=True)
 class EmbeddingWindow:
     """Papers whose texts are being embedded.
 
     Attributes:
         papers: the papers.
         digests: of each paper's text, the key of its vector in the store.
+        store: the store.
+        stored_before: number of papers whose vectors need no request of this window.
+        tasks: the requests; each returns its number of texts.
     """
 
-    def __init__(
-        self,
-        papers: Sequence[Paper],
-        digests: list[bytes],
-        store: EmbeddingStore,
-        stored_before: int,
-        tasks: list[asyncio.Task[int]],
-    ) -> None:
-        """Use `EmbeddingPass.start` to make one."""
-        self.papers = papers
-        self.digests = digests
-        self._store = store
-        self._stored_before = stored_before
-        self._tasks = tasks
+    papers: Sequence[Paper]
+    digests: list[bytes]
+    store: EmbeddingStore
+    stored_before: int
+    tasks: list[asyncio.Task[int]]
 
     async def wait_until_stored(self, on_progress: Callable[[int], None]) -> None:
         """Wait until all vectors are on the disk; call `on_progress` with the number of vectors made so far."""
-        done = self._stored_before
-        for finished in asyncio.as_completed(self._tasks):
+        done = self.stored_before
+        for finished in asyncio.as_completed(self.tasks):
             done += await finished
             on_progress(done)
-        await asyncio.to_thread(self._store.sync)
+        await asyncio.to_thread(self.store.sync)
 
     @property
     def positions(self) -> Rows:
@@ -119,13 +115,13 @@ class EmbeddingWindow:
         Raises:
             SnapshotError: a vector is missing.
         """
-        return require_positions(self._store, self.digests)
+        return require_positions(self.store, self.digests)
 
     async def cancel(self) -> None:
         """Cancel the requests that are not finished."""
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 class EmbeddingPass:

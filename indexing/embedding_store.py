@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -133,16 +132,14 @@ class StoredEmbeddings:
         self._recent_entries: list[NDArray[np.void]] = []
 
     def __len__(self) -> int:
-        """Number of vectors."""
+        """Return the number of vectors."""
         return self._count
 
     def __enter__(self) -> Self:
         """Return the store."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the store."""
         self.close()
 

@@ -19,7 +19,7 @@ from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Rows, Vectors
 
-_CHUNK = 16_384
+CHUNK = 16_384
 _CODES_TRAINED_ON = 65_536
 """Vectors that codes are trained on: sixteen values for each pair of numbers need no more."""
 
@@ -57,7 +57,7 @@ def build_index(
         if recipe.nlist:
             ivf = faiss.extract_index_ivf(index)
             if centroids is None:
-                wanted = min(papers, max(VECTORS_PER_LIST * recipe.nlist, _CHUNK))
+                wanted = min(papers, max(VECTORS_PER_LIST * recipe.nlist, CHUNK))
                 sample = vectors(np.sort(rng.choice(papers, wanted, replace=False)))
                 ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, ivf.metric_type)
             else:
@@ -72,17 +72,16 @@ def build_index(
 
 def add_all(index: Any, papers: int, vectors: VectorsOf) -> None:
     """Add all vectors to a trained index."""
-    for rows in chunks(papers):
+    for rows in chunks(np.arange(papers)):
         index.add(vectors(rows))
     if isinstance(index, faiss.IndexIVF):
         # Without a refining index, only this map tells where the code of a row is.
         index.make_direct_map()
 
 
-def chunks(papers: int) -> Iterator[Rows]:
-    """Yield all rows in order, in runs that fit into little memory."""
-    for at in range(0, papers, _CHUNK):
-        yield np.arange(at, min(papers, at + _CHUNK))
+def chunks(rows: Rows) -> Iterator[Rows]:
+    """Yield rows in runs whose vectors need little memory."""
+    return (rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK))
 
 
 def centroids_of(index: Any) -> Vectors | None:
@@ -139,7 +138,7 @@ def change_rows(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> None:
     if only_grows and (total < before or (len(rows) and rows[0] < before)):
         raise RowsCannotChange
     if isinstance(index, faiss.IndexHNSW):
-        for some in _runs(rows):
+        for some in chunks(rows):
             index.add(vectors(some))
     elif isinstance(index, faiss.IndexRefine):
         _change_lists(lists, total, rows, vectors)
@@ -164,13 +163,13 @@ def _change_lists(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> Non
         kept = rows[rows < min(before, total)]
         if len(kept) or total < before:
             _replace_packed(index, min(before, total), kept, vectors(kept) if len(kept) else _NONE)
-        for some in _runs(rows[rows >= before]):
+        for some in chunks(rows[rows >= before]):
             index.add_with_ids(vectors(some), some)
         return
     gone = np.concatenate([rows[rows < before], np.arange(total, before)])
     if len(gone):
         index.remove_ids(faiss.IDSelectorBatch(np.unique(gone)))
-    for some in _runs(rows):
+    for some in chunks(rows):
         index.add_with_ids(vectors(some), some)
 
 
@@ -180,12 +179,8 @@ def _change_codes(index: Any, total: int, rows: Rows, vectors: VectorsOf) -> Non
     index.codes.resize(total * size)
     index.ntotal = total
     codes = faiss.rev_swig_ptr(index.codes.data(), total * size).reshape(total, size)
-    for some in _runs(rows):
+    for some in chunks(rows):
         codes[some] = index.sa_encode(vectors(some))
-
-
-def _runs(rows: Rows) -> list[Rows]:
-    return [rows[at : at + _CHUNK] for at in range(0, len(rows), _CHUNK)]
 
 
 # Packed lists hold their codes in blocks of 32, which are compared at once. FAISS 1.15 can remove single codes from

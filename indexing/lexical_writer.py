@@ -15,8 +15,8 @@ from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
+from retrieval_service.adapters.tantivy_index import open_index
 from retrieval_service.adapters.tex import plain
-from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Rows, day_of
 
 _NAMES = name_analyzer()
@@ -38,15 +38,13 @@ class LexicalWriter:
         """
         self._directory = directory
         if continued:
-            try:
-                index = Index.open(str(directory))
-            except (ValueError, OSError) as error:
-                raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
+            index = open_index(directory)
         else:
             directory.mkdir(parents=True)
             with self._os_errors():
                 index = Index(_schema(), str(directory), reuse=False)
-        index.register_tokenizer(ENGLISH, english_analyzer())
+            index.register_tokenizer(ENGLISH, english_analyzer())
+            index.config_reader("manual")
         self._index = index
         self._schema = index.schema
         self._sample: Reservoir[Paper] = Reservoir(SAMPLED)
@@ -85,7 +83,6 @@ class LexicalWriter:
         with self._os_errors():
             self._writer.commit()
             self._writer.wait_merging_threads()
-            self._index.config_reader("manual")
             self._index.reload()
             searcher = self._index.searcher()
             write_common_rows(self._directory, int(searcher.num_docs), self._common(searcher))

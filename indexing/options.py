@@ -8,9 +8,6 @@ from dataclasses import dataclass
 EXACT_BELOW = 50_000
 """Papers. A smaller corpus gets an exact index: comparing every vector takes only a few milliseconds."""
 
-ROWS_TO_CHECK = 100_000
-"""Rows that a check compares by default: enough to meet any 2,048 wrong rows in a run, in up to 100 million papers."""
-
 
 @dataclass(frozen=True)
 class Progress:

@@ -161,7 +161,7 @@ def exact_nearest(vectors: Vectors, own: Rows, papers: int, corpus: VectorsOf) -
     k = min(NEAREST, papers)
     best_scores = np.full((count, k), -np.inf, np.float32)
     best_rows = np.full((count, k), -1, np.int64)
-    for rows in chunks(papers):
+    for rows in chunks(np.arange(papers)):
         scores = vectors @ corpus(rows).T
         mine = np.flatnonzero((own >= rows[0]) & (own <= rows[-1]))
         scores[mine, own[mine] - rows[0]] = -np.inf

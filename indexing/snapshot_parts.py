@@ -25,7 +25,7 @@ from indexing.catalogue_writer import CatalogueWriter
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import RowsCannotChange, VectorsOf, build_index, change_rows, read_index, write_index
 from indexing.lexical_writer import LexicalWriter
-from indexing.recall import TITLES, Point, QuerySample, embed_queries, measure_curve
+from indexing.recall import Point, QuerySample, embed_queries, measure_curve
 from papers import Paper
 from retrieval_service.corpus.digests import DIGESTS, digest_rows, read_digests
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
@@ -210,9 +210,7 @@ async def write_vectors(
     return _index_record(recipe, papers, target, curve, sample.description)
 
 
-def _index_record(
-    recipe: Recipe, papers: int, target: float, curve: Sequence[Point], queries: str = TITLES
-) -> IndexRecord:
+def _index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Point], queries: str) -> IndexRecord:
     if recipe.exact:
         return IndexRecord(recipe=recipe.factory, why=recipe.why)
     serves = curve[-1]

@@ -27,7 +27,6 @@ from indexing.harvest_date import claim_harvest
 from indexing.options import BuildOptions, OnProgress, Progress
 from indexing.recall import QuerySample
 from indexing.snapshot_parts import (
-    PAPERS_AT_ONCE,
     carry_over,
     change_lexical,
     change_vectors,
@@ -242,14 +241,7 @@ async def _find_or_embed(
     positions = await asyncio.to_thread(store.positions, texts)
     missing = rows[positions < 0].tolist()
     for at in range(0, len(missing), WINDOW):
-        some = missing[at : at + WINDOW]
-        window = embedding.start(
-            [
-                paper
-                for start in range(0, len(some), PAPERS_AT_ONCE)
-                for paper in catalogue.papers(some[start : start + PAPERS_AT_ONCE])
-            ]
-        )
+        window = embedding.start(catalogue.papers(missing[at : at + WINDOW]))
         try:
             await window.wait_until_stored(lambda _: None)
         except BaseException:

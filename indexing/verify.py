@@ -6,16 +6,16 @@ vector index must hold the code of the embedding that is stored under this diges
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexing.embedding_store import StoredEmbeddings, text_digest
-from indexing.faiss_writer import codes_match
-from indexing.options import ROWS_TO_CHECK
+from indexing.faiss_writer import chunks, codes_match
 from indexing.recall import exact_nearest, measure
 from indexing.snapshot_parts import PAPERS_AT_ONCE, load_digests
 from papers import PASSAGE_TEXT_VERSION, passage_text
@@ -23,11 +23,79 @@ from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Manifest, read_manifest
+from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing, SnapshotInvalid
 from retrieval_service.ports import Rows
 
-_ROWS_AT_ONCE = 16_384
 _ROWS_NAMED = 5
+
+
+@dataclass
+class Verification:
+    """Result of verifying a snapshot.
+
+    Attributes:
+        snapshot: id of the snapshot.
+        damage: the faults that were found.
+        rows: result of the comparison of rows; None if files are damaged.
+        recall: recall of its index; None if it was not measured.
+    """
+
+    snapshot: str
+    damage: list[SnapshotInvalid]
+    rows: RowCheck | None = None
+    recall: RecallMeasurement | None = None
+
+    @property
+    def whole(self) -> bool:
+        """True if no fault was found and vectors were compared, unless the format allows no comparison."""
+        return not self.damage and not (self.rows and self.rows.unproven)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for programs."""
+        found: dict[str, Any] = {"snapshot": self.snapshot}
+        if self.rows and (self.rows.texts or self.rows.vectors or self.rows.unproven):
+            found["rows"] = {"all": self.rows.papers, "texts": self.rows.texts, "vectors": self.rows.vectors}
+            found["not_compared"] = self.rows.not_compared
+        found["damage"] = [problem.detail for problem in self.damage]
+        if self.recall:
+            found |= {"recall_at_10": self.recall.recall_at_10, "ms": self.recall.ms}
+        return found
+
+
+def verify(
+    directory: Path, data: Path, *, rows: int | None, queries: int | None, say: Callable[[str], None]
+) -> Verification:
+    """Compare a snapshot's files with their digests, then its rows, then measure the recall of its index.
+
+    Args:
+        directory: the snapshot.
+        data: the data directory, which holds the embeddings.
+        rows: number of rows to compare; None for all.
+        queries: number of papers to measure recall with; None to leave that out.
+        say: called with the result of each step.
+
+    Raises:
+        SnapshotInvalid: the manifest, or a part that must be read, cannot be read.
+    """
+    manifest = read_manifest(directory)
+    result = Verification(manifest.id, verify_snapshot(directory))
+    if not result.damage:
+        say(f"{manifest.id}: {len(manifest.files)} files are as published")
+        result.rows = check_rows(directory, data, rows=rows)
+        result.damage = result.rows.damage
+        say(result.rows.summary)
+        if result.rows.unproven:
+            say(f"{manifest.id}: no row's vector could be compared, so it cannot be called whole")
+    for problem in result.damage:
+        say(str(problem))
+    if queries is not None and not result.damage:
+        try:
+            result.recall = measure_recall(directory, data, queries=queries)
+            say(result.recall.summary)
+        except EmbeddingsMissing as error:
+            say(f"recall was not measured: {error}")
+    return result
 
 
 @dataclass(frozen=True)
@@ -55,8 +123,17 @@ class RowCheck:
         """True if no vector was compared although the format allows it: the snapshot is not proven whole."""
         return not (self.vectors or self.unreadable)
 
+    @property
+    def summary(self) -> str:
+        """The numbers of rows compared, and the reasons why others were not, in one line."""
+        compared = (
+            f"of {self.papers:,} rows, {self.texts:,} were compared with their papers' texts and {self.vectors:,} with "
+            "the stored embeddings of these"
+        )
+        return "; ".join([compared, *self.not_compared])
 
-def check_rows(directory: Path, data: Path, *, rows: int | None = ROWS_TO_CHECK, seed: int | None = None) -> RowCheck:
+
+def check_rows(directory: Path, data: Path, *, rows: int | None, seed: int | None = None) -> RowCheck:
     """Compare rows of a snapshot, spread evenly over it, with their papers' texts and the embeddings of these texts.
 
     Args:
@@ -100,7 +177,7 @@ def _find_wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> R
     try:
         right = [
             text_digest(passage_text(paper)) == text.tobytes()
-            for some in _runs(rows, PAPERS_AT_ONCE)
+            for some in (rows[at : at + PAPERS_AT_ONCE] for at in range(0, len(rows), PAPERS_AT_ONCE))
             for paper, text in zip(catalogue.papers(some.tolist()), texts[some], strict=True)
         ]
     except KeyError as error:
@@ -120,7 +197,7 @@ def _compare_vectors(
     wrong: list[Rows] = []
     compared = lost = damaged = 0
     with store:
-        for some in _runs(rows, _ROWS_AT_ONCE):
+        for some in chunks(rows):
             positions = store.positions(texts[some].tolist())
             there = positions >= 0
             torn = sum(text in store.torn for text in texts[some[~there]].tolist())
@@ -149,10 +226,6 @@ def _describe_damage(path: Path, what: str, rows: Rows) -> list[SnapshotInvalid]
     return [SnapshotInvalid(path, f"{each}: build it again (nothing is embedded twice)")]
 
 
-def _runs(rows: Rows, length: int) -> Iterator[Rows]:
-    return (rows[at : at + length] for at in range(0, len(rows), length))
-
-
 @dataclass(frozen=True)
 class RecallMeasurement:
     """Recall of a snapshot's index.
@@ -168,6 +241,15 @@ class RecallMeasurement:
     ms: float
     queries: int
     published: float | None
+
+    @property
+    def summary(self) -> str:
+        """The recall, the time and the queries, in one line."""
+        published = f"; published {self.published:.3f}, with other queries" if self.published is not None else ""
+        return (
+            f"recall@10 {self.recall_at_10:.3f} against exact search, {self.ms:.2f} ms a query "
+            f"({self.queries:,} of its own papers, each without itself{published})"
+        )
 
 
 def measure_recall(directory: Path, data: Path, *, queries: int = 256, seed: int = 0) -> RecallMeasurement:

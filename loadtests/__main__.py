@@ -1,12 +1,12 @@
-"""`python -m loadtests users|rate`: one load test, from its options to its report."""
+"""Run one load test, from its options to its report: `python -m loadtests users|rate`."""
 
 from __future__ import annotations
 
-# Before anything else: gevent replaces what blocks in the standard library, also for those who import it later.
+# First of all: gevent replaces blocking functions of the standard library, also for later imports.
 from gevent import hub, monkey
 
 monkey.patch_all()
-# Ctrl-C is an end like any other: it is handed to `main`, without a trace on the way.
+# Ctrl-C ends a run normally: `main` handles it, and no traceback is printed.
 hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
 
 # ruff: noqa: E402
@@ -27,8 +27,8 @@ from loadtests.stack import MeasuredStack, use_stack
 
 
 def main() -> int:
-    """Runs a load test; returns the exit code: 2 for a bad option, 1 for what else went wrong, 130 when interrupted."""
-    # Both end a run in the same way, also where the shell started it with Ctrl-C ignored.
+    """Run a load test and return the exit code: 2 for a bad option, 1 for another error, 130 after an interruption."""
+    # Both signals end a run in the same way, even if the shell started it with Ctrl-C ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tells a person."""
+    """Print a message to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -61,7 +61,7 @@ def _run(options: Options) -> int:
 
 
 def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
-    """Measures and writes the report; returns whether it was interrupted."""
+    """Measure and write the report; return True if the run was interrupted."""
     target = service.target(measured.service)
     say(f"{target.papers:,} papers of {target.source} at {target.service}")
     queries, drawn_from = _queries(options, target)
@@ -75,17 +75,19 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
     watch = Watch(measured.processes, lambda: time.time() - began)
     if options.kind == "users":
         if users.needs_triton(options.scenario) and measured.triton is None:
-            raise BadOption(f"scenario {options.scenario} speaks to Triton: say where it is with --triton HOST:PORT.")
-        people = users.user_classes(options.scenario, queries, target, measured.triton)
-        played = closed_loop.run_levels(
-            people, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
+            raise BadOption(f"scenario {options.scenario} needs Triton: give its address with --triton HOST:PORT.")
+        classes = users.user_classes(options.scenario, queries, target, measured.triton)
+        users_run = closed_loop.run_levels(
+            classes, options.users, options.levels, options.duration, began=began, before_last=read_before, say=say
         )
         after = service.counters(options.metrics)
-        own = results.level_results(played.samples, played.levels)
-        samples, interrupted = played.samples, played.interrupted
-        start, end = (played.levels[-1].start, played.levels[-1].end) if played.levels else (0.0, time.time() - began)
+        own = results.level_results(users_run.samples, users_run.levels)
+        samples, interrupted = users_run.samples, users_run.interrupted
+        start, end = (
+            (users_run.levels[-1].start, users_run.levels[-1].end) if users_run.levels else (0.0, time.time() - began)
+        )
     else:
-        searched = open_loop.find_rate(
+        rate_run = open_loop.find_rate(
             target.service,
             Requests(options.requests, options.mode, queries),
             options.limit_ms,
@@ -96,12 +98,12 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
             say=say,
         )
         after = service.counters(options.metrics)
-        own = results.rate_results(searched.trials, searched.highest, searched.why_ended)
-        samples, interrupted = searched.samples, searched.interrupted
-        start, end = searched.counted
+        own = results.rate_results(rate_run.trials, rate_run.highest, rate_run.why_ended)
+        samples, interrupted = rate_run.samples, rate_run.interrupted
+        start, end = rate_run.counted
     if not after:
-        asked = options.metrics or "any port"
-        say(f"the service's counters cannot be read at {asked}: --metrics URL says where they are")
+        address = options.metrics or "any port"
+        say(f"the service's counters cannot be read at {address}: give their address with --metrics URL")
     found = (
         results.describe_run(options, target, queries, drawn_from, began)
         | own
@@ -118,13 +120,13 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
 
 
 def _queries(options: Options, target: service.Target) -> tuple[QuerySource, str]:
-    """What is searched for, and where it comes from."""
+    """Return the source of queries and a description of the papers that they come from."""
     if options.queries is not None:
         read = papers.papers_of_file(options.queries)
         return QuerySource(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
-    say("gathering papers to draw queries from")
+    say("searching for papers to draw queries from")
     found = papers.papers_of_service(
-        lambda body: list(service.ask(target.service, "POST", "/search", body)["results"]),
+        lambda body: list(service.request_json(target.service, "POST", "/search", body)["results"]),
         list(target.categories.values()),
         target.papers,
         seed=options.seed,

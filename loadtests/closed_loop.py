@@ -1,4 +1,4 @@
-"""More and more people who wait for their answers: a closed loop, played by Locust."""
+"""Run more and more users who wait for their answers, with Locust: a closed loop."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SETTLING = 2.0
 
 @dataclass
 class ClosedLoopRun:
-    """What happened; it grows while the people play, so that an interruption loses nothing.
+    """Measurements; they are recorded at once, so that an interruption loses nothing.
 
     Attributes:
         samples: Every request.
-        levels: The stretches with a constant number of people, the last one at the number asked for.
-        interrupted: Whether the run was cut short.
+        levels: The stretches with a constant number of users; the last has the number wanted.
+        interrupted: True if the run was interrupted.
     """
 
     samples: list[RequestSample] = field(default_factory=list)
@@ -34,7 +34,7 @@ class ClosedLoopRun:
 
 
 def run_levels(
-    people: list[type[User]],
+    classes: list[type[User]],
     users: int,
     levels: int,
     seconds: float,
@@ -43,23 +43,23 @@ def run_levels(
     before_last: Callable[[], None],
     say: Callable[[str], None],
 ) -> ClosedLoopRun:
-    """Lets more and more people in, and counts what they meet.
+    """Add users level by level, and measure each level.
 
     Args:
-        people: The classes of users.
-        users: Most of them at once.
-        levels: Numbers of them that are measured on the way, the last included.
-        seconds: How long the last level lasts; those before it are shorter.
-        began: When the run began, of `time.time()`.
-        before_last: Called when the counting of the last level begins.
-        say: Told each level's figures.
+        classes: The classes of the users.
+        users: The number of users in the last level.
+        levels: The number of levels.
+        seconds: The duration of the last level; earlier ones are shorter.
+        began: The start of the run, by `time.time()`.
+        before_last: Called when the measurement of the last level begins.
+        say: Receives the figures of each level.
     """
-    environment = Environment(user_classes=people, stop_timeout=SECONDS_TO_ANSWER + 1)
-    played = ClosedLoopRun()
+    environment = Environment(user_classes=classes, stop_timeout=SECONDS_TO_ANSWER + 1)
+    result = ClosedLoopRun()
 
     def answered(name: str, response_time: float, exception: Any, start_time: float, **_: Any) -> None:
         error = f"{exception}"[:300] if exception else ""
-        played.samples.append(RequestSample(start_time - began, name, response_time, error))
+        result.samples.append(RequestSample(start_time - began, name, response_time, error))
 
     environment.events.request.add_listener(answered)
     runner = environment.create_local_runner()
@@ -67,7 +67,7 @@ def run_levels(
     try:
         for number in ramp(users, levels):
             last = number == users
-            # All join within the settling time, so that the crowd's size is constant while it is counted.
+            # All new users start within the settling time, so that their number is constant during the measurement.
             runner.start(number, spawn_rate=max(1.0, number / _SETTLING))
             gevent.sleep(_SETTLING)
             while runner.user_count < number:
@@ -75,24 +75,24 @@ def run_levels(
             if last:
                 before_last()
             start = time.time() - began
-            played.levels.append(Level(number, start, start))
-            _let_play(played, seconds if last else short, began)
-            level = played.levels[-1]
-            found = summarise(within(played.samples, level.start, level.end), level.end - level.start)
+            result.levels.append(Level(number, start, start))
+            _wait(result, seconds if last else short, began)
+            level = result.levels[-1]
+            found = summarise(within(result.samples, level.start, level.end), level.end - level.start)
             say(
                 f"{number:>5} users  {found.per_second:8.1f} answers/s   p50 {found.p50_ms or 0:7.1f} ms   "
                 f"p95 {found.p95_ms or 0:7.1f} ms   {found.errors} errors"
             )
     except KeyboardInterrupt:
-        played.interrupted = True
+        result.interrupted = True
     finally:
         runner.quit()
-    return played
+    return result
 
 
-def _let_play(played: ClosedLoopRun, seconds: float, began: float) -> None:
-    """Waits, and keeps the end of the level up to date in case of an interruption."""
-    level = played.levels[-1]
+def _wait(result: ClosedLoopRun, seconds: float, began: float) -> None:
+    """Wait until the level is over, and update its end meanwhile, in case of an interruption."""
+    level = result.levels[-1]
     while (now := time.time() - began) < level.start + seconds:
         gevent.sleep(min(0.25, level.start + seconds - now))
-        played.levels[-1] = Level(level.users, level.start, min(time.time() - began, level.start + seconds))
+        result.levels[-1] = Level(level.users, level.start, min(time.time() - began, level.start + seconds))

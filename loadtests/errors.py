@@ -1,35 +1,37 @@
-"""What can keep a load test from measuring.
+"""Errors of load tests.
 
 LoadTestError
-├── BadOption          an option has no sense
-├── OutputUnwritable   the report has no place to go
-├── TargetUnreachable        nobody answers, or somebody else does
-├── NothingToSearch         the service has nothing to search
-├── StackFailed        `akin` could not do what was asked of it
+├── BadOption          an option cannot be used
+├── OutputUnwritable   the report cannot be written
+├── TargetUnreachable  the service does not answer, or the answer is not the service's
+├── NothingToSearch    the service has no snapshot that it can search
+├── StackFailed        a command of `akin` failed
 └── TooFewQueries      the papers do not give enough different queries
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 
 class LoadTestError(Exception):
-    """A load test cannot go on; the message says why and what to do."""
+    """A load test cannot continue; the message has the reason and the next step."""
 
 
-class BadOption(LoadTestError):
-    """An option has no sense."""
+class BadOption(LoadTestError, ArgumentTypeError):
+    """An option cannot be used; argparse puts the name of the option before the message."""
 
 
 class OutputUnwritable(LoadTestError):
-    """The report has no place to go."""
+    """The report cannot be written."""
 
 
 class TargetUnreachable(LoadTestError):
-    """Nobody answers at the service's address, or what answers is not the service."""
+    """The service does not answer, or the answer is not the service's."""
 
 
 class NothingToSearch(LoadTestError):
-    """The service has nothing to search."""
+    """The service has no snapshot that it can search."""
 
 
 class StackFailed(LoadTestError):
@@ -37,4 +39,4 @@ class StackFailed(LoadTestError):
 
 
 class TooFewQueries(LoadTestError):
-    """The papers do not give enough different queries for an honest measurement."""
+    """The papers do not give enough different queries for a fair measurement."""

@@ -1,4 +1,4 @@
-"""Arrivals at a constant rate, whether or not earlier ones were answered: an open loop."""
+"""Send requests at a constant rate, whether or not earlier ones were answered: an open loop."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _STEP_DOWN = 0.93
 
 @dataclass
 class OpenLoopRun:
-    """What happened; it grows trial by trial.
+    """Measurements; they are recorded at once, so that an interruption loses nothing.
 
     Attributes:
         samples: Every request.
-        trials: In the order they were made.
-        highest: The rate that was sustained for the full duration, if one was.
-        interrupted: Whether the search was cut short.
-        why_ended: Why there is no rate, or none better; empty if the search came to its end.
-        counted: Beginning and end of the latest trial without its settling, in seconds since the run began.
+        trials: The trials, in order.
+        highest: The trial of the rate that was sustained for the full duration; None if there is none.
+        interrupted: True if the run was interrupted.
+        why_ended: The reason why there is no rate, or no better one; empty if the search was complete.
+        counted: Start and end of the latest trial without its settling time, in seconds since the start of the run.
     """
 
     samples: list[RequestSample] = field(default_factory=list)
@@ -55,19 +55,19 @@ def find_rate(
     before_sustained: Callable[[], None],
     say: Callable[[str], None],
 ) -> OpenLoopRun:
-    """Finds the highest rate whose p95 keeps a limit, then sustains it; where it cannot, lower ones.
+    """Find the highest rate whose p95 is within a limit and sustain it; if that fails, try lower rates.
 
     Args:
-        service: Whom to ask.
-        requests: What to ask.
+        service: The service's address.
+        requests: The source of requests.
         limit_ms: The limit.
-        seconds: How long the rate is sustained.
-        budget: Seconds after which finding ends with what was found; sustaining comes on top.
-        began: When the run began, of `time.time()`.
+        seconds: The duration for which a rate is sustained.
+        budget: The time limit for finding the rate, in seconds; sustaining it takes more time.
+        began: The start of the run, by `time.time()`.
         before_sustained: Called before each sustained trial.
-        say: Told each trial's figures.
+        say: Receives the figures of each trial.
     """
-    searched = OpenLoopRun()
+    run = OpenLoopRun()
     client = HTTPClient.from_url(
         service, concurrency=_CONNECTIONS, connection_timeout=_SECONDS_TO_ANSWER, network_timeout=_SECONDS_TO_ANSWER
     )
@@ -76,26 +76,26 @@ def find_rate(
     try:
         while (rate := rates.next()) is not None:
             if time.monotonic() > deadline:
-                searched.why_ended = "the time for finding it ran out"
+                run.why_ended = "the time limit for finding the rate was reached"
                 break
-            trial = _try(client, requests, rate, _TRIAL_SECONDS, limit_ms, searched, began, say, sustained=False)
+            trial = _try(client, requests, rate, _TRIAL_SECONDS, limit_ms, run, began, say, sustained=False)
             rates.tell(rate, trial.fast)
         rate = rates.highest
         for _ in range(_ATTEMPTS if rate else 0):
             before_sustained()
-            trial = _try(client, requests, rate or 0.0, seconds, limit_ms, searched, began, say, sustained=True)
+            trial = _try(client, requests, rate or 0.0, seconds, limit_ms, run, began, say, sustained=True)
             if trial.fast:
-                searched.highest = trial
+                run.highest = trial
                 break
             rate = (rate or 0.0) * _STEP_DOWN
         else:
-            searched.why_ended = "no rate that passed a short trial could be sustained" if rate else "no rate was fast"
+            run.why_ended = "no rate that passed a short trial could be sustained" if rate else "no rate was fast"
     except KeyboardInterrupt:
-        searched.interrupted = True
-        searched.why_ended = "the run was interrupted"
+        run.interrupted = True
+        run.why_ended = "the run was interrupted"
     finally:
         client.close()
-    return searched
+    return run
 
 
 def _try(
@@ -104,35 +104,35 @@ def _try(
     rate: float,
     seconds: float,
     limit_ms: float,
-    searched: OpenLoopRun,
+    run: OpenLoopRun,
     began: float,
     say: Callable[[str], None],
     *,
     sustained: bool,
 ) -> Trial:
-    """One trial; the first seconds settle and do not count."""
-    first = len(searched.samples)
+    """Try one rate; the first seconds are settling time and do not count."""
+    first = len(run.samples)
     waiting = Group()
     lags: list[float] = []
     overloaded = False
     start = time.monotonic() + 0.1
     offset = time.time() + 0.1 - began
     for due in arrivals(rate, _SETTLING + seconds):
-        # Also without a pause the others must run: they read the answers.
+        # Sleep even for no time: other greenlets must run to read the answers.
         gevent.sleep(max(0.0, start + due - time.monotonic()))
         if len(waiting) >= most_waiting(rate):
             overloaded = True
             break
         lags.append(1000 * (time.monotonic() - start - due))
-        waiting.spawn(_send, client, requests.next(), start + due, offset + due, searched.samples)
-    searched.counted = (offset + (0 if overloaded else _SETTLING), time.time() - began)
+        waiting.spawn(_send, client, requests.next(), start + due, offset + due, run.samples)
+    run.counted = (offset + (0 if overloaded else _SETTLING), time.time() - began)
     waiting.join(timeout=_SECONDS_TO_ANSWER + 1)
     waiting.kill()
-    counted = within(searched.samples[first:], offset + (0 if overloaded else _SETTLING), float("inf"))
+    counted = within(run.samples[first:], offset + (0 if overloaded else _SETTLING), float("inf"))
     summary = summarise(counted, max(0.001, time.monotonic() - start if overloaded else seconds))
     fast = is_fast(summary, overloaded, limit_ms)
     trial = Trial(rate, seconds, summary, percentile(sorted(lags), 0.95), overloaded, fast, sustained)
-    searched.trials.append(trial)
+    run.trials.append(trial)
     say(
         f"{rate:8.1f} requests/s  p50 {summary.p50_ms or 0:7.1f} ms   p95 {summary.p95_ms or 0:7.1f} ms   "
         f"{summary.errors} errors   {'fast' if trial.fast else 'overloaded' if overloaded else 'too slow'}"
@@ -143,7 +143,7 @@ def _try(
 
 
 def _send(client: HTTPClient, request: Request, due: float, at: float, samples: list[RequestSample]) -> None:
-    """Sends one request and counts from when it was due."""
+    """Send one request and record its latency from the time when it was due."""
     try:
         answer = client.request(
             request.method, request.path, body=request.body, headers={"Content-Type": "application/json"}

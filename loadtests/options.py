@@ -1,4 +1,4 @@
-"""The command line of a load test, checked before anything is started."""
+"""Read and check the command line of a load test, before anything is started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from loadtests.errors import BadOption
@@ -18,8 +18,6 @@ SCENARIOS = ("reference", "reader", "paster", "triton", "mixed")
 REQUESTS = ("short", "long", "embed", "reference")
 SEARCH_MODES = ("hybrid", "dense", "lexical")
 
-Value = TypeVar("Value")
-
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 _MOST_USERS = 10_000
@@ -28,25 +26,25 @@ _LONGEST = 6 * 3600.0
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for.
+    """Options of a load test.
 
     Attributes:
-        kind: `users` (people who wait for answers) or `rate` (arrivals that wait for nobody).
-        duration: Seconds of the measurement that counts.
-        users: Most people at once.
-        levels: Numbers of people measured on the way there, the last included.
-        scenario: Who they are; one of `SCENARIOS`.
-        requests: What arrives at a constant rate; one of `REQUESTS`.
-        mode: How searches at a constant rate are made; one of `SEARCH_MODES`.
-        limit_ms: The p95 that the highest rate keeps, in ms.
-        budget: Most seconds for finding that rate.
-        service: Address of a service that is not to be started; None for the local stack.
-        metrics: Where the service's counters are read; None where it gives none.
-        triton: Address of Triton's gRPC, host:port; None for the stack's.
-        corpus: What the stack is to search, as `akin index build` takes it; None for whatever it has.
-        queries: File to draw queries from; None to draw them from the papers that are searched.
-        seed: Of everything drawn.
-        output: Folder of the reports.
+        kind: `users` (simulated users who wait for answers) or `rate` (requests at a constant rate).
+        duration: Seconds of the final measurement.
+        users: The number of users in the last level.
+        levels: The number of levels.
+        scenario: The kind of users; one of `SCENARIOS`.
+        requests: The kind of requests at a constant rate; one of `REQUESTS`.
+        mode: The mode of searches at a constant rate; one of `SEARCH_MODES`.
+        limit_ms: The highest p95 at which a rate counts as fast, in ms.
+        budget: The time limit for finding the highest rate, in seconds.
+        service: The address of a running service; None for the local stack.
+        metrics: The address of the service's counters; None if it has none.
+        triton: The address of Triton's gRPC, host:port; None for the stack's.
+        corpus: The corpus that the stack has to search, as for `akin index build`; None for any.
+        queries: The file to draw queries from; None to draw them from the papers that are searched.
+        seed: The seed of everything random.
+        output: The folder of the reports.
         akin: The command that starts stacks.
     """
 
@@ -70,21 +68,21 @@ class Options:
 
 
 def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Options:
-    """Reads a command line.
+    """Read a command line.
 
     Raises:
-        BadOption: A value has no sense; the message names the option.
-        SystemExit: Help was asked for.
+        BadOption: A value cannot be used; the message names the option.
+        SystemExit: The option is `--help`.
     """
     given = _parser().parse_args(arguments)
     if given.queries is not None and not given.queries.is_file():
-        raise BadOption(f"--queries: there is no file {given.queries}.")
+        raise BadOption(f"--queries: {given.queries} does not exist or is not a file.")
     if given.service is not None and not re.fullmatch(r"http://[^/\s]+/?", given.service):
         raise BadOption(f"--service is {given.service!r}: it must look like http://127.0.0.1:8080.")
     if given.metrics is not None and not re.fullmatch(r"http://[^/\s]+/?", given.metrics):
         raise BadOption(f"--metrics is {given.metrics!r}: it must look like http://127.0.0.1:8081.")
     if given.service is not None and given.corpus is not None:
-        raise BadOption("--corpus is for a stack that is started here; a service under --service has its own papers.")
+        raise BadOption("--corpus needs a stack that is started here; a service under --service has its own papers.")
     data = Path(environ.get("AKIN_DATA") or ROOT / "data").expanduser().absolute()
     return Options(
         kind=given.kind,
@@ -116,10 +114,10 @@ def _metrics(service: str | None, environ: Mapping[str, str]) -> str | None:
 
 
 def seconds(text: str) -> float:
-    """Seconds of a duration such as `90`, `60s`, `2m` or `1m30s`.
+    """Return the seconds of a duration such as `90`, `60s`, `2m` or `1m30s`.
 
     Raises:
-        BadOption: It is none, or is not between one second and six hours.
+        BadOption: The text is no duration between one second and six hours.
     """
     parts = _PART.findall(text)
     found = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
@@ -130,59 +128,50 @@ def seconds(text: str) -> float:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadOption(f"{message}. `--help` lists the options.")
+        raise BadOption(f"{message.removesuffix('.')}. `--help` lists the options.")
 
 
 def _parser() -> _Parser:
     shared = _Parser(add_help=False)
-    shared.add_argument("--corpus", help="what a stack started here searches: a file of papers, or `sample`")
-    shared.add_argument("--queries", type=Path, metavar="FILE", help="JSON lines to draw queries from, plain or .gz")
-    shared.add_argument("--service", metavar="URL", help="measure this service; start nothing")
+    shared.add_argument("--corpus", help="the papers that a stack started here searches: a file, or `sample`")
+    shared.add_argument("--queries", type=Path, metavar="FILE", help="a file of papers to draw queries from")
+    shared.add_argument("--service", metavar="URL", help="measure this service, and start nothing")
     shared.add_argument(
         "--metrics",
         metavar="URL",
-        help="where the service's counters are read (default: its host, at AKIN_SERVICE_METRICS_PORT or 8081)",
+        help="the service's counters (default: its host, at AKIN_SERVICE_METRICS_PORT or 8081)",
     )
     shared.add_argument("--triton", metavar="HOST:PORT", help="Triton's gRPC address (default: the stack's)")
-    shared.add_argument("--seed", type=int, default=0, help="of what is drawn (default 0)")
+    shared.add_argument("--seed", type=int, default=0, help="the seed of everything random (default 0)")
     shared.add_argument("--output", type=Path, help="folder of the reports (default: data/loadtests)")
     shared.add_argument("--akin", type=Path, default=ROOT / ".venv" / "bin" / "akin", help=argparse.SUPPRESS)
 
-    parser = _Parser(prog="python -m loadtests", description="Play people who search, and report what they met.")
+    parser = _Parser(prog="python -m loadtests", description="Measure the service under load, and write a report.")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="users|rate", parser_class=_Parser)
 
-    users = kinds.add_parser("users", parents=[shared], help="people who wait for their answers, more and more of them")
-    users.add_argument("--users", type=_checked("--users", _whole(1, _MOST_USERS)), default=20, help="most at once")
-    users.add_argument("--duration", type=_checked("--duration", seconds), default=60.0, help="at that number (60s)")
-    users.add_argument("--levels", type=_checked("--levels", _whole(1, 50)), default=5, help="steps of the ramp (5)")
-    users.add_argument("--scenario", choices=SCENARIOS, default="reference", help="who they are (reference)")
+    users = kinds.add_parser("users", parents=[shared], help="more and more users who wait for their answers")
+    users.add_argument(
+        "--users",
+        type=_whole_number(1, _MOST_USERS),
+        default=20,
+        help="users in the last level (20)",
+    )
+    users.add_argument("--duration", type=seconds, default=60.0, help="of the last level (60s)")
+    users.add_argument("--levels", type=_whole_number(1, 50), default=5, help="number of levels (5)")
+    users.add_argument("--scenario", choices=SCENARIOS, default="reference", help="kind of users (reference)")
 
     rate = kinds.add_parser(
-        "rate", parents=[shared], help="arrivals at a constant rate; finds the highest that is fast"
+        "rate", parents=[shared], help="requests at a constant rate; finds the highest rate that is fast"
     )
-    rate.add_argument(
-        "--duration", type=_checked("--duration", seconds), default=30.0, help="at the highest rate (30s)"
-    )
-    rate.add_argument("--budget", type=_checked("--budget", seconds), default=180.0, help="for finding it (3m)")
-    rate.add_argument("--p95", type=_checked("--p95", _milliseconds), default=100.0, help="ms that it keeps (100)")
-    rate.add_argument("--requests", choices=REQUESTS, default="short", help="what arrives (short searches)")
-    rate.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="of the searches (hybrid)")
+    rate.add_argument("--duration", type=seconds, default=30.0, help="at the highest rate (30s)")
+    rate.add_argument("--budget", type=seconds, default=180.0, help="time limit for finding that rate (3m)")
+    rate.add_argument("--p95", type=_milliseconds, default=100.0, help="limit in ms (100)")
+    rate.add_argument("--requests", choices=REQUESTS, default="short", help="kind of requests (short)")
+    rate.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="mode of the searches (hybrid)")
     return parser
 
 
-def _checked(name: str, read: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Puts the option's name before what is wrong with its value."""
-
-    def checked(text: str) -> Value:
-        try:
-            return read(text)
-        except BadOption as error:
-            raise BadOption(f"{name}: {error}") from error
-
-    return checked
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
             raise BadOption(f"{text!r} is no whole number from {least} to {most:,}.")

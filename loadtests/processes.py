@@ -1,4 +1,4 @@
-"""CPU and memory of processes while a load test runs."""
+"""Measure CPU and memory of processes during a load test."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import psutil
 from loadtests.samples import Use
 
 MACHINE = 0
-"""The id under which the whole machine is noted; no process of anybody's has it."""
+"""The id that stands for the whole machine; no process has it."""
 
 
 class Watch:
-    """Reads what processes, their children and the whole machine use, once a second, until it is stopped.
+    """Recorder of what processes, their children and the whole machine use, once a second, until it is stopped.
 
-    What the machine does beyond its listed processes is somebody else's work, and makes every latency worse.
+    The rest of the machine's use is other work, which makes every latency worse.
     """
 
     def __init__(self, processes: dict[str, int], clock: Callable[[], float]) -> None:
-        """Begins.
+        """Start recording.
 
         Args:
-            processes: Names and ids. The load generator, this process, is added.
-            clock: Seconds since the run began.
+            processes: Names and ids; the load generator, this process, is added.
+            clock: Returns the seconds since the start of the run.
         """
         self.uses: dict[int, Use] = {}
         self._clock = clock
@@ -35,7 +35,7 @@ class Watch:
         self._greenlet = gevent.spawn(self._read_often)
 
     def stop(self) -> list[Use]:
-        """Ends, and returns what was read."""
+        """Stop recording and return the records."""
         self._greenlet.kill()
         return list(self.uses.values())
 
@@ -65,15 +65,15 @@ class Watch:
                 resident = process.memory_info().rss
         except psutil.Error:
             return
-        self._note(Use(name, process.pid), times.user + times.system, resident)
+        self._record(Use(name, process.pid), times.user + times.system, resident)
 
     def _read_machine(self) -> None:
         times = psutil.cpu_times()
         busy = times.user + times.nice + times.system + times.irq + times.softirq
-        self._note(Use("the whole machine", MACHINE), busy, psutil.virtual_memory().used)
+        self._record(Use("the whole machine", MACHINE), busy, psutil.virtual_memory().used)
 
-    def _note(self, new: Use, spent: float, memory: int) -> None:
-        """Notes seconds of processor time that were spent so far, as cores since the last time, and bytes."""
+    def _record(self, new: Use, spent: float, memory: int) -> None:
+        """Record bytes of memory, and cores since the previous record, from the CPU seconds `spent` so far."""
         use, now = self.uses.setdefault(new.pid, new), time.monotonic()
         before = self._spent.get(new.pid)
         if before is not None and now > before[1]:

@@ -1,4 +1,4 @@
-"""Counters and histograms in Prometheus's text format, and what happened between two readings of them."""
+"""Read counters and histograms in Prometheus's text format, and compare two readings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Series = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 @dataclass(frozen=True)
 class HistogramSummary:
-    """A histogram between two readings.
+    """Durations between two readings of a histogram.
 
     Attributes:
-        label: What was summarise_histogram.
-        count: How often.
-        mean_ms: Mean duration; exact.
-        p50_ms: Median, as fine as the histogram's buckets are.
-        p95_ms: 95th percentile, likewise; a bound from below if it lies over the last bucket.
+        label: The value of the histogram's label.
+        count: The number of durations.
+        mean_ms: The mean; exact.
+        p50_ms: The median, as precise as the histogram's buckets.
+        p95_ms: The 95th percentile, likewise; a lower bound if it is above the last bucket.
     """
 
     label: str
@@ -33,7 +33,7 @@ class HistogramSummary:
 
 
 def parse(text: str) -> Series:
-    """Reads an exposition; lines that are none are passed over."""
+    """Return the series of a text in the exposition format; other lines are skipped."""
     found = {}
     for line in text.splitlines():
         matched = None if line.startswith("#") else _LINE.match(line.strip())
@@ -48,20 +48,20 @@ def parse(text: str) -> Series:
 
 
 def increase(before: Series, after: Series, name: str) -> float:
-    """How much a counter grew, all its labels together."""
+    """Return the growth of a counter, summed over its labels."""
     return sum(value - _earlier(before, after, key) for key, value in after.items() if key[0] == name)
 
 
 def summarise_histogram(before: Series, after: Series, name: str, label: str) -> list[HistogramSummary]:
-    """What a histogram of seconds saw between two readings, for each value of a label, in the order of the text.
+    """Return the durations between two readings of a histogram, for each value of its label, in the order of the text.
 
-    A counter that shrank belongs to a process that was started anew: then its later value is the difference.
+    If a counter shrank, its process was restarted: then the later value is the difference.
 
     Args:
         before: The earlier reading.
-        after: The later one.
-        name: Of the histogram, without `_bucket`, `_sum` or `_count`.
-        label: Its one label.
+        after: The later reading.
+        name: The name of the histogram, without `_bucket`, `_sum` or `_count`.
+        label: The name of its only label.
     """
     grown: dict[str, list[tuple[float, float]]] = {}
     totals: dict[str, float] = {}
@@ -92,7 +92,7 @@ def _summed(grown: dict[str, list[tuple[float, float]]], totals: dict[str, float
 
 
 def _quantile(buckets: list[tuple[float, float]], share: float) -> float:
-    """A quantile from cumulative counts, linear within its bucket."""
+    """Return a quantile from cumulative counts, by linear interpolation within its bucket."""
     wanted = share * buckets[-1][1]
     lower, below = 0.0, 0.0
     for upper, count in buckets:

@@ -1,4 +1,4 @@
-"""QuerySource drawn from papers: real words, and never the same text twice while there is another."""
+"""Draw queries from papers: real words, and no text twice as long as there is a new one."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _ATTEMPTS = 30
 
 
 class QuerySource:
-    """An endless supply of texts to search for, the same for the same seed.
+    """Endless supply of texts to search for, the same for the same seed.
 
-    A short one is a title, a sentence or a few consecutive words of a paper; a long one a whole abstract or, once the
-    abstracts have been used, a run of its words. A cache gains nothing: texts do not come twice until no new one can be
-    found, and then that is counted.
+    A short text is a title, a sentence or a few consecutive words of a paper. A long text is a whole abstract or, when
+    all abstracts are used, a run of its words. Texts repeat only if no new one is found, so that a cache cannot answer;
+    repetitions are counted.
 
     Attributes:
-        distinct: How many titles, sentences and abstracts there are to draw from.
-        drawn: Texts given so far.
-        repeated: How many of those had been given before.
+        distinct: The number of titles, sentences and abstracts to draw from.
+        drawn: The number of texts given so far.
+        repeated: The number of texts among them that had been given before.
     """
 
     def __init__(self, papers: Sequence[Paper], *, seed: int = 0, used: Iterable[str] = ()) -> None:
-        """Looks through the papers.
+        """Count the texts of the papers.
 
         Args:
-            papers: What to draw from.
-            seed: Of the drawing.
-            used: Texts that the service has seen already.
+            papers: The papers to draw from.
+            seed: The seed of the drawing.
+            used: Texts that the service has answered already.
 
         Raises:
-            TooFewQueries: They hold fewer than `LEAST_DISTINCT` titles, sentences and abstracts.
+            TooFewQueries: The papers have fewer than `LEAST_DISTINCT` titles, sentences and abstracts.
         """
         self.distinct = distinct_texts(papers)
         if self.distinct < LEAST_DISTINCT:
             raise TooFewQueries(
-                f"{len(papers)} papers hold {self.distinct} different titles, sentences and abstracts, and an honest "
+                f"{len(papers)} papers hold {self.distinct} different titles, sentences and abstracts, and a fair "
                 f"measurement needs {LEAST_DISTINCT:,}: index more papers, or name a file of papers with --queries."
             )
         self.drawn = 0
@@ -57,7 +57,7 @@ class QuerySource:
         self._random.shuffle(self._abstracts)
 
     def short(self) -> str:
-        """A text as people type or copy it."""
+        """Return a short text, as users type or copy it."""
         for _ in range(_ATTEMPTS):
             paper = self._random.choice(self._papers)
             kind = self._random.random()
@@ -72,7 +72,7 @@ class QuerySource:
         return self._give(text)
 
     def long(self) -> str:
-        """An abstract as people paste it."""
+        """Return a long text, as users paste it."""
         while self._abstracts:
             text = self._abstracts.pop()
             if text not in self._given:
@@ -85,11 +85,11 @@ class QuerySource:
         return self._give(text)
 
     def one_of(self, choices: Sequence[str]) -> str:
-        """Draws from anything else, with the same seed."""
+        """Return one of some values, drawn with the same seed."""
         return self._random.choice(choices)
 
     def chance(self, probability: float) -> bool:
-        """Whether something happens that does so with this probability."""
+        """Return True with this probability."""
         return self._random.random() < probability
 
     def _run(self, text: str, least: int, most: int) -> str:
@@ -106,13 +106,13 @@ class QuerySource:
 
 
 def sentences(abstract: str) -> list[str]:
-    """The sentences of an abstract that are long enough to search for; the abstract itself if none is."""
+    """Return the sentences of an abstract that are long enough to search for; the abstract itself if none is."""
     found = [part for part in _SENTENCE_END.split(abstract) if len(part.split()) >= _LEAST_WORDS]
     return found or [abstract]
 
 
 def distinct_texts(papers: Iterable[Paper]) -> int:
-    """How many different titles, sentences and abstracts papers hold."""
+    """Return the number of different titles, sentences and abstracts in papers."""
     texts: set[str] = set()
     for paper in papers:
         texts.update((paper.title, paper.abstract), sentences(paper.abstract))

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML file that needs nothing else: no script, no style sheet, no network."""
+"""Write the report of a run as one HTML file without scripts, other files or network."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from charts import Line, as_svg, draw_lines, new_figure
 
 _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
-_STRETCH = {"users": "the last number of users", "rate": "the last sustained trial with its settling seconds"}
+_STRETCH = {"users": "the last level of users", "rate": "the last sustained trial with its settling seconds"}
 
 
 def render(results: Mapping[str, Any]) -> str:
-    """The page for what `results.json` holds."""
-    title = "Load test: people" if results["kind"] == "users" else "Load test: constant rate"
+    """Return the page for the content of `results.json`."""
+    title = "Load test: users" if results["kind"] == "users" else "Load test: constant rate"
     body = [f"<h1>{title}</h1>", _headline(results), _notes(results)]
-    body += _of_people(results) if results["kind"] == "users" else _of_rates(results)
+    body += _user_charts(results) if results["kind"] == "users" else _rate_charts(results)
     body += [
         "<h2>Kinds of requests</h2>",
         _summaries("request", [(kind, summary) for kind, summary in results["kinds"].items()]),
         _errors(results["errors"]),
         "<h2>Where the time goes</h2>",
-        f"<p>From the service's own counters, over {_STRETCH[results['kind']]}. Percentiles are as fine as the "
+        f"<p>From the service's own counters, over {_STRETCH[results['kind']]}. Percentiles are as precise as the "
         "histograms' buckets; means are exact.</p>",
         _timed("stage of a search", results["stages"]),
         _timed("route", results["routes"]),
@@ -31,7 +31,7 @@ def render(results: Mapping[str, Any]) -> str:
         _processes(results),
         "<h2>The whole run, second by second</h2>",
         _timeline(results["timeline"]),
-        "<h2>What was measured, and how</h2>",
+        "<h2>Conditions of the measurement</h2>",
         _facts(results),
     ]
     style = files("loadtests").joinpath("report.css").read_text(encoding="utf-8")
@@ -70,28 +70,28 @@ def _headline(results: Mapping[str, Any]) -> str:
 
 def _notes(results: Mapping[str, Any]) -> str:
     notes = [
-        "The load generator ran on this very machine and took its share of the same cores (see the processes): "
-        "figures from a machine of its own would be better, not worse."
+        "The load generator ran on the same machine and used the same cores (see the table of processes): with a "
+        "machine of its own, the figures would be better, not worse."
         if results["processes_are_local"]
-        else "The service's processes were not among those this run could see."
+        else "The service's processes could not be observed from here."
     ]
     if results["kind"] == "rate":
         notes.append(
             "Requests were sent when they were due, whether or not earlier ones had been answered, and latency counts "
-            "from that moment: time spent waiting to be sent is part of it."
+            "from that moment: it includes the time before a late request was sent."
         )
     queries = results["queries"]
     if queries["repeated"]:
         notes.append(
-            f"{queries['repeated']:,} of {queries['drawn']:,} texts had to be sent more than once, as no new ones were "
-            "left: a cache could have answered those."
+            f"{queries['repeated']:,} of {queries['drawn']:,} texts were sent again, as there were no new ones: "
+            "a cache could have answered them."
         )
     if results["interrupted"]:
         notes.insert(0, "The run was interrupted; these are the figures until then.")
     return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
 
 
-def _of_people(results: Mapping[str, Any]) -> list[str]:
+def _user_charts(results: Mapping[str, Any]) -> list[str]:
     levels = results["levels"]
     return [
         "<h2>Against the number of users</h2>",
@@ -110,7 +110,7 @@ def _of_people(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_rates(results: Mapping[str, Any]) -> list[str]:
+def _rate_charts(results: Mapping[str, Any]) -> list[str]:
     trials = results["trials"]
     drawn = sorted((each for each in trials if not each["overloaded"]), key=lambda each: each["rate"])
     limit = results["settings"]["limit_ms"]
@@ -202,8 +202,8 @@ def _processes(results: Mapping[str, Any]) -> str:
             for each in results["processes"]
         ],
     ) + (
-        f"<p>Over the measurement that counts, on {machine['cores']} cores. Memory is resident; pages that processes "
-        "share are counted in each. What the machine did beyond them was other work, and slowed them.</p>"
+        f"<p>During the final measurement, on {machine['cores']} cores. Memory is resident; pages that processes "
+        "share are counted in each. The rest of the whole machine's use was other work, which slowed them.</p>"
     )
 
 
@@ -245,7 +245,7 @@ def _percent(summary: Mapping[str, Any]) -> float:
 
 
 def _number(value: float | None) -> str:
-    """Three digits that say something; a dash for what was not measured."""
+    """Return a number with three significant digits; a dash for None."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""What is asked at a constant rate, and when an answer is a failure."""
+"""Requests at a constant rate, and the rule for failed answers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from loadtests.queries import QuerySource
 
-# 5 short searches : 3 long ones : 2 embeddings : 1 look at the health, in an order without clusters.
+# 5 short searches : 3 long ones : 2 embeddings : 1 health check, in an order without clusters.
 _REFERENCE = ("short", "long", "short", "embed", "short", "long", "health", "short", "embed", "long", "short")
-# Quicker than reading the whole answer, on the cores that the service needs; inside a text the quotes are escaped.
+# Faster than parsing the answer, on cores that the service needs too; inside a text the quotes are escaped.
 _DEGRADED = re.compile(rb'"degraded":\s*"')
 
 
 class Request(NamedTuple):
-    """A request to be sent: its kind, method, path, and JSON body (empty if it has none)."""
+    """Request: its kind, method, path, and JSON body (empty if it has none)."""
 
     kind: str
     method: str
@@ -24,15 +24,15 @@ class Request(NamedTuple):
 
 
 class Requests:
-    """An endless supply of requests."""
+    """Endless supply of requests."""
 
     def __init__(self, wanted: str, mode: str, queries: QuerySource) -> None:
-        """Chooses what is asked.
+        """Set the kind of the requests.
 
         Args:
             wanted: `short`, `long` (searches), `embed`, or `reference` (the mix of them).
-            mode: Of the searches: `hybrid`, `dense` or `lexical`.
-            queries: What their texts are drawn from.
+            mode: The mode of the searches: `hybrid`, `dense` or `lexical`.
+            queries: The source of their texts.
         """
         self._kinds = _REFERENCE if wanted == "reference" else (wanted,)
         self._mode = mode
@@ -40,7 +40,7 @@ class Requests:
         self._made = 0
 
     def next(self) -> Request:
-        """The next one."""
+        """Return the next request."""
         kind = self._kinds[self._made % len(self._kinds)]
         self._made += 1
         if kind == "health":
@@ -52,9 +52,9 @@ class Requests:
 
 
 def failure_reason(status: int, content: bytes | None) -> str:
-    """What is wrong with an answer; empty if nothing.
+    """Return the reason why an answer counts as failed; empty if it does not.
 
-    A search that was answered by one half alone counts as failed: it is fast because it did less.
+    A search that was answered by one half only counts as failed: it is fast because it did less.
     """
     content = content or b""
     if status == 0:
@@ -67,7 +67,7 @@ def failure_reason(status: int, content: bytes | None) -> str:
 
 
 def _code(content: bytes) -> str:
-    """The service's own word for an error."""
+    """Return the service's error code."""
     try:
         return str(json.loads(content)["error"]["code"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What a run found, as `results.json` holds it and the report shows it."""
+"""Compute the content of `results.json`, which the report shows, and write both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from loadtests.service import Target
 
 
 def level_results(samples: Sequence[RequestSample], levels: Sequence[Level]) -> dict[str, Any]:
-    """The part of the results that only people give: the figures of each level."""
+    """Return the part of the results for users: the figures of each level."""
     found = [
         {"users": level.users, "seconds": level.end - level.start}
         | asdict(summarise(within(samples, level.start, level.end), level.end - level.start))
@@ -33,7 +33,7 @@ def level_results(samples: Sequence[RequestSample], levels: Sequence[Level]) -> 
 
 
 def rate_results(trials: Sequence[Trial], highest: Trial | None, why_ended: str) -> dict[str, Any]:
-    """The part of the results that only constant rates give: the trials, and the highest rate that was sustained."""
+    """Return the part of the results for constant rates: the trials, and the highest rate that was sustained."""
     return {
         "kind": "rate",
         "trials": [_flat(trial) for trial in trials],
@@ -45,14 +45,14 @@ def rate_results(trials: Sequence[Trial], highest: Trial | None, why_ended: str)
 def common_results(
     samples: Sequence[RequestSample], start: float, end: float, before: Series, after: Series
 ) -> dict[str, Any]:
-    """The part that every run gives.
+    """Return the part of the results that is the same for every kind of run.
 
     Args:
         samples: Every request.
-        start: When the measurement that counts began, in seconds since the run did.
-        end: When it ended.
-        before: The service's counters at its beginning; empty if they could not be read.
-        after: Those at its end.
+        start: The start of the final measurement, in seconds since the start of the run.
+        end: Its end.
+        before: The service's counters at its start; empty if they could not be read.
+        after: The counters at its end.
     """
     counted = within(samples, start, end)
     comparable = before and after
@@ -70,7 +70,7 @@ def common_results(
 
 
 def process_results(uses: Sequence[Use], start: float, end: float) -> list[dict[str, Any]]:
-    """CPU and memory of each process from `start` to `end`, the busiest first."""
+    """Return CPU and memory of each process from `start` to `end`, the busiest first."""
     found = []
     for each in uses:
         cores = [value for at, value in each.cores if start <= at <= end]
@@ -92,10 +92,9 @@ def process_results(uses: Sequence[Use], start: float, end: float) -> list[dict[
 def describe_run(
     options: Options, target: Target, queries: QuerySource, drawn_from: str, began: float
 ) -> dict[str, Any]:
-    """What has to be known to judge the figures, or to make them again."""
-    people = options.kind == "users"
+    """Return the facts that are needed to judge the figures or to measure again."""
     settings: dict[str, Any] = {"duration_s": options.duration, "seed": options.seed}
-    if people:
+    if options.kind == "users":
         settings |= {"users": options.users, "scenario": options.scenario}
     else:
         settings |= {"requests": options.requests, "mode": options.mode, "limit_ms": options.limit_ms}
@@ -128,10 +127,10 @@ def describe_run(
 
 
 def create_folder(output: Path, now: datetime) -> Path:
-    """Makes a new folder for a report.
+    """Make a new folder for a report and return it.
 
     Raises:
-        OutputUnwritable: It cannot be made or written to.
+        OutputUnwritable: The folder cannot be made or written to.
     """
     name = now.strftime("%Y%m%dT%H%M%SZ")
     for number in range(1, 100):
@@ -144,7 +143,7 @@ def create_folder(output: Path, now: datetime) -> Path:
         except FileExistsError:
             if not made.is_dir():
                 raise OutputUnwritable(
-                    f"{output} is no folder: move it, or choose another one with --output."
+                    f"{output} is not a folder: move it, or choose a folder with --output."
                 ) from None
             continue
         except OSError as error:
@@ -153,14 +152,16 @@ def create_folder(output: Path, now: datetime) -> Path:
                 "or move the data with AKIN_DATA."
             ) from error
         return made
-    raise OutputUnwritable(f"{output} already holds a hundred reports of this second.")
+    raise OutputUnwritable(
+        f"{output} already holds a hundred reports of this second: choose another folder with --output."
+    )
 
 
 def write_report(results: Mapping[str, Any], place: Path) -> None:
-    """Writes `results.json` and `report.html`.
+    """Write `results.json` and `report.html`.
 
     Raises:
-        OutputUnwritable: The disk is full or the folder has gone.
+        OutputUnwritable: The disk is full, or the folder does not exist any more.
     """
     try:
         (place / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What was answered, when and how fast, and the figures that sum it up."""
+"""Records of requests and processes, and the figures that summarise them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class RequestSample(NamedTuple):
     """One request.
 
     Attributes:
-        at: When it was sent (or was due), in seconds since the run began.
-        kind: What was asked.
-        ms: Until the whole answer was there.
-        error: What was wrong with the answer; empty if nothing.
+        at: The time when it was sent (or due), in seconds since the start of the run.
+        kind: The kind of request.
+        ms: The time until the whole answer was received.
+        error: The reason why it failed; empty if it did not.
     """
 
     at: float
@@ -27,16 +27,16 @@ class RequestSample(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """Requests in figures; latencies in ms, of all that were answered, well or badly.
+    """Figures of some requests; latencies include failed requests.
 
     Attributes:
-        requests: How many.
-        per_second: Good answers a second.
-        p50_ms: Median.
-        p95_ms: 95th percentile.
-        p99_ms: 99th percentile.
-        max_ms: Slowest.
-        errors: How many of them failed.
+        requests: The number of requests.
+        per_second: Successful answers a second.
+        p50_ms: The median latency.
+        p95_ms: The 95th percentile.
+        p99_ms: The 99th percentile.
+        max_ms: The highest latency.
+        errors: The number of failed requests.
     """
 
     requests: int
@@ -50,12 +50,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Level:
-    """A stretch of the run with a constant number of people.
+    """Stretch of the run with a constant number of users.
 
     Attributes:
-        users: How many.
-        start: When counting began, in seconds since the run's beginning; those in which people joined are left out.
-        end: When it ended.
+        users: The number of users.
+        start: The start of the measurement, after all users have started, in seconds since the start of the run.
+        end: Its end.
     """
 
     users: int
@@ -68,10 +68,10 @@ class Moment:
     """One stretch of the timeline.
 
     Attributes:
-        at: Its beginning, in seconds since the run's.
+        at: Its start, in seconds since the start of the run.
         per_second: Requests a second that were sent in it.
-        p95_ms: Of those.
-        errors: How many of them failed.
+        p95_ms: The 95th percentile of their latency.
+        errors: The number of failed requests among them.
     """
 
     at: float
@@ -82,13 +82,13 @@ class Moment:
 
 @dataclass
 class Use:
-    """What one process used, reading by reading.
+    """CPU and memory of one process, reading by reading.
 
     Attributes:
-        name: What it is.
+        name: The name of the process.
         pid: Its process id.
-        cores: CPU seconds a second since the reading before, each with its moment (seconds since the run began).
-        rss_bytes: Resident memory at each reading; pages that processes share are counted in each of them.
+        cores: CPU seconds a second since the previous reading, with the time in seconds since the start of the run.
+        rss_bytes: Resident memory at each reading; pages that processes share are counted in each.
     """
 
     name: str
@@ -98,11 +98,11 @@ class Use:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least this share of the values do not exceed; None of no values.
+    """Return the smallest value that is not exceeded by at least this share of the values; None for no values.
 
     Args:
-        ordered: Values in ascending order.
-        share: In 0..1.
+        ordered: The values in ascending order.
+        share: The share, from 0 to 1.
     """
     if not ordered:
         return None
@@ -110,7 +110,7 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def summarise(samples: Sequence[RequestSample], seconds: float) -> Summary:
-    """Sums up the requests of a stretch of `seconds`."""
+    """Return the figures of the requests of a stretch of `seconds`."""
     ordered = sorted(sample.ms for sample in samples)
     errors = sum(bool(sample.error) for sample in samples)
     return Summary(
@@ -125,12 +125,12 @@ def summarise(samples: Sequence[RequestSample], seconds: float) -> Summary:
 
 
 def within(samples: Iterable[RequestSample], start: float, end: float) -> list[RequestSample]:
-    """The requests sent from `start` until before `end`."""
+    """Return the requests sent from `start` until before `end`."""
     return [sample for sample in samples if start <= sample.at < end]
 
 
 def summarise_kinds(samples: Iterable[RequestSample], seconds: float) -> dict[str, Summary]:
-    """Sums up each kind of request, the most frequent first."""
+    """Return the figures of each kind of request, the most frequent first."""
     kinds: defaultdict[str, list[RequestSample]] = defaultdict(list)
     for sample in samples:
         kinds[sample.kind].append(sample)
@@ -138,13 +138,13 @@ def summarise_kinds(samples: Iterable[RequestSample], seconds: float) -> dict[st
 
 
 def frequent_errors(samples: Iterable[RequestSample], most: int = 20) -> list[dict[str, str | int]]:
-    """The most frequent failures: of which kind of request, in which words, how many."""
+    """Return the most frequent errors: the kind of request, the error, and how often it occurred."""
     counted = Counter((sample.kind, sample.error) for sample in samples if sample.error)
     return [{"kind": kind, "error": error, "count": count} for (kind, error), count in counted.most_common(most)]
 
 
 def timeline(samples: Sequence[RequestSample], stretch: float = 1.0) -> list[Moment]:
-    """The run in stretches of equal length, empty ones included."""
+    """Return the figures of the run in stretches of equal length, empty ones included."""
     stretches: defaultdict[int, list[RequestSample]] = defaultdict(list)
     for sample in samples:
         stretches[int(sample.at // stretch)].append(sample)
@@ -156,5 +156,5 @@ def timeline(samples: Sequence[RequestSample], stretch: float = 1.0) -> list[Mom
 
 
 def ramp(users: int, levels: int) -> list[int]:
-    """Numbers of people, growing evenly to `users`; fewer levels where there are fewer people."""
+    """Return numbers of users that grow evenly to `users`; fewer levels if there are fewer users."""
     return sorted({math.ceil(users * step / levels) for step in range(1, levels + 1)})

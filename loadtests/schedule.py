@@ -1,4 +1,4 @@
-"""Arrivals at a constant rate, and the search for the highest rate that is still fast. Nothing here waits or sends."""
+"""Plan arrivals at a constant rate, and the search for the highest fast rate; nothing here waits or sends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from loadtests.samples import Summary
 
 @dataclass(frozen=True)
 class Trial:
-    """Some seconds at one rate.
+    """Measurement of one rate for some seconds.
 
     Attributes:
         rate: Arrivals a second.
-        seconds: How long arrivals were counted.
-        summary: Their figures; latency counts from the moment an arrival was due, not from when it could be sent.
-        lag_p95_ms: How late the load generator itself was, at the 95th percentile: part of the latencies.
-        overloaded: Whether so many were waiting that the trial was cut short.
-        fast: Whether p95 kept the limit, without an error.
-        sustained: Whether this is a trial of the full duration.
+        seconds: The duration of the measurement.
+        summary: The figures; latency counts from the time when a request was due, not from when it was sent.
+        lag_p95_ms: The 95th percentile of the load generator's delay, which is part of the latencies.
+        overloaded: True if the trial was ended early because too many requests were waiting.
+        fast: True if p95 was within the limit and nothing failed.
+        sustained: True if this is a trial of the full duration.
     """
 
     rate: float
@@ -33,35 +33,35 @@ class Trial:
 
 
 def arrivals(rate: float, seconds: float) -> Iterator[float]:
-    """When arrivals are due, in seconds from the beginning: equally spaced, independent of any answer."""
+    """Yield the times when requests are due, in seconds from the start: equally spaced, independent of answers."""
     for number in range(math.ceil(rate * seconds)):
         yield number / rate
 
 
 def most_waiting(rate: float) -> int:
-    """How many may wait for an answer before a trial is cut short: two seconds' arrivals, far over any limit of use."""
+    """Return how many requests may wait before a trial is ended early: the arrivals of two seconds, within bounds."""
     return int(min(1_000, max(50, 2 * rate)))
 
 
 def is_fast(summary: Summary, overloaded: bool, limit_ms: float) -> bool:
-    """Whether a trial passed: something was answered, nothing failed, and p95 keeps the limit."""
+    """Return True if a trial passed: something was answered, nothing failed, and p95 is within the limit."""
     return not overloaded and not summary.errors and summary.p95_ms is not None and summary.p95_ms <= limit_ms
 
 
 class RateSearch:
-    """Doubles the rate until a trial fails, then halves the gap (on a logarithmic scale) until it is small.
+    """Search by doubling the rate until a trial fails, then by bisection on a logarithmic scale.
 
-    Ask `next()` for a rate, try it, and `tell` how it went.
+    Get a rate from `next`, try it, and give the result to `tell`.
     """
 
     def __init__(self, first: float = 10.0, *, least: float = 0.5, most: float = 5_000.0, gap: float = 1.06) -> None:
-        """Begins.
+        """Set the bounds of the search.
 
         Args:
-            first: The rate tried first, a second.
-            least: Below it nothing is tried.
-            most: Above it nothing is tried.
-            gap: The search ends when the lowest failing rate is at most this many times the highest passing one.
+            first: The first rate, a second.
+            least: The lowest rate to try.
+            most: The highest rate to try.
+            gap: The search ends when the lowest failed rate is at most this many times the highest passed one.
         """
         self._first, self._least, self._most, self._gap = first, least, most, gap
         self._passed: float | None = None
@@ -73,7 +73,7 @@ class RateSearch:
         return self._passed
 
     def next(self) -> float | None:
-        """The rate to try now; None when the search is over."""
+        """Return the next rate to try; None when the search is over."""
         if self._failed is None:
             wanted = self._first if self._passed is None else self._passed * 2
             return min(wanted, self._most) if self._passed is None or self._passed < self._most else None
@@ -84,10 +84,10 @@ class RateSearch:
         return math.sqrt(self._failed * self._passed)
 
     def tell(self, rate: float, passed: bool) -> None:
-        """Says how a trial went.
+        """Record the result of a trial.
 
-        A pass above a failure, or a failure below a pass, means that the machine was busy with something else; the
-        failure counts, so that what is found can be kept.
+        A pass above a failure, or a failure below a pass, means that other work disturbed a trial. Then the failure
+        counts, so that the rate that is found can be sustained.
         """
         if passed:
             if self._failed is None or rate < self._failed:

@@ -1,4 +1,4 @@
-"""The service as a load test asks it for what it needs: what it searches, its counters, whether it is ready."""
+"""Get facts from the service: its corpus, its counters, its readiness."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Target:
-    """What is measured.
+    """Service under measurement, and its corpus.
 
     Attributes:
         service: The service's address.
-        papers: How many papers it searches.
-        source: What they were read from.
-        snapshot: Which snapshot of them it is.
+        papers: The number of papers.
+        source: The source of the papers.
+        snapshot: The id of the snapshot.
         encoder: The encoder's version.
-        categories: The papers' categories by code, the largest first, with their names.
-        years: The first and the last year of the papers, where known.
+        categories: The names of the papers' categories by code, the largest category first.
+        years: The first and the last year of the papers, if known.
     """
 
     service: str
@@ -39,15 +39,15 @@ class Target:
 
 
 def target(service: str, seconds: float = 20.0) -> Target:
-    """Waits until the service can answer with all it has, and asks what it searches.
+    """Wait until the service has its snapshot and its encoder, and return the facts about it.
 
     Raises:
-        NothingToSearch: It has nothing to search, or refuses what there is.
-        TargetUnreachable: Nobody answers, or not the service, or it had no encoder in time.
+        NothingToSearch: The service has no snapshot, or refuses it.
+        TargetUnreachable: The service does not answer, or has no encoder in time.
     """
     deadline = time.monotonic() + seconds
     while True:
-        ready = ask(service, "GET", "/health/ready", also=(503,))
+        ready = request_json(service, "GET", "/health/ready", also=(503,))
         parts = {name: part.get("status") for name, part in ready.get("components", {}).items()}
         if parts.get("snapshot") == "ok" and parts.get("encoder") == "ok":
             break
@@ -55,14 +55,14 @@ def target(service: str, seconds: float = 20.0) -> Target:
             if parts.get("snapshot") != "ok":
                 snapshot = ready.get("components", {}).get("snapshot", {})
                 if reason := snapshot.get("refused", snapshot).get("reason"):
-                    raise NothingToSearch(f"the service at {service} does not trust its index: {reason}")
+                    raise NothingToSearch(f"the service at {service} cannot use its index: {reason}")
                 raise NothingToSearch(
                     f"the service at {service} has nothing to search: index papers first (CORPUS=file or "
-                    "CORPUS=sample does it where no stack runs; otherwise: akin index build sample)."
+                    "CORPUS=sample do it if no stack runs; else: akin index build sample)."
                 )
-            raise TargetUnreachable(f"the service at {service} has no encoder; it says: {json.dumps(ready)[:500]}")
+            raise TargetUnreachable(f"the service at {service} has no encoder; its answer: {json.dumps(ready)[:500]}")
         time.sleep(0.5)
-    corpus = ask(service, "GET", "/corpus")
+    corpus = request_json(service, "GET", "/corpus")
     first, newest = corpus.get("first"), corpus.get("newest")
     return Target(
         service=service,
@@ -76,10 +76,10 @@ def target(service: str, seconds: float = 20.0) -> Target:
 
 
 def counters(metrics: str | None) -> prometheus.Series:
-    """The service's counters; none if it does not give them now.
+    """Return the service's counters; empty if they cannot be read.
 
     Args:
-        metrics: Address of its port for operators; None where there is none.
+        metrics: The address of the service's port for metrics; None if it has none.
     """
     if metrics is None:
         return {}
@@ -90,15 +90,17 @@ def counters(metrics: str | None) -> prometheus.Series:
     return prometheus.parse(content.decode("utf-8", "replace")) if status == 200 else {}
 
 
-def ask(service: str, method: str, path: str, body: dict[str, Any] | None = None, *, also: tuple[int, ...] = ()) -> Any:
-    """The JSON answer to one request.
+def request_json(
+    service: str, method: str, path: str, body: dict[str, Any] | None = None, *, also: tuple[int, ...] = ()
+) -> Any:
+    """Send one request and return the JSON object of the answer.
 
     Args:
-        service: Its address.
-        method: Of HTTP.
-        path: With the query string.
-        body: Sent as JSON.
-        also: Statuses beside 200 whose body is an answer too.
+        service: The service's address.
+        method: The HTTP method.
+        path: The path with the query string.
+        body: The body, which is sent as JSON.
+        also: Statuses that are accepted beside 200.
 
     Raises:
         TargetUnreachable: There is no such answer.
@@ -107,11 +109,11 @@ def ask(service: str, method: str, path: str, body: dict[str, Any] | None = None
     try:
         answer = json.loads(content)
     except ValueError as error:
-        raise TargetUnreachable(f"{service}{path} does not answer in JSON: is that the service?") from error
+        raise TargetUnreachable(f"{service}{path} does not answer with JSON: check the service's address") from error
     if status != 200 and status not in also:
         raise TargetUnreachable(f"{service}{path} answers {status}: {json.dumps(answer)[:300]}")
     if not isinstance(answer, dict):
-        raise TargetUnreachable(f"{service}{path} answers no JSON object: is that the service?")
+        raise TargetUnreachable(f"{service}{path} does not answer with a JSON object: check the service's address")
     return answer
 
 
@@ -127,7 +129,7 @@ def _request(service: str, method: str, path: str, body: dict[str, Any] | None) 
     except (OSError, http.client.HTTPException) as error:
         why = error.strerror if isinstance(error, OSError) else f"not in HTTP ({type(error).__name__})"
         raise TargetUnreachable(
-            f"the service at {service} does not answer: {why or error}. Does it run (akin status), and at that port?"
+            f"the service at {service} does not answer: {why or error}. Check that it runs, and its port (akin status)."
         ) from error
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""The stack that is measured: the running one, or one started for this run with `akin` and stopped after it."""
+"""Use the running stack, or start one with `akin` and stop it after the measurement."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SECONDS_TO_STOP = 40
 
 @dataclass(frozen=True)
 class MeasuredStack:
-    """Where things answer.
+    """Stack under measurement.
 
     Attributes:
-        service: Address of the service.
-        triton: Triton's gRPC address, where known.
-        processes: Names and ids of what runs on this machine, where known.
-        started: Whether it was started for this run.
+        service: The address of the service.
+        triton: The address of Triton's gRPC, if known.
+        processes: Names and ids of its processes on this machine, if known.
+        started: True if it was started for this run.
     """
 
     service: str
@@ -36,46 +36,46 @@ class MeasuredStack:
 
 @contextlib.contextmanager
 def use_stack(options: Options, say: Callable[[str], None]) -> Iterator[MeasuredStack]:
-    """The stack to measure; stopped at the end if it was started here.
+    """Yield the stack to measure; at the end, stop it if it was started here.
 
     Raises:
-        StackFailed: It cannot be started, or its index cannot be built.
-        BadOption: What runs searches other papers than those asked for.
-        TargetUnreachable: Part of what runs has stopped.
+        StackFailed: The stack cannot be started, or its index cannot be built.
+        BadOption: The running stack searches other papers than `--corpus`.
+        TargetUnreachable: Some processes of the running stack have stopped.
     """
     if options.service is not None:
-        yield _elsewhere(options, options.service)
+        yield _given_service(options, options.service)
         return
     status = _status(options.akin)
     if status.get("running"):
         _check_corpus(options, status["service"])
-        yield _described(status, options, started=False)
+        yield _measured_stack(status, options, started=False)
         return
     if any(process["alive"] for process in status.get("processes", [])):
-        raise TargetUnreachable("only part of the stack still runs: see `akin status`, and stop it with `akin down`.")
+        raise TargetUnreachable("only part of the stack runs: see `akin status`, and stop it with `akin down`.")
     if options.corpus is not None and _live_source(options.akin) != _source(options.corpus):
         _run(options.akin, "index", "build", options.corpus, say=say)
     try:
         _run(options.akin, "up", say=say)
-        yield _described(_status(options.akin), options, started=True)
+        yield _measured_stack(_status(options.akin), options, started=True)
     finally:
         say("stopping the stack that was started for this run")
         subprocess.run([options.akin, "down"], check=False, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def _elsewhere(options: Options, service: str) -> MeasuredStack:
-    """A service that was named: with its processes, if it is the local stack's after all."""
+def _given_service(options: Options, service: str) -> MeasuredStack:
+    """Return the service of `--service`, with its processes if it is the local stack's."""
     try:
         status = _status(options.akin)
     except StackFailed:
-        # It may run in containers or on another machine; then `akin` is not needed here at all.
+        # The service may run in containers or on another machine; then `akin` is not needed here.
         status = {}
     if status.get("service") == service:
-        return _described(status, options, started=False)
+        return _measured_stack(status, options, started=False)
     return MeasuredStack(service, options.triton, {}, started=False)
 
 
-def _described(status: dict[str, Any], options: Options, *, started: bool) -> MeasuredStack:
+def _measured_stack(status: dict[str, Any], options: Options, *, started: bool) -> MeasuredStack:
     processes = {process["name"]: process["pid"] for process in status["processes"] if process["alive"]}
     return MeasuredStack(status["service"], options.triton or status["triton"], processes, started)
 
@@ -92,7 +92,7 @@ def _check_corpus(options: Options, service: str) -> None:
 
 
 def _source(corpus: str) -> str:
-    """What a snapshot calls its source."""
+    """Return the source that a snapshot of this corpus has."""
     return corpus if corpus == "sample" else Path(corpus).name
 
 
@@ -107,7 +107,7 @@ def _status(akin: Path) -> dict[str, Any]:
 
 
 def _json(akin: Path, *arguments: str) -> Any:
-    """What a command of `akin` prints; its exit code does not matter (`status` fails where nothing runs)."""
+    """Return the JSON that a command of `akin` prints, whatever its exit code (`status` fails if nothing runs)."""
     try:
         done = subprocess.run([akin, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -116,12 +116,12 @@ def _json(akin: Path, *arguments: str) -> Any:
         return json.loads(done.stdout)
     except ValueError as error:
         said = done.stderr.strip() or f"exit code {done.returncode}"
-        raise StackFailed(f"`akin {' '.join(arguments)}` does not answer in JSON: {said}") from error
+        raise StackFailed(f"`akin {' '.join(arguments)}` does not print JSON: {said}") from error
 
 
 def _run(akin: Path, *arguments: str, say: Callable[[str], None]) -> None:
     say(f"akin {' '.join(arguments)}")
-    # In a session of its own, so that Ctrl-C reaches it once, from here, and it has the time to stop what it started.
+    # In a session of its own: Ctrl-C then reaches it once, from here, and it has time to stop its processes.
     process = subprocess.Popen(
         [akin, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -132,4 +132,4 @@ def _run(akin: Path, *arguments: str, say: Callable[[str], None]) -> None:
         process.wait(_SECONDS_TO_STOP)
         raise
     if process.returncode:
-        raise StackFailed(f"`akin {' '.join(arguments)}` failed; what it said is above.")
+        raise StackFailed(f"`akin {' '.join(arguments)}` failed; its messages are above.")

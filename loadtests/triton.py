@@ -1,4 +1,4 @@
-"""Triton's model `text_encoder` as a raw gRPC client calls it, with nothing of the service between."""
+"""Call Triton's model `text_encoder` directly by gRPC, without the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import grpc
 import grpc.experimental.gevent
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-# Without this a call would stop every other user until its answer came.
+# Without this, a call blocks all other users until its answer arrives.
 grpc.experimental.gevent.init_gevent()
 
 _MODEL = "text_encoder"
@@ -17,26 +17,25 @@ _SECONDS = 15.0
 
 
 class EmbeddingFailed(Exception):
-    """Triton gave no vector; the message is its status."""
+    """Triton returned no vector; the message has its status."""
 
 
 class EncoderChannel:
-    """One client's channel to Triton."""
+    """Channel of one client to Triton."""
 
     def __init__(self, address: str, version: int) -> None:
-        """Opens a channel to host:port, for one version of the encoder."""
-        # A channel of its own for each user: gRPC would share one connection among equal channels.
-        # And never through a proxy, which is meant for the outside world.
+        """Open a channel to host:port, for one version of the encoder."""
+        # By default, gRPC shares one connection among equal channels, and uses the proxy of the environment.
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
         self._channel = grpc.insecure_channel(address, options)
         self._infer: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel).ModelInfer
         self._version = str(version)
 
     def embed(self, text: str) -> int:
-        """Embeds one text and returns how many numbers its vector has.
+        """Embed one text and return the number of dimensions of its vector.
 
         Raises:
-            EmbeddingFailed: Triton is away, too slow, full, or refuses the text.
+            EmbeddingFailed: Triton does not answer in time, is full, or refuses the text.
         """
         written = text.encode()
         request = service_pb2.ModelInferRequest(model_name=_MODEL, model_version=self._version)
@@ -54,5 +53,5 @@ class EncoderChannel:
         return numbers
 
     def close(self) -> None:
-        """Closes the channel."""
+        """Close the channel."""
         self._channel.close()

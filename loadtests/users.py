@@ -1,4 +1,4 @@
-"""The people: Locust users who search, paste, read on, or speak to Triton themselves."""
+"""Simulated users for Locust: readers, users who paste abstracts, API clients, and clients of Triton."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from loadtests.triton import EmbeddingFailed, EncoderChannel
 SECONDS_TO_ANSWER = 15.0
 
 
-class Person(FastHttpUser):
-    """Somebody at the service's HTTP interface, with a connection of their own."""
+class ServiceUser(FastHttpUser):
+    """User of the service's HTTP interface, with a connection of its own."""
 
     abstract = True
     connection_timeout = SECONDS_TO_ANSWER
@@ -25,8 +25,8 @@ class Person(FastHttpUser):
     queries: ClassVar[QuerySource]
     target: ClassVar[Target]
 
-    def ask(self, kind: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One request, counted under the name of its kind; None when it failed."""
+    def send(self, kind: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send one request, recorded by the name of its kind; return the answer, or None if it failed."""
         with self.client.request(method, path, json=body, name=kind, catch_response=True) as answer:
             wrong = failure_reason(answer.status_code, answer.content)
             if wrong:
@@ -35,59 +35,59 @@ class Person(FastHttpUser):
             return answer
 
 
-class ReferenceUser(Person):
-    """The mix that this project is compared by: 5 short searches, 3 long ones, 2 embeddings, 1 look at the health."""
+class ReferenceUser(ServiceUser):
+    """Standard mix of requests, for comparisons: 5 short searches, 3 long ones, 2 embeddings, 1 health check."""
 
     wait_time = between(0.5, 2.5)
 
     @task(5)
     def short_search(self) -> None:
-        """A search for a few words."""
-        self.ask("short search", "POST", "/search", {"query": self.queries.short(), "k": 10})
+        """Search for a few words."""
+        self.send("short search", "POST", "/search", {"query": self.queries.short(), "k": 10})
 
     @task(3)
     def long_search(self) -> None:
-        """A search for papers like an abstract."""
-        self.ask("long search", "POST", "/search", {"abstract": self.queries.long(), "k": 10})
+        """Search for papers like an abstract."""
+        self.send("long search", "POST", "/search", {"abstract": self.queries.long(), "k": 10})
 
     @task(2)
     def embed(self) -> None:
-        """The vector of an abstract."""
-        self.ask("embed", "POST", "/embed", {"abstract": self.queries.long()})
+        """Get the vector of an abstract."""
+        self.send("embed", "POST", "/embed", {"abstract": self.queries.long()})
 
     @task(1)
     def health(self) -> None:
-        """What a load balancer asks."""
-        self.ask("health", "GET", "/health")
+        """Check the health, as a load balancer does."""
+        self.send("health", "GET", "/health")
 
 
-class Reader(Person):
-    """Searches, narrows down, turns the page, opens a paper, asks for more like it."""
+class Reader(ServiceUser):
+    """User who searches, filters, turns the page, opens a paper, and looks for similar ones."""
 
     wait_time = between(1, 4)
 
     @task
     def visit(self) -> None:
-        """One question, followed for as long as it is interesting."""
+        """Search once, and follow the results by chance."""
         wanted: dict[str, Any] = {"query": self.queries.short(), "k": 10}
         kind = "search"
         if self.queries.chance(0.3):
             kind = "filtered search"
             wanted |= self._filter()
-        answer = self.ask(kind, "POST", "/search", wanted)
+        answer = self.send(kind, "POST", "/search", wanted)
         found = answer.json()["results"] if answer is not None else []
         if self.queries.chance(0.4) and len(found) == wanted["k"]:
             self.wait()
-            self.ask("next page", "POST", "/search", {**wanted, "offset": 10})
+            self.send("next page", "POST", "/search", {**wanted, "offset": 10})
         if not found:
             return
         paper = quote(self.queries.one_of([each["id"] for each in found]))
         if self.queries.chance(0.6):
             self.wait()
-            self.ask("paper", "GET", f"/papers/{paper}")
+            self.send("paper", "GET", f"/papers/{paper}")
         if self.queries.chance(0.4):
             self.wait()
-            self.ask("more like this", "GET", f"/papers/{paper}/similar?k=10")
+            self.send("more like this", "GET", f"/papers/{paper}/similar?k=10")
 
     def _filter(self) -> dict[str, Any]:
         if self.target.categories and self.queries.chance(0.6):
@@ -98,19 +98,19 @@ class Reader(Person):
         return {"from": self.queries.one_of([str(year) for year in range(first, newest + 1)])}
 
 
-class AbstractPaster(Person):
-    """Pastes an abstract, reads for a while, pastes the next."""
+class AbstractPaster(ServiceUser):
+    """User who pastes an abstract, reads, and pastes the next."""
 
     wait_time = between(2, 6)
 
     @task
     def paste(self) -> None:
-        """A search for papers like an abstract."""
-        self.ask("pasted abstract", "POST", "/search", {"abstract": self.queries.long(), "k": 20})
+        """Search for papers like an abstract."""
+        self.send("pasted abstract", "POST", "/search", {"abstract": self.queries.long(), "k": 20})
 
 
 class TritonClient(User):
-    """A program that wants vectors and asks Triton itself, over gRPC, without thinking in between."""
+    """Program that gets vectors from Triton by gRPC, almost without pauses."""
 
     abstract = False
     wait_time = between(0.0, 0.02)
@@ -119,21 +119,21 @@ class TritonClient(User):
     address: ClassVar[str]
 
     def on_start(self) -> None:
-        """Opens its channel."""
+        """Open the channel."""
         self._encoder = EncoderChannel(self.address, self.target.encoder)
 
     def on_stop(self) -> None:
-        """Closes it."""
+        """Close the channel."""
         self._encoder.close()
 
     @task(3)
     def short_text(self) -> None:
-        """The vector of a few words."""
+        """Get the vector of a few words."""
         self._embed("triton, short text", self.queries.short())
 
     @task(1)
     def long_text(self) -> None:
-        """The vector of an abstract."""
+        """Get the vector of an abstract."""
         self._embed("triton, abstract", self.queries.long())
 
     def _embed(self, kind: str, text: str) -> None:
@@ -155,8 +155,8 @@ class TritonClient(User):
         )
 
 
-# Whom a scenario is made of, and how many of each there are to the others.
-USERS_OF_SCENARIO: dict[str, dict[type[Person] | type[TritonClient], int]] = {
+# The classes of users in each scenario, with their weights.
+USERS_OF_SCENARIO: dict[str, dict[type[ServiceUser] | type[TritonClient], int]] = {
     "reference": {ReferenceUser: 1},
     "reader": {Reader: 1},
     "paster": {AbstractPaster: 1},
@@ -166,19 +166,19 @@ USERS_OF_SCENARIO: dict[str, dict[type[Person] | type[TritonClient], int]] = {
 
 
 def user_classes(scenario: str, queries: QuerySource, target: Target, triton: str | None) -> list[type[User]]:
-    """The classes of users of a scenario, ready to be played.
+    """Return the classes of users of a scenario, configured for Locust.
 
     Args:
-        scenario: One of `USERS_OF_SCENARIO`.
-        queries: What they all draw from.
-        target: Whom they ask.
-        triton: Triton's gRPC address, if any of them needs it.
+        scenario: A key of `USERS_OF_SCENARIO`.
+        queries: The source of queries for all users.
+        target: The service under measurement.
+        triton: The address of Triton's gRPC, if the scenario needs it.
     """
     chosen = USERS_OF_SCENARIO[scenario]
     for user, weight in chosen.items():
         user.weight = weight
         user.host = target.service
-        # Locust makes the users itself, from their classes: what they share must be there.
+        # Locust creates the users from their classes, so shared values are set on the classes.
         user.queries = queries
         user.target = target
         if issubclass(user, TritonClient):
@@ -187,5 +187,5 @@ def user_classes(scenario: str, queries: QuerySource, target: Target, triton: st
 
 
 def needs_triton(scenario: str) -> bool:
-    """Whether somebody in a scenario speaks to Triton."""
+    """Return True if a scenario has clients of Triton."""
     return TritonClient in USERS_OF_SCENARIO[scenario]

@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
                 SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),
                 metrics,
-                open_as=partial(_open_snapshot, settings),
+                open_as=partial(_open, settings),
                 warm=partial(warm, engine),
                 watch_seconds=settings.watch_seconds,
             )
@@ -122,7 +122,7 @@ def triton_of(settings: Settings) -> TritonConnection:
     )
 
 
-def _open_snapshot(settings: Settings, path: Path) -> Snapshot:
+def _open(settings: Settings, path: Path) -> Snapshot:
     gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
     return open_snapshot(
         path,

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
-from retrieval_service.search.request import Timings
+from retrieval_service.search.answer import Timings
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
+
+if TYPE_CHECKING:
+    from retrieval_service.corpus.manifest import Manifest
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -253,6 +256,10 @@ class Corpus(Protocol):
     `corpus.open_corpus.OpenCorpus` is the one that the service searches. The search itself depends on this protocol
     only, so that it imports no index library.
     """
+
+    @property
+    def manifest(self) -> Manifest:
+        """The record of how the corpus was made."""
 
     @property
     def vectors(self) -> VectorIndex:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from akin.registry.versions import Version
     from akin.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
+app = typer.Typer(no_args_is_help=True, help="Export encoders, list their versions, and choose the one that serves.")
 
 
 @app.command()
@@ -33,9 +33,9 @@ def export(
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
-    layers: Annotated[int | None, typer.Option(help="Keep so many of the model's layers, evenly spaced.")] = None,
+    layers: Annotated[int | None, typer.Option(help="The number of the model's layers to keep, evenly spaced.")] = None,
     token_count: Annotated[
-        int | None, typer.Option(help="Drop tokens that the calibration papers have less often (WordPiece only).")
+        int | None, typer.Option(help="Drop tokens that occur less often in the calibration papers (WordPiece only).")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -147,7 +147,9 @@ def evaluate(
         list[Path],
         typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
     ],
-    papers: Annotated[Path | None, typer.Option(help="Papers with categories: subjects are measured as well.")] = None,
+    papers: Annotated[
+        Path | None, typer.Option(help="Papers with categories, to measure subject agreement as well.")
+    ] = None,
     base: Annotated[
         str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")
     ] = "default",

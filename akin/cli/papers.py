@@ -15,14 +15,14 @@ from akin.errors import PapersUnusable
 if TYPE_CHECKING:
     from papers.remote import Harvest
 
-app = typer.Typer(no_args_is_help=True, help="Papers from elsewhere: arXiv's metadata by harvest, or a file of papers.")
+app = typer.Typer(no_args_is_help=True)
 
 HARVESTS = "arxiv-oai"
 
 
 @app.callback()
 def group() -> None:
-    """Papers from elsewhere: arXiv's metadata by harvest, or a file of papers."""
+    """Fetch papers: arXiv's metadata by harvest, or a file of papers."""
 
 
 @app.command()
@@ -30,14 +30,16 @@ def fetch(
     source: Annotated[
         str, typer.Argument(help="`oai` for arXiv's repository; or https://…, gs://bucket/key, s3://bucket/key.")
     ],
-    to: Annotated[Path | None, typer.Option(help="The folder it goes to. Default: data/corpora.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="The digest that a file must have.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The folder for the papers. Default: data/corpora.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="The SHA-256 digest that the file must have.")] = None,
     since: Annotated[
         str | None,
-        typer.Option("--from", help="Harvest what changed from this day on. Default: since the last harvest, or all."),
+        typer.Option(
+            "--from", help="Harvest the papers changed since this day. Default: since the last harvest, or all."
+        ),
     ] = None,
     subset: Annotated[
-        str | None, typer.Option("--set", help="Harvest a set only, such as cs or physics:hep-th.")
+        str | None, typer.Option("--set", help="Harvest only one set, such as cs or physics:hep-th.")
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Another OAI-PMH repository that speaks arXivRaw. Default: arXiv's.")

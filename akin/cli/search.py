@@ -20,9 +20,9 @@ def add_to(app: typer.Typer) -> None:
 
 def search(
     text: Annotated[str | None, typer.Argument(help="A question, an abstract, an arXiv id or link.")] = None,
-    like: Annotated[list[str] | None, typer.Option(help="Papers like this one, by id; may be repeated.")] = None,
+    like: Annotated[list[str] | None, typer.Option(help="Papers similar to this one, by id; may be repeated.")] = None,
     unlike: Annotated[
-        list[str] | None, typer.Option(help="With --like: away from this paper, by id; may be repeated.")
+        list[str] | None, typer.Option(help="With --like: papers dissimilar to this one, by id; may be repeated.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many papers (1 to 100).")] = 10,
     offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
@@ -31,7 +31,8 @@ def search(
         list[str] | None, typer.Option(help="Only this category (cs.LG, or cs.* for all of cs); may be repeated.")
     ] = None,
     all_categories: Annotated[
-        list[str] | None, typer.Option("--all-categories", help="In this category as well as the others; repeatable.")
+        list[str] | None,
+        typer.Option("--all-categories", help="In this category and in the other ones given; may be repeated."),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not in this category; may be repeated.")] = None,
     author: Annotated[
@@ -45,7 +46,7 @@ def search(
     operators: Annotated[
         bool, typer.Option(help='Read "phrases", -exclusions and ti: au: abs: cat: id: in the text.')
     ] = True,
-    collapse: Annotated[bool, typer.Option(help="Show a paper that is there in several versions once.")] = True,
+    collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     json: Json = False,
 ) -> None:
     """Search with the running service, as the page does."""
@@ -94,7 +95,7 @@ def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
         raise SearchFailed(
-            f"{settings.service_url} answers, but not as Akin's service: is another program on its port?"
+            f"{settings.service_url} answers, but not as Akin's service: check that no other program uses its port."
         ) from error
     if response.is_error:
         raise SearchFailed(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
@@ -110,7 +111,7 @@ def show(answer: dict[str, Any]) -> None:
     if answer.get("degraded"):
         say(f"note: {answer['degraded']}")
     if answer["query"].get("truncated"):
-        say("note: the text is longer than the encoder reads; its end was not used for the dense half")
+        say("note: the text is longer than the encoder reads; the dense half ignored its end")
     if operators := answer["query"]["operators"]:
         say(f"note: read as conditions: {' '.join(operators)}")
     if not answer["results"]:

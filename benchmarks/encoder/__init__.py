@@ -1,7 +1,7 @@
-"""The encoder beside what one would use instead: throughput, latency, CPU, memory and fidelity, all in one run.
+"""Compare the encoder with its alternatives: throughput, latency, CPU, memory and fidelity, all in one run.
 
 `make bench NAME=encoder ARGS="[corpus] [--quick] [--parts …]"`; the long measurements are `ARGS="memory"` and
-`ARGS="search"`. The environments of the peers are made the first time.
+`ARGS="search"`. The environments of the peers are made at the first run.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sys
 
 
 def main() -> None:
-    """Runs the comparison, or one of the long measurements."""
-    # Imported here: the peers' own environments import this package, and have nothing of the project's.
+    """Run the comparison, or one of the long measurements."""
+    # Imported here: processes in the peers' environments import this package, and these lack the project's libraries.
     from benchmarks.encoder import command
 
     command.main(sys.argv[1:])

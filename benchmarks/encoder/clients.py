@@ -1,4 +1,4 @@
-"""Clients in a closed loop: each sends its next request when the last one is answered."""
+"""Send texts to a server from clients in a closed loop: each sends its next request when the last is answered."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Session(Protocol):
     """An open connection to an embedding server."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one request's texts."""
+        """Return the vectors of the texts of one request."""
 
     async def close(self) -> None:
-        """Closes it."""
+        """Close the connection."""
 
 
 @dataclass
 class ClientLoad:
-    """What clients met.
+    """Measurements of the clients.
 
     Attributes:
         seconds: From the first request to the last answer.
         cpu: Seconds of CPU that the clients used.
-        times: Seconds of each request.
-        parts: The vectors of each request by its first text's position, where they were to be kept.
+        times: Seconds that each request took.
+        parts: The vectors of each request, by the position of its first text; empty unless they are kept.
     """
 
     seconds: float = 0.0
@@ -42,14 +42,14 @@ class ClientLoad:
     parts: dict[int, Vectors] = field(default_factory=dict)
 
     def vectors(self) -> Vectors:
-        """All vectors, in the order of their texts."""
+        """Return all vectors, in the order of their texts."""
         return np.vstack([self.parts[start] for start in sorted(self.parts)])
 
 
 def drive(
     connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, *, keep: bool = False
 ) -> ClientLoad:
-    """Sends texts, `size` in a request, by so many clients; the connections are open before the clock starts."""
+    """Send texts, `size` in a request, from `clients` at once; the connections are open before the clock starts."""
     return asyncio.run(_drive(connect, texts, clients, size, keep))
 
 
@@ -79,7 +79,7 @@ async def _drive(
 
 
 def embedding_client(protocol: str, address: str, model: str) -> Callable[[], Session]:
-    """How to connect: `grpc` or `http` to Triton (model `name/version`), `openai` to a server of that API."""
+    """Return a function that connects: by `grpc` or `http` to Triton (model `name/version`), or by `openai`'s API."""
     sessions: dict[str, Callable[[str, str], Session]] = {"grpc": Grpc, "http": Http, "openai": OpenAi}
     return lambda: sessions[protocol](address, model)
 
@@ -93,7 +93,7 @@ class _Triton:
         self._model, _, self._version = model.partition("/")
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One request for the vectors alone."""
+        """Request the vectors only."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(np.array([[text.encode()] for text in texts], dtype=object))
         outputs = [self._module.InferRequestedOutput("EMBEDDING")]
@@ -102,7 +102,7 @@ class _Triton:
         return vectors
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._client.close()
 
 
@@ -110,7 +110,7 @@ class Grpc(_Triton):
     """Triton over gRPC."""
 
     def __init__(self, address: str, model: str) -> None:
-        """Opens a channel that takes messages of any size, and never goes through a proxy."""
+        """Open a channel that takes messages of any size and uses no proxy."""
         import tritonclient.grpc.aio as module
 
         options = [
@@ -125,24 +125,24 @@ class Http(_Triton):
     """Triton over HTTP, with binary tensors."""
 
     def __init__(self, address: str, model: str) -> None:
-        """Allows as many connections as there are clients."""
+        """Allow as many connections as there are clients."""
         import tritonclient.http.aio as module
 
         super().__init__(module, address, model, conn_limit=128)
 
 
 class OpenAi:
-    """A server of OpenAI's embedding API, with its compact answers."""
+    """Server with OpenAI's embedding API; vectors come as base64."""
 
     def __init__(self, address: str, model: str) -> None:
-        """Allows as many connections as there are clients."""
+        """Allow as many connections as there are clients."""
         import aiohttp
 
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=128))
         self._url, self._model = f"{address}/embeddings", model
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One request."""
+        """Send one request."""
         body = {"model": self._model, "input": list(texts), "encoding_format": "base64"}
         async with self._session.post(self._url, json=body) as answer:
             answer.raise_for_status()
@@ -150,5 +150,5 @@ class OpenAi:
         return np.vstack([np.frombuffer(base64.b64decode(row["embedding"]), np.float32) for row in rows])
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._session.close()

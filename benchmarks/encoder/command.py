@@ -1,4 +1,4 @@
-"""The command: what is measured, in which order, and where the figures go."""
+"""Run `make bench NAME=encoder`: measure the parts in order and write the figures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from pathlib import Path
 
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
-from akin.settings import ROOT, Settings
+from akin.settings import Settings
 from benchmarks.encoder import parts, targets
-from benchmarks.encoder.environment import INFINITY, PEERS, for_peer
-from benchmarks.encoder.parts import Effort
+from benchmarks.encoder.parts import TIMED_PARTS, Effort
 from benchmarks.encoder.plot import draw
 from benchmarks.encoder.systems import (
     EmbeddingSystem,
@@ -25,7 +24,9 @@ from benchmarks.encoder.systems import (
     start_infinity,
     start_triton_servers,
 )
-from benchmarks.encoder.texts import Supply, read
+from benchmarks.encoder.texts import Supply, read_complete_papers
+from benchmarks.environment import INFINITY, PEERS, ROOT, peer_environment
+from benchmarks.processes import WorkerFailed
 from benchmarks.report import Row, table, write
 
 ENCODER_PARTS = ("bulk", "clients", "alone", "gathered", "batches", "fidelity")
@@ -34,7 +35,7 @@ _CALIBRATION = 300
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measures, prints the tables, and writes them with the plot below `data/benchmarks/`."""
+    """Measure, print the tables, and write them with the plot to `data/benchmarks/`."""
     if arguments[:1] == ["memory"]:
         from benchmarks.encoder import memory
 
@@ -47,38 +48,41 @@ def main(arguments: Sequence[str]) -> None:
         return
     parser = argparse.ArgumentParser(prog="make bench NAME=encoder", description=__doc__)
     parser.add_argument("corpus", nargs="?", default="sample", help="a file of papers (default: the sample)")
-    parser.add_argument("--quick", action="store_true", help="one short round of everything: to see that it works")
-    parser.add_argument("--parts", nargs="+", choices=ENCODER_PARTS, default=ENCODER_PARTS, help="measure these only")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each cell; medians count (default 3)")
-    parser.add_argument("--seconds", type=float, default=1.2, help="of each cell in each round (default 1.2)")
+    parser.add_argument("--quick", action="store_true", help="one short round of everything, as a trial")
+    parser.add_argument("--parts", nargs="+", choices=ENCODER_PARTS, default=ENCODER_PARTS, help="measure only these")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each cell; the median counts (default 3)")
+    parser.add_argument("--seconds", type=float, default=1.2, help="seconds of each cell in each round (default 1.2)")
     parser.add_argument(
-        "--step", action="store_true", help="wait for a line on standard input before each part, on a shared machine"
+        "--step", action="store_true", help="wait for a line on standard input before each part (for shared machines)"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that what was started is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that the servers are stopped
     effort = Effort(1, 0.2) if options.quick else Effort(options.rounds, options.seconds)
     settings = Settings.read()
-    papers = read(corpus_path(settings, options.corpus), _PAPERS)
+    papers = read_complete_papers(corpus_path(settings, options.corpus), _PAPERS)
     supply = Supply(papers)
     folder = settings.data / "benchmarks"
     rows: list[Row] = []
-    with running(settings, folder / "encoder", supply) as systems:
-        for part in options.parts:
-            if options.step:
-                say(f"ready to measure: {part}")
-                sys.stdin.readline()
-            say(f"measuring: {part}")
-            if part == "fidelity":
-                rows += parts.fidelity(systems, supply, 32 if options.quick else 192)
-            else:
-                rows += getattr(parts, part)(systems, supply, effort)
-            record([*rows, *parts.memory(systems)], folder, systems, supply)
+    try:
+        with start_systems(settings, folder / "encoder", supply) as systems:
+            for part in options.parts:
+                if options.step:
+                    say(f"ready to measure: {part}")
+                    sys.stdin.readline()
+                say(f"measuring: {part}")
+                if part == "fidelity":
+                    rows += parts.fidelity(systems, supply, 32 if options.quick else 192)
+                else:
+                    rows += TIMED_PARTS[part](systems, supply, effort)
+                write_results([*rows, *parts.memory(systems)], folder, systems, supply)
+    except WorkerFailed as error:
+        raise SystemExit(str(error)) from error
     print((folder / "encoder.md").read_text())
     say(f"written to {folder / 'encoder.json'}, encoder.md and encoder.svg")
 
 
-def record(rows: Sequence[Row], folder: Path, systems: Sequence[EmbeddingSystem], supply: Supply) -> None:
-    """Writes what there is by now: a run that is cut short leaves the parts that it has measured."""
+def write_results(rows: Sequence[Row], folder: Path, systems: Sequence[EmbeddingSystem], supply: Supply) -> None:
+    """Write the results so far: an interrupted run leaves the parts that it has measured."""
     peers = {each.name: each.versions for each in systems if isinstance(each, EngineProcess)}
     findings = targets.compare_with_targets(rows)
     texts = {"given": dict(supply.given), "composed": dict(supply.composed)}
@@ -88,12 +92,12 @@ def record(rows: Sequence[Row], folder: Path, systems: Sequence[EmbeddingSystem]
 
 
 @contextmanager
-def running(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[EmbeddingSystem]]:
-    """Every system, loaded; all of them are ended whatever happens."""
+def start_systems(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[EmbeddingSystem]]:
+    """Start every system and yield them when all are ready; end them at the end, also after an error."""
     for python, name in ((PEERS, ".venv-peers"), (INFINITY, ".venv-infinity")):
         if not python.exists():
-            raise SystemExit(f"{name} is not there: run `make {name}/ready`, or the whole of it by `make bench`.")
-    models, logs = exported(folder, supply), folder / "logs"
+            raise SystemExit(f"{name} does not exist: run `make {name}/ready`, or start the benchmark by `make bench`.")
+    models, logs = export_models(folder, supply), folder / "logs"
     with ExitStack() as stack:
         systems: list[EmbeddingSystem] = []
 
@@ -116,8 +120,8 @@ def running(settings: Settings, folder: Path, supply: Supply) -> Iterator[list[E
         yield systems
 
 
-def exported(folder: Path, supply: Supply) -> Path:
-    """The peers' own exports of the same weights, made once."""
+def export_models(folder: Path, supply: Supply) -> Path:
+    """Export the same weights with the peers' own tools, unless the exports exist, and return their folder."""
     models = folder / "models"
     if not models.exists():
         say("exporting the model for the peers, by their own tools (two minutes, once)")
@@ -129,7 +133,7 @@ def exported(folder: Path, supply: Supply) -> Path:
         log.parent.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [PEERS, "-m", "benchmarks.encoder.prepare", models, calibration]
         with log.open("wb") as output:
-            done = subprocess.run(command, env=for_peer(), cwd=ROOT, stdout=output, stderr=output, check=False)
+            done = subprocess.run(command, env=peer_environment(), cwd=ROOT, stdout=output, stderr=output, check=False)
         if done.returncode:
-            raise SystemExit(f"the export failed; see {log}")
+            raise SystemExit(f"the export of the peers' models failed; see {log}")
     return models

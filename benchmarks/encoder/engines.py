@@ -1,7 +1,7 @@
-"""The encoders that run inside a process, each loaded as its own documentation advises; used in their environments.
+"""Encoders that run inside a process, each loaded as its documentation advises, in an environment of its own.
 
-Every engine maps texts to vectors of length one. Threads come from the environment (see `environment.for_peer`) or are
-given where a library asks for them: as many as cores, in one pool.
+Every engine maps texts to vectors of length one. Each uses as many threads as cores, in one pool: the number comes from
+the environment (see `peer_environment`) or, where a library has an argument for it, from that.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.encoder.environment import LONGEST, cores
+from benchmarks.encoder.clients import Vectors
+from benchmarks.environment import cores
 
-Vectors = np.ndarray[Any, np.dtype[np.float32]]
+MAX_TOKENS = 256
+"""Tokens of a text that every engine reads; the rest is cut off."""
 
 
 class Engine(Protocol):
-    """One encoder in this process."""
+    """Encoder in this process."""
 
     def encode(self, texts: Sequence[str], batch: int) -> Vectors:
-        """Vectors of the texts, `batch` of them at a time."""
+        """Return the vectors of the texts; `batch` of them are encoded at a time."""
 
 
 class SentenceTransformers:
     """sentence-transformers with one of its backends."""
 
     def __init__(self, folder: Path, backend: str, file: str | None) -> None:
-        """Loads a folder; `file` is the exported graph in it."""
+        """Load a folder; `file` is the exported graph in it."""
         from sentence_transformers import SentenceTransformer
 
         if backend == "torch":
@@ -40,10 +42,10 @@ class SentenceTransformers:
         if backend == "onnx":
             options["provider"] = "CPUExecutionProvider"
         self._model = SentenceTransformer(str(folder), device="cpu", backend=backend, model_kwargs=options)
-        self._model.max_seq_length = LONGEST
+        self._model.max_seq_length = MAX_TOKENS
 
     def encode(self, texts: Sequence[str], batch: int) -> Vectors:
-        """Sorts by length over all texts, as the library does."""
+        """Return the vectors; the library sorts all texts by length."""
         found: Vectors = self._model.encode(
             list(texts), batch_size=batch, normalize_embeddings=True, show_progress_bar=False
         )
@@ -54,7 +56,7 @@ class FastEmbed:
     """fastembed with the FP32 graph in a local folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Registers the folder as a model of its own and loads it."""
+        """Register the folder as a model and load it."""
         from fastembed import TextEmbedding
         from fastembed.common.model_description import ModelSource, PoolingType
 
@@ -70,15 +72,15 @@ class FastEmbed:
         self._model = TextEmbedding(name, specific_model_path=str(folder), threads=cores())
 
     def encode(self, texts: Sequence[str], batch: int) -> Vectors:
-        """In the order given."""
+        """Return the vectors; the texts are encoded in the given order."""
         return np.vstack(list(self._model.embed(list(texts), batch_size=batch)))
 
 
 class DynamicInt8:
-    """ONNX Runtime with the dynamically quantised graph, by hand: sorted by length, mean pooling."""
+    """ONNX Runtime with the dynamically quantised graph: texts sorted by length, mean pooling."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads the folder's INT8 graph."""
+        """Load the folder's INT8 graph."""
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -89,11 +91,11 @@ class DynamicInt8:
         )
         self._inputs = [each.name for each in self._session.get_inputs()]
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.enable_truncation(LONGEST)
+        self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.enable_padding()
 
     def encode(self, texts: Sequence[str], batch: int) -> Vectors:
-        """Sorts by length over all texts."""
+        """Return the vectors; all texts are sorted by length."""
         order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
         vectors = np.empty((len(texts), 384), np.float32)
         for start in range(0, len(order), batch):
@@ -115,7 +117,7 @@ class Ours:
     """`runtime.py` of the served version, without Triton."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads a version folder as Triton's `model.py` does, and warms it."""
+        """Load a version folder as Triton's `model.py` does, and warm it up."""
         sys.path.insert(0, str(folder))
         from runtime import TextEncoder
 
@@ -123,7 +125,7 @@ class Ours:
         self._encoder.warm_up()
 
     def encode(self, texts: Sequence[str], batch: int) -> Vectors:
-        """In gathered batches of the given size, as Triton would hand them over."""
+        """Return the vectors; the texts are encoded in batches of the given size, like those that Triton gathers."""
         return np.vstack([self._encoder.encode(texts[at : at + batch])[0] for at in range(0, len(texts), batch)])
 
 

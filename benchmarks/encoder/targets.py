@@ -1,4 +1,4 @@
-"""The figures that matter, as ratios within one run, each with what it has to be."""
+"""Compare the figures of one run with the targets: ratios between systems, and bounds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from benchmarks.report import Row
 
 _TORCH = "sentence-transformers torch FP32"
 _GRPC = "ours, Triton gRPC"
-_CROWD = "queries, 32 clients"
+_CLIENTS = "queries, 32 clients"
 
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One target.
+    """One target and its measurement.
 
     Attributes:
-        what: In words.
-        value: What was measured.
-        target: What it has to be at least, or at most.
-        at_least: Which of the two.
+        what: The name of the figure.
+        value: The measurement.
+        target: The bound.
+        at_least: True if the bound is a minimum, False if it is a maximum.
     """
 
     what: str
@@ -30,12 +30,12 @@ class TargetResult:
 
     @property
     def met(self) -> bool:
-        """Whether it is what it has to be."""
+        """True if the measurement keeps the bound."""
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def compare_with_targets(rows: Sequence[Row]) -> list[TargetResult]:
-    """Every target whose figures are among the rows."""
+    """Return the result of every target whose figures are among the rows."""
     cells = {(row.system, row.dataset, row.metric): row.value for row in rows}
     found: list[TargetResult] = []
 
@@ -47,16 +47,16 @@ def compare_with_targets(rows: Sequence[Row]) -> list[TargetResult]:
     for kind, target in (("abstracts", 4.5), ("titles", 8.0), ("queries", 8.0)):
         what = f"gRPC in bulk, {kind}: times sentence-transformers torch"
         ratio(what, (_GRPC, kind, rate), (_TORCH, kind, rate), target, True)
-    ours = (_GRPC, _CROWD, single)
-    ratio("gRPC, 32 clients: times infinity torch", ours, ("infinity torch, HTTP", _CROWD, single), 12.0, True)
+    ours = (_GRPC, _CLIENTS, single)
+    ratio("gRPC, 32 clients: times infinity torch", ours, ("infinity torch, HTTP", _CLIENTS, single), 12.0, True)
     engines = {
         row.system: row.value
         for row in rows
-        if row.system.startswith("infinity") and row.dataset == _CROWD and row.metric == single
+        if row.system.startswith("infinity") and row.dataset == _CLIENTS and row.metric == single
     }
     if engines:
         fastest = max(engines, key=engines.__getitem__)
-        ratio(f"gRPC, 32 clients: times {fastest}, its fastest", ours, (fastest, _CROWD, single), 2.5, True)
+        ratio(f"gRPC, 32 clients: times {fastest}, its fastest", ours, (fastest, _CLIENTS, single), 2.5, True)
     inside = ("ours, in-process", "queries", rate)
     ratio("gRPC, 32 clients: share of ours in-process (batch of 32)", ours, inside, 0.6, True)
     p50 = "queries, alone", "p50"
@@ -75,10 +75,10 @@ def compare_with_targets(rows: Sequence[Row]) -> list[TargetResult]:
     return found
 
 
-def results_table(judged: Sequence[TargetResult]) -> str:
-    """As a Markdown table."""
+def results_table(results: Sequence[TargetResult]) -> str:
+    """Return the results as a Markdown table."""
     text = ["| target | wanted | measured | |", "| --- | ---: | ---: | --- |"]
-    for each in judged:
+    for each in results:
         sign = "≥" if each.at_least else "≤"
         text.append(f"| {each.what} | {sign} {each.target:g} | {each.value:.6g} | {'met' if each.met else 'missed'} |")
     return "\n".join(text) + "\n"

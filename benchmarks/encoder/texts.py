@@ -1,4 +1,4 @@
-"""An endless supply of texts out of a corpus, none given twice: no cache answers for a model."""
+"""Endless supply of texts out of a corpus; no text comes twice, so that no cache can answer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _TITLE_WORDS = (6, 14)
 _MOST_WORDS = 380
 
 
-def read(path: Path, most: int) -> list[Paper]:
-    """The papers of a corpus that have both a title and an abstract, at most so many."""
+def read_complete_papers(path: Path, most: int) -> list[Paper]:
+    """Return the first papers of a corpus that have a title and an abstract of 14 words or more."""
     papers: list[Paper] = []
     with read_papers(path) as reader:
         for paper in reader:
@@ -26,24 +26,24 @@ def read(path: Path, most: int) -> list[Paper]:
                 if len(papers) == most:
                     break
     if not papers:
-        raise SystemExit(f"{path} has no paper with a title and an abstract: name another corpus.")
+        raise SystemExit(f"{path} has no paper with a title and an abstract; name another corpus.")
     return papers
 
 
 class Supply:
     """Texts of four kinds, the same for the same corpus and seed.
 
-    `abstracts` and `titles` are real until the corpus has no more; then an abstract is the first half of one paper's
-    and the second half of another's, a title a run of words. `queries` are runs of three to nine words of a paper.
-    `mixed` are the three in turn. How many were composed is told with the figures.
+    `abstracts` and `titles` are real until the corpus is used up; then an abstract is composed of the first half of one
+    paper's and the second half of another's, and a title is a run of words. `queries` are runs of three to nine words
+    of a paper. `mixed` are the three in turn.
 
     Attributes:
-        given: texts given so far, by kind.
-        composed: those of them that no author wrote as they are.
+        given: The number of texts given so far, by kind.
+        composed: The number of composed ones among them; the results contain both numbers.
     """
 
     def __init__(self, papers: Sequence[Paper], seed: int = 0) -> None:
-        """Takes what to draw from."""
+        """Draw from these papers."""
         self.given: Counter[str] = Counter()
         self.composed: Counter[str] = Counter()
         self._random = random.Random(seed)
@@ -57,11 +57,11 @@ class Supply:
         self._turn = 0
 
     def take(self, kind: str, count: int) -> list[str]:
-        """The next texts of a kind."""
+        """Return the next texts of a kind."""
         return [self._next(kind) for _ in range(count)]
 
     def of_random_length(self, count: int, tokens: int = 512) -> list[str]:
-        """Texts of any length from one word to about `tokens` tokens, all lengths equally likely."""
+        """Return texts of one word to about `tokens` tokens; all lengths are equally likely."""
         texts = []
         for _ in range(count):
             length = self._random.randint(1, _MOST_WORDS * tokens // 512)
@@ -69,7 +69,7 @@ class Supply:
             while len(words) < length:
                 words += self._words()
             start = self._random.randint(0, len(words) - length)
-            # A short one comes again; its number makes it new.
+            # Short runs repeat; the number makes each text new.
             texts.append(" ".join([*words[start : start + length], str(self.given["random"])]))
             self.given["random"] += 1
         return texts
@@ -82,7 +82,7 @@ class Supply:
             text = next(self._real.get(kind, iter(())), None)
             real = text is not None
             if text is None:
-                text = self._composed(kind)
+                text = self._compose(kind)
             if hash(text) not in self._seen:
                 break
         self._seen.add(hash(text))
@@ -94,7 +94,7 @@ class Supply:
         paper = self._random.choice(self._papers)
         return f"{paper.title}. {paper.abstract}".split()
 
-    def _composed(self, kind: str) -> str:
+    def _compose(self, kind: str) -> str:
         if kind == "abstracts":
             first, second = (self._random.choice(self._papers).abstract.split() for _ in range(2))
             cut = self._random.uniform(0.4, 0.6)

@@ -1,44 +1,41 @@
-"""One engine in a process and environment of its own, told what to do in lines of JSON on its standard input.
+"""Encode texts with one engine, on orders from the benchmark.
 
-`python -m benchmarks.encoder.worker ENGINE FOLDER`. Every order is answered by one line of JSON. Times are taken here,
-around the engine's call alone: what the orders cost is in no figure.
+`python -m benchmarks.encoder.worker ENGINE FOLDER`. Times are taken here, around the call of the engine: no figure
+includes the exchange of orders and answers.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import sys
 import time
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.encoder.engines import ENGINES, Engine
+from benchmarks.processes import Message, answers, orders
 
-_TOLD = frozenset(
+_LIBRARIES = frozenset(
     "torch transformers sentence-transformers optimum optimum-intel fastembed onnxruntime openvino "
     "tokenizers numpy".split()
 )
 
 
 def main() -> None:
-    """Loads the engine, says so, and obeys until its input ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print belongs to the log
+    """Load the engine, send its versions, and carry out orders until there are no more."""
+    answer = answers()
     engine = ENGINES[sys.argv[1]](Path(sys.argv[2]))
     engine.encode(["a first text, to have everything loaded"], 1)
-    versions = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"] in _TOLD}
-    print(json.dumps({"versions": {"python": platform.python_version(), **versions}}), file=answers)
-    for line in sys.stdin:
-        print(json.dumps(obey(engine, json.loads(line))), file=answers)
+    versions = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"] in _LIBRARIES}
+    answer({"versions": {"python": platform.python_version(), **versions}})
+    for order in orders():
+        answer(encode(engine, order))
 
 
-def obey(engine: Engine, order: dict[str, Any]) -> dict[str, Any]:
-    """`together` encodes all texts in one call; `each` calls for every text alone."""
+def encode(engine: Engine, order: Message) -> Message:
+    """Encode the texts of an order: `together` in one call, or `each` in a call of its own."""
     texts: list[str] = order["texts"]
     cpu, start = time.process_time(), time.perf_counter()
     if order["do"] == "each":
@@ -53,7 +50,7 @@ def obey(engine: Engine, order: dict[str, Any]) -> dict[str, Any]:
     seconds, used = time.perf_counter() - start, time.process_time() - cpu
     if "keep" in order:
         np.save(order["keep"], vectors)
-    return {"seconds": seconds, "cpu": used, "times": times, "shape": list(vectors.shape)}
+    return {"seconds": seconds, "cpu": used, "times": times}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Vector search at the size of arXiv: index recipes and peers on the same vectors, and the whole path over HTTP."""
+"""Measure vector search at the size of arXiv: index recipes and peers on the same vectors, and searches over HTTP."""
 
 
 def main() -> None:
-    """Measures; imported late, as the processes under measurement import this package in other environments."""
+    """Run the benchmark."""
+    # Imported here: processes in the peers' environments import this package, and these lack the project's libraries.
     from benchmarks.retrieval.command import main as command
 
     command()

@@ -1,8 +1,8 @@
-"""Papers made of the collection's texts, as many as there are vectors, and a snapshot of them.
+"""Make papers of the collection's texts, one for each vector, and a snapshot of them.
 
-A paper's vector is that of its text; its abstract is that text followed by others until it is as long as abstracts
-are, so that lexical search has as many real words to go through as a corpus of that size has. Such abstracts make no
-sense, and nothing is said here of how relevant the answers are.
+A paper's vector is that of its text. Its abstract is that text and others after it, up to the usual length of an
+abstract: lexical search then has as many words to process as in a real corpus of that size. Such abstracts have no
+meaning, so the relevance of the answers is not measured.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import EncoderIdentity
 
 ABSTRACT_WORDS = 140
-"""The mean of the 100,000 abstracts that the texts are cut from."""
+"""The mean length of the 100,000 abstracts that the texts are cut from."""
 
 _TITLE_WORDS = 12
 
 
 def papers(collection: TextCollection, count: int, seed: int = 1) -> Iterator[Paper]:
-    """The papers of the first `count` texts, the same for the same seed; a shard's texts are mixed with its own."""
+    """Yield the papers of the first `count` texts; each is made of texts of one shard, and the seed decides which."""
     texts = collection.texts(count)
     for shard in range(-(-count // SHARD)):
-        chance = random.Random(f"{seed} {shard}")
+        rng = random.Random(f"{seed} {shard}")
         own = list(islice(texts, SHARD))
         for place, text in enumerate(own):
             parts = [text.text]
             words = len(text.text.split())
             while words < ABSTRACT_WORDS:
-                other = chance.choice(own).text
+                other = rng.choice(own).text
                 parts.append(other)
                 words += len(other.split())
             title = " ".join(text.text.split()[:_TITLE_WORDS])
@@ -51,10 +51,10 @@ def papers(collection: TextCollection, count: int, seed: int = 1) -> Iterator[Pa
 def build(
     collection: TextCollection, count: int, settings: Settings, source_name: str, say: Callable[[str], None]
 ) -> Manifest:
-    """Builds and publishes a snapshot of the papers; their vectors are put into the embedding store first.
+    """Store the vectors of the papers as embeddings, then build and publish a snapshot of the papers.
 
     Raises:
-        ServiceError: It cannot be built.
+        ServiceError: The snapshot cannot be built.
     """
 
     async def run(url: str, version: int) -> Manifest:
@@ -72,7 +72,7 @@ def build(
 
 
 def import_vectors(collection: TextCollection, count: int, settings: Settings, encoder: EncoderIdentity) -> None:
-    """Puts the vectors where a build looks for them, under the texts of the papers that are made of them."""
+    """Add the vectors to the embedding store, under the texts of the papers that are made of them."""
     made = papers(collection, count)
     with EmbeddingStore(settings.data / "embeddings" / encoder.digest, encoder.dim) as store:
         for shard in range(-(-count // SHARD)):

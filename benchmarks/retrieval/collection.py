@@ -1,11 +1,11 @@
-"""The collection that index search is measured on: texts, their vectors, queries, and the exact answers.
+"""Collection for the measurement of index search: texts, their vectors, and queries.
 
-    recipe.json              what it was made of and how
+    recipe.json              source and parameters
     texts/00000.txt …        kind, paper and text, a tab between them, a line each; 10,000 lines a shard
     vectors/00000.f16.npy …  their vectors, float16 [10000, dim]
     texts/queries.txt and vectors/queries.f16.npy
 
-Texts come in random order, so the first shards are a sample of all: 600,000 is the beginning of 2.5 million.
+Texts are in random order, so the first shards are a sample of all: the first 600,000 of 2.5 million, for example.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.retrieval.shards import SHARD
-from benchmarks.retrieval.texts import RECIPE_VERSION, SHARES, Text, make
+from benchmarks.retrieval.texts import RECIPE_VERSION, TEXT_SHARES, Text, cut_texts
 from papers.readers import read_papers
 from storage.durable import replace_file
 
 
 class TextCollection:
-    """The collection in one folder.
+    """Collection in one folder.
 
     Attributes:
-        folder: Where it is.
-        recipe: What `recipe.json` says.
+        folder: The folder.
+        recipe: The content of `recipe.json`.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Opens the collection that `prepare` has made there."""
+        """Open the collection that `prepare` has made there."""
         self.folder = folder
         self.recipe = json.loads((folder / "recipe.json").read_bytes())
 
     @property
     def embedded(self) -> int:
-        """How many texts, counted from the first, have vectors."""
+        """The number of texts, from the first, that have vectors."""
         shards = 0
         while self.path(_name(shards)).exists():
             shards += 1
         return min(shards * SHARD, int(self.recipe["texts"]))
 
     def texts(self, count: int) -> Iterable[Text]:
-        """The first `count` texts."""
+        """Yield the first `count` texts."""
         for at in range(0, count, SHARD):
             yield from _read(self.folder / "texts" / f"{_name(at // SHARD)}.txt")[: count - at]
 
     def path(self, name: str) -> Path:
-        """The file of the vectors of one shard or of the queries."""
+        """Return the file of the vectors of one shard or of the queries."""
         return self.folder / "vectors" / f"{name}.f16.npy"
 
 
 def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]) -> TextCollection:
-    """Writes the texts of a collection, unless they are there.
+    """Write the texts of a collection, unless they exist.
 
     Raises:
-        SystemExit: The folder holds a collection made of something else.
+        SystemExit: The folder holds a collection of another recipe, source or encoder.
     """
     with source.open("rb") as file:
         digest = sha256()
@@ -68,16 +68,18 @@ def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Ca
     if (folder / "recipe.json").exists():
         collection = TextCollection(folder)
         if any(collection.recipe.get(name) != value for name, value in recipe.items()):
-            raise SystemExit(f"{folder} holds a collection of another recipe, source or encoder: name another folder")
+            raise SystemExit(
+                f"{folder} holds a collection of another recipe, source or encoder: name another folder with --folder"
+            )
         return collection
     say(f"cutting {source.name} into {count:,} texts")
-    texts, queries = make(read_papers(source), count)
+    texts, queries = cut_texts(read_papers(source), count)
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     (folder / "vectors").mkdir(exist_ok=True)
     for at in range(0, len(texts), SHARD):
         _write(folder / "texts" / f"{_name(at // SHARD)}.txt", texts[at : at + SHARD])
     _write(folder / "texts" / "queries.txt", queries)
-    kinds = {kind: sum(text.kind == kind for text in texts) for kind in SHARES}
+    kinds = {kind: sum(text.kind == kind for text in texts) for kind in TEXT_SHARES}
     counts = {"texts": len(texts), "queries": len(queries), "kinds": kinds}
     replace_file(folder / "recipe.json", json.dumps(recipe | counts, indent=1).encode())
     return TextCollection(folder)
@@ -86,18 +88,18 @@ def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Ca
 def embed(
     collection: TextCollection, count: int, encoder: Path, python: Path, say: Callable[[str], None], workers: int = 0
 ) -> None:
-    """Embeds the queries and the first `count` texts, as far as they have no vectors yet.
+    """Embed those of the queries and the first `count` texts that have no vectors yet.
 
     Args:
         collection: The collection.
-        count: How many texts.
+        count: The number of texts.
         encoder: The encoder's version folder.
         python: The interpreter that Triton runs the encoder in.
-        say: Is told how far it is.
+        say: Receives messages about the progress.
         workers: Processes of one thread each; 0 means one for each core.
 
     Raises:
-        SystemExit: A process that embeds failed.
+        SystemExit: A process failed.
     """
     shards = -(-count // SHARD)
     missing = [name for name in ("queries", *map(_name, range(shards))) if not collection.path(name).exists()]
@@ -110,7 +112,7 @@ def embed(
     try:
         for process in processes:
             if process.wait():
-                raise SystemExit(f"embedding ended with code {process.returncode}; run it again, it goes on from there")
+                raise SystemExit(f"embedding failed with exit code {process.returncode}; run it again to continue")
     finally:
         for process in processes:
             process.terminate()
@@ -127,6 +129,6 @@ def _write(path: Path, texts: list[Text]) -> None:
 
 
 def _read(path: Path) -> list[Text]:
-    # Not splitlines: abstracts hold other characters that it takes for the end of a line.
+    # Not splitlines: it splits at more characters, and abstracts contain some of them.
     lines = path.read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]
     return [Text(*line.split("\t", 2)) for line in lines]

@@ -1,4 +1,4 @@
-"""`make bench NAME=retrieval`: prepares the collection, builds the indexes, measures, writes the report."""
+"""Run `make bench NAME=retrieval`: prepare the collection, build the indexes, measure, write the report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 from akin.cli.output import say
 from akin.registry.versions import MODEL, promoted_version
-from akin.settings import ROOT, Settings
+from akin.settings import Settings
+from benchmarks.environment import RETRIEVAL
+from benchmarks.processes import WorkerFailed
 from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
 from benchmarks.retrieval.collection import embed, prepare
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, WorkerFailed, build, compare, result_rows
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, build, compare, result_rows
 from benchmarks.retrieval.http_path import measure_over_http
 from benchmarks.retrieval.plot import Points, plot
 from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
@@ -22,13 +24,12 @@ from storage.durable import replace_file
 
 LARGEST = 2_500_000
 RETRIEVAL_PARTS = ("index", "http")
-PEERS_PYTHON = ROOT / ".venv-retrieval/bin/python"
 
 
 def main() -> None:
-    """Measures what is asked for; prints the table and writes it below `data/benchmarks/`."""
+    """Measure the chosen parts and sizes; print the table and write it to `data/benchmarks/`."""
     settings = Settings.read()
-    asked = options(settings)
+    asked = read_options(settings)
     encoder = promoted_version(settings.repository)
     collection = prepare(asked.source, asked.folder, asked.texts, encoder.digest, say)
     sizes = [size(name) for name in asked.sizes.split(",") if name]
@@ -38,7 +39,7 @@ def main() -> None:
         embed(collection, wanted, settings.repository / MODEL / str(encoder.number), python, say)
     there = collection.embedded
     if short := [label(count) for count in sizes if count > there]:
-        say(f"only {there:,} texts have vectors: {', '.join(short)} left out")
+        say(f"only {there:,} texts have vectors, so these sizes are left out: {', '.join(short)}")
     rows: list[Row] = []
     results = settings.data / "benchmarks"
     results.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,9 @@ def main() -> None:
             entries = index_search(peers, collection.folder, count, asked.rounds)
             rows += result_rows(entries, label(count))
             curves = {entry.name: [(found, qps) for _, found, qps in entry.curve] for entry in entries}
-            draw(results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False)
+            write_plot(
+                results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False
+            )
         if "http" in asked.parts:
             rows += measure_over_http(collection, count, label(count), asked.source, asked.seconds, say)
     rows = earlier_rows(results / "retrieval.json", rows, collection.recipe) + rows
@@ -58,38 +61,40 @@ def main() -> None:
     names = {row.dataset: size(row.dataset) for row in rows}
     found = growth.curves(rows, names)
     if found:
-        grown = growth.table(found, {count: name for name, count in names.items()})
+        grown = growth.growth_table(found, {count: name for name, count in names.items()})
         replace_file(results / "retrieval-growth.md", grown.encode())
-        draw(results / "retrieval-growth.svg", found, "papers", "cost, in the unit of each line")
+        write_plot(results / "retrieval-growth.svg", found, "papers", "cost, in the unit of each line")
         print(grown)
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def options(settings: Settings) -> argparse.Namespace:
-    """The command's options."""
+def read_options(settings: Settings) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="make bench NAME=retrieval", description=__doc__)
-    parser.add_argument("source", type=Path, help="papers, such as 100,000 records of arXiv")
-    parser.add_argument("--folder", type=Path, default=settings.data / "vectors", help="where the collection is kept")
-    parser.add_argument("--texts", type=int, default=LARGEST, help="texts to cut out of the papers")
-    parser.add_argument("--sizes", default="600k,2.5M", help="sizes to measure at, such as 600k,2.5M")
+    parser.add_argument("source", type=Path, help="a file of papers, such as 100,000 records of arXiv")
+    parser.add_argument(
+        "--folder", type=Path, default=settings.data / "vectors", help="the folder of the collection and the indexes"
+    )
+    parser.add_argument("--texts", type=int, default=LARGEST, help="the number of texts to cut out of the papers")
+    parser.add_argument("--sizes", default="600k,2.5M", help="the sizes to measure at, such as 600k,2.5M")
     peers = ",".join(name for name in SYSTEMS if name not in OURS)
-    parser.add_argument("--peers", default=peers, help="the systems to compare with, a comma between them")
-    parser.add_argument("--candidates", nargs="*", default=[], help="recipes to try too: 'akin RaBitQ,Refine(SQ8)'")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of every measurement; medians are reported")
-    parser.add_argument("--no-embed", dest="embed", action="store_false", help="measure with the vectors there are")
+    parser.add_argument("--peers", default=peers, help="the systems to compare with, separated by commas")
+    parser.add_argument("--candidates", nargs="*", default=[], help="recipes to try, such as 'akin RaBitQ,Refine(SQ8)'")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of every measurement; the median counts")
+    parser.add_argument("--no-embed", dest="embed", action="store_false", help="use only the existing vectors")
     parser.add_argument(
         "--parts",
         nargs="+",
         choices=RETRIEVAL_PARTS,
         default=RETRIEVAL_PARTS,
-        help="index search, and the path over HTTP",
+        help="index search, searches over HTTP, or both",
     )
-    parser.add_argument("--seconds", type=int, default=30, help="how long a rate of requests is sustained")
+    parser.add_argument("--seconds", type=int, default=30, help="seconds for which a rate of requests is sustained")
     return parser.parse_args()
 
 
 def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> list[SystemResult]:
-    """Builds and measures the systems on the first `count` vectors; one that fails is told and left out."""
+    """Build and measure the systems on the first `count` vectors; report systems that cannot be built, and go on."""
     indexes = folder / "indexes"
     entries: list[SystemResult] = []
     for name in (REFERENCE, AKIN, *peers):
@@ -103,7 +108,7 @@ def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> lis
 
 
 def earlier_rows(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) -> list[Row]:
-    """The rows of earlier runs on the same collection and kind of machine, but for the parts measured anew."""
+    """Return rows of earlier runs on the same collection and class of machine, except those that `rows` replaces."""
     try:
         earlier = json.loads(path.read_bytes())
         if earlier["texts"] != recipe or earlier["machine"] != machine():
@@ -116,26 +121,26 @@ def earlier_rows(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) 
 
 
 def is_http_row(row: Row) -> bool:
-    """Whether a figure is of the whole path, and not of index search."""
+    """Return True if a figure is of searches over HTTP, False if it is of index search."""
     return "over HTTP" in row.system
 
 
-def draw(path: Path, curves: Mapping[str, Points], x_label: str, y_label: str, *, log_x: bool = True) -> None:
-    """Writes a plot."""
+def write_plot(path: Path, curves: Mapping[str, Points], x_label: str, y_label: str, *, log_x: bool = True) -> None:
+    """Write a plot as SVG."""
     replace_file(path, plot(curves, x_label, y_label, log_x=log_x).encode())
 
 
 def python_of(system: str) -> Path:
-    """The interpreter of the environment that a system is installed in."""
-    return Path(sys.executable) if system in OURS or system.startswith(CANDIDATE) else PEERS_PYTHON
+    """Return the interpreter of the environment that a system is installed in."""
+    return Path(sys.executable) if system in OURS or system.startswith(CANDIDATE) else RETRIEVAL
 
 
 def size(name: str) -> int:
-    """`600k` and `2.5M` as numbers."""
+    """Return the number that `600k` or `2.5M` stands for."""
     units = {"k": 1_000, "M": 1_000_000}
     return round(float(name[:-1]) * units[name[-1]]) if name[-1:] in units else int(name)
 
 
 def label(count: int) -> str:
-    """A number as `600k` or `2.5M`."""
+    """Return a number as `600k` or `2.5M`."""
     return f"{count / 1e6:g}M" if count >= 1_000_000 else f"{count / 1000:g}k"

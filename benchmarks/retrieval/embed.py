@@ -1,7 +1,7 @@
-"""Embeds shards of texts, in the Python that Triton's model runs in; see `collection.py` for the files.
+"""Embed shards of texts in the Python that runs Triton's model; `collection.py` describes the files.
 
-Run by `collection.embed`, as `python embed.py ENCODER_FOLDER COLLECTION_FOLDER SHARD…`. A shard is written aside and
-renamed: a killed run loses the shard under way and no more.
+`collection.embed` runs this as `python embed.py ENCODER_FOLDER COLLECTION_FOLDER SHARD…`. A shard is written under
+another name and renamed: a killed run loses only the current shard.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BLOCK = 2000
 
 
 def main() -> None:
-    """Embeds the shards named, on one thread."""
+    """Embed the given shards on one thread."""
     encoder_folder, folder, *shards = sys.argv[1:]
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     sys.path.insert(0, encoder_folder)
@@ -28,7 +28,7 @@ def main() -> None:
     for shard in shards:
         started = time.monotonic()
         lines = Path(folder, "texts", f"{shard}.txt").read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]
-        vectors = embedded(encoder, [line.split("\t", 2)[2] for line in lines], parent)
+        vectors = embed_texts(encoder, [line.split("\t", 2)[2] for line in lines], parent)
         target = Path(folder, "vectors", f"{shard}.f16.npy")
         aside = target.with_name(f".{shard}.{os.getpid()}")
         with aside.open("wb") as file:
@@ -39,13 +39,13 @@ def main() -> None:
         print(f"{shard}: {len(lines) / (time.monotonic() - started):.0f} texts/s", flush=True)
 
 
-def embedded(encoder: object, texts: list[str], parent: int) -> np.ndarray:
-    """Vectors of the texts, float16 [n, dim]; texts of like length travel together."""
+def embed_texts(encoder: object, texts: list[str], parent: int) -> np.ndarray:
+    """Return the vectors of the texts, float16 [n, dim]; texts of similar length are encoded together."""
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     vectors = np.empty((len(texts), encoder.dim), np.float16)  # type: ignore[attr-defined]
     for at in range(0, len(order), _BLOCK):
         if os.getppid() != parent:
-            raise SystemExit("whoever started this is gone")
+            raise SystemExit("the benchmark that started this process has ended")
         block = order[at : at + _BLOCK]
         vectors[block] = encoder.encode([texts[place] for place in block])[0]  # type: ignore[attr-defined]
     return vectors

@@ -1,4 +1,4 @@
-"""The exact answers: for every query its ten nearest vectors, by comparing with all of them."""
+"""Exact answers: the ten nearest vectors of every query, by comparison with all vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ K = 10
 
 
 def nearest(folder: Path, count: int) -> NDArray[np.int64]:
-    """The rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; kept beside the collection."""
+    """Return the rows of the ten nearest of the first `count` vectors, int64 [queries, 10]; a file keeps them."""
     stored = folder / f"exact-{count}.npy"
     if stored.exists():
         return np.load(stored)  # type: ignore[no-any-return]
@@ -38,5 +38,5 @@ def nearest(folder: Path, count: int) -> NDArray[np.int64]:
 
 
 def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """The mean share of the ten nearest that were found; both are rows, int64 [queries, 10]."""
+    """Return the mean share of the ten nearest that were found; both arguments are rows, int64 [queries, 10]."""
     return float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found.tolist(), truth.tolist(), strict=True)]))

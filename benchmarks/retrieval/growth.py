@@ -1,4 +1,4 @@
-"""What a larger corpus costs: the figures against the size, and what they would be at a hundred million."""
+"""Show costs against the size of the corpus, and predict them for a hundred million papers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GROWING = {
     ("akin over HTTP, title, hybrid", "p50_ms"): "title over HTTP alone, p50 ms",
     ("akin over HTTP, abstract, hybrid", "p50_ms"): "abstract over HTTP alone, p50 ms",
 }
-"""The figures that are followed, by system and metric, and what a reader calls them."""
+"""The figures that are shown, by system and metric, and their names in the table."""
 
 Curve = Sequence[tuple[int, float]]
 
 
 def curves(rows: Sequence[Row], sizes: dict[str, int]) -> dict[str, list[tuple[int, float]]]:
-    """Each figure that was measured, against the number of papers; `sizes` are the datasets' numbers."""
+    """Return points (papers, value) of each figure; `sizes` has the number of papers of each dataset."""
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         name = GROWING.get((row.system, row.metric))
@@ -34,10 +34,10 @@ def curves(rows: Sequence[Row], sizes: dict[str, int]) -> dict[str, list[tuple[i
 
 
 def predict(curve: Curve, at: int = PREDICTED_AT) -> tuple[float, float] | None:
-    """The figure at a size, by the power of the size that fits the measured ones best, and that power.
+    """Return the figure at a size and the exponent, by the power law that fits the measurements best.
 
-    Least squares over the logarithms. Below `EXACT_BELOW` papers the index is of another kind, which grows in its own
-    way. None with fewer than two sizes: one point has no slope.
+    The fit is least squares over the logarithms. Sizes below `EXACT_BELOW` are left out, as their index is of another
+    kind. Return None for fewer than two sizes: one point has no slope.
     """
     points = [(math.log(size), math.log(value)) for size, value in curve if value > 0 and size >= EXACT_BELOW]
     if len({x for x, _ in points}) < 2:
@@ -48,8 +48,8 @@ def predict(curve: Curve, at: int = PREDICTED_AT) -> tuple[float, float] | None:
     return math.exp(mean_y + power * (math.log(at) - mean_x)), power
 
 
-def table(found: dict[str, list[tuple[int, float]]], labels: dict[int, str]) -> str:
-    """A Markdown table: a line for each figure, a column for each size, and the predicted one."""
+def growth_table(found: dict[str, list[tuple[int, float]]], labels: dict[int, str]) -> str:
+    """Return a Markdown table: a line for each figure, a column for each size, and the prediction."""
     sizes = sorted({size for curve in found.values() for size, _ in curve})
     lines = [
         f"| | {' | '.join(labels[size] for size in sizes)} | grows with size^ | predicted at 100M |",

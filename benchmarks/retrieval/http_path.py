@@ -1,4 +1,4 @@
-"""The whole path over HTTP: snapshots of the collection's papers behind the service, with the load on its cores."""
+"""Measure searches over HTTP in snapshots of the collection's papers, with the load generator on the same cores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from typing import Any
 
 import httpx
 
-from akin.settings import ROOT, Settings
+from akin.settings import Settings
 from akin.stack import lifecycle, local_http, record
+from akin.stack.processes import Child
+from benchmarks.environment import LOADTESTS, ROOT
+from benchmarks.processes import resident
 from benchmarks.report import Row
 from benchmarks.retrieval import catalogue
 from benchmarks.retrieval.collection import TextCollection
@@ -25,9 +28,8 @@ from benchmarks.stack import private_settings
 from papers import Paper
 from papers.readers import read_papers
 
-LOAD_PYTHON = ROOT / ".venv-loadtests/bin/python"
 LOADS = (("short", "hybrid", 100), ("short", "dense", 100), ("long", "hybrid", 120))
-"""Requests, mode and the p95 in ms that the highest rate keeps."""
+"""Requests, mode, and the highest p95 in ms at which a rate counts."""
 
 USERS = 100
 
@@ -37,7 +39,7 @@ _ALONE = 200
 def measure_over_http(
     collection: TextCollection, count: int, dataset: str, source: Path, seconds: int, say: Callable[[str], None]
 ) -> list[Row]:
-    """Builds a snapshot, serves it and measures: build, start, memory, latency alone and by stage, highest rates."""
+    """Build a snapshot and serve it; measure build, start, memory, latency alone and by stage, and highest rates."""
     settings = private_settings("retrieval", str(count))
     started = time.monotonic()
     say(f"{dataset}: building a snapshot")
@@ -47,38 +49,37 @@ def measure_over_http(
         Row("akin over HTTP", dataset, "snapshot_build_s", round(took, 1), "s"),
         Row("akin over HTTP", dataset, "snapshot_mb", sum(f.bytes for f in manifest.files.values()) / 1e6, "MB"),
     ]
-    with serving(settings, say) as ready_s:
+    with start_service(settings, say) as ready_s:
         rows.append(Row("akin over HTTP", dataset, "ready_s", round(ready_s, 2), "s"))
-        rows += alone(settings, dataset, source)
+        rows += measure_alone(settings, dataset, source)
         for requests, mode, limit_ms in LOADS:
-            rows += under_load(settings, dataset, source, requests, mode, limit_ms, seconds)
-        rows += crowd(settings, dataset, source, seconds)
+            rows += highest_rate(settings, dataset, source, requests, mode, limit_ms, seconds)
+        rows += many_users(settings, dataset, source, seconds)
         rows.append(Row("akin over HTTP", dataset, "service_memory_mb", service_memory_mb(settings), "MB"))
         with tempfile.TemporaryDirectory() as folder:
-            new = sample(source, ADDED, apart=90)
+            new = some_papers(source, ADDED, apart=90)
             rows += update_under_load(settings, dataset, new, service_memory_mb, Path(folder))
     return rows
 
 
 @contextmanager
-def serving(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
-    """A stack of its own; gives the seconds from the service's start until it could answer with all it has."""
+def start_service(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
+    """Start a stack; yield the seconds from the start of the service's process until it is ready; stop the stack."""
     lifecycle.up(settings, say)
     try:
-        child = next(child for child in record.running(settings).children if child.name == "the service")  # type: ignore[union-attr]
+        child = service_process(settings)
         deadline = time.monotonic() + 120
-        while not complete(settings):
+        while not is_ready(settings):
             if time.monotonic() > deadline:
-                raise SystemExit(f"the service did not get ready; see {child.log}")
+                raise SystemExit(f"the service was not ready after 120 s; see {child.log}")
             time.sleep(0.05)
-        ticks = float(Path("/proc/uptime").read_text().split()[0]) - child.started / os.sysconf("SC_CLK_TCK")
-        yield ticks
+        yield float(Path("/proc/uptime").read_text().split()[0]) - child.started / os.sysconf("SC_CLK_TCK")
     finally:
         lifecycle.down(settings)
 
 
-def complete(settings: Settings) -> bool:
-    """Whether the service has a snapshot and its encoder."""
+def is_ready(settings: Settings) -> bool:
+    """Return True if the service has a snapshot and its encoder."""
     try:
         answer = local_http.get(f"{settings.service_url}/health/ready", timeout=5)
     except httpx.TransportError:
@@ -86,9 +87,9 @@ def complete(settings: Settings) -> bool:
     return bool(answer.json().get("status") == "ok")
 
 
-def alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
-    """Latency of one request after the other, and the time of each stage as the answers tell it; medians."""
-    asked = sample(source)
+def measure_alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
+    """Measure one request after the other: the median latency, and the median time of each stage from the answers."""
+    asked = some_papers(source)
     rows = []
     with local_http.client(base_url=settings.service_url, timeout=60) as client:
         for kind, texts in (("title", [p.title for p in asked]), ("abstract", [p.abstract for p in asked])):
@@ -110,18 +111,18 @@ def alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
     return rows
 
 
-def sample(source: Path, count: int = _ALONE, apart: int = 50) -> list[Paper]:
-    """Papers of the source, from all over its beginning."""
+def some_papers(source: Path, count: int = _ALONE, apart: int = 50) -> list[Paper]:
+    """Return every `apart`-th paper from the beginning of the source."""
     with read_papers(source) as reader:
         return [paper for place, paper in zip(range(count * apart), reader, strict=False) if place % apart == 0]
 
 
-def under_load(
+def highest_rate(
     settings: Settings, dataset: str, source: Path, requests: str, mode: str, limit_ms: int, seconds: int
 ) -> list[Row]:
-    """The highest rate of arrivals that keeps the limit, found and sustained by the load generator."""
+    """Measure the highest rate of requests that keeps the limit, with the load generator."""
     options = ["--requests", requests, "--mode", mode, "--p95", str(limit_ms), "--budget", "90s"]
-    found = load(settings, source, "rate", [*options, "--duration", f"{seconds}s"])
+    found = run_load_test(settings, source, "rate", [*options, "--duration", f"{seconds}s"])
     highest = found["highest"] or {"rate": 0.0, "p50_ms": None, "p95_ms": None}
     system = f"akin over HTTP, {requests}, {mode}"
     rows = [Row(system, dataset, "rate", round(highest["rate"], 1), "1/s")]
@@ -133,10 +134,10 @@ def under_load(
     return rows
 
 
-def crowd(settings: Settings, dataset: str, source: Path, seconds: int) -> list[Row]:
-    """The reference's mix of requests from `USERS` people who wait for their answers."""
+def many_users(settings: Settings, dataset: str, source: Path, seconds: int) -> list[Row]:
+    """Measure the reference's mix of requests from `USERS` simulated users who wait for their answers."""
     options = ["--users", str(USERS), "--levels", "2", "--duration", f"{seconds}s", "--scenario", "reference"]
-    last = load(settings, source, "users", options)["levels"][-1]
+    last = run_load_test(settings, source, "users", options)["levels"][-1]
     system = f"akin over HTTP, {USERS} people"
     return [
         Row(system, dataset, "rate", round(last["per_second"], 1), "1/s"),
@@ -146,18 +147,22 @@ def crowd(settings: Settings, dataset: str, source: Path, seconds: int) -> list[
     ]
 
 
-def load(settings: Settings, source: Path, kind: str, options: Sequence[str]) -> dict[str, Any]:
-    """What the load generator found out."""
+def run_load_test(settings: Settings, source: Path, kind: str, options: Sequence[str]) -> dict[str, Any]:
+    """Run a load test and return its results."""
     with tempfile.TemporaryDirectory() as output:
         where = ["--service", settings.service_url, "--queries", str(source), "--output", output]
-        subprocess.run([LOAD_PYTHON, "-m", "loadtests", kind, *where, *options], cwd=ROOT, check=True)
+        subprocess.run([LOADTESTS, "-m", "loadtests", kind, *where, *options], cwd=ROOT, check=True)
         return json.loads(next(Path(output).rglob("results.json")).read_bytes())  # type: ignore[no-any-return]
 
 
 def service_memory_mb(settings: Settings) -> float:
-    """Resident memory of the service's process, mapped files among it."""
+    """Return the resident memory of the service's process, mapped files included."""
+    return resident([service_process(settings).pid]) / 1e6
+
+
+def service_process(settings: Settings) -> Child:
+    """Return the service's process in a running stack."""
     running = record.running(settings)
     if running is None:
-        raise SystemExit("the stack has stopped under measurement")
-    child = next(child for child in running.children if child.name == "the service")
-    return int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        raise SystemExit(f"the stack has stopped during the measurement; see {settings.logs}")
+    return next(child for child in running.children if child.name == "the service")

@@ -1,13 +1,12 @@
-"""What is measured: FAISS as Akin uses it, FAISS as the reference does, and the peers, behind one interface.
+"""Systems under measurement, behind one interface: FAISS as Akin uses it, FAISS as the reference, and the peers.
 
-A system runs in a process of its own (`worker.py`), the peers in an environment of theirs, so imports are inside.
+A system runs in a process of its own (`worker.py`) and in its own environment, so its library is imported inside.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 K = 10
 TOGETHER = 128
-"""Queries in one call of a thread of ours: more gain nothing and take more memory."""
+"""Queries in one call of a thread of `Akin`: more bring no speed and take more memory."""
 
 OperatingPoint = dict[str, int]
 Vectors = NDArray[np.float32]
@@ -31,33 +30,33 @@ Rows = NDArray[np.int64]
 
 
 class VectorSystem(Protocol):
-    """One way to search vectors.
+    """System that searches vectors.
 
     Attributes:
-        library: The module it is; imported before memory is counted, so that the index alone is.
-        points: Its operating points.
+        library: The module of the system; it is imported before the first measurement of memory.
+        points: The operating points.
     """
 
     library: str
     points: Sequence[OperatingPoint]
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Makes the index of the first `count` vectors of a collection and writes it."""
+        """Make the index of the first `count` vectors of a collection and write it."""
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Reads it for searching."""
+        """Open the index for searching."""
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """The rows of the ten nearest of each query, int64 [n, 10], at an operating point."""
+        """Return the rows of the ten nearest of each query, int64 [n, 10], at an operating point."""
 
 
 class Akin:
-    """The recipe that a corpus of this size is given, built and opened as the service does it.
+    """Index by the recipe for a corpus of this size, built and opened as the service does it.
 
     Attributes:
-        library: The module it is.
-        points: Its operating points.
-        codes: Codes and refinement to try instead of the recipe's, in the words of FAISS's index factory.
+        library: The module of the system.
+        points: The operating points.
+        codes: Codes and refinement to try instead of the recipe's, in the notation of FAISS's index factory.
     """
 
     library = "faiss"
@@ -68,11 +67,11 @@ class Akin:
     )
 
     def __init__(self, codes: str | None = None) -> None:
-        """Takes the codes to try; None for the recipe as it is."""
+        """Use these codes; None for the recipe unchanged."""
         self.codes = codes
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Trains on a random sample and adds all, as a snapshot's build does."""
+        """Train on a random sample and add all vectors, as a snapshot's build does."""
         import faiss
 
         from indexing.faiss_writer import build_index, write_index
@@ -83,7 +82,7 @@ class Akin:
         write_index(index, path)
 
     def recipe(self, count: int, dim: int) -> Recipe:
-        """How the index of so many vectors of this length is made."""
+        """Return the recipe for `count` vectors of this length."""
         from indexing.faiss_recipe import recipe_for
 
         if not self.codes:
@@ -92,7 +91,7 @@ class Akin:
         return replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Opens the file as the service does, and as many threads, each of which searches for itself."""
+        """Open the file as the service does, and start threads that search independently."""
         import faiss
 
         from retrieval_service.adapters.faiss_index import FaissIndex, use_one_thread
@@ -106,7 +105,7 @@ class Akin:
             self.points = [{"nprobe": nprobe} for nprobe in every] if listed else [{}]
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """Calls of `TOGETHER` queries on all threads, with the point as the calls' parameters."""
+        """Search for `TOGETHER` queries in each call, on all threads, with the point as parameters of the call."""
         parameters = self._faiss.SearchParametersIVF(nprobe=point["nprobe"]) if point else None
         if "k_factor" in point:
             parameters = self._faiss.IndexRefineSearchParameters(
@@ -120,7 +119,7 @@ class Akin:
 
 
 class Reference:
-    """`IVF4096,Flat`, whole vectors kept in memory, trained on 40 for each list: FAISS asks for 39 at the least."""
+    """`IVF4096,Flat`, whole vectors in memory, trained on 40 vectors for each list: FAISS wants at least 39."""
 
     library = "faiss"
     points: Sequence[OperatingPoint] = ({"nprobe": 64},)
@@ -128,7 +127,7 @@ class Reference:
     sample = 40 * lists
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Trains and adds."""
+        """Train and add."""
         import faiss
 
         faiss.omp_set_num_threads(threads)
@@ -140,26 +139,26 @@ class Reference:
         faiss.write_index(index, str(path))
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Reads the file into memory."""
+        """Read the file into memory."""
         import faiss
 
         faiss.omp_set_num_threads(threads)
         self._index: Any = faiss.read_index(str(path))
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """One call."""
+        """Search in one call."""
         self._index.nprobe = point["nprobe"]
         return np.asarray(self._index.search(queries, K)[1], np.int64)
 
 
 class Hnswlib:
-    """hnswlib with the parameters its documentation starts from: M 16, ef_construction 200."""
+    """hnswlib with the initial parameters of its documentation: M 16, ef_construction 200."""
 
     library = "hnswlib"
     points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (10, 20, 40, 60, 80, 120, 160, 240, 320, 480))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Adds block by block on all threads."""
+        """Add block by block on all threads."""
         import hnswlib
 
         index: Any = None
@@ -171,7 +170,7 @@ class Hnswlib:
         index.save_index(str(path))
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Reads the file into memory."""
+        """Read the file into memory."""
         import hnswlib
 
         self._threads = threads
@@ -179,19 +178,19 @@ class Hnswlib:
         self._index.load_index(str(path), max_elements=count)
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """One call on all threads."""
+        """Search in one call, on all threads."""
         self._index.set_ef(point["ef"])
         return np.asarray(self._index.knn_query(queries, k=K, num_threads=self._threads)[0], np.int64)
 
 
 class Usearch:
-    """usearch with half-precision vectors, which the collection's are, and its default graph."""
+    """usearch with FP16 vectors, as in the collection, and its default graph."""
 
     library = "usearch.index"
     points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (16, 32, 64, 96, 128, 192, 256, 384, 512))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Adds block by block on all threads."""
+        """Add block by block on all threads."""
         from usearch.index import Index
 
         index: Any = None
@@ -202,27 +201,27 @@ class Usearch:
         index.save(str(path))
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Reads the file into memory."""
+        """Read the file into memory."""
         from usearch.index import Index
 
         self._threads = threads
         self._index: Any = Index.restore(str(path))
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """One call on all threads."""
+        """Search in one call, on all threads."""
         self._index.expansion_search = point["ef"]
         found = self._index.search(queries, K, threads=self._threads)
         return np.asarray(found.keys, np.int64).reshape(len(queries), K)
 
 
 class MilvusLite:
-    """milvus-lite with an `HNSW` index, M 16, efConstruction 200, through its client as one uses it."""
+    """milvus-lite with an `HNSW` index, M 16, efConstruction 200, through its client."""
 
     library = "pymilvus"
     points: Sequence[OperatingPoint] = tuple({"ef": ef} for ef in (16, 32, 64, 128, 256))
 
     def build(self, folder: Path, count: int, path: Path, threads: int) -> None:
-        """Inserts, then has the index made."""
+        """Insert the vectors, then create the index."""
         from pymilvus import DataType, MilvusClient
 
         if path.exists():
@@ -247,14 +246,14 @@ class MilvusLite:
         client.close()
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:
-        """Starts its server on the file."""
+        """Start the server with the file."""
         from pymilvus import MilvusClient
 
         self._client = MilvusClient(str(path))
         self._client.load_collection("texts")
 
     def search(self, queries: Vectors, point: OperatingPoint) -> Rows:
-        """One request with all the queries."""
+        """Search in one request."""
         found = self._client.search("texts", list(queries), limit=K, search_params={"params": dict(point)})
         return np.array([[hit["id"] for hit in hits] for hits in found], np.int64)
 
@@ -267,26 +266,11 @@ SYSTEMS: dict[str, Callable[[], VectorSystem]] = {
     "milvus-lite": MilvusLite,
 }
 CANDIDATE = "akin "
-"""With codes behind it, the name of a recipe that is tried: `akin RaBitQ,Refine(SQ8)`."""
+"""Before codes, it makes the name of a recipe to try: `akin RaBitQ,Refine(SQ8)`."""
 
 OURS = ("akin", "IVF4096,Flat nprobe=64")
 
 
-def system(name: str) -> VectorSystem:
-    """The system of a name, or the recipe to try."""
+def system_of(name: str) -> VectorSystem:
+    """Return the system of a name, or the one with the recipe that the name contains."""
     return Akin(name.removeprefix(CANDIDATE)) if name.startswith(CANDIDATE) else SYSTEMS[name]()
-
-
-def resident_mb() -> float:
-    """Memory of this process and its children that is resident, pages of mapped files among it."""
-    pages = 0
-    waiting = [os.getpid()]
-    while waiting:
-        process = waiting.pop()
-        pages += int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        waiting += [int(child) for task in _tasks(process) for child in (task / "children").read_text().split()]
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def _tasks(process: int) -> Iterable[Path]:
-    return Path(f"/proc/{process}/task").iterdir()

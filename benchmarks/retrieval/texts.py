@@ -1,8 +1,8 @@
-"""Millions of real texts out of a hundred thousand papers: titles, abstracts, windows of sentences and of clauses.
+"""Cut millions of real texts out of a hundred thousand papers: titles, abstracts, runs of sentences and of clauses.
 
-Everything an author wrote stays as it was written; only the cutting is ours. A clause is taken alone and once more
-after its paper's title, in the manner of a passage. The mix leans to short texts, as the price of an embedding grows
-with its length and 2.5 million of them are wanted on two cores. The papers that queries are taken from give no text.
+The authors' words are not changed. A clause is used alone and once more after its paper's title, like a passage. Most
+texts are short, as the time for an embedding grows with its length and 2.5 million are needed from two cores. Papers
+that queries come from give no texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hashlib import blake2b
 from papers import Paper, passage_text
 
 RECIPE_VERSION = 1
-SHARES = {
+TEXT_SHARES = {
     "title": 1.0,
     "abstract": 0.1,
     "1 sentence": 1.0,
@@ -29,11 +29,11 @@ SHARES = {
     "3 clauses": 1.0,
     "title and clause": 1.0,
 }
-"""Of every kind of text the share that is taken, drawn at random."""
+"""The share of the texts of each kind that is used; which ones is random."""
 HELD_OUT = 2000
-"""Papers that queries come from."""
+"""The number of papers that queries come from."""
 QUERY_KINDS = ("title", "title", "1 sentence", "1 sentence", "abstract")
-"""What a held-out paper is asked by, each as likely as the next."""
+"""Kinds of queries; each entry is equally likely."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\\"(])")
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=\()|(?<=\))\s+|\s+(?:--|–|—)\s+")
@@ -43,11 +43,11 @@ _LONGEST_WINDOW = 5
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text and where it is from.
+    """Text and its origin.
 
     Attributes:
-        kind: One of `SHARES`.
-        paper: The id of the paper it was cut from.
+        kind: A key of `TEXT_SHARES`.
+        paper: The id of its paper.
         text: The text, on one line.
     """
 
@@ -56,46 +56,46 @@ class Text:
     text: str
 
 
-def make(papers: Iterable[Paper], count: int, seed: int = 1) -> tuple[list[Text], list[Text]]:
-    """The texts and the queries: the same for the same papers, count and seed.
+def cut_texts(papers: Iterable[Paper], count: int, seed: int = 1) -> tuple[list[Text], list[Text]]:
+    """Return texts and queries; the same arguments always give the same ones.
 
     Args:
-        papers: The papers, in an order that does not change.
-        count: How many texts.
-        seed: Of every choice.
+        papers: The papers, always in the same order.
+        count: The number of texts.
+        seed: The seed of every random choice.
 
     Returns:
-        `count` distinct texts in random order, so that every beginning of them is a sample of all (fewer where the
-        papers do not give so many), and one query for each of `HELD_OUT` papers that gave no text.
+        `count` distinct texts in random order, so that the first ones are a sample of all (fewer if the papers give
+        fewer), and one query for each of `HELD_OUT` papers that gave no text.
     """
     everything = list(papers)
-    chance = random.Random(seed)
-    held_out = set(chance.sample(range(len(everything)), min(HELD_OUT, len(everything) // 10)))
+    rng = random.Random(seed)
+    held_out = set(rng.sample(range(len(everything)), min(HELD_OUT, len(everything) // 10)))
     texts: list[Text] = []
     queries: list[Text] = []
     seen: set[bytes] = set()
-    # Queries first: a text that a held-out paper shares with another is then not in the corpus.
+    # Queries first: then a text that a held-out paper shares with another paper is not among the texts.
     for place in sorted(held_out):
-        kind = chance.choice(QUERY_KINDS)
+        kind = rng.choice(QUERY_KINDS)
         own = [text for text in pieces(everything[place]) if text.kind == kind]
         if own:
-            queries.append(chance.choice(own))
+            queries.append(rng.choice(own))
         seen.update(digest(text.text) for text in pieces(everything[place]))
     for place, paper in enumerate(everything):
         if place in held_out:
             continue
         for text in pieces(paper):
-            if chance.random() >= SHARES[text.kind]:
+            if rng.random() >= TEXT_SHARES[text.kind]:
                 continue
             if (key := digest(text.text)) not in seen:
                 seen.add(key)
                 texts.append(text)
-    chance.shuffle(texts)
+    rng.shuffle(texts)
     return texts[:count], queries
 
 
 def pieces(paper: Paper) -> Iterator[Text]:
-    """Every text that can be cut from a paper; an abstract of one sentence comes twice, as either."""
+    """Yield every text that can be cut from a paper; an abstract of one sentence comes as both kinds."""
 
     def text(kind: str, words: str) -> Text:
         return Text(kind, paper.id, words)
@@ -112,7 +112,7 @@ def pieces(paper: Paper) -> Iterator[Text]:
     for sentence in sentences:
         clauses = split_clauses(sentence)
         for size in (1, 2, 3):
-            # All clauses together are the sentence, which is there already.
+            # All clauses together are the sentence, which is a text already.
             if size < len(clauses):
                 kind = f"{size} clause{'s' if size > 1 else ''}"
                 yield from (text(kind, " ".join(window)) for window in _windows(clauses, size))
@@ -122,7 +122,7 @@ def pieces(paper: Paper) -> Iterator[Text]:
 
 
 def split_clauses(sentence: str) -> list[str]:
-    """A sentence cut at commas, semicolons, colons, dashes and brackets, no piece of fewer than four words."""
+    """Cut a sentence at commas, semicolons, colons, dashes and brackets, into pieces of at least four words."""
     found: list[str] = []
     for piece in filter(None, _CLAUSE_END.split(sentence)):
         if found and (len(piece.split()) < _LEAST_WORDS or len(found[-1].split()) < _LEAST_WORDS):
@@ -133,7 +133,7 @@ def split_clauses(sentence: str) -> list[str]:
 
 
 def digest(text: str) -> bytes:
-    """What tells texts apart."""
+    """Return a digest of a text."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 

@@ -1,4 +1,4 @@
-"""Keeping a served corpus fresh: papers added while people search, and what the change of snapshots costs them."""
+"""Measure searches while papers are added to the corpus and the service changes to the new snapshot."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from itertools import cycle
 from pathlib import Path
 
 import httpx
+import numpy as np
 
 from akin.settings import Settings
 from akin.stack import local_http
@@ -34,13 +35,13 @@ _SEARCHABLE_WITHIN = 120.0
 
 @dataclass
 class Traffic:
-    """Searches at a constant rate, and what became of them.
+    """Searches at a constant rate, and their results.
 
     Attributes:
-        answers: How many were answered by each snapshot.
-        failures: What went wrong, in words.
-        latencies: Of all, in ms.
-        late: Searches that were sent more than 50 ms after they were due: too many, and the rate was not kept.
+        answers: The number of answers from each snapshot.
+        failures: The errors of searches that failed.
+        latencies: The latency of each search, in ms.
+        late: The number of searches sent more than 50 ms late; if it is high, the rate was lower than wanted.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -48,17 +49,17 @@ class Traffic:
     latencies: list[float] = field(default_factory=list)
     late: int = 0
 
-    def play(self, url: str, queries: list[str], ended: threading.Event) -> None:
-        """Sends searches until told to end."""
+    def send(self, url: str, queries: list[str], ended: threading.Event) -> None:
+        """Send searches until `ended` is set."""
         texts = cycle(queries)
         with local_http.client(base_url=url, timeout=10) as client, ThreadPoolExecutor(_CLIENTS) as clients:
             due = time.monotonic()
             while not ended.is_set():
-                clients.submit(self._ask, client, next(texts), due)
+                clients.submit(self._search, client, next(texts), due)
                 due += 1 / RATE
                 time.sleep(max(0.0, due - time.monotonic()))
 
-    def _ask(self, client: httpx.Client, text: str, due: float) -> None:
+    def _search(self, client: httpx.Client, text: str, due: float) -> None:
         began = time.monotonic()
         self.late += began - due > 0.05
         try:
@@ -72,30 +73,30 @@ class Traffic:
 def update_under_load(
     settings: Settings, dataset: str, papers: list[Paper], memory_mb: Callable[[Settings], float], folder: Path
 ) -> list[Row]:
-    """Adds papers to the served snapshot under traffic, by `akin index update`, until a search finds one of them.
+    """Add papers by `akin index update` during searches, until the service has the last of them.
 
     Args:
-        settings: Of the stack that runs.
-        dataset: The rows' name of the corpus.
-        papers: `ADDED` of them, not in the corpus.
-        memory_mb: Resident memory of the stack's service.
-        folder: For the file of papers.
+        settings: The settings of the running stack.
+        dataset: The name of the corpus in the rows.
+        papers: `ADDED` papers that are not in the corpus.
+        memory_mb: Returns the resident memory of the stack's service.
+        folder: The folder for the file of papers.
     """
     path = folder / "new.jsonl"
     lines = (json.dumps({"id": paper.id, "title": paper.title, "abstract": paper.abstract}) for paper in papers)
     path.write_text("".join(f"{line}\n" for line in lines))
     traffic, ended = Traffic(), threading.Event()
-    player = threading.Thread(target=traffic.play, args=(settings.service_url, [p.title for p in papers], ended))
+    sender = threading.Thread(target=traffic.send, args=(settings.service_url, [p.title for p in papers], ended))
     most = 0.0
-    player.start()
+    sender.start()
     try:
         began = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-m", "akin", "index", "update", path], env=stack_environment(settings)
         ) as run:
-            while run.poll() is None or not searchable(settings, papers[-1]):
+            while run.poll() is None or not is_searchable(settings, papers[-1]):
                 if run.poll() or time.monotonic() - began > _SEARCHABLE_WITHIN * 3:
-                    raise SystemExit(f"the update of {dataset} did not get through (code {run.poll()})")
+                    raise SystemExit(f"the update of {dataset} failed or took too long (exit code {run.poll()})")
                 most = max(most, memory_mb(settings))
                 time.sleep(0.2)
         took = time.monotonic() - began
@@ -105,21 +106,20 @@ def update_under_load(
             time.sleep(0.2)
     finally:
         ended.set()
-        player.join()
-    traffic.latencies.sort()
+        sender.join()
     system = "akin over HTTP, update under load"
     return [
         Row(system, dataset, "update_s", round(took, 1), "s"),
         Row(system, dataset, "searches", len(traffic.latencies)),
         Row(system, dataset, "searches_failed", len(traffic.failures)),
         Row(system, dataset, "searches_late", traffic.late),
-        Row(system, dataset, "p95_ms", round(traffic.latencies[int(len(traffic.latencies) * 0.95)], 1), "ms"),
+        Row(system, dataset, "p95_ms", round(float(np.percentile(traffic.latencies, 95)), 1), "ms"),
         Row(system, dataset, "service_memory_most_mb", round(most, 1), "MB"),
     ]
 
 
-def searchable(settings: Settings, paper: Paper) -> bool:
-    """Whether the service serves the live snapshot and has a paper."""
+def is_searchable(settings: Settings, paper: Paper) -> bool:
+    """Return True if the service searches the live snapshot and has a paper."""
     try:
         ready = local_http.get(f"{settings.service_url}/health/ready", timeout=5).json()
         there = local_http.get(f"{settings.service_url}/papers/{paper.id}", timeout=5).status_code == httpx.codes.OK

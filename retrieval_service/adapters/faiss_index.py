@@ -27,7 +27,9 @@ class FaissIndex:
     Attributes:
         index: The index as FAISS represents it; read-only.
         depth: Decides how far a search looks.
-        status: Why the index is not on a GPU although the settings ask for one; None otherwise.
+        readable: True if the vectors of rows can be read back.
+        row_coder: The part of the index whose codes `vectors` decodes.
+        status: Reason why the index is not on a GPU although the settings ask for one; None otherwise.
     """
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
@@ -43,9 +45,9 @@ class FaissIndex:
         self.depth = SearchDepth(ivf, nprobe)
         self.status: str | None = None
         self._codes = _codes_in_row_order(index)
-        self._row_coder = self._codes if self._codes is not None else ivf
+        self.row_coder: Any = self._codes if self._codes is not None else ivf
         packed = ivf is not None and isinstance(faiss.downcast_index(ivf), faiss.IndexIVFFastScan)
-        self._readable = self._codes is not None or not packed
+        self.readable = self._codes is not None or not packed
         self._k_factor = k_factor
 
     @classmethod
@@ -87,16 +89,6 @@ class FaissIndex:
             bits = np.packbits(within.mask, bitorder="little")
             parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
         return _hits(self.index.search(vector.reshape(1, -1), k, params=parameters))
-
-    @property
-    def readable(self) -> bool:
-        """True if the vectors of rows can be read back."""
-        return self._readable
-
-    @property
-    def row_coder(self) -> Any:
-        """The part of the index whose codes `vectors` decodes."""
-        return self._row_coder
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """Return the stored vectors of some rows, float32 [n, dim].

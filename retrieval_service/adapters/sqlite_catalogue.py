@@ -29,7 +29,13 @@ _names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 class SqliteCatalogue:
-    """A catalogue opened for reading; any number of threads may use it."""
+    """A catalogue opened for reading; any number of threads may use it.
+
+    Attributes:
+        snapshot_id: The id of the snapshot that the catalogue was written for.
+        categories: Every category in the corpus with the number of its papers, the largest first.
+        span: The days of the oldest and of the newest paper.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -52,20 +58,10 @@ class SqliteCatalogue:
         if len(self._days) != self._count:
             self.close()
             raise SnapshotInvalid(path, f"has {len(self._days)} days for {self._count} papers")
-        self._categories: Mapping[str, int] = MappingProxyType(dict(counts))
-        self._span = _span(self._days)
+        self.categories: Mapping[str, int] = MappingProxyType(dict(counts))
+        self.span = _span(self._days)
         self._matching = lru_cache(_FILTERS_KEPT)(self._match)
         self._bits = lru_cache(_CATEGORIES_KEPT)(self._read_bits)
-
-    @property
-    def categories(self) -> Mapping[str, int]:
-        """Every category in the corpus with the number of its papers, the largest first."""
-        return self._categories
-
-    @property
-    def span(self) -> tuple[date | None, date | None]:
-        """The days of the oldest and of the newest paper."""
-        return self._span
 
     def __len__(self) -> int:
         """Return the number of papers."""

@@ -46,16 +46,9 @@ class TantivyIndex:
         Raises:
             SnapshotInvalid: The directory has no lexical index, or a damaged one.
         """
-        try:
-            index = Index.open(str(directory))
-            index.register_tokenizer(ENGLISH, english_analyzer())
-            # An index that is never written again needs no watcher for commits.
-            index.config_reader("manual")
-            index.reload()
-            self._searcher = index.searcher()
-        except (ValueError, OSError) as error:
-            raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
+        index = open_index(directory)
         self._index = index
+        self._searcher = index.searcher()
         self._schema = index.schema
         self._analyzer = english_analyzer()
         self._clauses = ClauseQueries(index.schema)
@@ -156,6 +149,22 @@ class TantivyIndex:
     def _term(self, term: str, weight: float) -> Query:
         query = Query.term_query(self._schema, "text", term, "freq")
         return query if weight == 1 else Query.boost_query(query, weight)
+
+
+def open_index(directory: Path) -> Index:
+    """Return the Tantivy index in a directory, without a watcher for commits.
+
+    Raises:
+        SnapshotInvalid: The directory has no lexical index, or a damaged one.
+    """
+    try:
+        index = Index.open(str(directory))
+        index.register_tokenizer(ENGLISH, english_analyzer())
+        index.config_reader("manual")
+        index.reload()
+    except (ValueError, OSError) as error:
+        raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
+    return index
 
 
 def _is_scored(clause: Clause) -> bool:

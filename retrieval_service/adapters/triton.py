@@ -88,7 +88,7 @@ class TritonConnection:
         )
 
     async def is_ready(self, version: int) -> bool:
-        """Return True if Triton says, within a second, that a version is ready."""
+        """Return True if Triton answers within a second that a version is ready."""
         try:
             return version in await self.wire.ready_versions(min(1.0, self.query_seconds))
         except EncoderUnavailable:
@@ -114,12 +114,7 @@ class TritonEncoder:
     def __init__(self, triton: TritonConnection, identity: EncoderIdentity) -> None:
         """Take the connection and the version; `TritonConnection.find` calls this."""
         self._triton = triton
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Version, digest and sizes of the encoder."""
-        return self._identity
+        self.identity = identity
 
     async def embed_queries(self, texts: Sequence[str]) -> Embedded:
         """Return the vectors of queries; Triton gets no more time than is left until the deadline.
@@ -163,19 +158,19 @@ class TritonEncoder:
             await self._one(texts[at : at + _MOST_TEXTS], seconds, purpose) for at in range(0, len(texts), _MOST_TEXTS)
         ]
         if not parts:
-            return Embedded(np.empty((0, self._identity.dim), np.float32), np.empty(0, np.int32))
+            return Embedded(np.empty((0, self.identity.dim), np.float32), np.empty(0, np.int32))
         return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
 
     async def _one(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Reply:
-        reply = await self._triton.wire.infer(texts, self._identity.version, seconds, purpose)
-        if reply.digest != self._identity.digest:
+        reply = await self._triton.wire.infer(texts, self.identity.version, seconds, purpose)
+        if reply.digest != self.identity.digest:
             raise EncoderMismatch(
-                f"Version {self._identity.version} of {ENCODER_MODEL} was encoder {self._identity.digest[:12]} and is "
+                f"Version {self.identity.version} of {ENCODER_MODEL} was encoder {self.identity.digest[:12]} and is "
                 f"now {reply.digest[:12]}.",
-                {"wanted": self._identity.digest, "served": {str(self._identity.version): reply.digest}},
+                {"wanted": self.identity.digest, "served": {str(self.identity.version): reply.digest}},
             )
-        if reply.vectors.shape != (len(texts), self._identity.dim) or not np.isfinite(reply.vectors).all():
-            raise EncoderRefused(f"Triton's vectors are not {len(texts)} x {self._identity.dim} finite numbers.")
+        if reply.vectors.shape != (len(texts), self.identity.dim) or not np.isfinite(reply.vectors).all():
+            raise EncoderRefused(f"Triton's vectors are not {len(texts)} x {self.identity.dim} finite numbers.")
         return reply
 
 

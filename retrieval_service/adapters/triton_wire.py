@@ -56,7 +56,7 @@ class Reply(NamedTuple):
 
 
 class Wire(Protocol):
-    """One of Triton's protocols. Without a valid answer in time, methods raise EncoderUnavailable."""
+    """One of Triton's protocols. `ready_versions` and `infer` raise EncoderUnavailable without a timely answer."""
 
     async def ready_versions(self, seconds: float) -> list[int]:
         """Return the versions of the model that are ready."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import Catalogue, Embedded, Encoder, EncoderIdentity, LexicalIndex, VectorIndex
+from retrieval_service.ports import Embedded, Encoder, EncoderIdentity
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ class OpenCorpus:
 
     Attributes:
         manifest: The snapshot's manifest.
+        vectors: The vector index.
+        lexical: The lexical index.
+        catalogue: The papers.
         encoder: The encoder that made its vectors; None while it is not ready.
         encoder_error: Why the encoder is not ready; None where it is, or where the reason is unknown.
         corpus_answer: The encoded answer of `GET /corpus`, kept once it was made.
@@ -43,6 +46,7 @@ class OpenCorpus:
     ) -> None:
         """Take over the snapshot."""
         self.manifest = snapshot.manifest
+        self.vectors, self.lexical, self.catalogue = snapshot.vectors, snapshot.lexical, snapshot.catalogue
         self.encoder = encoder
         self.encoder_error = encoder_error
         self.corpus_answer: bytes | None = None
@@ -51,21 +55,6 @@ class OpenCorpus:
         self._failed = self._answered = False
         self._holders = 0
         self._retired = False
-
-    @property
-    def vectors(self) -> VectorIndex:
-        """The vector index."""
-        return self._snapshot.vectors
-
-    @property
-    def lexical(self) -> LexicalIndex:
-        """The lexical index."""
-        return self._snapshot.lexical
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The papers."""
-        return self._snapshot.catalogue
 
     async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
         """Return the vector of a query, and the encoder that made it.

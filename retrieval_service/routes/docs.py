@@ -50,16 +50,16 @@ def page(schema: dict[str, Any], base: str) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         '<link rel="icon" href="data:,">'
         f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
-        f"<p>{escape(schema['info']['description'])} The same as a machine reads it: "
+        f"<p>{escape(schema['info']['description'])} For programs: "
         f'<a href="/openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
-        "<p>Whatever is not a success is answered with "
+        "<p>Every error is answered with "
         '<code>{"error": {"code", "message", "detail"}}</code>.</p>'
         f"{''.join(sections)}</main></html>"
     )
 
 
 def _section(method: str, path: str, route: dict[str, Any], schema: dict[str, Any]) -> str:
-    rows = [_row(p["name"], p["schema"], p.get("description", "")) for p in route.get("parameters", [])]
+    rows = [_row(each["name"], each["schema"], each.get("description", "")) for each in route["parameters"]]
     body = _fields(route.get("requestBody", {}), schema)
     rows += [_row(name, field, field.get("description", "")) for name, field in body.items()]
     parameters = f"<table><tr><th>name<th>type<th>meaning</tr>{''.join(rows)}</table>" if rows else ""

@@ -21,11 +21,7 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def error_response(
-    status: int,
-    code: str,
-    message: str,
-    detail: object = None,
-    headers: Mapping[str, str] | None = None,
+    status: int, code: str, message: str, detail: object = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the answer to an error."""
     return json_response(error_body(code, message, detail), status, dict(headers or {}))
@@ -60,14 +56,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(error.status_code, code, message, headers=error.headers)
 
 
-async def _bug(request: Request, error: Exception) -> Response:
-    # The server logs the trace; the answer must not show anything of the inside.
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    # The server logs the trace; the answer shows no internals.
     return error_response(500, "internal", "The service made a mistake; its log says more.")
 
 
 ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     RetrievalError: _service_error,
     HTTPException: _http_error,
-    Exception: _bug,
+    Exception: _unexpected_error,
 }
-"""Handlers for an application of Starlette, by the type of the error."""
+"""Handlers of a Starlette application, by the type of the error."""

@@ -18,7 +18,7 @@ _TIMEOUT = {
     "name": "Akin-Timeout",
     "in": "header",
     "required": False,
-    "description": "Seconds that the client waits for the answer; work that is not ready then is given up.",
+    "description": "Seconds that the client waits for the answer; then the work is given up.",
     "schema": {"type": "number"},
 }
 
@@ -80,14 +80,11 @@ class ApiRoute(Route):
         if self.takes and method == "POST":
             found["requestBody"] = {"required": True, "content": _json(self.takes.model.__name__)}
         elif self.takes:
-            for each, schema in schemas[self.takes.model.__name__]["properties"].items():
-                described = {key: value for key, value in schema.items() if key != "description"}
-                parameters.append(
-                    {"name": each, "in": "query", "required": False, "description": schema["description"]}
-                    | {"schema": described}
-                )
-        if parameters := [*parameters, *([_TIMEOUT] if self.timed else [])]:
-            found["parameters"] = parameters
+            parameters += [
+                {"name": each, "in": "query", "required": False, "description": schema["description"], "schema": schema}
+                for each, schema in schemas[self.takes.model.__name__]["properties"].items()
+            ]
+        found["parameters"] = [*parameters, *([_TIMEOUT] if self.timed else [])]
         found["responses"] = {"200": {"description": "Successful response."}}
         if self.answers:
             found["responses"] = {

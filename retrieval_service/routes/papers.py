@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from papers import Paper
 from retrieval_service.ports import Catalogue
-from retrieval_service.routes.answers import CorpusAnswer, PaperAnswer, corpus_answer, json_response, paper_answer
+from retrieval_service.routes.answers import CorpusAnswer, corpus_answer, json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.search.answer import PaperAnswer
 from retrieval_service.search.planner import paper_rows
 from retrieval_service.search.request import readable
 from retrieval_service.threads import Job
@@ -24,7 +25,7 @@ async def paper(request: Request) -> Response:
     async def answer() -> Response:
         with state.live.hold() as corpus:
             found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
-            return json_response(paper_answer(found))
+            return json_response(PaperAnswer.of(found))
 
     return await answer_in_turn(request, state.reads, deadline_of(request), answer)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.routes.answers import SearchAnswer, json_response, search_answer
+from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameters import Parameters
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
 
 _SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
@@ -33,9 +34,9 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 
     async def answer() -> Response:
         with state.live.hold() as corpus:
-            outcome = await state.engine.search(corpus, wanted)
-            state.metrics.record_search(outcome.timings, outcome.degraded is not None)
-            return json_response(search_answer(wanted, outcome, corpus.manifest))
+            found = await state.engine.search(corpus, wanted)
+            state.metrics.record_search(found.timings, found.degraded is not None)
+            return json_response(found)
 
     return await answer_in_turn(request, state.searches, deadline, answer)
 

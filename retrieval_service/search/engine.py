@@ -14,13 +14,15 @@ import numpy as np
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
+from retrieval_service.public import public_message
 from retrieval_service.search import duplicates
+from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
-from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
+from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.threads import Job, Result
 
 
@@ -33,7 +35,7 @@ class SearchEngine:
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
 
-    async def search(self, corpus: Corpus, request: SearchRequest) -> SearchOutcome:
+    async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
 
         Raises:
@@ -60,9 +62,9 @@ class _Search:
     lexical: Ranking | None = None
     ranking: FusedRanking | None = None
     ranked_to: int = 0
-    results: list[Ranked] | None = None
+    results: list[SearchResult] | None = None
 
-    async def run(self) -> SearchOutcome:
+    async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
         started = perf_counter()
         # A plan that needs no lookup takes microseconds, less than a change of threads.
@@ -70,19 +72,28 @@ class _Search:
         searched = len(self.corpus.catalogue) if within is None else within.count
         results = await self._results(plan, within) if searched else []
         self.timings.total_ms = _ms_since(started)
-        return SearchOutcome(
+        like, unlike = ([NamedPaper(paper.id, paper.title) for paper in side] for side in (plan.like, plan.unlike))
+        encoder = self.corpus.manifest.encoder
+        return SearchAnswer(
             results=results,
             mode=plan.mode,
-            text=None if plan.like else self.request.text,
-            words=plan.words,
-            operators=plan.operators,
-            like=plan.like,
-            unlike=plan.unlike,
-            tokens=self.tokens,
-            truncated=self.truncated,
+            query=QueryAnswer(
+                text=None if like else self.request.text,
+                like=like,
+                truncated=self.truncated,
+                tokens=self.tokens,
+                words=plan.words,
+                operators=plan.operators,
+                unlike=unlike,
+            ),
+            k=self.request.k,
+            offset=self.request.offset,
             degraded=self.degraded,
+            timings=self.timings.rounded(),
             searched=searched,
-            timings=self.timings,
+            snapshot=self.corpus.manifest.id,
+            encoder=EncoderAnswer(encoder.version, encoder.digest),
+            folded=sum(len(result.duplicates) for result in results),
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
@@ -93,7 +104,7 @@ class _Search:
             return plan, None
         return plan, filter_rows(plan.admitted, corpus.catalogue, corpus.lexical)
 
-    async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[Ranked]:
+    async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode = plan.mode
         if mode is not Mode.DENSE:
@@ -136,7 +147,7 @@ class _Search:
             except Unavailable as error:
                 if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise
-                self.degraded = f"{error.message} These results come from lexical search alone."
+                self.degraded = f"{public_message(error)} These results come from lexical search alone."
                 return None
             self.timings.embed_ms = _ms_since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
@@ -183,10 +194,9 @@ class _Search:
             return
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
-        columns = zip(page.papers, *scores, page.folded, strict=True)
         self.results = [
-            Ranked(paper, score, _or_none(dense), _or_none(lexical), folded)
-            for paper, score, dense, lexical, folded in columns
+            SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
+            for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.Page | None:
@@ -210,8 +220,9 @@ class _Search:
         return Job(self.executor, work, *arguments)
 
 
-def _or_none(score: float) -> float | None:
-    return None if isnan(score) else score
+def _sources(dense: float, lexical: float) -> dict[str, float]:
+    halves = (("dense", dense), ("lexical", lexical))
+    return {half: round(score, 6) for half, score in halves if not isnan(score)}
 
 
 def _ms_since(started: float) -> float:

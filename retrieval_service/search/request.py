@@ -22,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from papers import Paper
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
@@ -68,7 +67,7 @@ def require_text(text: str | None, name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    # A text that is too long is refused later, and must not cost any time before.
+    # `require_text` refuses a longer text, which must not take any time before.
     return readable(text).strip() if len(text) <= LONGEST_QUERY else text
 
 
@@ -123,27 +122,22 @@ def _day(*, newest: bool) -> Callable[[object], date | None]:
     return day
 
 
-def _named(*names: str, **more: Any) -> Any:
-    """Return a field with its names in HTTP: the first is documented, the others are aliases."""
-    return Field(validation_alias=AliasChoices(*names), **more)
+def _field(description: str, *names: str, **bounds: Any) -> Any:
+    """Return a field with its description and, unless it is the attribute's, its name in HTTP followed by aliases."""
+    return Field(description=description, validation_alias=AliasChoices(*names) if names else None, **bounds)
 
 
+_STRING_OR_NULL = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
 # Validators run from the last to the first.
 _Number = Annotated[int, BeforeValidator(_no_bool)]
 _Text = Annotated[str, AfterValidator(_clean)]
-_Categories = Annotated[
-    tuple[Annotated[str, StringConstraints(max_length=100)], ...],
-    BeforeValidator(_split),
-    BeforeValidator(_strings),
-    Field(max_length=64),
-]
-# One string is one name or id, as these may hold commas.
-_Names = Annotated[
-    tuple[Annotated[str, StringConstraints(max_length=500)], ...],
-    BeforeValidator(_whole),
-    BeforeValidator(_strings),
-]
-_STRING_OR_NULL = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+_Category = Annotated[str, StringConstraints(max_length=100)]
+_Categories = Annotated[tuple[_Category, ...], BeforeValidator(_split), BeforeValidator(_strings), Field(max_length=64)]
+# A name or an id may hold commas, so a string is not split.
+_Name = Annotated[str, StringConstraints(max_length=500)]
+_Names = Annotated[tuple[_Name, ...], BeforeValidator(_whole), BeforeValidator(_strings)]
+_FirstDay = Annotated[date | None, BeforeValidator(_day(newest=False)), _STRING_OR_NULL]
+_LastDay = Annotated[date | None, BeforeValidator(_day(newest=True)), _STRING_OR_NULL]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,60 +146,43 @@ class SimilarRequest:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    k: Annotated[_Number, Field(ge=1, le=100, description="How many results.")] = 10
-    offset: Annotated[_Number, Field(ge=0, le=1000, description="How many better results to leave out.")] = 0
-    mode: Annotated[Mode, Field(description="Which halves of the search to ask.")] = Mode.HYBRID
+    k: Annotated[_Number, _field("Number of results.", ge=1, le=100)] = 10
+    offset: Annotated[_Number, _field("Number of better results to leave out.", ge=0, le=1000)] = 0
+    mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
     categories: Annotated[
         _Categories,
-        Field(
-            description="Categories of which a paper has at least one; `cs.*` is all of an archive. "
-            "A list, or names with commas between them."
+        _field(
+            "Categories of which a paper has at least one; `cs.*` is all of an archive. A list, or names with commas "
+            "between them."
         ),
     ] = ()
     categories_all: Annotated[
-        _Categories, Field(description="Categories of which a paper has every one; `cs.*` is any of the archive's.")
+        _Categories, _field("Categories of which a paper has every one; `cs.*` is any of the archive's.")
     ] = ()
-    exclude_categories: Annotated[_Categories, Field(description="Categories of which a paper has none.")] = ()
+    exclude_categories: Annotated[_Categories, _field("Categories of which a paper has none.")] = ()
     authors: Annotated[
         _Names,
         AfterValidator(_with_letters),
-        Field(
+        _field(
+            "Name of an author, or several, of whom at least one wrote the paper: `Erdős`, `Paul Erdős`, `P. Erdős` "
+            "or `Erdős, Paul`.",
             max_length=32,
-            description="Name of an author, or several, of whom at least one wrote the paper: `Erdős`, `Paul Erdős`, "
-            "`P. Erdős` or `Erdős, Paul`.",
         ),
     ] = ()
     ids: Annotated[
-        _Names,
-        Field(
-            max_length=1000,
-            description="Ids of the only papers to search; ids that are not in the corpus are passed over.",
-        ),
+        _Names, _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=1000)
     ] = ()
-    first: Annotated[
-        date | None,
-        BeforeValidator(_day(newest=False)),
-        _STRING_OR_NULL,
-        _named("from", description="Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD."),
-    ] = None
-    last: Annotated[
-        date | None,
-        BeforeValidator(_day(newest=True)),
-        _STRING_OR_NULL,
-        _named("to", description="Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD."),
-    ] = None
-    collapse: Annotated[
-        bool, Field(description="Show a paper once when it is there in several versions, or twice by mistake.")
-    ] = True
+    first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
+    last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
+    collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
     search_effort: Annotated[
         _Number | None,
-        _named(
-            "search_effort",
-            "nprobe",
+        _field(
+            "Depth to which the vector index is searched, instead of its own: the number of inverted lists that are "
+            "read. `nprobe` is another name.",
+            *("search_effort", "nprobe"),
             ge=1,
             le=1024,
-            description="How deep the vector index is searched, instead of its own number: the inverted lists that "
-            "are looked into. `nprobe` is another name.",
         ),
     ] = None
 
@@ -222,32 +199,27 @@ class SearchRequest(SimilarRequest):
 
     text: Annotated[
         _Text | None,
-        _named(
-            "query",
-            "abstract",
-            "q",
-            description=f"What is sought: a question, an abstract, an arXiv id or link; at most {LONGEST_QUERY} "
-            "characters. `abstract` and `q` are other names.",
+        _field(
+            f"A question, an abstract, or an arXiv id or link; at most {LONGEST_QUERY} characters. `abstract` and `q` "
+            "are other names.",
+            *("query", "abstract", "q"),
         ),
     ] = None
     like: Annotated[
-        _Names,
-        Field(max_length=32, description="Id of a paper, or several, to find papers like; instead of a query."),
+        _Names, _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=32)
     ] = ()
     unlike: Annotated[
         _Names,
-        _named(
-            "unlike",
-            "dislike",
+        _field(
+            "Id of a paper, or several, to find papers different from; works with like. `dislike` is another name.",
+            *("unlike", "dislike"),
             max_length=32,
-            description="Id of a paper, or several, to find papers unlike; goes with like. `dislike` is another name.",
         ),
     ] = ()
     operators: Annotated[
         bool,
-        Field(
-            description='Read `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` in the query; '
-            "without, all of it is words."
+        _field(
+            'Read `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` in the query; if false, all of it is words.'
         ),
     ] = True
 
@@ -257,7 +229,8 @@ class SearchRequest(SimilarRequest):
             raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
         if self.unlike and not self.like:
             raise InvalidParameter(
-                "unlike goes with like: say also which papers to find papers like.", {"parameter": "unlike"}
+                "unlike works with like only: name in like the papers to be similar to.",
+                {"parameter": "unlike"},
             )
         if not self.like:
             require_text(self.text, "query")
@@ -272,74 +245,8 @@ class EmbedRequest:
 
     text: Annotated[
         _Text | None,
-        _named(
-            "abstract",
-            "query",
-            "q",
-            description=f"The text, at most {LONGEST_QUERY} characters. `query` and `q` are other names.",
+        _field(
+            f"The text, at most {LONGEST_QUERY} characters. `query` and `q` are other names.",
+            *("abstract", "query", "q"),
         ),
     ] = None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A found paper.
-
-    Attributes:
-        paper: the paper.
-        score: higher is better.
-        dense: its score in the half that goes by vectors, where that found it.
-        lexical: its score in the half that goes by words, where that found it.
-        folded: ids of other versions of it that this result stands for.
-    """
-
-    paper: Paper
-    score: float
-    dense: float | None
-    lexical: float | None
-    folded: tuple[str, ...] = ()
-
-
-@dataclass
-class Timings:
-    """Milliseconds of each stage; zero for a stage that was not needed. The halves overlap, so they do not add up."""
-
-    embed_ms: float = 0.0
-    vectors_ms: float = 0.0
-    lexical_ms: float = 0.0
-    fuse_ms: float = 0.0
-    fetch_ms: float = 0.0
-    total_ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class SearchOutcome:
-    """What a search found.
-
-    Attributes:
-        results: best first.
-        mode: which halves were asked: the lexical one alone where there were no words but in operators.
-        text: the query as it was asked, None when papers were searched by papers.
-        words: what of it papers are ranked by; the same but for the operators.
-        operators: the operators that were read in it.
-        like: the papers it was searched by.
-        unlike: the papers it was searched against.
-        tokens: the query's length in tokens, where the encoder was asked.
-        truncated: whether the encoder read only its beginning.
-        degraded: why only one half answered although both were asked.
-        searched: papers the filters admitted.
-        timings: of the stages.
-    """
-
-    results: list[Ranked]
-    mode: Mode
-    text: str | None
-    words: str | None
-    operators: tuple[str, ...]
-    like: list[Paper]
-    unlike: list[Paper]
-    tokens: int | None
-    truncated: bool
-    degraded: str | None
-    searched: int
-    timings: Timings

@@ -1,4 +1,4 @@
-"""Keeping one part of the stack running."""
+"""Keep one part of the stack running."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ TICK_SECONDS = 0.2
 
 
 class Stopping(Exception):
-    """The stack is being stopped: nothing is started any more."""
+    """The stack is being stopped, so that no part is started any more."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The times between two looks at a running part.
+    """Times between two probes of a running part.
 
     Attributes:
-        well: Seconds between two looks at a part that answers.
-        doubtful: Seconds between two looks at one that did not.
+        well: Seconds after a good probe.
+        doubtful: Seconds after a bad probe.
     """
 
     well: float = 2.0
@@ -40,12 +40,12 @@ class Pace:
 
 
 class Keeper:
-    """Starts a part, watches it, and starts it again when it ends or hangs.
+    """Keeper of a part: starts it, watches it, and restarts it when it ends or hangs.
 
     Attributes:
-        part: What is kept running.
-        child: Its process, as soon as there is one; the last one, once that has ended.
-        state: What is written down of it.
+        part: The part.
+        child: Its latest process, whether or not that still runs; None before the first.
+        state: Its state, for the record.
         tried: Set once the part has been ready, or has failed, for the first time.
     """
 
@@ -65,15 +65,15 @@ class Keeper:
         """Prepare to keep a part; nothing runs before `start`.
 
         Args:
-            part: What to keep running.
+            part: The part to keep running.
             changed: Called whenever `child` or `state` has changed.
             say: Writes a line into the supervisor's log.
-            restarts: Counts the part's failures.
-            detector: Makes the judge of one process of the part.
-            pace: How often to look at it.
-            before: What to wait for before the first start.
-            adopted: A process of the part that runs already.
-            earlier: What another supervisor has written about it.
+            restarts: The policy of restarts, which counts the part's failures.
+            detector: Makes the failure detector for one process of the part.
+            pace: The times between probes.
+            before: The event to wait for before the first start.
+            adopted: A running process of the part.
+            earlier: The state that an earlier supervisor has recorded.
         """
         self.part, self.child = part, adopted
         self.tried = threading.Event()
@@ -92,7 +92,7 @@ class Keeper:
         self._thread = threading.Thread(target=self.run, name=part.name, daemon=True)
 
     def start(self) -> None:
-        """Begin to keep the part running, in a thread."""
+        """Start the thread that keeps the part running."""
         self._thread.start()
 
     @property
@@ -101,21 +101,21 @@ class Keeper:
         return self._thread.is_alive()
 
     def leave(self) -> None:
-        """Start nothing any more, and end the thread; the part's process is left to the caller."""
+        """End the thread and start no process any more; the caller stops the present one."""
         self._leaving.set()
         self._nudged.set()
 
     def try_again(self) -> None:
-        """Forget earlier failures: a part that was given up, or waits for its restart, is started at once."""
+        """Forget earlier failures; start the part at once if it was given up or waits for its restart."""
         if self.state.state != "running":
             self._restarts.forget()
             self.state = replace(self.state, failures=0)
             self._nudged.set()
 
     def run(self) -> None:
-        """Keep the part running until told to leave."""
+        """Keep the part running until `leave` is called."""
         if self._adopted is not None:
-            self._say(f"{self.part.name} runs already (pid {self._adopted.pid}): left as it is")
+            self._say(f"{self.part.name} already runs (pid {self._adopted.pid}): it is left as it is")
             self._is("running", since=self.state.since)
             self.tried.set()
         while self._adopted is None and self._before is not None and not self._before.wait(TICK_SECONDS):
@@ -135,7 +135,7 @@ class Keeper:
             self._after(trouble, error)
 
     def _start(self) -> tuple[Child | None, str | None, str]:
-        """Start the part; return its process, or why there is none and the kind of that error."""
+        """Start the part; return its process, or None with the reason and the class of the error."""
         self._is("starting")
         self._ready_at = 0.0
         try:
@@ -164,20 +164,20 @@ class Keeper:
             raise Stopping
 
     def _watch(self, child: Child) -> str | None:
-        """Watch a process; return why it ended or must end, or None when the stack is being stopped."""
+        """Watch a process; return the reason why it ended or must end, or None if the stack is being stopped."""
         detector = self._detector()
-        look_at = time.monotonic() + self._pace.well
-        with contextlib.ExitStack() as open_until_then:
+        probe_at = time.monotonic() + self._pace.well
+        with contextlib.ExitStack() as stack:
             poll = select.poll()
             try:
                 descriptor = os.pidfd_open(child.pid)
             except ProcessLookupError:
                 return _ending(child)
             except (OSError, AttributeError):
-                # Old kernels and some sandboxes do not have it: the poll then only waits, and `alive` tells of the end.
+                # Old kernels and some sandboxes lack it: the poll then only waits, and `alive` shows the end.
                 pass
             else:
-                open_until_then.callback(os.close, descriptor)
+                stack.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
             while child.alive:
                 if self._leaving.is_set():
@@ -185,18 +185,18 @@ class Keeper:
                 if poll.poll(TICK_SECONDS * 1000):
                     break
                 began = time.monotonic()
-                if began < look_at:
+                if began < probe_at:
                     continue
-                look = self.part.probe()
+                result = self.part.probe()
                 now = time.monotonic()
-                trouble = detector.judge(look, began, now, partial(work_of, child.pid))
+                trouble = detector.judge(result, began, now, partial(work_of, child.pid))
                 if trouble is not None and child.alive:
                     return f"{trouble}: killed"
-                look_at = now + (self._pace.well if look.health is Health.ANSWERS else self._pace.doubtful)
+                probe_at = now + (self._pace.well if result.health is Health.ANSWERS else self._pace.doubtful)
         return None if self._leaving.is_set() else _ending(child)
 
     def _end(self, child: Child) -> None:
-        """Kill what is left of an ended, broken or hung process and its group, unless the stack is being stopped."""
+        """Kill the rest of a process and its group, unless the stack is being stopped."""
         if self._leaving.is_set():
             return
         kill_group(child)
@@ -204,12 +204,12 @@ class Keeper:
         await_group_end(child, 5.0)
 
     def _after(self, trouble: str, error: str) -> None:
-        """Write down a failure, and wait until the part is to be started again."""
+        """Record a failure, and wait until it is time to start the part again."""
         ready = time.monotonic() - self._ready_at if self._ready_at else 0.0
         if self._adopted is not None:
-            # How long it has been ready is not known, and it was so before this supervisor.
+            # It was ready before this supervisor, for an unknown time: count that as long enough.
             ready, self._adopted = self._restarts.quiet, None
-        pause = self._restarts.failed(ready)
+        pause = self._restarts.count_failure(ready)
         self._nudged.clear()
         if self._leaving.is_set():
             return
@@ -234,7 +234,7 @@ class Keeper:
 
 
 def _ending(child: Child) -> str:
-    """Return how a process has ended, as far as this process can know."""
+    """Return how a process has ended, if this process can find out."""
     try:
         pid, status = os.waitpid(child.pid, os.WNOHANG)
     except ChildProcessError:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, WorkerFailed, build, compare, result_rows
+from benchmarks.processes import WorkerFailed
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, build, compare, result_rows
 from benchmarks.retrieval.exact import nearest
 from benchmarks.retrieval.shards import SHARD, blocks, rows, vectors_path
 

@@ -1,4 +1,4 @@
-"""A reader who leaves takes the search along, through Gradio and the page's client."""
+"""Cancellation of searches whose browser has left, through Gradio and the page's client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradio_ui.settings import Settings
 
 
 class HangingService(httpx.AsyncBaseTransport):
-    """A service that never answers a search, and knows of those that were given up."""
+    """Service stub that never answers a search, and counts the cancelled ones."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -34,7 +34,7 @@ class HangingService(httpx.AsyncBaseTransport):
 
 
 async def asgi(app: Any, path: str, query: str, leaves: asyncio.Event) -> bytes:
-    """What the page answers to a reader who asks for an address and leaves."""
+    """Return the page's answer to a browser that opens an address and leaves."""
     sent = bytearray()
 
     async def receive() -> dict[str, Any]:
@@ -53,7 +53,7 @@ async def asgi(app: Any, path: str, query: str, leaves: asyncio.Event) -> bytes:
     return bytes(sent)
 
 
-async def test_the_search_of_a_reader_who_leaves_is_given_up() -> None:
+async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
     hanging, leaves = HangingService(), asyncio.Event()
     settings = Settings(service_url="http://service.test")
     app = create_server_app(settings, SearchService(settings, hanging), ActiveSearches(seconds_to_return=0.05))
@@ -73,7 +73,7 @@ async def test_the_search_of_a_reader_who_leaves_is_given_up() -> None:
             assert b"process_starts" in await reading
 
 
-async def test_a_reader_may_come_back_in_time() -> None:
+async def test_a_browser_may_return_in_time() -> None:
     searches, found = ActiveSearches(seconds_to_return=0.02), asyncio.Event()
 
     async def search() -> str:

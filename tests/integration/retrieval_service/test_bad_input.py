@@ -88,7 +88,9 @@ def send(client: TestClient, method: str, path: str, body: Any, kind: str = JSON
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "code"), CASES)
-def test_refused_in_one_shape(client: TestClient, method: str, path: str, body: Any, status: int, code: str) -> None:
+def test_wrong_requests_are_refused(
+    client: TestClient, method: str, path: str, body: Any, status: int, code: str
+) -> None:
     answered, content = send(client, method, path, body)
     assert (answered, content["error"]["code"]) == (status, code)
     assert content["error"].keys() == {"code", "message", "detail"}
@@ -96,12 +98,12 @@ def test_refused_in_one_shape(client: TestClient, method: str, path: str, body: 
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_other_content_types(client: TestClient, kind: str) -> None:
+def test_other_content_types_are_refused(client: TestClient, kind: str) -> None:
     status, content = send(client, "POST", "/search", b'{"query": "a"}', kind)
     assert (status, content["error"]["code"]) == (415, "unsupported_media_type")
 
 
-def test_suggestions(client: TestClient) -> None:
+def test_the_likely_name_is_suggested(client: TestClient) -> None:
     assert send(client, "POST", "/search", {"query": "a", "categoris": "cs.LG"})[1]["error"]["detail"]["near"] == [
         "categories"
     ]

@@ -1,4 +1,4 @@
-"""Many conditions at once: few searches of the index, and none that nobody waits for any more."""
+"""Many conditions at once: few searches of the index, and none after the deadline."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXCLUSIONS = [Clause(Field.ANYWHERE, (f"w{number}",), excluded=True) for number 
 
 
 class Counting:
-    """A searcher that counts its searches and has something happen at one of them."""
+    """A searcher that counts its searches and calls `then` at one of them."""
 
     def __init__(self, searcher: Any) -> None:
         self._searcher = searcher
@@ -93,7 +93,7 @@ def test_a_clause_searched_for_before_is_not_searched_for_again(index: TantivyIn
     assert counted(index).searches == before
 
 
-def test_past_the_deadline_no_further_run_is_made(index: TantivyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_deadline_no_further_run_is_fetched(index: TantivyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     now = monotonic()
     clock = [now]
     monkeypatch.setattr(deadlines, "monotonic", lambda: clock[0])
@@ -105,7 +105,7 @@ def test_past_the_deadline_no_further_run_is_made(index: TantivyIndex, monkeypat
     with deadline(now + 10), pytest.raises(DeadlineExceeded):
         index.search("odd", 10)
     assert searcher.searches == 3
-    # What was broken off is not remembered.
+    # The incomplete answer was not kept.
     assert int(index.matching([Clause(Field.TITLE, ("odd",))]).sum()) == PAPERS // 2
 
 

@@ -1,4 +1,4 @@
-"""The GPU's index: everything but the GPU with a clone in main memory, and the GPU where there is one."""
+"""The index on a GPU: tested with a clone in main memory, and on a GPU where there is one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_clone_answers_as_the_index_does(main: FaissIndex, index: GpuIndex) 
     np.testing.assert_array_equal(index.vectors([3, 5]), main.vectors([3, 5]))
 
 
-def test_filters_and_what_exceeds_a_gpus_limits_go_to_main_memory(index: GpuIndex) -> None:
+def test_filters_and_searches_beyond_a_gpus_limits_go_to_main_memory(index: GpuIndex) -> None:
     query = unit(1, 3)[0]
     mask = np.arange(TOTAL) % 7 == 0
     within = RowSet(mask, int(mask.sum()))
@@ -66,7 +66,7 @@ def test_filters_and_what_exceeds_a_gpus_limits_go_to_main_memory(index: GpuInde
     assert index.status is None
 
 
-def test_nprobe_is_kept_with_each_request() -> None:
+def test_each_request_has_its_own_nprobe() -> None:
     main = made("IVF32,Flat", nprobe=2)
     index = GpuIndex(main, faiss.clone_index(main.index), lists=True)
     for query in unit(10, 4):
@@ -78,7 +78,7 @@ def test_nprobe_is_kept_with_each_request() -> None:
     index.close()
 
 
-def test_a_gpu_that_fails_is_left_and_named(
+def test_after_a_failure_the_gpu_is_not_used_and_the_status_says_why(
     main: FaissIndex, index: GpuIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
@@ -95,7 +95,7 @@ def test_a_gpu_that_fails_is_left_and_named(
 
 
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
-def test_without_a_gpu_the_service_says_so_and_serves(corpus: Any, kit: Any, main: FaissIndex) -> None:
+def test_without_a_gpu_the_service_serves_and_reports_it(corpus: Any, kit: Any, main: FaissIndex) -> None:
     with pytest.raises(NoGpu, match=r"(?i)gpu"):
         clone_to_gpu(main, GpuOptions(every=False, float16=True))
     settings = Settings(data=corpus.data, search_threads=1, vector_device="gpu")

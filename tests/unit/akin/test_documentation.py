@@ -1,4 +1,4 @@
-"""The documentation names everything that can be set, and everything that can be set is defined once."""
+"""Test that the documentation names every setting, and only settings that are defined."""
 
 from __future__ import annotations
 

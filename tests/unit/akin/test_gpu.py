@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, made: dict[str
         gpu.write(tmp_path, made, "cuda")
 
 
-def test_without_a_gpu_it_is_said_what_is_missing(
+def test_without_a_gpu_the_missing_steps_are_reported(
     tmp_path: Path, made: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -112,7 +112,7 @@ def test_without_a_gpu_it_is_said_what_is_missing(
 
 
 def test_the_plan_is_built_with_the_arguments_that_were_written(tmp_path: Path, made: dict[str, object]) -> None:
-    """With a `docker` that writes down what it is asked and makes the file that trtexec would."""
+    """Use a `docker` that records its arguments and makes the file that trtexec would make."""
     script = ROOT / "deploy/tensorrt/build-plan"
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -120,7 +120,7 @@ def test_the_plan_is_built_with_the_arguments_that_were_written(tmp_path: Path, 
     path = {"PATH": f"{programs}:/usr/bin:/bin"}
     first = subprocess.run(run, env=path, capture_output=True, text=True, check=False)
     assert first.returncode == 1
-    assert "model.onnx is missing; first: akin encoder gpu 3 --runtime plan" in first.stderr
+    assert "model.onnx is missing. Run first: akin encoder gpu 3 --runtime plan" in first.stderr
 
     gpu.write(tmp_path, made, "plan")
     (tmp_path / "encoder" / "3" / "model.onnx").write_text("")

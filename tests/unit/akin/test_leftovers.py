@@ -1,4 +1,4 @@
-"""What a stack leaves behind, with the smallest real processes and files."""
+"""Test the search for leftovers of a stack with small real processes and files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parent(run: Path) -> Iterator[Child]:
 
 def test_an_orphan_is_found_by_its_mark_and_killed(run: Path, parent: Child) -> None:
     os.kill(parent.pid, signal.SIGKILL)
-    # It leads a session of its own: neither its parent's group nor a record would lead to it.
+    # It leads its own session: neither its parent's group nor a record contains it.
     (orphan,) = [child for child in find_marked(run) if child.pid != parent.pid]
     assert orphan.alive
     assert orphan.pid in [child.pid for child in kill_marked(run)]
@@ -91,7 +91,7 @@ def test_shared_memory_that_a_running_process_uses_stays(run: Path, memory: Path
     assert remove_regions(run) == [path.name]
 
 
-def test_two_ways_to_write_one_folder_are_the_same_stack(run: Path, tmp_path: Path) -> None:
+def test_two_paths_of_one_folder_are_the_same_stack(run: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(run)
     assert mark_variables(tmp_path / "link") == mark_variables(run)
     assert region_prefix(tmp_path / "link", 1) == region_prefix(run, 1)

@@ -1,4 +1,4 @@
-"""What the parts are told, and which port is taken, without starting anything."""
+"""Test the environment of the parts and the check of ports, without starting a part."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def settings_for(**more: str) -> Settings:
     return Settings.read({**dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)), **more})
 
 
-def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in() -> None:
+def test_the_service_gets_absolute_paths() -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY="models")
     told = lifecycle.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
@@ -38,7 +38,7 @@ def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
-def test_a_port_is_taken_where_the_part_is_to_listen(host: str) -> None:
+def test_a_port_is_checked_on_the_address_of_its_part(host: str) -> None:
     settings = settings_for(AKIN_UI_HOST=host)
     lifecycle.check_ports(settings)
     with socket.create_server((host, settings.ui_port)), pytest.raises(StackError, match="AKIN_UI_PORT"):
@@ -51,18 +51,18 @@ def test_a_port_that_is_taken_on_another_address_only_is_free() -> None:
         lifecycle.check_ports(settings)
 
 
-def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
+def test_a_failed_start_is_reported_with_its_class_and_the_state_of_the_other_parts() -> None:
     part = PartState("Triton", "restarting", 0.0, failures=1, reason="Triton refuses version 1", error="EncoderError")
     first = lifecycle.error_of(part, stopped=True)
     assert isinstance(first, EncoderError)
     assert str(first) == "Triton refuses version 1"
     later = lifecycle.error_of(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
     assert type(later) is StackError
-    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
+    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts continue")
 
 
 @pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
-def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
+def test_a_failure_of_an_unknown_class_is_a_stack_error(error: str) -> None:
     part = PartState("the page", "restarting", 0.0, failures=1, reason="no space left", error=error)
     assert type(lifecycle.error_of(part, stopped=True)) is StackError
 
@@ -89,14 +89,14 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
     assert addresses_of(replace(was, service_metrics=""), other).service_metrics_port == other.service_metrics_port
 
 
-def test_a_supervisor_writes_down_where_the_service_has_its_metrics(tmp_path: Path) -> None:
+def test_a_supervisor_records_the_address_of_the_metrics(tmp_path: Path) -> None:
     settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_SERVICE_METRICS_HOST="127.0.0.2")
     assert Supervisor(settings)._stack.service_metrics == f"127.0.0.2:{settings.service_metrics_port}"
 
 
 @pytest.fixture
 def of_earlier_release(tmp_path: Path) -> Iterator[tuple[Settings, list[Child]]]:
-    """A stack of three small processes, written down as the first release did."""
+    """Start a stack of three small processes with a record of the first release."""
     settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_MODEL_REPOSITORY=str(tmp_path / "models"))
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     children = [start(name, command, os.environ, tmp_path / "log") for name in ("Triton", "the service", "the page")]
@@ -115,7 +115,7 @@ def of_earlier_release(tmp_path: Path) -> Iterator[tuple[Settings, list[Child]]]
     stop(children)
 
 
-def test_a_stack_of_an_earlier_release_is_started_anew(
+def test_a_stack_of_an_earlier_release_is_restarted(
     of_earlier_release: tuple[Settings, list[Child]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, children = of_earlier_release
@@ -131,10 +131,10 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
     monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
     assert lifecycle.up(settings, said.append) is anew
-    assert said == ["the stack was started by an earlier release: starting it anew"]
+    assert said == ["the stack was started by an earlier release: restarting it"]
 
 
-def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
+def test_a_stack_of_an_earlier_release_continues_if_there_is_no_encoder(
     of_earlier_release: tuple[Settings, list[Child]],
 ) -> None:
     settings, children = of_earlier_release
@@ -143,7 +143,7 @@ def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
     assert all(child.alive for child in children)
 
 
-def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
+def test_the_status_of_a_stack_of_an_earlier_release_is_printed_and_down_stops_it(
     of_earlier_release: tuple[Settings, list[Child]],
 ) -> None:
     settings, children = of_earlier_release
@@ -187,7 +187,7 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
     assert lifecycle.has_failed(part, first=first) is failed
 
 
-def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
+def test_the_encoder_of_the_live_snapshot_is_needed_unless_it_is_promoted(tmp_path: Path) -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY=str(tmp_path / "models"), AKIN_DATA=str(tmp_path))
     for number, digest in ((1, "a" * 64), (2, "b" * 64), (3, "c" * 64)):
         folder = tmp_path / "models/text_encoder" / str(number)

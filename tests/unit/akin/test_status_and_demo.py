@@ -1,4 +1,4 @@
-"""What a running demonstration says of its stack, and does when the supervisor dies."""
+"""Test the output of `akin status` and of a running demonstration."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ STACK = Stack([], [1], "http://s", "http://p", "t", "h", complete=True, parts=[P
 
 
 def stack_of(state: PartState, *, supervised: bool = True) -> Stack:
-    """A stack of one part, whose supervisor is this very process, or has ended."""
+    """Return a stack of one part, whose supervisor is this process or has ended."""
     started = start_time(os.getpid()) if supervised else 1
     return replace(STACK, parts=[state], supervisor=Child("the supervisor", os.getpid(), started or 0, ""))
 
 
-def test_a_demonstration_tells_what_becomes_of_its_parts_and_replaces_a_dead_supervisor(
+def test_a_demonstration_prints_changes_of_its_parts_and_replaces_an_ended_supervisor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     died = replace(PART, state="restarting", reason="was ended by SIGKILL")
@@ -39,7 +39,7 @@ def test_a_demonstration_tells_what_becomes_of_its_parts_and_replaces_a_dead_sup
     assert len(mended) == 1
 
 
-def test_what_runs_is_told_to_people_with_its_history() -> None:
+def test_the_status_as_text_has_the_history() -> None:
     given_up = replace(PART, state="given up", restarts=7, reason="no such model (failure 8 in a row).")
     told = "\n".join(status.status_lines(stack_of(given_up), ["the service"]))
     assert "the service  given up  since " in told
@@ -51,7 +51,7 @@ def test_what_runs_is_told_to_people_with_its_history() -> None:
     )
 
 
-def test_what_runs_is_told_to_programs_with_the_fields_of_before_and_its_history() -> None:
+def test_the_status_as_json_has_the_earlier_fields_and_the_history() -> None:
     child = Child("the service", 1, 1, "service.log")
     found = status.stack_as_json(replace(stack_of(PART), children=[child]), whole=True)
     assert found["running"] is True

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import gpu
+from benchmarks.gpu import find_gpu
 
 
 def test_a_machine_without_a_gpu_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="no NVIDIA GPU here"):
-        gpu()
+        find_gpu()
 
 
 def test_the_device_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,4 +20,4 @@ def test_the_device_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     program.write_text("#!/bin/sh\necho 'NVIDIA L4, 550.54.15, 23034 MiB'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert gpu() == {"name": "NVIDIA L4", "driver": "550.54.15", "memory": "23034 MiB"}
+    assert find_gpu() == {"name": "NVIDIA L4", "driver": "550.54.15", "memory": "23034 MiB"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from benchmarks.retrieval.command import earlier_rows, label, size
 from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose, result_rows
 from benchmarks.retrieval.exact import recall
 from benchmarks.retrieval.plot import plot
-from benchmarks.retrieval.texts import make, pieces, split_clauses
+from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
 from papers import Paper
 
 ABSTRACT = (
@@ -53,8 +54,8 @@ def test_pieces_are_what_the_author_wrote():
 
 def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_asked_about():
     papers = some_papers(60)
-    texts, queries = make(papers, 10**6)
-    again, _ = make(papers, 10**6)
+    texts, queries = cut_texts(papers, 10**6)
+    again, _ = cut_texts(papers, 10**6)
     assert texts == again
     assert len({text.text for text in texts}) == len(texts) > 300
     asked = {query.paper for query in queries}
@@ -66,7 +67,7 @@ def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_a
 
 def test_fewer_texts_are_the_beginning_of_more():
     papers = some_papers(60)
-    assert make(papers, 50)[0] == make(papers, 10**6)[0][:50]
+    assert cut_texts(papers, 50)[0] == cut_texts(papers, 10**6)[0][:50]
 
 
 def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_path):
@@ -105,10 +106,10 @@ class FakeWorker:
         self.first = {"points": points}
         self.asked: list[int] = []
 
-    def run(self, point: dict[str, int], count: int, *, found: bool = False) -> dict[str, object]:
-        good = point["ef"]
+    def ask(self, order: dict[str, Any]) -> dict[str, object]:
+        good = order["point"]["ef"]
         self.asked.append(good)
-        return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * count}
+        return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * order["queries"]}
 
 
 def test_the_quickest_point_that_is_good_enough_is_compared():
@@ -150,7 +151,7 @@ def test_a_cost_that_grows_with_the_square_root_is_predicted_so():
     curve = growth.curves(rows, sizes)["index build, s"]
     assert growth.predict(curve) == pytest.approx((10_000.0, 0.5))
     assert growth.predict(curve[:2]) is None
-    assert "1e+04" in growth.table({"index build, s": curve}, {n: name for name, n in sizes.items()})
+    assert "1e+04" in growth.growth_table({"index build, s": curve}, {n: name for name, n in sizes.items()})
 
 
 def test_plots_are_svg():

@@ -1,4 +1,4 @@
-"""The profile `gpu`, which no machine of ours can run: what can be told without a GPU."""
+"""Test the parts of the profile `gpu` that can be tested without a GPU."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def swapped() -> Compose:
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """What an image's last stage sets."""
+    """Return the environment of an image's last stage."""
     lines = [line for line in final_stage(dockerfile(f"{name}.Dockerfile")) if line.startswith("ENV ")]
     return dict(pair.split("=", 1) for line in lines for pair in line.split()[1:])
 
 
-def test_one_command_puts_the_services_of_the_gpu_in_the_place_of_the_others(swapped: Compose) -> None:
+def test_one_command_replaces_the_services_by_those_for_a_gpu(swapped: Compose) -> None:
     assert set(swapped.started("gpu")) == {"export", "export-gpu", "index", "ui", *GPU}
     assert set(read({}).started()) == {"export", "index", "ui", *CPU}
     for before, after in zip(CPU, GPU, strict=True):
@@ -56,7 +56,7 @@ def test_engines_are_kept_where_the_generated_configuration_has_them(swapped: Co
 
 
 @pytest.mark.parametrize("runtime", ["tensorrt", "cuda"])
-def test_triton_is_shown_the_generated_configuration_in_one_version(tmp_path: Path, runtime: str) -> None:
+def test_triton_gets_the_generated_configuration_with_one_version(tmp_path: Path, runtime: str) -> None:
     models = tmp_path / "models"
     made = {"version": 2, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}
     for name in ("encoder", "text_encoder"):

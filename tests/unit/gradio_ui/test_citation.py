@@ -1,4 +1,4 @@
-"""BibTeX that BibTeX accepts."""
+"""BibTeX entries of results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the service says, and what the page makes of it."""
+"""Requests to the service, and the errors that its answers become."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ async def test_a_refusal_keeps_the_code() -> None:
     assert error.code == "unknown_paper"
 
 
-async def test_a_bug_is_not_taken_for_a_service_that_is_away() -> None:
+async def test_a_bug_is_not_reported_as_a_failed_request() -> None:
     def respond(_: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError
 
@@ -89,7 +89,7 @@ async def test_a_bug_is_not_taken_for_a_service_that_is_away() -> None:
             await asked.search(PageState(q="x"))
 
 
-async def test_a_search_sends_what_the_state_says() -> None:
+async def test_a_search_sends_the_values_of_the_state() -> None:
     seen: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -113,7 +113,7 @@ async def test_a_search_sends_what_the_state_says() -> None:
     assert [paper.title for paper in answer.results] == ["A title"]
 
 
-def test_a_liked_paper_takes_the_place_of_words() -> None:
+def test_a_liked_paper_replaces_the_query() -> None:
     body = search_request(PageState(like=("hep-th/9901001",), to_year=2001))
     assert body["like"] == ["hep-th/9901001"]
     assert body["to"] == "2001"
@@ -122,7 +122,7 @@ def test_a_liked_paper_takes_the_place_of_words() -> None:
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 
-async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None:
+async def test_the_corpus_is_requested_again_only_for_another_snapshot() -> None:
     snapshots = iter(["one", "two", "three"])
     async with service(lambda _: httpx.Response(200, json={"papers": 5, "snapshot": next(snapshots)})) as asked:
         assert (await asked.corpus()).snapshot == "one"
@@ -131,7 +131,7 @@ async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None
         assert (await asked.corpus()).snapshot == "three"
 
 
-async def test_waiting_for_the_service_says_for_what_whenever_that_changes(
+async def test_the_reason_for_waiting_is_logged_whenever_it_changes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("gradio_ui.client._LOOK_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""The page's words: right, accessible, and never able to run anything."""
+"""The page's HTML: correct, accessible, and free of markup from outside."""
 
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ STATE = PageState(q="x", categories=("cs.LG",))
 
 
 class Elements(HTMLParser):
-    """Collects elements and text, and insists that what is opened is closed."""
+    """Parser that collects elements and text, and checks that all elements are closed."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def assert_harmless(markup: str) -> None:
 
 
 @given(st.sampled_from([HOSTILE, "</p></article>", "javascript:alert(1)", "` ${1+1} {{x}}"]) | st.text(max_size=40))
-def test_nothing_foreign_becomes_markup(text: str) -> None:
+def test_no_text_from_outside_becomes_markup(text: str) -> None:
     foreign = paper(
         id=text,
         title=text,
@@ -177,13 +177,13 @@ def test_pages_are_links() -> None:
         (PageState(q="x", categories=("cs.LG",), offset=50), "?q=x&categories=cs.LG"),
     ],
 )
-def test_nothing_found_offers_a_way_on(state: PageState, href: str | None) -> None:
+def test_an_empty_answer_offers_the_next_step(state: PageState, href: str | None) -> None:
     shown = Elements(render.results(state, answer(), {}))
     assert "No papers found" in shown.text
     assert [link["href"] for link in shown.all("a")] == ([href] if href else [])
 
 
-def test_the_status_tells_range_mode_and_time() -> None:
+def test_the_status_shows_range_mode_and_time() -> None:
     timings = {"embed_ms": 3.4, "vectors_ms": 1.2, "lexical_ms": 0.25, "fuse_ms": None, "total_ms": 12.4}
     status = Elements(
         render.answer_status(STATE, answer(*[paper()] * 3, searched=10_000, mode="dense", timings=timings))
@@ -224,7 +224,7 @@ def test_category_choices_show_names_and_give_codes() -> None:
         (AnswerNotUnderstood("what"), "akin down"),
     ],
 )
-def test_a_problem_says_what_happened_and_what_to_type(error: RequestFailed, typed: str) -> None:
+def test_a_problem_names_the_reason_and_the_next_step(error: RequestFailed, typed: str) -> None:
     shown = Elements(render.problem(error)).text
     assert str(error) in shown
     assert typed in shown
@@ -237,7 +237,7 @@ def test_examples_are_links_to_searches() -> None:
     assert all(link.startswith("?q=") for link in links)
 
 
-def test_conditions_repeated_papers_and_papers_on_both_sides_are_said() -> None:
+def test_conditions_copies_and_papers_on_both_sides_are_shown() -> None:
     query = UnderstoodQuery(
         operators=('ti:"a<b"', "-c"), like=(LikedPaper(id="a", title="One"),), unlike=(LikedPaper(id="b"),)
     )

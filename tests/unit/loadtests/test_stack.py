@@ -196,7 +196,7 @@ def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> No
 )
 def test_an_index_that_is_refused_or_damaged_is_said_with_the_reason(service: str, snapshot: dict[str, object]) -> None:
     Service.answers = {"/health/ready": (503, {"components": {"snapshot": snapshot}})}
-    with pytest.raises(NothingToSearch, match="does not trust its index: has terms of analysis 1, not 2"):
+    with pytest.raises(NothingToSearch, match="its index: has terms of analysis 1, not 2"):
         target(service, 0)
 
 

@@ -38,14 +38,14 @@ def test_service_errors(client: TestClient, kind: type[errors.RetrievalError]) -
     assert ("retry-after" in answer.headers) == (kind.status == 503)
 
 
-def test_a_bug_is_not_shown(client: TestClient) -> None:
+def test_an_unexpected_error_shows_no_internals(client: TestClient) -> None:
     answer = client.get("/raise/bug")
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal"
     assert "secret" not in answer.text
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_drawn_tree_has_every_error() -> None:
     drawn = errors.__doc__ or ""
     for kind in subclasses(errors.RetrievalError):
         assert f"─ {kind.__name__} " in drawn

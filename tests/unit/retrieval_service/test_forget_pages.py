@@ -9,13 +9,13 @@ from retrieval_service.adapters.faiss_index import forget_pages
 
 
 def resident_kb(path: Path) -> int:
-    """How much of a mapped file this process has in memory."""
+    """Return how many KiB of a mapped file are in this process's memory."""
     lines = Path("/proc/self/smaps").read_text().splitlines()
     at = next(place for place, line in enumerate(lines) if line.endswith(str(path)))
     return next(int(line.split()[1]) for line in lines[at:] if line.startswith("Rss:"))
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not tell what is resident")
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system has no smaps")
 def test_pages_go_and_come_back(tmp_path: Path) -> None:
     path = tmp_path / "a file"
     content = bytes(range(256)) * 4096

@@ -1,4 +1,4 @@
-"""The CPU is described by what Linux says of its first core."""
+"""Test the description of the CPU, which Linux gives for each core."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from akin.errors import StackError
 from storage.locks import hold_lock
 
 
-def test_a_lock_that_another_holds_is_told(tmp_path: Path) -> None:
+def test_a_held_lock_raises_the_given_error(tmp_path: Path) -> None:
     with (
         hold_lock(tmp_path / "lock", 0, StackError("busy")),
         pytest.raises(StackError, match="busy"),
@@ -25,7 +25,7 @@ def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
             pass
 
 
-def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp_path: Path) -> None:
+def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path: Path) -> None:
     got, path = threading.Event(), tmp_path / "lock"
 
     def wait() -> None:
@@ -41,9 +41,7 @@ def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp
     assert got.is_set()
 
 
-def test_a_lock_on_a_file_that_was_deleted_just_before_keeps_nobody_out_and_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_on_a_deleted_file_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = tmp_path / "lock", fcntl.flock
     deleted: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Telling a hung part from a busy one, on a clock of the test's own."""
+"""Test the detection of hung and busy parts with an artificial clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WELL, BROKEN, SILENT = (
 
 
 class Watcher:
-    """Looks at a part every four seconds, each look taking three."""
+    """Probes a part every four seconds; each probe takes three seconds."""
 
     def __init__(self, detector: FailureDetector) -> None:
         self.detector, self.now, self.seconds, self.reads = detector, 100.0, 0.0, 0
 
     def sees(self, look: ProbeResult, *, seconds: float = 0.0, reads: int = 0) -> str | None:
-        """Judges a look, during which the part used so much of the processor and of the disk."""
+        """Judge a probe during which the part used that much processor time and that many disk reads."""
         began, self.now = self.now, self.now + 4
         self.seconds, self.reads = self.seconds + seconds, self.reads + reads
         return self.detector.judge(look, began, began + 3, lambda: Work(self.seconds, self.reads))
@@ -45,7 +45,7 @@ def test_silence_without_work_is_a_hang() -> None:
     assert [watcher.sees(SILENT) for _ in range(4)] == [None, None, None, "did not answer for 15 s"]
 
 
-def test_a_busy_part_may_be_silent_for_long_but_not_for_ever() -> None:
+def test_a_busy_part_may_be_silent_for_a_long_but_limited_time() -> None:
     watcher = Watcher(FailureDetector(idle_seconds=12, busy_seconds=120))
     seen = [watcher.sees(SILENT, seconds=2.0) for _ in range(31)]
     assert seen[:29] == [None] * 29

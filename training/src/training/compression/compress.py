@@ -1,6 +1,6 @@
-"""Makes a model small: load, prune, export to ONNX, quantise, check parity.
+"""Compress a model: load, prune, export to ONNX, quantise, check parity.
 
-The folder it fills is a version in all but its number, run by the very code that would serve it.
+The result is a version folder without a number. Its parity is checked with the code that will serve it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Precision = Literal["int8", "fp16", "fp32"]
 
 @dataclass(frozen=True)
 class Compression:
-    """How a model is made smaller.
+    """Settings of a compression.
 
     Attributes:
-        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it as it is.
-        pruning: layers and tokens that are left out beforehand; parity is then to the pruned model.
-        recipe: of the quantisation to INT8; None is the one that ships.
-        texts: how many texts it is calibrated with.
+        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it unchanged.
+        pruning: layers and tokens that are removed first; parity is then measured to the pruned model.
+        recipe: of the quantisation to INT8; None is the default recipe.
+        texts: number of texts for calibration.
     """
 
     precision: Precision = "int8"
@@ -56,31 +56,31 @@ def compress(
     how: Compression | None = None,
     faithful: bool = True,
 ) -> dict[str, Any]:
-    """Fills an empty folder with the compressed model, the code that serves it, and a manifest without a number.
+    """Fill an empty folder with the compressed model, the code that serves it, and a manifest without a number.
 
     Args:
         wanted: a folder, a hub id, or None for the packaged default.
         folder: to write into.
         calibration_papers: a file of papers that `papers.read_papers` reads.
-        mapping: of the papers' fields, where the file needs one.
+        mapping: of the papers' fields, if the file needs one.
         seed: of every random choice.
-        how: to compress; None is INT8 as it ships.
-        faithful: whether parity is required, or only measured, as comparisons do.
+        how: settings; None is INT8 with the default recipe.
+        faithful: raise `ParityError` if parity is too low; False only measures it, as comparisons do.
 
     Returns:
         The manifest.
 
     Raises:
-        TrainingError: Whatever stood in the way.
+        TrainingError: A step failed; its subclass says which.
     """
     how = how or Compression()
     origin = source.resolve(wanted)
     if Path(origin.location).is_dir():
-        # A folder has all that is needed: nothing is to be asked of the hub.
+        # A folder is complete: libraries need not contact the hub. They read this when they are imported.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
     with log_duration("loading libraries"):
-        # Only now: they take seconds, and a wrong path should be told at once.
+        # Imported only now: they take seconds, and a wrong path should be reported before.
         from training.compression import onnx_export, parity, tokens
         from training.compression.pack import pack
 
@@ -102,7 +102,7 @@ def compress(
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
             feeds = tokens.feeds(folder / "tokenizer.json", texts.calibration, inputs, max_length)
             smaller, recipe = _convert(graph, feeds, how, seed)
-            # In FP16 what pools is behind the last product and stays in FP32: that order is not to be changed.
+            # FP16 graphs are not packed: they pool in FP32 after the last matrix product, which packing would change.
             served = (None if how.precision == "fp16" else pack(smaller)) or smaller
             (folder / "model.onnx").write_bytes(served.SerializeToString())
             made = manifest.build_manifest(
@@ -133,7 +133,7 @@ def compress(
 def _convert(
     graph: onnx.ModelProto, feeds: Iterable[Feed], how: Compression, seed: int
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The graph in the precision that is wanted, and what the manifest says of it."""
+    """Return the graph in the precision that is wanted, and the recipe for the manifest."""
     if how.precision == "fp32":
         return graph, {"precision": "FP32", "method": "none"}
     if how.precision == "fp16":
@@ -152,7 +152,7 @@ def _convert(
 
 
 def _quiet() -> None:
-    """Keeps libraries' advice to their own users away from ours."""
+    """Silence the warnings and progress bars of libraries, which are addressed to their own users."""
     from optimum.utils import logging as optimum_logging
     from transformers.utils import logging as transformers_logging
 

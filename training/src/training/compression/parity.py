@@ -1,4 +1,4 @@
-"""Parity: is the version, run by the very code that serves it, true to the model it was made from?"""
+"""Measure parity: how closely a version, run by the code that serves it, reproduces the model it was made from."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ALONE = 40
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How one runtime does on the held-out texts.
+    """Figures of one runtime on the held-out texts.
 
     Attributes:
         mean_cosine: to the reference.
         min_cosine: of the worst text.
-        alone_vs_batched: the least cosine between a text's vector alone and in company.
+        alone_vs_batched: least cosine between the vectors of a text that is encoded alone and in a batch.
     """
 
     mean_cosine: float
@@ -34,10 +34,10 @@ class Fidelity:
 
 
 def measure(encode: Mapping[str, Encode], true: Floats, texts: Sequence[str]) -> dict[str, Any]:
-    """Compares every runtime with the reference, with itself text by text, and with the other.
+    """Compare every runtime with the reference, its batches with single texts, and the runtimes with each other.
 
     Returns:
-        The manifest's account; `mean_cosine`, `min_cosine` and `alone_vs_batched` are those of the worse runtime.
+        The figures for the manifest; `mean_cosine`, `min_cosine` and `alone_vs_batched` are those of the worst runtime.
     """
     found: dict[str, Fidelity] = {}
     batched: dict[str, Floats] = {}
@@ -63,28 +63,28 @@ def measure(encode: Mapping[str, Encode], true: Floats, texts: Sequence[str]) ->
 
 
 def require(parity: dict[str, Any]) -> None:
-    """Refuses a version that is not true enough.
+    """Check that a version is close enough to its original.
 
     Raises:
-        ParityError: It names each figure that is short of its bar.
+        ParityError: A figure misses its limit; the message names each such figure.
     """
     short = [
-        f"{label} is {parity[key]:.5f}, at least {bar} is required"
-        for key, label, bar in (
+        f"{label} is {parity[key]:.5f}, at least {limit} is required"
+        for key, label, limit in (
             ("mean_cosine", "the mean cosine to the original", MEAN_COSINE),
             ("alone_vs_batched", "the cosine between a text's vector alone and in a batch", ALONE_VS_BATCHED),
         )
-        # Written so that a figure that is no number falls short as well.
-        if not parity[key] >= bar
+        # The condition is negated so that NaN is refused too.
+        if not parity[key] >= limit
     ]
     apart = parity["between_runtimes"]
     if apart is not None and not apart <= BETWEEN_RUNTIMES:
         short.append(f"the two runtimes' vectors are {apart:.5f} apart, at most {BETWEEN_RUNTIMES} is allowed")
     if short:
         raise ParityError(
-            "nothing was published, because the quantised encoder is not true to its original: "
+            "nothing was published, because the compressed encoder is too different from its original: "
             + "; ".join(short)
-            + ". Calibrate with papers like those you will search, and with more of them."
+            + ". Calibrate with more papers, and with papers like those you will search."
         )
 
 

@@ -1,4 +1,4 @@
-"""The manifest of a version: what it is, what it was made from and how, and how true it is to its original."""
+"""The manifest of a version: its encoder, its origin, its recipe, its files, and its parity with the original."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ MANIFEST_FILE = "manifest.json"
 
 
 def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
-    """What tells an encoder from any other: of everything that decides which vector a paper gets, and nothing else.
+    """Return the digest that identifies an encoder: it covers everything that decides a paper's vector, and no more.
 
-    Returns:
-        SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
+    It is the SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
     """
     identity = {
         "graph": graph_sha256,
@@ -42,7 +41,7 @@ def build_manifest(
     base: Mapping[str, Any],
     recipe: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of the files that lie in a folder; its number and its parity are still to be told."""
+    """Return the manifest of the files in a folder, without a version number and with an empty parity."""
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
@@ -67,5 +66,5 @@ def build_manifest(
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest into the folder it describes."""
+    """Write the manifest into the folder that it describes."""
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

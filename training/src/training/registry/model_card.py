@@ -1,7 +1,7 @@
-"""The model card of a version: what it is, how it was made, how well it searches, what it is not for.
+"""Write the model card of a version: its origin, its compression, its search quality, its limits.
 
-A version folder never changes once it is published, so the card lies beside the versions, with the evaluation that
-it quotes.
+A version folder never changes after it is published, so the card is written beside the versions, with the evaluation
+that it quotes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ MODEL_CARD_FILE = "model_card.md"
 
 
 def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, folder: Path) -> Path:
-    """Writes the card and returns its path.
+    """Write the card into a folder and return its path.
 
     Args:
-        manifest: the version's.
-        report: an evaluation of it.
-        system: what the version is called in the report.
-        folder: where to.
+        manifest: of the version.
+        report: an evaluation of the version.
+        system: name of the version in the report.
+        folder: to write into.
 
     Raises:
-        EvaluationError: It cannot be written.
+        EvaluationError: The card cannot be written.
     """
     path = folder / MODEL_CARD_FILE
     try:
@@ -40,13 +40,13 @@ def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, fo
 
 
 def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     base, recipe, parity = (manifest.get(key, {}) for key in ("base", "recipe", "parity"))
     calibration = recipe.get("calibration", {})
     parts = [
         f"# {manifest['name']}, {system} of Akin's encoder",
-        f"Turns a text into {manifest['dim']} numbers of length one, so that the inner product of two texts says how "
-        f"akin they are. It reads the first {manifest['max_length']} tokens of a text.",
+        f"Turns a text into a vector of length one with {manifest['dim']} dimensions. The inner product of two vectors "
+        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read.",
         "## Made from",
         _list(
             {
@@ -60,7 +60,7 @@ def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -
                 "digest": f"`{manifest['digest']}`",
             }
         ),
-        "## True to its original",
+        "## Parity with the original",
         _list(
             {
                 "mean cosine to FP32": _figure(parity.get("mean_cosine")),
@@ -69,25 +69,25 @@ def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -
                 "texts": parity.get("texts"),
             }
         ),
-        "## How well it searches",
+        "## Search quality",
         _summary(report, system),
         f"Intervals hold {report.settings['confidence']:.0%} of {report.settings['resamples']:,} paired bootstrap "
         f"resamples over queries. Measured on {markdown.machine(report)}, {report.created}. "
-        "All measures are in `report.md`, the figures in `report.json`.",
+        "All metrics are in `report.md` and `report.json`.",
         "## Use, and limits",
-        "For search among scientific papers by title, abstract or a question, in English. What lies behind the first "
-        f"{manifest['max_length']} tokens is not read. Scores of two encoders, or of two versions, do not compare: an "
-        "index belongs to one digest. Sets that are not listed above were not measured; the licence and the biases of "
-        "the base model's training data carry over.",
+        "For search among scientific papers by title, abstract or question, in English. Text after the first "
+        f"{manifest['max_length']} tokens is not read. Scores of different encoders or versions cannot be compared: an "
+        "index belongs to one digest. Sets that are not listed above were not measured. The base model's licence and "
+        "the biases of its training data apply.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _summary(report: EvaluationReport, system: str) -> str:
-    """A line a set: the version, the baseline and BM25 by the deciding measure, and the difference."""
+    """Return a table with a line for each set: the score of each system, and the difference to the baseline."""
     others = [name for name in report.systems if name != system]
     lines = [
-        f"| set | measure | {' | '.join([system, *others])} | {system} – {report.baseline} |",
+        f"| set | metric | {' | '.join([system, *others])} | {system} – {report.baseline} |",
         f"| --- | --- |{' ---: |' * (len(others) + 2)}",
     ]
     for name in report.sets:

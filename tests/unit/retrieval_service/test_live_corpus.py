@@ -1,4 +1,4 @@
-"""When the encoder counts as lost, and which one a new snapshot is served with."""
+"""The live corpus: when its encoder counts as lost, and the encoder that a new snapshot gets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATE = EncoderUnavailable("Triton did not answer within 2 s.")
 
 
 class Encoder:
-    """Answers, or fails as it is told."""
+    """An encoder that fails with `trouble`, where that is set."""
 
     def __init__(self, version: int, digest: str) -> None:
         self.identity = EncoderIdentity(version, digest, 2)
@@ -37,7 +37,7 @@ class Encoder:
 
 
 class Encoders:
-    """Triton, with its versions that are ready; `slow` while its canaries fail."""
+    """Triton with its ready versions; where `slow` is set, finding an encoder fails with it."""
 
     def __init__(self, *encoders: Encoder) -> None:
         self.ready = {encoder.identity.version: encoder for encoder in encoders}
@@ -60,7 +60,7 @@ class Encoders:
 
 
 class Watched:
-    """A service's heart whose looks are taken by hand."""
+    """A live corpus that the test refreshes, instead of a timer."""
 
     def __init__(self, data: Path, *encoders: Encoder) -> None:
         self.snapshots = SnapshotDirectory(data)
@@ -110,19 +110,19 @@ async def fails(watched: Watched) -> None:
         await watched.served.embed("a query")
 
 
-async def test_one_late_query_takes_the_encoder_from_nobody_else(watched: Watched, ours: Encoder) -> None:
+async def test_late_queries_among_others_do_not_drop_the_encoder(watched: Watched, ours: Encoder) -> None:
     for _ in range(5):
         ours.trouble = LATE
         await fails(watched)
         ours.trouble = None
         await watched.served.embed("another query")
-        # Were it asked, it would be late: what is answered meanwhile tells enough.
+        # A check of the encoder would be late now; the answered query makes it unnecessary.
         watched.triton.slow = LATE
         await watched.serving.refresh()
     assert len(watched.failures) == 5
 
 
-async def test_an_encoder_that_fails_all_queries_is_asked_by_the_watch_and_lost_at_the_second_look(
+async def test_an_encoder_that_fails_all_queries_is_dropped_at_the_second_failed_check(
     watched: Watched, ours: Encoder
 ) -> None:
     ours.trouble = watched.triton.slow = LATE
@@ -136,9 +136,7 @@ async def test_an_encoder_that_fails_all_queries_is_asked_by_the_watch_and_lost_
     await watched.served.embed("a query")
 
 
-async def test_what_fails_by_itself_costs_the_encoder_nothing_when_the_watch_is_answered(
-    watched: Watched, ours: Encoder
-) -> None:
+async def test_failed_queries_do_not_drop_an_encoder_that_passes_the_check(watched: Watched, ours: Encoder) -> None:
     for _ in range(3):
         ours.trouble = EncoderUnavailable("Triton cannot embed now: an internal error")
         await fails(watched)
@@ -147,7 +145,7 @@ async def test_what_fails_by_itself_costs_the_encoder_nothing_when_the_watch_is_
         assert not watched.served.needs_encoder_check()
 
 
-async def test_a_busy_encoder_is_not_a_lost_one(watched: Watched, ours: Encoder) -> None:
+async def test_a_busy_encoder_is_not_dropped(watched: Watched, ours: Encoder) -> None:
     ours.trouble = watched.triton.slow = EncoderBusy("Its queue is full.")
     watched.triton.answers = False
     for _ in range(4):
@@ -156,13 +154,13 @@ async def test_a_busy_encoder_is_not_a_lost_one(watched: Watched, ours: Encoder)
     assert watched.served.encoder is ours
 
 
-async def test_an_encoder_that_became_another_is_lost_at_once(watched: Watched, ours: Encoder) -> None:
+async def test_an_encoder_with_another_digest_is_dropped_at_once(watched: Watched, ours: Encoder) -> None:
     ours.trouble = EncoderMismatch("Version 1 was another one.")
     await fails(watched)
     assert watched.served.encoder is None
 
 
-async def test_the_version_in_use_is_the_one_that_is_watched(watched: Watched, ours: Encoder) -> None:
+async def test_the_version_in_use_is_the_one_that_is_checked(watched: Watched, ours: Encoder) -> None:
     watched.triton.ready = {2: Encoder(2, "b" * 64)}
     await watched.serving.refresh()
     assert watched.served.encoder is None
@@ -171,7 +169,7 @@ async def test_the_version_in_use_is_the_one_that_is_watched(watched: Watched, o
     assert watched.served.encoder is same
 
 
-async def test_a_new_snapshot_of_the_same_encoder_takes_it_over_however_slow_triton_is(
+async def test_a_new_snapshot_of_the_same_encoder_keeps_it_even_if_triton_is_slow(
     watched: Watched, ours: Encoder
 ) -> None:
     watched.triton.slow = LATE
@@ -180,7 +178,7 @@ async def test_a_new_snapshot_of_the_same_encoder_takes_it_over_however_slow_tri
     assert (watched.served.manifest.id, watched.served.encoder) == ("second", ours)
 
 
-async def test_a_new_snapshot_of_another_encoder_waits_until_that_answers_or_none_does(
+async def test_a_new_snapshot_of_another_encoder_waits_until_that_is_ready_or_none_is(
     watched: Watched, ours: Encoder
 ) -> None:
     other = Encoder(2, "b" * 64)

@@ -1,4 +1,4 @@
-"""A snapshot that somebody has open is not removed."""
+"""A snapshot that is open in a process is not removed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids in the order of their builds, which may be of the same second."""
+    """Return ids in the order of their builds, which may be of the same second."""
     numbers = count(10)
     monkeypatch.setattr(directory_module, "_new_id", lambda: f"20260101T000000Z-{next(numbers)}")
 
 
-def test_the_snapshot_that_a_service_still_serves_stays(tmp_path: Path, kit: Any) -> None:
+def test_a_snapshot_that_a_service_still_serves_is_not_removed(tmp_path: Path, kit: Any) -> None:
     snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(30), encoder, tmp_path).id
     settings = Settings(data=tmp_path, watch_seconds=30)
     with TestClient(create_app(settings, kit.OneEncoder(encoder))) as client:
         before = sorted(snapshots.path(old).rglob("*"))
-        # CURRENT names another now, and the service has not looked yet.
+        # CURRENT names another snapshot now, and the service has not read it yet.
         for papers in (31, 32, 33):
             new = kit.build(kit.papers(papers), encoder, tmp_path).id
         in_use: list[str] = []
@@ -53,7 +53,9 @@ def test_the_snapshot_that_a_service_still_serves_stays(tmp_path: Path, kit: Any
     assert snapshots.ids() == [new]
 
 
-def test_whoever_opens_holds_until_it_closes(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_snapshot_is_locked_until_it_is_closed(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(20), encoder, tmp_path).id
     kit.build(kit.papers(21), encoder, tmp_path)
@@ -61,7 +63,7 @@ def test_whoever_opens_holds_until_it_closes(tmp_path: Path, kit: Any, monkeypat
     for snapshot in (one, other):
         assert snapshots.prune(1) == []
         snapshot.close()
-    # What cannot be opened is not held either.
+    # A snapshot that cannot be opened is not locked either.
     with monkeypatch.context() as broken:
         broken.setattr(faiss_index.faiss, "read_index", lambda *_: (_ for _ in ()).throw(RuntimeError("no index")))
         with pytest.raises(SnapshotInvalid):
@@ -71,7 +73,7 @@ def test_whoever_opens_holds_until_it_closes(tmp_path: Path, kit: Any, monkeypat
         open_snapshot(snapshots.root / old)
 
 
-def test_a_hold_that_is_forgotten_or_whose_process_is_killed_is_gone(tmp_path: Path) -> None:
+def test_a_lock_ends_with_its_object_or_its_process(tmp_path: Path) -> None:
     directory = tmp_path / "snapshots" / "one"
     directory.mkdir(parents=True)
     snapshots = SnapshotDirectory(tmp_path)
@@ -93,7 +95,7 @@ def test_a_hold_that_is_forgotten_or_whose_process_is_killed_is_gone(tmp_path: P
     assert snapshots.ids() == []
 
 
-def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
+def test_a_read_only_directory_can_be_locked(tmp_path: Path) -> None:
     directory = tmp_path / "snapshots" / "one"
     directory.mkdir(parents=True)
     for path in (directory, directory.parent):
@@ -107,7 +109,7 @@ def test_a_folder_that_cannot_be_written_can_be_held(tmp_path: Path) -> None:
         os.chmod(directory.parent, 0o755)
 
 
-def test_what_becomes_the_live_one_is_not_pruned_meanwhile(
+def test_a_snapshot_is_not_pruned_while_it_becomes_live(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()

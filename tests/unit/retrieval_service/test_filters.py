@@ -37,7 +37,7 @@ def test_each_operator(written: str, field: Field, values: tuple[str, ...], excl
     )
 
 
-def test_what_is_left_are_the_words_and_those_of_phrases() -> None:
+def test_papers_are_ranked_by_the_other_words_and_those_of_phrases() -> None:
     query = parse_query('"neural operator" -transformer au:"Zongyi Li" ti:flow cat:cs.LG turbulence')
     assert query.words == "neural operator turbulence"
     assert parse_query("ti:flow -au:li").words == ""
@@ -74,7 +74,7 @@ def test_a_pasted_text_has_no_operators() -> None:
 
 
 @given(st.text(alphabet='ab "-:tiau”“,', max_size=60))
-def test_nothing_breaks_it(text: str) -> None:
+def test_any_text_can_be_parsed(text: str) -> None:
     query = parse_query(text)
     assert all(operator.values and operator.text for operator in query.operators)
     if not query.operators:
