@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,18 +179,19 @@ def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) ->
 
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw MRR@10 of every trial, and the best value so far."""
-    from charts import Line, as_png, draw_lines, new_figure
+    from charts import as_png, new_figure
 
-    points: dict[str, list[tuple[float, float]]] = {"COMPLETE": [], "PRUNED": []}
-    best: list[tuple[float, float]] = []
+    figure, (axes,) = new_figure(7, [4])
+    points: dict[str, list[tuple[int, float]]] = {"COMPLETE": [], "PRUNED": []}
     for trial in study.trials:
         if trial.value is not None and trial.state.name in points:
             points[trial.state.name].append((trial.number, trial.value))
-            if trial.state.name == "COMPLETE":
-                best.append((trial.number, max(value for _, value in points["COMPLETE"])))
-    lines = [Line(state.lower(), found) for state, found in points.items()]
-    figure, (axes,) = new_figure(7, [4])
-    draw_lines(axes, [*lines, Line("best so far", best)], "trial", "MRR@10 on validation", title=study.study_name)
+    for (state, found), marker in zip(points.items(), "ox", strict=True):
+        axes.scatter([number for number, _ in found], [value for _, value in found], marker=marker, label=state.lower())
+    numbers, values = [number for number, _ in points["COMPLETE"]], [value for _, value in points["COMPLETE"]]
+    axes.step(numbers, list(accumulate(values, max)), where="post", label="best so far")
+    axes.set(xlabel="trial", ylabel="MRR@10 on validation", title=study.study_name)
+    axes.legend()
     path.write_bytes(as_png(figure))
 
 
