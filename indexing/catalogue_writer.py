@@ -159,11 +159,11 @@ class CatalogueWriter:
         for row, paper in zip(changed, papers, strict=True):
             for code in dict.fromkeys(paper.categories):
                 having[code].append(row)
-        anew = {}
+        updated = {}
         for code in {*columns, *having}:
             kept = columns.get(code, np.empty(0, ROW_TYPE))
-            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW_TYPE)]))
-        return days, anew
+            updated[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW_TYPE)]))
+        return days, updated
 
 
 def _days_of(papers: Sequence[Paper]) -> NDArray[np.int32]:

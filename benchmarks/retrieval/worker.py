@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.processes import Message, answers, orders, resident, tree
+from benchmarks.processes import Message, open_answers, orders, resident, tree
 from benchmarks.retrieval.shards import queries
 from benchmarks.retrieval.systems import VectorSystem, system_of
 
 
 def main() -> None:
     """Build or serve."""
-    answer = answers()
+    answer = open_answers()
     action, name, folder, count, index, threads = sys.argv[1:]
     system = system_of(name)
     path = Path(index)

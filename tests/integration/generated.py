@@ -29,13 +29,13 @@ AUTHORS = ("Ada Lovelace", "Paul Erdős", r"Paul M. Erd\H{o}s", "P. Erdős", "Pa
 
 
 def words(seed: int, count: int) -> list[str]:
-    """Made-up words, the same for the same seed."""
+    """Return made-up words, the same for the same seed."""
     dice = random.Random(seed)
     return ["".join(dice.choice(_SYLLABLES) for _ in range(dice.randint(2, 4))) for _ in range(count)]
 
 
 def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
-    """Papers about topics: words of a paper come from its topic more than from the rest of the language."""
+    """Return papers about topics: most words of a paper come from its topic."""
     dice = random.Random(seed)
     language = words(1, 3000)
     topics = [dice.sample(language, 40) for _ in range(25)]
@@ -58,7 +58,7 @@ def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
 
 
 class HashEncoder:
-    """Vectors of hashed words: texts that share words are near, and nothing is ever random."""
+    """Encoder that hashes words: texts that share words get near vectors, always the same ones."""
 
     def __init__(self, name: str = "hash", dim: int = DIM) -> None:
         self.identity = EncoderIdentity(1, sha256(name.encode()).hexdigest(), dim, max_length=64, device="cpu")
@@ -82,7 +82,7 @@ class HashEncoder:
 
 
 def hashed(text: str, dim: int = DIM) -> Vectors:
-    """The unit vector of a text."""
+    """Return the unit vector of a text."""
     vector = np.zeros(dim, np.float32)
     for word in text.lower().replace(".", " ").split():
         vector += _of_word(word, dim)
@@ -96,7 +96,7 @@ def _of_word(word: str, dim: int) -> Vectors:
 
 
 class OneEncoder:
-    """A source of encoders that has one, or none while that is away."""
+    """Source of one encoder; it has none while the encoder is away."""
 
     def __init__(self, encoder: HashEncoder) -> None:
         self.encoder = encoder
@@ -117,13 +117,13 @@ class OneEncoder:
 
 
 def build(papers: Iterable[Paper], encoder: HashEncoder, data: Path, **options: Any) -> Manifest:
-    """A snapshot, built at once."""
+    """Build a snapshot and return its manifest."""
     return asyncio.run(build_snapshot(papers, encoder, data, source_name="generated", options=BuildOptions(**options)))
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A published snapshot, what it was made of, and by which encoder."""
+    """Published snapshot, with its papers and its encoder."""
 
     data: Path
     papers: list[Paper]

@@ -1,4 +1,4 @@
-"""A build whose embeddings outgrow the store's dictionary more than once (make test-long)."""
+"""Build a snapshot whose new keys the embedding store merges more than once (make test-long)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 
 
 class DigestEncoder:
-    """Vectors drawn by each text's own digest, in no time."""
+    """Encoder whose vectors are made of each text's digest, which takes no time."""
 
     identity = EncoderIdentity(1, sha256(b"digest").hexdigest(), 32, max_length=64, device="cpu")
 

@@ -1,4 +1,4 @@
-"""Building snapshots: what is kept, what is never done twice, what a kill leaves behind."""
+"""Build snapshots: the parts, the embeddings that are used again, and the state after a kill."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_texts_are_embedded_once(tmp_path: Path, kit: Any) -> None:
     assert other.embedded == 300
 
 
-def test_vectors_are_the_encoders(tmp_path: Path, kit: Any) -> None:
+def test_vectors_are_those_of_the_encoder(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(2500), kit.Encoder()
     manifest = kit.build(papers, encoder, tmp_path, batch=16, in_flight=3)
     snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
@@ -70,7 +70,7 @@ def test_vectors_are_the_encoders(tmp_path: Path, kit: Any) -> None:
     snapshot.close()
 
 
-def test_an_encoder_too_busy_for_queries_does_not_undo_a_build(tmp_path: Path, kit: Any) -> None:
+def test_a_build_succeeds_with_an_encoder_too_busy_for_queries(tmp_path: Path, kit: Any) -> None:
     class Busy(kit.Encoder):  # type: ignore[misc,name-defined]  # the kit is made at run time
         async def embed_queries(self, texts: Sequence[str]) -> Embedded:
             raise EncoderUnavailable("Triton did not answer within 2 s.")
@@ -140,7 +140,7 @@ def test_duplicates_are_counted_not_kept(tmp_path: Path, kit: Any) -> None:
     assert (manifest.papers, manifest.rejected) == (50, {"duplicate_id": 7})
 
 
-def test_an_encoder_that_goes_away_costs_nothing_made_so_far(tmp_path: Path, kit: Any) -> None:
+def test_embeddings_made_before_the_encoder_goes_away_are_kept(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(600), kit.Encoder()
     before = kit.build(papers[:100], encoder, tmp_path)
     embed = encoder.embed_passages
@@ -159,7 +159,7 @@ def test_an_encoder_that_goes_away_costs_nothing_made_so_far(tmp_path: Path, kit
     assert kit.build(papers, encoder, tmp_path).embedded == 600 - made
 
 
-def test_a_full_disk_is_said_in_words(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_snapshot_error(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = kit.build(kit.papers(20), kit.Encoder(), tmp_path)
 
     def full(*_: object) -> None:
@@ -210,7 +210,7 @@ generated.build(generated.generated_papers(5000), encoder, Path(sys.argv[1]), in
 
 
 @pytest.mark.parametrize(("share", "in_flight"), [(0.2, 1), (0.5, 3), (0.7, 1)])
-def test_a_killed_build_repeats_at_most_what_was_under_way(
+def test_after_a_kill_at_most_the_requests_in_flight_are_repeated(
     tmp_path: Path, kit: Any, share: float, in_flight: int
 ) -> None:
     encoder, papers = kit.Encoder(), kit.papers(5000)
@@ -232,7 +232,7 @@ def test_a_killed_build_repeats_at_most_what_was_under_way(
     assert snapshots.current() == before.id
     assert verify_snapshot(snapshots.path(before.id)) == []
     assert list(snapshots.root.glob(".building-*"))
-    # A batch that was half written when the kill came.
+    # A batch that was written in part when the process was killed.
     with kept.open("ab") as file:
         file.write(b"torn")
     with kept.with_name("vectors.f16").open("ab") as file:
@@ -241,14 +241,14 @@ def test_a_killed_build_repeats_at_most_what_was_under_way(
     after = kit.build(papers, encoder, tmp_path)
     assert after.papers == 5000
     assert after.embedded == 5000 - whole
-    # What the killed build embedded and the next one embeds again is no more than the requests it had under way.
+    # Texts that both builds embedded are at most those of the requests that were in flight.
     embedded = sum(map(int, printed.split()))
     assert 100 + embedded + after.embedded - 5000 <= 64 * in_flight
     assert not list(snapshots.root.glob(".building-*"))
     assert verify_snapshot(snapshots.path(after.id)) == []
 
 
-def test_identity_is_the_stores_name(tmp_path: Path, kit: Any) -> None:
+def test_the_store_is_named_by_the_encoder_digest(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     encoder.identity = replace(encoder.identity, version=9)
     kit.build(kit.papers(10), encoder, tmp_path)

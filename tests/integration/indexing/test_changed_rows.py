@@ -1,4 +1,4 @@
-"""Changing rows of a vector index: it answers like an index that was filled from the first row."""
+"""Change rows of a vector index: it answers like an index that was filled from the first row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROWING = ["HNSW8,SQ8", "IVF8,RaBitQfs,Refine(SQ8)"]
 
 
 @pytest.mark.parametrize("factory", RECIPES)
-def test_changed_rows_are_found_as_if_they_had_always_been_there(factory: str) -> None:
+def test_changed_rows_are_found_as_in_a_new_index(factory: str) -> None:
     rng = np.random.default_rng(5)
     unit = rng.standard_normal((1500, 32)).astype(np.float32)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
@@ -61,7 +61,7 @@ def test_changed_rows_are_found_as_if_they_had_always_been_there(factory: str) -
 
 
 @pytest.mark.parametrize("factory", GROWING)
-def test_some_indexes_only_grow(factory: str) -> None:
+def test_some_indexes_can_only_grow(factory: str) -> None:
     rng = np.random.default_rng(5)
     unit = rng.standard_normal((900, 32)).astype(np.float32)
     recipe = Recipe(factory, 8 if "IVF" in factory else None, 8.0, "")

@@ -1,4 +1,4 @@
-"""An update with the whole corpus withdraws what is not in it, and never what merely cannot be read."""
+"""Update with a complete source: papers that it lacks are withdrawn, but never one whose record cannot be read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_paper_whose_record_is_bad_stays(data: Path, tmp_path: Path, kit: Any,
     ],
     ids=["rubbish", "no id", "another's id", "a whole one's id", "too long"],
 )
-def test_where_a_record_may_be_anybodys_nobody_is_withdrawn_for_being_absent(
+def test_no_absent_paper_is_withdrawn_if_a_bad_record_may_be_its_own(
     data: Path, tmp_path: Path, kit: Any, bad: bytes
 ) -> None:
     papers = kit.papers(62)
@@ -98,7 +98,7 @@ def test_where_a_record_may_be_anybodys_nobody_is_withdrawn_for_being_absent(
     assert ids(data) == {paper.id for paper in papers[1:]}
 
 
-def test_no_more_than_the_share_is_withdrawn_unasked(data: Path, tmp_path: Path, kit: Any) -> None:
+def test_withdrawing_more_than_the_share_needs_permission(data: Path, tmp_path: Path, kit: Any) -> None:
     papers = kit.papers(80)
     path = tmp_path / "all.jsonl"
     path.write_bytes(b"".join(map(line, papers[4:])))  # four of sixty, though the corpus would grow
@@ -138,7 +138,7 @@ def test_a_file_that_is_cut_off_changes_nothing(data: Path, tmp_path: Path, kit:
     assert (SnapshotDirectory(data).current(), SnapshotDirectory(data).ids()) == (before, [before])
 
 
-def test_without_a_line_end_a_file_is_whole(data: Path, tmp_path: Path, kit: Any) -> None:
+def test_a_file_without_a_last_line_end_is_complete(data: Path, tmp_path: Path, kit: Any) -> None:
     papers = kit.papers(60)
     (tmp_path / "all.jsonl").write_bytes(b"".join(map(line, papers[1:])).rstrip(b"\n"))
     assert complete(tmp_path / "all.jsonl", data, kit).papers == 59
@@ -150,7 +150,7 @@ def test_without_a_line_end_a_file_is_whole(data: Path, tmp_path: Path, kit: Any
     assert complete(tmp_path / "all.csv", data, kit).papers == 57  # the last cell has no quotes
 
 
-def test_what_changed_since_a_day_is_not_the_whole_corpus(data: Path, tmp_path: Path, kit: Any) -> None:
+def test_a_harvest_since_a_day_is_not_a_complete_source(data: Path, tmp_path: Path, kit: Any) -> None:
     (tmp_path / "all.jsonl").write_bytes(b"".join(map(line, kit.papers(60)[1:])))
     harvest = Harvest("all.jsonl", "https://oai", None, "2026-01-01", "2026-02-01", 59, 0, 0, "0" * 64)
     with pytest.raises(SourceIncomplete, match="what changed since 2026-01-01"):
@@ -158,7 +158,7 @@ def test_what_changed_since_a_day_is_not_the_whole_corpus(data: Path, tmp_path: 
     assert len(ids(data)) == 60
 
 
-def test_ids_of_other_names_and_kinds_are_met(tmp_path: Path, kit: Any) -> None:
+def test_ids_of_mapped_fields_are_recognised(tmp_path: Path, kit: Any) -> None:
     papers = [Paper(str(number), f"Title {number}", "An abstract.") for number in range(100, 160)]
     data = tmp_path / "data"
     kit.build(papers, kit.Encoder(), data)

@@ -1,4 +1,4 @@
-"""A data directory of an earlier version is read, checked, updated and tuned as it was.
+"""Read, check, update and tune a data directory that an earlier version wrote.
 
 `tests/data/data_of_schema_1.zip` was written before manifests noted which repository was harvested: eleven papers of a
 harvest of the set cs up to 2026-01-01, one of twelve withdrawn by an update.
@@ -57,7 +57,7 @@ def test_the_embeddings_are_found(data: Path, kit: Any) -> None:
         assert store.match_checksums(store.positions(digests)).all()
 
 
-def test_the_snapshot_is_served_checked_and_gone_on_from(data: Path, kit: Any) -> None:
+def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any) -> None:
     encoder, papers, snapshots = kit.Encoder(), kit.papers(14), SnapshotDirectory(data)
     (old,) = snapshots.ids()
     of_today = read_manifest(snapshots.path(old)).analysis_version == ANALYSIS_VERSION

@@ -1,4 +1,4 @@
-"""The store of embeddings: whoever asks for a stored text finds it, whatever is being done to the store meanwhile."""
+"""Embedding store: every stored text is found during appends and merges, and damage is detected."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ DIM = 8
 
 
 def made(first: int, count: int) -> tuple[list[bytes], Any]:
-    """Texts' digests and vectors that tell which text they are of."""
+    """Return digests of texts, and vectors that contain the number of their text."""
     numbers = np.arange(first, first + count)
     return [text_digest(str(number)) for number in numbers], np.outer(numbers, np.ones(DIM)).astype(np.float32)
 
 
-def test_stored_texts_have_their_positions_while_keys_are_sorted_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stored_texts_are_found_during_a_merge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     sort = np.argsort
 
     def sorting(*arguments: Any, **options: Any) -> Any:
-        # In the middle of the sorting in, another thread asks for what was stored before.
+        # During a merge, another thread looks up texts that were stored before.
         if len(store):
             asking = threading.Thread(target=lambda: asked.append(store.positions(before)))
             asking.start()
@@ -49,7 +47,7 @@ def test_stored_texts_have_their_positions_while_keys_are_sorted_in(
         np.testing.assert_array_equal(asked[0], np.arange(90))
 
 
-def test_many_threads_ask_while_one_adds(tmp_path: Path) -> None:
+def test_many_threads_read_while_one_appends(tmp_path: Path) -> None:
     wrong: list[str] = []
     stored = 0
     done = threading.Event()
@@ -79,7 +77,7 @@ def test_many_threads_ask_while_one_adds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [-1, -10, 10])
-def test_no_position_counts_from_the_end_or_beyond(tmp_path: Path, position: int) -> None:
+def test_a_position_outside_the_store_is_an_error(tmp_path: Path, position: int) -> None:
     with EmbeddingStore(tmp_path, DIM) as store:
         store.append(*made(0, 10))
         store.vectors(np.asarray([9]))
@@ -89,8 +87,8 @@ def test_no_position_counts_from_the_end_or_beyond(tmp_path: Path, position: int
             require_positions(store, [*made(0, 10)[0], text_digest("never stored")])
 
 
-def test_after_a_failed_write_nothing_is_added(tmp_path: Path) -> None:
-    """What a full disk took of a vector would shift those written after it."""
+def test_nothing_is_appended_after_a_failed_write(tmp_path: Path) -> None:
+    """The part of a vector that a full disk took would shift the vectors after it."""
 
     class Full:
         def __init__(self, file: Any) -> None:
@@ -118,7 +116,7 @@ def test_after_a_failed_write_nothing_is_added(tmp_path: Path) -> None:
         np.testing.assert_array_equal(store.vectors(store.positions(digests)), vectors)
 
 
-def test_a_damaged_vector_is_told(tmp_path: Path) -> None:
+def test_a_damaged_vector_does_not_match_its_checksum(tmp_path: Path) -> None:
     with EmbeddingStore(tmp_path, DIM, merge_after=8) as store:
         for first in (0, 5, 10):
             store.append(*made(first, 5))
@@ -135,7 +133,7 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-def test_the_store_gives_back_what_it_took(tmp_path: Path) -> None:
+def test_the_store_returns_the_vectors_that_were_appended(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     digests = [text_digest(f"text {i}") for i in range(1000)]
     vectors = rng.standard_normal((1000, 12)).astype(np.float32)
@@ -154,7 +152,7 @@ def test_the_store_gives_back_what_it_took(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [1, 7, 24, 25])
 @pytest.mark.parametrize("name", ["keys.bin", "vectors.f16"])
-def test_a_torn_tail_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
+def test_an_incomplete_end_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
     vectors = np.eye(12, dtype=np.float32)
     digests = [text_digest(str(i)) for i in range(12)]
     with EmbeddingStore(tmp_path, 12) as store:
@@ -169,7 +167,7 @@ def test_a_torn_tail_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
         np.testing.assert_array_equal(store.vectors(store.positions(digests)), vectors)
 
 
-def test_a_vector_that_never_reached_the_disk_is_forgotten(tmp_path: Path) -> None:
+def test_a_damaged_vector_is_not_found_when_the_store_is_opened_again(tmp_path: Path) -> None:
     digests = [text_digest(str(i)) for i in range(12)]
     with EmbeddingStore(tmp_path, 12) as store:
         store.append(digests, np.eye(12, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""A disk that fills, at whatever file: said in words, nothing half made is left, and the live snapshot is whole.
+"""Fill the disk at each file: the error is a SnapshotError, no partial file stays, and the live snapshot is whole.
 
 The system's limit on a file's size stands in for the disk: a write that would pass it fails as on a full one.
 """
@@ -27,7 +27,7 @@ Make = Callable[[Any, Any, Path], Manifest]
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes."""
+    """Limit every file to so many bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""A snapshot of which rows have other papers' vectors, or are of other texts, is never called whole."""
+"""Compare the rows of a snapshot: vectors of other papers and rows of other texts are found."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ RECIPES = [
 
 
 def published_again(data: Path, manifest: Manifest, change: Callable[[Path], None]) -> Path:
-    """A snapshot changed in a way that its digests do not tell."""
+    """Change a snapshot and write its digests again, so that they do not show the change."""
     directory = SnapshotDirectory(data).path(manifest.id)
     change(directory)
     write_manifest(directory, msgspec.structs.replace(manifest, files=file_records(directory)))
     return directory
 
 
-def test_a_build_that_sorts_keys_in_many_times_is_right_row_by_row(
+def test_rows_are_right_after_a_build_with_many_merges(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sort, sorting = np.argsort, threading.Event()
@@ -66,7 +66,7 @@ def test_a_build_that_sorts_keys_in_many_times_is_right_row_by_row(
 
     class Asked(EmbeddingStore):
         def positions(self, digests: Sequence[bytes]) -> Any:
-            # The thread that writes one window asks while the keys of the next are being sorted in.
+            # The thread that writes one window looks up positions while the keys of the next are merged.
             if threading.current_thread() is not threading.main_thread() and sorting.wait(0.5):
                 met.append(len(digests))
             return super().positions(digests)
@@ -111,7 +111,7 @@ def test_vectors_of_other_papers_are_found_in_every_kind_of_index(
 
 @pytest.mark.parametrize("factory", RECIPES)
 def test_changed_rows_are_right(factory: str, tmp_path: Path, kit: Any, corpus: Any) -> None:
-    """An update codes single rows by an index that was trained before; they are no worse than the others."""
+    """An update encodes single rows with a trained index; their codes are as good as those of other rows."""
     shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
     stored = np.stack([kit.hashed(f"{paper.title}. {paper.abstract}") for paper in corpus.papers]).astype(np.float16)
     before = stored.copy()
@@ -145,7 +145,7 @@ def test_rows_of_other_texts_are_found(tmp_path: Path, corpus: Any) -> None:
     assert "is missing" in found.not_compared[0]
 
 
-def test_what_the_store_lacks_is_counted(tmp_path: Path, corpus: Any) -> None:
+def test_missing_embeddings_are_counted(tmp_path: Path, corpus: Any) -> None:
     shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
     store = tmp_path / "embeddings" / corpus.encoder.identity.digest
     with (store / "keys.bin").open("r+b") as keys:
@@ -175,7 +175,7 @@ def test_damaged_embeddings_are_named_and_none_is_deleted(tmp_path: Path, corpus
     assert [problem.path for problem in found.damage] == [folder / "vectors.f16"]
 
 
-def test_rows_are_compared_beside_a_build_that_appends(tmp_path: Path, corpus: Any) -> None:
+def test_rows_are_compared_while_a_build_appends(tmp_path: Path, corpus: Any) -> None:
     shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
     directory = SnapshotDirectory(tmp_path).path(corpus.manifest.id)
     with EmbeddingStore(tmp_path / "embeddings" / corpus.encoder.identity.digest, 48) as store:
@@ -185,7 +185,7 @@ def test_rows_are_compared_beside_a_build_that_appends(tmp_path: Path, corpus: A
     assert (found.vectors, found.damage, found.not_compared) == (1500, [], [])
 
 
-def test_a_sample_meets_every_long_run(corpus: Any) -> None:
+def test_a_sample_contains_a_row_of_every_long_run(corpus: Any) -> None:
     for papers, rows in ((100, 100), (100, 200), (1000, 10), (12_345, 678), (2_500_000, 20_000)):
         chosen = _spread(papers, rows, None)
         assert len(chosen) == min(papers, rows)
@@ -195,8 +195,8 @@ def test_a_sample_meets_every_long_run(corpus: Any) -> None:
     np.testing.assert_array_equal(_spread(1000, 10, 5), _spread(1000, 10, 5))
 
 
-def test_packed_codes_alone_are_refused_and_not_read(tmp_path: Path, kit: Any, corpus: Any) -> None:
-    """FAISS crashes when it is to read such rows back."""
+def test_packed_codes_without_refinement_are_refused(tmp_path: Path, kit: Any, corpus: Any) -> None:
+    """FAISS crashes when it reads such rows back."""
     shutil.copytree(corpus.data, tmp_path, dirs_exist_ok=True)
     vectors = np.stack([kit.hashed(paper.title) for paper in corpus.papers])
     index = build_index(Recipe("IVF8,PQ24x4fs", 8, 1.0, ""), 1500, 48, lambda rows: vectors[rows])

@@ -1,4 +1,4 @@
-"""Nothing is published that the service refuses, and papers without titles have an index too."""
+"""A snapshot that the service refuses is never published, and papers without titles get an index too."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tune(encoder: Any, data: Path, *factories: str, **wanted: Any) -> Manifest:
         ("HNSW16,PQ24", "cannot be searched within a filter"),
     ],
 )
-def test_a_recipe_that_cannot_be_served_is_refused_before_anything_is_made(
+def test_a_recipe_that_cannot_be_served_is_refused_before_a_build(
     tmp_path: Path, kit: Any, factory: str, words: str
 ) -> None:
     encoder = kit.Encoder()
@@ -55,7 +55,9 @@ def test_a_recipe_that_cannot_be_served_is_refused_before_anything_is_made(
     assert SnapshotDirectory(tmp_path).ids() == [before.id]
 
 
-def test_what_only_using_it_tells_is_refused_too(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_that_fails_only_in_use_is_refused_too(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = kit.Encoder()
     before = kit.build(kit.papers(400), encoder, tmp_path)
     monkeypatch.setattr("indexing.tune.refusal_reason", lambda *_: None)
@@ -96,7 +98,7 @@ def test_a_snapshot_that_the_service_refuses_is_not_tuned(
 
 
 @pytest.mark.parametrize("make", ["build", "update", "tune"])
-def test_what_cannot_be_opened_is_not_published(
+def test_a_snapshot_that_cannot_be_opened_is_not_published(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch, make: str
 ) -> None:
     encoder = kit.Encoder()
@@ -145,7 +147,7 @@ def test_papers_without_titles_are_tuned_with_their_abstracts(tmp_path: Path, ki
     assert grown.index.curve or grown.index.recipe == "SQfp16"
 
 
-def test_beginnings_are_sentences_or_as_many_words_as_a_long_title() -> None:
+def test_a_query_from_an_abstract_is_its_first_sentence() -> None:
     words = " ".join(f"w{n}" for n in range(40))
     assert first_sentence("We show. It is so that all is well. More follows.") == "We show. It is so that all is well."
     assert first_sentence("Is this the question? Yes.") == "Is this the question?"
@@ -156,7 +158,7 @@ def test_beginnings_are_sentences_or_as_many_words_as_a_long_title() -> None:
     assert (len(sample.texts), sorted(sample.rows.tolist())) == (4, [0, 1, 2, 4])
 
 
-def test_nothing_to_ask_is_told_in_words(tmp_path: Path, kit: Any) -> None:
+def test_tuning_without_queries_is_refused(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     asyncio.run(build_snapshot(kit.papers(30), encoder, tmp_path, source_name="generated"))
     with pytest.raises(SnapshotError, match="--queries"):

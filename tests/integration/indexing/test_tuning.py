@@ -1,4 +1,4 @@
-"""Choosing an index by measurement, and measuring a published one."""
+"""Choose an index by measurement, and measure a published one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tune(encoder: Any, data: Path, **wanted: Any) -> Manifest:
     return asyncio.run(tune_snapshot(TuneOptions(**wanted), encoder, data))
 
 
-def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
+def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 60)
@@ -58,9 +58,7 @@ def test_the_cheapest_good_enough_is_served_and_no_paper_is_embedded(
     assert grown.papers == 1020
 
 
-def test_an_index_that_measurements_chose_is_outgrown_too_and_one_that_its_size_chose_goes_with_it(
-    tmp_path: Path, kit: Any
-) -> None:
+def test_a_growing_corpus_gets_another_index_whether_size_or_measurements_chose_it(tmp_path: Path, kit: Any) -> None:
     encoder, papers = kit.Encoder(), kit.papers(400)
     kit.build(papers[:100], encoder, tmp_path)
     tuned = tune(encoder, tmp_path, recall=0.9, recipes=(parse_recipe("SQfp16"),)).index
@@ -78,7 +76,7 @@ def test_an_index_that_measurements_chose_is_outgrown_too_and_one_that_its_size_
     assert updated(120).recipe == "SQfp16"
 
 
-def test_recall_is_what_a_plain_computation_says() -> None:
+def test_recall_agrees_with_a_plain_computation() -> None:
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((400, 16)).astype(np.float32)
     own = np.arange(0, 400, 20)
@@ -102,7 +100,7 @@ def test_recall_is_what_a_plain_computation_says() -> None:
     assert curve[-1].recall_at_10 == pytest.approx(np.mean(plain), abs=1e-4)
 
 
-def test_a_target_out_of_reach_ends() -> None:
+def test_measuring_ends_if_the_target_is_out_of_reach() -> None:
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((600, 16)).astype(np.float32)
     asked = exact_nearest(vectors[:50], np.arange(50), 600, lambda rows: vectors[rows])
@@ -147,7 +145,7 @@ def test_lists_trained_for_one_recipe_serve_another() -> None:
         (0.9, 50.0, "small"),
     ],
 )
-def test_the_choice(recall: float, memory: float | None, recipe: str) -> None:
+def test_the_choice_of_a_point(recall: float, memory: float | None, recipe: str) -> None:
     points = [
         CurvePoint(0, 1.0, 50.0, "exact", memory_mb=400),
         CurvePoint(8, 0.93, 0.5, "fast", memory_mb=200),
@@ -164,7 +162,7 @@ def test_recipes_that_cannot_be_served(text: str) -> None:
         parse_recipe(text)
 
 
-def test_what_cannot_be_tuned_is_refused_in_words(tmp_path: Path, kit: Any) -> None:
+def test_tuning_without_snapshot_encoder_or_embeddings_is_refused(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     with pytest.raises(NoSnapshot):
         tune(encoder, tmp_path)

@@ -1,4 +1,4 @@
-"""Updating a snapshot: its answers are those of one built from scratch, and nothing unchanged is done again."""
+"""Update a snapshot: its answers are those of a new build, and unchanged texts are not embedded again."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def found(hits: Any) -> dict[int, float]:
 
 
 def vectors_of(papers: list[Paper], hashed: Any) -> Any:
-    """As the store keeps them."""
+    """Return the vectors in half precision, as the store keeps them."""
     stored = np.stack([hashed(passage_text(paper)) for paper in papers]).astype(np.float16).astype(np.float32)
     return lambda rows: stored[rows]
 
 
 def refilled(snapshot: Path, papers: list[Paper], kit: Any) -> FaissIndex:
-    """An index with the trained parts of a snapshot's, given all the papers from the first on."""
+    """Return an index with the trained parts of a snapshot's index, filled with all papers from the first on."""
     manifest = msgspec.json.decode((snapshot / "manifest.json").read_bytes(), type=Manifest)
     index = faiss.read_index(str(snapshot / "vectors.faiss"))
     index.reset()
@@ -64,7 +64,7 @@ def refilled(snapshot: Path, papers: list[Paper], kit: Any) -> FaissIndex:
 
 
 def assert_same_answers(one: Snapshot, other: Snapshot, queries: list[str], hashed: Any) -> None:
-    """Every paper, with the same score, for every way to ask."""
+    """Check that both find every paper, with the same score, for every kind of query."""
     assert everything(one) == everything(other)
     assert one.catalogue.categories == other.catalogue.categories
     assert one.catalogue.span == other.catalogue.span
@@ -79,7 +79,7 @@ def assert_same_answers(one: Snapshot, other: Snapshot, queries: list[str], hash
 
 @dataclass
 class Collection:
-    """Papers by number, each with how often its text and its other fields were changed."""
+    """Papers by number, each with the number of changes of its text and of its other fields."""
 
     pool: list[Paper]
     versions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def test_answers_are_those_of_a_build_from_scratch(
     kit: Any, monkeypatch: pytest.MonkeyPatch, exact_below: int, start: set[int], steps: Any
 ) -> None:
     monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 8)
-    monkeypatch.setattr("os.fsync", lambda _: None)  # a hundred snapshots that no power failure can meet
+    monkeypatch.setattr("os.fsync", lambda _: None)  # a hundred snapshots need no protection from power failures
     collection = Collection(kit.papers(60), dict.fromkeys(sorted(start), (0, 0, 0)))
     folder = Path(tempfile.mkdtemp(prefix="akin-update-"))
     try:
@@ -184,7 +184,7 @@ def test_nothing_changed(tmp_path: Path, kit: Any) -> None:
     assert not list(SnapshotDirectory(tmp_path).root.glob(".building*"))
 
 
-def test_of_a_large_index_words_that_are_gone_count_for_a_while(
+def test_a_large_index_counts_removed_words_for_a_while(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(updating, "REWRITE_BELOW", 0)
@@ -199,7 +199,7 @@ def test_of_a_large_index_words_that_are_gone_count_for_a_while(
     fresh = msgspec.structs.replace(papers[9], title="Zyzzyva", abstract="Weevils of a kind.")
     manifest = update([fresh], encoder, tmp_path / "a", withdrawn=[papers[0].id])
     assert manifest.change is not None
-    assert manifest.change.stale == 3  # both that are gone, and the old place of the paper that moved
+    assert manifest.change.stale == 3  # both removed texts, and the old row of the paper that moved
     ours = opened(tmp_path / "a", manifest)
     theirs = opened(tmp_path / "c", kit.build(everything(ours), encoder, tmp_path / "c"))
     for query in queries:
@@ -214,9 +214,7 @@ def test_of_a_large_index_words_that_are_gone_count_for_a_while(
     assert_same_answers(ours, theirs, queries, kit.hashed)
 
 
-def test_another_analysis_is_written_without_embedding(
-    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     papers, encoder = kit.papers(40), kit.Encoder()
     kit.build(papers, encoder, tmp_path)
     encoder.texts.clear()
@@ -228,7 +226,7 @@ def test_another_analysis_is_written_without_embedding(
     assert len(opened(tmp_path, manifest).lexical) == 40
 
 
-def test_lost_embeddings_are_made_again_where_they_are_needed(tmp_path: Path, kit: Any) -> None:
+def test_lost_embeddings_are_made_again_if_they_are_needed(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(40), kit.Encoder()
     kit.build(papers, encoder, tmp_path)
     shutil.rmtree(tmp_path / "embeddings")
@@ -238,7 +236,7 @@ def test_lost_embeddings_are_made_again_where_they_are_needed(tmp_path: Path, ki
     assert everything(opened(tmp_path, manifest)) == [papers[38], *papers[1:38]]
 
 
-def test_what_cannot_be_updated_is_refused_in_words(tmp_path: Path, kit: Any) -> None:
+def test_updates_that_cannot_be_made_are_refused(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(20), kit.Encoder()
     with pytest.raises(NoSnapshot, match="akin index build"):
         update(papers, encoder, tmp_path)

@@ -1,4 +1,4 @@
-"""Updating from a harvest: what is added, replaced and withdrawn, and up to which day the snapshot has the changes."""
+"""Update from a harvest: papers are added, replaced and withdrawn, and the day of the snapshot moves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def harvested(subset: str | None, until: str) -> Harvest:
     return Harvest("harvest.jsonl", "https://oai", subset, None, until, 1, 0, 0, "0" * 64)
 
 
-def test_the_set_stays_and_the_day_moves_with_harvests_that_cover_it(tmp_path: Path, kit: Any) -> None:
+def test_the_day_moves_with_harvests_that_cover_the_set(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(40), kit.Encoder()
     work = build_snapshot(papers[:30], encoder, tmp_path, source_name="cs.jsonl", harvest=harvested("cs", "2026-01-01"))
     days = [asyncio.run(work).harvested]
@@ -80,7 +80,7 @@ def test_the_set_stays_and_the_day_moves_with_harvests_that_cover_it(tmp_path: P
         ("2026-01-01", "https://oai", "math", False, "the set math, the snapshot of the set cs"),
     ],
 )
-def test_no_changes_are_claimed_that_were_never_fetched(
+def test_the_day_moves_only_if_all_changes_were_fetched(
     tmp_path: Path, kit: Any, since: str | None, url: str, subset: str | None, moves: bool, words: str
 ) -> None:
     papers, encoder = kit.papers(40), kit.Encoder()
@@ -98,7 +98,7 @@ def test_no_changes_are_claimed_that_were_never_fetched(
 
 
 @pytest.mark.parametrize(("since", "moves"), [("2020-05-05", True), ("2020-05-06", False), (None, True)])
-def test_of_a_file_the_newest_paper_tells_from_which_day_changes_are_lacking(
+def test_the_newest_paper_of_a_file_gives_the_day_from_which_changes_are_missing(
     tmp_path: Path, kit: Any, since: str | None, moves: bool
 ) -> None:
     encoder = kit.Encoder()

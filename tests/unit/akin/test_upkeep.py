@@ -1,4 +1,4 @@
-"""What the commands that keep an index up ask of others, without those."""
+"""Run the commands of `akin index` with stand-ins for the stack, the harvest and the library."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_damaged_snapshot_does_not_become_the_live_one(data: Path) -> None:
     assert SnapshotDirectory(data).current() == "one"
 
 
-def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_in_the_json(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = published_manifest(data, "one", ENCODER, files={"vectors.faiss": FileRecord("0" * 64, 3)}).id
     (SnapshotDirectory(data).path(name) / "vectors.faiss").write_bytes(b"bad")
     with pytest.raises(typer.Exit) as ended:
@@ -57,7 +57,7 @@ def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
+def test_the_json_of_a_whole_snapshot_without_recall(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
@@ -66,7 +66,7 @@ def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
 
 
-def test_rows_with_other_vectors_are_told_and_end_in_an_error(
+def test_rows_with_wrong_vectors_are_printed_and_end_in_an_error(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
@@ -126,7 +126,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_expected_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published_manifest(data, "one", ENCODER)
     monkeypatch.setattr(snapshots, "verify_snapshot", lambda _: [])
     with full_disk(), pytest.raises(PapersUnusable, match="cannot write to the data folder: File too large"):
@@ -138,7 +138,7 @@ def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("subset", [None, "physics:hep-th"])
-def test_an_update_harvests_the_set_that_the_index_is_of(
+def test_an_update_harvests_the_set_of_the_index(
     data: Path, monkeypatch: pytest.MonkeyPatch, subset: str | None
 ) -> None:
     SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, harvested="2026-01-31", subset=subset).id)
@@ -157,7 +157,7 @@ def test_an_update_harvests_the_set_that_the_index_is_of(
     assert (asked["since"], asked["subset"], asked["url"]) == ("2026-01-31", subset, ARXIV)
 
 
-def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_harvests_the_repository_of_the_index(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = {"harvested": "2026-01-31", "repository": "https://mirror.example/oai"}
     SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, **more).id)
     asked: list[str] = []
@@ -173,7 +173,7 @@ def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monk
     assert asked == ["https://mirror.example/oai", "https://other.example/oai"]
 
 
-def test_rows_of_which_no_vector_was_compared_are_not_called_whole(
+def test_a_snapshot_is_not_whole_if_no_vector_was_compared(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id

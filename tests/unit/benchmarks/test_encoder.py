@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks.encoder.parts import Effort, interleave
-from benchmarks.encoder.plot import draw
+from benchmarks.encoder.plot import plot_run
 from benchmarks.encoder.systems import CellResult
 from benchmarks.encoder.targets import compare_with_targets, results_table
 from benchmarks.encoder.texts import Supply
@@ -75,10 +75,10 @@ def test_what_was_not_measured_is_not_judged() -> None:
 
 
 def test_the_picture_is_whole() -> None:
-    picture = draw(rows(500, 100, 3.0))
+    picture = plot_run(rows(500, 100, 3.0))
     ElementTree.fromstring(picture)
     assert "sentence-transformers torch FP32" in picture
-    ElementTree.fromstring(draw([]))
+    ElementTree.fromstring(plot_run([]))
 
 
 class Clockwork:

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.report import Row, write
 from benchmarks.retrieval import catalogue, growth
-from benchmarks.retrieval.collection import TextCollection, prepare
+from benchmarks.retrieval.collection import TextCollection, prepare_collection
 from benchmarks.retrieval.command import earlier_rows, label, size
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose, result_rows
-from benchmarks.retrieval.exact import recall
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose_point, result_rows
+from benchmarks.retrieval.exact import mean_recall
 from benchmarks.retrieval.plot import plot
 from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
 from papers import Paper
@@ -76,20 +76,20 @@ def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_pa
     records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
     records[3]["abstract"] = odd
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
-    prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    prepare_collection(source, tmp_path / "made", 1000, "an encoder", print)
     collection = TextCollection(tmp_path / "made")
     texts = list(collection.texts(collection.recipe["texts"]))
     assert len(texts) == sum(collection.recipe["kinds"].values()) > 100
     assert collection.embedded == 0
     with pytest.raises(SystemExit, match="another recipe, source or encoder"):
-        prepare(source, tmp_path / "made", 1000, "another encoder", print)
+        prepare_collection(source, tmp_path / "made", 1000, "another encoder", print)
 
 
 def test_made_papers_are_as_long_as_abstracts_and_begin_with_their_text(tmp_path):
     source = tmp_path / "papers.jsonl"
     records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
-    collection = prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    collection = prepare_collection(source, tmp_path / "made", 1000, "an encoder", print)
     made = list(islice(catalogue.papers(collection, 50), 50))
     texts = list(islice(collection.texts(50), 50))
     assert len({paper.id for paper in made}) == 50
@@ -116,7 +116,7 @@ def test_the_quickest_point_that_is_good_enough_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
     worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose(entry, worker, truth, 0.8)
+    choose_point(entry, worker, truth, 0.8)
     assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
     assert 10 not in worker.asked
 
@@ -124,7 +124,7 @@ def test_the_quickest_point_that_is_good_enough_is_compared():
 def test_where_no_point_is_good_enough_the_best_is_compared():
     truth = np.tile(np.arange(10), (4, 1))
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
+    choose_point(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
     assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
 
 
@@ -139,8 +139,8 @@ def test_ratios_are_of_rounds_that_lay_side_by_side():
 
 def test_recall_counts_what_was_found_whatever_its_order():
     truth = np.arange(10)[None]
-    assert recall(truth[:, ::-1], truth) == 1.0
-    assert recall(np.where(truth < 4, truth, truth + 100), truth) == pytest.approx(0.4)
+    assert mean_recall(truth[:, ::-1], truth) == 1.0
+    assert mean_recall(np.where(truth < 4, truth, truth + 100), truth) == pytest.approx(0.4)
 
 
 def test_a_cost_that_grows_with_the_square_root_is_predicted_so():

@@ -1,4 +1,4 @@
-"""What may be claimed of the changes in a snapshot."""
+"""Decide up to which day a snapshot has the changes of its repository."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tests.unit.published import published_manifest
     ("url", "until", "words"),
     [(ARXIV, "2026-03-01", ""), ("https://mirror.example/oai", "2026-01-31", f"the snapshot of {ARXIV}")],
 )
-def test_a_manifest_without_an_address_is_of_arxivs_own(tmp_path: Path, url: str, until: str, words: str) -> None:
-    """Earlier versions noted none."""
+def test_a_manifest_without_an_address_means_arxivs_repository(
+    tmp_path: Path, url: str, until: str, words: str
+) -> None:
+    """Earlier versions wrote no address."""
     before = published_manifest(tmp_path, "one", EncoderRecord(1, "a" * 64, 384), harvested="2026-01-31")
     assert before.repository is None
     harvest = Harvest("h.jsonl", url, None, "2026-01-31", "2026-03-01", 1, 0, 0, "0" * 64)
@@ -26,7 +28,7 @@ def test_a_manifest_without_an_address_is_of_arxivs_own(tmp_path: Path, url: str
     assert words in claim.unclaimed
 
 
-def test_a_harvest_that_found_nothing_leaves_the_day(tmp_path: Path) -> None:
+def test_an_empty_harvest_does_not_move_the_day(tmp_path: Path) -> None:
     before = published_manifest(tmp_path, "one", EncoderRecord(1, "a" * 64, 384), harvested="2026-01-31")
     harvest = Harvest("h.jsonl", ARXIV, None, None, "", 0, 0, 0, "0" * 64)
     assert claim_harvest(before, None, harvest).until == "2026-01-31"

@@ -48,7 +48,7 @@ def test_recipes_that_fit(papers: int, memory: float, factory: str, words: str) 
 
 
 @pytest.mark.parametrize("memory", [None, 0.15, 0.14, 0.0])
-def test_an_index_takes_what_is_foretold(memory: float | None, tmp_path: Path) -> None:
+def test_an_index_has_the_estimated_size(memory: float | None, tmp_path: Path) -> None:
     vectors = np.random.default_rng(1).standard_normal((4000, 32)).astype(np.float32)
     for below in (0, 5000):
         recipe = recipe_for(4000, 32, exact_below=below, memory_mb=memory)
@@ -87,7 +87,7 @@ def test_candidates_follow_the_size() -> None:
         (190_000, None, "HNSW32,SQ8", True, None),
     ],
 )
-def test_an_index_is_made_anew_when_its_corpus_is_another(
+def test_an_index_is_trained_again_if_its_corpus_has_changed_too_much(
     papers: int, trained_on: int | None, recipe: str, chosen: bool, words: str | None
 ) -> None:
     reason = retrain_reason(papers, trained_on, recipe, measured=chosen)

@@ -13,7 +13,7 @@ from loadtests.errors import OutputUnwritable
 from loadtests.options import read_options
 from loadtests.prometheus import parse
 from loadtests.queries import QuerySource
-from loadtests.report import render
+from loadtests.report import render_report
 from loadtests.results import (
     common_results,
     create_folder,
@@ -21,7 +21,7 @@ from loadtests.results import (
     level_results,
     process_results,
     rate_results,
-    write_report,
+    save_report,
 )
 from loadtests.samples import Level, RequestSample, Use, summarise
 from loadtests.schedule import Trial
@@ -81,7 +81,7 @@ def test_the_page_shows_the_last_level_the_stages_and_the_processes() -> None:
     found = of_a_crowd()
     assert found["stages"] == [{"label": "embed", "count": 5, "mean_ms": 4.0, "p50_ms": 5.0, "p95_ms": 9.5}]
     assert [each["cores_mean"] for each in found["processes"]] == [2.0, 1.0]
-    page = render(found)
+    page = render_report(found)
     assert "<b>20 users</b>" in page
     assert "p95 107 ms" in page
     assert "<td>embed</td><td>5</td><td>4</td><td>5</td><td>9.5</td>" in page
@@ -91,14 +91,14 @@ def test_the_page_shows_the_last_level_the_stages_and_the_processes() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_lets_no_text_become_markup() -> None:
-    page = render(of_a_crowd())
+    page = render_report(of_a_crowd())
     assert not re.search(r"""<script|<link|<img|src=|href=(?!"#)|@import|url\((?!#)""", page)
     assert "503 busy &amp; &lt;gone&gt;" in page
     assert "<sample>" not in page
 
 
 def test_drawings_are_well_formed() -> None:
-    drawings = re.findall(r"<svg.*?</svg>", render(of_a_crowd()), re.DOTALL)
+    drawings = re.findall(r"<svg.*?</svg>", render_report(of_a_crowd()), re.DOTALL)
     assert len(drawings) == 5
     for drawing in drawings:
         ElementTree.fromstring(drawing)
@@ -107,20 +107,20 @@ def test_drawings_are_well_formed() -> None:
 def test_the_highest_rate_is_the_sustained_one() -> None:
     best = trial(137, fast=True, sustained=True)
     trials = [trial(160, fast=True), trial(320, fast=False, overloaded=True), best]
-    page = render(results(rate_results(trials, best, ""), "rate", "--p95", "100"))
+    page = render_report(results(rate_results(trials, best, ""), "rate", "--p95", "100"))
     assert "<b>137 requests/s</b> sustained for 8 s with p95 of at most 100 ms" in page
     assert "overloaded, cut short" in page
     assert "whether or not earlier ones had been answered" in page
 
 
 def test_no_rate_is_said_with_its_reason() -> None:
-    page = render(results(rate_results([trial(10, fast=False)], None, "no rate was fast"), "rate"))
+    page = render_report(results(rate_results([trial(10, fast=False)], None, "no rate was fast"), "rate"))
     assert "No rate with p95 of at most 100 ms was found: no rate was fast." in page
 
 
 def test_an_interruption_before_anything_still_has_a_page() -> None:
     found = of_a_crowd() | level_results([], []) | {"interrupted": True, "timeline": [], "kinds": {}, "processes": []}
-    page = render(found)
+    page = render_report(found)
     assert "Interrupted before anything was measured." in page
     assert "figures until then" in page
 
@@ -133,7 +133,7 @@ def test_a_report_has_a_folder_of_its_own(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     first, second = create_folder(tmp_path, now), create_folder(tmp_path, now)
     assert (first.name, second.name) == ("20260102T030405Z", "20260102T030405Z-2")
-    write_report(of_a_crowd(), second)
+    save_report(of_a_crowd(), second)
     assert json.loads((second / "results.json").read_text())["levels"][1]["users"] == 20
     assert (second / "report.html").read_text().startswith("<!doctype html>")
 
@@ -143,8 +143,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputUnwritable, match=r"file.*--output"):
         create_folder(tmp_path / "file", datetime.now(UTC))
     with pytest.raises(OutputUnwritable, match="gone"):
-        write_report(of_a_crowd(), tmp_path / "gone")
+        save_report(of_a_crowd(), tmp_path / "gone")
 
 
 def test_a_chart_without_figures_says_so() -> None:
-    assert "Nothing was measured" in render(of_a_crowd() | {"timeline": []})
+    assert "Nothing was measured" in render_report(of_a_crowd() | {"timeline": []})

@@ -25,7 +25,7 @@ from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
 from training.compression.quantize import QuantizationRecipe
 from training.errors import EvaluationError
-from training.evaluation import EvaluationReport, VersionSystem, evaluate
+from training.evaluation import EvaluationReport, VersionSystem, evaluate_systems
 from training.evaluation.plots import save
 from training.evaluation.report import PRIMARY
 from training.evaluation.retrieval import load_collections
@@ -112,7 +112,7 @@ def compare(
         output: folder for `comparison.md`, `tradeoff.png` and the evaluation's report.
         mapping: of the papers' fields, if the file needs one.
         resamples: of the bootstrap.
-        cache: folder that keeps vectors, as in `evaluate`.
+        cache: folder that keeps vectors, as in `evaluate_systems`.
 
     Raises:
         TrainingError: A variant cannot be made, or a set cannot be read.
@@ -139,7 +139,7 @@ def compare(
             queries = _milliseconds(
                 {name: each.encode_queries for name, each in systems.items()}, list(first.queries.values())[:1]
             )
-        report = evaluate(systems, sets, output, baseline=variants[0].name, resamples=resamples, cache=cache)
+        report = evaluate_systems(systems, sets, output, baseline=variants[0].name, resamples=resamples, cache=cache)
     costs = {
         name: Cost(
             megabytes=sum(each["files"][file]["bytes"] for file in ("model.onnx", "tokenizer.json")) / 1e6,

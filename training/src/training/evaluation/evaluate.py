@@ -16,7 +16,7 @@ import msgspec
 
 from training.command import run_command
 from training.errors import EvaluationError
-from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate
+from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems
 from training.evaluation.report import REPORT_FILE
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
@@ -45,7 +45,7 @@ def evaluate_version(options: argparse.Namespace) -> str:
     )
     digest = systems[candidate].description["digest"]  # type: ignore[union-attr]  # a version has one
     folder: Path = options.output or model / publish.EVALUATIONS / digest
-    report = evaluate(
+    report = evaluate_systems(
         systems,
         options.set,
         folder,

@@ -30,7 +30,7 @@ SUBJECT_PROBE = "subject probe"
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Arguments of `evaluate` that decide which differences are computed and how wide intervals are."""
+    """Arguments of `evaluate_systems` that decide which differences are computed and how wide intervals are."""
 
     baseline: str
     pairs: tuple[tuple[str, str], ...]
@@ -39,7 +39,7 @@ class _Comparison:
     seed: int
 
 
-def evaluate(
+def evaluate_systems(
     systems: Mapping[str, AnySystem],
     sets: Sequence[Path],
     output: Path,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
@@ -13,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.errors import RunError, TrainingError
+from training.command import run_command
+from training.errors import RunError
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.run_folder import RunFolder
@@ -25,25 +25,18 @@ PROFILED_STEPS = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Return 0 on success, 1 if it was refused with a message, 2 for a wrong argument."""
-    options = _parser().parse_intermixed_args(arguments)
+    return run_command(_parser(), _run, arguments, name="train")
+
+
+def _run(options: argparse.Namespace) -> str:
     set_default_paths()
-    # Libraries print; standard output must hold the result only.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            run = start_run(options.overrides, options.resume)
-            if options.profile:
-                profile_training(run)
-            else:
-                finish(run, processes=options.processes)
-            result = {"run": str(run.folder), **run.read_record()}
-        except TrainingError as error:
-            log_progress(f"train: {error}")
-            return 1
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+    run = start_run(options.overrides, options.resume)
+    if options.profile:
+        profile_training(run)
     else:
-        print(summarize(result))
-    return 0
+        finish(run, processes=options.processes)
+    result = {"run": str(run.folder), **run.read_record()}
+    return json.dumps(result, ensure_ascii=False) if options.json else summarize(result)
 
 
 def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:

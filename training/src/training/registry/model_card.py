@@ -14,7 +14,6 @@ from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
 from training.evaluation.report import PRIMARY, EvaluationReport
-from training.registry import provenance
 
 MODEL_CARD_FILE = "model_card.md"
 
@@ -55,7 +54,7 @@ def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -
                 "activations": recipe.get("activations"),
                 "weights' precision": recipe.get("weights"),
                 "calibrated with": f"{calibration['texts']} texts of {calibration['papers']}" if calibration else None,
-                **(provenance.summary(manifest["training"]) if "training" in manifest else {}),
+                **(_training_facts(manifest["training"]) if "training" in manifest else {}),
                 "created": manifest.get("created"),
                 "digest": f"`{manifest['digest']}`",
             }
@@ -107,3 +106,24 @@ def _list(facts: Mapping[str, Any]) -> str:
 
 def _figure(value: float | None, digits: int = 4) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
+
+
+def _training_facts(training: Mapping[str, Any]) -> dict[str, str]:
+    """Return the training of a version in a few lines."""
+    base, code = training["base"] or {}, training["revision"] or {}
+    corpus, pairs, trainer = training["corpus"], training["pairs"], training["trainer"]
+    loss = {name: value for name, value in training["loss"].items() if name != "kind"}
+    return {
+        "fine-tuned from": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
+        "corpus": f"{corpus['file']}, {corpus['read']:,} papers, SHA-256 `{corpus['sha256']}`",
+        "pairs": f"{pairs['count']:,} ({_join(pairs['shares'])}), mined: {training['mine']['kind']}",
+        "loss": f"{training['loss']['kind']} ({_join(loss)})",
+        "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
+        f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
+        f"{trainer['base_weight']:g}",
+        "code": f"revision `{code.get('commit') or 'unknown'}`" + (", changed" if code.get("changed") else ""),
+    }
+
+
+def _join(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.data.split import Part
-from training.evaluation import evaluate
+from training.evaluation import evaluate_systems
 from training.evaluation.evaluate import candidate_comparisons, load_systems
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
@@ -39,7 +39,7 @@ def run_stage(run: RunFolder) -> None:
     )
     papers = prepared / PART_FILES[Part.HELD_OUT] if settings.subjects else None
     with run.write_stage("evaluate") as folder:
-        evaluate(
+        evaluate_systems(
             systems,
             [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
             folder,
