@@ -171,18 +171,21 @@ def main() -> None:
         "--rounds", type=int, default=8, help="number of windows with each kind of condition, and without"
     )
     parser.add_argument("--folder", type=Path, help="the folder of the index; default: data/benchmarks/conditions")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     settings = Settings.read()
-    folder = asked.folder or settings.data / "benchmarks" / "conditions"
-    corpus = LexicalSearch(*open_index(asked.corpus, asked.papers, folder))
-    titles = [paper.title for paper in islice(read_papers(asked.corpus), _TITLES)]
-    measure_window(corpus, titles, [], 2 * asked.seconds)
-    dataset, rows = f"{asked.papers:,} papers", []
+    folder = options.folder or settings.data / "benchmarks" / "conditions"
+    corpus = LexicalSearch(*open_index(options.corpus, options.papers, folder))
+    titles = [paper.title for paper in islice(read_papers(options.corpus), _TITLES)]
+    measure_window(corpus, titles, [], 2 * options.seconds)
+    dataset, rows = f"{options.papers:,} papers", []
     for kind, requests in CONDITIONS.items():
         # In turn, and the best of each: other work on the machine only makes searches slower.
         pairs = [
-            (measure_window(corpus, titles, [], asked.seconds), measure_window(corpus, titles, requests, asked.seconds))
-            for _ in range(asked.rounds)
+            (
+                measure_window(corpus, titles, [], options.seconds),
+                measure_window(corpus, titles, requests, options.seconds),
+            )
+            for _ in range(options.rounds)
         ]
         alone, beside = (min(pair[side].p95 for pair in pairs) for side in (0, 1))
         rows += [

@@ -29,12 +29,12 @@ RETRIEVAL_PARTS = ("index", "http")
 def main() -> None:
     """Measure the chosen parts and sizes; print the table and write it to `data/benchmarks/`."""
     settings = Settings.read()
-    asked = parse_options(settings)
+    options = parse_options(settings)
     encoder = promoted_version(settings.repository)
-    collection = prepare_collection(asked.source, asked.folder, asked.texts, encoder.digest, say)
-    sizes = [size(name) for name in asked.sizes.split(",") if name]
+    collection = prepare_collection(options.source, options.folder, options.texts, encoder.digest, say)
+    sizes = [size(name) for name in options.sizes.split(",") if name]
     wanted = max(sizes)
-    if asked.embed:
+    if options.embed:
         python = settings.triton_home / "python/bin/python"
         embed_collection(collection, wanted, settings.repository / MODEL / str(encoder.number), python, say)
     there = collection.embedded
@@ -44,16 +44,16 @@ def main() -> None:
     results = settings.data / "benchmarks"
     results.mkdir(parents=True, exist_ok=True)
     for count in [count for count in sizes if count <= there]:
-        if "index" in asked.parts:
-            peers = [*asked.candidates, *(name for name in asked.peers.split(",") if name)]
-            entries = index_search(peers, collection.folder, count, asked.rounds)
+        if "index" in options.parts:
+            peers = [*options.candidates, *(name for name in options.peers.split(",") if name)]
+            entries = index_search(peers, collection.folder, count, options.rounds)
             rows += result_rows(entries, label(count))
             curves = {entry.name: [(found, qps) for _, found, qps in entry.curve] for entry in entries}
             write_plot(
                 results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False
             )
-        if "http" in asked.parts:
-            rows += measure_over_http(collection, count, label(count), asked.source, asked.seconds, say)
+        if "http" in options.parts:
+            rows += measure_over_http(collection, count, label(count), options.source, options.seconds, say)
     rows = earlier_rows(results / "retrieval.json", rows, collection.recipe) + rows
     rows.sort(key=lambda row: size(row.dataset))
     path = write("retrieval", rows, results, texts=collection.recipe)

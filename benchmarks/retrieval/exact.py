@@ -19,12 +19,12 @@ def exact_neighbours(folder: Path, count: int) -> NDArray[np.int64]:
     stored = folder / f"exact-{count}.npy"
     if stored.exists():
         return np.load(stored)  # type: ignore[no-any-return]
-    asked = queries(folder)
-    scores = np.full((len(asked), K), -np.inf, np.float32)
-    found = np.full((len(asked), K), -1, np.int64)
+    vectors = queries(folder)
+    scores = np.full((len(vectors), K), -np.inf, np.float32)
+    found = np.full((len(vectors), K), -1, np.int64)
     at = 0
     for block in vector_blocks(folder, count):
-        block_scores, block_rows = faiss.knn(asked, block, min(K, len(block)), faiss.METRIC_INNER_PRODUCT)
+        block_scores, block_rows = faiss.knn(vectors, block, min(K, len(block)), faiss.METRIC_INNER_PRODUCT)
         scores = np.concatenate([scores, block_scores], axis=1)
         found = np.concatenate([found, block_rows + at], axis=1)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :K]

@@ -89,10 +89,10 @@ def service_is_ready(settings: Settings) -> bool:
 
 def measure_alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
     """Measure one request after the other: the median latency, and the median time of each stage from the answers."""
-    asked = some_papers(source)
+    papers = some_papers(source)
     rows = []
     with local_http.client(base_url=settings.service_url, timeout=60) as client:
-        for kind, texts in (("title", [p.title for p in asked]), ("abstract", [p.abstract for p in asked])):
+        for kind, texts in (("title", [p.title for p in papers]), ("abstract", [p.abstract for p in papers])):
             for mode in ("hybrid", "dense"):
                 latencies: list[float] = []
                 stages: dict[str, list[float]] = {}

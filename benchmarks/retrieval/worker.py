@@ -43,14 +43,14 @@ def serve(
     system: VectorSystem, folder: Path, count: int, path: Path, threads: int, answer: Callable[[Message], None]
 ) -> None:
     """Open the index and carry out orders until there are no more."""
-    asked = queries(folder)
+    vectors = queries(folder)
     importlib.import_module(system.library)
     before = memory_mb()
     started = time.perf_counter()
-    system.open(path, count, asked.shape[1], threads)
+    system.open(path, count, vectors.shape[1], threads)
     answer({"open_s": time.perf_counter() - started, "points": system.points})
     for order in orders():
-        some = asked[: order["queries"]]
+        some = vectors[: order["queries"]]
         times: list[float] = []
         started = time.perf_counter()
         if order["single"]:

@@ -1,4 +1,4 @@
-"""The systems of the retrieval benchmark that the project's own environment has, in their processes."""
+"""Compare the systems of the retrieval benchmark that the project's own environment has, in their processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 12_000
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A collection's vectors: unit vectors around 200 centres."""
+    """Return a folder with a collection's vectors: unit vectors around 200 centres."""
     folder = tmp_path_factory.mktemp("collection")
     (folder / "vectors").mkdir()
     random = np.random.default_rng(1)
@@ -59,6 +59,6 @@ def test_ours_and_the_reference_are_compared_at_equal_recall(folder, tmp_path):
     assert {(AKIN, m) for m in ("recall_at_10", "qps", "memory_mb", "build_s", "qps_ratio")} <= metrics
 
 
-def test_a_system_that_cannot_be_built_says_why(tmp_path):
+def test_a_system_that_cannot_be_built_gives_the_reason(tmp_path):
     with pytest.raises(WorkerFailed, match="No such file"):
         build_system(REFERENCE, Path(sys.executable), tmp_path, COUNT, tmp_path)

@@ -27,7 +27,7 @@ def test_a_text_of_another_format_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_only_what_happened_in_between_counts() -> None:
+def test_only_durations_between_the_readings_count() -> None:
     before, after = parse(exposition((100, 100, 100, 0.5))), parse(exposition((110, 130, 130, 0.9)))
     (embed,) = summarise_histogram(before, after, "stage_seconds", "stage")
     assert (embed.label, embed.count) == ("embed", 30)
@@ -43,12 +43,12 @@ def test_stages_keep_their_order_and_idle_ones_are_left_out() -> None:
     assert [each.label for each in summarise_histogram(before, after, "stage_seconds", "stage")] == ["fetch"]
 
 
-def test_over_the_last_bucket_the_percentile_is_its_bound() -> None:
+def test_a_percentile_above_the_last_bucket_is_its_bound() -> None:
     (embed,) = summarise_histogram({}, parse(exposition((0, 1, 10, 50.0))), "stage_seconds", "stage")
     assert embed.p95_ms == pytest.approx(20)
 
 
-def test_a_process_that_was_started_anew_counts_from_zero() -> None:
+def test_a_restarted_process_counts_from_zero() -> None:
     before, after = parse(exposition((50, 50, 50, 5.0))), parse(exposition((4, 4, 4, 0.02)))
     (embed,) = summarise_histogram(before, after, "stage_seconds", "stage")
     assert embed.count == 4
