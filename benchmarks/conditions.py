@@ -29,7 +29,8 @@ from indexing.lexical_writer import LexicalWriter
 from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
-from retrieval_service.search.filters import filter_rows, make_filter, parse_query
+from retrieval_service.search.filters import filter_rows, make_filter
+from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest
 
 _BATCH = 5_000

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from papers import Paper
 from retrieval_service.adapters.sqlite_catalogue import DAY_TYPE, ROW_TYPE, papers_of, rows_of
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import day_of
+from retrieval_service.filter import day_of
 
 # Filter columns are stored as whole arrays, so that a filter becomes a mask over all rows in a few array operations. A
 # query over millions of records would take longer than the search itself.

@@ -17,7 +17,8 @@ from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_a
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
 from retrieval_service.adapters.tantivy_index import open_index
 from retrieval_service.adapters.tex import plain
-from retrieval_service.ports import Rows, day_of
+from retrieval_service.filter import day_of
+from retrieval_service.ports import Rows
 
 _NAMES = name_analyzer()
 _TITLE_WEIGHT = 2

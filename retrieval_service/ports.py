@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
+from retrieval_service.filter import Clause, Filter
 
 if TYPE_CHECKING:
     from retrieval_service.corpus.manifest import Manifest
@@ -104,57 +104,6 @@ class Hits(NamedTuple):
 
     rows: Rows
     scores: NDArray[np.float32]
-
-
-class Field(StrEnum):
-    """The field of a paper that a condition is about."""
-
-    CATEGORY = "category"
-    AUTHOR = "author"
-    ROW = "row"
-    TITLE = "title"
-    ABSTRACT = "abstract"
-    ANYWHERE = "anywhere"
-
-
-CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW})
-"""The fields that the catalogue answers; the lexical index answers the others."""
-
-
-@dataclass(frozen=True)
-class Clause:
-    """One condition of a filter: a paper has at least one of the values; if `excluded`, it has none of them.
-
-    Attributes:
-        field: The field. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) adjacent
-            words; of ROW numbers.
-        values: The alternatives.
-        excluded: True if papers that have one of the values are left out.
-    """
-
-    field: Field
-    values: tuple[str | int, ...]
-    excluded: bool = False
-
-
-@dataclass(frozen=True)
-class Filter:
-    """The conditions that a paper must meet to be searched, all at the same time, in dense and lexical search alike.
-
-    Attributes:
-        clauses: Conditions on fields.
-        first: The earliest day.
-        last: The latest day. With either day set, papers without a day are left out.
-    """
-
-    clauses: tuple[Clause, ...] = ()
-    first: date | None = None
-    last: date | None = None
-
-
-def day_of(paper: Paper) -> date | None:
-    """Return the day that filters compare: that of the first version, else of the newest, else None."""
-    return paper.published or paper.updated
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import CATALOGUE_FIELDS, Clause, Field, Filter, RowSet
+from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
+from retrieval_service.ports import RowSet
 
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")

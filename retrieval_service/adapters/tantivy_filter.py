@@ -24,7 +24,8 @@ from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tex import plain
 from retrieval_service.deadline import check_deadline
-from retrieval_service.ports import Clause, Field, Filter, Rows
+from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.ports import Rows
 
 NAME_SPACING = 32
 """Positions from one author to the next, so that no phrase of one name reaches into another's."""

@@ -22,7 +22,8 @@ from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows
 from retrieval_service.adapters.tex import plain
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Clause, Field, Filter, Hits
+from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.ports import Hits
 
 _LEAST_TERMS = 6  # used whatever they cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only

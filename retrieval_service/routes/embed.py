@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from retrieval_service.routes.answers import EmbedAnswer, embed_answer, json_response
 from retrieval_service.routes.openapi import ApiRoute
-from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.request import EmbedRequest, require_text
 

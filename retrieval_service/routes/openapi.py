@@ -10,7 +10,7 @@ import msgspec
 from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Route
 
-from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.parameter_parsing import Parameters
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 _REFERENCE = "#/components/schemas/{name}"

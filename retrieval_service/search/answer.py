@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from papers import Paper, links, subject
-from retrieval_service.ports import day_of
+from retrieval_service.filter import day_of
 
 
 class PaperAnswer(msgspec.Struct, kw_only=True):

@@ -9,8 +9,10 @@ import numpy as np
 
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
-from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.filters import ParsedQuery, make_filter, parse_query, rows_by_name
+from retrieval_service.filter import Filter
+from retrieval_service.ports import Catalogue, Rows
+from retrieval_service.search.filters import make_filter, rows_by_name
+from retrieval_service.search.operators import ParsedQuery, parse_query
 from retrieval_service.search.request import Mode, SearchRequest
 
 

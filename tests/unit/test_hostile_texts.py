@@ -26,9 +26,10 @@ from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
-from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.filters import category_codes, parse_query
+from retrieval_service.search.filters import category_codes
+from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, readable, require_text
 from tests.unit.hostile import RUNS, objection
 

@@ -17,7 +17,7 @@ from akin.stack.processes import Child, await_group_end, kill_group, reap, tail
 from akin.stack.record import PartState, State
 from akin.stack.supervisor.health import FailureDetector, Health, work_of
 from akin.stack.supervisor.parts import Part
-from akin.stack.supervisor.restarts import RestartPolicy
+from akin.stack.supervisor.restart_policy import RestartPolicy
 
 TICK_SECONDS = 0.2
 

@@ -26,7 +26,7 @@ from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
-from retrieval_service.ports import Clause, Field, Filter
+from retrieval_service.filter import Clause, Field, Filter
 
 EXACT, LISTS = 10**9, 10
 

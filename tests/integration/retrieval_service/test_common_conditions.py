@@ -19,7 +19,7 @@ from retrieval_service.adapters import tantivy_filter
 from retrieval_service.adapters.common_rows import COMMON_ROWS, CommonRows
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Clause, Field
+from retrieval_service.filter import Clause, Field
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.admission import Admission
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import ClientGone, DeadlineExceeded
-from retrieval_service.ports import Clause, Field
+from retrieval_service.filter import Clause, Field
 from retrieval_service.threads import Job
 
 pytestmark = pytest.mark.integration

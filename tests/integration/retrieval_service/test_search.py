@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from papers import Paper, passage_text
 from retrieval_service.app import create_app
-from retrieval_service.ports import Clause, Field, Filter
+from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.settings import Settings
 
 Admits = Callable[[Paper], bool]

@@ -13,7 +13,8 @@ import pytest
 
 from papers import Paper
 from retrieval_service.errors import Unavailable
-from retrieval_service.ports import Embedded, EncoderIdentity, Field, Filter, Hits, RowSet, day_of
+from retrieval_service.filter import Field, Filter, day_of
+from retrieval_service.ports import Embedded, EncoderIdentity, Hits, RowSet
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import MinMax
 

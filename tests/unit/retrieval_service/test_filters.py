@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval_service.ports import Field
-from retrieval_service.search.filters import LONGEST_WITH_OPERATORS, parse_query
+from retrieval_service.filter import Field
+from retrieval_service.search.operators import LONGEST_WITH_OPERATORS, parse_query
 
 
 def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
-from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.request import SearchRequest
 from retrieval_service.settings import Settings
 

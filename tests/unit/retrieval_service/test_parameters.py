@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
-from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.request import EmbedRequest, Mode, SearchRequest, SimilarRequest, readable, require_text
 
 SEARCH = Parameters(SearchRequest)

@@ -19,7 +19,7 @@ from akin.stack.record import PartState
 from akin.stack.supervisor.health import FailureDetector, Health, ProbeResult
 from akin.stack.supervisor.keeper import Keeper, ProbeIntervals, Stopping
 from akin.stack.supervisor.parts import Part, Started
-from akin.stack.supervisor.restarts import RestartPolicy
+from akin.stack.supervisor.restart_policy import RestartPolicy
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

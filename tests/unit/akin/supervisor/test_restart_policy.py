@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from akin.stack.supervisor.restarts import RestartPolicy
+from akin.stack.supervisor.restart_policy import RestartPolicy
 
 
 def test_pauses_grow_up_to_the_longest_and_end() -> None:
