@@ -89,7 +89,7 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra plots --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra cli --extra cpu --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
 	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --no-annotate --constraint requirements/all.lock -o requirements/service.lock
@@ -144,15 +144,19 @@ reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stage
 # --- checks ---
 
 .PHONY: check
-check: setup ## lint, types, import contracts
+check: .venv/ready ## lint, format, types and import contracts; needs neither torch nor Triton
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	cd training && ../.venv-training/bin/mypy
 	.venv/bin/lint-imports
+	PYTHONPATH=training/src .venv/bin/lint-imports --config training/pyproject.toml
+
+.PHONY: check-training
+check-training: .venv-training/ready ## types of the training half, which needs torch
+	cd training && ../.venv-training/bin/mypy
 
 .PHONY: test
-test: check browser ## check, and every test
+test: setup check check-training browser ## both checks, and every test
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 

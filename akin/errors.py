@@ -1,54 +1,54 @@
-"""What the command line can fail with; each is told to the user in one line, with an exit code of its own.
+"""Define the errors of the command line. Each is printed as one line and has an exit code of its own.
 
 AkinError              1
-├── BadSetting         2   an environment variable that cannot be used
+├── BadSetting         2   an environment variable has a value that cannot be used
 ├── NotSetUp           3   a part that `make setup` provides is missing
 ├── EncoderError       4   the encoder registry: nothing exported, no such version, export failed
-├── StackError         5   a port is taken, a process died or did not get ready
-├── SourceError        6   a file of papers that cannot be read or indexed
-└── ServiceError       7   the running service refused or did not answer
+├── StackError         5   a port is taken, a process ended or did not get ready
+├── PapersUnusable     6   papers cannot be fetched, read or indexed
+└── SearchFailed       7   the running service refused the search or did not answer
 """
 
 from __future__ import annotations
 
 
 class AkinError(Exception):
-    """Anything the command line reports in one line."""
+    """Expected failure of a command, printed as one line."""
 
     exit_code = 1
 
 
 class BadSetting(AkinError):
-    """An environment variable has a value that cannot be used."""
+    """Environment variable with a value that cannot be used."""
 
     exit_code = 2
 
 
 class NotSetUp(AkinError):
-    """A part that `make setup` provides is missing."""
+    """Missing part that `make setup` provides."""
 
     exit_code = 3
 
 
 class EncoderError(AkinError):
-    """The encoder registry cannot do what was asked."""
+    """Failure of the encoder registry, or of Triton to load an encoder."""
 
     exit_code = 4
 
 
 class StackError(AkinError):
-    """The local stack cannot start, or a part of it died."""
+    """Failure of the local stack or of one of its parts to start or stop."""
 
     exit_code = 5
 
 
-class SourceError(AkinError):
-    """Papers that cannot be read or indexed."""
+class PapersUnusable(AkinError):
+    """Papers that cannot be fetched, read or indexed."""
 
     exit_code = 6
 
 
-class ServiceError(AkinError):
-    """The running service refused, or did not answer."""
+class SearchFailed(AkinError):
+    """Search that the running service refused or did not answer."""
 
     exit_code = 7

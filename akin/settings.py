@@ -1,4 +1,4 @@
-"""The settings of one command: those of the local stack, with folders made absolute."""
+"""Read the settings of a command: those of the local stack, with absolute folders."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from settings.stack import PORTS as PORT_FIELDS
 ROOT = Path(__file__).resolve().parent.parent
 
 PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
-"""The variables of the ports that a stack listens on."""
+"""The variables that set the ports of a stack."""
 
 _FOLDERS = ("data", "model_repository", "triton_home", "training_python")
 
 
 class Settings(StackSettings):
-    """The settings of one command. A default folder lies in the project's folder, a given one below the current one."""
+    """Settings of a command. Default folders are relative to the project's folder, given ones to the current folder."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Return the settings of an environment; of this process's own where none is given.
+        """Return the settings of an environment; by default that of this process.
 
         Raises:
-            BadSetting: A value cannot be used, or two parts are given the same port.
+            BadSetting: A value cannot be used, or two parts have the same port.
         """
         try:
             return super().read(environ)
@@ -41,47 +41,47 @@ class Settings(StackSettings):
         for name in _FOLDERS:
             value: Path = getattr(self, name)
             base = Path.cwd() if name in self.model_fields_set else ROOT
-            # Symbolic links stay: the Python of an environment is one. The class is frozen for all others.
+            # Keep symbolic links: the Python of an environment is one. The class is frozen, hence object.__setattr__.
             object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
         return self
 
     @property
     def repository(self) -> Path:
-        """Triton's model repository."""
+        """Return Triton's model repository."""
         return self.model_repository
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables from which another process reads these very settings."""
+        """Return the variables from which another process reads the same settings."""
         return {self.variable(field): str(getattr(self, field)) for field in type(self).model_fields}
 
-    def elsewhere(self, data: Path, ports: Sequence[int]) -> Self:
+    def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""
         return self.model_copy(update={"data": data, **dict(zip(PORT_FIELDS, ports, strict=True))})
 
     @property
     def run(self) -> Path:
-        """Folder of what a running stack writes down of itself."""
+        """Return the folder of a running stack's record, locks and key."""
         return self.data / "run"
 
     @property
     def logs(self) -> Path:
-        """Folder with one log file for each process."""
+        """Return the folder with one log file for each process."""
         return self.data / "logs"
 
     @property
     def service_url(self) -> str:
-        """Address of the service on this machine."""
-        return f"http://{reachable(self.service_host)}:{self.service_port}"
+        """Return the address of the service on this machine."""
+        return f"http://{reachable_host(self.service_host)}:{self.service_port}"
 
     @property
     def ui_url(self) -> str:
-        """Address of the page on this machine."""
-        return f"http://{reachable(self.ui_host)}:{self.ui_port}"
+        """Return the address of the page on this machine."""
+        return f"http://{reachable_host(self.ui_host)}:{self.ui_port}"
 
 
 def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
-    """Return the settings that the encoder will read inside Triton, which would tell of a mistake in fifty lines.
+    """Return the settings of the encoder inside Triton. Checked here, a mistake is one line instead of Triton's fifty.
 
     Raises:
         BadSetting: One of them cannot be used.
@@ -92,10 +92,10 @@ def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
         raise BadSetting(str(error)) from None
 
 
-def reachable(host: str) -> str:
-    """Return where this machine reaches what listens on an address, as it stands in a URL.
+def reachable_host(host: str) -> str:
+    """Return the host to put in a URL for a server of this machine that listens on an address.
 
-    Who listens on all addresses is reached on the loopback one.
+    A server that listens on all addresses is reached on the loopback address.
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host

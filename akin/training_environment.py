@@ -1,4 +1,4 @@
-"""The training room's commands, run in its own environment: serving never imports what they need."""
+"""Run commands of the training room in its own environment, as serving never imports what they need."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from akin.errors import EncoderError, NotSetUp
 from akin.settings import Settings
 
 
-def in_training(settings: Settings, module: str, arguments: list[str], left: str) -> dict[str, Any]:
-    """Runs a command of the training room in its own environment; its progress goes to standard error.
+def run_in_training(settings: Settings, module: str, arguments: list[str], left: str) -> dict[str, Any]:
+    """Run a command of the training room in its own environment; its progress goes to standard error.
 
     Args:
-        settings: where things are.
-        module: of `training`, one that answers with an object on `--json`.
-        arguments: for it; paths as they are to be found from here.
-        left: what a failure leaves behind, in words.
+        settings: Where the training environment is.
+        module: Module of `training` that prints an object with `--json`.
+        arguments: Arguments of the command; relative paths count from the current folder.
+        left: Words for the error message: the state that a failure leaves behind.
 
     Returns:
-        Its answer.
+        The object that the command prints.
 
     Raises:
         NotSetUp: There is no training environment.
-        EncoderError: It failed or refused; its own last line says why.
+        EncoderError: The command failed or refused; its last line of output names the reason.
     """
     if not settings.training_python.exists():
         raise NotSetUp(f"no training environment at {settings.training_python}: run `make setup`.")
-    # -P: a folder `training` of one's own, where one happens to be, is not ours.
+    # -P keeps a folder named `training` in the current folder from being imported instead.
     command = [str(settings.training_python), "-P", "-m", f"training.{module}", "--json", *arguments]
     environment = {
         **os.environ,
@@ -39,6 +39,6 @@ def in_training(settings: Settings, module: str, arguments: list[str], left: str
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         command_name = module.rpartition(".")[2]
-        raise EncoderError(f"the {command_name} did not succeed (its reason is above); {left}.")
+        raise EncoderError(f"the {command_name} failed (the reason is printed above); {left}.")
     result: dict[str, Any] = json.loads(done.stdout)
     return result

@@ -25,11 +25,11 @@ from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.report import Row, publish
 from indexing.catalogue_writer import CatalogueWriter
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
-from retrieval_service.search.filters import admitted_rows, wanted_papers
-from retrieval_service.search.operators import read_query
+from retrieval_service.adapters.tantivy_index import TantivyIndex
+from retrieval_service.search.filters import filter_rows, make_filter, parse_query
 from retrieval_service.search.request import SearchRequest
 
 _BATCH = 5_000
@@ -102,7 +102,7 @@ def open_index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, 
         directory.mkdir(parents=True)
         say(f"building {count:,} papers in {directory}")
         catalogue = CatalogueWriter(directory / "catalogue.sqlite", "conditions")
-        with TantivyWriter(directory / "lexical") as lexical:
+        with LexicalWriter(directory / "lexical") as lexical:
             made = mix_papers(list(read_papers(corpus)), count)
             for first in range(0, count, _BATCH):
                 some = list(islice(made, _BATCH))
@@ -122,10 +122,10 @@ class LexicalSearch(NamedTuple):
 
     def search(self, request: SearchRequest) -> None:
         """Search as the service does for the lexical half, including the set of admitted papers."""
-        query = read_query(request.text or "")
-        wanted = wanted_papers(request, query, self.catalogue)
+        query = parse_query(request.text or "")
+        wanted = make_filter(request, query, self.catalogue)
         if wanted is not None:
-            admitted_rows(wanted, self.catalogue, self.lexical)
+            filter_rows(wanted, self.catalogue, self.lexical)
         self.lexical.search(query.words, request.k, admitted=wanted)
 
 

@@ -15,11 +15,6 @@ RETRIEVAL = ROOT / ".venv-retrieval" / "bin" / "python"
 LOADTESTS = ROOT / ".venv-loadtests" / "bin" / "python"
 
 
-def cpu_has(feature: str) -> bool:
-    """Return True if the first core has an instruction set; the name is Linux's."""
-    return feature in Path("/proc/cpuinfo").read_text("utf-8").split("processor\t: 1", 1)[0].split()
-
-
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))

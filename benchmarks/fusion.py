@@ -1,8 +1,8 @@
-"""How the two halves should be joined: way and weight learned on some collections, measured on those left out.
+"""Find how dense and lexical results should be fused: learn method and weight on some collections, measure on others.
 
-Every query is searched once in each half through the served path; the joining is then repeated for every way and
-weight. A weight is worth having only if it was learned elsewhere and still helps: each collection is judged by what was
-learned on all the others, and by what was learned on its own other queries (five folds).
+Every query is searched once densely and once lexically through the running service; the fusion is then repeated for
+every method and weight. A weight is useful only if it also helps where it was not learned: each collection is measured
+with the choice that was learned on all other collections, and with the choice of its own other queries (five folds).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,10 @@ import numpy as np
 from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
-from benchmarks.beir import Collection, load, ndcg
-from benchmarks.known_items import known_items
 from benchmarks.report import Row, table, write
 from benchmarks.stack import index_collection, private_stack
+from papers import read_papers
+from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
 
@@ -37,7 +38,7 @@ Scores = Mapping[Choice, Sequence[float]]
 
 
 class Halves(NamedTuple):
-    """What both halves found for a query, the rows being places in `ids`."""
+    """Dense and lexical results of a query; their rows are indexes of `ids`."""
 
     dense: Hits
     lexical: Hits
@@ -45,32 +46,43 @@ class Halves(NamedTuple):
 
 
 def main() -> None:
-    """Learns and measures; prints the table and what it says, and writes both below `data/benchmarks/`."""
+    """Learn and measure, print the table and the verdict, and write both below `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=fusion", description=__doc__)
     parser.add_argument("collections", nargs="*", type=Path, help="development sets: folders in BEIR's layout")
     parser.add_argument("--corpus", help="a file of papers to make two known-item sets of")
-    parser.add_argument("--papers", type=int, default=2000, help="papers of the file that are taken")
-    asked = parser.parse_args()
+    parser.add_argument("--papers", type=int, default=2000, help="number of papers of the file that are used")
+    options = parser.parse_args()
     settings = Settings.read()
-    collections = [load(folder) for folder in asked.collections]
-    if asked.corpus:
-        collections += known_items(asked.corpus, asked.papers, settings.data / "benchmarks" / "fusion" / "known-items")
+    collections = read_collections(options.collections)
+    if options.corpus:
+        collections += known_item_sets(
+            options.corpus, options.papers, settings.data / "benchmarks" / "fusion" / "known-items"
+        )
     if not collections:
         parser.error("give development sets, or --corpus")
     scores = {}
     with private_stack("fusion") as running:
         for collection in collections:
             index_collection(running, collection)
-            scores[collection.name] = scored(collection, searched(running, collection))
-    rows, verdict = learned(scores)
+            scores[collection.name] = score_choices(collection, search_halves(running, collection))
+    rows, verdict = learn(scores)
     path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(table(rows))
     say(verdict)
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
-    """Both halves' results for every query."""
+def known_item_sets(corpus: str, papers: int, folder: Path) -> list[Collection]:
+    """Make two known-item sets of a file's first papers: the query is the title, or the abstract's last sentence."""
+    sets = {"title": folder / "titles", "last_sentence": folder / "last-sentences"}
+    for kind, target in sets.items():
+        with read_papers(corpus) as source:
+            write_known_items(islice(source, papers), target, kind=kind, most=papers, fewest=1)
+    return read_collections(list(sets.values()))
+
+
+def search_halves(settings: Settings, collection: Collection) -> dict[str, Halves]:
+    """Return the dense and lexical results of every query."""
 
     def both(query: str) -> Halves:
         ids: dict[str, int] = {}
@@ -87,55 +99,63 @@ def searched(settings: Settings, collection: Collection) -> dict[str, Halves]:
         return dict(zip(collection.queries, pool.map(both, collection.queries), strict=True))
 
 
-def scored(collection: Collection, found: Mapping[str, Halves]) -> Scores:
-    """nDCG@10 of every query, by way and weight."""
+def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores:
+    """Return nDCG@10 of every query, by method and weight."""
 
-    def of(query: str, choice: Choice) -> float:
-        halves, (way, weight) = found[query], choice
-        fused = fuse(halves.dense, halves.lexical, FUSIONS[way], _POOL, weight)
-        return ndcg([halves.ids[row] for row in fused.rows[:10].tolist()], collection.qrels[query])
+    def search(halves: Halves, method: str, weight: float) -> dict[str, float]:
+        fused = fuse(halves.dense, halves.lexical, FUSIONS[method], _POOL, weight)
+        return scores_of_order([halves.ids[row] for row in fused.rows[:10].tolist()])
 
-    return {(way, w): [of(query, (way, w)) for query in collection.queries] for way in FUSIONS for w in WEIGHTS}
+    def of(method: str, weight: float) -> list[float]:
+        run = {query: search(halves, method, weight) for query, halves in found.items()}
+        return query_metrics(run, collection.qrels, ["nDCG@10"])["nDCG@10"]
+
+    return {(method, weight): of(method, weight) for method in FUSIONS for weight in WEIGHTS}
 
 
 def best(scores: Sequence[Scores]) -> Choice:
-    """The way and weight of the greatest mean over collections, each counting once; the default where it is as good."""
+    """Return the method and weight with the greatest mean over the collections' means; the default if it ties."""
     means = {choice: statistics.mean(statistics.mean(own[choice]) for own in scores) for choice in scores[0]}
     return max(means, key=lambda choice: (round(means[choice], 6), choice == DEFAULT))
 
 
-def learned(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
-    """What was measured, and whether what was learned is worth having."""
+def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
+    """Return the rows of the table, and a verdict that states whether the learned choice is better than the default."""
     rows: list[Row] = []
     gains = []
     for name, own in scores.items():
         others = [other for left_in, other in scores.items() if left_in != name]
         default = statistics.mean(own[DEFAULT])
         rows.append(Row("default", name, "nDCG@10", round(default, 4)))
-        rows += [Row(f"{way} best", name, "nDCG@10", round(max(_means(own, way)), 4)) for way in FUSIONS]
-        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_folded(own), 4)))
+        rows += [Row(f"{method} best", name, "nDCG@10", round(max(_means(own, method)), 4)) for method in FUSIONS]
+        rows.append(Row("learned on its other queries", name, "nDCG@10", round(_cross_validate(own), 4)))
         if others:
             choice = best(others)
-            elsewhere = statistics.mean(own[choice])
-            gains.append(elsewhere - default)
-            rows.append(Row("learned on the others", name, "nDCG@10", round(elsewhere, 4)))
+            with_data_and_ports = statistics.mean(own[choice])
+            gains.append(with_data_and_ports - default)
+            rows.append(Row("learned on the others", name, "nDCG@10", round(with_data_and_ports, 4)))
             rows.append(Row("learned on the others", name, "weight", choice[1]))
-    way, weight = best(list(scores.values()))
-    if (way, weight) == DEFAULT or not gains:
-        return rows, f"best over all: {way}, weight {weight:g}"
+    method, weight = best(list(scores.values()))
+    if (method, weight) == DEFAULT or not gains:
+        return rows, f"best over all: {method}, weight {weight:g}"
     robust = min(gains) > -_NOTICEABLE and statistics.mean(gains) > _NOTICEABLE
-    word = (
-        "robust: it helps, and hurts no collection it was not learned on" if robust else "not robust: keep the default"
+    verdict = (
+        "robust: it helps, and harms no collection that it was not learned on"
+        if robust
+        else "not robust: keep the default"
     )
-    return rows, f"best over all: {way}, weight {weight:g}; {word} ({', '.join(f'{gain:+.4f}' for gain in gains)})"
+    return (
+        rows,
+        f"best over all: {method}, weight {weight:g}; {verdict} ({', '.join(f'{gain:+.4f}' for gain in gains)})",
+    )
 
 
-def _means(own: Scores, way: str) -> list[float]:
-    return [statistics.mean(values) for (its_way, _), values in own.items() if its_way == way]
+def _means(own: Scores, method: str) -> list[float]:
+    return [statistics.mean(values) for (own_method, _), values in own.items() if own_method == method]
 
 
-def _folded(own: Scores) -> float:
-    """The mean over queries, each judged by what was learned on the other folds."""
+def _cross_validate(own: Scores) -> float:
+    """Return the mean over queries, each measured with the choice that was learned on the other folds."""
     count = len(own[DEFAULT])
     total = 0.0
     for fold in range(min(_FOLDS, count)):

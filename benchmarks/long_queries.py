@@ -1,8 +1,8 @@
-"""What a limit on the entries that lexical search reads costs: time against relevance, for whole abstracts as queries.
+"""Measure a limit on the index entries that lexical search reads: time and relevance for long queries.
 
-The corpus is indexed with the first half of every abstract; the second halves of some are the queries, and the paper
-that a query was cut from is what it should find. Rules are chosen on this. Test collections, where given, are searched
-with the same limits, to see what a rule costs there.
+The corpus is indexed with the first half of every abstract. The second halves of some abstracts are the queries, and
+each should find the paper that it was cut from. Limits are chosen by these figures. Test collections, if given, are
+searched with the same limits to show the loss there.
 """
 
 from __future__ import annotations
@@ -20,38 +20,39 @@ import msgspec
 
 from akin.cli.output import say
 from akin.settings import Settings
-from benchmarks.beir import load, ndcg, recall
 from benchmarks.report import Row, table, write
 from benchmarks.stack import FIELDS
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from relevance import mean_metrics, read_collections, scores_of_order
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
-"""Limits, as multiples of the corpus's size."""
+"""Limits, as multiples of the number of papers."""
 
 _LEAST_WORDS = 80
 _WINDOW = 2000
 
 
 def main() -> None:
-    """Measures the corpus, then every collection; prints the table and writes it below `data/benchmarks/`."""
+    """Measure the corpus and every collection, print the table and write it below `data/benchmarks/`."""
     parser = argparse.ArgumentParser(prog="make bench NAME=long_queries", description=__doc__)
-    parser.add_argument("corpus", help="a file of papers to choose by")
+    parser.add_argument("corpus", help="a file of papers to choose the limit with")
     parser.add_argument("collections", nargs="*", type=Path, help="folders in BEIR's layout")
     parser.add_argument("--queries", type=int, default=1500)
-    asked = parser.parse_args()
-    rows = known_items(asked.corpus, asked.queries)
-    for folder in asked.collections:
-        collection = load(folder)
-        with indexed(list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))) as (directory, papers):
-            rows += measured(collection.name, directory, papers, collection.queries, collection.qrels)
+    options = parser.parse_args()
+    rows = half_abstracts(options.corpus, options.queries)
+    for collection in read_collections(options.collections):
+        papers = list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))
+        with lexical_index(papers) as directory:
+            rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write("long_queries", rows, Settings.read().data / "benchmarks")
     print(table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def known_items(corpus: str, queries: int) -> list[Row]:
-    """The measures over a corpus whose papers are sought by the second halves of their abstracts."""
+def half_abstracts(corpus: str, queries: int) -> list[Row]:
+    """Return the metrics of a search for papers by the second halves of their abstracts."""
     first, second = [], []
     for paper in read_papers(corpus):
         words = paper.abstract.split()
@@ -59,31 +60,31 @@ def known_items(corpus: str, queries: int) -> list[Row]:
         second.append(words[len(words) // 2 :])
     long = [row for row, words in enumerate(second) if 2 * len(words) > _LEAST_WORDS]
     chosen = random.Random(5).sample(long, min(queries, len(long)))
-    with indexed(first) as (directory, papers):
-        texts = {papers[row].id: " ".join(second[row]) for row in chosen}
-        return measured(Path(corpus).name, directory, papers, texts, {name: {name: 1} for name in texts})
+    texts = {first[row].id: " ".join(second[row]) for row in chosen}
+    with lexical_index(first) as directory:
+        return measure_limits(Path(corpus).name, directory, first, texts, {name: {name: 1} for name in texts})
 
 
 @contextmanager
-def indexed(papers: list[Paper]) -> Iterator[tuple[Path, list[Paper]]]:
-    """A lexical index of papers, in a directory that is gone afterwards."""
+def lexical_index(papers: list[Paper]) -> Iterator[Path]:
+    """Yield a lexical index of papers in a temporary directory."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "lexical"
-        writer = TantivyWriter(directory)
+        writer = LexicalWriter(directory)
         for at in range(0, len(papers), _WINDOW):
             writer.add(at, papers[at : at + _WINDOW])
         writer.close()
-        yield directory, papers
+        yield directory
 
 
-def measured(
+def measure_limits(
     name: str,
     directory: Path,
     papers: Sequence[Paper],
     queries: Mapping[str, str],
     qrels: Mapping[str, Mapping[str, int]],
 ) -> list[Row]:
-    """nDCG@10, recall@100 and time for every limit."""
+    """Return nDCG@10, recall@100 and the median time for every limit."""
     rows = []
     for share in SHARES:
         index = TantivyIndex(directory, terms=1000, postings=max(1, round(share * len(papers))))
@@ -92,12 +93,9 @@ def measured(
             started = perf_counter()
             hits = index.search(text, 100)
             times.append((perf_counter() - started) * 1000)
-            found[query] = [papers[row].id for row in hits.rows.tolist()]
+            found[query] = scores_of_order([papers[row].id for row in hits.rows.tolist()])
         system = f"{share:g} entries a paper" if share <= SHARES[-2] else "all entries"
-        pairs = [(ranking, qrels[query]) for query, ranking in found.items()]
-        rows += [
-            Row(system, name, "nDCG@10", round(statistics.mean(ndcg(ids, gains) for ids, gains in pairs), 4)),
-            Row(system, name, "recall@100", round(statistics.mean(recall(ids, gains, 100) for ids, gains in pairs), 4)),
-            Row(system, name, "ms, median", round(statistics.median(times), 3), "ms"),
-        ]
+        means = mean_metrics(found, qrels, ("nDCG@10", "recall@100"))
+        rows += [Row(system, name, metric, round(value, 4)) for metric, value in means.items()]
+        rows.append(Row(system, name, "ms, median", round(statistics.median(times), 3), "ms"))
     return rows

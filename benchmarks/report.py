@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-_PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "fastapi", "numpy", "onnxruntime", "openvino")
+from storage.cpu import cpu_features, cpu_fields
+
+_PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,9 @@ class Row:
 
 def machine() -> dict[str, object]:
     """Return the class of machine: enough to compare figures by, nothing that identifies it."""
-    cpu = Path("/proc/cpuinfo").read_text()
-    model = next((line.split(":")[1].strip() for line in cpu.splitlines() if line.startswith("model name")), "unknown")
+    model = cpu_fields().get("model name", "unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    features = sorted({"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(cpu.split()))
+    features = sorted({"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features())
     return {"cpu": model, "cores": os.cpu_count(), "int8": features, "memory_gb": round(memory / 2**30)}
 
 

@@ -1,4 +1,4 @@
-# The retrieval service, and the command line that builds what it searches; with LOCK=service-gpu, FAISS for GPUs.
+# The retrieval service and the command line that builds its snapshots; LOCK=service-gpu installs FAISS for GPUs.
 FROM python:3.11-slim-bookworm AS build
 ARG LOCK=service
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -17,7 +17,7 @@ RUN python -m compileall -q /opt/akin/src \
  && printf '#!/bin/sh\nexec /opt/akin/bin/python -m akin "$@"\n' > /opt/akin/bin/akin && chmod +x /opt/akin/bin/akin
 
 FROM python:3.11-slim-bookworm
-# The same user in every image, as they share volumes; a new volume takes its owner from these folders.
+# The same user in every image, as they share volumes; a new volume gets its owner from these folders.
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /data /models
 COPY --from=build /opt/akin /opt/akin
 ENV PATH=/opt/akin/bin:$PATH PYTHONPATH=/opt/akin/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

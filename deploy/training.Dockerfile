@@ -1,5 +1,5 @@
-# Makes encoders. Wheels that are to be taken as they are (a CPU build of torch) come from the build context `wheels`;
-# without it, torch comes from TORCH_INDEX.
+# The training room, which makes encoders. If the build context `wheels` holds a wheel of torch, such as a CPU build, that is
+# installed; otherwise torch comes from TORCH_INDEX.
 FROM scratch AS wheels
 
 FROM python:3.11-slim-bookworm AS build
@@ -15,11 +15,12 @@ COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
 COPY charts /opt/akin/src/charts
 COPY papers /opt/akin/src/papers
+COPY relevance /opt/akin/src/relevance
 COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
 COPY training/src /opt/akin/src/training/src
-# By a path file and not by PYTHONPATH, which akin takes from the training room that it starts.
+# A path file in place of PYTHONPATH, as akin clears PYTHONPATH for the training commands that it starts.
 RUN python -m compileall -q /opt/akin/src \
  && printf '/opt/akin/src\n/opt/akin/src/training/src\n' > /opt/akin/lib/python3.11/site-packages/akin.pth
 

@@ -1,9 +1,9 @@
-# Triton on an NVIDIA GPU: NVIDIA's own image, and what its Python needs to be `text_encoder` over the model `encoder`.
+# Triton on an NVIDIA GPU: NVIDIA's image, with the packages that `text_encoder` needs to call the model `encoder`.
 ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.10-py3
 FROM ${TRITON_IMAGE} AS build
 USER root
 COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
-# NumPy is the image's own: the one that its Python backend was compiled against.
+# NumPy is not installed: the image's Python backend was compiled against the image's own NumPy.
 RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-hashes --target /opt/akin/packages -r /tmp/triton-gpu.lock
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
@@ -14,7 +14,7 @@ RUN python3 -m compileall -q /opt/akin
 
 FROM ${TRITON_IMAGE}
 USER root
-# By a path file: the Python that Triton starts for a model does not see PYTHONPATH.
+# A path file, as the Python that Triton starts for a model ignores PYTHONPATH.
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin /models /var/cache/akin/tensorrt \
  && printf '/opt/akin/packages\n/opt/akin/src\n' > "$(python3 -c 'import site; print(site.getsitepackages()[0])')/akin.pth"
 COPY --from=build /opt/akin /opt/akin
@@ -24,7 +24,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8001 8002
-# TensorRT builds its engine when the model is loaded for the first time: minutes.
+# At the first load of the model TensorRT builds its engine, which takes minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
   CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
 CMD ["python3", "-m", "akin.stack.foreground"]

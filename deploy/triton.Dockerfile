@@ -1,8 +1,8 @@
-# Triton on a CPU: the server out of its PyPI wheel, and the Python that runs the encoder in it.
+# Triton on a CPU: the server from its PyPI wheel, and the Python environment that runs the encoder in it.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/tritonserver.lock requirements/triton.lock /tmp/
-# What is removed: the stubs and the library of other Pythons, OpenVINO's plugins for devices that are not here.
+# Remove the stubs and the library of other Pythons, and OpenVINO's plugins for other devices.
 RUN python -m venv --without-pip /opt/triton/python \
  && pip --python /opt/triton/python/bin/python install -q --no-deps --require-hashes -r /tmp/triton.lock \
  && pip install -q --no-deps --require-hashes --target /opt/triton/server -r /tmp/tritonserver.lock \
@@ -26,7 +26,7 @@ ENV PATH=/opt/triton/python/bin:$PATH PYTHONPATH=/opt/triton/src PYTHONUNBUFFERE
     AKIN_TRITON_HTTP_HOST=127.0.0.1
 USER 10001:10001
 WORKDIR /tmp
-# HTTP is for the health check below: this server could be overrun there (SECURITY.md).
+# HTTP is only for the health check below: this server has known flaws there (SECURITY.md).
 EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]

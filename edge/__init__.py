@@ -1,6 +1,6 @@
-"""The outside of both HTTP servers: their port, the names they answer under, their headers, how long a body may be.
+"""Guard both HTTP servers: their port, the host names that they answer under, security headers, limits of bodies.
 
-Each part is middleware on the bare ASGI protocol. It knows nothing of what lies behind it, and costs microseconds.
+The middleware uses the bare ASGI protocol, is independent of the application behind it, and costs microseconds.
 """
 
 from edge.bodies import BodyTooLong, BodyTooSlow, ClientLeft, limited_body

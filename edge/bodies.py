@@ -1,4 +1,7 @@
-"""Reading a request's body up to a limit, however it is sent."""
+"""Read the body of a request up to a limit of length and time.
+
+Starlette's own limit is not used: it replaces the answer to a too long body by plain text, and has no time limit.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,30 @@ if TYPE_CHECKING:
 
 
 class BodyTooLong(Exception):
-    """The body is longer than the limit; the rest of it was not read."""
+    """Body longer than the limit; the rest of it was not read."""
 
 
 class BodyTooSlow(Exception):
-    """The body did not arrive in time."""
+    """Body that did not arrive in time."""
 
 
 class ClientLeft(BodyTooSlow):
-    """The client hung up before the body was whole."""
+    """Body that is not complete, as the client closed the connection."""
 
 
 async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float) -> bytes:
     """Return the whole body.
 
     Args:
-        scope: Of the request.
-        receive: Of the request.
-        most: Longest body that is read, in bytes.
-        seconds: Longest wait for all of it.
+        scope: ASGI scope of the request.
+        receive: ASGI function of the request.
+        most: The longest body, in bytes.
+        seconds: The longest wait for the whole body.
 
     Raises:
-        BodyTooLong: `Content-Length` says so, or more arrived; a body sent in chunks has no such header.
-        BodyTooSlow: It took longer.
-        ClientLeft: The client hung up.
+        BodyTooLong: `Content-Length`, which a body in chunks lacks, or the body itself exceeds the limit.
+        BodyTooSlow: The body took longer.
+        ClientLeft: The client closed the connection.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > most):

@@ -1,4 +1,4 @@
-"""The one shape in which both servers answer an error: `{"error": {"code", "message", "detail"}}`."""
+"""Answer errors in the form of both servers: `{"error": {"code", "message", "detail"}}`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def error_body(code: str, message: str, detail: object = None) -> dict[str, object]:
-    """Return an error as it is answered.
+    """Return the body of an error.
 
     Args:
-        code: The name programs know the error by.
-        message: The text for a person.
-        detail: More of it for a program, ready for JSON.
+        code: The error's name, for programs.
+        message: The error's text, for readers.
+        detail: Further data for programs, ready for JSON.
     """
     return {"error": {"code": code, "message": message, "detail": detail}}
 
@@ -24,12 +24,12 @@ def error_body(code: str, message: str, detail: object = None) -> dict[str, obje
 async def refuse(
     send: Send, status: int, body: Mapping[str, object] | str, headers: Iterable[tuple[str, str]] = ()
 ) -> None:
-    """Answer a request without asking the application.
+    """Answer a request in place of the application.
 
     Args:
-        send: Of the request.
+        send: ASGI function of the request.
         status: The HTTP status.
-        body: An object that is sent as JSON, or plain text.
+        body: An object to send as JSON, or plain text.
         headers: Further headers.
     """
     plain = isinstance(body, str)

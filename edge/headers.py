@@ -1,4 +1,4 @@
-"""The headers that tell browsers what an answer may load, and who may frame it."""
+"""Add the headers that limit what a page may load and which sites may frame it."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _SHARED = {
 
 
 def api_headers(style: str) -> dict[str, str]:
-    """Return the headers of the HTTP interface: it loads nothing but the one style sheet inside `/docs`.
+    """Return the headers of the HTTP interface, which loads nothing but the style sheet inside `/docs`.
 
     Args:
-        style: The sheet's digest as a source of a policy, such as `'sha256-…'`.
+        style: The digest of that sheet as a source in the policy, such as `'sha256-…'`.
     """
     policy = {
         "default-src": "'none'",
         "style-src": style,
-        "img-src": "data:",  # the empty icon of /docs, which browsers otherwise ask for
+        "img-src": "data:",  # the empty icon of /docs; without it browsers request one
         "connect-src": "'self'",
         "object-src": "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'self'",
     }
-    # The address of a search holds what was searched for.
+    # The address of a search contains the query: never send it to other sites.
     return _headers(policy, "no-referrer")
 
 
 def page_headers() -> dict[str, str]:
-    """Return the headers of the search page: all it loads is its own.
+    """Return the headers of the search page, which loads only its own files.
 
-    Gradio 6 fails without three of these sources. Its page starts by inline scripts that hold its configuration, and
-    adds the page's own script as another one (`'unsafe-inline'` for scripts). It makes functions of texts: those of its
-    HTML components, and those of events that call a script (`'unsafe-eval'`). It sets styles inline throughout
-    (`'unsafe-inline'` for styles).
+    Gradio 6 fails without three of these sources. Its page starts with inline scripts that hold its configuration, and
+    adds the page's own script as another one (`'unsafe-inline'` for scripts). It compiles text to functions, for its
+    HTML components and for events that call a script (`'unsafe-eval'`). It sets styles inline (`'unsafe-inline'` for
+    styles).
     """
     policy = {
         "default-src": "'self'",
@@ -69,13 +69,13 @@ class SecurityHeaders:
     """Middleware that adds headers to every answer, errors included."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
-        """Stand before an application."""
+        """Wrap an application."""
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._names = frozenset(name for name, _ in self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer with the headers."""
+        """Pass a request on, and add the headers to its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

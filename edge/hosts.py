@@ -1,7 +1,7 @@
-"""Answering only under names that belong to this server.
+"""Answer only requests for host names that belong to this server.
 
-A page of another site can have its own name point to this machine (DNS rebinding); its scripts then read what listens
-here on loopback as if it were their own. The browser still sends that site's name in `Host`, and is refused for it.
+Another site can let its own name point to this machine (DNS rebinding), so that its scripts can read the servers that
+listen on loopback here. The browser still sends that site's name in `Host`, and the request is refused for it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Return the names of a list that is separated by commas: `example.org`, `*.example.org`, `10.0.0.1`, `[::1]`.
+    """Return the names of a list with commas: `example.org`, `*.example.org`, `10.0.0.1`, `[::1]`.
 
     `*` alone stands for every name, `0.0.0.0` and `::` for every address.
 
     Raises:
-        ValueError: One is no such name.
+        ValueError: One is not such a name.
     """
     hosts = [host.strip().lower() for host in text.split(",") if host.strip()]
     hosts = [host if host == "*." else host.removesuffix(".") for host in hosts]
     for host in hosts:
         if host != "*" and _address(host.strip("[]")) is None and not _LABELS.fullmatch(host.removeprefix("*.")):
             raise ValueError(
-                f"{host!r} is no host; write names without a port, such as example.org, *.example.org, [::1]"
+                f"{host!r} is not a host; write names without a port, such as example.org, *.example.org, [::1]"
             )
     return tuple(_normal(host.strip("[]")) for host in hosts)
 
@@ -50,11 +50,11 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The names that are answered.
+    """Host names under which a server answers.
 
     Attributes:
-        listed: Names that were set; `*.example.org` stands for every name below `example.org`.
-        on_loopback: The server listens on this machine alone.
+        listed: The names of the setting; `*.example.org` stands for every name below `example.org`.
+        on_loopback: True if the server listens on a loopback address.
     """
 
     listed: tuple[str, ...]
@@ -65,25 +65,26 @@ class AllowedHosts:
         """Return the names for a server.
 
         Args:
-            listening: The address it listens on.
-            listed: What `parse_hosts` made of the setting; without any, all names are answered but on loopback.
+            listening: The address that it listens on.
+            listed: The names of the setting, from `parse_hosts`; if there are none, any name is allowed except on
+                loopback.
         """
         name = listening.strip("[]").lower()
         on_loopback = is_loopback(name)
-        # 127.0.0.2 is loopback as well, and is asked under that name.
+        # 127.0.0.2 is loopback too, and clients use that name for it.
         return cls((*listed, _normal(name)) if on_loopback else tuple(listed), on_loopback)
 
     @property
     def any(self) -> bool:
-        """Return True if every name is answered."""
+        """Return True if every name is allowed."""
         return "*" in self.listed or not (self.listed or self.on_loopback)
 
     def permit(self, host: str, from_here: bool) -> bool:
-        """Return True if a request for that host is answered.
+        """Return True if a request for a host is allowed.
 
         Args:
             host: The header `Host`, with or without a port.
-            from_here: The request comes from this machine, as health checks do; they use loopback names.
+            from_here: True if the request comes from this machine, as health checks do; they use loopback names.
         """
         if self.any:
             return True
@@ -93,20 +94,20 @@ class AllowedHosts:
         name = _normal((parts[1] or parts[2]).lower().rstrip("."))
         if name in _LOOPBACK and (self.on_loopback or from_here):
             return True
-        # Who listens on all addresses is asked by any of them. A page of another site is asked by its name.
+        # A server on all addresses is reached by any of them. A rebound name of another site is never an address.
         if _EVERY_ADDRESS.intersection(self.listed) and _address(name) is not None:
             return True
         return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in self.listed)
 
 
 class HostCheck:
-    """Middleware that answers 421 under names that are not this server's.
+    """Middleware that answers 421 to requests for other host names.
 
-    A name in `X-Forwarded-Host` that would be refused as `Host` is taken away, as Gradio writes it into its page.
+    It removes `X-Forwarded-Host` if that name is not allowed, as Gradio writes it into its page.
     """
 
     def __init__(self, app: ASGIApp, allowed: AllowedHosts) -> None:
-        """Stand before an application."""
+        """Wrap an application."""
         self._app = app
         self._allowed = allowed
 
@@ -124,8 +125,8 @@ class HostCheck:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            asked = f"under the name {hosts[0][:100]!r}" if len(hosts) == 1 else "without a name, or under several"
-            message = f"This server does not answer requests {asked}. {SETTING} adds names."
+            name = f"under the name {hosts[0][:100]!r}" if len(hosts) == 1 else "without a name, or under several"
+            message = f"This server does not answer requests {name}. {SETTING} adds names."
             body = error_body("host_not_allowed", message, {"setting": SETTING})
             await refuse(send, 421, body, [("connection", "close")])
 

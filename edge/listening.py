@@ -1,4 +1,4 @@
-"""Taking the port of a server before anything of it is opened, with the reason in words where it cannot be had."""
+"""Take the port of a server before the rest of it is opened, and name the reason if that fails."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import os
 import socket
 
 _BACKLOG = 2048
-"""Connections that may wait to be accepted: as many as uvicorn itself would let."""
+"""The number of connections that may wait to be accepted: uvicorn's own."""
 
 
 class CannotListen(Exception):
-    """An address cannot be listened on; the message names it, the reason, and the settings that choose another."""
+    """Address that cannot be listened on; the message names it, the reason, and the settings that choose another."""
 
 
 def listen(host: str, port: int, chosen_by: str) -> socket.socket:
     """Return a socket that listens.
 
     Args:
-        host: A name or an address; one with a colon is of IPv6.
-        port: 0 takes a free one.
-        chosen_by: The settings that choose the place, with the verb: `AKIN_UI_HOST and AKIN_UI_PORT choose`.
+        host: A name or an address; one with a colon is an IPv6 address.
+        port: The port; 0 for any free one.
+        chosen_by: The settings that choose the address, with the verb: `AKIN_UI_HOST and AKIN_UI_PORT choose`.
 
     Raises:
-        CannotListen: The port is taken, or the address is not of this machine.
+        CannotListen: The port is taken, or this machine does not have the address.
     """
     try:
         return socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
         )
     except OSError as error:
-        raise CannotListen(f"cannot listen on {host}:{port}: {reason_of(error)}. {chosen_by} another place.") from error
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {reason_of(error)}. {chosen_by} another address."
+        ) from error
 
 
 def reason_of(error: OSError) -> str:
-    """Return why, in the system's words; a wrong host name fails with a negative number that its own text explains."""
+    """Return the system's text for an error. A wrong host name has a negative number and a text of its own."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)

@@ -1,4 +1,4 @@
-"""The list of other sites whose scripts may read the answers of the HTTP interface."""
+"""Parse the list of other sites whose scripts may read the answers of the HTTP interface."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    """Return the origins of a list that is separated by commas.
+    """Return the origins of a list with commas.
 
     Raises:
-        ValueError: One is no origin. `*` is none: whoever wants every site to read names them.
+        ValueError: One is not an origin. `*` is not allowed: name every site.
     """
     origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is no origin; write scheme, host and port only, such as https://example.org")
+            raise ValueError(
+                f"{origin!r} is not an origin; write scheme, host and port only, such as https://example.org"
+            )
     return origins

@@ -1,4 +1,4 @@
-"""`python -m gradio_ui`: serve the search page until told to stop."""
+"""Serve the search page until a signal ends the process: `python -m gradio_ui`."""
 
 import signal
 import sys
@@ -6,13 +6,13 @@ from types import FrameType
 
 
 def stop(signum: int, frame: FrameType | None) -> None:
-    """End the process without complaint."""
+    """End the process with exit code 0."""
     sys.exit(0)
 
 
 if __name__ == "__main__":
-    # Before Gradio is imported, which takes seconds in which a user may already have changed their mind.
-    # uvicorn takes signals over while it serves, finishes, and then raises the one it got again, for this to end it.
+    # Gradio's import takes seconds: signals are handled before it. While uvicorn serves, it handles signals itself,
+    # finishes, and then raises the received signal again, which ends the process here.
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
 

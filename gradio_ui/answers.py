@@ -1,16 +1,16 @@
-"""What the service answers, as far as the page shows it; fields the page does not know are ignored."""
+"""Answers of the service: the fields that the page shows. Other fields are ignored."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Answered(BaseModel):
+class _AnswerPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Paper(_Answered):
-    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; it stands for its `duplicates`."""
+class FoundPaper(_AnswerPart):
+    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
 
     id: str
     title: str
@@ -28,15 +28,15 @@ class Paper(_Answered):
     duplicates: tuple[str, ...] = ()
 
 
-class LikedPaper(_Answered):
-    """A paper whose neighbours were asked for."""
+class LikedPaper(_AnswerPart):
+    """Paper of the query, to which similar papers, or dissimilar ones, are searched."""
 
     id: str
     title: str = ""
 
 
-class AskedFor(_Answered):
-    """The query as the service understood it: its `operators`, and its length in `tokens` before truncation."""
+class UnderstoodQuery(_AnswerPart):
+    """Query as the service read it: its `operators`, and its length in `tokens` before truncation."""
 
     text: str | None = None
     like: tuple[LikedPaper, ...] = ()
@@ -46,12 +46,12 @@ class AskedFor(_Answered):
     tokens: int | None = None
 
 
-class Answer(_Answered):
-    """The answer to one search; `timings` are milliseconds by stage, `degraded` is a reason in words or None."""
+class Answer(_AnswerPart):
+    """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None."""
 
-    results: tuple[Paper, ...]
+    results: tuple[FoundPaper, ...]
     mode: str = "hybrid"
-    query: AskedFor = AskedFor()
+    query: UnderstoodQuery = UnderstoodQuery()
     k: int
     offset: int = 0
     degraded: str | None = None
@@ -60,16 +60,16 @@ class Answer(_Answered):
     snapshot: str | None = None
 
 
-class Category(_Answered):
-    """A subject of the corpus and how many of its papers have it."""
+class Category(_AnswerPart):
+    """Category of the corpus, and the number of its papers."""
 
     code: str
     name: str = ""
     papers: int = 0
 
 
-class Corpus(_Answered):
-    """The corpus being served; `newest` is an ISO date or the beginning of one."""
+class CorpusInfo(_AnswerPart):
+    """Description of the served corpus. `newest` is an ISO date or the beginning of one."""
 
     papers: int
     newest: str | None = None

@@ -1,7 +1,7 @@
-"""The search page in Gradio's terms: which inputs there are, and what happens to them.
+"""Search page as a Gradio app: its inputs, outputs and events.
 
-The address bar is the page's only memory. Searching writes it; opening an address, the browser's back button and the
-page's own links restore it. `page.js` does the part that only a browser can do.
+The address bar holds the page's only state. A search writes it; opening an address, the browser's back button and the
+page's own links restore the page from it. `page.js` does the part that only a browser can do.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any
 import gradio as gr
 
 from gradio_ui import page, render
+from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
-from gradio_ui.readers import ReaderLeft, Readers
 from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
 
 _MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
-_MODES_EXPLAINED = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
+_MODES_INFO = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
 
-# What a handler hands to the components it is wired to: values, and Gradio's own descriptions of an update.
 Updates = tuple[Any, ...]
+"""Values, or Gradio's descriptions of an update, for the components that an event updates."""
 
 
 class SearchPage:
-    """The page's handlers; their parameters and results are in the order of the components they are wired to."""
+    """Handlers of the page's events, with parameters and results in the order of the event's components."""
 
-    def __init__(self, service: SearchService, readers: Readers | None = None) -> None:
-        """Answer from that service, for as long as somebody reads the answers."""
+    def __init__(self, service: SearchService, searches: ActiveSearches | None = None) -> None:
+        """Make handlers that search with this service, and cancel searches whose browser has left."""
         self._service = service
-        self._readers = readers or Readers()
+        self._searches = searches or ActiveSearches()
 
     async def search(
         self,
@@ -42,7 +42,7 @@ class SearchPage:
         address: str | None,
         request: gr.Request | None = None,
     ) -> Updates:
-        """Search for what the inputs say; with a blank box, for papers like those the address names, if any."""
+        """Search with the values of the inputs; without a query, for papers similar to those in the address."""
         named = make_state(q="")[0] if query and query.strip() else read_address(address or "")[0]
         state, notes = make_state(
             q=query,
@@ -55,20 +55,20 @@ class SearchPage:
             k=results,
         )
         try:
-            view = await self._readers.follow(_session(request), page.searched(self._service, state, notes))
-        except ReaderLeft:
+            view = await self._searches.follow(_session(request), page.search(self._service, state, notes))
+        except SearchAbandoned:
             return (gr.skip(),) * 5
-        return (*_shown(view, {}), state.address())
+        return (*_updates(view, {}), state.address())
 
     async def restore(self, address: str | None, request: gr.Request | None = None) -> Updates:
-        """Show what an address asks for, inputs included."""
+        """Restore the inputs and results of an address."""
         state, notes = read_address(address or "")
         try:
-            view = await self._readers.follow(_session(request), page.opened(self._service, state, notes))
-        except ReaderLeft:
+            view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes))
+        except SearchAbandoned:
             return (gr.skip(),) * 10
         return (
-            *_shown(view, {"value": list(state.categories)}),
+            *_updates(view, {"value": list(state.categories)}),
             state.address(),
             state.q,
             state.mode,
@@ -78,15 +78,17 @@ class SearchPage:
         )
 
 
-def build_app(settings: Settings, service: SearchService | None = None, readers: Readers | None = None) -> gr.Blocks:
+def build_app(
+    settings: Settings, service: SearchService | None = None, searches: ActiveSearches | None = None
+) -> gr.Blocks:
     """Build the search page.
 
     Args:
-        settings: Where the service is.
-        service: The service to use; made from the settings when absent. Whoever gives one closes it.
-        readers: Is told of every search, and knows when nobody waits for it.
+        settings: The settings of the page.
+        service: The service to use; made from the settings if absent. The caller closes it.
+        searches: The registry of running searches, which cancels those whose browser has left.
     """
-    handlers = SearchPage(service or SearchService(settings), readers)
+    handlers = SearchPage(service or SearchService(settings), searches)
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
         with gr.Row(elem_id="akin-top"):
@@ -97,7 +99,7 @@ def build_app(settings: Settings, service: SearchService | None = None, readers:
                 query = gr.Textbox(
                     label="What are you looking for?",
                     placeholder="A question, an abstract, an arXiv id or a link",
-                    # One line to begin with makes Enter search; it grows with what is pasted.
+                    # With one line, Enter starts the search; the box grows with a pasted text.
                     lines=1,
                     max_lines=10,
                     autofocus=True,
@@ -110,13 +112,13 @@ def build_app(settings: Settings, service: SearchService | None = None, readers:
                 button = gr.Button("Search", variant="primary", elem_id="akin-search", scale=0)
             _html(render.examples() + render.OPERATORS, elem_id="akin-try")
             with gr.Row(elem_id="akin-filters"):
-                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_EXPLAINED, elem_id="akin-mode")
+                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_INFO, elem_id="akin-mode")
                 categories = gr.Dropdown(
                     [],
                     value=[],
                     label="Categories (any of)",
                     multiselect=True,
-                    # An address may name a category before the corpus is known to this page.
+                    # An address may name a category before the categories of the corpus are loaded.
                     allow_custom_value=True,
                     elem_id="akin-categories",
                 )
@@ -130,29 +132,29 @@ def build_app(settings: Settings, service: SearchService | None = None, readers:
         address = gr.Textbox(visible="hidden", elem_id="akin-address", label="Address")
         restoring = gr.Button(visible="hidden", elem_id="akin-restore")
 
-        shown = [corpus, categories, status, found, address]
+        outputs = [corpus, categories, status, found, address]
         inputs = [query, mode, categories, from_year, to_year, results, address]
-        asked = gr.on(
+        search_event = gr.on(
             [query.submit, button.click],
             handlers.search,
             inputs,
-            shown,
+            outputs,
             api_name="search",
             show_progress="hidden",
             trigger_mode="always_last",
             js="(...inputs) => window.akin.begin(inputs)",
         )
-        restored = gr.on(
+        restore_event = gr.on(
             [blocks.load, restoring.click],
             handlers.restore,
             [address],
-            [*shown, query, mode, from_year, to_year, results],
+            [*outputs, query, mode, from_year, to_year, results],
             api_visibility="private",
             show_progress="hidden",
             trigger_mode="always_last",
             js="() => window.akin.restoring()",
         )
-        for event in (asked, restored):
+        for event in (search_event, restore_event):
             event.failure(None, None, [status], js="() => window.akin.failed()", api_visibility="private")
             event.success(
                 None, [address], None, js="(address) => window.akin.settle(address)", api_visibility="private"
@@ -169,7 +171,7 @@ def _html(value: str, elem_id: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
-def _shown(view: page.View, categories: dict[str, Any]) -> Updates:
+def _updates(view: page.View, categories: dict[str, Any]) -> Updates:
     if view.corpus is None:
         return gr.skip(), gr.update(**categories), view.status, view.results
     categories = {**categories, "choices": render.category_choices(view.corpus)}

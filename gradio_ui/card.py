@@ -1,4 +1,4 @@
-"""One result as HTML. Every text of a paper is foreign: it is escaped here and nowhere trusted."""
+"""One result as HTML. All texts of a paper are untrusted and are escaped here."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
-from gradio_ui.answers import Paper
+from gradio_ui.answers import FoundPaper
 from gradio_ui.citation import bibtex
 from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
 _CATEGORIES_SHOWN: Final = 6
-# About four lines of the page's width; a shorter abstract is never cut, so it needs no way to be opened.
+# About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
-_LONGEST_ADDRESS: Final = 2_000  # more than any browser needs, and what splitting one may cost is bounded
+_LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
-def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
+def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
     """Return one result as an `article`.
 
     Args:
         paper: The result.
-        rank: Its place among all results, from 1.
+        rank: The place among all results, from 1.
         best_score: The highest score in the same answer; the bar is relative to it.
-        state: The search that found it; "more like this" keeps its mode and filters.
-        names: Category code → the category's name.
+        state: The search that found the paper; "More like this" keeps its mode and filters.
+        names: The names of categories by code.
     """
     heading = f"akin-title-{rank}"
     abstract = " ".join(paper.abstract.split())
@@ -42,7 +42,7 @@ def paper_card(paper: Paper, rank: int, best_score: float, state: PageState, nam
 
 
 def web_link(address: str | None) -> str | None:
-    """Return the address if a browser may be sent there (http or https, not endless), otherwise None."""
+    """Return the address if it is safe as a link (http or https, of limited length), otherwise None."""
     if address is None or len(address) > _LONGEST_ADDRESS:
         return None
     try:
@@ -52,13 +52,13 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def _title(paper: Paper) -> str:
+def _title(paper: FoundPaper) -> str:
     title = escape(" ".join(paper.title.split()))
     link = web_link(paper.links.get("abs"))
-    return _outward(link, title) if link else title
+    return _external_link(link, title) if link else title
 
 
-def _outward(link: str, inner: str) -> str:
+def _external_link(link: str, inner: str) -> str:
     return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
 
 
@@ -72,12 +72,12 @@ def _authors(authors: tuple[str, ...]) -> str:
     return f'<p class="akin-authors">{shown}</p>'
 
 
-def _facts(paper: Paper, names: Mapping[str, str]) -> str:
+def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
     chips = "".join(
         f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
     )
-    facts = _when(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
+    facts = _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
         facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
     if paper.duplicates:
@@ -85,7 +85,7 @@ def _facts(paper: Paper, names: Mapping[str, str]) -> str:
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
 
 
-def _when(iso: str | None) -> str:
+def _date(iso: str | None) -> str:
     if not iso:
         return ""
     try:
@@ -95,29 +95,29 @@ def _when(iso: str | None) -> str:
     return f'<time class="akin-date" datetime="{day.isoformat()}">{day.day} {day:%b %Y}</time>'
 
 
-def _score_bar(paper: Paper, best_score: float) -> str:
+def _score_bar(paper: FoundPaper, best_score: float) -> str:
     share = min(max(paper.score / best_score, 0.0), 1.0) if best_score > 0 else 0.0
     sources = "".join(f", {name} {score:.3g}" for name, score in paper.sources.items() if score is not None)
-    words = escape(f"score {paper.score:.3f}, {share:.0%} of the best here{sources}")
+    label = escape(f"score {paper.score:.3f}, {share:.0%} of the best here{sources}")
     return (
         f'<div class="akin-score" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}" '
-        f'aria-label="{words}" title="{words}"><span style="width:{share:.1%}"></span></div>'
+        f'aria-label="{label}" title="{label}"><span style="width:{share:.1%}"></span></div>'
     )
 
 
-def _onward(state: PageState, words: str) -> str:
-    return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{words}</a>'
+def _internal_link(state: PageState, label: str) -> str:
+    return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{label}</a>'
 
 
-def _actions(paper: Paper, state: PageState, *, is_long: bool) -> str:
+def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
     items = ['<details class="akin-more"><summary>Whole abstract</summary></details>'] if is_long else []
-    for name, words in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
+    for name, label in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):
-            items.append(_outward(link, words))
-    items.append(_onward(state.similar_to(paper.id), "More like this"))
+            items.append(_external_link(link, label))
+    items.append(_internal_link(state.similar_to(paper.id), "More like this"))
     if state.like:
-        items.append(_onward(state.also_like(paper.id), "Like this too"))
-        items.append(_onward(state.not_like(paper.id), "Not like this"))
+        items.append(_internal_link(state.also_like(paper.id), "Like this too"))
+        items.append(_internal_link(state.not_like(paper.id), "Not like this"))
     items.append(
         '<details class="akin-cite"><summary>Cite</summary><div class="akin-bibtex">'
         '<button type="button" data-akin-copy>Copy</button>'

@@ -1,21 +1,21 @@
-"""A BibTeX entry for a result, ready to be pasted."""
+"""BibTeX entry of a result."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from gradio_ui.answers import Paper
+from gradio_ui.answers import FoundPaper
 
 _BEFORE_SPECIAL = re.compile(r"(?<!\\)(?=[&%#])")
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 _SHORT_WORDS = frozenset({"a", "an", "and", "for", "from", "in", "of", "on", "the", "to", "towards", "with"})
 
 
-def bibtex(paper: Paper) -> str:
-    """Return the paper's BibTeX entry: `@article` when a journal is known, `@misc` otherwise.
+def bibtex(paper: FoundPaper) -> str:
+    """Return the paper's BibTeX entry: `@article` if the journal is known, otherwise `@misc`.
 
-    The key is the first author's last name, the year and the first word of the title that means something.
+    The key is the first author's last name, the year, and the first word of the title that is not a function word.
     """
     journal = paper.journal_ref
     fields = [
@@ -37,12 +37,12 @@ def bibtex(paper: Paper) -> str:
 
 def _tex(text: str) -> str:
     text = " ".join(text.split())
-    if not _balanced(text):
+    if not _is_balanced(text):
         text = text.replace("{", "").replace("}", "")
     return _BEFORE_SPECIAL.sub(r"\\", text)
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depth = 0
     for character in text:
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -51,7 +51,7 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _key(paper: Paper) -> str:
+def _key(paper: FoundPaper) -> str:
     author = _plain(paper.authors[0].split()[-1]) if paper.authors and paper.authors[0].split() else ""
     words = (_plain(word) for word in paper.title.split())
     word = next((word for word in words if word and word not in _SHORT_WORDS), "")
@@ -59,6 +59,6 @@ def _key(paper: Paper) -> str:
 
 
 def _plain(word: str) -> str:
-    # Letter by letter: marks in a row, of which none is kept, would be sorted in quadratic time.
+    # Letter by letter: normalising a long run of combining marks at once takes quadratic time.
     letters = "".join(unicodedata.normalize("NFKD", letter) for letter in word)
     return _NOT_IN_A_KEY.sub("", letters.encode("ascii", "ignore").decode("ascii").lower())

@@ -1,13 +1,13 @@
-"""The page's way to the retrieval service: one connection pool, a time limit, and errors a page can explain.
+"""Client of the retrieval service: one connection pool, a time limit, and errors that the page explains.
 
-    ServiceError            anything that kept an answer from arriving; its text is for a person
-    ├── ServiceAway         nobody answered: not started, restarting, too slow, or the address is wrong
-    ├── NoSnapshot          the service runs but has no corpus yet
-    ├── ServiceBusy         the service cannot answer now (encoder away, overloaded), and may in a moment
-    ├── RequestRefused      the service did not accept the request: an unknown paper, a query too long, …
-    └── AnswerNotUnderstood something answered, but not in the service's language
+    RequestFailed               the service gave no usable answer; the text can be shown to a user
+    ├── NoAnswer                no answer: the service is stopped, restarting, too slow, or at another address
+    ├── NothingIndexed          the service runs but has no corpus yet
+    ├── ServiceBusy             the service cannot answer now (no encoder, overload); a later request may succeed
+    ├── RequestRefused          the service rejected the request: an unknown paper, a query that is too long, …
+    └── AnswerNotUnderstood     the answer does not have the service's form
 
-What this tree does not hold (a bug, a cancelled task) is not caught here.
+Other exceptions (a bug, a cancelled task) are not caught here.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, Corpus
+from gradio_ui.answers import Answer, CorpusInfo
 from gradio_ui.settings import Settings
 from gradio_ui.state import PageState
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
-_Understood = TypeVar("_Understood", bound=BaseModel)
+_Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-class ServiceError(Exception):
-    """Anything that kept an answer from arriving; its text is for a person."""
+class RequestFailed(Exception):
+    """The service gave no usable answer; the text can be shown to a user."""
 
 
-class ServiceAway(ServiceError):
-    """Nobody answered: not started, restarting, too slow, or the address is wrong."""
+class NoAnswer(RequestFailed):
+    """No answer: the service is stopped, restarting, too slow, or at another address."""
 
 
-class NoSnapshot(ServiceError):
+class NothingIndexed(RequestFailed):
     """The service runs but has no corpus yet."""
 
 
-class ServiceBusy(ServiceError):
-    """The service cannot answer now, and may in a moment."""
+class ServiceBusy(RequestFailed):
+    """The service cannot answer now; a later request may succeed."""
 
 
-class RequestRefused(ServiceError):
-    """The service did not accept the request.
+class RequestRefused(RequestFailed):
+    """The service rejected the request.
 
     Attributes:
-        code: The service's name for the reason, such as `unknown_paper`.
+        code: The service's code of the reason, such as `unknown_paper`.
     """
 
     def __init__(self, message: str, code: str) -> None:
-        """Say why, for a person and by the service's name for it."""
+        """Store the message for the user and the service's code."""
         super().__init__(message)
         self.code = code
 
 
-class AnswerNotUnderstood(ServiceError):
-    """Something answered, but not in the service's language."""
+class AnswerNotUnderstood(RequestFailed):
+    """The answer does not have the service's form."""
 
 
 class _ErrorBody(BaseModel):
@@ -75,49 +75,49 @@ class _ErrorAnswer(BaseModel):
 
 
 class SearchService:
-    """The retrieval service over HTTP. Use it as an async context manager, or call `close` when done."""
+    """HTTP client of the retrieval service; use it as an async context manager, or call `close` at the end."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """Open nothing yet: connections are made by the first request.
+        """Prepare the client; the first request opens a connection.
 
         Args:
-            settings: Where the service is and how long to wait for it.
-            transport: What carries the requests, in place of the network.
+            settings: The address of the service and the time limit.
+            transport: A replacement of the network, for tests.
         """
         self.url = settings.service_url
-        self._corpus: Corpus | None = None
+        self._corpus: CorpusInfo | None = None
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
-            # What nobody waits for any more, the service need not answer.
+            # After this time the page gives up, and the service can cancel the request.
             headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}"},
             limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
-            # The service is a neighbour; a proxy meant for the outside world must not come between.
+            # The proxies of the environment are for other sites, not for the service.
             trust_env=False,
         )
 
     async def search(self, state: PageState) -> Answer:
-        """Search for what the state asks.
+        """Return the service's answer to the search of a state.
 
         Raises:
-            ServiceError: No answer; the subclass says why.
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return await self._ask("POST", "/search", Answer, search_request(state))
 
-    async def corpus(self, snapshot: str | None = None) -> Corpus:
-        """Describe the corpus; the last description is used again if it is of that snapshot.
+    async def corpus(self, snapshot: str | None = None) -> CorpusInfo:
+        """Return the description of the corpus; the last one is reused if it belongs to this snapshot.
 
         Raises:
-            ServiceError: No answer; the subclass says why.
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
-            self._corpus = await self._ask("GET", "/corpus", Corpus)
+            self._corpus = await self._ask("GET", "/corpus", CorpusInfo)
         return self._corpus
 
     async def await_ready(self) -> None:
-        """Wait until the service can answer something; write down for what, whenever that changes."""
-        said = ""
+        """Wait until the service is ready; log the reason for the wait whenever it changes."""
+        logged = ""
         while True:
             try:
                 response = await self._http.get("/health/ready", timeout=_CONNECT_SECONDS)
@@ -125,12 +125,12 @@ class SearchService:
             except httpx.HTTPError:
                 trouble = "nothing answers there"
             if not trouble:
-                if said:
+                if logged:
                     _log.warning("%s is ready", self.url)
                 return
-            if trouble != said:
+            if trouble != logged:
                 _log.warning("waiting for %s: %s", self.url, trouble)
-                said = trouble
+                logged = trouble
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
@@ -138,7 +138,7 @@ class SearchService:
         await self._http.aclose()
 
     async def __aenter__(self) -> SearchService:
-        """Return the service itself."""
+        """Return the client itself."""
         return self
 
     async def __aexit__(
@@ -147,19 +147,17 @@ class SearchService:
         """Close the connections."""
         await self.close()
 
-    async def _ask(
-        self, method: str, path: str, shape: type[_Understood], body: dict[str, object] | None = None
-    ) -> _Understood:
+    async def _ask(self, method: str, path: str, shape: type[_Shape], body: dict[str, object] | None = None) -> _Shape:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:
-            raise ServiceAway("The search service did not answer in time.") from error
+            raise NoAnswer("The search service did not answer in time.") from error
         except httpx.TransportError as error:
-            raise ServiceAway("The search service does not answer.") from error
+            raise NoAnswer("The search service does not answer.") from error
         except httpx.DecodingError as error:
             raise AnswerNotUnderstood("The answer of the search service cannot be decoded.") from error
         if not response.is_success:
-            raise _translated(response)
+            raise _translate(response)
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
@@ -167,7 +165,7 @@ class SearchService:
 
 
 def search_request(state: PageState) -> dict[str, object]:
-    """Return the JSON body of `POST /search` for a state that asks for something."""
+    """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
     if state.q:
         body["query"] = state.q
@@ -184,13 +182,13 @@ def search_request(state: PageState) -> dict[str, object]:
     return body
 
 
-def _translated(response: httpx.Response) -> ServiceError:
+def _translate(response: httpx.Response) -> RequestFailed:
     try:
         error = _ErrorAnswer.model_validate_json(response.content).error
     except ValidationError:
         return AnswerNotUnderstood(f"The search service answers with status {response.status_code} and no explanation.")
     if error.code == "no_snapshot":
-        return NoSnapshot(error.message)
+        return NothingIndexed(error.message)
     if response.status_code >= 500 or response.status_code == 429:
         return ServiceBusy(error.message)
     return RequestRefused(error.message, error.code)

@@ -1,9 +1,9 @@
-"""The page's front door: Gradio answers what the page asks for, and nothing else.
+"""Middleware that lets only the page's own requests through to Gradio.
 
-Gradio brings some seventy routes: uploads, files, a proxy, recordings, an API, monitoring. The page in a browser uses
-those in `_ROUTES`, found by recording every request of a whole use; all others are not there. What is asked of the
-queue is read here first: its size, its shape, and that it is for one of the page's own events with plain values, as
-Gradio would follow a path or an address inside a value.
+Gradio has some seventy routes: uploads, files, a proxy, recordings, an API, monitoring. The page in a browser uses
+those in `_ROUTES`, found by recording all requests of a complete session; all others answer 404. Requests to the queue
+are checked here first: their size, their form, and that they are for an event of the page with plain values, because
+Gradio would open a path or an address inside a value.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge import BodyTooLong, BodyTooSlow, error_body, limited_body, refuse
-from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuchUnderWay
-from gradio_ui.streams import until_late
+from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
+from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
 
 LONGEST_BODY = 512 * 1024
-"""Bytes: a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, is less, with the address of another."""
+"""Bytes; more than a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, and the address of another."""
 
 _SECONDS_TO_SEND = 10.0
 _SECONDS_OF_STREAM = 60.0
@@ -35,18 +35,18 @@ _ROUTES = (
     (re.compile(r"/static/js/iframeResizer\.contentWindow\.min\.js"), ("GET",)),
     (re.compile(r"/static/img/logo_nosize\.svg"), ("GET",)),
     (re.compile(r"/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"), ("GET",)),
-    # Asked when the connection is lost, until the page is back.
+    # Requested after a lost connection, until the page answers again.
     (re.compile(r"/gradio_api/app_id"), ("GET",)),
     (re.compile(re.escape(_JOIN)), ("POST",)),
     (re.compile(re.escape(_DATA)), ("GET",)),
 )
 _SESSION = r"^[a-z0-9]{1,32}$"
-# What is left of a body that was refused is not read.
+# The rest of a refused body is not read.
 _CLOSED = (("connection", "close"),)
 
 
-class _Asked(BaseModel):
-    """A request of the page's script to the queue."""
+class _QueueRequest(BaseModel):
+    """Request of the page's script to the queue."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -58,27 +58,27 @@ class _Asked(BaseModel):
 
 
 class Gate:
-    """Middleware that passes on the page's own requests, within bounds."""
+    """Middleware that passes on the page's own requests, within limits."""
 
     def __init__(
         self,
         app: ASGIApp,
         sessions: Sessions,
         events: Mapping[int, Values],
-        watched: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        watch: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Stand before Gradio.
+        """Put the gate in front of Gradio.
 
         Args:
             app: Gradio's application.
-            sessions: Of its queue.
-            events: The values that each event of the page takes, by its number.
-            watched: Is entered for as long as a session has a stream open.
+            sessions: The sessions of Gradio's queue.
+            events: The types of values of each event of the page, by the event's number.
+            watch: A context manager that is entered while a session has a stream open.
         """
         self._app = app
         self._sessions = sessions
         self._events = events
-        self._watched = watched
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -87,7 +87,7 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (methods := _methods(scope["path"])) is None:
-            await _nothing_here(scope, send)
+            await _refuse_route(scope, send)
         elif scope["method"] not in methods:
             message = f"{scope['method'][:20]} is not possible at this address."
             await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
@@ -96,69 +96,71 @@ class Gate:
         elif scope["path"] == _DATA:
             await self._stream(scope, receive, send)
         else:
-            # Whatever the address says is read by the page's script; Gradio would take it for orders of its own.
+            # Only the page's script reads the query of the address; Gradio would read it as options of its own.
             await self._app({**scope, "query_string": b""}, receive, send)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_json(scope):
-            await _say(send, 415, "unsupported_media_type", "Only the page's own script can search here.")
+            await _refuse(send, 415, "unsupported_media_type", "Only the page's own script can search here.")
             return
         try:
             content = await limited_body(scope, receive, LONGEST_BODY, _SECONDS_TO_SEND)
-            asked = _Asked.model_validate_json(content)
-            if asked.fn_index not in self._events:
+            request = _QueueRequest.model_validate_json(content)
+            if request.fn_index not in self._events:
                 raise ValueError
-            for value, kind in zip(asked.data, self._events[asked.fn_index], strict=True):
+            for value, kind in zip(request.data, self._events[request.fn_index], strict=True):
                 kind.validate_python(value)
-            self._sessions.ask(asked.session_hash)
+            self._sessions.check_pending(request.session_hash)
         except BodyTooLong:
             text = f"That is more than the page sends: at most {LONGEST_BODY // 1024} KiB. Search for a shorter text."
-            await _say(send, 413, "body_too_large", text)
+            await _refuse(send, 413, "body_too_large", text)
         except BodyTooSlow:
-            await _say(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
-        except TooMuchUnderWay as refusal:
-            await _say(send, 429, "too_much_under_way", str(refusal))
+            await _refuse(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
+        except TooManyPending as refusal:
+            await _refuse(send, 429, "too_much_under_way", str(refusal))
         except ValueError:
-            await _say(send, 422, "not_of_this_page", "This page did not ask that. Reload it, then search again.")
+            await _refuse(
+                send, 422, "not_of_this_page", "This is not a request of the page. Reload the page, then search again."
+            )
         else:
-            await self._queued(asked.session_hash, {**scope, "query_string": b""}, _replayed(content, receive), send)
+            await self._enqueue(request.session_hash, {**scope, "query_string": b""}, _replay(content, receive), send)
 
-    async def _queued(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have Gradio take an event into its queue; where it does not, say so in the page's words."""
+    async def _enqueue(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an event to Gradio's queue; if Gradio refuses it, answer with the page's own message."""
         status = 0
 
-        async def accepted(message: Message) -> None:
+        async def forward(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status == 200:
-                    await self._sessions.asked(session)
+                    await self._sessions.record(session)
             if status == 200:
                 await send(message)
 
-        await self._app(scope, receive, accepted)
+        await self._app(scope, receive, forward)
         if status == 503:
             text = "The page has as many searches under way as it can. Try again in a moment."
-            await _say(send, 503, "queue_full", text, [("retry-after", "2")])
+            await _refuse(send, 503, "queue_full", text, [("retry-after", "2")])
         elif status != 200:
-            await _say(send, 500, "internal", "The page made a mistake; its log says more.")
+            await _refuse(send, 500, "internal", "The page failed; its log has the details.")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         sessions = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
         session = sessions[0] if len(sessions) == 1 else ""
-        opened = False
+        counted = False
         try:
-            with self._sessions.stream(session), self._watched(session):
-                opened = True
-                await until_late(self._app, scope, receive, send, _SECONDS_OF_STREAM)
-        except NothingUnderWay as refusal:
-            await _say(send, 404, "nothing_under_way", str(refusal))
-        except TooManyReaders as refusal:
-            await _say(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
+            with self._sessions.stream(session), self._watch(session):
+                counted = True
+                await limit_stream(self._app, scope, receive, send, _SECONDS_OF_STREAM)
+        except NoAnswerPending as refusal:
+            await _refuse(send, 404, "nothing_under_way", str(refusal))
+        except TooManyStreams as refusal:
+            await _refuse(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
         finally:
-            if opened:
-                # After a mistake in Gradio as well: nobody fetches what is left of the session then.
-                await self._sessions.closed(session)
+            if counted:
+                # After an error in Gradio as well: the rest of the session is not fetched then.
+                await self._sessions.end_stream(session)
 
 
 def _methods(path: str) -> tuple[str, ...] | None:
@@ -170,20 +172,20 @@ def _is_json(scope: Scope) -> bool:
     return [kind.partition(b";")[0].strip().lower() for kind in kinds] == [b"application/json"]
 
 
-async def _nothing_here(scope: Scope, send: Send) -> None:
+async def _refuse_route(scope: Scope, send: Send) -> None:
     if scope["path"].startswith("/gradio_api"):
         await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
     else:
         await refuse(send, 404, "There is nothing at this address. The search page is at /.\n", _CLOSED)
 
 
-async def _say(send: Send, status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-    """Refuse in the one shape, with the text where Gradio's script looks for what it shows the reader."""
+async def _refuse(send: Send, status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+    """Refuse a request in the project's form, with the message also in `detail`, which Gradio's script shows."""
     await refuse(send, status, {**error_body(code, message), "detail": message}, [*_CLOSED, *headers])
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read already, and then what comes after it."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that returns the body that was read already, and then the following messages."""
     given = False
 
     async def replay() -> Message:

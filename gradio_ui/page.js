@@ -1,6 +1,6 @@
-/* What only the browser can do: keep the address bar and the page in step, copy citations, speak to screen readers. */
+/* The part that only the browser can do: update the address bar, copy citations, announce changes to screen readers. */
 (() => {
-  /* Servers and proxies on the way refuse long addresses, so a long pasted text goes behind the #, which is not sent. */
+  /* Servers and proxies refuse long addresses, so a long text goes behind the #, which is not sent. */
   const LONGEST_SENT = 7000;
 
   let fromAddress = true;
@@ -12,9 +12,9 @@
   const current = () => location.search || (location.hash.length > 1 ? `?${location.hash.slice(1)}` : "");
 
   function titled(address) {
-    const asked = new URLSearchParams(address);
-    const words = asked.get("q") || (asked.get("like") ? `like ${asked.get("like")}` : "");
-    return words ? `${words.slice(0, 80)} – Akin` : "Akin";
+    const query = new URLSearchParams(address);
+    const text = query.get("q") || (query.get("like") ? `like ${query.get("like")}` : "");
+    return text ? `${text.slice(0, 80)} – Akin` : "Akin";
   }
 
   function go(address) {
@@ -29,24 +29,24 @@
 
   window.akin = {
     settled,
-    /* No answer came, as the page is full or its server is away. Gradio's note about it fades; this stays. */
+    /* No answer: the page is overloaded or its server is stopped. Gradio's own message fades; this one stays. */
     failed() {
       settled();
       return "<p class=\"akin-problem\" role=\"alert\">The page could not answer this time. Wait a moment, then search again.</p>";
     },
-    /* A search from the inputs begins. */
+    /* Start a search from the inputs. */
     begin(inputs) {
       fromAddress = false;
       busy(true);
       return inputs;
     },
-    /* The page is to show what its address asks for. */
+    /* Start to restore the page from its address. */
     restoring() {
       fromAddress = true;
       busy(true);
       return [current()];
     },
-    /* The answer is shown; `address` is where it can be found again. */
+    /* Finish a search; `address` is the address of its results. */
     settle(address) {
       settled();
       document.title = titled(address);
@@ -56,7 +56,7 @@
     },
   };
 
-  /* Links of the page itself change the address and not the document; opened in a new tab they work all the same. */
+  /* Links within the page change the address without loading the document; in a new tab they load it as usual. */
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-akin-copy]");
     if (copy) {

@@ -1,4 +1,4 @@
-"""One look at the page: a state goes in, what is to be shown comes out. No Gradio here."""
+"""Views of the page: conversion of a state to the HTML that is shown, without Gradio."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from gradio_ui import render
-from gradio_ui.answers import Corpus
-from gradio_ui.client import RequestRefused, SearchService, ServiceError
+from gradio_ui.answers import CorpusInfo
+from gradio_ui.client import RequestFailed, RequestRefused, SearchService
 from gradio_ui.state import Notes, PageState
 
 _log = logging.getLogger(__name__)
@@ -15,31 +15,31 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is to be shown.
+    """Content of the page.
 
     Attributes:
         status: HTML about the answer as a whole.
-        results: HTML of the results, or of what took their place.
-        corpus: The corpus that was searched, or None when the service did not say.
+        results: HTML of the results, or of the error in their place.
+        corpus: The corpus that was searched, or None if the service did not describe it.
     """
 
     status: str
     results: str
-    corpus: Corpus | None = None
+    corpus: CorpusInfo | None = None
 
 
-async def searched(service: SearchService, state: PageState, notes: Notes) -> View:
-    """Search for what the state asks; a state that asks nothing gets a hint and costs no request.
+async def search(service: SearchService, state: PageState, notes: Notes) -> View:
+    """Return the view of a search; without a query, a hint is returned and no request is sent.
 
-    An answer that does not come is a view too: it says what happened and what to type.
+    A failed request gives a view too, which names the reason and the next step.
     """
-    if not state.asks:
+    if not state.has_query:
         return View(render.hint(notes), "")
     try:
         answer = await service.search(state)
     except RequestRefused as error:
         return View(render.notices(notes), render.problem(error))
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     corpus = await _corpus_of(service, answer.snapshot)
@@ -47,22 +47,22 @@ async def searched(service: SearchService, state: PageState, notes: Notes) -> Vi
     return View(render.answer_status(state, answer, notes), render.results(state, answer, names), corpus)
 
 
-async def opened(service: SearchService, state: PageState, notes: Notes) -> View:
-    """Open the page at an address: search if it asks for something, otherwise say what there is to search."""
-    if state.asks:
-        return await searched(service, state, notes)
+async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
+    """Return the view of an opened address: a search if it has a query, otherwise a description of the corpus."""
+    if state.has_query:
+        return await search(service, state, notes)
     try:
         corpus = await service.corpus()
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     return View(render.notices(notes), "", corpus)
 
 
-async def _corpus_of(service: SearchService, snapshot: str | None) -> Corpus | None:
-    # The results are worth showing without the line about the corpus.
+async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:
+    # The results are shown without the line about the corpus.
     try:
         return await service.corpus(snapshot)
-    except ServiceError as error:
+    except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return None

@@ -1,4 +1,4 @@
-"""The page's words as HTML: pure functions, everything from outside escaped."""
+"""HTML of the page, by pure functions that escape all texts from outside."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from html import escape
 from typing import Final
 
-from gradio_ui.answers import Answer, Corpus, LikedPaper
+from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card
-from gradio_ui.client import NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
+from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import Notes, PageState
 
 EXAMPLES: Final = (
@@ -44,26 +44,26 @@ OPERATORS: Final = (
 )
 
 
-def corpus_line(corpus: Corpus | None) -> str:
-    """Return how large the corpus is and how new, or nothing when that is not known."""
+def corpus_line(corpus: CorpusInfo | None) -> str:
+    """Return the line with the size and the newest month of the corpus; empty if there is no description."""
     if corpus is None:
         return ""
     newest = f", newest {escape(corpus.newest[:7])}" if corpus.newest else ""
-    return f'<p class="akin-corpus">{_counted(corpus.papers, "paper")}{newest}</p>'
+    return f'<p class="akin-corpus">{_count(corpus.papers, "paper")}{newest}</p>'
 
 
-def category_choices(corpus: Corpus) -> list[tuple[str, str]]:
-    """Return (words to show, code) for each category of the corpus, in its order."""
+def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
+    """Return the pair of label and code for each category of the corpus, in the order of the corpus."""
     return [(f"{category.name} ({category.code})", category.code) for category in corpus.categories]
 
 
 def hint(notes: Notes = ()) -> str:
-    """Return the status of a search for nothing."""
+    """Return the status of a search without a query."""
     return notices(notes) + _notice("Write a question, or paste an abstract, an arXiv id or a link, then search.")
 
 
 def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
-    """Return what was searched, how, how long it took, and what the reader should know about it."""
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
     warnings = list(notes)
     if answer.degraded:
         warnings.append(f"This answer is incomplete: {answer.degraded}")
@@ -72,19 +72,19 @@ def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
     if answer.query.truncated:
         length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
         warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
-    searched = f" among {_counted(answer.searched, 'paper')}" if answer.searched is not None else ""
+    searched = f" among {_count(answer.searched, 'paper')}" if answer.searched is not None else ""
     facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", _latency(answer)]
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
-    return f'{_liked(state, answer)}<p class="akin-line">{line}</p>{notices(tuple(warnings))}'
+    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{notices(tuple(warnings))}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
     """Return the results as an ordered list of articles with links to the next and the previous page.
 
     Args:
-        state: The search that was asked.
-        answer: What the service answered.
-        names: Category code → the category's name.
+        state: The search.
+        answer: The service's answer.
+        names: The names of categories by code.
     """
     if not answer.results:
         return _nothing_found(state)
@@ -99,9 +99,9 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
     )
 
 
-def problem(error: ServiceError) -> str:
-    """Return what happened and what to do about it, for a reader who did nothing wrong."""
-    title, advice = _explained(error)
+def problem(error: RequestFailed) -> str:
+    """Return the explanation of a failed request and the next step."""
+    title, advice = _explain(error)
     return (
         f'<section class="akin-problem"><h2>{title}</h2><p>{escape(str(error))}</p>'
         + (f"<p>{advice} Then search again: this page need not be reloaded.</p>" if advice else "")
@@ -109,12 +109,12 @@ def problem(error: ServiceError) -> str:
     )
 
 
-def _explained(error: ServiceError) -> tuple[str, str]:
+def _explain(error: RequestFailed) -> tuple[str, str]:
     if isinstance(error, RequestRefused):
         return "That cannot be searched for", ""
-    if isinstance(error, ServiceAway):
-        return "The search service is away", "Start it with <code>akin up</code>."
-    if isinstance(error, NoSnapshot):
+    if isinstance(error, NoAnswer):
+        return "The search service is unavailable", "Start it with <code>akin up</code>."
+    if isinstance(error, NothingIndexed):
         return "There are no papers to search yet", (
             "Index the sample papers with <code>akin index build sample</code>, "
             "or your own with <code>akin index build FILE</code>."
@@ -135,7 +135,7 @@ def _notice(words: str) -> str:
     return f'<p class="akin-notice">{escape(words)}</p>'
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -162,7 +162,7 @@ def _milliseconds(spent: float) -> str:
     return f"{spent:.0f}" if spent >= 1 or spent == 0 else f"{spent:.1f}"
 
 
-def _liked(state: PageState, answer: Answer) -> str:
+def _liked_papers(state: PageState, answer: Answer) -> str:
     if not answer.query.like:
         return ""
     titles = _titles(answer.query.like)
@@ -181,9 +181,9 @@ def _nothing_found(state: PageState) -> str:
     if state.offset:
         first = escape(replace(state, offset=0).address())
         advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
-    elif state.filtered:
+    elif state.has_filters:
         wider = escape(state.without_filters().address())
-        advice = f'None passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
+        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
     return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
 
 

@@ -1,4 +1,4 @@
-"""Serve the page: one process, one connection pool, a prompt end."""
+"""Server of the page: one process that ends promptly."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
-from gradio_ui.readers import Readers
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import HEAD, css, theme
@@ -28,26 +28,26 @@ _SECONDS_TO_FINISH = 2
 
 
 def create_server_app(
-    settings: Settings, service: SearchService | None = None, readers: Readers | None = None
+    settings: Settings, service: SearchService | None = None, searches: ActiveSearches | None = None
 ) -> FastAPI:
     """Return the ASGI application that serves the page at `/` and closes its connections at the end.
 
-    Before Gradio stand the check of the host and the gate that lets the page's own requests through. Every answer has
-    the security headers, and none lets another site read it.
+    Requests pass the check of the host name, then the gate that lets only the page's own requests through to Gradio.
+    All answers have the security headers, and no answer allows another site to read it.
     """
-    service, readers = service or SearchService(settings), readers or Readers()
+    service, searches = service or SearchService(settings), searches or ActiveSearches()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service:
-            # Nobody waits for this: the page itself says what it lacks.
+            # The server starts without waiting for the service: the page shows that it is missing.
             waiting = asyncio.create_task(service.await_ready())
             yield
             waiting.cancel()
 
-    blocks = build_app(settings, service, readers)
+    blocks = build_app(settings, service, searches)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    # Gradio lets any site read a page that is not on loopback, with credentials, unless its parent has a policy.
+    # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
         server,
@@ -65,7 +65,7 @@ def create_server_app(
         pwa=False,
     )
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
-    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, readers.stream)
+    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, searches.stream)
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted
@@ -75,7 +75,7 @@ def main() -> int:
     """Serve the page until a signal ends it.
 
     Returns:
-        The exit code: 2 for settings that cannot be used, 1 when the port cannot be had, otherwise 0.
+        The exit code: 2 for invalid settings, 1 if the port cannot be opened, otherwise 0.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

@@ -1,7 +1,7 @@
-"""Bounds for what Gradio keeps between a question and its answer.
+"""Limits for the answers that Gradio keeps until they are fetched.
 
-Gradio has a queue of messages for every session that asked something, until the answer is fetched from a stream.
-Whoever asks and never fetches leaves answers behind for good, and so does whoever invents sessions.
+Gradio keeps a queue of messages for each session that sent an event, until the answer is fetched from a stream. Answers
+that are never fetched, and those of invented sessions, would stay in memory forever.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from contextlib import contextmanager
 
 from gradio.queueing import Queue
 
-# A browser may open the next stream while the last one is being closed.
+# A browser may open the next stream before the last one is closed.
 _STREAMS_OF_ONE = 2
 
 
-class TooMuchUnderWay(Exception):
-    """This session has asked more than it has fetched; the text is for a person."""
+class TooManyPending(Exception):
+    """The session has too many answers that it has not fetched; the text can be shown to a user."""
 
 
-class TooManyReaders(Exception):
-    """All streams that this process has for answers are open; the text is for a person."""
+class TooManyStreams(Exception):
+    """The process has as many open streams as it allows; the text can be shown to a user."""
 
 
-class NothingUnderWay(Exception):
-    """No answer is under way for this session; the text is for a person."""
+class NoAnswerPending(Exception):
+    """The session has no answer to fetch; the text can be shown to a user."""
 
 
 class Sessions:
-    """The sessions with an answer under way.
+    """Sessions with an answer that is not fetched yet.
 
-    Those that do not fetch it are forgotten, the oldest first, once there are too many of them.
+    If too many of them have no stream open, the oldest are removed.
     """
 
     def __init__(self, queue: Queue, *, each: int = 4, unread: int = 128, streams: int = 256) -> None:
-        """Watch a queue of Gradio's.
+        """Count the sessions of a queue.
 
         Args:
-            queue: Of the page.
-            each: Answers that one session may have under way.
-            unread: Sessions that are kept without a stream open.
-            streams: Streams that may be open at once.
+            queue: Gradio's queue of the page.
+            each: The most answers that one session may leave unfetched.
+            unread: The most sessions that are kept without an open stream.
+            streams: The most open streams.
         """
         self._queue = queue
         self._each = each
@@ -50,35 +50,35 @@ class Sessions:
         self._unread: OrderedDict[str, None] = OrderedDict()
         self._streams: Counter[str] = Counter()
 
-    def ask(self, session: str) -> None:
-        """Allow a session to ask.
+    def check_pending(self, session: str) -> None:
+        """Raise an error if a session may not send another event.
 
         Raises:
-            TooMuchUnderWay: It has asked enough; it fetches the answers first.
+            TooManyPending: The session must fetch answers first.
         """
         if len(self._queue.pending_event_ids_session.get(session, ())) >= self._each:
-            raise TooMuchUnderWay("Your last searches are still under way. Wait a moment, then search again.")
+            raise TooManyPending("Your last searches are still under way. Wait a moment, then search again.")
 
-    async def asked(self, session: str) -> None:
-        """Take down that a session has asked; forget one that fetches nothing, where there are too many."""
+    async def record(self, session: str) -> None:
+        """Record that a session has sent an event; if too many sessions have no stream, remove the oldest."""
         if session not in self._streams:
             self._unread[session] = None
             self._unread.move_to_end(session)
         while len(self._unread) > self._most_unread:
-            await self._forget(self._unread.popitem(last=False)[0])
+            await self._remove(self._unread.popitem(last=False)[0])
 
     @contextmanager
     def stream(self, session: str) -> Iterator[None]:
-        """Count a stream as open as long as the block runs.
+        """Count a stream as open while the block runs.
 
         Raises:
-            NothingUnderWay: The session has nothing to fetch, or fetches already.
-            TooManyReaders: No stream is free.
+            NoAnswerPending: The session has no answer to fetch, or has its streams open already.
+            TooManyStreams: The process has too many open streams.
         """
         if not self._queue.pending_event_ids_session.get(session) or self._streams[session] >= _STREAMS_OF_ONE:
-            raise NothingUnderWay("No answer is under way here. Search again, or reload the page.")
+            raise NoAnswerPending("No answer is under way here. Search again, or reload the page.")
         if self._streams.total() >= self._most_streams:
-            raise TooManyReaders("The page has as many searches under way as it can. Try again in a moment.")
+            raise TooManyStreams("The page has as many searches under way as it can. Try again in a moment.")
         self._streams[session] += 1
         self._unread.pop(session, None)
         try:
@@ -88,16 +88,16 @@ class Sessions:
             if not self._streams[session]:
                 del self._streams[session]
 
-    async def closed(self, session: str) -> None:
-        """Forget a session whose stream has ended, unless something is still to be fetched."""
+    async def end_stream(self, session: str) -> None:
+        """Remove a session whose stream has ended, unless it still has answers to fetch."""
         if session in self._streams:
             return
         if self._queue.pending_event_ids_session.get(session):
-            await self.asked(session)
+            await self.record(session)
         else:
-            await self._forget(session)
+            await self._remove(session)
 
-    async def _forget(self, session: str) -> None:
+    async def _remove(self, session: str) -> None:
         await self._queue.clean_events(session_hash=session)
         self._queue.pending_messages_per_session.pop(session, None)
         self._queue.pending_event_ids_session.pop(session, None)

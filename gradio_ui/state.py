@@ -1,8 +1,8 @@
-"""What the page asks for, and its form in the address bar.
+"""State of the page, and its form in the address bar.
 
-`PageState` and the query part of the URL are two forms of one thing: every search can be bookmarked, sent to a
-colleague or opened in another tab. Addresses are typed and cut off by people, so reading one never fails: what
-cannot be used is left out and named in a note.
+`PageState` and the query part of the URL are equivalent, so that each search can be bookmarked, sent to a colleague or
+opened in another tab. Addresses may be typed by hand or truncated, so reading one never fails: values that cannot be
+used are left out, and a note names each of them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Notes = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """One search as the page knows it.
+    """One search with all its inputs.
 
     Attributes:
         q: Words, an abstract, or an arXiv id or link; stripped; empty when `like` is used.
         like: Ids of the papers to find similar ones to; empty when `q` is used.
-        unlike: Ids of the papers to stay away from; empty without `like`.
+        unlike: Ids of papers that results must not be similar to; empty without `like`.
         mode: One of `MODES`.
         categories: Category codes, any of which a paper must have; no code holds a comma.
         from_year: First year of publication wanted, or None.
@@ -49,17 +49,17 @@ class PageState:
     offset: int = 0
 
     @property
-    def asks(self) -> bool:
-        """Whether there is anything to search for."""
+    def has_query(self) -> bool:
+        """True if there is something to search for."""
         return bool(self.q or self.like)
 
     @property
-    def filtered(self) -> bool:
-        """Whether a filter narrows the corpus."""
+    def has_filters(self) -> bool:
+        """True if a filter restricts the corpus."""
         return bool(self.categories) or self.from_year is not None or self.to_year is not None
 
     def address(self) -> str:
-        """Return the query part of the URL, `?` included; empty for the bare page. Defaults are left out."""
+        """Return the query part of the URL with its `?`, without default values; empty if all values are defaults."""
         fields: list[tuple[str, str]] = [("q", self.q)] if self.q else []
         fields += [("like", paper_id) for paper_id in self.like]
         fields += [("unlike", paper_id) for paper_id in self.unlike]
@@ -81,19 +81,19 @@ class PageState:
         return replace(self, offset=min(self.offset + self.k, _FURTHEST_OFFSET))
 
     def previous_page(self) -> PageState:
-        """Return the state of the page before this one; the first page is before itself."""
+        """Return the state of the page before this one; for the first page, the same state."""
         return replace(self, offset=max(self.offset - self.k, 0))
 
     def similar_to(self, paper_id: str) -> PageState:
-        """Return the search for papers like that one, with the same filters and mode."""
+        """Return the search for papers similar to one paper, with the same filters and mode."""
         return replace(self, q="", like=(paper_id,), unlike=(), offset=0)
 
     def also_like(self, paper_id: str) -> PageState:
-        """Return the search by papers with one more that is liked."""
+        """Return the search with one more paper to be similar to."""
         return replace(self, like=_distinct([*self.like, paper_id]), offset=0)
 
     def not_like(self, paper_id: str) -> PageState:
-        """Return the search by papers with one more to stay away from."""
+        """Return the search with one more paper to be dissimilar to."""
         return replace(self, unlike=_distinct([*self.unlike, paper_id]), offset=0)
 
     def without_filters(self) -> PageState:
@@ -105,7 +105,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
     """Read the query part of a URL, with or without its `?`; unknown names are ignored.
 
     Returns:
-        The state, and a note for a person on each value that could not be used.
+        The state, and a note to the user on each value that could not be used.
     """
     try:
         fields = parse_qsl(address.removeprefix("?"), max_num_fields=_MOST_FIELDS)
@@ -137,20 +137,20 @@ def make_state(
     k: str | float | None = None,
     offset: str | float | None = None,
 ) -> tuple[PageState, Notes]:
-    """Make a state of raw values, from the address or from the inputs; None and blank mean "not said".
+    """Return the state of raw values from the address or the inputs; None and blank values mean the default.
 
     Returns:
-        The state, and a note for a person on each value that could not be used.
+        The state, and a note to the user on each value that could not be used.
     """
     notes: list[str] = []
     text = _clean(q or "").strip()
     papers = _distinct(like)
     if text and papers:
-        notes.append("The address names words and a paper; the words were searched for.")
+        notes.append("The address has a query and a paper; only the query was used.")
         papers = ()
     if mode not in MODES:
         if mode:
-            notes.append(f"There is no mode {_shown(mode)}; hybrid was used.")
+            notes.append(f"There is no mode {_quote(mode)}; hybrid was used.")
         mode = MODES[0]
     first = _whole(from_year, "first year", 1000, 9999, notes)
     last = _whole(to_year, "last year", 1000, 9999, notes)
@@ -180,7 +180,7 @@ def _whole(value: str | float | None, name: str, least: int, most: int, notes: l
         number = least - 1
     if least <= number <= most:
         return number
-    notes.append(f"The {name} {_shown(str(value))} is not a whole number from {least} to {most}; it was left out.")
+    notes.append(f"The {name} {_quote(str(value))} is not a whole number from {least} to {most}; it was left out.")
     return None
 
 
@@ -190,10 +190,10 @@ def _distinct(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _clean(text: str) -> str:
-    # Half a surrogate pair can come out of a JSON escape, and has no form in a URL.
+    # A JSON escape can produce a lone surrogate, which cannot be encoded in a URL.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _shown(value: str) -> str:
+def _quote(value: str) -> str:
     value = _clean(value)
     return f"“{value if len(value) <= _SHOWN_OF_A_BAD_VALUE else value[:_SHOWN_OF_A_BAD_VALUE] + '…'}”"

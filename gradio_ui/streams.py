@@ -1,4 +1,4 @@
-"""Ending an answer that is sent for too long."""
+"""Time limit for answers that are sent as a stream."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-async def until_late(app: ASGIApp, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
-    """Have an application answer, and tell it after some time that its client is gone.
+async def limit_stream(app: ASGIApp, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
+    """Run an application, and after some time send it the message that its client has disconnected.
 
     Args:
         app: The application.
-        scope: Of the request.
-        receive: Of the request.
-        send: Of the request; the answer is ended here where the application leaves it open.
-        seconds: Longest time of the answer.
+        scope: The request's scope.
+        receive: The request's `receive`.
+        send: The request's `send`; if the application does not end the answer, it is ended here.
+        seconds: The longest time of the answer.
     """
     now = asyncio.get_running_loop().time
     late = now() + seconds
     is_open = False
 
-    async def received() -> Message:
+    async def receive_in_time() -> Message:
         if now() < late:
             try:
                 async with asyncio.timeout_at(late):
@@ -30,11 +30,11 @@ async def until_late(app: ASGIApp, scope: Scope, receive: Receive, send: Send, s
                 pass
         return {"type": "http.disconnect"}
 
-    async def sent(message: Message) -> None:
+    async def track(message: Message) -> None:
         nonlocal is_open
         is_open = message["type"] == "http.response.start" or message.get("more_body", False)
         await send(message)
 
-    await app(scope, received, sent)
+    await app(scope, receive_in_time, track)
     if is_open:
         await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""How the page looks: the reader's own fonts, paper and ink, light and dark; nothing fetched from elsewhere."""
+"""Look of the page: the system's own fonts, a light and a dark theme; nothing is fetched from other sites."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HERE: Final = Path(__file__).parent
 _SANS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
-# The address holds what was searched for: sites the results link to need not know.
+# The address contains the query, which must not be sent to the sites that the results link to.
 HEAD: Final = (
     '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'
     f"<script>{(_HERE / 'page.js').read_text(encoding='utf-8')}</script>"
@@ -24,7 +24,7 @@ def css() -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Return Gradio's plainest theme in the page's colours and fonts."""
+    """Return Gradio's base theme with the page's colours and fonts."""
     return gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,

@@ -1,6 +1,6 @@
-"""The values that a request for one of the page's events may hold, by the components that they are for.
+"""Types of the values that a request for an event of the page may contain, by component.
 
-Gradio looks at values only while it handles an event, and writes a trace to the log for each that does not fit.
+Gradio checks values only while it handles an event, and logs a traceback for each value that does not fit.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import gradio as gr
 from pydantic import ConfigDict, Field, TypeAdapter
 
 Values: TypeAlias = Sequence[TypeAdapter[Any]]
-"""One adapter for each value of an event."""
+"""One type adapter for each value of an event."""
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _Number = Annotated[float, Field(ge=-1e9, le=1e9)] | Annotated[int, Field(ge=-(10**9), le=10**9)]
-_Chosen = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=500)]
+_Choices = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=500)]
 
 
 def values_for(inputs: Iterable[object]) -> Values:
-    """Return the adapters for the inputs of an event, in their order.
+    """Return the type adapters for the inputs of an event, in their order.
 
     Raises:
-        TypeError: A component is of a kind that the page does not have yet.
+        TypeError: A component has a type for which no adapter is defined here.
     """
-    return [TypeAdapter(_kind(component) | None, config=_STRICT) for component in inputs]
+    return [TypeAdapter(_value_type(component) | None, config=_STRICT) for component in inputs]
 
 
-def _kind(component: object) -> Any:
+def _value_type(component: object) -> Any:
     match component:
         case gr.Textbox():
             return str
         case gr.Number():
             return _Number
         case gr.Dropdown(multiselect=True):
-            return _Chosen
+            return _Choices
         case gr.Radio():
             return Literal[tuple(value for _, value in component.choices)]
-    raise TypeError(f"{type(component).__name__} is no kind of input that the page's gate knows: add it to values.py")
+    raise TypeError(f"{type(component).__name__} has no type of values for the page's gate: add one to values.py")

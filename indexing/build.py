@@ -1,29 +1,27 @@
-"""Building a snapshot: papers stream in, are embedded once, and come out as one published directory."""
+"""Build a snapshot: read papers, embed their texts, index them, and publish the result as one directory."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexing.embed import Embedding, EmbeddingPass
+from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
 from indexing.embedding_store import EmbeddingStore
 from indexing.faiss_recipe import recipe_for
-from indexing.options import BuildOptions, Progress, Tell
-from indexing.row_parts import Parts
-from indexing.stream import Intake, stream
-from indexing.vector_part import Sample, made_index, vectors_of
+from indexing.options import BuildOptions, OnProgress, Progress
+from indexing.recall import QuerySample
+from indexing.snapshot_parts import RowWriter, publish, report_write_errors, write_vectors
 from papers import PASSAGE_TEXT_VERSION, Paper
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.manifest import EncoderRecord, IndexRecord, Manifest, file_records, write_manifest
-from retrieval_service.corpus.snapshot import check_opens
-from retrieval_service.errors import NoPapers, SnapshotError
+from retrieval_service.corpus.manifest import EncoderRecord, Manifest
+from retrieval_service.errors import NoPapers
 from retrieval_service.ports import Encoder, Rows
 
 if TYPE_CHECKING:
@@ -37,148 +35,108 @@ async def build_snapshot(
     *,
     source_name: str,
     options: BuildOptions | None = None,
-    progress: Tell | None = None,
+    progress: OnProgress | None = None,
     harvest: Harvest | None = None,
 ) -> Manifest:
-    """Builds and publishes a snapshot, and makes it the live one.
+    """Build and publish a snapshot, and make it the live one.
 
-    Memory does not grow with the corpus but for some tens of bytes a paper, and the index. Killed at any moment, it
-    leaves the published snapshots as they were, and the next build repeats at most the embeddings that were under way.
+    Memory grows with the corpus only by some tens of bytes per paper and by the index. A build that is killed leaves
+    the published snapshots unchanged, and the next build repeats at most the requests that were in flight.
 
     Args:
-        papers: the papers; of a `PaperReader` the report goes into the manifest and the size into the progress.
+        papers: the papers; the report of a `PaperReader` goes into the manifest, and its size into the progress.
         encoder: makes the vectors.
         data: the data directory.
-        source_name: what the manifest calls the source.
-        options: how.
-        progress: is told now and then how far it is.
-        harvest: what the source is, where it was harvested.
+        source_name: name of the source in the manifest.
+        options: options.
+        progress: called from time to time.
+        harvest: the harvest that wrote the source, if there is one.
 
     Returns:
         The manifest of the published snapshot.
 
     Raises:
-        NoPapers: there was not one usable paper.
+        NoPapers: the source has no usable paper.
         BuildInProgress: another process is building in this data directory.
-        EncoderUnavailable: Triton went away for longer than it is waited for; what was embedded is kept.
+        EncoderUnavailable: Triton was away longer than the encoder's client waits; the vectors made so far are kept.
         SnapshotError: a file could not be written.
-        PapersError: the source broke off.
+        PapersError: the source could not be read to its end.
     """
-    build = _Build(papers, encoder, data, source_name, options or BuildOptions(), progress, harvest)
-    try:
-        return await build.run()
-    except (OSError, sqlite3.Error) as error:
-        raise SnapshotError(f"The snapshot could not be written below {data}: {error}") from error
+    options = options or BuildOptions()
+    snapshots, identity, intake = SnapshotDirectory(data), encoder.identity, Intake(papers)
+    with (
+        report_write_errors(data),
+        snapshots.new_build() as directory,
+        EmbeddingStore(data / "embeddings" / identity.digest, identity.dim) as store,
+    ):
+        embedding = EmbeddingPass(encoder, store, options.batch, options.in_flight)
+        rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory))
+        positions: list[Rows] = []
+        sample = QuerySample()
 
+        def report(stage: str, done: int) -> None:
+            if progress is not None:
+                total = intake.estimated_total if stage == "embed" else rows.count
+                progress(Progress(stage, done, total, embedding.embedded))
 
-class _Build:
-    def __init__(
-        self,
-        papers: Iterable[Paper],
-        encoder: Encoder,
-        data: Path,
-        source_name: str,
-        options: BuildOptions,
-        progress: Tell | None,
-        harvest: Harvest | None,
-    ) -> None:
-        self.intake = Intake(papers)
-        self.encoder = encoder
-        self.identity = encoder.identity
-        self.data = data
-        self.snapshots = SnapshotDirectory(data)
-        self.source_name = source_name
-        self.options = options
-        self.tell = progress or (lambda _: None)
-        self.harvest = harvest
-        self.count = 0
-        self.positions: list[Rows] = []
-        self.sample = Sample()
+        def write(window: EmbeddingWindow) -> None:
+            sample.offer(rows.count, window.papers)
+            rows.add(window.papers, window.digests)
+            positions.append(window.positions)
+            report("embed", rows.count)
 
-    async def run(self) -> Manifest:
-        with (
-            self.snapshots.building() as directory,
-            EmbeddingStore(self.data / "embeddings" / self.identity.digest, self.identity.dim) as store,
-        ):
-            embedding = EmbeddingPass(self.encoder, store, self.options.batch, self.options.in_flight)
-            parts = await asyncio.to_thread(Parts, directory, snapshot_id(directory))
-            try:
-                await self._stream(embedding, parts)
-                if not self.count:
-                    raise NoPapers(f"{self.source_name} holds no usable paper{self._reasons()}.")
-                self._report("index", 0, embedding)
-                await asyncio.to_thread(parts.close)
-            finally:
-                parts.abandon()
-            index = await made_index(
-                directory,
-                self.count,
-                vectors_of(store, np.concatenate(self.positions)),
-                self.encoder,
-                self.sample,
-                recipe=recipe_for(
-                    self.count,
-                    self.identity.dim,
-                    exact_below=self.options.exact_below,
-                    memory_mb=self.options.memory_mb,
-                ),
-                target=self.options.recall_target,
-                tuning=lambda: self._report("tune", 0, embedding),
-            )
-            self._report("publish", self.count, embedding)
-            manifest = await asyncio.to_thread(self._publish, directory, index, embedding.embedded)
-            if self.options.use:
-                self.snapshots.use(manifest.id)
-            return manifest
-
-    async def _stream(self, embedding: EmbeddingPass, parts: Parts) -> None:
-        taken: set[str] = set()
-
-        def following(under_way: Sequence[Embedding]) -> list[Paper]:
-            while some := self.intake.some():
-                taken.clear()
-                taken.update(paper.id for window in under_way for paper in window.papers)
-                taken.update(parts.catalogue.known([paper.id for paper in some]))
-                if usable := [paper for paper in some if self.intake.usable(paper, taken)]:
-                    return usable
-            return []
-
-        def write(window: Embedding) -> None:
-            parts.add(window.papers, window.digests)
-            self.positions.append(window.positions)
-            self.sample.offer(self.count, window.papers)
-            self.count = parts.count
-            self._report("embed", self.count, embedding)
-
-        await stream(embedding, following, write, lambda done: self._report("embed", self.count + done, embedding))
-
-    def _publish(self, directory: Path, index: IndexRecord, embedded: int) -> Manifest:
-        who = self.identity
-        manifest = Manifest(
-            id=snapshot_id(directory),
-            created=datetime.now(UTC).replace(microsecond=0),
-            source=self.source_name,
-            papers=self.count,
-            rejected=self.intake.rejected,
-            embedded=embedded,
-            encoder=EncoderRecord(who.version, who.digest, who.dim, who.max_length),
+        try:
+            read = partial(_read_window, intake, rows)
+            await embed_windows(embedding, read, write, lambda done: report("embed", rows.count + done))
+            if not rows.count:
+                raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
+            report("index", 0)
+            await asyncio.to_thread(rows.close)
+        finally:
+            rows.abandon()
+        index = await write_vectors(
+            directory,
+            rows.count,
+            store.by_row(np.concatenate(positions)),
+            encoder,
+            sample,
+            recipe=recipe_for(rows.count, identity.dim, exact_below=options.exact_below, memory_mb=options.memory_mb),
+            target=options.recall_target,
+            on_tuning=lambda: report("tune", 0),
+        )
+        report("publish", rows.count)
+        draft = Manifest(
+            id="",
+            created=datetime.now(UTC),
+            source=source_name,
+            papers=rows.count,
+            rejected=intake.rejected,
+            embedded=embedding.embedded,
+            encoder=EncoderRecord(identity.version, identity.digest, identity.dim, identity.max_length),
             passage_text_version=PASSAGE_TEXT_VERSION,
             analysis_version=ANALYSIS_VERSION,
             index=index,
-            files=file_records(directory),
-            harvested=self.harvest.until if self.harvest else None,
-            subset=self.harvest.subset if self.harvest else None,
-            repository=self.harvest.url if self.harvest else None,
+            files={},
+            harvested=harvest.until if harvest else None,
+            subset=harvest.subset if harvest else None,
+            repository=harvest.url if harvest else None,
         )
-        write_manifest(directory, manifest)
-        check_opens(directory, manifest.id)
-        self.snapshots.publish(directory)
+        manifest = await asyncio.to_thread(publish, snapshots, directory, draft)
+        if options.use:
+            snapshots.use(manifest.id)
         return manifest
 
-    def _reasons(self) -> str:
-        rejected = self.intake.rejected
-        return f" (rejected: {', '.join(f'{n} {reason}' for reason, n in rejected.items())})" if rejected else ""
 
-    def _report(self, stage: str, done: int, embedding: EmbeddingPass) -> None:
-        total = self.intake.estimated if stage == "embed" else self.count
-        self.tell(Progress(stage, done, total, embedding.embedded))
+def _read_window(intake: Intake, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
+    """Return the next usable papers whose ids are not taken yet; an empty list at the end."""
+    while window := intake.read_window():
+        taken = {paper.id for earlier in in_flight for paper in earlier.papers}
+        taken |= rows.catalogue.rows([paper.id for paper in window]).keys()
+        if usable := [paper for paper in window if intake.accept(paper, taken)]:
+            return usable
+    return []
+
+
+def _reasons(intake: Intake) -> str:
+    rejected = intake.rejected
+    return f" (rejected: {', '.join(f'{n} {reason}' for reason, n in rejected.items())})" if rejected else ""

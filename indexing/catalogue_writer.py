@@ -1,4 +1,4 @@
-"""Writing a catalogue: a new one, or a copy of another that is changed."""
+"""Write a catalogue: a new one, or a copy of another one that is changed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
-from retrieval_service.adapters.sqlite_catalogue import DAY, ROW, papers_of, rows_of
+from retrieval_service.adapters.sqlite_catalogue import DAY_TYPE, ROW_TYPE, papers_of, rows_of
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import day_of
 
-# Filter columns are kept as whole arrays: a filter becomes a mask over all rows in a few array operations, where a
-# query over millions of records would take longer than the search it narrows.
+# Filter columns are stored as whole arrays, so that a filter becomes a mask over all rows in a few array operations. A
+# query over millions of records would take longer than the search itself.
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE paper (
@@ -35,13 +35,13 @@ _to_json = msgspec.json.encode
 
 
 class CatalogueWriter:
-    """Writes a catalogue: a new file, or a copy of another's file that it changes. Not safe for two threads at once."""
+    """Writes a new catalogue, or changes a copy of another one. For one thread at a time."""
 
     def __init__(self, path: Path, snapshot_id: str, *, continued: bool = False) -> None:
-        """Makes the file, unless one that is there is to be continued, and notes whose catalogue it is.
+        """Create the file, or continue the copied file at this path, and store the id of the snapshot.
 
         Raises:
-            SnapshotInvalid: the file to be continued is no catalogue.
+            SnapshotInvalid: the file to continue is not a catalogue.
         """
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._days: list[NDArray[np.int32]] = []
@@ -49,12 +49,12 @@ class CatalogueWriter:
         self._count = 0
         self._changed: set[int] = set()
         self._edited = False
-        # What is written here is published whole or thrown away: a journal would protect nothing.
+        # The file is published complete or deleted: a journal would protect nothing.
         begin = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;"
         try:
             if continued:
                 self._db.executescript(begin)
-                self._take_over()
+                self._continue()
             else:
                 self._db.executescript(f"{begin} {_TABLES}")
             self._db.execute("INSERT INTO about VALUES ('snapshot', ?)", (snapshot_id,))
@@ -65,23 +65,20 @@ class CatalogueWriter:
             raise SnapshotInvalid(path, f"is not a catalogue that can be continued ({error})") from error
 
     def __len__(self) -> int:
-        """Number of papers so far."""
+        """Return the number of papers so far."""
         return self._count
 
-    def known(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are taken."""
-        return set(self.rows(ids))
-
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """The rows of those of the ids that are taken."""
+        """Return the rows of these papers by id; ids without a paper are left out."""
         return rows_of(self._db, ids)
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
-        """The papers of these rows, in the order asked."""
-        return papers_of(self._db, rows)
+        """Return the papers of these rows, in this order."""
+        runs = (rows[at : at + _FETCHED] for at in range(0, len(rows), _FETCHED))
+        return [paper for run in runs for paper in papers_of(self._db, run)]
 
     def add(self, papers: Sequence[Paper]) -> None:
-        """Adds papers as the next rows."""
+        """Add papers as the next rows."""
         first = self._count
         self._db.executemany(_INSERT, (_record(row, paper) for row, paper in enumerate(papers, first)))
         self._days.append(_days_of(papers))
@@ -90,21 +87,21 @@ class CatalogueWriter:
             for code in dict.fromkeys(paper.categories):
                 by_category[code].append(row)
         for code, rows in by_category.items():
-            self._rows[code].append(np.asarray(rows, ROW))
+            self._rows[code].append(np.asarray(rows, ROW_TYPE))
         self._count += len(papers)
 
     def replace(self, row: int, paper: Paper) -> None:
-        """Puts a paper into a row that has one."""
+        """Replace the paper of a row."""
         self._db.execute("DELETE FROM paper WHERE row = ?", (row,))
         self._db.execute(_INSERT, _record(row, paper))
         self._changed.add(row)
         self._edited = True
 
     def withdraw(self, rows: Sequence[int]) -> list[int]:
-        """Takes the papers of these rows out; the last papers move into the holes, so that rows stay without gaps.
+        """Remove the papers of these rows, and move the last papers into their rows, so that there are no gaps.
 
         Returns:
-            The holes, which hold another paper now.
+            The rows that hold another paper now.
         """
         gone, before = set(rows), self._count
         for row in gone:
@@ -119,11 +116,11 @@ class CatalogueWriter:
         return holes
 
     def close(self) -> None:
-        """Writes the filter columns and closes the file."""
-        days = np.concatenate(self._days)[: self._count] if self._days else np.empty(0, DAY)
+        """Write the filter columns and close the file."""
+        days = np.concatenate(self._days)[: self._count] if self._days else np.empty(0, DAY_TYPE)
         columns = {code: np.concatenate(parts) for code, parts in self._rows.items()}
         if self._edited:
-            days, columns = self._recalculated(days, columns)
+            days, columns = self._recalculate(days, columns)
         self._db.execute("INSERT INTO about VALUES ('papers', ?)", (self._count,))
         self._db.execute("INSERT INTO about VALUES ('days', ?)", (days.tobytes(),))
         self._db.executemany(
@@ -134,26 +131,24 @@ class CatalogueWriter:
         self._db.close()
 
     def abandon(self) -> None:
-        """Closes the file as it is."""
+        """Close the file without writing the filter columns."""
         self._db.close()
 
-    def _take_over(self) -> None:
+    def _continue(self) -> None:
         about = dict(self._db.execute("SELECT name, value FROM about"))
         self._count = int(about["papers"])
-        self._days.append(np.frombuffer(about["days"], DAY))
+        self._days.append(np.frombuffer(about["days"], DAY_TYPE))
         for code, rows in self._db.execute("SELECT code, rows FROM category"):
-            self._rows[code].append(np.frombuffer(rows, ROW))
+            self._rows[code].append(np.frombuffer(rows, ROW_TYPE))
         self._db.execute("DELETE FROM about")
         self._db.execute("DELETE FROM category")
 
-    def _recalculated(
+    def _recalculate(
         self, days: NDArray[np.int32], columns: dict[str, NDArray[np.uint32]]
     ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.uint32]]]:
-        """The filter columns with those rows anew that hold another paper than when they were noted."""
+        """Return the filter columns, with the rows whose paper was replaced or moved calculated again."""
         changed = sorted(row for row in self._changed if row < self._count)
-        papers = [
-            paper for at in range(0, len(changed), _FETCHED) for paper in self.papers(changed[at : at + _FETCHED])
-        ]
+        papers = self.papers(changed)
         days = days.copy()
         days[changed] = _days_of(papers)
         longest = max((int(rows.max()) + 1 for rows in columns.values() if len(rows)), default=0)
@@ -164,16 +159,16 @@ class CatalogueWriter:
         for row, paper in zip(changed, papers, strict=True):
             for code in dict.fromkeys(paper.categories):
                 having[code].append(row)
-        anew = {}
+        updated = {}
         for code in {*columns, *having}:
-            kept = columns.get(code, np.empty(0, ROW))
-            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW)]))
-        return days, anew
+            kept = columns.get(code, np.empty(0, ROW_TYPE))
+            updated[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW_TYPE)]))
+        return days, updated
 
 
 def _days_of(papers: Sequence[Paper]) -> NDArray[np.int32]:
     days = (day_of(paper) for paper in papers)
-    return np.fromiter((day.toordinal() if day else 0 for day in days), DAY, len(papers))
+    return np.fromiter((day.toordinal() if day else 0 for day in days), DAY_TYPE, len(papers))
 
 
 def _record(row: int, paper: Paper) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Reading what changed into a copied catalogue, and noting which rows are other ones than before."""
+"""Read changed papers into a copied catalogue, and record which rows differ from the old snapshot."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexing.catalogue_writer import CatalogueWriter
-from indexing.embed import Embedding, EmbeddingPass
+from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
 from indexing.embedding_store import text_digest
-from indexing.options import Progress, Tell
-from indexing.stream import Intake, stream
+from indexing.lexical_writer import same_in_index
+from indexing.options import OnProgress, Progress
 from papers import Paper, passage_text
-from retrieval_service.adapters.tantivy_index import indexed_alike
 from retrieval_service.corpus.digests import digest_rows, record_digest
 from retrieval_service.errors import NoPapers, SourceIncomplete
 
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChangedPapers:
-    """Where the changes come from.
+    """Source of an update.
 
     Attributes:
-        papers: new papers, and papers of which something is new; the others may be among them.
-        name: what the manifest calls it.
-        complete: papers of the snapshot that are not among these are withdrawn.
-        may_lack: the share of the snapshot's papers that may be withdrawn because they are not among these.
-        withdrawn: ids to withdraw, besides those that a `PaperReader` reports.
-        harvest: what it is, where it was harvested.
+        papers: new and changed papers; unchanged ones may be among them.
+        name: name of the source in the manifest.
+        complete: True if the source is the whole corpus: papers of the snapshot that it does not hold are withdrawn.
+        may_lack: the largest share of the snapshot's papers that a complete source may withdraw by not holding them.
+        withdrawn: ids to withdraw, in addition to those that a `PaperReader` reports.
+        harvest: the harvest that wrote the source, if there is one.
     """
 
     papers: Iterable[Paper]
@@ -45,22 +44,22 @@ class ChangedPapers:
 
 
 class Changes:
-    """What is other than in the old snapshot, by row.
+    """Differences from the old snapshot, by row.
 
     Attributes:
-        digests: the rows as they are now.
-        added: papers that are new.
-        replaced: papers of which something is new.
-        withdrawn: papers that are gone.
-        unchanged: papers that came again as they were.
-        kept: papers that a complete source lacks, unless they are among its records that cannot be read.
-        rewritten: rows whose words, names, categories or day are other ones than before.
-        revectored: rows with another text than before.
-        intake: the source, with the account of what was not taken.
+        digests: the digests of the rows as they are now.
+        added: number of new papers.
+        replaced: number of papers with a new text or new metadata.
+        withdrawn: number of papers that were removed.
+        unchanged: number of papers that the source repeats without a change.
+        kept: number of papers that a complete source lacks, and that stay because some of its records cannot be read.
+        rewritten: rows whose words, names, categories or day differ.
+        revectored: rows whose text differs.
+        intake: the source, with the numbers of records that were not taken.
     """
 
     def __init__(self, source: ChangedPapers, digests: NDArray[np.void]) -> None:
-        """Takes where the changes come from, and the old snapshot's rows."""
+        """Take the source and the digests of the old snapshot's rows."""
         self.digests = digests
         self.added = self.replaced = self.withdrawn = self.unchanged = self.kept = 0
         self.rewritten: set[int] = set()
@@ -73,51 +72,49 @@ class Changes:
 
     @property
     def any(self) -> bool:
-        """Whether anything changed."""
+        """True if a paper was added, replaced or withdrawn."""
         return bool(self.added or self.replaced or self.withdrawn)
 
-    async def read(self, embedding: EmbeddingPass, catalogue: CatalogueWriter, tell: Tell) -> None:
-        """Brings the catalogue up to the source, and embeds the texts that are new."""
-        taken: set[str] = set()
+    async def read(self, embedding: EmbeddingPass, catalogue: CatalogueWriter, progress: OnProgress) -> None:
+        """Add and replace the papers of the source in the catalogue, and embed the texts that are new."""
 
-        def following(under_way: Sequence[Embedding]) -> list[Paper]:
-            while some := self.intake.some():
-                rows = catalogue.rows([paper.id for paper in some])
-                taken.clear()
-                taken.update(paper.id for window in under_way for paper in window.papers)
+        def read_window(in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
+            while window := self.intake.read_window():
+                rows = catalogue.rows([paper.id for paper in window])
+                taken = {paper.id for earlier in in_flight for paper in earlier.papers}
                 taken.update(name for name, row in rows.items() if row >= self._before or self._seen[row])
                 if wanted := [
                     paper
-                    for paper in some
-                    if self.intake.usable(paper, taken) and self._has_new_text(paper, rows.get(paper.id), catalogue)
+                    for paper in window
+                    if self.intake.accept(paper, taken) and self._has_new_text(paper, rows.get(paper.id), catalogue)
                 ]:
                     return wanted
             return []
 
-        def write(window: Embedding) -> None:
+        def write(window: EmbeddingWindow) -> None:
             self._write(window, catalogue)
             report(len(window.papers))
 
         def report(_: int) -> None:
             done = self.unchanged + self.replaced + self.added
-            tell(Progress("embed", done, self.intake.estimated, embedding.embedded))
+            progress(Progress("embed", done, self.intake.estimated_total, embedding.embedded))
 
-        await stream(embedding, following, write, report)
+        await embed_windows(embedding, read_window, write, report)
         self.digests = np.concatenate([self.digests, *self._appended])
         self._appended.clear()
 
     def withdraw(self, catalogue: CatalogueWriter) -> None:
-        """Takes withdrawn papers out; the last rows move into the holes.
+        """Remove withdrawn papers from the catalogue; the last papers move into their rows.
 
         Raises:
-            NoPapers: not one would be left.
-            SourceIncomplete: the source is to be the whole corpus, and breaks off or lacks too much of it.
+            NoPapers: no paper would be left.
+            SourceIncomplete: the source should be the whole corpus, but is cut off or lacks too many papers.
         """
         reader = self.intake.reader
         gone = set(catalogue.rows([*self._source.withdrawn, *(reader.report.withdrawn if reader else ())]).values())
         named = len(gone)
         if self._source.complete:
-            gone |= self._absent(catalogue, gone)
+            gone |= self._find_absent(catalogue, gone)
         total = len(catalogue)
         if len(gone) >= total:
             raise NoPapers(f"{self._source.name} would withdraw every paper; nothing was changed.")
@@ -133,15 +130,15 @@ class Changes:
         self.revectored.update(holes)
         self.withdrawn = len(gone)
 
-    def _absent(self, catalogue: CatalogueWriter, named: set[int]) -> set[int]:
-        """Return the rows of papers that are certainly not in the source, besides those named as withdrawn.
+    def _find_absent(self, catalogue: CatalogueWriter, named: set[int]) -> set[int]:
+        """Return the rows of papers that are certainly not in the source, without those named as withdrawn.
 
         Raises:
-            SourceIncomplete: the source breaks off.
+            SourceIncomplete: the source is cut off.
         """
         absent = set(np.flatnonzero(~self._seen).tolist()) - named
         report = self.intake.reader.report if self.intake.reader else None
-        absent.difference_update(catalogue.rows(sorted(self.intake.met)).values())
+        absent.difference_update(catalogue.rows(sorted(self.intake.unusable_ids)).values())
         if report is None or not absent:
             return absent
         if report.cut_off:
@@ -152,7 +149,7 @@ class Changes:
         guessed = absent.intersection(catalogue.rows(sorted(report.guessed_ids)).values())
         absent -= guessed
         if report.without_id or len(guessed) < len(report.guessed_ids):
-            # Each of the others may be that of a record which cannot be read.
+            # Any of the absent papers may be the one of a record that cannot be read.
             self.kept, absent = len(absent), set()
         return absent
 
@@ -166,7 +163,7 @@ class Changes:
             )
 
     def _has_new_text(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> bool:
-        """Whether a paper has to be embedded; one of which only something else is new is replaced on the spot."""
+        """Return True if a paper must be embedded; replace a paper at once if only its metadata is new."""
         if row is None:
             return True
         self._seen[row] = True
@@ -178,12 +175,12 @@ class Changes:
         if text != self.digests["text"][row].tobytes():
             return True
         (old,) = catalogue.papers([row])
-        if not indexed_alike(old, paper):
+        if not same_in_index(old, paper):
             self.rewritten.add(row)
         self._replace(row, paper, text, catalogue)
         return False
 
-    def _write(self, window: Embedding, catalogue: CatalogueWriter) -> None:
+    def _write(self, window: EmbeddingWindow, catalogue: CatalogueWriter) -> None:
         rows = catalogue.rows([paper.id for paper in window.papers])
         new, texts = [], []
         for paper, text in zip(window.papers, window.digests, strict=True):

@@ -1,9 +1,9 @@
-"""The embeddings kept outside snapshots: no text is ever embedded twice by the same encoder.
+"""Store embeddings outside snapshots, so that the same encoder never embeds a text twice.
 
-Two files that only grow, in `data/embeddings/<encoder digest>/`: `vectors.f16`, and `keys.bin` with an entry for every
-vector, the 16-byte digest of its text and the CRC-32 of its bytes. A vector is written before its entry, so whatever
-breaks off a writing process, the entries that are whole and check out are good. A writer cuts off what follows the last
-good entry, and nothing else; a reader changes nothing.
+The store is two files that only grow, in `data/embeddings/<encoder digest>/`: `vectors.f16`, and `keys.bin` with one
+entry per vector: the 16-byte digest of its text and the CRC-32 of its bytes. A vector is written before its entry. So
+if a writing process is killed, every complete entry whose checksum is right is good. The next writer cuts off the bytes
+after the last good entry, and nothing else; a reader changes nothing.
 """
 
 from __future__ import annotations
@@ -12,42 +12,41 @@ import contextlib
 import fcntl
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval_service.errors import BuildInProgress, SnapshotInvalid
-from retrieval_service.ports import Vectors
+from retrieval_service.ports import Rows, Vectors
 
 _ENTRY = np.dtype([("head", "<u8"), ("tail", "<u8"), ("crc", "<u4")])
 _MISSING = -1
-# A power failure may lose any write since the last sync: so many of the newest entries are checked against vectors.
+# A power failure may lose any write since the last sync: so many of the newest entries are checked when a store opens.
 _CHECKED = 8192
 MERGE_AFTER = 65_536
-"""Vectors that are kept in a dictionary before they are sorted in among the others."""
+"""New vectors that are kept in a dictionary before they are merged into the sorted keys."""
 
 
 def text_digest(text: str) -> bytes:
-    """The 16 bytes a text's embedding is kept under."""
+    """Return the 16 bytes that are the key of a text's embedding."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
 class _Keys:
-    """The positions of all stored vectors, by the digests of their texts.
+    """Positions of all stored vectors, by the digests of their texts.
 
-    Complete at every moment: entries are sorted in by making another `_Keys`, and a reader that still has this one
-    finds in it whatever was stored when it took it.
+    A merge makes another `_Keys` and leaves this one complete: a thread that still uses it finds every vector that was
+    stored when it took it.
 
     Attributes:
-        entries: those that are sorted in, in the order of their positions.
+        entries: the merged entries, in the order of their positions.
         order: their positions, in the order of `heads`.
         heads: the first halves of their digests, ascending.
         recent: positions of the newest vectors by digest; it only grows.
@@ -59,15 +58,15 @@ class _Keys:
     recent: dict[bytes, int] = field(default_factory=dict)
 
     @classmethod
-    def sorted_in(cls, entries: NDArray[np.void], absent: NDArray[np.int64]) -> _Keys:
-        """Return keys with all entries sorted in but those at the positions `absent`."""
+    def merge(cls, entries: NDArray[np.void], damaged: Rows) -> _Keys:
+        """Return sorted keys of all entries except those at the positions `damaged`."""
         order = np.argsort(entries["head"], kind="stable").astype(np.uint32)
-        if len(absent):
-            order = order[~np.isin(order, absent)]
+        if len(damaged):
+            order = order[~np.isin(order, damaged)]
         return cls(entries, order, entries["head"][order])
 
     def positions(self, digests: Sequence[bytes]) -> NDArray[np.int64]:
-        """Return the position of each digest's vector, int64 [n]; -1 where there is none."""
+        """Return the position of each digest's vector, int64 [n]; -1 for a vector that is not stored."""
         found = np.full(len(digests), _MISSING, np.int64)
         if not digests:
             return found
@@ -75,8 +74,8 @@ class _Keys:
         at = np.searchsorted(self.heads, wanted[:, 0])
         for i in np.flatnonzero(at < len(self.heads)):
             place = at[i]
-            # Digests that share their first half are neighbours; there is practically never more than one. The newest
-            # of several entries counts: a text whose vector was damaged was embedded again.
+            # Digests with the same first half are neighbours; there is practically never more than one. Of several
+            # entries of one text the newest counts: a text whose vector was damaged was embedded again.
             while place < len(self.heads) and self.heads[place] == wanted[i, 0]:
                 if self.entries["tail"][self.order[place]] == wanted[i, 1]:
                     found[i] = self.order[place]
@@ -87,14 +86,14 @@ class _Keys:
 
 
 class StoredEmbeddings:
-    """The vectors one encoder has made, by the digest of their text, to be read; nothing is locked or changed.
+    """Vectors of one encoder by the digest of their text, for reading; nothing is locked or changed.
 
-    A *position* of a vector is its number in the files; it never changes. What is there on opening can be read, also
-    while another process appends: a writer cuts off nothing up to the last good entry.
+    A vector's *position* is its number in the files; it never changes. The vectors that are stored when the store is
+    opened can be read even while another process appends: a writer cuts off nothing before the last good entry.
 
     Attributes:
-        torn: digests of entries at the end that do not match their vectors, with no good entry after them; they have no
-            position, as the next writer cuts them off.
+        torn: digests of the entries at the end that do not match their vectors. They have no position, as the next
+            writer cuts them off.
     """
 
     torn: frozenset[bytes]
@@ -104,20 +103,20 @@ class StoredEmbeddings:
     _mapped: NDArray[np.float16]
 
     def __init__(self, directory: Path, dim: int) -> None:
-        """Open the store as far as it is whole; a file that is missing counts as empty.
+        """Open the store up to its last good entry; a missing file counts as empty.
 
         Args:
             directory: the store's.
             dim: length of the vectors.
         """
-        self._lay_out(directory, dim)
-        kept = _entries(self._keys_path, self._vectors_path, self._width)
-        start, good = _checked(kept, self._vectors_path, self._width)
+        self._set_layout(directory, dim)
+        kept = _read_entries(self._keys_path, self._vectors_path, self._width)
+        start, good = _check_newest(kept, self._vectors_path, self._width)
         count = _end(start, good)
-        self._set(kept[:count], np.empty(0, np.int64))
+        self._set_entries(kept[:count], np.empty(0, np.int64))
         self.torn = frozenset(entry["head"].tobytes() + entry["tail"].tobytes() for entry in kept[count:])
 
-    def _lay_out(self, directory: Path, dim: int) -> None:
+    def _set_layout(self, directory: Path, dim: int) -> None:
         self.dim = dim
         self.torn = frozenset()
         self._width = dim * 2
@@ -126,30 +125,28 @@ class StoredEmbeddings:
         self._mapped = np.empty((0, dim), np.float16)
         self._lock = Lock()
 
-    def _set(self, entries: NDArray[np.void], absent: NDArray[np.int64]) -> None:
+    def _set_entries(self, entries: NDArray[np.void], damaged: Rows) -> None:
         self._count = len(entries)
-        self._absent = absent
-        self._known = _Keys.sorted_in(entries, absent)
+        self._damaged = damaged
+        self._known = _Keys.merge(entries, damaged)
         self._recent_entries: list[NDArray[np.void]] = []
 
     def __len__(self) -> int:
-        """Number of vectors."""
+        """Return the number of vectors."""
         return self._count
 
     def __enter__(self) -> Self:
-        """The store itself."""
+        """Return the store."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the store."""
         self.close()
 
     def positions(self, digests: Sequence[bytes]) -> NDArray[np.int64]:
-        """Return where the vectors of these texts are, int64 [n]; -1 where there is none.
+        """Return the positions of the vectors of these texts, int64 [n]; -1 for a vector that is not stored.
 
-        Every text whose `append` returned before this was called has a position.
+        A vector is found as soon as the `append` that stored it has returned.
         """
         return self._known.positions(digests)
 
@@ -161,8 +158,12 @@ class StoredEmbeddings:
         """
         return self._halves(positions).astype(np.float32)
 
-    def whole(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return for each of these positions, bool [n], if its vector has the checksum it was stored with.
+    def by_row(self, positions: Rows) -> Callable[[Rows], Vectors]:
+        """Return a function that returns the vectors of rows, whose positions are given in the order of rows."""
+        return lambda rows: self.vectors(positions[rows])
+
+    def match_checksums(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return for each of these positions, bool [n], True if its vector has the checksum it was stored with.
 
         Raises:
             SnapshotInvalid: there is no vector at one of them.
@@ -176,7 +177,7 @@ class StoredEmbeddings:
         count = self._count
         wrong = np.flatnonzero((positions < 0) | (positions >= count))
         if len(wrong):
-            # A negative index would count from the end of the file: another text's vector.
+            # A negative index would count from the end of the file and return another text's vector.
             raise SnapshotInvalid(
                 self._vectors_path,
                 f"has no vector at position {positions[wrong[0]]:,}, but {count:,} from 0 on: this is a bug, "
@@ -189,33 +190,30 @@ class StoredEmbeddings:
         return mapped[positions]
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._mapped = np.empty((0, self.dim), np.float16)
 
 
 class EmbeddingStore(StoredEmbeddings):
-    """The vectors one encoder has made, to be added to. One process at a time may have it open so.
-
-    Any number of its threads may use it at once.
-    """
+    """Vectors of one encoder, for reading and appending; one process at a time, with any number of threads."""
 
     def __init__(self, directory: Path, dim: int, *, merge_after: int = MERGE_AFTER) -> None:
-        """Open or make the store and cut off what a killed process left half written at the end.
+        """Open or create the store, and cut off the incomplete bytes that a killed process left at the end.
 
-        A damaged vector among the newest, with good ones after it, stays where it is and counts as absent, so that its
-        text is embedded again.
+        A damaged vector that is followed by good ones stays in the file but is not found, so that its text is embedded
+        again.
 
         Args:
             directory: the store's.
             dim: length of the vectors.
-            merge_after: new vectors after which their keys are sorted in.
+            merge_after: number of new vectors after which their keys are merged.
 
         Raises:
-            BuildInProgress: another process has it open to add to it.
-            SnapshotInvalid: the files are of another kind.
+            BuildInProgress: another process has the store open for appending.
+            SnapshotInvalid: the vectors do not match the keys.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        self._lay_out(directory, dim)
+        self._set_layout(directory, dim)
         self._keys = self._keys_path.open("a+b")
         try:
             fcntl.flock(self._keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -226,16 +224,16 @@ class EmbeddingStore(StoredEmbeddings):
         self._merge_after = merge_after
         self._broken = False
         try:
-            self._set(*self._recovered())
+            self._set_entries(*self._recover())
         except BaseException:
             self.close()
             raise
 
     def append(self, digests: Sequence[bytes], vectors: Vectors) -> NDArray[np.int64]:
-        """Add vectors [n, dim] of new texts and return their positions; safe against a kill once it returns.
+        """Append vectors [n, dim] of new texts and return their positions; a kill after the return loses nothing.
 
         Raises:
-            OSError: they cannot be written, or an earlier call's could not be.
+            OSError: the vectors, or those of an earlier call, could not be written.
         """
         halves = np.ascontiguousarray(vectors, np.float16)
         if halves.shape != (len(digests), self.dim):
@@ -246,7 +244,7 @@ class EmbeddingStore(StoredEmbeddings):
         entries["crc"] = [zlib.crc32(half) for half in halves]
         with self._lock:
             if self._broken:
-                # Part of what failed may be in the file: whatever followed would not be where its position says.
+                # A part of the failed write may be in the file: vectors after it would not be at their positions.
                 raise OSError(f"{self._vectors_path}: an earlier write failed; start again.")
             self._broken = True
             self._vectors.write(halves.data)
@@ -258,30 +256,28 @@ class EmbeddingStore(StoredEmbeddings):
             self._known.recent.update(zip(digests, range(first, self._count), strict=True))
             self._recent_entries.append(entries)
             if len(self._known.recent) >= self._merge_after:
-                self._known = _Keys.sorted_in(
-                    np.concatenate([self._known.entries, *self._recent_entries]), self._absent
-                )
+                self._known = _Keys.merge(np.concatenate([self._known.entries, *self._recent_entries]), self._damaged)
                 self._recent_entries.clear()
         return np.arange(first, first + len(digests))
 
     def sync(self) -> None:
-        """Has the system bring everything to the disk."""
+        """Wait until the system has written everything to the disk."""
         os.fsync(self._vectors.fileno())
         os.fsync(self._keys.fileno())
 
     def close(self) -> None:
-        """Close the files, which gives the store free."""
+        """Close the files and release the lock."""
         super().close()
         for file in (self._vectors, self._keys):
-            # What a full disk did not take is tried once more here; nobody was told that it is kept.
+            # Closing tries once more to write what a full disk refused; that `append` has raised an error already.
             with contextlib.suppress(OSError):
                 file.close()
 
-    def _recovered(self) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-        """Cut off what follows the last good entry; return the entries, and positions of damaged ones among them."""
-        entries = _entries(self._keys_path, self._vectors_path, self._width)
-        start, good = _checked(entries, self._vectors_path, self._width)
-        # Nothing good is expected before the damage either when all that was checked is bad.
+    def _recover(self) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """Cut off the bytes after the last good entry; return the entries and the positions of damaged ones."""
+        entries = _read_entries(self._keys_path, self._vectors_path, self._width)
+        start, good = _check_newest(entries, self._vectors_path, self._width)
+        # If none of the checked vectors is good, those before them are not good either.
         if start > 0 and not good.any():
             raise SnapshotInvalid(self._vectors_path, "does not match its keys; remove its directory")
         count = _end(start, good)
@@ -290,8 +286,8 @@ class EmbeddingStore(StoredEmbeddings):
         return entries[:count], start + np.flatnonzero(~good[: count - start])
 
 
-def _entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
-    """Return the entries that are there with all bytes of their vectors; none where a file is missing."""
+def _read_entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
+    """Return the entries whose vectors are complete in the file; none if a file is missing."""
     if not (keys.exists() and vectors.exists()):
         return np.empty(0, _ENTRY)
     # Keys first: a vector is written before its entry.
@@ -299,8 +295,8 @@ def _entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
     return np.fromfile(keys, _ENTRY, min(count, vectors.stat().st_size // width))
 
 
-def _checked(entries: NDArray[np.void], vectors: Path, width: int) -> tuple[int, NDArray[np.bool_]]:
-    """Return the first position that was checked, and for each from there on, bool [n], if its vector is good."""
+def _check_newest(entries: NDArray[np.void], vectors: Path, width: int) -> tuple[int, NDArray[np.bool_]]:
+    """Return the first position that was checked, and bool [n] for it and all after it: True if the vector is good."""
     start = max(0, len(entries) - _CHECKED)
     if not len(entries):
         return start, np.empty(0, np.bool_)

@@ -1,9 +1,8 @@
-"""How the vector index of a corpus is made: the recipe for its size, as data, and the building by it."""
+"""Recipes of vector indexes: which suits a corpus, when it must change, and which the service cannot search."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -12,40 +11,36 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_threads import one_thread
-from retrieval_service.ports import Rows, Vectors
-
-EXACT_BELOW = 50_000
-"""Papers. Below, comparing with every vector takes a few milliseconds and nothing is gained by approximating."""
+from indexing.options import EXACT_BELOW
+from retrieval_service.adapters.faiss_index import FaissIndex, first_line
+from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.ports import RowSet
 
 HNSW_BELOW = 200_000
-"""Papers. Above, building the graph takes longer than all the other candidates together."""
+"""Papers. In a larger corpus, building the graph takes longer than building all the other candidates."""
 
 FLAT_BELOW = 1_000_000
-"""Papers. Above, whole vectors take more memory than all that is gained by not coding them."""
+"""Papers. In a larger corpus, uncompressed vectors cost more memory than their accuracy is worth."""
 
-_PER_LIST = 100
-_CHUNK = 16_384
-_CODES_FROM = 65_536
-"""Vectors that codes are trained on: sixteen values of each pair of numbers need no more."""
+VECTORS_PER_LIST = 100
+"""Vectors that each inverted list is trained on, at least."""
 
 _ONE_BIT = "one-bit codes pick candidates, 8-bit codes rank them"
 _PRODUCT = "4-bit product codes pick candidates, 8-bit codes rank them"
 _K_FACTOR, _K_FACTOR_PRODUCT = 8.0, 4.0
-_NO_MORE_THAN_GROWN = 1.5
-
-VectorsOf = Callable[[Rows], Vectors]
+_LARGEST_GROWTH = 1.5
+_ROWS_READ = 8
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an index is made.
+    """Recipe of an index.
 
     Attributes:
-        factory: the recipe in the words of FAISS's index factory.
-        nlist: its inverted lists; None for an index without.
-        k_factor: candidates refined for each result asked; 1 where nothing is refined.
-        why: the reason, for the manifest.
+        factory: the string for FAISS's index factory.
+        nlist: number of inverted lists; None for an index without lists.
+        k_factor: candidates that are refined for each result; 1 if nothing is refined.
+        why: reason for the choice, for the manifest.
     """
 
     factory: str
@@ -55,29 +50,29 @@ class Recipe:
 
     @property
     def exact(self) -> bool:
-        """Whether every vector is compared."""
+        """True if a search compares every vector."""
         return self.nlist is None and not self.factory.startswith("HNSW")
 
     @property
     def refined(self) -> bool:
-        """Whether coarse codes pick candidates that finer ones rank."""
+        """True if coarse codes pick candidates and finer codes rank them."""
         return "Refine" in self.factory
 
 
 def exact_recipe(why: str) -> Recipe:
-    """The index that compares every vector."""
-    # The embeddings are kept in half precision, so half precision here is exact, and reads half the memory.
+    """Return the recipe of an index that compares every vector."""
+    # The store keeps embeddings in half precision: half precision here loses nothing and reads half the memory.
     return Recipe("SQfp16", None, 1.0, why)
 
 
 def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_mb: float | None = None) -> Recipe:
-    """The recipe for a corpus of this size, with vectors of this length; where that takes too much, a smaller one.
+    """Return the recipe for a corpus of this size, or a smaller one if the usual one needs too much memory.
 
     Args:
-        papers: how many.
+        papers: number of papers.
         dim: length of the vectors.
         exact_below: corpora of fewer papers get an exact index.
-        memory_mb: the megabytes it may take; None for any number.
+        memory_mb: most megabytes for the index; None for no limit.
     """
     nlist = lists_for(papers)
     usual = _one_bit(nlist) if dim % 2 else _product(nlist, dim)
@@ -87,13 +82,13 @@ def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_
         return usual
     smaller = [usual, _one_bit(nlist), _eight_bit(nlist)]
     chosen = next((recipe for recipe in smaller if megabytes(recipe, papers, dim) <= memory_mb), smaller[-1])
-    takes = megabytes(chosen, papers, dim)
-    fits = f"of the {memory_mb:g} it may take" if takes <= memory_mb else f"as none fits in {memory_mb:g}"
-    return replace(chosen, why=f"{chosen.why}; about {takes:,.4g} MB, {fits}")
+    size = megabytes(chosen, papers, dim)
+    fits = f"of the {memory_mb:g} it may take" if size <= memory_mb else f"as none fits in {memory_mb:g}"
+    return replace(chosen, why=f"{chosen.why}; about {size:,.4g} MB, {fits}")
 
 
 def megabytes(recipe: Recipe, papers: int, dim: int) -> float:
-    """About what the index of a recipe that is chosen here takes: its codes, their ids, and the lists' centres."""
+    """Return the approximate size of the index of a recipe of this module: its codes, their ids, the centroids."""
     row = 2.0 * dim if recipe.exact else dim + 16.0
     if "RaBitQ" in recipe.factory:
         row = dim + dim / 8 + 16
@@ -103,14 +98,14 @@ def megabytes(recipe: Recipe, papers: int, dim: int) -> float:
 
 
 def lists_for(papers: int) -> int:
-    """How many inverted lists suit a corpus: a power of two, each list trained on enough vectors."""
-    # Four square roots of the corpus balances choosing lists against reading them.
-    lists = min(4 * isqrt(papers), papers // _PER_LIST)
+    """Return the number of inverted lists for a corpus: a power of two that leaves enough vectors to train each."""
+    # Four square roots of the corpus balances the cost of choosing lists against the cost of reading them.
+    lists = min(4 * isqrt(papers), papers // VECTORS_PER_LIST)
     return max(1, 1 << (lists.bit_length() - 1)) if lists else 1
 
 
 def candidates(papers: int, dim: int) -> list[Recipe]:
-    """The recipes worth measuring for a corpus of this size, those that are quick to make first."""
+    """Return the recipes worth measuring for a corpus of this size, the fastest to build first."""
     n = lists_for(papers)
     found = [
         exact_recipe("every vector is compared"),
@@ -126,21 +121,21 @@ def candidates(papers: int, dim: int) -> list[Recipe]:
     return found
 
 
-def parsed_recipe(text: str) -> Recipe:
-    """A recipe from the words of FAISS's index factory, such as `IVF4096,SQ8`.
+def parse_recipe(text: str) -> Recipe:
+    """Return the recipe of a string for FAISS's index factory, such as `IVF4096,SQ8`.
 
     Raises:
-        ValueError: they are none that the factory knows, or of an index that cannot be served.
+        ValueError: the factory does not accept it, or the service cannot search such an index.
     """
     # Product codes must divide the length of the vectors, which is not known here.
     parts = re.search(r"PQ(\d+)", text)
     try:
         faiss.index_factory(2 * int(parts[1]) if parts else 64, text, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
-        raise ValueError(f"{text!r} is no recipe of FAISS's index factory") from error
+        raise ValueError(f"{text!r} is not a recipe that FAISS's index factory accepts") from error
     lists = re.match(r"IVF(\d+),", text)
     if not lists and not text.startswith("HNSW") and text not in ("SQfp16", "Flat"):
-        raise ValueError(f"{text!r} is none of the kinds served here: SQfp16, IVF…, HNSW…")
+        raise ValueError(f"{text!r} is not a kind of index that the service searches: take SQfp16, IVF… or HNSW…")
     k_factor = (_K_FACTOR_PRODUCT if "x4fs" in text else _K_FACTOR) if "Refine" in text else 1.0
     return Recipe(text, int(lists[1]) if lists else None, k_factor, "as asked")
 
@@ -157,30 +152,30 @@ def _product(nlist: int, dim: int) -> Recipe:
     return Recipe(f"IVF{nlist},PQ{dim // 2}x4fs,Refine(SQ8)", nlist, _K_FACTOR_PRODUCT, _PRODUCT)
 
 
-def retraining_due(
-    papers: int, trained_on: int | None, recipe: str, *, exact_below: int = EXACT_BELOW, chosen: bool = False
+def retrain_reason(
+    papers: int, trained_on: int | None, recipe: str, *, exact_below: int = EXACT_BELOW, measured: bool = False
 ) -> str | None:
-    """Why a changed corpus wants its index made anew rather than changed in place; None when it does not.
+    """Return why the index of a changed corpus must be built again; None if its rows can be changed instead.
 
     Args:
-        papers: how many it has now.
-        trained_on: how many it had when its index was chosen; None where the size alone chose, and for graphs.
-        recipe: what the index was made by.
+        papers: number of papers now.
+        trained_on: number of papers when the index was chosen; None for graphs, and if only the size decided.
+        recipe: the factory string of the index.
         exact_below: corpora of fewer papers get an exact index.
-        chosen: whether measurements chose the recipe, and not the size.
+        measured: `akin index tune` chose the recipe, not the size of the corpus.
     """
     if recipe == exact_recipe("").factory:
-        outgrown = papers >= exact_below and papers > (trained_on or 0) * _NO_MORE_THAN_GROWN
-        return f"it has outgrown an exact index ({exact_below:,} papers)" if outgrown else None
-    if papers < exact_below and not chosen:
+        outgrown = papers >= exact_below and papers > (trained_on or 0) * _LARGEST_GROWTH
+        return f"the corpus has outgrown an exact index ({exact_below:,} papers)" if outgrown else None
+    if papers < exact_below and not measured:
         return f"an exact index serves fewer than {exact_below:,} papers"
-    if trained_on and not trained_on / _NO_MORE_THAN_GROWN <= papers <= trained_on * _NO_MORE_THAN_GROWN:
+    if trained_on and not trained_on / _LARGEST_GROWTH <= papers <= trained_on * _LARGEST_GROWTH:
         return f"its lists were chosen for {trained_on:,} papers"
     return None
 
 
 def successor(recipe: str, k_factor: float, papers: int, dim: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
-    """The recipe for a corpus that has changed too much for the index it had: of the same kind where that suits."""
+    """Return the recipe for a corpus that has outgrown its index: of the same kind if that kind suits the new size."""
     if papers < exact_below or recipe == exact_recipe("").factory:
         return recipe_for(papers, dim, exact_below=exact_below)
     why = "as the snapshot before it, for more or fewer papers"
@@ -190,69 +185,53 @@ def successor(recipe: str, k_factor: float, papers: int, dim: int, *, exact_belo
     return Recipe(re.sub(r"^IVF\d+", f"IVF{nlist}", recipe), nlist, k_factor, why)
 
 
-def build_index(
-    recipe: Recipe, papers: int, dim: int, vectors: VectorsOf, *, seed: int = 1, centroids: Vectors | None = None
-) -> Any:
-    """An index of all the vectors, trained on a random sample of the whole corpus.
+def refusal_reason(recipe: Recipe, papers: int, dim: int) -> str | None:
+    """Return why an index of a recipe cannot be built from this corpus or cannot be searched; None if it can.
 
     Args:
-        recipe: how.
-        papers: how many vectors there are.
-        dim: their length.
-        vectors: gives the vectors of some rows.
-        seed: of the sample.
-        centroids: the lists' centres [nlist, dim], where they are known already; their training is most of the work.
+        recipe: the recipe, of which nothing is built.
+        papers: number of vectors.
+        dim: length of the vectors.
     """
-    index = faiss.index_factory(dim, recipe.factory, faiss.METRIC_INNER_PRODUCT)
-    if not index.is_trained:
-        chance = np.random.default_rng(seed)
-        if recipe.nlist:
-            ivf = faiss.extract_index_ivf(index)
-            if centroids is None:
-                wanted = min(papers, max(_PER_LIST * recipe.nlist, _CHUNK))
-                sample = vectors(np.sort(chance.choice(papers, wanted, replace=False)))
-                ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, ivf.metric_type)
-            else:
-                ivf.quantizer.add(centroids)
-        codes = vectors(np.sort(chance.choice(papers, min(papers, _CODES_FROM), replace=False)))
-        # Thousands of tiny clusterings: threads that wait for each other made this ten times slower.
-        with one_thread():
-            index.train(codes)
-    add_all(index, papers, vectors)
-    return index
-
-
-def add_all(index: Any, papers: int, vectors: VectorsOf) -> None:
-    """Fills a trained index."""
-    for rows in chunks(papers):
-        index.add(vectors(rows))
-    if isinstance(index, faiss.IndexIVF):
-        # Without a refining index beside them, lists alone cannot tell where a row's vector is.
-        index.make_direct_map()
-
-
-def centroids_of(index: Any) -> Vectors | None:
-    """The lists' centres [nlist, dim]; None for an index without lists."""
     try:
-        ivf = faiss.extract_index_ivf(index)
-    except RuntimeError:
-        return None
-    return np.asarray(ivf.quantizer.reconstruct_n(0, ivf.nlist), np.float32)
+        index = faiss.index_factory(dim, recipe.factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        return f"it does not suit vectors of length {dim} ({first_line(error)})"
+    refined = isinstance(index, faiss.IndexRefine)
+    base = faiss.downcast_index(index.base_index) if refined else index
+    if isinstance(base, faiss.IndexIVFFastScan) and not refined:
+        return "the vectors of rows cannot be read back from packed codes alone: add Refine(SQ8)"
+    if isinstance(base, faiss.IndexHNSW) and not isinstance(
+        faiss.downcast_index(base.storage), (faiss.IndexFlat, faiss.IndexScalarQuantizer)
+    ):
+        return "a graph over such codes cannot be searched within a filter: take HNSW…,SQ8 or HNSW…,Flat"
+    least = _least_vectors(base)
+    return f"it takes at least {least:,} papers, and there are {papers:,}" if papers < least else None
 
 
-def write_index(index: Any, path: Path) -> None:
-    """Writes an index to a file.
+def check_served(path: Path, *, nprobe: int | None, k_factor: float) -> None:
+    """Use an index file as the service does: search all rows, search some rows, read vectors back.
 
     Raises:
-        OSError: it cannot be written.
+        SnapshotInvalid: one of these fails; the message says which.
     """
+    index = FaissIndex.open(path, nprobe=nprobe, k_factor=k_factor)
+    count = len(index)
     try:
-        faiss.write_index(index, str(path))
+        rows = np.unique(np.linspace(0, count - 1, _ROWS_READ).astype(np.int64)).tolist()
+        query = np.ascontiguousarray(index.vectors(rows)[0])
+        index.search(query, min(10, count))
+        for step in (2, max(2, count // 3)):
+            mask = np.zeros(count, np.bool_)
+            mask[::step] = True
+            index.search(query, min(10, count), within=RowSet(mask, int(np.count_nonzero(mask))))
     except RuntimeError as error:
-        raise OSError(f"{path}: {error}") from error
+        raise SnapshotInvalid(path, f"cannot be served ({first_line(error)})") from error
 
 
-def chunks(papers: int) -> Iterator[Rows]:
-    """All rows, in runs that are worth a call and small in memory."""
-    for at in range(0, papers, _CHUNK):
-        yield np.arange(at, min(papers, at + _CHUNK))
+def _least_vectors(base: Any) -> int:
+    """Return the smallest number of vectors that an index can be trained on."""
+    lists = int(base.nlist) if isinstance(base, faiss.IndexIVF) else 1
+    storage = faiss.downcast_index(base.storage) if isinstance(base, faiss.IndexHNSW) else base
+    codes = getattr(storage, "pq", None)
+    return max(lists, int(codes.ksub) if codes is not None else 1)

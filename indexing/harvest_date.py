@@ -1,4 +1,4 @@
-"""The day up to which a snapshot has its repository's changes, and when a harvest may move it."""
+"""Decide up to which day a snapshot has the changes of its repository after an update with a harvest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Claim(NamedTuple):
-    """The claim of a manifest about the changes that are in.
+    """Changes of a repository that a snapshot contains, for its manifest.
 
     Attributes:
-        until: the day up to which they are; None where that is not known.
-        repository: whose changes; None where that is not known.
-        unclaimed: why a harvest did not move the day, in words; empty where it did, and where there was none.
+        until: the day up to which it contains them; None if unknown.
+        repository: address of the repository; None if unknown.
+        unclaimed: why a harvest did not move the day; empty if it did, or if there was no harvest.
     """
 
     until: str | None
@@ -25,22 +25,22 @@ class Claim(NamedTuple):
     unclaimed: str = ""
 
 
-def claimed(before: Manifest, newest: date | None, harvest: Harvest | None) -> Claim:
-    """Return what may be claimed of a snapshot after an update.
+def claim_harvest(before: Manifest, newest: date | None, harvest: Harvest | None) -> Claim:
+    """Return the changes that a snapshot contains after an update.
 
-    A harvest moves the day when it is of the same repository and the same or a larger set, and begins no later than
-    the day up to which the snapshot has the changes: otherwise what changed between the two was never fetched.
+    A harvest moves the day if it is of the same repository and of the same or a larger set, and begins no later than
+    the day up to which the snapshot has the changes. Otherwise the changes between the two days were never fetched.
 
     Args:
-        before: the snapshot's manifest as it was.
-        newest: the day of its newest paper, which stands in where no harvest was noted; None where no paper has one.
-        harvest: what the changes came of; None for any other source.
+        before: the manifest of the snapshot before the update.
+        newest: the day of its newest paper, used if its manifest names no day; None if no paper has a day.
+        harvest: the harvest that wrote the source of the update; None for any other source.
     """
     unmoved = Claim(before.harvested, before.repository)
     if harvest is None:
         return unmoved
-    known = before.repository or (_first_repository() if before.harvested else None)
-    if known is not None and _same(known) != _same(harvest.url):
+    known = before.repository or (_earlier_repository() if before.harvested else None)
+    if known is not None and _normalise(known) != _normalise(harvest.url):
         return unmoved._replace(unclaimed=f"the harvest is of {harvest.url}, the snapshot of {known}")
     if harvest.subset not in (None, before.subset):
         of = f"of the set {before.subset}" if before.subset else "of every set"
@@ -55,15 +55,15 @@ def claimed(before: Manifest, newest: date | None, harvest: Harvest | None) -> C
     return Claim(harvest.until or until, harvest.url)
 
 
-def _first_repository() -> str:
-    # Manifests that note a day and no address were written when arXiv's own was the usual one.
+def _earlier_repository() -> str:
+    # Manifests with a day but no address were written when arXiv's own repository was the default.
     from papers.remote import ARXIV
 
     return ARXIV
 
 
-def _same(url: str) -> str:
-    """Return an address without what does not make it another one."""
+def _normalise(url: str) -> str:
+    """Return an address in a form in which two spellings of one address are equal."""
     scheme, _, rest = url.strip().partition("://")
     host, _, path = rest.partition("/")
     return f"{scheme.lower()}://{host.lower()}/{path.rstrip('/')}"

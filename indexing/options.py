@@ -1,23 +1,24 @@
-"""What may be chosen about the making of a snapshot, and how far it is."""
+"""Options of a build and of an update, and the progress report. Light to import: no NumPy, no FAISS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from indexing.faiss_recipe import EXACT_BELOW
+EXACT_BELOW = 50_000
+"""Papers. A smaller corpus gets an exact index: comparing every vector takes only a few milliseconds."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the making of a snapshot is.
+    """Progress of making a snapshot.
 
     Attributes:
         stage: "copy", "embed", "index", "tune" or "publish".
-        done: papers that are through this stage.
-        total: papers there will be, estimated while the source is read; None when that cannot be told.
-        embedded: texts embedded so far; the others were known.
-        note: what exactly is being done, where a stage does several things.
+        done: papers that have passed this stage.
+        total: papers in all, estimated while the source is read; None if unknown.
+        embedded: texts embedded so far; the vectors of the others were stored already.
+        note: the present step, for stages that have several.
     """
 
     stage: str
@@ -27,20 +28,20 @@ class Progress:
     note: str = ""
 
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What may be chosen about a build or an update.
+    """Options of a build or an update.
 
     Attributes:
-        batch: texts in one request to the encoder.
-        in_flight: requests under way at once.
+        batch: texts per request to the encoder.
+        in_flight: requests sent at the same time.
         exact_below: corpora of fewer papers get an exact index.
-        recall_target: recall@10 of an approximate one against exact search.
-        memory_mb: the megabytes a built one may take; None for any number. An update keeps the kind there is.
-        use: make the snapshot the live one.
+        recall_target: recall@10 that an approximate index must reach, against exact search.
+        memory_mb: most megabytes for the index of a build; None for no limit. An update keeps the kind of index.
+        use: make the new snapshot the live one.
     """
 
     batch: int = 64

@@ -1,74 +1,218 @@
-"""Measuring a published snapshot: what its index finds of what exact search over the stored embeddings finds."""
+"""Measure how much of an exact search an index finds, how long it takes, and the narrowest search that finds enough."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from indexing.embedding_store import StoredEmbeddings
-from indexing.faiss_recall import exact_nearest, measure
-from indexing.row_parts import take_digests
-from indexing.vector_part import vectors_of
-from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.corpus.manifest import VECTORS, Manifest, read_manifest
-from retrieval_service.errors import EmbeddingsMissing
-from retrieval_service.ports import Rows
+from indexing.faiss_recipe import Recipe
+from indexing.faiss_writer import VectorsOf, chunks
+from indexing.reservoir import Reservoir
+from papers import Paper
+from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
+from retrieval_service.errors import SnapshotError
+from retrieval_service.ports import DEPTHS, Encoder, Rows, Vectors
+
+NEAREST = 10
+TUNING_QUERIES = 256
+TITLES = "titles of papers, each without its own paper"
+BEGINNINGS = "beginnings of abstracts, each without its own paper"
+_ENOUGH_TITLES = 64
+# Of an abstract: characters that are read, most words of a query, and fewest words that end a sentence.
+_READ, _WORDS, _FEWEST_WORDS = 2000, 16, 4
+_ROUNDS = 2
+# A wider search is given up when four more steps have added less than this.
+_NO_GAIN, _STEPS_WITHOUT_GAIN = 0.001, 4
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a snapshot's index finds.
+class Queries:
+    """Queries to measure recall with.
 
     Attributes:
-        recall_at_10: share of the ten nearest papers.
-        ms: for a query, on one thread.
-        queries: how many papers were asked with.
-        published: the recall@10 in the manifest, with queries of another kind; None for an exact index.
+        vectors: float32 [n, dim].
+        own: int64 [n], the row that each query was taken from, or -1. This row counts neither as sought nor as found,
+            as if the paper were not in the corpus.
+        truth: int64 [n, ≤ 10], the rows that exact search finds.
     """
 
+    vectors: Vectors
+    own: Rows
+    truth: Rows
+
+    def first(self, count: int) -> Queries:
+        """Return the first queries."""
+        return Queries(self.vectors[:count], self.own[:count], self.truth[:count])
+
+
+@dataclass(frozen=True)
+class Point:
+    """Measurement of one way to search.
+
+    Attributes:
+        breadth: lists that are searched, or candidates that a search in a graph keeps; 0 for an exact index.
+        k_factor: candidates that are refined for each result.
+        recall_at_10: share of the ten nearest papers that are found.
+        ms: milliseconds per query, on one thread.
+    """
+
+    breadth: int
+    k_factor: float
     recall_at_10: float
     ms: float
-    queries: int
-    published: float | None
 
 
-def measured_recall(directory: Path, data: Path, *, queries: int = 256, seed: int = 0) -> Measured:
-    """Asks a snapshot's index, as it serves, with a random sample of its own papers' vectors, each without its paper.
+class QuerySample:
+    """Random sample of papers from a stream, used as queries: every paper has the same chance.
 
-    Exact search compares the stored embeddings, not what the index made of them; no text is embedded.
+    A paper's query is its title. If too few papers have a title, the first words of other papers' abstracts are added.
+    """
 
-    Args:
-        directory: the snapshot.
-        data: the data directory, where the embeddings are.
-        queries: how many papers are asked with.
-        seed: of the sample.
+    def __init__(self, size: int = TUNING_QUERIES) -> None:
+        """Take the number of queries."""
+        self._size = size
+        self._titles: Reservoir[tuple[str, int]] = Reservoir(size, seed=1)
+        self._beginnings: Reservoir[tuple[str, int]] = Reservoir(size, seed=2)
+
+    def offer(self, first_row: int, papers: Iterable[Paper]) -> None:
+        """Offer the papers of consecutive rows to the sample."""
+        for row, paper in enumerate(papers, first_row):
+            if title := paper.title.strip():
+                self._titles.offer((title, row))
+            elif beginning := first_sentence(paper.abstract):
+                self._beginnings.offer((beginning, row))
+
+    @classmethod
+    def draw(
+        cls, fetch: Callable[[Sequence[int]], list[Paper]], papers: int, size: int = TUNING_QUERIES
+    ) -> QuerySample:
+        """Return a sample of a corpus whose papers can be fetched by row."""
+        sample = cls(size)
+        for row in np.sort(np.random.default_rng(1).choice(papers, min(papers, size), replace=False)).tolist():
+            sample.offer(row, fetch([row]))
+        return sample
+
+    @property
+    def texts(self) -> list[str]:
+        """The queries."""
+        return [text for text, _ in self._items]
+
+    @property
+    def rows(self) -> Rows:
+        """The row of each query's paper."""
+        return np.asarray([row for _, row in self._items], np.int64)
+
+    @property
+    def description(self) -> str:
+        """Description of the queries, for the manifest."""
+        beginnings = len(self._items) - len(self._titles.items)
+        if not beginnings:
+            return TITLES
+        if not self._titles.items:
+            return BEGINNINGS
+        return f"{len(self._titles.items):,} {TITLES}, and {beginnings:,} {BEGINNINGS}"
+
+    @property
+    def _items(self) -> list[tuple[str, int]]:
+        titles = self._titles.items
+        if len(titles) >= min(_ENOUGH_TITLES, self._size):
+            return titles
+        return titles + self._beginnings.items[: self._size - len(titles)]
+
+
+def first_sentence(abstract: str) -> str:
+    """Return the first sentence of an abstract, but no more words than a long title has."""
+    words = abstract[:_READ].split()[:_WORDS]
+    ends = (place for place, word in enumerate(words, 1) if place >= _FEWEST_WORDS and word.endswith((".", "!", "?")))
+    return " ".join(words[: next(ends, len(words))])
+
+
+async def embed_queries(encoder: Encoder, texts: Sequence[str], own: Rows, papers: int, corpus: VectorsOf) -> Queries:
+    """Return queries of these texts, with the rows that exact search finds for them.
 
     Raises:
-        SnapshotInvalid: the index or the digests are damaged.
-        EmbeddingsMissing: embeddings of its papers are not in the data directory.
+        SnapshotError: there are no texts.
     """
-    manifest = read_manifest(directory)
-    digests = take_digests(directory, manifest)
-    folder = data / "embeddings" / manifest.encoder.digest
-    if not folder.is_dir():
-        raise EmbeddingsMissing(f"{folder}: is missing; recall is measured against the stored embeddings.")
-    with StoredEmbeddings(folder, manifest.encoder.dim) as store:
-        positions = store.positions(digests["text"].tolist())
-        if missing := int(np.count_nonzero(positions < 0)):
-            raise EmbeddingsMissing(f"{folder}: lacks the embeddings of {missing:,} papers of {manifest.id}.")
-        count = min(queries, manifest.papers)
-        own: Rows = np.sort(np.random.default_rng(seed).choice(manifest.papers, count, replace=False))
-        corpus = vectors_of(store, positions)
-        asked = exact_nearest(corpus(own), own, manifest.papers, corpus)
-    index = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
-    recall, ms = measure(index, asked)
-    return Measured(recall, ms, count, published_recall(manifest))
+    if not texts:
+        raise SnapshotError(
+            "No paper has a title or an abstract to tune the index with: give queries (--queries FILE)."
+        )
+    # As passages: the encoder gives queries a short deadline, and this is the last step of a build that may have taken
+    # hours. It must not fail because the encoder is busy.
+    vectors = (await encoder.embed_passages(texts)).vectors
+    return await asyncio.to_thread(exact_nearest, vectors, own, papers, corpus)
 
 
-def published_recall(manifest: Manifest) -> float | None:
-    """The recall@10 that a manifest claims for the way its index serves."""
-    index = manifest.index
-    points = [p for p in index.curve if (p.recipe or index.recipe) == index.recipe and p.nprobe == index.nprobe]
-    return next((p.recall_at_10 for p in points if p.k_factor in (index.k_factor, 1.0)), None)
+def exact_nearest(vectors: Vectors, own: Rows, papers: int, corpus: VectorsOf) -> Queries:
+    """Return queries with the rows that exact search over the whole corpus finds for them.
+
+    Args:
+        vectors: of the queries, float32 [n, dim].
+        own: the row that each query was taken from, or -1.
+        papers: size of the corpus.
+        corpus: returns the vectors of some rows.
+    """
+    count = len(vectors)
+    k = min(NEAREST, papers)
+    best_scores = np.full((count, k), -np.inf, np.float32)
+    best_rows = np.full((count, k), -1, np.int64)
+    for rows in chunks(np.arange(papers)):
+        scores = vectors @ corpus(rows).T
+        mine = np.flatnonzero((own >= rows[0]) & (own <= rows[-1]))
+        scores[mine, own[mine] - rows[0]] = -np.inf
+        scores = np.concatenate([best_scores, scores], axis=1)
+        found = np.concatenate([best_rows, np.broadcast_to(rows, (count, len(rows)))], axis=1)
+        keep = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        best_scores, best_rows = np.take_along_axis(scores, keep, 1), np.take_along_axis(found, keep, 1)
+    return Queries(vectors, own, np.where(np.isneginf(best_scores), -1, best_rows))
+
+
+def measure(index: FaissIndex, queries: Queries) -> tuple[float, float]:
+    """Return the recall@10 and the milliseconds per query on one thread, the better of two rounds."""
+    # As deep as the service searches: the depth decides how many candidates are refined.
+    depth = min(DEPTHS[0], len(index))
+    with one_thread():
+        ms = []
+        for _ in range(_ROUNDS):
+            started = perf_counter()
+            found = [index.search(query, depth).rows[: NEAREST + 1] for query in queries.vectors]
+            ms.append((perf_counter() - started) / len(found) * 1000)
+    shares = []
+    for own, truth, rows in zip(queries.own, queries.truth, found, strict=True):
+        sought = set(truth[truth >= 0].tolist())
+        if sought:
+            shares.append(len(sought.intersection(rows[rows != own][:NEAREST].tolist())) / len(sought))
+    return round(float(np.mean(shares)), 4) if shares else 1.0, round(min(ms), 3)
+
+
+def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -> list[Point]:
+    """Return the points from the narrowest search to the first that meets the target.
+
+    If none meets it, the last point is the widest search, or the one after which wider ones found no more.
+
+    Args:
+        index: built by the recipe; not exact.
+        recipe: the recipe.
+        queries: the queries.
+        target: the recall@10 to meet.
+    """
+    curve: list[Point] = []
+    widest = recipe.nlist or min(2048, int(index.ntotal))
+    breadth = 1 if recipe.nlist else min(16, widest)
+    while True:
+        recall, ms = measure(FaissIndex(index, nprobe=breadth, k_factor=recipe.k_factor), queries)
+        curve.append(Point(breadth, recipe.k_factor, recall, ms))
+        if recall >= target or breadth >= widest or _is_level(curve, breadth, widest):
+            return curve
+        breadth = min(widest, breadth + max(1, breadth // 2))
+
+
+def _is_level(curve: list[Point], breadth: int, widest: int) -> bool:
+    if len(curve) <= _STEPS_WITHOUT_GAIN or breadth * 4 < widest**0.5:
+        return False
+    return curve[-1].recall_at_10 - curve[-1 - _STEPS_WITHOUT_GAIN].recall_at_10 < _NO_GAIN

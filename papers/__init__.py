@@ -1,19 +1,18 @@
-"""Papers: what one is, what its arXiv id is, the text that is embedded, and the files papers come from."""
+"""Papers: the record, arXiv ids, the text that is embedded, and the readers of files of papers."""
 
 from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
 from papers.categories import ALIASES, CATEGORIES, subject
-from papers.citation import bibtex, citation
 from papers.errors import (
     BadRecord,
     MappingError,
+    PaperFileError,
+    PaperFileNotFound,
+    PaperFileUnreadable,
     PapersError,
     RemoteError,
     SampleUnavailable,
-    SourceError,
-    SourceNotFound,
-    SourceUnreadable,
     UnknownFormat,
 )
 from papers.paper import Paper
@@ -31,18 +30,16 @@ __all__ = [
     "Mapping",
     "MappingError",
     "Paper",
+    "PaperFileError",
+    "PaperFileNotFound",
+    "PaperFileUnreadable",
     "PaperReader",
     "PapersError",
     "Reason",
     "RemoteError",
     "Report",
     "SampleUnavailable",
-    "SourceError",
-    "SourceNotFound",
-    "SourceUnreadable",
     "UnknownFormat",
-    "bibtex",
-    "citation",
     "fetch_sample",
     "links",
     "parse_arxiv_id",

@@ -1,4 +1,4 @@
-"""arXiv identifiers in every form people paste them.
+"""arXiv identifiers in all forms in which users paste them.
 
 The scheme is arXiv's own ("Understanding the arXiv identifier"): until March 2007 `archive/YYMMNNN`, optionally with
 a subject class that is not part of the id (`math.GT/0309136` is `math/0309136`); from April 2007 `YYMM.NNNN`; from
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-if TYPE_CHECKING:  # paper.py needs this module to tell which of its ids are arXiv's
+if TYPE_CHECKING:  # paper.py imports this module
     from papers.paper import Paper
 
 OLD_ARCHIVES = frozenset(
@@ -24,11 +24,11 @@ OLD_ARCHIVES = frozenset(
         *("q-alg", "q-bio", "quant-ph", "solv-int", "supr-con"),
     ]
 )
-"""The archives that gave out ids before April 2007."""
+"""Archives that issued ids before April 2007."""
 
-# Longer texts are abstracts, not links; the bound keeps matching trivial whatever is pasted.
+# Longer texts are abstracts, not links; the bound also limits the time of matching.
 _LONGEST = 500
-# HTML renderings begin with the submissions of December 2023.
+# arXiv has HTML versions of papers submitted since December 2023.
 _FIRST_HTML_MONTH = (23, 12)
 
 _NEW = r"(?P<month>\d{4})\.(?P<number>\d{4,5})"
@@ -37,7 +37,7 @@ _ID = rf"(?:{_NEW}|{_OLD})(?:v(?P<version>[1-9]\d{{0,3}}))?"
 
 _BARE = re.compile(
     rf"(?:(?:oai:)?arxiv(?:\.org)?\s*+:?\s*+)?{_ID}"
-    # The stamp on an arXiv PDF's margin goes on with the category and the day.
+    # In the margin of arXiv's PDFs, the category and the day follow the id.
     r"(?:\s*+\[[a-z-]++(?:\.[a-z-]++)?\](?:\s++\d{1,2}\s++[a-z]{3}\s++\d{4})?)?",
     re.ASCII | re.IGNORECASE,
 )
@@ -58,32 +58,32 @@ _WRAPPERS = {"<": ">", "(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "“": 
 
 
 class ArxivId(msgspec.Struct, frozen=True):
-    """An arXiv identifier.
+    """arXiv identifier.
 
     Attributes:
         id: the canonical id, without a version.
-        version: the version asked for, when one was.
+        version: the version, if the text named one.
     """
 
     id: str
     version: int | None = None
 
     def __str__(self) -> str:
-        """The id, with its version when it has one."""
+        """Return the id, with its version if it has one."""
         return self.id if self.version is None else f"{self.id}v{self.version}"
 
 
 def parse_arxiv_id(text: str) -> ArxivId | None:
-    """The arXiv id that a text wholly is, or None.
+    """Return the arXiv id if the text is nothing but an arXiv id, otherwise None.
 
-    Understands bare ids, `arXiv:` ids with or without the category and day of the margin stamp, DOIs of arXiv and
-    links to a paper's page or file on arXiv, its mirrors and the readers built on it; surrounding whitespace,
-    brackets, quotes and trailing punctuation do not matter. A sentence that merely contains an id is not one. Year,
-    month, number of digits and archive must be possible.
+    Accepts bare ids, `arXiv:` ids with or without the category and day that follow them in the margin of a PDF, arXiv's
+    DOIs, and links to a paper's page or file on arXiv, its mirrors and the sites built on it. Surrounding whitespace,
+    brackets, quotes and trailing punctuation are ignored. A sentence that contains an id is not an id. The year, month,
+    number of digits and archive must be possible.
     """
     if len(text) > _LONGEST:
         return None
-    text = _unwrapped(text)
+    text = _unwrap(text)
     match = _BARE.fullmatch(text) or _DOI.fullmatch(text) or _LINK.fullmatch(text)
     if match is None and "%" in text:
         decoded = unquote(text)
@@ -97,9 +97,9 @@ def parse_arxiv_id(text: str) -> ArxivId | None:
 
 
 def links(paper: Paper) -> dict[str, str]:
-    """Where to read a paper: `abs`, `pdf` and, from December 2023 on, `html` at arXiv, and `doi` when it has one.
+    """Return a paper's addresses: `abs`, `pdf` and, from December 2023 on, `html` at arXiv; `doi` if it has a DOI.
 
-    Empty for a paper that is neither on arXiv nor has a DOI.
+    Empty for a paper that is not on arXiv and has no DOI.
     """
     found: dict[str, str] = {}
     if arxiv_id := paper.arxiv_id:
@@ -107,14 +107,14 @@ def links(paper: Paper) -> dict[str, str]:
         found["pdf"] = f"https://arxiv.org/pdf/{arxiv_id}"
         if "/" not in arxiv_id and (int(arxiv_id[:2]), int(arxiv_id[2:4])) >= _FIRST_HTML_MONTH:
             found["html"] = f"https://arxiv.org/html/{arxiv_id}"
-    # A paper with several DOIs lists them in one field; the first is the paper's own.
+    # Several DOIs stand in one field; the first is the paper's own.
     if paper.doi and (dois := re.split(r"[\s,;]+", paper.doi.strip())) and dois[0]:
         found["doi"] = f"https://doi.org/{quote(dois[0], safe='/:();._-')}"
     return found
 
 
-def _unwrapped(text: str) -> str:
-    """The text without what surrounds an id in prose: whitespace, trailing punctuation, a pair of brackets."""
+def _unwrap(text: str) -> str:
+    """Return the text without surrounding whitespace, trailing punctuation and pairs of brackets or quotes."""
     for _ in range(_MOST_WRAPPERS):
         stripped = text.strip().rstrip(".,;:!?").rstrip()
         if len(stripped) > 2 and _WRAPPERS.get(stripped[0]) == stripped[-1]:
@@ -136,5 +136,5 @@ def _old_id(match: re.Match[str]) -> str | None:
     archive, month, number = match["archive"].lower(), match["old_month"], match["old_number"]
     if archive not in OLD_ARCHIVES or not "01" <= month[2:] <= "12" or int(number) == 0:
         return None
-    # Two-digit years run from 91 over 99 and 00 to March 07.
+    # Two-digit years run from 91 to 99 and from 00 to 07; the last month is March 2007.
     return f"{archive}/{month}{number}" if month <= "0703" or month >= "9101" else None

@@ -1,4 +1,4 @@
-"""arXiv's category taxonomy: codes and their names, with the archives that were since merged into others."""
+"""arXiv's category taxonomy: codes and names, including the archives that were later merged into others."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ _CURRENT = {
     },
 }
 
-# Old papers keep the category they were filed under when its archive was merged or divided.
+# Old papers keep their category after its archive was merged or divided.
 _RETIRED = {
     "acc-phys": "Accelerator Physics",
     "adap-org": "Adaptation, Noise, and Self-Organizing Systems",
@@ -214,7 +214,7 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
     }
     | _RETIRED
 )
-"""Every category a paper may carry, current or retired: code to name."""
+"""Names of all categories, current and retired, by code."""
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -226,10 +226,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "stat.TH": "math.ST",
     }
 )
-"""Categories that are another one under a second code: alias to the code that arXiv calls the category's own."""
+"""Canonical code of each category that has a second code, by that second code."""
 
 
 def subject(code: str) -> str:
-    """A category as people read it: "Machine Learning (cs.LG)"; an unknown code as it is."""
+    """Return a category for display, such as "Machine Learning (cs.LG)"; an unknown code unchanged."""
     name = CATEGORIES.get(code)
     return f"{name} ({code})" if name else code

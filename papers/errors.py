@@ -1,14 +1,14 @@
-"""What can go wrong with papers, as one tree.
+"""Errors of this package, as one tree.
 
 PapersError
-├── SourceError            a file of papers, named in the message
-│   ├── SourceNotFound     nothing is there
-│   ├── SourceUnreadable   it is there and cannot be read (a directory, empty, truncated, corrupt)
-│   └── UnknownFormat      it can be read and is no format known here
-├── MappingError           the mapping does not fit this file, or is none
-├── BadRecord              one record is bad and the reading is strict
-├── RemoteError            papers elsewhere that cannot be fetched
-└── SampleUnavailable      the sample corpus could not be fetched
+├── PaperFileError             a file of papers cannot be used; the message names it
+│   ├── PaperFileNotFound      the file does not exist
+│   ├── PaperFileUnreadable    the file cannot be read (a directory, empty, truncated, corrupt)
+│   └── UnknownFormat          the file has none of the supported formats
+├── MappingError               the mapping is missing, malformed, or does not fit the file
+├── BadRecord                  one record is bad and the reading is strict
+├── RemoteError                papers cannot be fetched from a server
+└── SampleUnavailable          the sample corpus cannot be fetched
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 
 
 class PapersError(Exception):
-    """Anything this package raises on purpose; its text is written for a person."""
+    """Base of all errors that this package raises on purpose; the text can be shown to a user."""
 
 
-class SourceError(PapersError):
+class PaperFileError(PapersError):
     """A file of papers cannot be used.
 
     Attributes:
@@ -28,21 +28,21 @@ class SourceError(PapersError):
     """
 
     def __init__(self, path: Path, message: str) -> None:
-        """Names the file before the message."""
+        """Put the file's name before the message."""
         super().__init__(f"{path}: {message}")
         self.path = path
 
 
-class SourceNotFound(SourceError):
-    """There is no such file."""
+class PaperFileNotFound(PaperFileError):
+    """The file does not exist."""
 
 
-class SourceUnreadable(SourceError):
+class PaperFileUnreadable(PaperFileError):
     """The file cannot be read to its end."""
 
 
-class UnknownFormat(SourceError):
-    """The file is none of the formats known here."""
+class UnknownFormat(PaperFileError):
+    """The file has none of the supported formats."""
 
 
 class MappingError(PapersError):
@@ -55,11 +55,11 @@ class BadRecord(PapersError):
     Attributes:
         path: the file.
         line: the line, counted from 1, on which the record starts.
-        reason: why, in the words the report counts by.
+        reason: a value of `Reason`.
     """
 
     def __init__(self, path: Path, line: int, reason: str, detail: str | None) -> None:
-        """Names the file and line before the reason."""
+        """Put the file's name and the line before the reason."""
         super().__init__(f"{path}:{line}: {reason.replace('_', ' ')}" + (f" ({detail})" if detail else ""))
         self.path = path
         self.line = line
@@ -67,8 +67,8 @@ class BadRecord(PapersError):
 
 
 class RemoteError(PapersError):
-    """Papers elsewhere cannot be fetched: the network, the server, or what it sent; the text says which and why."""
+    """Papers cannot be fetched from a server; the text names the address and the reason."""
 
 
 class SampleUnavailable(PapersError):
-    """The sample corpus could not be fetched or is not the one expected."""
+    """The sample corpus cannot be fetched, or its digest is not the expected one."""

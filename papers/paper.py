@@ -1,4 +1,4 @@
-"""The record every other room works with."""
+"""Record of one paper."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import msgspec
 from papers.arxiv_id import parse_arxiv_id
 
 
-# gc=False: a paper holds strings, dates and tuples of strings, so it can be in no reference cycle, and a corpus is
-# millions of them.
+# gc=False: a paper holds strings, dates and tuples of strings, so it cannot be part of a reference cycle, and a corpus
+# has millions of papers.
 class Paper(msgspec.Struct, frozen=True, gc=False):
-    """A paper, wherever it came from.
+    """Paper from any source.
 
     Attributes:
-        id: the name the source gives it, unique in a corpus; for arXiv papers the id without a version.
+        id: the identifier in the source, unique in a corpus; for arXiv papers without a version.
         title: on one line; may be empty when the abstract is not.
         abstract: on one line; may be empty when the title is not.
-        authors: names as they are printed, "First Last".
+        authors: names as printed, "First Last".
         categories: codes, the primary one first.
         published: the day of the first version.
         updated: the day of the newest version.
-        doi: as the source writes it, without a resolver's address.
-        journal_ref: where it appeared.
-        versions: how many versions there are; 0 when the source does not say.
+        doi: as the source writes it, without the address of a resolver.
+        journal_ref: the journal reference, as the source writes it.
+        versions: the number of versions; 0 if the source does not state it.
     """
 
     id: str
@@ -40,6 +40,6 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def arxiv_id(self) -> str | None:
-        """The canonical arXiv id when the paper's id is one, else None."""
+        """Canonical arXiv id if the paper's id is an arXiv id, otherwise None."""
         found = parse_arxiv_id(self.id)
         return found.id if found else None

@@ -1,7 +1,7 @@
-"""The sample corpus: 314 real arXiv papers that the MIT-licensed package cherche carries in its source archive.
+"""Sample corpus: 314 real arXiv papers from the source archive of the MIT-licensed package cherche.
 
-Nobody's abstracts are committed here: pip fetches the archive as a file, its digest is checked before anything else
-happens to it, and the one file of papers is taken out of it.
+The abstracts are not part of this repository: pip fetches the archive as a file, its digest is checked before anything
+else happens to it, and the one file of papers is extracted.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _SECONDS = 600
 
 
 def fetch_sample(directory: str | os.PathLike[str]) -> Path:
-    """Puts the sample corpus into a directory, unless it is there already, and returns its path.
+    """Write the sample corpus into a directory, unless it is there already, and return its path.
 
-    The file appears whole or not at all; two processes may do this at once.
+    The file is written whole or not at all; two processes may call this at the same time.
 
     Args:
-        directory: made if it does not exist.
+        directory: created if it does not exist.
 
     Returns:
         The path of the file, which `read_papers` reads.
 
     Raises:
-        SampleUnavailable: pip is missing or failed, or what it fetched is not what is expected.
+        SampleUnavailable: pip is missing or failed, or the archive is not the expected one.
         OSError: the directory cannot be written to.
     """
     target = Path(directory) / FILE_NAME
@@ -54,16 +54,14 @@ def fetch_sample(directory: str | os.PathLike[str]) -> Path:
 
 
 def extract(archive: Path, archive_sha256: str, member_sha256: str) -> bytes:
-    """The file of papers in the source archive, both checked against their SHA-256.
+    """Return the file of papers in the source archive, after checking the SHA-256 of both.
 
     Raises:
         SampleUnavailable: a digest differs, or the archive does not hold the file.
     """
     found = _digest(archive.read_bytes())
     if found != archive_sha256:
-        raise SampleUnavailable(
-            f"{archive.name} has SHA-256 {found}, expected {archive_sha256}; nothing was used of it"
-        )
+        raise SampleUnavailable(f"{archive.name} has SHA-256 {found}, expected {archive_sha256}; it was not unpacked")
     try:
         with tarfile.open(archive, "r:gz") as tar:
             file = tar.extractfile(MEMBER)
@@ -77,12 +75,12 @@ def extract(archive: Path, archive_sha256: str, member_sha256: str) -> bytes:
 
 
 def _download(scratch: Path) -> Path:
-    """The source archive, fetched by pip."""
+    """Fetch the source archive with pip and return its path."""
     # pip prepares the metadata of a source archive even when it only downloads it, which runs code of the archive.
     # With the digest among the requirements pip refuses any other archive before that.
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{ARCHIVE_SHA256}\n")
-    # Only this package as source: with `:all:` pip would also build its build tools from source, twice the time.
+    # Only this package from source: with `:all:` pip would build its build tools from source too, in twice the time.
     options = ["--no-deps", "--no-binary", REQUIREMENT.partition("=")[0], "--disable-pip-version-check", "--quiet"]
     command = [*_pip(), "download", *options, "--require-hashes", "-r", str(requirements), "-d", str(scratch)]
     try:
@@ -94,24 +92,24 @@ def _download(scratch: Path) -> Path:
     archives = sorted(scratch.glob("*.tar.gz"))
     if done.returncode != 0 or not archives:
         last = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()][-3:]
-        raise SampleUnavailable(_advice("pip could not fetch it: " + (" / ".join(last) or "no archive came")))
+        raise SampleUnavailable(_advice("pip could not fetch it: " + (" / ".join(last) or "it left no archive")))
     return archives[0]
 
 
 def _pip() -> list[str]:
-    """This environment's pip, or in an environment made without one, the pip on the path."""
+    """Return the command of this environment's pip or, if it has none, of the pip on the search path."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     for name in ("pip3", "pip"):
         if found := shutil.which(name):
             return [found]
-    raise SampleUnavailable(_advice("there is no pip"))
+    raise SampleUnavailable(_advice("pip is not installed"))
 
 
 def _advice(problem: str) -> str:
     return (
         f"the sample corpus is the source archive of {REQUIREMENT} from the package index, and {problem}. "
-        "Check the network and pip's settings and run this again, or give a file of papers of your own."
+        "Check the network and pip's settings and run the command again, or give a file of papers of your own."
     )
 
 

@@ -1,6 +1,6 @@
-"""The retrieval service: a query goes to Triton, to vector and to lexical search, and comes back as ranked papers.
+"""The retrieval service: it answers a query with ranked papers.
 
-`app` makes the HTTP application, `settings` holds what can be set, `snapshot` builds, publishes and verifies what is
-searched. Inside, `routes` (HTTP) calls `search` (the query path), which knows only the protocols in `ports`;
-`adapters` fulfil those with Triton, FAISS, Tantivy and SQLite.
+`app` makes the HTTP application, `settings` holds its settings, and `corpus` opens and watches snapshots. `routes`
+(HTTP) calls `search` (the query path), which depends only on the protocols in `ports`; `adapters` implement these
+with Triton, FAISS, Tantivy and SQLite.
 """

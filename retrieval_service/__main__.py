@@ -1,4 +1,4 @@
-"""Runs the service: `python -m retrieval_service`."""
+"""Run the service: `python -m retrieval_service`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from starlette.types import ASGIApp
 
 from edge import CannotListen, listen
 from retrieval_service.app import create_app
-from retrieval_service.operators import create_operators_app
+from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.settings import Settings
 from settings import SettingsError
 from settings.unknown import warnings
 
 
 def main() -> int:
-    """Serves until told to stop; the exit code is 0 unless it could not be started."""
+    """Serve until a signal ends it; return 0 unless it could not be started."""
     try:
         settings = Settings.read()
     except SettingsError as error:
@@ -37,44 +37,44 @@ def main() -> int:
         logging.warning(line)
     with ExitStack() as listeners:
         try:
-            # Before anything is opened: a taken port is no reason to read indexes.
+            # Before anything is opened: if a port is taken, no index must be read.
             listener = listeners.enter_context(
                 listen(settings.service_host, settings.service_port, "AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose")
             )
-            metrics_listener = listeners.enter_context(_listen_for_operators(settings))
+            metrics_listener = listeners.enter_context(_listen_for_metrics(settings))
         except CannotListen as error:
             print(f"retrieval_service: {error}", file=sys.stderr)
             return 1
         app = create_app(settings)
         server = uvicorn.Server(_config(app, settings))
-        operators = None
+        metrics_server = None
         if metrics_listener is not None:
-            config = _config(create_operators_app(settings, app.state.metrics), settings, lifespan="off")
-            operators = Operators(config, metrics_listener)
-        # The server obeys a signal and then raises it once more, when these handlers are back: obeying is no failure.
+            config = _config(create_metrics_app(settings, app.state.metrics), settings, lifespan="off")
+            metrics_server = MetricsServer(config, metrics_listener)
+        # Uvicorn stops at a signal and then raises it again, for these handlers: the exit code of a stop is 0.
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(_serve(server, listener, operators))
+            runner.run(_serve(server, listener, metrics_server))
     return 0 if server.started else 1
 
 
-class Operators(uvicorn.Server):
-    """The server of the operators' port; it ends with the one beside it, which alone takes signals."""
+class MetricsServer(uvicorn.Server):
+    """Server of the metrics port; it ends with the main server, which handles the signals."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
-        """Serve nothing yet."""
+        """Take the configuration and the socket; `beside` serves."""
         super().__init__(config)
         self._listener = listener
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals to the other server."""
+        """Leave the signals to the main server."""
         yield
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
-        """Serve as long as the block runs."""
+        """Serve while the block runs."""
         task = asyncio.create_task(self.serve([self._listener]))
         try:
             yield
@@ -83,8 +83,8 @@ class Operators(uvicorn.Server):
             await task
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, operators: Operators | None) -> None:
-    async with operators.beside() if operators else nullcontext():
+async def _serve(server: uvicorn.Server, listener: socket.socket, metrics_server: MetricsServer | None) -> None:
+    async with metrics_server.beside() if metrics_server else nullcontext():
         await server.serve([listener])
 
 
@@ -101,7 +101,7 @@ def _config(app: ASGIApp, settings: Settings, lifespan: Literal["auto", "off"] =
     )
 
 
-def _listen_for_operators(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:
     if not settings.service_metrics_port:
         return nullcontext()
     return listen(

@@ -1,7 +1,7 @@
-"""Bound the work: some requests run at the same time, a few wait, and the rest is refused at once.
+"""Limit the work: some requests run at the same time, a few wait, and the rest is refused at once.
 
-A service that takes everything answers nothing in time once more is asked than it can do. What is refused here costs
-microseconds, and what is admitted is answered as fast as ever.
+A service that admits every request answers none in time under overload. A refusal costs microseconds, so that admitted
+requests are answered as fast as without overload.
 """
 
 from __future__ import annotations
@@ -19,30 +19,34 @@ _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Observer(Protocol):
-    """Is told what is not answered."""
+class AdmissionObserver(Protocol):
+    """Receives the requests that are not answered."""
 
-    def refused(self, error: RetrievalError) -> None:
-        """Take note of a request that was refused or given up."""
+    def record_refusal(self, error: RetrievalError) -> None:
+        """Record a request that was refused, or given up before it was answered."""
 
 
 class Admission:
-    """Turns for requests of one kind; lives in one event loop."""
+    """Gives requests of one kind their turns; used in one event loop."""
 
     def __init__(
-        self, at_once: int, waiting: int, see: Observer | None = None, clock: Callable[[], float] = monotonic
+        self,
+        at_once: int,
+        waiting: int,
+        observer: AdmissionObserver | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Admit nobody yet.
+        """Take the limits.
 
         Args:
-            at_once: requests that are worked on at the same time.
-            waiting: requests that may wait for their turn beyond these.
-            see: is told of every refusal.
-            clock: seconds, as `time.monotonic` counts them.
+            at_once: Requests that are worked on at the same time.
+            waiting: Requests that may wait for their turn in addition.
+            observer: Receives every refusal.
+            clock: Returns seconds, as `time.monotonic` does.
         """
         self._at_once = at_once
         self._waiting = waiting
-        self._see = see
+        self._observer = observer
         self._clock = clock
         self._queue: dict[asyncio.Future[None], None] = {}  # in the order of arrival
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -50,77 +54,79 @@ class Admission:
 
     @property
     def queued(self) -> int:
-        """Requests that wait for their turn."""
+        """Number of requests that wait for their turn."""
         return len(self._queue)
 
     async def run(
         self, work: Callable[[], Coroutine[Any, Any, Answer]], *, until: float, gone: Callable[[], Awaitable[None]]
     ) -> Answer:
-        """Return what the work returns, once it is its turn.
+        """Wait for a turn, do the work, and return its result.
 
-        Work that is given up is cancelled and has its deadline pass; it keeps its turn until what it has running in
-        threads is over.
+        Work that is given up is cancelled and its deadline passes; it keeps its turn until its threads have ended.
 
         Args:
-            work: what is to be done.
-            until: the moment after which nobody waits for it.
-            gone: returns when nobody waits for it any more.
+            work: Makes the answer.
+            until: The deadline, in seconds of the clock.
+            gone: Returns when the client has closed its connection.
 
         Raises:
-            Overloaded: as many are waiting as may.
-            DeadlineExceeded: the moment has come.
-            ClientGone: nobody waits for it.
+            Overloaded: No more requests may wait.
+            DeadlineExceeded: The deadline has passed.
+            ClientGone: The client has closed its connection.
         """
         if self._clock() >= until:
-            raise self._noted(DeadlineExceeded())
+            raise self._record(DeadlineExceeded())
         turn = self._turn()
-        with deadline(until) as known:
-            task = asyncio.create_task(_when(turn, work))
-        task.add_done_callback(lambda _: self._next(turn))
+        with deadline(until) as work_deadline:
+            task = asyncio.create_task(_work_in_turn(turn, work))
+        task.add_done_callback(lambda _: self._pass_on(turn))
         watcher = asyncio.ensure_future(gone())
         try:
             both: tuple[asyncio.Future[Any], ...] = (task, watcher)
             await asyncio.wait(both, timeout=until - self._clock(), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 if not task.cancelled() and isinstance(error := task.exception(), DeadlineExceeded):
-                    self._noted(error)
+                    self._record(error)
                 return task.result()
             if watcher.done():
                 raise ClientGone
-            raise self._noted(DeadlineExceeded())
+            raise self._record(DeadlineExceeded())
         finally:
             watcher.cancel()
             if not task.done():
-                # Its threads see no cancelling, only the deadline.
-                known.give_up()
+                # Threads cannot be cancelled; they read the deadline.
+                work_deadline.give_up()
                 task.cancel()
                 self._abandoned.add(task)
-                task.add_done_callback(self._over)
+                task.add_done_callback(self._log_failure)
 
     async def finish(self) -> None:
-        """Wait for the end of what was given up and still runs in threads."""
+        """Wait for the end of work that was given up and still runs in threads."""
         while self._abandoned:
             await asyncio.wait(self._abandoned)
 
     def _turn(self) -> asyncio.Future[None] | None:
-        """Return what to wait for before beginning; None where it is one's turn."""
+        """Return the future to wait for before the work begins; None where it may begin at once."""
         if self.running < self._at_once:
             self.running += 1
             return None
         if len(self._queue) >= self._waiting:
-            raise self._noted(
-                Overloaded("The service has more to do than it can; ask again in a moment.", {"waiting": self.queued})
+            raise self._record(
+                Overloaded(
+                    "The service has more requests than it can answer; repeat the request in a moment.",
+                    {"waiting": self.queued},
+                )
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue[turn] = None
         return turn
 
-    def _next(self, turn: asyncio.Future[None] | None) -> None:
-        """Give a turn that has ended, or was given up, to whoever waits longest."""
+    def _pass_on(self, turn: asyncio.Future[None] | None) -> None:
+        """Pass a turn that has ended, or was given up, to the request that has waited longest."""
         if turn is not None and turn in self._queue:
             del self._queue[turn]
             return
-        # One that was given up this very moment is still there, and is taken out by its own end.
+        # A request that was given up a moment ago is still in the queue; its own callback removes it.
         waiting = next((waiting for waiting in self._queue if not waiting.done()), None)
         if waiting is None:
             self.running -= 1
@@ -128,18 +134,21 @@ class Admission:
             del self._queue[waiting]
             waiting.set_result(None)
 
-    def _over(self, task: asyncio.Task[Any]) -> None:
+    def _log_failure(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, RetrievalError):
-            _log.error("Work that nobody waited for any more failed.", exc_info=error)
+            _log.error(
+                "A request that was given up before failed afterwards; the error is in the service itself.",
+                exc_info=error,
+            )
 
-    def _noted(self, error: RetrievalError) -> RetrievalError:
-        if self._see is not None:
-            self._see.refused(error)
+    def _record(self, error: RetrievalError) -> RetrievalError:
+        if self._observer is not None:
+            self._observer.record_refusal(error)
         return error
 
 
-async def _when(turn: asyncio.Future[None] | None, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+async def _work_in_turn(turn: asyncio.Future[None] | None, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     if turn is not None:
         await turn
     return await work()

@@ -1,4 +1,4 @@
-"""The application: settings in, a FastAPI application out."""
+"""The HTTP application of the service."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
-from retrieval_service.adapters.faiss_threads import single_threaded
+from retrieval_service.adapters.faiss_gpu import GpuOptions
+from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.admission import Admission
 from retrieval_service.corpus.directory import SnapshotDirectory
@@ -23,48 +23,43 @@ from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource
 from retrieval_service.routes import docs, embed, health, papers, search
-from retrieval_service.routes.context import Context
-from retrieval_service.routes.failures import answer_errors
+from retrieval_service.routes.error_handlers import ERROR_HANDLERS
+from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
-from retrieval_service.routes.request_metrics import Measured
-from retrieval_service.routes.schema import answer_schemas
-from retrieval_service.routes.turns import TIMEOUT_HEADER
+from retrieval_service.routes.request_metrics import RequestMetrics
+from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
 from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
 
-# Searches worked on at once for each thread that searches.
-_FOR_EACH_THREAD = 16
-# Papers read at once by their ids, each of which takes far less than a millisecond.
-_READERS = 4
-
-_DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
+_SEARCHES_PER_THREAD = 16
+_READERS = 4  # threads; reading a paper takes far less than a millisecond
 
 
-def create_app(settings: Settings | None = None, encoders: EncoderSource | None = None) -> FastAPI:
-    """The application.
+def create_app(settings: Settings | None = None, encoders: EncoderSource | None = None) -> Starlette:
+    """Return the application.
 
     Args:
-        settings: what can be set; read from the environment where none are given.
-        encoders: where encoders are found; Triton, as the settings say, where none is given.
+        settings: Its settings; read from the environment if None.
+        encoders: Source of its encoders; the Triton that the settings name if None.
     """
     settings = settings or Settings()
     metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # As many searches at once as there are cores; FAISS and Tantivy hold no lock of Python's while they search.
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # FAISS and Tantivy release Python's lock while they search: the threads use as many cores.
         with (
-            ThreadPoolExecutor(settings.search_threads, "search", initializer=single_threaded) as executor,
-            ThreadPoolExecutor(_READERS, "read") as reading,
+            ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
+            ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
             engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
-            serving = LiveCorpus(
+            live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),
                 metrics,
-                open_as=partial(_opened, settings),
+                open_as=partial(_open, settings),
                 warm=partial(warm, engine),
                 watch_seconds=settings.watch_seconds,
             )
@@ -72,34 +67,35 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             reads = Admission(_READERS, settings.search_queue, metrics)
             metrics.count_queued(lambda: searches.queued + reads.queued)
             limits = settings.search_seconds, settings.body_seconds
-            app.state.context = Context(serving, engine, metrics, searches, reads, reading, *limits)
-            await serving.start()
+            app.state.service = ServiceState(live, engine, metrics, searches, reads, read_threads, *limits)
+            await live.start()
             try:
                 yield
             finally:
                 await searches.finish()
                 await reads.finish()
-                await serving.stop()
+                await live.stop()
 
-    app = FastAPI(title="Akin", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    for routes in (search, papers, embed, health, docs):
-        app.include_router(routes.router)
-    answer_errors(app)
-    if settings.rate_limit:
-        app.add_middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst)
-    app.add_middleware(Measured, metrics=metrics, log=settings.log_requests)
+    middleware = []
     if origins := parse_origins(settings.cors_origins):
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["content-type", TIMEOUT_HEADER],
-            expose_headers=["Retry-After"],
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["content-type", TIMEOUT_HEADER],
+                expose_headers=["Retry-After"],
+            )
         )
-    _describe(app)
+    middleware.append(Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests))
+    if settings.rate_limit:
+        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
+    routes = [*search.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
+    app.state.openapi = openapi(routes)
     app.state.metrics = metrics
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
-    # Outside of all else, so that the answers to mistakes of this service have the headers too.
+    # Outside of everything else, so that the answer to an unexpected error has the headers too.
     app.middleware_stack = SecurityHeaders(
         HostCheck(app.build_middleware_stack(), hosts), api_headers(docs.STYLE_SOURCE)
     )
@@ -107,16 +103,17 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
 
 
 def searches_at_once(settings: Settings) -> int:
-    """Return how many searches are worked on at once: many for each thread, as they wait for the encoder first.
+    """Return the number of searches that are worked on at once.
 
-    The encoder gathers texts. With two threads and a hundred clients it did 140 abstracts a second for 8 at once, 200
-    for 32, and 160 for 64.
+    It is several times the number of threads, because a search waits for the encoder first, which encodes texts in
+    batches. With two threads and a hundred clients, 8 searches at once gave 140 abstracts a second, 32 gave 200 and
+    64 gave 160.
     """
-    return settings.search_concurrency or _FOR_EACH_THREAD * settings.search_threads
+    return settings.search_concurrency or _SEARCHES_PER_THREAD * settings.search_threads
 
 
 def triton_of(settings: Settings) -> TritonConnection:
-    """The Triton that settings name; it connects when it is first asked."""
+    """Return a connection to the Triton that the settings name; it connects with the first request."""
     return TritonConnection(
         settings.triton_url,
         version=settings.encoder_version,
@@ -125,20 +122,11 @@ def triton_of(settings: Settings) -> TritonConnection:
     )
 
 
-def _opened(settings: Settings, path: Path) -> Snapshot:
-    terms, postings = settings.lexical_terms, settings.lexical_postings
-    snapshot = open_snapshot(path, lexical_terms=terms, lexical_postings=postings)
-    if settings.vector_device == "cpu":
-        return snapshot
-    return snapshot.on_gpu(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
-
-
-def _describe(app: FastAPI) -> None:
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version="1", description=_DESCRIPTION, routes=app.routes)
-            schema.setdefault("components", {}).setdefault("schemas", {}).update(answer_schemas())
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # the documented way to extend the schema
+def _open(settings: Settings, path: Path) -> Snapshot:
+    gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
+    return open_snapshot(
+        path,
+        lexical_terms=settings.lexical_terms,
+        lexical_postings=settings.lexical_postings,
+        gpu=None if settings.vector_device == "cpu" else gpu,
+    )

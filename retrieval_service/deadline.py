@@ -1,7 +1,7 @@
-"""The moment until which an answer is waited for, known to everything that works on it.
+"""The deadline of a request, available to all code that works on it.
 
-An answer may be given up before its moment, when its client is gone. The moment travels in a context variable: it
-reaches the encoder and the threads that search, and is no parameter of all that is between.
+The deadline is in a context variable, so that the encoder's client and the search threads can read it without a
+parameter in every function between. It can also be ended early, when the client has closed its connection.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from retrieval_service.errors import DeadlineExceeded
 
 
 class Deadline:
-    """A moment, or the earlier end that somebody else makes of the work."""
+    """A moment at which work ends, or the earlier moment at which it is given up."""
 
     def __init__(self, moment: float = inf) -> None:
         """Take the moment, in seconds of `time.monotonic`."""
@@ -24,12 +24,12 @@ class Deadline:
         self._given_up = False
 
     def give_up(self) -> None:
-        """Have the deadline pass now, for the threads that work towards it as well."""
+        """Let the deadline pass now, also for threads that work until it."""
         self._given_up = True
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until it has passed, not above 0 afterwards."""
+        """Seconds until the deadline; 0 or less when it has passed."""
         return 0.0 if self._given_up else self._moment - monotonic()
 
 
@@ -38,21 +38,21 @@ _DEADLINE: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # 
 
 @contextmanager
 def deadline(moment: float) -> Iterator[Deadline]:
-    """Have everything that is started inside the block know a deadline, in seconds of `time.monotonic`."""
-    known = Deadline(moment)
-    token = _DEADLINE.set(known)
+    """Set a deadline, in seconds of `time.monotonic`, for everything that is started inside the block."""
+    made = Deadline(moment)
+    token = _DEADLINE.set(made)
     try:
-        yield known
+        yield made
     finally:
         _DEADLINE.reset(token)
 
 
 def seconds_left() -> float:
-    """Return the seconds until the deadline: not above 0 when it has passed, infinite where there is none."""
+    """Return the seconds until the deadline: 0 or less when it has passed, infinite where there is none."""
     return _DEADLINE.get().seconds_left
 
 
 def check_deadline() -> None:
-    """Raise DeadlineExceeded if nobody waits for the answer any more."""
+    """Raise DeadlineExceeded if the deadline has passed."""
     if seconds_left() <= 0:
         raise DeadlineExceeded

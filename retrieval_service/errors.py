@@ -1,34 +1,34 @@
-"""What can go wrong, as one tree. Each text is written for a person and says the next step where there is one.
+"""The errors of the service, as one tree. Each message names the thing, the reason and, if there is one, the next step.
 
 RetrievalError
-├── ClientGone                nobody waits for the answer any more (499)
+├── ClientGone                the client closed its connection before it was answered (499)
 ├── RequestError              the request is wrong: 400 unless said otherwise
 │   ├── InvalidJson           the body is not JSON, or not an object
-│   ├── WrongContentType      the body is of another type (415)
+│   ├── WrongContentType      the body is not declared as JSON (415)
 │   ├── BodyTooLarge          the body is longer than any valid request (413)
 │   ├── BodyTooSlow           the body did not arrive in time (408)
 │   ├── InvalidParameter      a parameter is missing, unknown, of the wrong type or out of bounds
-│   │   ├── BlankQuery        nothing is asked
-│   │   ├── QueryTooLong      more is asked than can be read
-│   │   └── UnknownCategory   a category neither the corpus nor arXiv has
-│   ├── UnknownPaper          the corpus has no such paper (404)
-│   └── NotHere               what was asked for is answered at another port (404)
-├── Unavailable               not now, perhaps later: 503 with Retry-After
-│   ├── Overloaded            more is asked than can be answered
-│   ├── DeadlineExceeded      the answer was not ready when its client stopped waiting
-│   ├── NoSnapshot            there is nothing to search yet
-│   ├── EncoderUnavailable    Triton is away, too slow, or has no such model
+│   │   ├── BlankQuery        the query has no words to search by
+│   │   ├── QueryTooLong      the query is longer than the service reads
+│   │   └── UnknownCategory   a category is neither in the corpus nor in arXiv's taxonomy
+│   ├── UnknownPaper          the corpus has no paper of that id (404)
+│   └── NotHere               the request is answered at another port (404)
+├── Unavailable               the request may succeed later: 503 with Retry-After
+│   ├── Overloaded            the service has more requests than it can answer
+│   ├── DeadlineExceeded      the answer was not ready at the deadline
+│   ├── NoSnapshot            no snapshot can be searched yet
+│   ├── EncoderUnavailable    Triton cannot be reached, is too slow, or has no such model
 │   │   ├── EncoderBusy       Triton's queue is full
-│   │   └── EncoderRefused    Triton did not accept this text
-│   └── EncoderMismatch       the served encoder is not the one that made the snapshot's vectors
+│   │   └── EncoderRefused    Triton did not accept the text, or its answer is invalid
+│   └── EncoderMismatch       the encoder that Triton serves did not make the snapshot's vectors
 └── SnapshotError             a snapshot cannot be built, opened or used
-    ├── SnapshotNotFound      there is none of that id
-    ├── SnapshotInvalid       a file of it is missing, damaged or foreign; the message names it
-    ├── SnapshotInUse         it is the live one, or somebody has it open, and it is not removed
-    ├── SourceIncomplete      what is to replace the corpus holds, or may hold, too little of it
-    ├── BuildInProgress       another build holds the data directory
+    ├── SnapshotNotFound      no snapshot has that id
+    ├── SnapshotInvalid       a file of the snapshot is missing, damaged or foreign; the message names it
+    ├── SnapshotInUse         the snapshot is live or open in a process, and is not removed
+    ├── SourceIncomplete      the source that is to replace the corpus has, or may have, too few of its papers
+    ├── BuildInProgress       another build uses the data directory
     ├── EmbeddingsMissing     stored embeddings of its papers are not in the data directory
-    └── NoPapers              the source holds not one usable paper
+    └── NoPapers              the source has no usable paper
 """
 
 from __future__ import annotations
@@ -39,49 +39,49 @@ from typing import ClassVar, Self
 
 
 class RetrievalError(Exception):
-    """Anything this service raises on purpose.
+    """Base class of all errors that the service raises on purpose.
 
     Attributes:
-        code: the name programs know the error by.
-        status: the HTTP status it is answered with.
-        message: the text for a person.
-        detail: more of it for a program.
+        code: Identifies the error for programs.
+        status: The HTTP status of the answer.
+        message: The text for users.
+        detail: The facts of the message for programs; None where there are none.
     """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
 
     def __init__(self, message: str, detail: Mapping[str, object] | None = None) -> None:
-        """Takes the text for a person and, optionally, JSON-ready detail for a program."""
+        """Take the text for users and, optionally, its facts as JSON values for programs."""
         super().__init__(message)
         self.message = message
         self.detail = dict(detail) if detail else None
 
-    def kept(self) -> Self:
-        """Return this error without the frames it was raised in, for keeping: they hold on to all that was at hand."""
+    def without_traceback(self) -> Self:
+        """Return this error without its frames, so that keeping it keeps none of their variables in memory."""
         self.__traceback__ = self.__context__ = self.__cause__ = None
         return self
 
-    def fresh(self) -> Self:
-        """Return a copy to raise: an error that is raised again and again grows by frames each time."""
+    def copy(self) -> Self:
+        """Return a copy to raise: an error that is raised repeatedly collects more frames each time."""
         copy = type(self).__new__(type(self), *self.args)
         copy.__dict__.update(self.__dict__)
         return copy
 
 
 class ClientGone(RetrievalError):
-    """The client hung up before it was answered; the status is the one that proxies log for it."""
+    """The client closed its connection before it was answered; proxies log this with the same status."""
 
     code = "client_gone"
     status = 499
 
     def __init__(self) -> None:
-        """Take nothing: the answer is for the log alone."""
-        super().__init__("The client is gone.")
+        """Set the message, which only the log shows."""
+        super().__init__("The client closed its connection before the answer was ready.")
 
 
 class RequestError(RetrievalError):
-    """The request is wrong and will be tomorrow as well."""
+    """The request is wrong, and repeating it will not help."""
 
     code = "bad_request"
     status = 400
@@ -101,7 +101,7 @@ class WrongContentType(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    """The body is longer than any valid request can be."""
+    """The body is longer than any valid request."""
 
     code = "body_too_large"
     status = 413
@@ -121,7 +121,7 @@ class InvalidParameter(RequestError):
 
 
 class BlankQuery(InvalidParameter):
-    """The query holds nothing but whitespace."""
+    """The query has no words to search by."""
 
     code = "blank_query"
 
@@ -153,10 +153,10 @@ class NotHere(RequestError):
 
 
 class Unavailable(RetrievalError):
-    """The service cannot answer this now and may in a moment.
+    """The service cannot answer the request now; repeating it later may help.
 
     Attributes:
-        retry_after: seconds after which asking again makes sense.
+        retry_after: Seconds after which the client should repeat the request.
     """
 
     code = "unavailable"
@@ -165,51 +165,51 @@ class Unavailable(RetrievalError):
 
 
 class Overloaded(Unavailable):
-    """More is asked than can be answered; what is refused was not begun."""
+    """The service has more requests than it can answer; work on a refused request has not begun."""
 
     code = "overloaded"
     retry_after = 1
 
 
 class DeadlineExceeded(Unavailable):
-    """The answer was not ready when its client, or the service, stopped waiting for it."""
+    """The answer was not ready at the deadline of the client or of the service."""
 
     code = "deadline_exceeded"
     retry_after = 1
 
-    def __init__(self, message: str = "The answer was not ready in time; ask again in a moment, or for less.") -> None:
-        """Take the text for a person."""
+    def __init__(self, message: str = "The answer was not ready in time; repeat the request in a moment.") -> None:
+        """Take the text for users."""
         super().__init__(message)
 
 
 class NoSnapshot(Unavailable):
-    """There is nothing to search yet."""
+    """No snapshot can be searched yet."""
 
     code = "no_snapshot"
     retry_after = 5
 
 
 class EncoderUnavailable(Unavailable):
-    """Triton does not answer, answers too late, or serves no such model."""
+    """Triton cannot be reached, answers too late, or has no such model."""
 
     code = "encoder_unavailable"
 
 
 class EncoderBusy(EncoderUnavailable):
-    """Triton refused because its queue is full."""
+    """Triton refused the text because its queue is full."""
 
     code = "encoder_busy"
     retry_after = 1
 
 
 class EncoderRefused(EncoderUnavailable):
-    """Triton did not accept the text, or answered what the model's contract does not allow."""
+    """Triton did not accept the text, or its answer breaks the model's contract."""
 
     code = "encoder_refused"
 
 
 class EncoderMismatch(Unavailable):
-    """The served encoder is not the one whose vectors the snapshot holds."""
+    """The encoder that Triton serves did not make the snapshot's vectors."""
 
     code = "encoder_mismatch"
     retry_after = 10
@@ -222,7 +222,7 @@ class SnapshotError(RetrievalError):
 
 
 class SnapshotNotFound(SnapshotError):
-    """There is no snapshot of that id."""
+    """No snapshot has that id."""
 
     code = "snapshot_not_found"
 
@@ -231,13 +231,13 @@ class SnapshotInvalid(SnapshotError):
     """A file of a snapshot is missing, damaged or foreign.
 
     Attributes:
-        path: the file.
+        path: The file.
     """
 
     code = "snapshot_invalid"
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Names the file before the reason."""
+        """Take the file and the reason, which the message gives in this order."""
         super().__init__(f"{path}: {reason}", {"file": str(path), "reason": reason})
         self.path = path
 
@@ -249,24 +249,24 @@ class EmbeddingsMissing(SnapshotError):
 
 
 class SnapshotInUse(SnapshotError):
-    """A snapshot cannot be removed, as it is the live one or somebody has it open."""
+    """A snapshot is not removed, because it is live or open in a process."""
 
     code = "snapshot_in_use"
 
 
 class SourceIncomplete(SnapshotError):
-    """A source that is to be the whole corpus is not, or seems not to be."""
+    """A source that is to replace the corpus has, or may have, too few of its papers."""
 
     code = "source_incomplete"
 
 
 class BuildInProgress(SnapshotError):
-    """Another build holds the data directory."""
+    """Another build uses the data directory."""
 
     code = "build_in_progress"
 
 
 class NoPapers(SnapshotError):
-    """The source holds not one usable paper."""
+    """The source has no usable paper."""
 
     code = "no_papers"

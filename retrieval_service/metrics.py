@@ -1,4 +1,4 @@
-"""What the service counts and times, for Prometheus."""
+"""The counters and histograms of the service, for Prometheus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
-from retrieval_service.search.request import Timings
+from retrieval_service.search.answer import Timings
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 
@@ -18,7 +18,7 @@ class Metrics:
     """The counters of one application, in a registry of their own so that several can live in one process."""
 
     def __init__(self) -> None:
-        """Starts all at zero."""
+        """Register all metrics, at zero."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
@@ -34,17 +34,17 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         for error in (Overloaded, DeadlineExceeded, BodyTooSlow):
-            # Told as 0 from the start: an alert sees the first one only as a change.
+            # Present from the start as 0: an alert sees the first refusal only as a change.
             self._refused.labels(error.code)
         self._stages = Histogram(
             "akin_search_stage_seconds", "Time in a stage of a search.", ["stage"], buckets=_SECONDS,
             registry=self.registry,
         )  # fmt: skip
         self._degraded = Counter(
-            "akin_degraded_searches_total", "Hybrid searches answered by one half alone.", registry=self.registry
+            "akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.", registry=self.registry
         )
         self._encoder_failures = Counter(
-            "akin_encoder_failures_total", "Queries the encoder gave no vector for.", ["reason"],
+            "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"],
             registry=self.registry,
         )  # fmt: skip
         self._papers = Gauge("akin_snapshot_papers", "Papers in the live snapshot.", registry=self.registry)
@@ -58,35 +58,35 @@ class Metrics:
         self._swaps = Counter("akin_snapshot_swaps_total", "Snapshots that became live.", registry=self.registry)
 
     def count_queued(self, count: Callable[[], int]) -> None:
-        """Take from where it is known how many requests wait."""
+        """Take the function that returns how many requests wait."""
         self._queued.set_function(count)
 
-    def refused(self, error: RetrievalError) -> None:
-        """A request was refused, or given up before it was answered."""
+    def record_refusal(self, error: RetrievalError) -> None:
+        """Record a request that was refused, or given up before it was answered."""
         self._refused.labels(error.code).inc()
 
-    def searched(self, timings: Timings, degraded: bool) -> None:
-        """A search was answered."""
+    def record_search(self, timings: Timings, degraded: bool) -> None:
+        """Record a search that was answered."""
         for stage, ms in asdict(timings).items():
             self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
         if degraded:
             self._degraded.inc()
 
-    def snapshot_changed(self, manifest: Manifest) -> None:
-        """Another snapshot is live."""
+    def record_snapshot(self, manifest: Manifest) -> None:
+        """Record that another snapshot is live."""
         self._snapshot.clear()
         self._snapshot.labels(manifest.id, str(manifest.encoder.version), manifest.encoder.digest).set(1)
         self._papers.set(manifest.papers)
         self._swaps.inc()
 
-    def snapshot_damaged(self, is_so: bool) -> None:
-        """Whether files of the live snapshot are not as they were published."""
-        self._damaged.set(is_so)
+    def record_damage(self, damaged: bool) -> None:
+        """Record whether files of the live snapshot differ from their published state."""
+        self._damaged.set(damaged)
 
-    def encoder_failed(self, error: Unavailable) -> None:
-        """The encoder gave no vector."""
+    def record_encoder_failure(self, error: Unavailable) -> None:
+        """Record a query for which the encoder returned no vector."""
         self._encoder_failures.labels(error.code).inc()
 
     def text(self) -> bytes:
-        """Everything in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)

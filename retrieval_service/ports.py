@@ -1,7 +1,7 @@
-"""What the query path needs of the world, as protocols, and the plain data that passes through them.
+"""The interfaces that the query path depends on, as protocols, and the plain data that passes through them.
 
-A *row* is a paper's number in its snapshot, from 0; it is the vector's id in the vector index, the rowid in the
-catalogue and a field in the lexical index.
+A *row* is a paper's number in its snapshot, from 0. It is the vector's id in the vector index, the rowid in the
+catalogue, and a field in the lexical index.
 """
 
 from __future__ import annotations
@@ -10,34 +10,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
 
+if TYPE_CHECKING:
+    from retrieval_service.corpus.manifest import Manifest
+
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 DEPTHS = (100, 200, 1300)
-"""The only depths to which a search asks an index, so that all pages come from one ranking.
+"""The only depths to which an index is searched, so that all pages come from one ranking.
 
-Recall is measured at the first, at which nearly all pages are served; a page of a hundred may need the second, where
-results are folded into others, and the last holds the deepest page there is.
+Recall is measured at the first depth, which serves nearly all pages. A page of a hundred may need the second, where
+results are folded into others. The last is deep enough for the deepest page.
 """
 
 
 @dataclass(frozen=True)
 class EncoderIdentity:
-    """Which encoder makes the vectors.
+    """The encoder that makes the vectors.
 
     Attributes:
-        version: its number in the model repository.
-        digest: what it is: the SHA-256 over graph, tokenizer and text rules.
-        dim: length of its vectors.
-        max_length: tokens it reads of a text; None where that cannot be told.
-        device: "cpu" or "gpu", where Triton says so.
+        version: Its number in the model repository.
+        digest: The SHA-256 over its graph, tokenizer and text rules.
+        dim: Length of its vectors.
+        max_length: Tokens that it reads of a text; None where this is unknown.
+        device: "cpu" or "gpu"; None where Triton does not say.
     """
 
     version: int
@@ -60,35 +63,35 @@ class Embedded(NamedTuple):
 
 
 class Encoder(Protocol):
-    """Makes vectors of texts. Both ways raise EncoderUnavailable when no vectors can be had now."""
+    """Makes vectors of texts. Both methods raise EncoderUnavailable when no vectors can be made now."""
 
     @property
     def identity(self) -> EncoderIdentity:
-        """Which encoder it is."""
+        """Version, digest and sizes of the encoder."""
 
     async def embed_queries(self, texts: Sequence[str]) -> Embedded:
-        """Vectors of what people ask, soon or not at all."""
+        """Return the vectors of queries, or raise an error within the time that a query has."""
 
     async def embed_passages(self, texts: Sequence[str]) -> Embedded:
-        """Vectors of papers in bulk; waits out a busy encoder."""
+        """Return the vectors of papers; wait while the encoder is busy."""
 
 
 class EncoderSource(Protocol):
-    """Where encoders are found."""
+    """Finds encoders that are ready."""
 
     async def find(self, digest: str | None = None) -> Encoder:
-        """The ready encoder of a digest; without one, the newest that is ready.
+        """Return the ready encoder of a digest; without one, the newest that is ready.
 
         Raises:
-            EncoderUnavailable: none can be reached.
-            EncoderMismatch: there are some, and none is of that digest.
+            EncoderUnavailable: No encoder can be reached.
+            EncoderMismatch: Encoders are ready, and none has that digest.
         """
 
-    async def alive(self, version: int) -> bool:
-        """Whether this version of the encoder is ready, asked quickly."""
+    async def is_ready(self, version: int) -> bool:
+        """Return True if this version of the encoder is ready; do not wait long for the answer."""
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
 
 
 class Hits(NamedTuple):
@@ -104,7 +107,7 @@ class Hits(NamedTuple):
 
 
 class Field(StrEnum):
-    """Where a condition looks."""
+    """The field of a paper that a condition is about."""
 
     CATEGORY = "category"
     AUTHOR = "author"
@@ -114,15 +117,19 @@ class Field(StrEnum):
     ANYWHERE = "anywhere"
 
 
+CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW})
+"""The fields that the catalogue answers; the lexical index answers the others."""
+
+
 @dataclass(frozen=True)
 class Clause:
-    """One condition: a paper has at least one of the values; if `excluded`, it has none of them.
+    """One condition of a filter: a paper has at least one of the values; if `excluded`, it has none of them.
 
     Attributes:
-        field: where it looks. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) words
-            that stand together; of ROW numbers.
-        values: the alternatives.
-        excluded: whether papers that have one are out.
+        field: The field. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) adjacent
+            words; of ROW numbers.
+        values: The alternatives.
+        excluded: True if papers that have one of the values are left out.
     """
 
     field: Field
@@ -132,12 +139,12 @@ class Clause:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a paper must be to be searched at all: all of this at once, the same for both halves.
+    """The conditions that a paper must meet to be searched, all at the same time, in dense and lexical search alike.
 
     Attributes:
-        clauses: the conditions.
-        first: the day it may not be older than.
-        last: the day it may not be newer than. With either bound set, papers without a day are out.
+        clauses: Conditions on fields.
+        first: The earliest day.
+        last: The latest day. With either day set, papers without a day are left out.
     """
 
     clauses: tuple[Clause, ...] = ()
@@ -146,17 +153,17 @@ class Filter:
 
 
 def day_of(paper: Paper) -> date | None:
-    """The day filters go by: that of the first version, else of the newest, else none."""
+    """Return the day that filters compare: that of the first version, else of the newest, else None."""
     return paper.published or paper.updated
 
 
 @dataclass(frozen=True, eq=False)
 class RowSet:
-    """The rows a filter admits; compared by identity, so that what is known of one can be remembered.
+    """The rows that a filter admits; compared by identity, so that results can be cached for one.
 
     Attributes:
         mask: bool [papers].
-        count: how many are admitted.
+        count: Number of admitted rows.
     """
 
     mask: NDArray[np.bool_]
@@ -170,47 +177,54 @@ class VectorIndex(Protocol):
     def dim(self) -> int:
         """Length of the vectors."""
 
+    @property
+    def status(self) -> str | None:
+        """Reason why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
+
     def __len__(self) -> int:
-        """Number of vectors."""
+        """Return the number of vectors."""
 
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
-        """The k rows of greatest cosine with a unit vector [dim], among those admitted; fewer if there are fewer.
+        """Return the k admitted rows of greatest cosine with a unit vector [dim]; fewer if there are fewer.
 
-        `nprobe` overrides how many lists an index that has lists looks into.
+        `nprobe` overrides the number of lists that an index with inverted lists looks into.
         """
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """The stored vectors of these rows, float32 [n, dim]."""
+        """Return the stored vectors of some rows, float32 [n, dim]."""
+
+    def close(self) -> None:
+        """Release memory and threads; no search may follow."""
 
 
 class LexicalIndex(Protocol):
     """Finds the papers whose words match a text best; thread-safe."""
 
     def __len__(self) -> int:
-        """Number of papers."""
+        """Return the number of papers."""
 
     def search(
         self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
     ) -> Hits:
-        """The k rows of greatest BM25 score for a text, among those a filter admits.
+        """Return the k admitted rows of greatest BM25 score for a text.
 
-        The words that a filter wants in title or abstract count in the score; without any of those, only rows that
+        The words that a filter requires in title or abstract count in the score; without such words, only rows that
         share a term with the text are found. A filter without a text and without words finds the newest rows, all of
         score 1.
 
         Args:
-            text: what is sought; may be blank where a filter is given.
-            k: how many.
-            against: what is not sought, and how much weight each of its words takes from the text's.
-            admitted: the filter.
+            text: The query; may be blank where a filter is given.
+            k: Greatest number of rows.
+            against: A text to search away from, and the weight that each of its words takes from the query's.
+            admitted: The filter.
         """
 
     def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
-        """Which rows meet all of the clauses, bool [papers]."""
+        """Return the rows that meet all of the clauses, bool [papers]."""
 
 
 class Catalogue(Protocol):
-    """Knows the papers themselves; thread-safe."""
+    """Holds the papers themselves; thread-safe."""
 
     @property
     def categories(self) -> Mapping[str, int]:
@@ -221,13 +235,47 @@ class Catalogue(Protocol):
         """The days of the oldest and of the newest paper."""
 
     def __len__(self) -> int:
-        """Number of papers."""
+        """Return the number of papers."""
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """The rows of those of the ids that the corpus has."""
+        """Return the rows of the ids that the corpus has."""
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
-        """The papers of these rows, in the order asked."""
+        """Return the papers of some rows, in the order of the rows."""
 
     def matching(self, wanted: Filter) -> RowSet:
-        """The rows a filter admits by what the catalogue knows: its days, and its CATEGORY and ROW clauses."""
+        """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
+
+    def close(self) -> None:
+        """Close the file; nothing may be read afterwards."""
+
+
+class Corpus(Protocol):
+    """Papers, their indexes, and the encoder that belongs to them: all that a search needs.
+
+    `corpus.open_corpus.OpenCorpus` is the one that the service searches. The search itself depends on this protocol
+    only, so that it imports no index library.
+    """
+
+    @property
+    def manifest(self) -> Manifest:
+        """The record of how the corpus was made."""
+
+    @property
+    def vectors(self) -> VectorIndex:
+        """The vector index."""
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """The lexical index."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The papers."""
+
+    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+        """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
+
+        Raises:
+            Unavailable: No vector can be made now; the message says why.
+        """

@@ -1,7 +1,7 @@
-"""Text as strangers read it: it names the thing, without where it lies on this machine or in its network.
+"""Remove this machine's paths and network addresses from texts that are answered over HTTP.
 
-Errors keep their full text for the log and the command line; what is answered over HTTP goes through here. Errors about
-the request itself need not: they hold what the client sent.
+Errors keep their full text for the log and the command line. Errors about the request itself are answered as they are:
+they contain only what the client sent.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from collections.abc import Mapping
 
 from retrieval_service.errors import RequestError, RetrievalError
 
-# The interface's own addresses, which messages refer to; what goes on after them is a path of this machine.
+# Routes of the service, which messages refer to. With anything after them they are paths of this machine.
 _OWN = r"(?:docs|openapi\.json|search|embed|corpus|metrics|papers|health(?:/live|/ready)?)(?=[\s,;:)?]|\.\s|\.?$)"
 _QUOTED = re.compile(r"""(['"`])(~?/[^'"`\n]*)\1""")
 _PATH = re.compile(rf"""(?<![\w/.:~*-])~?/(?!{_OWN})[^\s'"`,;()<>\[\]{{}}]+""")
 _ADDRESS = re.compile(
     r"(\s(?:at|on|from|to|for|below))?(\s?)"
-    r"(?:\('[^']*', \d+\)"  # as Python shows a socket's address
+    r"(?:\('[^']*', \d+\)"  # a socket's address as Python prints it
     r"|\b(?:grpcs?|https?|tcp|unix|dns|file):/+[^\s'\"`,;()<>]+"
     r"|\bipv[46]:[^\s'\"`,;()<>]+"
     r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](?::\d+)?"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b"
     r"|(?<![\w.-])[A-Za-z][\w.-]*+:\d{2,5}\b"
-    r"|\bname=[\w.-]+)"  # as gRPC tells which name it could not look up
+    r"|\bname=[\w.-]+)"  # the name in gRPC's message about a failed look-up
 )
 
 
 def public_text(text: str) -> str:
-    """Return a text without absolute paths and addresses: a path keeps what it is within its snapshot, or its name."""
+    """Return a text without absolute paths and addresses; of a path, its part inside the snapshot or its name stays."""
     text = _QUOTED.sub(lambda found: f"{found[1]}{_name(found[2])}{found[1]}", text)
     text = _PATH.sub(lambda found: _named(found[0]), text)
     return _ADDRESS.sub(_without_address, text)
 
 
 def public_detail(value: object) -> object:
-    """Return a value ready for JSON, with every text in it made public."""
+    """Return a JSON value with `public_text` applied to every text in it."""
     if isinstance(value, str):
         return _name(value) if value.startswith("/") and "\n" not in value else public_text(value)
     if isinstance(value, Mapping):
@@ -46,16 +46,16 @@ def public_detail(value: object) -> object:
 
 
 def public_message(error: RetrievalError) -> str:
-    """Return an error's text for strangers."""
+    """Return an error's message as clients may read it."""
     if isinstance(error, RequestError):
         return error.message
     file = (error.detail or {}).get("file")
-    # A path may hold spaces, so that its end can only be told where it is known.
+    # A path may contain spaces, so its end is certain only where the whole path is known.
     return public_text(error.message.replace(file, _name(file)) if isinstance(file, str) and file else error.message)
 
 
 def _name(path: str) -> str:
-    """Return what a path is within the folder of snapshots, or its last part."""
+    """Return a path's part below the folder of snapshots, or its last part."""
     parts = [part for part in path.split("/") if part]
     if "snapshots" in parts[:-1]:
         return "/".join(parts[parts.index("snapshots") + 1 :])

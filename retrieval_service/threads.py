@@ -1,4 +1,4 @@
-"""Work in threads, for tasks that may be cancelled."""
+"""Run work in threads for tasks that may be cancelled."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Result = TypeVar("Result")
 
 
 class Job(Generic[Result]):
-    """One call in a thread, which can be given up before it has begun, and can only be waited for afterwards."""
+    """One call in a thread: it can be cancelled before it begins; afterwards it can only be waited for."""
 
     def __init__(self, executor: Executor, work: Callable[..., Result], *arguments: object) -> None:
-        """Have an executor do the work, with the context of the caller; not if its deadline has passed by then."""
-        self._job = executor.submit(copy_context().run, _in_time, work, *arguments)
+        """Queue the work, with the caller's context; it is skipped if its deadline has passed before it begins."""
+        self._job = executor.submit(copy_context().run, _run_in_time, work, *arguments)
 
     @property
     def done(self) -> bool:
-        """Return True if the work is over, or was given up before it began."""
+        """True if the work has ended, or was cancelled before it began."""
         return self._job.done()
 
     async def result(self) -> Result:
-        """Return what the work returns; when cancelled, drop it first."""
+        """Return the result of the work; when the calling task is cancelled, drop the work first."""
         try:
             return await asyncio.wrap_future(self._job)
         except asyncio.CancelledError:
@@ -34,20 +34,20 @@ class Job(Generic[Result]):
             raise
 
     async def drop(self) -> None:
-        """Cancel work that has not begun; wait for the end of work that has, and forget what it returns."""
+        """Cancel work that has not begun; otherwise wait for its end, and ignore its result."""
         if self._job.cancel() or self._job.done():
             return
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
-        self._job.add_done_callback(lambda _: loop.call_soon_threadsafe(_note, ended))
+        self._job.add_done_callback(lambda _: loop.call_soon_threadsafe(_set_done, ended))
         await ended
 
 
-def _in_time(work: Callable[..., Result], *arguments: object) -> Result:
+def _run_in_time(work: Callable[..., Result], *arguments: object) -> Result:
     check_deadline()
     return work(*arguments)
 
 
-def _note(ended: asyncio.Future[None]) -> None:
-    if not ended.done():
-        ended.set_result(None)
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

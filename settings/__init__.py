@@ -1,11 +1,11 @@
-"""Every setting of Akin, defined once: name, type, default, bounds and one line that explains it.
+"""Define every setting of Akin once: name, type, default, bounds and one line of explanation.
 
 A setting is an environment variable: `AKIN_` and the field's name in capitals. The service, the page and the local
-stack read the classes here. `docker-compose.yml`, `.env.example` and `docs/settings.md` are checked against them.
-`python -m settings docs` and `python -m settings env` print the two files.
+stack read these classes. Tests compare `docker-compose.yml`, `.env.example` and `docs/settings.md` with them;
+`python -m settings docs` and `python -m settings env` print the last two files.
 """
 
-from settings.base import Settings, SettingsError
+from settings.base import EnvironmentSettings, SettingsError
 from settings.compose import ComposeSettings
 from settings.encoder import EncoderSettings
 from settings.page import PageSettings
@@ -15,9 +15,9 @@ from settings.stack import StackSettings
 __all__ = [
     "ComposeSettings",
     "EncoderSettings",
+    "EnvironmentSettings",
     "PageSettings",
     "ServiceSettings",
-    "Settings",
     "SettingsError",
     "StackSettings",
 ]

@@ -1,4 +1,4 @@
-"""Print a file made from the definitions of the settings: `python -m settings docs`, `python -m settings env`."""
+"""Print a file that is made from the definitions: `python -m settings docs`, `python -m settings env`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMPOSE = Path(__file__).resolve().parent.parent / "docker-compose.yml"
 
 
 def main(arguments: list[str]) -> int:
-    """Print the file; the exit code is 2 where the name is none of the two."""
+    """Print the file and return the exit code: 2 for an unknown name."""
     match arguments:
         case ["docs"]:
             print(docs(), end="")

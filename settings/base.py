@@ -1,4 +1,4 @@
-"""The base class of all settings: read from environment variables, refused with the variable's name."""
+"""Define the base class of all settings, which reads environment variables and names a wrong one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _port_from(least: int) -> BeforeValidator:
 
 Port = Annotated[int, _port_from(1), Field(ge=1, le=65535)]
 FreePort = Annotated[int, _port_from(0), Field(ge=0, le=65535)]
-"""A port, or 0, which has a meaning of its own."""
+"""A port, or 0 with a special meaning."""
 
 
 def _split(value: object) -> object:
@@ -37,11 +37,11 @@ _environment: ContextVar[Mapping[str, str] | None] = ContextVar("environment", d
 
 
 class SettingsError(ValueError):
-    """A variable of the environment holds a value that cannot be used; the message names both and the reason."""
+    """Environment variable with a value that cannot be used; the message names both and the reason."""
 
 
-class Settings(BaseSettings):
-    """Settings that are read from the environment; an empty variable counts as absent."""
+class EnvironmentSettings(BaseSettings):
+    """Settings read from the environment; an empty variable counts as absent."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Return the settings of an environment; of this process's own where none is given.
+        """Return the settings of an environment; by default that of this process.
 
         Raises:
             SettingsError: A value is of the wrong type or out of bounds.
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources: arguments first, then the environment that `read` was given or the process's own."""
+        """Return the sources: arguments first, then the environment given to `read`, or that of the process."""
         environ = _environment.get()
         return init_settings, env_settings if environ is None else _GivenEnvironment(settings_cls, environ)
 
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
 
 class _GivenEnvironment(EnvSettingsSource):
-    """Environment variables from a mapping in place of those of this process."""
+    """Source of environment variables from a mapping."""
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         super().__init__(settings_cls)

@@ -1,4 +1,4 @@
-"""Settings that only `docker-compose.yml` reads."""
+"""Define the settings that only `docker-compose.yml` reads."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ from typing import Literal
 
 from pydantic import Field
 
-from settings.base import Port, Settings
+from settings.base import EnvironmentSettings, Port
 
 
-class ComposeSettings(Settings):
+class ComposeSettings(EnvironmentSettings):
     """Settings of the stack in containers."""
 
     bind: str = Field(
         default="127.0.0.1",
-        description="Address of the host on which the page and the API are published. 0.0.0.0 shows them to the "
-        "network, by address; `AKIN_ALLOWED_HOSTS` adds names. There is no log-in: put a proxy that has one in front.",
+        description="Address of the host on which the page and the API are published. 0.0.0.0 opens them to the "
+        "network, by address; `AKIN_ALLOWED_HOSTS` adds names. There is no log-in: put a proxy with one in front.",
     )
     corpus: str = Field(
         default="sample",
-        description="What `index` indexes where nothing is indexed yet: `sample`, or a file inside the container.",
+        description="Papers that `index` indexes if nothing is indexed yet: `sample`, or a file inside the container.",
     )
     cpu_services: Literal[0, 1] = Field(
         default=1,
-        description="0, together with `--profile gpu`, lets the GPU's services take the place of `triton` and "
-        "`retrieval`.",
+        description="0, together with `--profile gpu`, replaces `triton` and `retrieval` by the services for a GPU.",
     )
     gpu_runtime: Literal["tensorrt", "cuda"] = Field(
-        default="tensorrt", description="How the encoder runs in the profile `gpu`."
+        default="tensorrt", description="Runtime of the encoder in the profile `gpu`."
     )
     prometheus_port: Port = Field(default=9090, description="Port of Prometheus on the host (`--profile monitoring`).")
     grafana_port: Port = Field(default=3000, description="Port of Grafana on the host (`--profile monitoring`).")
-    images: str = Field(default="akin", description="Where images come from and go to, without the last `/`.")
+    images: str = Field(default="akin", description="Registry and name of the images, without the last `/`.")
     tag: str = Field(default="latest", description="Tag of the images.")
     wheels: str = Field(
         default="./deploy/wheels",
-        description="Folder of wheels for the training image: a CPU build of torch there is taken as it is. Default: "
+        description="Folder of wheels for the training image: a CPU build of torch in it is used as it is. Default: "
         "the folder of `PIP_FIND_LINKS`, else an empty one.",
     )
     triton_image: str = Field(

@@ -1,4 +1,4 @@
-"""Settings of the search page."""
+"""Define the settings of the search page."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class PageSettings(PageAddress, ServerNames):
         default=20.0, gt=0, le=600, description="Seconds that the page waits for one answer of the API."
     )
     ui_searches: int = Field(
-        default=64, ge=1, le=10_000, description="Searches that the page has under way at once, over all its readers."
+        default=64, ge=1, le=10_000, description="Searches that the page sends at once, for all its readers together."
     )
     ui_queue: int = Field(
         default=128,
         ge=1,
         le=10_000,
-        description="Events of the page that may wait; a reader beyond is asked to try again.",
+        description="Events of the page that may wait; further ones are refused with a request to try again.",
     )

@@ -1,4 +1,4 @@
-"""Settings that several parts share: where folders are, and where each part listens."""
+"""Define the settings that several parts share: folders, addresses, names, logs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edge import parse_hosts
-from settings.base import FreePort, Port, Settings
+from settings.base import EnvironmentSettings, FreePort, Port
 
 
 def _host_names(value: str) -> str:
@@ -23,49 +23,47 @@ def _triton_address(value: str) -> str:
     return value
 
 
-class Folders(Settings):
-    """Where a run reads and writes."""
+class Folders(EnvironmentSettings):
+    """Folders that a run reads and writes."""
 
     data: Path = Field(
-        default=Path("data"), description="Folder of everything that a run writes: snapshots, embeddings, logs."
+        default=Path("data"), description="Folder of all files that a run writes: snapshots, embeddings, logs."
     )
     model_repository: Path = Field(
         default=Path("model_repository"), description="Triton's model repository: the versions of the encoder."
     )
 
 
-class ServiceAddress(Settings):
-    """Where the service listens."""
+class ServiceAddress(EnvironmentSettings):
+    """Addresses of the service."""
 
     service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     service_port: Port = Field(default=8080, description="Port of the API.")
-    service_metrics_host: str = Field(
-        default="127.0.0.1", description="Address on which the API's metrics are answered, for operators."
-    )
+    service_metrics_host: str = Field(default="127.0.0.1", description="Address of the API's metrics, for operators.")
     service_metrics_port: FreePort = Field(
         default=8081, description="Port of the API's metrics ([monitoring.md](monitoring.md)). 0: none."
     )
 
 
-class ServerNames(Settings):
-    """Under which names the API, its metrics and the page answer."""
+class ServerNames(EnvironmentSettings):
+    """Host names under which the API, its metrics and the page answer."""
 
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
         default="",
-        description="Names to answer under, with commas between them (docs/security.md); `*` for any. Containers "
+        description="Host names to answer under, separated by commas (docs/security.md); `*` for any. Containers "
         "add them to their own. Default: on a loopback address `localhost`, `127.0.0.1`, `[::1]`, elsewhere any.",
     )
 
 
-class PageAddress(Settings):
-    """Where the page listens."""
+class PageAddress(EnvironmentSettings):
+    """Address of the page."""
 
     ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
-    ui_port: FreePort = Field(default=7860, description="Port of the page. 0 takes a free one (not with `akin up`).")
+    ui_port: FreePort = Field(default=7860, description="Port of the page. 0: any free one (not with `akin up`).")
 
 
-class TritonAddress(Settings):
-    """Where Triton listens, or answers."""
+class TritonAddress(EnvironmentSettings):
+    """Addresses of Triton."""
 
     triton_http_port: Port = Field(default=8000, description="Triton's HTTP port.")
     triton_grpc_port: Port = Field(default=8001, description="Triton's gRPC port.")
@@ -76,8 +74,8 @@ class TritonAddress(Settings):
     )
 
 
-class Logging(Settings):
-    """Settings of the log."""
+class Logging(EnvironmentSettings):
+    """Settings of logs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that the service logs."

@@ -1,4 +1,4 @@
-"""The files made from the definitions: `docs/settings.md` and `.env.example`."""
+"""Make `docs/settings.md` and `.env.example` from the definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from settings.base import Settings
+from settings.base import EnvironmentSettings
 from settings.compose import ComposeSettings
 from settings.encoder import EncoderSettings
 from settings.page import PageSettings
@@ -17,7 +17,7 @@ from settings.places import Folders, Logging, PageAddress, ServerNames, ServiceA
 from settings.service import ServiceSettings
 from settings.stack import StackSettings
 
-GROUPS: dict[str, type[Settings]] = {
+GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Folders": Folders,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
@@ -35,18 +35,18 @@ _INTRODUCTION = """\
 # Settings
 
 Every setting is an environment variable. An empty one counts as absent. A value that cannot be used is refused at the
-start, with its name. This page and `.env.example` are made from the definitions in `settings/` by
-`python -m settings docs` and `python -m settings env`.
+start, with its name. `python -m settings docs` and `python -m settings env` make this page and `.env.example` from the
+definitions in `settings/`.
 """
 
 _ENV_INTRODUCTION = """\
-# Settings of `docker compose`: copy this file to .env and change what is to differ. Every line here is a default.
+# Settings of `docker compose`: copy this file to .env and change it. Every line here is a default.
 """
 
 
-def definitions() -> dict[str, tuple[type[Settings], str]]:
-    """Return the class and the field of every variable; each stands where it is first defined."""
-    found: dict[str, tuple[type[Settings], str]] = {}
+def definitions() -> dict[str, tuple[type[EnvironmentSettings], str]]:
+    """Return the class and the field that first define each variable."""
+    found: dict[str, tuple[type[EnvironmentSettings], str]] = {}
     for owner in GROUPS.values():
         for field in owner.model_fields:
             found.setdefault(owner.variable(field), (owner, field))
@@ -58,7 +58,7 @@ def docs() -> str:
     listed = definitions()
     lines = [_INTRODUCTION]
     for title, owner in GROUPS.items():
-        lines += [f"## {title}\n", "| variable | default | values | what |", "| --- | --- | --- | --- |"]
+        lines += [f"## {title}\n", "| variable | default | values | description |", "| --- | --- | --- | --- |"]
         for variable, (first, field) in listed.items():
             if first is owner:
                 info = owner.model_fields[field]
@@ -70,7 +70,7 @@ def docs() -> str:
 
 
 def env(compose: Path) -> str:
-    """Return the text of `.env.example`: every variable that a compose file reads, with its default there."""
+    """Return the text of `.env.example`: every variable of a compose file, with its default there."""
     given = dict(re.findall(r"\$\{(\w+):-([^${}]*)", compose.read_text()))
     lines = [_ENV_INTRODUCTION]
     for variable, (owner, field) in definitions().items():
@@ -81,7 +81,7 @@ def env(compose: Path) -> str:
 
 
 def default_text(info: FieldInfo) -> str:
-    """Return a field's default as it is written in an environment; empty where it depends on the machine."""
+    """Return a field's default as text for an environment; empty if it depends on the machine."""
     default = info.default
     if default in (None, PydanticUndefined, ()):
         return ""
@@ -91,7 +91,7 @@ def default_text(info: FieldInfo) -> str:
 
 
 def values_text(info: FieldInfo) -> str:
-    """Return in a few words which values a field takes."""
+    """Return the values that a field takes as text."""
     choices = getattr(info.annotation, "__args__", ()) if "Literal" in str(info.annotation) else ()
     if choices:
         return ", ".join(f"`{choice}`" for choice in choices)

@@ -1,4 +1,4 @@
-"""Settings of the retrieval service."""
+"""Define the settings of the retrieval service."""
 
 from __future__ import annotations
 
@@ -32,28 +32,26 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
         default_factory=_cores,
         ge=1,
         le=256,
-        description="Threads that search; FAISS and Tantivy use one each within a request. Default: one a core.",
+        description="Threads that search; FAISS and Tantivy use one each in a request. Default: one for each core.",
     )
     search_concurrency: int | None = Field(
-        default=None, ge=1, le=4096, description="Searches worked on at once. Default: 16 for each search thread."
+        default=None, ge=1, le=4096, description="Searches that run at once. Default: 16 for each search thread."
     )
     search_queue: int = Field(
-        default=128, ge=0, le=100_000, description="Searches that may wait beyond these; more are refused at once."
+        default=128, ge=0, le=100_000, description="Further searches that may wait; more are refused at once."
     )
-    search_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest time that a search may take, in s.")
-    body_seconds: float = Field(
-        default=10.0, gt=0, le=600, description="Longest time that the body of a request may take to arrive, in s."
-    )
+    search_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest time of a search, in s.")
+    body_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest wait for the body of a request, in s.")
     watch_seconds: float = Field(
         default=1.0,
         gt=0,
         le=60,
-        description="Seconds between two looks for a new snapshot, for damage, and for a lost or found Triton.",
+        description="Seconds between two checks for a new snapshot, for damage, and for the state of Triton.",
     )
     rate_limit: float = Field(
-        default=0, ge=0, le=100_000, description="Requests a second that one client may go on with. 0: no limit."
+        default=0, ge=0, le=100_000, description="Requests a second that one client may send on average. 0: no limit."
     )
-    rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may make at once.")
+    rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
 
     encoder_version: int | None = Field(
         default=None, ge=1, description="The only version of the encoder to use. Default: the one of the snapshot."
@@ -61,29 +59,27 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
     embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query, in s.")
 
     vector_device: Literal["cpu", "gpu", "gpus"] = Field(
-        default="cpu", description="Where vectors are searched: in main memory, on the first GPU, or on all of them."
+        default="cpu", description="Device that searches vectors: the CPU, the first GPU, or all GPUs."
     )
     gpu_float16: bool = Field(default=True, description="Keep vectors on GPUs in half precision.")
 
-    fusion: Literal["minmax", "rrf"] = Field(
-        default="minmax", description="How the two halves of hybrid search are joined."
-    )
+    fusion: Literal["minmax", "rrf"] = Field(default="minmax", description="Fusion of the two halves of hybrid search.")
     dense_weight: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the dense half in hybrid search; the lexical half has the rest."
     )
-    pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are joined.")
+    pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are fused.")
     lexical_terms: int = Field(
         default=64, ge=1, le=1000, description="Most informative terms of a query that lexical search looks up."
     )
     lexical_postings: int = Field(
         default=3_000_000,
         ge=1000,
-        description="Entries of the lexical index that a long query may read; bounds its time in a large corpus.",
+        description="Entries of the lexical index that a long query may read; limits its time in a large corpus.",
     )
 
     @model_validator(mode="after")
     def _address_triton(self) -> Self:
         if not self.triton_url:
-            # The class is frozen for all others; the one default that depends on another setting is filled in here.
+            # This default depends on another setting. The class is frozen, hence object.__setattr__.
             object.__setattr__(self, "triton_url", f"grpc://127.0.0.1:{self.triton_grpc_port}")
         return self

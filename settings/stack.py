@@ -1,4 +1,4 @@
-"""Settings of the command line and of the local stack that it runs."""
+"""Define the settings of the command line and of the local stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PORTS = (
     "triton_grpc_port",
     "triton_metrics_port",
 )
-"""The fields of the ports that a stack listens on; no two may be the same."""
+"""The fields of a stack's ports; no two may be the same."""
 
 
 class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
@@ -26,19 +26,19 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     triton_home: Path = Field(default=Path(".triton"), description="Folder of the Triton server and its Python.")
     triton_host: str = Field(
         default="127.0.0.1",
-        description="Address that a Triton in the foreground listens on (`python -m akin.stack.foreground`).",
+        description="Address of a Triton in the foreground (`python -m akin.stack.foreground`).",
     )
     triton_http_host: str = Field(
         default="",
-        description="Address of its HTTP, in the images 127.0.0.1. Only a loopback address is taken, as this build has "
-        "known flaws there (SECURITY.md). Default: `AKIN_TRITON_HOST`.",
+        description="Address of its HTTP, in the images 127.0.0.1. Only loopback addresses are accepted, as this build "
+        "has known flaws there (SECURITY.md). Default: `AKIN_TRITON_HOST`.",
     )
     triton_allow_unpatched: bool = Field(
         default=False,
-        description="Take another address for its HTTP: a proxy that bounds and buffers bodies stands before it.",
+        description="Accept another address for its HTTP, as a proxy before it limits and buffers bodies.",
     )
     training_python: Path = Field(
-        default=Path(".venv-training/bin/python"), description="The Python that trains and exports encoders."
+        default=Path(".venv-training/bin/python"), description="Python that trains and exports encoders."
     )
     wait_seconds: float = Field(
         default=0,
@@ -50,7 +50,7 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
         if not self.triton_http_host:
-            # The class is frozen for all others; a default that depends on another setting is filled in here.
+            # This default depends on another setting. The class is frozen, hence object.__setattr__.
             object.__setattr__(self, "triton_http_host", self.triton_host)
         return self
 

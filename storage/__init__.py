@@ -1,1 +1,1 @@
-"""Write files durably and lock them between processes."""
+"""Wrap the operating system: durable files, locks between processes, the features of the CPU."""

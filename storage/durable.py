@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens meanwhile: how every room publishes."""
+"""Write files so that they are complete or absent, even after a crash."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Gives a file new content in one step: written aside, brought to the disk, renamed.
+    """Give a file new content in one step: write it beside the file, sync it to the disk, rename it.
 
     Raises:
-        OSError: It cannot be written; the file is as it was, and nothing is left beside it.
+        OSError: It cannot be written; the file is unchanged, and nothing is left beside it.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -28,7 +28,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Brings a file's content, or a directory's entries, to the disk."""
+    """Sync a file's content, or a directory's entries, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -11,19 +11,19 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
+def hold_lock(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
     """Hold a lock for the length of a `with` block.
 
     Args:
-        path: The lock's file, made when it is missing. Its holder may delete it, as the last thing that it does.
-        seconds: How long to wait for another holder.
-        busy: The error to raise when the lock is still held then.
+        path: The lock's file, made if it is missing. The holder may delete it as its last action.
+        seconds: The longest wait for another holder.
+        busy: The error to raise if the lock is still held after that.
 
     Raises:
-        Exception: `busy`; another process, or another thread, still holds the lock.
+        Exception: `busy`, as another process or thread still holds the lock.
     """
     deadline = time.monotonic() + seconds
-    while (descriptor := _acquired(path)) is None:
+    while (descriptor := _try_lock(path)) is None:
         if time.monotonic() >= deadline:
             raise busy
         time.sleep(0.05)
@@ -33,13 +33,13 @@ def held(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquired(path: Path) -> int | None:
-    """Return a descriptor that holds the lock, or None where another holder has it."""
+def _try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock; None if another holder has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The file may have been deleted since it was opened; a lock on a deleted file keeps nobody out.
+        # The file may have been deleted since it was opened; a lock on a deleted file is worth nothing.
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
     except (BlockingIOError, FileNotFoundError):

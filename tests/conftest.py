@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.settings import PORTS, ROOT, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import free_ports
@@ -106,7 +106,7 @@ def triton(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -
     data = tmp_path_factory.mktemp("triton")
     settings = Settings.read(environment_for(data, encoder_repository))
     http, grpc, metrics = free_ports(3)
-    running = start_triton(settings, (http, grpc, metrics), promoted(encoder_repository), data / "triton.log")
+    running = start_triton(settings, (http, grpc, metrics), promoted_version(encoder_repository), data / "triton.log")
     yield running
     lifecycle.stop([running.child])
 

@@ -1,4 +1,8 @@
-"""`akin`: the command line. Each group of commands is a module of its own."""
+"""Define the command line `akin`, one module for each group of commands.
+
+These modules import only typer and the standard library; a command imports the rest when it runs. `akin --help` is
+plain text for the same reason: formatting it with rich takes twice as long as everything else.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,13 @@ import sys
 import typer
 
 from akin.cli import encoder, index, papers, search, stack, train, upkeep
-from akin.errors import AkinError
-from papers import PapersError
+from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Find the papers akin to yours. First: encoder export, then index build sample, then up, then search TEXT.",
 )
@@ -28,20 +32,29 @@ train.add_to(app)
 
 
 def main() -> None:
-    """Runs a command; what goes wrong is told in one line, with an exit code of its own."""
-    # A polite kill ends a command as Ctrl-C does: what it started is stopped, what it wrote is whole. Ctrl-C is named
-    # too, as a shell without job control starts what is in its background with Ctrl-C ignored.
+    """Run a command; print an expected error as one line and exit with the code of its kind."""
+    # SIGTERM ends a command as Ctrl-C does: it stops the processes that it started and leaves no half-written file.
+    # SIGINT is set too, as a shell without job control starts its background commands with SIGINT ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
         app()
-    except AkinError as error:
-        print(f"akin: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except PapersError as error:
-        print(f"akin: {error}", file=sys.stderr)
-        sys.exit(6)
     except BrokenPipeError:
-        sys.exit(0)  # the reader of our output (`| head`) has had enough
+        sys.exit(0)  # the reader of the output (`| head`) has closed it
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        print(f"akin: {error}", file=sys.stderr)
+        sys.exit(code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of an expected error; None for any other, which is a fault of this program."""
+    if isinstance(error, AkinError):
+        return error.exit_code
+    from papers import PapersError
+
+    return PapersUnusable.exit_code if isinstance(error, PapersError) else None

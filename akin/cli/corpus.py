@@ -1,28 +1,27 @@
-"""What SOURCE means on the command line: a file, or the word `sample`."""
+"""Resolve SOURCE on the command line: a file, or the word `sample`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from akin.cli.output import say
-from akin.errors import SourceError
-from akin.settings import Settings
-from papers import fetch_sample
+
+if TYPE_CHECKING:
+    from akin.settings import Settings
 
 
 def corpus_path(settings: Settings, source: str) -> Path:
-    """The file that a SOURCE stands for; the sample is fetched the first time.
+    """Return the file that SOURCE names; fetch the sample papers if they are asked for and not there.
 
     Raises:
-        PapersError: The sample cannot be fetched; the message says how to go on without it.
-        SourceError: There is no right or room to keep it.
+        PapersError: The sample cannot be fetched; the message names another way to get papers.
+        PapersUnusable: The data folder cannot be written.
     """
     if source != "sample":
         return Path(source).expanduser()
-    folder = settings.data / "corpora"
-    if not any(folder.glob("sample*")):
+    from akin.sample import sample_folder, sample_path
+
+    if not any(sample_folder(settings).glob("sample*")):
         say("fetching the sample papers (314 papers, 2 MB, once)")
-    try:
-        return fetch_sample(folder)
-    except OSError as error:
-        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
+    return sample_path(settings)

@@ -1,25 +1,27 @@
-"""`akin encoder export | list | info | evaluate | compare | gpu | promote | rollback | history`."""
+"""Define `akin encoder export | list | info | evaluate | compare | gpu | promote | rollback | history`."""
 
 from __future__ import annotations
 
 import json as jsonlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
-from rich.table import Table
 
 from akin.cli.corpus import corpus_path
-from akin.cli.output import Json, print_json, say, stdout
+from akin.cli.output import Json, print_json, say
 from akin.errors import EncoderError
-from akin.registry import evaluations, gpu, promotion, versions
-from akin.registry.switch import serve_promoted
-from akin.settings import Settings
-from akin.training_environment import in_training
 
-app = typer.Typer(no_args_is_help=True, help="The encoder: export it, list its versions, choose the one that serves.")
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from akin.registry.evaluations import Evaluation
+    from akin.registry.promotion import Promotion
+    from akin.registry.versions import Version
+    from akin.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Export encoders, list their versions, and choose the one that serves.")
 
 
 @app.command()
@@ -31,20 +33,22 @@ def export(
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
-    layers: Annotated[int | None, typer.Option(help="Keep so many of the model's layers, evenly spaced.")] = None,
+    layers: Annotated[int | None, typer.Option(help="The number of the model's layers to keep, evenly spaced.")] = None,
     token_count: Annotated[
-        int | None, typer.Option(help="Drop tokens that the calibration papers have less often (WordPiece only).")
+        int | None, typer.Option(help="Drop tokens that occur less often in the calibration papers (WordPiece only).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Export a quantised encoder as a new version. The very first is promoted, later ones are not."""
+    """Export a quantised encoder as a new version. Only the very first version is promoted."""
+    from akin.settings import Settings
+
     result = export_version(Settings.read(), source, calibration, layers=layers, token_count=token_count)
     if json:
         print_json(result)
     else:
         version, promoted = result["version"], result.get("promoted")
         say(
-            f"encoder version {version} is there"
+            f"encoder version {version} is exported"
             + (" and promoted" if promoted else f"; serve it with: akin encoder promote {version}")
         )
 
@@ -57,26 +61,34 @@ def export_version(
     layers: int | None = None,
     token_count: int | None = None,
 ) -> dict[str, Any]:
-    """Runs the export in the training environment; its progress goes to standard error.
+    """Run the export in the training environment and return its result; its progress goes to standard error.
 
     Raises:
         NotSetUp: There is no training environment.
-        EncoderError: The export failed or refused to publish; its own last line says why.
+        EncoderError: The export failed or refused to publish; its last line of output names the reason.
     """
+    from akin.training_environment import run_in_training
+
     arguments = ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
     arguments += ["--source", source] if source else []
     arguments += ["--layers", str(layers)] if layers is not None else []
     arguments += ["--token-count", str(token_count)] if token_count is not None else []
-    return in_training(settings, "registry.export", arguments, "the registry is as it was")
+    return run_in_training(settings, "registry.export", arguments, "the registry is unchanged")
 
 
 @app.command("list")
 def list_versions(json: Json = False) -> None:
     """List the versions in the registry."""
+    from rich.table import Table
+
+    from akin.cli.output import stdout
+    from akin.registry import evaluations, versions
+    from akin.settings import Settings
+
     repository = Settings.read().repository
     found = versions.versions(repository)
     if json:
-        print_json([described(repository, version) for version in found])
+        print_json([version_as_json(repository, version) for version in found])
         return
     table = Table(
         *("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", "evaluated"), box=None
@@ -102,11 +114,15 @@ def info(
     version: Annotated[int | None, typer.Argument(help="A version's number. Default: the promoted one.")] = None,
     json: Json = False,
 ) -> None:
-    """Describe a version: what it was made from, how, and how true it is to its original."""
+    """Describe a version: its source, how it was made, and how close its vectors are to those of its source."""
+    from akin.cli.output import stdout
+    from akin.registry import evaluations, versions
+    from akin.settings import Settings
+
     repository = Settings.read().repository
-    found = versions.promoted(repository) if version is None else versions.find(repository, version)
+    found = versions.promoted_version(repository) if version is None else versions.find(repository, version)
     if json:
-        print_json(described(repository, found))
+        print_json(version_as_json(repository, found))
         return
     stdout.print(f"version {found.number}{' (promoted)' if found.promoted else ''}", markup=False)
     for name, value in found.manifest.items():
@@ -116,26 +132,35 @@ def info(
         stdout.print(f"  {'evaluation':<22} {evaluations.folder(repository, found.digest)}", markup=False)
 
 
-def described(repository: Path, version: versions.Version) -> dict[str, Any]:
-    """A version for programs: what the registry knows, and a summary of its evaluation or null."""
+def version_as_json(repository: Path, version: Version) -> dict[str, Any]:
+    """Return a version as JSON: its number, its manifest, and a summary of its evaluation or null."""
+    from akin.registry import evaluations
+
     report = evaluations.read(repository, version.digest)
     return {**asdict(version), "evaluation": report.summary(version.digest) if report else None}
 
 
 @app.command()
 def evaluate(
-    version: Annotated[int, typer.Argument(help="The version in question.")],
+    version: Annotated[int, typer.Argument(help="The version to measure.")],
     sets: Annotated[
         list[Path],
         typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
     ],
-    papers: Annotated[Path | None, typer.Option(help="Papers with categories: subjects are measured as well.")] = None,
+    papers: Annotated[
+        Path | None, typer.Option(help="Papers with categories, to measure subject agreement as well.")
+    ] = None,
     base: Annotated[
         str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")
     ] = "default",
     json: Json = False,
 ) -> None:
-    """Measure how well a version searches, beside BM25, the base model and the version that serves."""
+    """Measure how well a version searches, compared with BM25, the base model and the version that serves."""
+    from akin.cli.output import stdout
+    from akin.registry import evaluations, versions
+    from akin.settings import Settings
+    from akin.training_environment import run_in_training
+
     settings = Settings.read()
     found = versions.find(settings.repository, version)
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
@@ -143,7 +168,7 @@ def evaluate(
     for folder in sets:
         arguments += ["--set", str(folder)]
     arguments += ["--papers", str(papers)] if papers else []
-    result = in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are as they were")
+    result = run_in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are unchanged")
     if json:
         print_json(result)
         return
@@ -153,9 +178,13 @@ def evaluate(
     say(f"report, model card and plots are in {result['folder']}")
 
 
-def evaluation_table(report: evaluations.Evaluation) -> Table:
-    """A line a system, a column a set, by the measure that promotion goes by."""
-    sets = [name for name, told in report.sets.items() if told.kind == evaluations.SEARCH]
+def evaluation_table(report: Evaluation) -> Table:
+    """Return a table of the measure that decides promotion: one line for each system, one column for each set."""
+    from rich.table import Table
+
+    from akin.registry import evaluations
+
+    sets = [name for name, each in report.sets.items() if each.kind == evaluations.SEARCH]
     means = {(each.system, each.set): each.mean for each in report.scores if each.metric == evaluations.MEASURE}
     table = Table(evaluations.MEASURE, *sets, box=None)
     for system in report.systems:
@@ -167,11 +196,15 @@ def evaluation_table(report: evaluations.Evaluation) -> Table:
 def compare(
     what: Annotated[str, typer.Argument(help="`calibration` of INT8, or `pruning` of layers and tokens.")],
     sets: Annotated[list[Path], typer.Option("--set", help="A test collection in BEIR's layout.")],
-    output: Annotated[Path | None, typer.Option(help="Where the table and the plots go.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The folder for the table and the plots.")] = None,
     source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
 ) -> None:
-    """Compare ways to compress a model: what each costs in relevance and gains in time and size. Publishes nothing."""
+    """Compare ways to compress a model: the relevance that each loses, the time and size it saves. Publish nothing."""
+    from akin.cli.output import stdout
+    from akin.settings import Settings
+    from akin.training_environment import run_in_training
+
     settings = Settings.read()
     folder = (output or settings.data / "comparisons" / what).absolute()
     arguments = [what, "--calibration", str(corpus_path(settings, calibration)), "--output", str(folder)]
@@ -179,7 +212,7 @@ def compare(
     for each in sets:
         arguments += ["--set", str(each)]
     arguments += ["--source", source] if source else []
-    in_training(settings, "compression.compare", arguments, "nothing was published")
+    run_in_training(settings, "compression.compare", arguments, "nothing was published")
     stdout.print((folder / "comparison.md").read_text(), markup=False)
     say(f"table and plots are in {folder}")
 
@@ -188,7 +221,7 @@ def compare(
 def for_gpu(
     version: Annotated[int, typer.Argument(help="The version to serve on a GPU.")],
     source: Annotated[
-        str | None, typer.Option(help="The model it was made from. Default: as its manifest says.")
+        str | None, typer.Option(help="The model it was made from. Default: the one named in its manifest.")
     ] = None,
     runtime: Annotated[
         str,
@@ -196,18 +229,25 @@ def for_gpu(
     ] = "tensorrt",
     texts: Annotated[str, typer.Option(help="Papers that parity is measured on: a file, or `sample`.")] = "sample",
     engine_cache: Annotated[
-        str, typer.Option(help="The folder, as the server sees it, that keeps TensorRT's engines.")
-    ] = gpu.ENGINE_CACHE,
+        str | None,
+        typer.Option(
+            help="The folder, as the server sees it, that keeps TensorRT's engines. Default: /var/cache/akin/tensorrt."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make what a GPU runs for a version: the model `encoder` in FP16 with its configuration for Triton."""
+    """Make the files with which a GPU serves a version: the model `encoder` in FP16 and its Triton configuration."""
+    from akin.registry import gpu, versions
+    from akin.settings import Settings
+
     settings = Settings.read()
     if runtime not in gpu.RUNTIMES:
         raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
     versions.find(settings.repository, version)
     papers = corpus_path(settings, texts)
-    made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=engine_cache)
-    absent = gpu.missing(settings.repository, version, runtime)
+    cache = engine_cache or gpu.ENGINE_CACHE
+    made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=cache)
+    absent = gpu.missing_steps(settings.repository, version, runtime)
     if json:
         print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})
         return
@@ -224,30 +264,43 @@ def promote(
     override: Annotated[
         str | None,
         typer.Option(
-            metavar="REASON", help="Promote it without the proof of its evaluation; why goes into the history."
+            metavar="REASON", help="Promote it without proof by an evaluation; the reason is kept in the history."
         ),
     ] = None,
 ) -> None:
-    """Choose the version that serves: one that its evaluation shows no worse than the present one, and better on a set.
+    """Make a version serve if its evaluation shows it worse than the present one on no set, and better on at least one.
 
-    An index made with another encoder has to be built again for it.
+    An index made with another encoder must then be built again.
     """
+    from akin.registry import promotion
+    from akin.settings import Settings
+
     line = promotion.promote(Settings.read().repository, version, override=override)
     if line is None:
-        say(f"encoder version {version} is promoted already")
+        say(f"encoder version {version} is already promoted")
         return
-    told(line)
+    report_promotion(line)
 
 
 @app.command()
 def rollback() -> None:
-    """Go back to the version that served before; again, to the one before that."""
-    told(promotion.rollback(Settings.read().repository))
+    """Go back to the version that served before. Repeat to go back further."""
+    from akin.registry import promotion
+    from akin.settings import Settings
+
+    report_promotion(promotion.rollback(Settings.read().repository))
 
 
 @app.command()
 def history(json: Json = False) -> None:
-    """List every promotion: when, of what, and what it went by."""
+    """List every promotion: time, version, and reason."""
+    import msgspec
+    from rich.table import Table
+
+    from akin.cli.output import stdout
+    from akin.registry import promotion
+    from akin.settings import Settings
+
     found = promotion.history(Settings.read().repository)
     if json:
         print_json(msgspec.to_builtins(found))
@@ -255,14 +308,17 @@ def history(json: Json = False) -> None:
     table = Table("at", "version", "before", "how", "reason", box=None)
     for line in found:
         table.add_row(line.at, str(line.version), str(line.before or ""), line.how, line.reason)
-    stdout.print(table if found else "nothing was promoted since the first export")
+    stdout.print(table if found else "no version was promoted since the first export")
 
 
-def told(line: promotion.Promotion) -> None:
-    """Says what a promotion did, lets a running stack serve the version, and says what is left to do."""
+def report_promotion(line: Promotion) -> None:
+    """Print what a promotion did, load the version into a running stack, and print the next step."""
+    from akin.registry.switch import serve_promoted
+    from akin.settings import Settings
+
     say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
     beside = serve_promoted(Settings.read(), say)
     say(
-        "searches go by it as soon as an index made by it is live: akin index build SOURCE, or akin index use SNAPSHOT"
+        "searches use it as soon as an index made with it is live: akin index build SOURCE, or akin index use SNAPSHOT"
         + ("" if beside else ", then akin up")
     )

@@ -1,52 +1,27 @@
-"""`akin index build | list | info | use`; what keeps an index up is in `upkeep`."""
+"""Define `akin index build | list | info | use`; the other commands of the group are in `upkeep`."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
 
 from akin.cli.corpus import corpus_path
-from akin.cli.output import Json, print_json, say, stderr, stdout
+from akin.cli.output import Json, print_json, say
 from akin.cli.papers import harvest_of
-from akin.errors import EncoderError, SourceError
-from akin.registry import versions
-from akin.registry.switch import make_live
-from akin.settings import Settings
-from akin.stack.lifecycle import encoder_server
-from akin.stack.wait import wait_for
-from indexing.build import build_snapshot
-from indexing.options import BuildOptions, Progress
-from papers import PaperReader, read_papers
-from papers.remote import Harvest
-from retrieval_service.adapters.english import ANALYSIS_VERSION
-from retrieval_service.adapters.triton import TritonConnection
-from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import CurvePoint, IndexRecord, Manifest, read_manifest
-from retrieval_service.corpus.snapshot import verify_snapshot
-from retrieval_service.errors import RetrievalError as RetrievalError
-from retrieval_service.ports import Encoder
+
+if TYPE_CHECKING:
+    from akin.settings import Settings
+    from akin.snapshots import IndexSource
+    from indexing.options import Progress
+    from retrieval_service.corpus.manifest import CurvePoint, IndexRecord, Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
-_USUAL = BuildOptions(use=False)
-
-STAGES = {
-    "copy": "copying",
-    "embed": "embedding",
-    "index": "indexing",
-    "tune": "tuning",
-    "publish": "publishing",
-}
+STAGES = {"copy": "copying", "embed": "embedding", "index": "indexing", "tune": "tuning", "publish": "publishing"}
 
 
 @app.command()
@@ -57,33 +32,42 @@ def build(
         typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
-    if_none: Annotated[bool, typer.Option("--if-none", help="Only where nothing is indexed yet.")] = False,
+    if_none: Annotated[bool, typer.Option("--if-none", help="Only if nothing is indexed yet.")] = False,
     recall: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="The recall@10 to meet where the index is not exact.")
-    ] = BuildOptions.recall_target,
-    memory: Annotated[float | None, typer.Option(min=0.0, help="The megabytes the vector index may take.")] = None,
+        float, typer.Option(min=0.01, max=1.0, help="The recall@10 to reach if the index is not exact.")
+    ] = 0.95,
+    memory: Annotated[float | None, typer.Option(min=0.0, help="Most megabytes for the vector index.")] = None,
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
 
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
+    from akin.settings import Settings
+    from akin.snapshots import find_usable_manifest
+
     settings = Settings.read()
-    options = BuildOptions(recall_target=recall, memory_mb=memory, use=False)
-    manifest = usable_snapshot(settings) if if_none else None
-    manifest = manifest or build_index(settings, source, fields, strict, options)
+    manifest = find_usable_manifest(settings, say) if if_none else None
+    manifest = manifest or build_index(settings, source, fields, strict, recall_target=recall, memory_mb=memory)
     if json:
-        print_json(described(manifest, live=True))
+        print_json(manifest_as_json(manifest, live=True))
 
 
 @app.command("list")
 def list_snapshots(json: Json = False) -> None:
     """List the snapshots, the newest first."""
-    with words():
+    from rich.table import Table
+
+    from akin.cli.output import stdout
+    from akin.settings import Settings
+    from akin.snapshots import cli_errors
+    from retrieval_service.corpus.directory import SnapshotDirectory
+
+    with cli_errors():
         snapshots = SnapshotDirectory(Settings.read().data)
         live, found = snapshots.current(), snapshots.manifests()
     if json:
-        print_json([described(manifest, live=manifest.id == live) for manifest in found])
+        print_json([manifest_as_json(manifest, live=manifest.id == live) for manifest in found])
         return
     table = Table("snapshot", "live", "papers", "source", "index", "encoder", "created", box=None)
     for manifest in found:
@@ -104,12 +88,75 @@ def info(
     snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
     json: Json = False,
 ) -> None:
-    """Describe a snapshot: what it was made of and how, and what its index was measured to find."""
-    manifest = manifest_of(Settings.read(), snapshot)
-    live = SnapshotDirectory(Settings.read().data).current() == manifest.id
+    """Describe a snapshot: its papers, its encoder, its index and the measurements of that."""
+    from akin.settings import Settings
+    from akin.snapshots import find_manifest
+    from retrieval_service.corpus.directory import SnapshotDirectory
+
+    settings = Settings.read()
+    manifest = find_manifest(settings, snapshot)
+    live = SnapshotDirectory(settings.data).current() == manifest.id
     if json:
-        print_json(described(manifest, live=live))
+        print_json(manifest_as_json(manifest, live=live))
         return
+    for name, value in _info_rows(manifest, live=live).items():
+        print(f"{name:<10} {value}")
+    for line in format_curve(manifest.index):
+        print(f"  {line}")
+
+
+@app.command()
+def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
+    """Make a snapshot the live one, if it is whole; a running service changes over without failing a request."""
+    from akin.settings import Settings
+    from akin.snapshots import use_snapshot
+
+    use_snapshot(Settings.read(), snapshot, say)
+    say(f"{snapshot} is live")
+
+
+def build_if_needed(settings: Settings, source: str) -> None:
+    """Build, unless the live snapshot is of this source, the promoted encoder and the present text analysis."""
+    from akin.snapshots import find_current_manifest
+
+    if live := find_current_manifest(settings, index_source(settings, source).name):
+        say(f"{live.papers:,} papers of {live.source} are indexed (to index them again: akin index build {source})")
+    else:
+        build_index(settings, source)
+
+
+def build_index(
+    settings: Settings, source: str, fields: str | None = None, strict: bool = False, **options: Any
+) -> Manifest:
+    """Build a snapshot from SOURCE and make it the live one; show the progress.
+
+    Raises:
+        PapersError: The source cannot be read.
+        PapersUnusable: It cannot be indexed; the live snapshot stays the same.
+    """
+    from akin import snapshots
+    from indexing.options import BuildOptions
+
+    papers = index_source(settings, source, fields, strict)
+    return snapshots.build_index(settings, papers, BuildOptions(use=False, **options), say=say, bar=progress_bar)
+
+
+def index_source(settings: Settings, source: str, fields: str | None = None, strict: bool = False) -> IndexSource:
+    """Return the file that SOURCE names, with the options to read it; fetch the sample papers if needed."""
+    from akin.snapshots import IndexSource
+
+    path = corpus_path(settings, source)
+    return IndexSource(path, "sample" if source == "sample" else path.name, fields, strict, harvest_of(path))
+
+
+def manifest_as_json(manifest: Manifest, *, live: bool) -> dict[str, Any]:
+    """Return a manifest for programs."""
+    import msgspec
+
+    return {**msgspec.to_builtins(manifest), "live": live}
+
+
+def _info_rows(manifest: Manifest, *, live: bool) -> dict[str, str]:
     index, encoder = manifest.index, manifest.encoder
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in manifest.rejected.items()) or "none"
     rows = {
@@ -136,14 +183,11 @@ def info(
         rows["unclaimed"] = change.unclaimed
     if index.curve:
         rows["measured"] = f"with {index.queries or 'titles of papers'}"
-    for name, value in rows.items():
-        stdout.print(f"{name:<10} {value}", markup=False)
-    for line in described_curve(index):
-        stdout.print(f"  {line}", markup=False)
+    return rows
 
 
-def described_curve(index: IndexRecord) -> list[str]:
-    """What was measured, for people; of several recipes only where each ended: the whole is in the manifest."""
+def format_curve(index: IndexRecord) -> list[str]:
+    """Return a line for each measured point; of several recipes only their last points, as the manifest has all."""
     last: dict[object, CurvePoint] = {}
     lines = []
     for number, point in enumerate(index.curve):
@@ -153,191 +197,31 @@ def described_curve(index: IndexRecord) -> list[str]:
         refined = not point.recipe or point.k_factor == index.k_factor
         serves = own and refined and point.nprobe == (index.nprobe or 0)
         if serves or point in last.values():
-            lines.append(described_point(point, index.recipe) + (" <- serves" if serves else ""))
+            lines.append(_format_point(point, index.recipe) + (" <- serves" if serves else ""))
     return lines
 
 
-def described_point(point: CurvePoint, recipe: str) -> str:
-    """One measured point for people."""
+def _format_point(point: CurvePoint, recipe: str) -> str:
     of = f"{point.recipe:<32} {point.memory_mb:>8,.1f} MB  " if point.recipe else ""
     refined = f"k_factor {point.k_factor:>2g}  " if "Refine" in (point.recipe or recipe) else ""
     return f"{of}nprobe {point.nprobe:>5}  {refined}recall@10 {point.recall_at_10:.3f}  {point.ms:.2f} ms"
 
 
-@app.command()
-def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
-    """Make a snapshot the live one, if it is whole; a running service changes over without failing a request."""
-    settings = Settings.read()
-    with words():
-        for damage in verify_snapshot(SnapshotDirectory(settings.data).path(snapshot)):
-            raise damage
-        make_live(settings, snapshot, say)
-    say(f"{snapshot} is live")
-
-
-def usable_snapshot(settings: Settings) -> Manifest | None:
-    """The live snapshot, whatever it is of; None where there is none.
-
-    Raises:
-        EncoderError: It was made by another encoder than the promoted one, so that it cannot be searched.
-    """
-    with words():
-        snapshots = SnapshotDirectory(settings.data)
-        name = snapshots.current()
-        live = read_manifest(snapshots.path(name)) if name else None
-    if live is None:
-        return None
-    encoder = wait_for("an encoder", lambda: versions.promoted(settings.repository), settings.wait_seconds, say)
-    if live.encoder.digest != encoder.digest:
-        raise EncoderError(
-            f"snapshot {live.id} ({live.papers:,} papers of {live.source}) was made by encoder "
-            f"{live.encoder.digest[:12]}, and {encoder.digest[:12]} (version {encoder.number}) is promoted: build it "
-            f"again (akin index build {live.source}), or promote the encoder it was made by (akin encoder list)."
-        )
-    say(f"{live.papers:,} papers of {live.source} are indexed: snapshot {live.id}")
-    return live
-
-
-def build_if_needed(settings: Settings, source: str) -> None:
-    """Builds, unless the live snapshot is of this source, of the promoted encoder and of today's text analysis."""
-    path = corpus_path(settings, source)
-    with words():
-        snapshots = SnapshotDirectory(settings.data)
-        current = snapshots.current()
-        live = next((manifest for manifest in snapshots.manifests() if manifest.id == current), None)
-    encoder = versions.promoted(settings.repository)
-    wanted = (source_name(source, path), encoder.digest, ANALYSIS_VERSION)
-    if live and (live.source, live.encoder.digest, live.analysis_version) == wanted:
-        say(f"{live.papers:,} papers of {live.source} are indexed (again, after a change: akin index build {source})")
-    else:
-        build_index(settings, source)
-
-
-def build_index(
-    settings: Settings,
-    source: str,
-    fields: str | None = None,
-    strict: bool = False,
-    options: BuildOptions = _USUAL,
-) -> Manifest:
-    """Builds a snapshot with the running stack's encoder, or with one started for this.
-
-    Raises:
-        PapersError: The source cannot be read.
-        SourceError: It cannot be indexed; the live snapshot is as it was.
-    """
-    path = corpus_path(settings, source)
-    name = source_name(source, path)
-    rejects = rejects_of(settings, name)
-    with read_papers(path, fields, strict=strict, rejects=rejects) as reader, words():
-        with encoder_server(settings, say) as (url, version), bar() as shown:
-            started = time.monotonic()
-            work = run_build(settings, reader, url, version.number, name, shown, options, harvest_of(path))
-            manifest = asyncio.run(work)
-        make_live(settings, manifest.id, say)
-        report(reader, rejects, manifest, time.monotonic() - started)
-    return manifest
-
-
-async def run_build(
-    settings: Settings,
-    reader: PaperReader,
-    url: str,
-    version: int,
-    name: str,
-    shown: Callable[[Progress], None],
-    options: BuildOptions,
-    harvest: Harvest | None = None,
-) -> Manifest:
-    """The build itself, with its connection to Triton."""
-    async with connected(settings, url, version) as encoder:
-        return await build_snapshot(
-            reader, encoder, settings.data, source_name=name, options=options, progress=shown, harvest=harvest
-        )
-
-
-@asynccontextmanager
-async def connected(settings: Settings, url: str, version: int) -> AsyncIterator[Encoder]:
-    """A version of the encoder that Triton serves."""
-    triton = TritonConnection(url, version=version, repository=settings.repository)
-    try:
-        yield await triton.find()
-    finally:
-        await triton.close()
-
-
-def source_name(source: str, path: Path) -> str:
-    """What a snapshot calls its source: no path of one's machine, as the page shows it."""
-    return "sample" if source == "sample" else path.name
-
-
-def rejects_of(settings: Settings, name: str) -> Path:
-    """The file for a source's bad records; its folder is made.
-
-    Raises:
-        SourceError: It cannot be.
-    """
-    path = settings.data / "rejects" / f"{name}.jsonl"
-    with words():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def report(reader: PaperReader, rejects: Path, manifest: Manifest, seconds: float) -> None:
-    """Says what came of a build."""
-    if reader.report.rejected_total:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
-        say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
-    say(
-        f"{manifest.papers:,} papers indexed in {seconds:.1f} s ({manifest.embedded:,} embedded, the rest known); "
-        f"snapshot {manifest.id} is live"
-    )
-
-
-def manifest_of(settings: Settings, snapshot: str | None) -> Manifest:
-    """The manifest of a snapshot, or of the live one.
-
-    Raises:
-        SourceError: There is none.
-    """
-    with words():
-        snapshots = SnapshotDirectory(settings.data)
-        name = snapshot or snapshots.current()
-        if name is None:
-            raise SourceError("nothing is indexed yet; make the first snapshot with: akin index build sample")
-        return read_manifest(snapshots.path(name))
-
-
-def described(manifest: Manifest, *, live: bool) -> dict[str, Any]:
-    """A manifest for programs."""
-    return {**msgspec.to_builtins(manifest), "live": live}
-
-
 @contextmanager
-def words() -> Iterator[None]:
-    """Tells what the service's library, or the disk, raises as everything is told: in one line, with an exit code."""
-    try:
-        yield
-    except RetrievalError as error:
-        raise SourceError(str(error)) from error
-    except ConnectionError:
-        raise
-    except OSError as error:
-        raise SourceError(
-            f"cannot write {error.filename or 'to the data folder'}: {error.strerror or error}. AKIN_DATA moves it."
-        ) from error
+def progress_bar() -> Iterator[Callable[[Progress], None]]:
+    """Show a progress bar with the rate and the remaining time; yield the function that moves it."""
+    from rich import progress as rich
 
+    from akin.cli.output import stderr
 
-@contextmanager
-def bar() -> Iterator[Callable[[Progress], None]]:
-    """A progress bar with the rate and the time that remains."""
     columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        rich.TextColumn("{task.description:<10}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[rate]}"),
+        rich.TimeRemainingColumn(),
     )
-    with Bar(*columns, TimeRemainingColumn(), console=stderr, transient=not stderr.is_terminal) as bars:
+    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
         task = bars.add_task("embedding", total=None, rate="")
         first = time.monotonic()
 

@@ -1,24 +1,42 @@
-"""What commands print: data on standard output, everything else on standard error."""
+"""Print data on standard output and everything else on standard error."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    stdout: Console
+    stderr: Console
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+@cache
+def _console(name: str) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=name == "stderr", highlight=False, soft_wrap=True)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the console `stdout` or `stderr`, made at its first use as importing rich takes time."""
+    if name in ("stdout", "stderr"):
+        return _console(name)
+    raise AttributeError(name)
+
+
 def say(message: str) -> None:
-    """A line of progress."""
-    stderr.print(message, markup=False)
+    """Print a line of progress on standard error."""
+    print(message, file=sys.stderr)
 
 
 def print_json(data: Any) -> None:
-    """Data for programs."""
+    """Print data as JSON on standard output."""
     print(json.dumps(data, ensure_ascii=False, indent=2))

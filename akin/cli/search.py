@@ -1,29 +1,28 @@
-"""`akin search`: one query, answered by the running service."""
+"""Define `akin search`: one query, answered by the running service."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
-from rich.text import Text
 
-from akin.cli.output import Json, print_json, say, stdout
-from akin.errors import ServiceError
-from akin.settings import Settings
-from akin.stack import local_http
+from akin.cli.output import Json, print_json, say
+from akin.errors import SearchFailed
+
+if TYPE_CHECKING:
+    from akin.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
-    """Gives the command to the application."""
+    """Add the command to the command line."""
     app.command()(search)
 
 
 def search(
     text: Annotated[str | None, typer.Argument(help="A question, an abstract, an arXiv id or link.")] = None,
-    like: Annotated[list[str] | None, typer.Option(help="Papers like this one, by id; may be repeated.")] = None,
+    like: Annotated[list[str] | None, typer.Option(help="Papers similar to this one, by id; may be repeated.")] = None,
     unlike: Annotated[
-        list[str] | None, typer.Option(help="With --like: away from this paper, by id; may be repeated.")
+        list[str] | None, typer.Option(help="With --like: papers dissimilar to this one, by id; may be repeated.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many papers (1 to 100).")] = 10,
     offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
@@ -32,7 +31,8 @@ def search(
         list[str] | None, typer.Option(help="Only this category (cs.LG, or cs.* for all of cs); may be repeated.")
     ] = None,
     all_categories: Annotated[
-        list[str] | None, typer.Option("--all-categories", help="In this category as well as the others; repeatable.")
+        list[str] | None,
+        typer.Option("--all-categories", help="In this category and in the other ones given; may be repeated."),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not in this category; may be repeated.")] = None,
     author: Annotated[
@@ -46,10 +46,12 @@ def search(
     operators: Annotated[
         bool, typer.Option(help='Read "phrases", -exclusions and ti: au: abs: cat: id: in the text.')
     ] = True,
-    collapse: Annotated[bool, typer.Option(help="Show a paper that is there in several versions once.")] = True,
+    collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     json: Json = False,
 ) -> None:
-    """Search the running service, as the page does."""
+    """Search with the running service, as the page does."""
+    from akin.settings import Settings
+
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
@@ -76,32 +78,40 @@ def search(
 
 
 def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
-    """The service's answer to a search.
+    """Return the service's answer to a search.
 
     Raises:
-        ServiceError: It does not run, or it refuses the search; the message is the service's own.
+        SearchFailed: The service does not run, or refuses the search; the message is then the service's own.
     """
+    import httpx
+
+    from akin.stack import local_http
+
     try:
         response = local_http.post(f"{settings.service_url}/search", body, timeout=60)
     except httpx.HTTPError as error:
-        raise ServiceError(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
+        raise SearchFailed(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
-        raise ServiceError(
-            f"{settings.service_url} answers, but not as Akin's service: is another program on its port?"
+        raise SearchFailed(
+            f"{settings.service_url} answers, but not as Akin's service: check that no other program uses its port."
         ) from error
     if response.is_error:
-        raise ServiceError(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
+        raise SearchFailed(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))
     return answer
 
 
 def show(answer: dict[str, Any]) -> None:
-    """Prints the papers for people."""
+    """Print the papers that were found as text."""
+    from rich.text import Text
+
+    from akin.cli.output import stdout
+
     if answer.get("degraded"):
         say(f"note: {answer['degraded']}")
     if answer["query"].get("truncated"):
-        say("note: the text is longer than the encoder reads; its end was not used for the dense half")
+        say("note: the text is longer than the encoder reads; the dense half ignored its end")
     if operators := answer["query"]["operators"]:
         say(f"note: read as conditions: {' '.join(operators)}")
     if not answer["results"]:

@@ -1,4 +1,4 @@
-"""`akin train`: a corpus becomes a better encoder."""
+"""Define `akin train`: fine-tune an encoder on a corpus."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import typer
 
 from akin.cli.output import Json, print_json, say
 from akin.errors import BadSetting
-from akin.settings import Settings
-from akin.training_environment import in_training
 
 SWEEP = "sweep"
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     app.command()(train)
 
 
@@ -25,39 +23,42 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[sweep] [GROUP=NAME | KEY=VALUE]...",
-            help="What to change, such as experiment=arxiv_cpu data.papers=FILE. `sweep` first searches parameters.",
+            help="Settings to change, such as experiment=arxiv_cpu data.papers=FILE. `sweep`: search for the best.",
         ),
     ] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run; `last` is the newest.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue a run; `last` is the newest.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a training step goes.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Processes to train in, one for each GPU.")] = 1,
     json: Json = False,
 ) -> None:
     """Train an encoder and export it as a new version, evaluated. Groups and keys: docs/training.md."""
+    from akin.settings import Settings
+    from akin.training_environment import run_in_training
+
     settings = Settings.read()
     wanted = list(overrides or [])
-    # The training room reads these itself, as it does when DVC runs a stage.
+    # The training commands read these from the environment, as they do under DVC.
     os.environ["AKIN_DATA"], os.environ["AKIN_MODEL_REPOSITORY"] = str(settings.data), str(settings.repository)
     if wanted[:1] == [SWEEP]:
         if resume or profile or processes > 1:
-            raise BadSetting("sweep resumes its study by itself and takes no --resume, --profile or --processes.")
-        report(in_training(settings, "pipeline.sweep", wanted[1:], "the trials that ended are kept"), json)
+            raise BadSetting("sweep continues its study by itself: leave out --resume, --profile and --processes.")
+        report(run_in_training(settings, "pipeline.sweep", wanted[1:], "the trials that ended are kept"), json)
         return
     arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]
     arguments += ["--processes", str(processes), *wanted]
     report(
-        in_training(
+        run_in_training(
             settings,
             "pipeline.run",
             arguments,
-            "the registry is as it was; a run that had begun goes on with: akin train --resume last",
+            "the registry is unchanged; to continue a run that had begun: akin train --resume last",
         ),
         json,
     )
 
 
 def report(result: dict[str, Any], json: bool) -> None:
-    """Says what came of it."""
+    """Print the result of a training or of a sweep."""
     if json:
         print_json(result)
         return
@@ -71,6 +72,6 @@ def report(result: dict[str, Any], json: bool) -> None:
     if "version" in result:
         version = result["version"]
         say(
-            f"encoder version {version['number']} is there"
+            f"encoder version {version['number']} is exported"
             + (" and promoted" if version["promoted"] else f"; see akin encoder info {version['number']}")
         )

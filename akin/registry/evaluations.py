@@ -1,6 +1,7 @@
-"""Reading the evaluations that lie beside the versions: what was measured of an encoder, and against which other.
+"""Read the evaluations of encoder versions: their measures, and the differences between encoders.
 
-The room `training` writes them, in `evaluations/<digest>/report.json`; only what the command line needs is read here.
+The room `training` writes them, in `evaluations/<digest>/report.json`; only the fields that the command line needs are
+read here.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from akin.registry.versions import MODEL
 
 EVALUATIONS = "evaluations"
 MEASURE = "nDCG@10"
-"""What promotion goes by."""
+"""The measure that decides a promotion."""
 
 SEARCH = "retrieval"
-"""The kind of set that promotion goes by: subject agreement and the linear probe are not search."""
+"""The kind of set that decides a promotion: subject agreement and the linear probe do not measure search."""
 
 
 class Set(msgspec.Struct, frozen=True):
-    """A set that was evaluated on."""
+    """Test set of an evaluation."""
 
     kind: str
     queries: int
 
 
 class Score(msgspec.Struct, frozen=True):
-    """A system's mean on a set, by a metric."""
+    """Mean of a metric for one system on one set."""
 
     set: str
     system: str
@@ -38,7 +39,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """How far a system is above another on a set, by a metric, with the ends of its confidence interval."""
+    """Difference of a metric between two systems on one set, with the ends of its confidence interval."""
 
     set: str
     system: str
@@ -50,15 +51,15 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """What was measured of a version, and when.
+    """Evaluation of one version.
 
     Attributes:
-        created: when, ISO 8601.
-        baseline: what all were compared with.
-        systems: what was compared, by name; of a version its `digest` is there.
-        sets: what on.
-        scores: of every system.
-        differences: between pairs of them.
+        created: Its time, ISO 8601.
+        baseline: The system that all others were compared with.
+        systems: The systems by name; a version's entry holds its `digest`.
+        sets: The test sets by name.
+        scores: The means of every system.
+        differences: The differences between pairs of systems.
     """
 
     created: str
@@ -69,11 +70,11 @@ class Evaluation(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
     def name_of(self, digest: str) -> str | None:
-        """What the encoder with this digest is called in this evaluation."""
-        return next((name for name, told in self.systems.items() if told.get("digest") == digest), None)
+        """Return the name of the encoder with this digest in this evaluation; None if it was not measured."""
+        return next((name for name, each in self.systems.items() if each.get("digest") == digest), None)
 
-    def between(self, digest: str, other: str) -> list[Difference]:
-        """How far one encoder is above another in `MEASURE` on every set of search; empty if not compared."""
+    def differences_between(self, digest: str, other: str) -> list[Difference]:
+        """Return the differences in `MEASURE` between two encoders on the sets of search; empty if not compared."""
         system, against = self.name_of(digest), self.name_of(other)
         return [
             each
@@ -83,7 +84,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         ]
 
     def summary(self, digest: str) -> dict[str, Any]:
-        """What lists show of it."""
+        """Return the part of the evaluation that lists of versions show."""
         own = self.name_of(digest)
         return {
             "created": self.created,
@@ -93,15 +94,15 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def folder(repository: Path, digest: str) -> Path:
-    """Where the evaluation of an encoder lies: beside the versions, as they never change."""
+    """Return the folder of an encoder's evaluation. It lies beside the version, which never changes."""
     return repository / MODEL / EVALUATIONS / digest
 
 
 def read(repository: Path, digest: str) -> Evaluation | None:
-    """The evaluation of an encoder; None where there is none.
+    """Return the evaluation of an encoder; None if it has none.
 
     Raises:
-        EncoderError: There is a file that is no evaluation.
+        EncoderError: The file is not an evaluation.
     """
     path = folder(repository, digest) / "report.json"
     try:

@@ -1,8 +1,8 @@
-"""The model `encoder`, which does `text_encoder`'s arithmetic on a GPU: its configuration and TensorRT's profiles.
+"""Configure the model `encoder`, which runs the graph of `text_encoder` on a GPU, and choose TensorRT's profiles.
 
-`text_encoder` cuts its work into runs of a few padded lengths and numbers of rows. TensorRT
-chooses its kernels for one shape of a profile, so a native plan gets a profile for each of a few ranges of length. ONNX
-Runtime's TensorRT provider builds several profiles and then only ever uses the first, so there one profile spans all.
+`text_encoder` cuts its work into runs of a few padded lengths and numbers of rows. TensorRT chooses its kernels for one
+shape of a profile, so a native plan gets one profile for each range of lengths. ONNX Runtime's TensorRT provider only
+uses the first of several profiles, so there one profile spans all lengths.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 
 from akin.errors import EncoderError
 from akin.settings import Settings
-from akin.training_environment import in_training
+from akin.training_environment import run_in_training
 from storage.durable import replace_file
 
-MODEL = "encoder"
+INNER_MODEL = "encoder"
 RUNTIMES = ("tensorrt", "cuda", "plan")
-"""ONNX Runtime with TensorRT, ONNX Runtime with CUDA, or an engine that was built beforehand."""
+"""ONNX Runtime with TensorRT, ONNX Runtime with CUDA, or an engine that was built before."""
 
 FIRST_LENGTH = 16
-"""Where the first range of lengths ends, in tokens: short queries."""
+"""The end of the first range of lengths, in tokens: short queries."""
 
 MAX_ROWS = 64
-"""As in `text_encoder`'s packing.py; a test holds them together."""
+"""The largest number of rows in `text_encoder`'s packing.py; a test compares the two."""
 
 USUAL_LENGTH = 128
-"""Of an abstract in tokens, rounded to a step: what one profile for all lengths is tuned to."""
+"""The length of an abstract in tokens, rounded to a step: one profile for all lengths is tuned to it."""
 
 ENGINE_CACHE = "/var/cache/akin/tensorrt"
 PLAN = "model.plan"
@@ -37,13 +37,13 @@ ARGUMENTS = "trtexec.args"
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A range of shapes, (rows, length) each.
+class OptimizationProfile:
+    """Range of shapes, each (rows, length).
 
     Attributes:
-        low: the least shape.
-        best: the one that kernels are chosen for.
-        high: the greatest.
+        low: The smallest shape.
+        best: The shape for which kernels are chosen.
+        high: The largest shape.
     """
 
     low: tuple[int, int]
@@ -51,10 +51,10 @@ class Profile:
     high: tuple[int, int]
 
 
-def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[Profile]:
-    """A profile for each doubling of length up to `max_length`; together they hold every run there can be.
+def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[OptimizationProfile]:
+    """Return one profile for each doubling of length up to `max_length`; together they cover every possible run.
 
-    Kernels are chosen for the longest length of each with half of the rows: what bulk work is made of.
+    Kernels are chosen for the longest length of each with half of the rows, which is the usual run of bulk work.
     """
     ends = []
     end = FIRST_LENGTH
@@ -64,38 +64,38 @@ def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[Profile]:
     ends.append(max_length)
     starts = [1, *(end + 1 for end in ends)]
     return [
-        Profile((1, start), (max(1, max_rows // 2), end), (max_rows, end))
+        OptimizationProfile((1, start), (max(1, max_rows // 2), end), (max_rows, end))
         for start, end in zip(starts, ends, strict=False)
     ]
 
 
-def spanning(max_length: int, max_rows: int = MAX_ROWS) -> Profile:
-    """The one profile that holds every run there can be."""
+def spanning_profile(max_length: int, max_rows: int = MAX_ROWS) -> OptimizationProfile:
+    """Return one profile that covers every possible run."""
     best = (max(1, max_rows // 2), min(USUAL_LENGTH, max_length))
-    return Profile((1, 1), best, (max_rows, max_length))
+    return OptimizationProfile((1, 1), best, (max_rows, max_length))
 
 
 def shapes(inputs: Sequence[str], shape: tuple[int, int]) -> str:
-    """One shape for every input, as TensorRT's options want it: `input_ids:32x128,attention_mask:32x128`."""
+    """Return one shape for every input in the form of TensorRT's options: `input_ids:32x128,attention_mask:32x128`."""
     return ",".join(f"{name}:{shape[0]}x{shape[1]}" for name in inputs)
 
 
 def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, engine_cache: str = ENGINE_CACHE) -> Any:
-    """The configuration of `encoder`, as Triton's own message, `inference.ModelConfig`.
+    """Return the configuration of `encoder` as Triton's message `inference.ModelConfig`.
 
     Args:
-        runtime: of `RUNTIMES`.
-        inputs: the graph's.
-        dim: of a vector.
-        max_length: tokens that the version reads.
-        engine_cache: a folder, as the server sees it, that keeps built engines from one start to the next.
+        runtime: One of `RUNTIMES`.
+        inputs: The names of the graph's inputs.
+        dim: The length of a vector.
+        max_length: The number of tokens that the version reads.
+        engine_cache: The folder, as the server sees it, that keeps built engines between starts.
     """
     from tritonclient.grpc import model_config_pb2
 
     made = model_config_pb2.ModelConfig(
-        name=MODEL,
+        name=INNER_MODEL,
         backend="tensorrt" if runtime == "plan" else "onnxruntime",
-        # text_encoder makes the batches; Triton would have to be told of a dimension that no request leaves open.
+        # text_encoder makes the batches: with a batch size, Triton would add a dimension to every shape.
         max_batch_size=0,
         default_model_filename=PLAN if runtime == "plan" else "model.onnx",
         input=[
@@ -108,7 +108,7 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
     if runtime == "plan":
         group.profile.extend(str(number) for number in range(len(profiles(max_length))))
     elif runtime == "tensorrt":
-        profile = spanning(max_length)
+        profile = spanning_profile(max_length)
         accelerator = made.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
         options = {
             "precision_mode": "FP16",
@@ -126,7 +126,7 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
 
 
 def trtexec_arguments(inputs: Sequence[str], max_length: int) -> list[str]:
-    """What `trtexec` is told of profiles, beside the files."""
+    """Return the arguments of `trtexec` that define the profiles."""
     found = []
     for number, profile in enumerate(profiles(max_length)):
         found.append(f"--profile={number}")
@@ -144,41 +144,38 @@ def make(
     source: str | None = None,
     engine_cache: str = ENGINE_CACHE,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Makes a version's graph in FP16 and the files that go with it.
+    """Make a version's graph in FP16 and the files beside it.
 
     Args:
-        settings: where the model repository and the training environment are.
-        version: its number; it has to be there.
-        runtime: of `RUNTIMES`.
-        texts: papers that parity is measured on.
-        source: the model that the version was made from; None is the one that its manifest tells.
-        engine_cache: as in `config`.
+        settings: Where the model repository and the training environment are.
+        version: The number of an existing version.
+        runtime: One of `RUNTIMES`.
+        texts: The papers on which parity is measured.
+        source: The model that the version was made from; None for the one named in its manifest.
+        engine_cache: As in `config`.
 
     Returns:
-        What `training.compression.gpu` answered of the graph, and the files beside it.
+        The answer of `training.compression.gpu` about the graph, and the files beside it.
 
     Raises:
         NotSetUp: There is no training environment.
-        EncoderError: It failed or refused, or a file cannot be written.
+        EncoderError: The command failed or refused, or a file cannot be written.
     """
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
     arguments += ["--runtime", "cuda" if runtime == "cuda" else "tensorrt"]
     arguments += ["--source", source] if source else []
-    made = in_training(settings, "compression.gpu", arguments, "the model repository is as it was")
+    made = run_in_training(settings, "compression.gpu", arguments, "the model repository is unchanged")
     return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
 
 
 def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache: str = ENGINE_CACHE) -> list[Path]:
-    """Writes `encoder/config.pbtxt` and, for a plan, the arguments it is built with.
+    """Write `encoder/config.pbtxt` and, for a plan, the arguments of its build; return these files.
 
     Args:
         repository: Triton's model repository.
-        made: what `training.compression.gpu` answered of the graph.
-        runtime: of `RUNTIMES`.
-        engine_cache: as in `config`.
-
-    Returns:
-        The files.
+        made: The answer of `training.compression.gpu` about the graph.
+        runtime: One of `RUNTIMES`.
+        engine_cache: As in `config`.
 
     Raises:
         EncoderError: One of them cannot be written.
@@ -187,15 +184,17 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
     from tritonclient.grpc import model_config_pb2
 
     message = config(runtime, made["inputs"], made["dim"], made["max_length"], engine_cache=engine_cache)
-    head = f"# Made by `akin encoder gpu {made['version']} --runtime {runtime}`; made anew, not edited.\n"
+    head = f"# Made by `akin encoder gpu {made['version']} --runtime {runtime}`; do not edit.\n"
     text = head + text_format.MessageToString(message)
-    # What is read back by Triton's own schema is what was meant, or nothing is written.
+    # Check with Triton's own schema that the text means the same as the message.
     if text_format.Parse(text, model_config_pb2.ModelConfig()) != message:
-        raise EncoderError(f"the configuration of {MODEL} does not survive being written down; nothing was written.")
-    files = {repository / MODEL / "config.pbtxt": text}
+        raise EncoderError(
+            f"the configuration of {INNER_MODEL} cannot be written as text without loss; nothing was written."
+        )
+    files = {repository / INNER_MODEL / "config.pbtxt": text}
     if runtime == "plan":
         lines = "\n".join(trtexec_arguments(made["inputs"], made["max_length"]))
-        files[repository / MODEL / str(made["version"]) / ARGUMENTS] = f"{lines}\n"
+        files[repository / INNER_MODEL / str(made["version"]) / ARGUMENTS] = f"{lines}\n"
     for path, content in files.items():
         try:
             replace_file(path, content.encode())
@@ -204,12 +203,12 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
     return list(files)
 
 
-def missing(repository: Path, version: int, runtime: str) -> list[str]:
-    """What stands between the files and a GPU that serves them, each with the next step; empty where nothing does."""
+def missing_steps(repository: Path, version: int, runtime: str) -> list[str]:
+    """Return the steps that are missing before a GPU can serve the files; empty if none is."""
     found = []
     if shutil.which("nvidia-smi") is None:
-        found.append("there is no NVIDIA driver here (no nvidia-smi): serve the repository on a machine with a GPU.")
-    if runtime == "plan" and not (repository / MODEL / str(version) / PLAN).is_file():
+        found.append("this machine has no NVIDIA driver (no nvidia-smi): serve the repository on a machine with a GPU.")
+    if runtime == "plan" and not (repository / INNER_MODEL / str(version) / PLAN).is_file():
         found.append(
             f"the engine is not built; on the machine that serves: deploy/tensorrt/build-plan {repository} {version}"
         )

@@ -1,7 +1,7 @@
 """Prepare the promoted encoder for a GPU, once: `python -m akin.registry.gpu_first`.
 
-A container runs this once, before the Triton of `akin.stack.foreground` starts. It needs the training environment and
-none of the command line's libraries.
+A container runs this before the Triton of `akin.stack.foreground` starts. It needs the training environment and none of
+the command line's libraries.
 """
 
 from __future__ import annotations
@@ -11,53 +11,55 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from akin.errors import AkinError, BadSetting, SourceError
+from akin.errors import AkinError, BadSetting, PapersUnusable
 from akin.registry import gpu
-from akin.registry.versions import Version, promoted
+from akin.registry.versions import Version, promoted_version
+from akin.sample import sample_path
 from akin.settings import Settings
 from akin.stack.wait import wait_for
-from papers import PapersError, fetch_sample
+from papers import PapersError
 from settings import ComposeSettings, SettingsError
 
 
 def main() -> int:
-    """Makes it; 0 is success, anything else comes with a line that says what kept it from that."""
+    """Make the GPU's files of the promoted encoder; return 0, or an exit code after a line that names the reason."""
     try:
         settings = Settings.read()
         runtime = gpu_runtime()
-        version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
-        made = already(settings.repository, version, runtime)
+        version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, log)
+        made = find_made(settings.repository, version, runtime)
         if made:
-            # The configuration belongs to all versions: it is to be the one of this version, whichever was made last.
+            # The configuration belongs to all versions: write it for this one, whichever was made last.
             gpu.write(settings.repository, made, runtime)
-            say(f"version {version.number} of {gpu.MODEL} is there already, for {runtime}")
+            log(f"version {version.number} of {gpu.INNER_MODEL} is already made, for {runtime}")
             return 0
-        made, _ = gpu.make(settings, version.number, runtime, sample(settings))
+        made, _ = gpu.make(settings, version.number, runtime, sample_path(settings))
     except AkinError as error:
-        say(str(error))
+        log(str(error))
         return error.exit_code
     except PapersError as error:
-        say(str(error))
-        return SourceError.exit_code
+        log(str(error))
+        return PapersUnusable.exit_code
     cosine = made["parity"]["mean_cosine"]
-    say(f"version {version.number} of {gpu.MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
+    log(f"version {version.number} of {gpu.INNER_MODEL} is made, for {runtime} (mean cosine to FP32 {cosine:.5f})")
     return 0
 
 
-def already(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
+def find_made(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
     """Return what `training.compression.gpu` recorded for this encoder and runtime; None if it made nothing."""
+    path = repository / gpu.INNER_MODEL / str(version.number) / "made.json"
     try:
-        made: dict[str, Any] = json.loads((repository / gpu.MODEL / str(version.number) / "made.json").read_bytes())
+        made: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return made if (made.get("digest"), made.get("runtime")) == (version.digest, runtime) else None
 
 
 def gpu_runtime() -> str:
-    """Return how the encoder is to run. A plan is no choice: to build one takes the GPU (deploy/tensorrt/build-plan).
+    """Return how the encoder runs on the GPU. A plan cannot be chosen: building one takes the GPU itself.
 
     Raises:
-        BadSetting: `AKIN_GPU_RUNTIME` is something else.
+        BadSetting: `AKIN_GPU_RUNTIME` has another value.
     """
     try:
         return ComposeSettings.read().gpu_runtime
@@ -65,22 +67,8 @@ def gpu_runtime() -> str:
         raise BadSetting(str(error)) from None
 
 
-def sample(settings: Settings) -> Path:
-    """The papers that parity is measured on.
-
-    Raises:
-        PapersError: They cannot be fetched.
-        SourceError: There is no right or room to keep them.
-    """
-    folder = settings.data / "corpora"
-    try:
-        return fetch_sample(folder)
-    except OSError as error:
-        raise SourceError(f"cannot write {error.filename or folder}: {error.strerror}. AKIN_DATA moves it.") from error
-
-
-def say(message: str) -> None:
-    """A line for the log of whoever started this."""
+def log(message: str) -> None:
+    """Write a line to the container's log."""
     print(f"gpu: {message}", file=sys.stderr, flush=True)
 
 

@@ -1,8 +1,7 @@
-"""Which version serves: only one that is proven to search no worse than the one before, and the way back.
+"""Decide which encoder version serves, and keep the history of these decisions.
 
-A version is promoted when its evaluation against the serving version shows it worse on no set of search and better on
-one, beyond the confidence interval of the difference. Every promotion is written down beside the pointer, with what it
-went by.
+A version is promoted if its evaluation against the serving version shows it worse on no set of search and better on at
+least one, beyond the confidence interval of the difference. The history lies beside the pointer, with the reasons.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ HISTORY = "PROMOTIONS.jsonl"
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the history.
+    """Line of the history.
 
     Attributes:
-        at: when, ISO 8601 in UTC.
-        version: what serves since then.
-        digest: of that encoder.
-        before: what served until then; None where nothing did.
-        how: `proven`, `overridden`, `first` (nothing served) or `rolled back`.
-        reason: what was said for it, or the figures that it went by.
+        at: Its time, ISO 8601 in UTC.
+        version: The version that serves from then on.
+        digest: The digest of that encoder.
+        before: The version that served until then; None if there was none.
+        how: `proven`, `overridden`, `first` (nothing served before) or `rolled back`.
+        reason: The given reason, or the figures that proved it.
     """
 
     at: str
@@ -45,11 +44,11 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the evaluation says of a version beside the serving one.
+    """Result of the comparison of a version with the serving one.
 
     Attributes:
-        proven: whether it may serve.
-        reason: why, or why not, with sets and figures.
+        proven: True if the version may serve.
+        reason: The sets and figures that decided.
     """
 
     proven: bool
@@ -57,15 +56,15 @@ class Verdict:
 
 
 def promote(repository: Path, number: int, *, override: str | None = None) -> Promotion | None:
-    """Makes a version the one that serves.
+    """Make a version serve.
 
     Args:
         repository: Triton's model repository.
-        number: the version.
-        override: why it should serve without the proof.
+        number: The version.
+        override: The reason to promote it without proof.
 
     Returns:
-        The line that was added to the history; None when the version serves already.
+        The line that was added to the history; None if the version already serves.
 
     Raises:
         EncoderError: There is no such version, it is not proven, or the repository cannot be written.
@@ -82,21 +81,21 @@ def promote(repository: Path, number: int, *, override: str | None = None) -> Pr
         verdict = judge(repository, candidate, serving)
         if not verdict.proven:
             raise EncoderError(
-                f"version {number} is not promoted: {verdict.reason} Version {serving.number} goes on serving; "
-                "to promote it all the same, say why with --override REASON."
+                f"version {number} is not promoted: {verdict.reason} Version {serving.number} still serves; "
+                "to promote it without proof, give --override REASON."
             )
         how, reason = "proven", verdict.reason
     return _move(repository, candidate, how, reason)
 
 
 def rollback(repository: Path) -> Promotion:
-    """Goes back to the version that served before the current one was promoted; again, to the one before that.
+    """Promote the version that served before the current one; each further call goes one version further back.
 
     Raises:
-        EncoderError: There is none, or its folder is gone.
+        EncoderError: There is no earlier version, or its folder is gone.
     """
     current = versions.promoted_number(repository)
-    stack = served(history(repository))
+    stack = served_versions(history(repository))
     while stack and stack[-1] == current:
         stack.pop()
     if not stack:
@@ -105,31 +104,31 @@ def rollback(repository: Path) -> Promotion:
 
 
 def judge(repository: Path, candidate: Version, serving: Version) -> Verdict:
-    """Whether a version's evaluation proves it against the serving one.
+    """Compare a version with the serving one by its evaluation.
 
     Raises:
-        EncoderError: The evaluation is there and cannot be read.
+        EncoderError: The evaluation exists but cannot be read.
     """
     command = f"akin encoder evaluate {candidate.number} --set FOLDER"
     report = evaluations.read(repository, candidate.digest)
     if report is None:
         return Verdict(False, f"it was not evaluated. Run `{command}`.")
-    found = report.between(candidate.digest, serving.digest)
+    found = report.differences_between(candidate.digest, serving.digest)
     if not found:
         return Verdict(
             False, f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command}`."
         )
     worse = [each for each in found if each.high < 0]
     if worse:
-        return Verdict(False, f"it searches worse {_told(worse)}.")
+        return Verdict(False, f"it searches worse {_list_figures(worse)}.")
     better = [each for each in found if each.low > 0]
     if not better:
-        return Verdict(False, f"it is proven better on no set {_told(found)}.")
-    return Verdict(True, f"better {_told(better)}, worse on none of {len(found)} sets")
+        return Verdict(False, f"it is proven better on no set {_list_figures(found)}.")
+    return Verdict(True, f"better {_list_figures(better)}, worse on none of {len(found)} sets")
 
 
 def history(repository: Path) -> list[Promotion]:
-    """Every promotion since the first export, oldest first.
+    """Return every promotion since the first export, oldest first.
 
     Raises:
         EncoderError: The file is damaged.
@@ -143,11 +142,11 @@ def history(repository: Path) -> list[Promotion]:
         raise EncoderError(f"{path} cannot be read ({error}): correct or remove it.") from error
 
 
-def served(promotions: list[Promotion]) -> list[int]:
-    """The versions that one can go back to, the current one last: a rollback takes away what it went back from."""
+def served_versions(promotions: list[Promotion]) -> list[int]:
+    """Return the versions to which a rollback can lead, the current one last. A rollback removes the one it leaves."""
     stack: list[int] = []
     for each in promotions:
-        # What export promoted, or whoever wrote the pointer by hand, is in no line but as what served before.
+        # A version promoted by the first export, or by hand, has no line of its own: it only appears as `before`.
         if each.before is not None and (not stack or stack[-1] != each.before):
             stack.append(each.before)
         if each.how == "rolled back":
@@ -159,7 +158,7 @@ def served(promotions: list[Promotion]) -> list[int]:
 
 
 def _serving(repository: Path) -> Version | None:
-    """The version that serves; None where the pointer names none that is there."""
+    """Return the version that serves; None if the pointer names no existing one."""
     try:
         number = versions.promoted_number(repository)
         return None if number is None else versions.find(repository, number)
@@ -179,7 +178,7 @@ def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion
     )
     path = repository / MODEL / HISTORY
     lines = [msgspec.to_builtins(each) for each in (*history(repository), line)]
-    # The pointer first: a history that lacks its last line mends itself at the next promotion, which says what served.
+    # The pointer first: if the history then lacks this line, `before` of the next promotion replaces it.
     versions.promote(repository, target.number)
     try:
         replace_file(path, "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in lines).encode())
@@ -190,8 +189,8 @@ def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion
     return line
 
 
-def _told(differences: list[Difference]) -> str:
-    """Sets with their differences in words."""
+def _list_figures(differences: list[Difference]) -> str:
+    """Return sets with their differences as text."""
     return ", ".join(
         f"on {each.set} ({evaluations.MEASURE} {each.difference:+.4f}, interval {each.low:+.4f} to {each.high:+.4f})"
         for each in differences

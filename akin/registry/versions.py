@@ -1,6 +1,6 @@
-"""The encoder registry: version folders in the model repository, and the pointer to the promoted one.
+"""Read the encoder registry: version folders in the model repository, and the pointer to the promoted one.
 
-Training publishes version folders and promotes the very first; from then on only `promote` moves the pointer, and
+Training publishes version folders and promotes the very first. After that only `promote` moves the pointer, and
 `akin.registry.promotion` decides whether it may.
 """
 
@@ -21,12 +21,12 @@ POINTER = "PROMOTED"
 
 @dataclass(frozen=True)
 class Version:
-    """One immutable version of the encoder.
+    """Immutable version of the encoder.
 
     Attributes:
-        number: Its folder's name.
-        promoted: Whether it is the one that serves.
-        manifest: What training wrote about it.
+        number: The name of its folder.
+        promoted: True if it serves.
+        manifest: Its description, written by training.
     """
 
     number: int
@@ -35,12 +35,12 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """What tells this encoder from any other."""
+        """Return the digest that identifies this encoder."""
         return str(self.manifest["digest"])
 
 
 def versions(repository: Path) -> list[Version]:
-    """Every version, oldest first."""
+    """Return every version, oldest first."""
     promoted = promoted_number(repository)
     return [
         Version(number, number == promoted, manifest(repository, number))
@@ -48,11 +48,11 @@ def versions(repository: Path) -> list[Version]:
     ]
 
 
-def promoted(repository: Path) -> Version:
-    """The version that serves.
+def promoted_version(repository: Path) -> Version:
+    """Return the version that serves.
 
     Raises:
-        EncoderError: Nothing was exported yet, or the pointer names a version that is not there.
+        EncoderError: Nothing was exported yet, or the pointer names a version that does not exist.
     """
     number = promoted_number(repository)
     if number is None:
@@ -61,7 +61,7 @@ def promoted(repository: Path) -> Version:
 
 
 def find(repository: Path, number: int) -> Version:
-    """One version by its number.
+    """Return one version by its number.
 
     Raises:
         EncoderError: There is no such version.
@@ -70,9 +70,9 @@ def find(repository: Path, number: int) -> Version:
     if number not in there:
         names = ", ".join(map(str, there)) or "none"
         raise EncoderError(
-            f"encoder version {number} is not in {repository} (there: {names}). See `akin encoder list`."
+            f"encoder version {number} is not in {repository} (it has: {names}). See `akin encoder list`."
         )
-    # A damaged pointer names no version, and must not keep one from being found and promoted.
+    # With a damaged pointer, versions must still be found, so that one of them can be promoted.
     return Version(number, _pointer(repository) == str(number), manifest(repository, number))
 
 
@@ -92,13 +92,13 @@ def promote(repository: Path, number: int) -> Version:
 
 
 def promoted_number(repository: Path) -> int | None:
-    """The number in the pointer; None when nothing was promoted."""
+    """Return the number in the pointer; None if nothing was promoted."""
     text = _pointer(repository)
     if text is None:
         return None
     if not text.isdigit():
         path = repository / MODEL / POINTER
-        raise EncoderError(f"{path} says {text[:40]!r}, which is no version. Run `akin encoder promote VERSION`.")
+        raise EncoderError(f"{path} holds {text[:40]!r} instead of a version. Run `akin encoder promote VERSION`.")
     return int(text)
 
 
@@ -110,10 +110,10 @@ def _pointer(repository: Path) -> str | None:
 
 
 def manifest(repository: Path, number: int) -> dict[str, Any]:
-    """What training wrote about a version.
+    """Return a version's manifest.
 
     Raises:
-        EncoderError: The manifest is missing or is no manifest.
+        EncoderError: The file is missing, or is not a manifest.
     """
     path = repository / MODEL / str(number) / "manifest.json"
     try:
@@ -126,7 +126,7 @@ def manifest(repository: Path, number: int) -> dict[str, Any]:
 
 
 def folder_numbers(model: Path) -> Iterator[int]:
-    """The numbers of a model's version folders."""
+    """Yield the numbers of a model's version folders."""
     if model.is_dir():
         for entry in model.iterdir():
             if entry.name.isascii() and entry.name.isdigit() and entry.is_dir():

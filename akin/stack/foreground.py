@@ -1,9 +1,9 @@
-"""Triton in the foreground: `python -m akin.stack.foreground` becomes a Triton that serves the promoted encoder.
+"""Run Triton in the foreground with the promoted encoder: `python -m akin.stack.foreground`.
 
-What a container runs. It needs neither the command line's libraries nor the service's. Nothing is loaded into this
-server after its start, and nobody has the key to its other APIs: the one version to load is named in a copy of
-`config.pbtxt`, in a folder that shows Triton the model repository without being it: that one may be read-only. On a GPU
-the same goes for the model that does the encoder's arithmetic (`AKIN_ENCODER_INNER`).
+Containers run this. It imports only what `requirements/triton.lock` holds. This server loads nothing after its start,
+and the key to its other APIs is thrown away. It gets a model repository of its own, in the run folder, as the given one
+may be read-only: there, a copy of `config.pbtxt` names the one version to load. On a GPU the same holds for the model
+that runs the encoder's graph (`AKIN_ENCODER_INNER`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import MODEL, Version, promoted
+from akin.registry.versions import MODEL, Version, promoted_version
 from akin.settings import Settings, encoder_settings
 from akin.stack import triton_key
 from akin.stack.tritonserver import is_patched, server_command, server_environment
@@ -28,27 +28,27 @@ from edge import is_loopback, reason_of
 
 
 def main() -> NoReturn:
-    """Becomes the server, or ends with a line that says what kept it from that, and an exit code."""
-    # Python would print a trace, and the first process of a container ignores what it does not handle.
+    """Replace this process by the server, or print the reason that prevents it and exit with its code."""
+    # Without handlers Python prints a trace on SIGINT, and the first process of a container ignores SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     try:
         settings = Settings.read()
         command, environment = prepare(settings, os.environ)
     except AkinError as error:
-        say(str(error))
+        log(str(error))
         sys.exit(error.exit_code)
     os.execve(command[0], command, environment)
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The server's command line and environment, once there is an encoder to serve.
+    """Wait for an encoder and return the server's command line and environment.
 
     Raises:
-        BadSetting: A setting of the encoder cannot be used, or Triton's HTTP could be reached from elsewhere.
-        StackError: A port is taken, or the folder for what a run writes down cannot be written.
-        EncoderError: No encoder came in time, or no inner model for it, or the promoted one is not there.
-        NotSetUp: The server's files are not there.
+        BadSetting: A setting of the encoder cannot be used, or other machines could reach Triton's HTTP.
+        StackError: A port is taken, or the run folder cannot be written.
+        EncoderError: There was no encoder, or no inner model for it, in time; or the promoted one does not exist.
+        NotSetUp: The server's files are missing.
     """
     inner = encoder_settings(environ).encoder_inner
     check_http_host(settings, environ)
@@ -57,12 +57,12 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     hosts = (settings.triton_http_host, settings.triton_host, settings.triton_host)
     for name, host, port in zip(names, hosts, ports, strict=True):
         check_port(host, port, name)
-    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, log)
     if inner:
         look = partial(check_inner, settings.repository, inner, version.number)
-        wait_for(f"the model {inner}", look, settings.wait_seconds, say)
+        wait_for(f"the model {inner}", look, settings.wait_seconds, log)
     try:
-        shown = repository_of_one(settings.repository, version, settings.run / "triton-repository", inner)
+        shown = single_version_repository(settings.repository, version, settings.run / "triton-repository", inner)
         command = server_command(
             settings,
             shown,
@@ -74,16 +74,16 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
         )
     except OSError as error:
         raise StackError(
-            f"cannot write {error.filename or settings.run}: {error.strerror}. AKIN_DATA moves it."
+            f"cannot write {error.filename or settings.run}: {error.strerror}. Set AKIN_DATA to another folder."
         ) from error
-    say(f"serving encoder version {version.number} ({version.digest[:12]}) of {settings.repository}")
+    log(f"serving encoder version {version.number} ({version.digest[:12]}) of {settings.repository}")
     return command, server_environment(settings, environ)
 
 
-def repository_of_one(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
-    """A model repository in `folder` that has one version of the encoder and a configuration that names it.
+def single_version_repository(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
+    """Make a model repository in `folder` with one version of the encoder, and return it.
 
-    Beside it, where one is named (`AKIN_ENCODER_INNER`), the `inner` model that the encoder calls, in the same version.
+    It also gets the same version of the `inner` model that the encoder calls, if one is named (`AKIN_ENCODER_INNER`).
 
     Raises:
         EncoderError: A `config.pbtxt` cannot be read, or there is no such inner model.
@@ -107,43 +107,43 @@ def repository_of_one(repository: Path, version: Version, folder: Path, inner: s
 
 
 def check_inner(repository: Path, inner: str, number: int) -> None:
-    """Looks for the model that `AKIN_ENCODER_INNER` names, in the version of the encoder that calls it.
+    """Check that the model named by `AKIN_ENCODER_INNER` exists in the same version as the encoder.
 
     Raises:
-        EncoderError: It, or that version of it, is not there.
+        EncoderError: The model or that version of it is missing.
     """
     model = repository / inner
-    # The configuration is written last.
+    # The configuration is written last: without it the model is not complete.
     if not ((model / str(number)).is_dir() and (model / "config.pbtxt").is_file()):
         raise EncoderError(
-            f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no version {number} of such a model. For a GPU it is "
-            f"made by `akin encoder gpu {number}`."
+            f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no version {number} of such a model. Make it with "
+            f"`akin encoder gpu {number}`."
         )
 
 
 def policy(number: int) -> str:
-    """Triton's version policy for exactly one version, in the text format of `config.pbtxt`."""
+    """Return Triton's version policy for exactly one version, in the text format of `config.pbtxt`."""
     return f"version_policy: {{ specific: {{ versions: [ {number} ] }} }}"
 
 
 def check_http_host(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Refuse to let others reach the HTTP of a server with known overflows there.
+    """Check that other machines cannot reach the HTTP of a server with known overflows there.
 
     Raises:
-        BadSetting: HTTP would listen on more than this machine, and nothing says that a proxy stands before it.
+        BadSetting: HTTP would listen beyond this machine, and no setting states that a proxy stands before it.
     """
     host = settings.triton_http_host
     if is_loopback(host) or settings.triton_allow_unpatched or is_patched(settings, environ):
         return
     raise BadSetting(
-        f"Triton's HTTP would listen on {host}: this build can be overrun there by bodies in chunks (CVE-2025-23310, "
+        f"Triton's HTTP would listen on {host}: bodies in chunks can overflow this build's memory (CVE-2025-23310, "
         "CVE-2025-23311). Set AKIN_TRITON_HTTP_HOST to 127.0.0.1, and gRPC still listens on AKIN_TRITON_HOST; or set "
-        "AKIN_TRITON_ALLOW_UNPATCHED to 1 where a proxy before it bounds and buffers bodies. See SECURITY.md."
+        "AKIN_TRITON_ALLOW_UNPATCHED to 1 if a proxy before it limits and buffers bodies. See SECURITY.md."
     )
 
 
 def check_port(host: str, port: int, name: str) -> None:
-    """Says which port is taken before Triton does in its log.
+    """Check that a port is free, as Triton itself reports a taken one only in its log.
 
     Raises:
         StackError: The address cannot be listened on.
@@ -158,8 +158,8 @@ def check_port(host: str, port: int, name: str) -> None:
         ) from error
 
 
-def say(message: str) -> None:
-    """A line for the log of whoever started this."""
+def log(message: str) -> None:
+    """Write a line to the container's log."""
     print(f"triton: {message}", file=sys.stderr, flush=True)
 
 

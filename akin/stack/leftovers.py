@@ -1,25 +1,24 @@
-"""Processes and shared memory that a stack has left behind, found and removed.
+"""Find and kill the processes that a stack has left.
 
-A part that is killed cannot tidy up: Triton's Python process may outlive it, and so does the shared memory between the
-two. Every process of a stack carries a mark in its environment, and Triton names its shared memory after the stack's
-run folder and its port, so that both are found whatever became of the record.
+When a part is killed, its own children may stay, such as Triton's Python process. Every process of a stack inherits an
+environment variable that names the stack's run folder, so it is found without a record.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 from pathlib import Path
 
+import psutil
+
 from akin.stack.processes import Child, await_end, start_time
 
 MARK = "_AKIN_STACK"
-SHARED_MEMORY = Path("/dev/shm")
 
 
-def mark(run: Path) -> dict[str, str]:
+def mark_variables(run: Path) -> dict[str, str]:
     """Return the environment variable that marks the processes of a stack.
 
     Args:
@@ -28,28 +27,27 @@ def mark(run: Path) -> dict[str, str]:
     return {MARK: str(run.resolve())}
 
 
-def marked(run: Path) -> list[Child]:
-    """Return the running processes that carry a stack's mark, without the calling one."""
-    wanted = os.fsencode(f"{MARK}={run.resolve()}")
+def find_marked(run: Path) -> list[Child]:
+    """Return the running processes that carry a stack's mark, except the calling one."""
+    wanted = str(run.resolve())
     found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit() or int(folder.name) == os.getpid():
-            continue
-        # Processes end while they are looked at; those of other users, and the kernel's own, show nothing.
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                started = start_time(int(folder.name))
+    for pid in psutil.pids():
+        # A process may end meanwhile, and those of other users cannot be read.
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if pid != os.getpid() and process.environ().get(MARK) == wanted:
+                started = start_time(pid)
                 if started is not None:
-                    found.append(Child((folder / "comm").read_text().strip(), int(folder.name), started, ""))
+                    found.append(Child(process.name(), pid, started, ""))
     return found
 
 
 def kill_marked(run: Path) -> list[Child]:
-    """Kill every process that carries a stack's mark, and return them; the calling one is left alone."""
+    """Kill every process that carries a stack's mark, except the calling one; return the killed ones."""
     killed: list[Child] = []
-    # A process may start another one between the look and its end.
+    # A process may start another one between the search and the kill: search again until none is found.
     for _ in range(5):
-        found = marked(run)
+        found = find_marked(run)
         if not found:
             break
         for child in found:
@@ -59,45 +57,3 @@ def kill_marked(run: Path) -> list[Child]:
         await_end(found, 5.0)
         killed += found
     return killed
-
-
-def region_prefix(run: Path, port: int) -> str:
-    """Return how the names of a Triton's shared memory begin.
-
-    Args:
-        run: The run folder of the stack, or of the command, that starts it.
-        port: Its gRPC port.
-    """
-    return f"{_prefix_of(run)}{port}_"
-
-
-def remove_regions(run: Path, port: int | None = None) -> list[str]:
-    """Remove the shared memory that ended servers have left behind, and return its names.
-
-    Args:
-        run: The run folder that they were started from.
-        port: The gRPC port of the one server to look at; None: all from that folder. Memory that a running process
-            still maps stays.
-    """
-    prefix = _prefix_of(run) if port is None else region_prefix(run, port)
-    found = sorted(SHARED_MEMORY.glob(f"{prefix}*"))
-    mapped = _mapped() if found else ""
-    removed = []
-    for path in found:
-        if path.name not in mapped:
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
-
-
-def _prefix_of(run: Path) -> str:
-    return f"triton_python_backend_shm_region_{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:12]}_"
-
-
-def _mapped() -> str:
-    """Return the lines of shared memory in the maps of all processes that can be read."""
-    lines = []
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            lines += [line for line in maps.read_text().splitlines() if "triton_python_backend_shm_region_" in line]
-    return "\n".join(lines)

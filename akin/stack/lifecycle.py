@@ -1,4 +1,4 @@
-"""The local stack: Triton, the service and the page, owned by a supervisor, started in order and stopped together."""
+"""Start and stop the local stack: Triton, the service and the page, under a supervisor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from akin.errors import AkinError, StackError
-from akin.registry.versions import Version, promoted, versions
+from akin.registry.versions import Version, promoted_version, versions
 from akin.settings import Settings
-from akin.stack.leftovers import kill_marked, mark, remove_regions
+from akin.stack.leftovers import kill_marked, mark_variables
 from akin.stack.processes import (
     Child,
     await_end,
@@ -30,82 +30,83 @@ from akin.stack.processes import (
     tail,
 )
 from akin.stack.record import PartState, Stack, read, running
+from akin.stack.shared_memory import remove_regions
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
-from storage.locks import held
+from storage.locks import hold_lock
 
 SUPERVISOR_SECONDS = 30.0
-# Triton has five seconds to finish what it does, each process fifteen to end.
+# Triton has five seconds to finish its work, and each process fifteen to end.
 STOP_SECONDS = 45.0
 LOOK_SECONDS = 0.05
 
 
 def up(settings: Settings, say: Callable[[str], None]) -> Stack:
-    """Start what is not running, and return when all of it is ready.
+    """Start every part that is not running, and return when all parts are ready.
 
-    What runs is left as it is, unless an earlier release has started it: that is stopped and started anew. A
-    stack that had not run at all is stopped again when it cannot be started.
+    Parts that run stay as they are, unless an earlier release has started them: those are stopped and started again.
+    If no part ran before and one cannot be started, all are stopped again.
 
     Raises:
-        StackError: A port is taken, or a process died or did not get ready.
+        StackError: A port is taken, or a process ended or did not get ready.
         EncoderError: No encoder was exported.
     """
-    with commanding(settings):
+    with command_lock(settings):
         stack = running(settings)
         if stack is not None and stack.of_earlier_release:
-            # Its Triton takes models from anybody, and its page and service have none of the present bounds.
-            promoted(settings.repository)
-            say("the stack was started by an earlier release: starting it anew")
+            # Its Triton loads models without a key, and its page and service lack the present limits.
+            promoted_version(settings.repository)
+            say("the stack was started by an earlier release: restarting it")
             stop_all(settings, stack)
             stack = None
         fresh = stack is None
         attempts = 0
         if stack is not None and stack.supervised:
-            if whole(stack):
+            if is_whole(stack):
                 say("the stack is already running")
                 return stack
-            attempts = ask_again(settings, stack)
+            attempts = request_retry(settings, stack)
         else:
             prepare(settings, stack, say)
-        asked = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
-        assert asked is not None
+        supervisor = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
+        assert supervisor is not None
     try:
-        return await_ready(settings, asked, attempts, say, stack)
+        return await_ready(settings, supervisor, attempts, say, stack)
     except BaseException:
         if fresh:
             with contextlib.suppress(StackError):
-                stop_if_owned(settings, asked)
+                stop_if_owned(settings, supervisor)
         raise
 
 
 def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None]) -> None:
-    """Check that what is to be started can be, and clear away what an earlier stack has left.
+    """Check that the stack can be started, and remove what an earlier one has left.
 
     Raises:
         StackError: A port is taken.
         EncoderError: No encoder was exported.
     """
-    promoted(settings.repository)
+    promoted_version(settings.repository)
     if stack is None:
         clear(settings)
         check_ports(settings)
         return
-    say("the supervisor had stopped: a new one takes over what runs")
+    say("the supervisor had stopped: a new one takes over the running parts")
     dead = [child.name for child in stack.children if not child.alive]
     if dead:
         say(f"{' and '.join(dead)} had stopped: starting again")
 
 
-def whole(stack: Stack) -> bool:
+def is_whole(stack: Stack) -> bool:
     """Return True if every part of a supervised stack runs and is ready."""
     return bool(stack.parts) and all(stack.state(part.name) == "running" for part in stack.parts)
 
 
-def ask_again(settings: Settings, stack: Stack) -> int:
-    """Have a running supervisor try at once what is given up or waits for its restart.
+def request_retry(settings: Settings, stack: Stack) -> int:
+    """Make a running supervisor start at once the parts that were given up or wait for their restart.
 
     Returns:
-        The number of the attempt: the states of the parts count from then on.
+        The number of this attempt; states that the supervisor records before it are out of date.
     """
     assert stack.supervisor is not None
     send(stack.supervisor, signal.SIGUSR1)
@@ -113,16 +114,16 @@ def ask_again(settings: Settings, stack: Stack) -> int:
 
 
 def start_supervisor(settings: Settings) -> Child:
-    """Start a supervisor, and return it when it has taken the stack over.
+    """Start a supervisor, and return it when it owns the stack.
 
     Raises:
-        StackError: It did not.
+        StackError: The supervisor ended or did not start in time.
     """
     log = settings.logs / "supervisor.log"
     child = start(
         "the supervisor",
-        python("akin.stack.supervisor"),
-        {**os.environ, **settings.environment, **mark(settings.run)},
+        module_command("akin.stack.supervisor"),
+        {**os.environ, **settings.environment, **mark_variables(settings.run)},
         log,
     )
     deadline = time.monotonic() + SUPERVISOR_SECONDS
@@ -144,16 +145,16 @@ def await_ready(
 
     Args:
         settings: Where the record is.
-        supervisor: Who starts the parts.
-        attempt: The number of the attempt that was asked for.
-        say: Is told what is started.
-        before: The stack as it was before.
+        supervisor: The process that starts the parts.
+        attempt: The number of the requested attempt.
+        say: Prints a line for each part that is started.
+        before: The stack before this command; None if there was none.
 
     Raises:
-        AkinError: A part failed, of the kind of its failure.
+        AkinError: A part failed; the class is that of the part's own error.
         StackError: The stack was stopped meanwhile.
     """
-    said = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
+    reported = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
     while True:
         stack = read(settings)
         if stack is None or stack.supervisor != supervisor:
@@ -161,60 +162,60 @@ def await_ready(
         if not supervisor.alive:
             raise StackError(
                 f"the supervisor stopped by itself. Its log, {supervisor.log}, ends:\n{tail(supervisor.log)}\n"
-                "What it had started goes on; start a new one with: akin up"
+                "The parts that it started continue; start a new supervisor with: akin up"
             )
         if stack.attempts >= attempt:
             for part in stack.parts:
-                if part.state in ("starting", "running") and part.name not in said:
-                    said.add(part.name)
-                    say(f"starting {part.name}{encoders(stack) if part.name == 'Triton' else ''}")
-                if failed(part, first=before is None):
-                    raise failure(part, stopped=before is None)
-            if whole(stack):
+                if part.state in ("starting", "running") and part.name not in reported:
+                    reported.add(part.name)
+                    say(f"starting {part.name}{describe_encoders(stack) if part.name == 'Triton' else ''}")
+                if has_failed(part, first=before is None):
+                    raise error_of(part, stopped=before is None)
+            if is_whole(stack):
                 return stack
         reap(supervisor.pid)
         time.sleep(LOOK_SECONDS)
 
 
-def encoders(stack: Stack) -> str:
-    """Return which encoder versions Triton serves, for people."""
+def describe_encoders(stack: Stack) -> str:
+    """Return the encoder versions that Triton serves as text."""
     return f" with encoder version {' and '.join(map(str, stack.encoders))}"
 
 
-def failed(part: PartState, *, first: bool) -> bool:
-    """Return True if there is no use in waiting for a part.
+def has_failed(part: PartState, *, first: bool) -> bool:
+    """Return True if waiting for a part makes no sense any more.
 
-    At a stack's first start that is any failure; later a part that ended while it ran is only waited for.
+    During a stack's first start every failure counts. Later, a part that ended while it ran is restarted: wait for it.
     """
     if part.state == "given up":
         return True
     return part.failures > 0 and part.state in ("restarting", "starting") and (first or bool(part.error))
 
 
-def failure(part: PartState, *, stopped: bool) -> AkinError:
-    """Return the error of a part that failed to start, of the kind that its supervisor has met."""
+def error_of(part: PartState, *, stopped: bool) -> AkinError:
+    """Return the error of a part that failed to start, in the class that its supervisor has recorded."""
     kinds = {kind.__name__: kind for kind in AkinError.__subclasses__()}
-    # Our own errors of a start name the part themselves.
+    # The errors of this project already name the part.
     text = part.reason if part.error in kinds else f"{part.name}: {part.reason}."
     if not stopped:
-        text += "\nThe other parts go on, and the supervisor tries again for a while: see `akin status`."
+        text += "\nThe other parts continue, and the supervisor tries again for a while: see `akin status`."
     return kinds.get(part.error, StackError)(text)
 
 
 def stop_if_owned(settings: Settings, supervisor: Child) -> None:
-    """Stop the stack that a command has just started, unless another command has taken it over."""
-    with commanding(settings):
+    """Stop the stack that this command has just started, unless another command has replaced its supervisor."""
+    with command_lock(settings):
         stack = read(settings)
         if stack is None or stack.supervisor == supervisor:
             stop_all(settings, stack)
-            command_lock(settings).unlink(missing_ok=True)
+            command_lock_path(settings).unlink(missing_ok=True)
 
 
-def still_needed(settings: Settings, promoted: Version) -> list[int]:
-    """Return the version that made the live snapshot, unless it is promoted: searches go by it until a new index.
+def versions_still_needed(settings: Settings, promoted: Version) -> list[int]:
+    """Return the version that made the live snapshot, unless it is the promoted one: searches still use it.
 
-    The snapshot is read as the plain files that it is: the service's own code for it brings FAISS and Tantivy along,
-    80 MB in a supervisor that never searches.
+    The snapshot's files are read directly, as the service's code for them imports FAISS and Tantivy: 80 MB that a
+    supervisor does not need.
     """
     snapshots = settings.data / "snapshots"
     try:
@@ -226,15 +227,15 @@ def still_needed(settings: Settings, promoted: Version) -> list[int]:
     return [] if digest == promoted.digest else made_by[-1:]
 
 
-def python(module: str) -> list[str]:
-    """The command that runs a module with this very Python."""
+def module_command(module: str) -> list[str]:
+    """Return the command that runs a module with this Python."""
     return [sys.executable, "-m", module]
 
 
 def service_environment(settings: Settings) -> dict[str, str]:
-    """Return what the service is told: where its data, its Triton, its models and its ports are.
+    """Return the environment of the service: its data, its Triton, its models and its ports.
 
-    Not which encoder: it finds the one that made its snapshot among those that Triton serves.
+    It names no encoder: the service finds the one that made its snapshot among those that Triton serves.
     """
     return {
         **os.environ,
@@ -249,22 +250,22 @@ def service_environment(settings: Settings) -> dict[str, str]:
 
 
 def down(settings: Settings) -> list[str]:
-    """Stop what runs, and remove what it has left behind; return the names of what was stopped.
+    """Stop the stack and remove what it leaves; return the names of the stopped parts.
 
     Raises:
         StackError: Another command is starting or stopping the stack.
     """
-    with commanding(settings):
+    with command_lock(settings):
         stopped = stop_all(settings, read(settings))
-        command_lock(settings).unlink(missing_ok=True)
+        command_lock_path(settings).unlink(missing_ok=True)
         return stopped
 
 
 def stop_all(settings: Settings, stack: Stack | None) -> list[str]:
-    """Stop the supervisor, then whatever is left; return the names of what ran."""
+    """Stop the supervisor, then the other processes; return the names of those that ran."""
     alive = [child.name for child in reversed(stack.children) if child.alive] if stack else []
     if stack is not None and stack.supervisor is not None and stack.supervisor.alive:
-        # First, so that it does not start again what is stopped.
+        # The supervisor first, so that it does not restart the parts.
         alive = alive or [stack.supervisor.name]
         send(stack.supervisor, signal.SIGTERM)
         await_end([stack.supervisor], STOP_SECONDS)
@@ -274,11 +275,11 @@ def stop_all(settings: Settings, stack: Stack | None) -> list[str]:
     left = read(settings) or stack
     stop(list(reversed(left.children)) if left else [])
     cleared = clear(settings)
-    return alive or (["what an earlier stack had left behind"] if cleared else [])
+    return alive or (["the remains of an earlier stack"] if cleared else [])
 
 
 def clear(settings: Settings) -> bool:
-    """Remove what a stack has left behind: processes, shared memory, files of its run.
+    """Remove what a stack has left: processes, shared memory, files in its run folder.
 
     Returns:
         True if there were processes or shared memory.
@@ -288,8 +289,8 @@ def clear(settings: Settings) -> bool:
     if settings.run.is_dir():
         used = command_lines()
         for path in settings.run.iterdir():
-            # A command's own Triton may run from here; and the lock must stay as long as it is held.
-            if str(path) in used or path == command_lock(settings):
+            # Keep the files of a Triton that another command runs from here, and the lock that this command holds.
+            if str(path) in used or path == command_lock_path(settings):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -298,26 +299,26 @@ def clear(settings: Settings) -> bool:
     return bool(killed or removed)
 
 
-def command_lock(settings: Settings) -> Path:
-    """Return the file of the lock that `commanding` holds."""
+def command_lock_path(settings: Settings) -> Path:
+    """Return the file that `command_lock` locks."""
     return settings.run / "command.lock"
 
 
-def commanding(settings: Settings) -> contextlib.AbstractContextManager[None]:
-    """Return the lock of the commands that start and stop the stack: one decides at a time."""
-    busy = f"another `akin up` or `akin down` is at work on {settings.data}: try again when it has ended."
-    return held(command_lock(settings), 120.0, StackError(busy))
+def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Return the lock that lets one command at a time start or stop the stack."""
+    busy = f"another `akin up` or `akin down` is running for {settings.data}: try again when it has ended."
+    return hold_lock(command_lock_path(settings), 120.0, StackError(busy))
 
 
 @contextlib.contextmanager
 def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[tuple[str, Version]]:
-    """The address of a Triton that serves the promoted encoder.
+    """Yield the address of a Triton that serves the promoted encoder, and the encoder's version.
 
-    That is `AKIN_TRITON_URL` where it is set, otherwise the running stack's, or one for this command only.
+    The Triton is the one of `AKIN_TRITON_URL` if that is set, else the running stack's, else one for this command only.
     """
-    version = wait_for("an encoder", lambda: promoted(settings.repository), settings.wait_seconds, say)
+    version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
     if settings.triton_url:
-        # Imported here as it brings along what a supervisor has no use for.
+        # Imported here as it imports the service, which a supervisor does not need.
         from akin.stack.remote_triton import await_encoder
 
         await_encoder(settings.triton_url, version, settings.wait_seconds, say)
@@ -339,23 +340,23 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         remove_regions(settings.run, grpc)
 
 
-def expect_free(settings: Settings) -> None:
-    """Check, long before a stack is started, that it can be; what an earlier one has left behind is cleared away.
+def check_can_start(settings: Settings) -> None:
+    """Check long before a stack is started that its ports are free; remove what an earlier stack has left.
 
     Raises:
         StackError: A port is taken.
     """
-    with commanding(settings):
+    with command_lock(settings):
         if running(settings) is None:
             clear(settings)
             check_ports(settings)
 
 
 def check_ports(settings: Settings) -> None:
-    """Say which port is taken before anything is started.
+    """Check that every port of the stack is free.
 
     Raises:
-        StackError: One of them is.
+        StackError: One is taken.
     """
     for host, number, name in (
         ("127.0.0.1", settings.triton_http_port, "AKIN_TRITON_HTTP_PORT"),

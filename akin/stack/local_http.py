@@ -1,4 +1,4 @@
-"""HTTP to the parts of the local stack: never through a proxy, which is meant for the outside world."""
+"""Send HTTP requests to the parts of the local stack, never through a proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 def client(**options: Any) -> httpx.Client:
-    """Return an HTTP client that ignores `HTTP_PROXY`, `ALL_PROXY` and their like.
+    """Return an HTTP client that ignores `HTTP_PROXY`, `ALL_PROXY` and similar variables.
 
     Args:
         options: Passed on to `httpx.Client`.
@@ -21,9 +21,9 @@ def get(url: str, *, timeout: float, headers: Mapping[str, str] | None = None) -
     """Return the answer to a GET.
 
     Args:
-        url: The address, of a part of the local stack.
+        url: The address of a part of the local stack.
         timeout: Seconds to wait for each step of the exchange.
-        headers: Sent beside the usual ones.
+        headers: Further headers.
 
     Raises:
         httpx.HTTPError: Nothing answered in time.
@@ -35,10 +35,10 @@ def post(url: str, body: object, *, timeout: float, headers: Mapping[str, str] |
     """Return the answer to a POST of JSON.
 
     Args:
-        url: The address, of a part of the local stack.
-        body: What is sent as JSON.
+        url: The address of a part of the local stack.
+        body: The data to send as JSON.
         timeout: Seconds to wait for each step of the exchange.
-        headers: Sent beside the usual ones.
+        headers: Further headers.
 
     Raises:
         httpx.HTTPError: Nothing answered in time.

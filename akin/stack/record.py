@@ -1,4 +1,4 @@
-"""The record of a running stack, `data/run/stack.json`: its processes, their states, and where they answer."""
+"""Read and write the record of a running stack, `data/run/stack.json`: processes, states and addresses."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from typing import Any, Literal
 from akin.errors import StackError
 from akin.settings import Settings
 from akin.stack.processes import Child
-from storage.locks import held
+from storage.durable import replace_file
+from storage.locks import hold_lock
 
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
 
 LOCK_SECONDS = 30.0
-# Loading an encoder, as long as that may take.
+# Longer than loading an encoder may take.
 SWITCH_SECONDS = 400.0
 
 
 @dataclass(frozen=True)
 class PartState:
-    """The state of one part, as its supervisor last wrote it.
+    """State of one part, as its supervisor last wrote it.
 
     Attributes:
         name: Triton, the service or the page.
-        state: What it does; `waiting` means that an earlier part starts first.
-        since: When it came into this state, in seconds since 1970.
-        restarts: How often it was started again since the stack was started.
-        failures: How many starts in a row have failed or did not last.
-        reason: Why it was last restarted, or given up; empty where it never was.
-        error: The kind of error of a failed start, a class of `akin.errors`.
+        state: Its state; `waiting` means that an earlier part starts first.
+        since: The start of this state, in seconds since 1970.
+        restarts: The number of restarts since the stack was started.
+        failures: The number of starts in a row that failed or did not last.
+        reason: The reason of the last restart or of giving up; empty if there was none.
+        error: The class of `akin.errors` of a failed start, by name.
     """
 
     name: str
@@ -46,23 +47,23 @@ class PartState:
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack.
+    """Running stack.
 
     Attributes:
         children: Its processes, in the order of their start.
         encoders: The encoder versions that Triton serves.
-        service: Address of the HTTP API.
-        page: Address of the page.
+        service: The address of the HTTP API.
+        page: The address of the page.
         triton: Triton's gRPC address.
         triton_http: Triton's HTTP address.
-        complete: Whether all of it has been ready at once; not so while it starts for the first time.
+        complete: True if all parts were ready at the same time at least once.
         triton_metrics: Triton's metrics address.
         parts: The states of the parts, in the order of their start.
-        supervisor: The process that restarts what dies, whether or not it still runs.
-        attempts: How often the supervisor was asked to try given-up parts again.
-        service_metrics: Host and port of the service's metrics, port 0 where there are none; empty in the record of an
-            earlier release.
-        boot: The machine's start during which all this was written; process ids mean nothing after another.
+        supervisor: The process that restarts parts, whether or not it still runs.
+        attempts: The number of requests to try given-up parts again.
+        service_metrics: Host and port of the service's metrics, with port 0 if there are none; empty in the record of
+            an earlier release.
+        boot: The id of the machine's boot during which this was written; after another boot, process ids are void.
     """
 
     children: list[Child]
@@ -81,7 +82,7 @@ class Stack:
 
     @property
     def of_earlier_release(self) -> bool:
-        """Return True if a release without a supervisor wrote this: its Triton has no key, its page no gate."""
+        """Return True if a release without a supervisor wrote this: its Triton takes requests without a key."""
         return not (self.boot and self.triton_metrics)
 
     @property
@@ -96,29 +97,29 @@ class Stack:
         return triton is not None and triton.alive and self.state("Triton") == "running"
 
     def child(self, name: str) -> Child | None:
-        """Return the process of a part; None where it has none."""
+        """Return the process of a part; None if it has none."""
         return next((child for child in self.children if child.name == name), None)
 
     def state(self, name: str) -> State:
-        """Return what a part does; without a supervisor, its process alone says that."""
+        """Return the state of a part: the recorded one, or without a supervisor that of its process."""
         child = self.child(name)
         alive = child is not None and child.alive
         written = next((part.state for part in self.parts if part.name == name), None)
         if self.supervised and written is not None:
-            # Its death is noticed here perhaps before the supervisor has written it down.
+            # Its process may have ended before the supervisor has recorded that.
             return "restarting" if written == "running" and not alive else written
         return "running" if alive else "stopped"
 
 
-def record(settings: Settings) -> Path:
-    """Return where a running stack is written down."""
+def record_path(settings: Settings) -> Path:
+    """Return the path of the record."""
     return settings.run / "stack.json"
 
 
 def read(settings: Settings) -> Stack | None:
-    """Return the stack that is written down, whether or not it still runs; None where there is none."""
+    """Return the recorded stack, whether or not it still runs; None if there is no readable record."""
     try:
-        found: dict[str, Any] = json.loads(record(settings).read_text())
+        found: dict[str, Any] = json.loads(record_path(settings).read_text())
         supervisor = found.get("supervisor")
         stack = Stack(
             **{
@@ -134,7 +135,7 @@ def read(settings: Settings) -> Stack | None:
 
 
 def running(settings: Settings) -> Stack | None:
-    """Return the stack that `up` started from this data folder, if any of it still runs."""
+    """Return the stack that `akin up` started from this data folder; None if no process of it runs."""
     stack = read(settings)
     if stack is None:
         return None
@@ -142,59 +143,57 @@ def running(settings: Settings) -> Stack | None:
 
 
 def update(settings: Settings, change: Callable[[Stack], Stack]) -> None:
-    """Change the record, unless the stack has been stopped and its record removed.
+    """Change the record; do nothing if the stack was stopped and its record removed.
 
     Args:
         settings: Where the record is.
-        change: Returns the new record, given the present one.
+        change: Returns the new stack, given the present one.
 
     Raises:
-        StackError: Another process holds the record for half a minute.
+        StackError: Another process locks the record for half a minute.
     """
-    if not record(settings).is_file():
+    if not record_path(settings).is_file():
         return
-    with locked(settings):
+    with record_lock(settings):
         stack = read(settings)
         if stack is not None:
             write(settings, change(stack))
 
 
 def create(settings: Settings, stack: Stack, supervisor: Child) -> None:
-    """Write the record of a stack under a new supervisor, in place of an earlier record.
+    """Write the record of a stack under a new supervisor, and replace an earlier record.
 
     Raises:
-        StackError: Another process holds the record for half a minute.
+        StackError: Another process locks the record for half a minute.
     """
-    with locked(settings):
+    with record_lock(settings):
         write(settings, replace(stack, supervisor=supervisor, boot=boot()))
 
 
-def locked(settings: Settings) -> Any:
-    """Return the lock under which the record is read and written again."""
-    return held(
-        settings.run / "record.lock", LOCK_SECONDS, StackError(f"{record(settings)} is held by another process.")
+def record_lock(settings: Settings) -> AbstractContextManager[None]:
+    """Return the lock that is needed to change the record."""
+    return hold_lock(
+        settings.run / "record.lock", LOCK_SECONDS, StackError(f"{record_path(settings)} is locked by another process.")
     )
 
 
-def encoders_locked(settings: Settings, busy: str) -> AbstractContextManager[None]:
-    """Return the lock under which Triton starts, and under which a running one loads or unloads encoders.
+def encoders_lock(settings: Settings, busy: str) -> AbstractContextManager[None]:
+    """Return the lock that is needed to start Triton, and to load or unload encoders.
 
     Args:
         settings: Where the lock is.
-        busy: The text of the `StackError` that is raised when another holder does not let go in time.
+        busy: The message of the `StackError` that is raised if the lock is not released in time.
     """
-    return held(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
+    return hold_lock(settings.run / "encoders.lock", SWITCH_SECONDS, StackError(busy))
 
 
 def write(settings: Settings, stack: Stack) -> None:
-    """Write the running stack down, whole or not at all."""
-    path = record(settings)
+    """Write the record in one step."""
+    path = record_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(stack), indent=1))
-    aside.rename(path)
+    replace_file(path, json.dumps(asdict(stack), indent=1).encode())
 
 
 def boot() -> str:
-    """Return the id of the machine's present start."""
+    """Return the id of the machine's present boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

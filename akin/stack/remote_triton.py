@@ -1,4 +1,4 @@
-"""A Triton that somebody else runs, such as the container beside this one."""
+"""Wait for a Triton that was started with_data_and_ports, for example in another container."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
 
 
 def await_encoder(url: str, version: Version, seconds: float, say: Callable[[str], None]) -> None:
-    """Waits until a Triton serves this very version of the encoder.
+    """Wait until a Triton serves a version of the encoder.
 
     Args:
         url: `grpc://host:port` or `http://host:port`.
-        version: What it is to serve.
-        seconds: How long it is waited for.
-        say: Is told for whom is waited.
+        version: The version.
+        seconds: The longest wait.
+        say: Prints a line about the wait.
 
     Raises:
-        StackError: It did not answer in time, or does not serve that version.
-        EncoderError: It serves another encoder under that number.
+        StackError: Triton did not answer in time, or does not serve that version.
+        EncoderError: Triton serves another encoder under that number.
     """
 
     async def find() -> None:

@@ -1,4 +1,4 @@
-"""An embedded Triton: the server out of the `nvidia-pytriton` wheel, run on this machine without Docker."""
+"""Run the Triton of the `nvidia-pytriton` wheel on this machine, without Docker, and load encoders into it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from akin.stack import local_http, triton_key
 from akin.stack.processes import Child, start, stop, tail, wait_until
 from akin.stack.tritonserver import server_command, server_environment
 
-# Warming every shape of an encoder takes seconds on two quiet cores; this is for slow and busy ones.
+# Running every shape of an encoder once takes seconds on two idle cores; slow and busy machines need more.
 LOAD_SECONDS = 300.0
 START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class TritonProcess:
-    """A running Triton.
+    """Running Triton.
 
     Attributes:
         child: Its process.
         http: Its HTTP address, `127.0.0.1:8000`.
         grpc: Its gRPC address, `127.0.0.1:8001`.
-        key: What its APIs besides inference, health and metadata ask for.
+        key: The key to its APIs other than inference, health and metadata.
     """
 
     child: Child
@@ -52,18 +52,23 @@ def start_triton(
     tied: bool = False,
     started: Callable[[Child], None] = lambda _: None,
 ) -> TritonProcess:
-    """Starts a server on the ports (HTTP, gRPC, metrics) and loads a version of the encoder, and those `beside`, warm.
+    """Start a server and load versions of the encoder into it; return when they are ready.
 
-    A `tied` server ends when this process does, however that happens, and has a key of its own; any other has the key
-    in the run folder, where later commands find it. The model that `AKIN_ENCODER_INNER` names is loaded before the
-    encoder, which calls it. `started` is handed the process as soon as there is one; what it raises stops the server
-    again.
+    Args:
+        settings: Where the server, the model repository and the run folder are.
+        ports: HTTP, gRPC, metrics.
+        version: The version to load. The model named by `AKIN_ENCODER_INNER` is loaded first, as the encoder calls it.
+        log: The file of the server's output.
+        beside: Further versions to load.
+        tied: True if the server must end when this process ends. It then has a key of its own; otherwise it has the key
+            in the run folder, which later commands read.
+        started: Called with the process as soon as it exists; an exception that it raises stops the server.
 
     Raises:
         BadSetting: A setting of the encoder cannot be used.
-        NotSetUp: The server's files are not there, or Python's shared library is not.
-        StackError: It did not start.
-        EncoderError: It does not load the encoder.
+        NotSetUp: The server's files or Python's shared library are missing.
+        StackError: The server did not start.
+        EncoderError: The server did not load the encoder.
     """
     inner = encoder_settings(os.environ).encoder_inner
     http, grpc, _ = ports
@@ -77,7 +82,7 @@ def start_triton(
         if not triton_key.hide(child.pid, key):
             warn_of_visible_key()
         if inner:
-            ask_to_load(triton.http, inner, {}, f"the model {inner}", log, key)
+            load_model(triton.http, inner, {}, f"the model {inner}", log, key)
         load(triton.http, settings.repository, [version.number, *beside], log, key=key)
     except BaseException:
         stop([child])
@@ -87,8 +92,8 @@ def start_triton(
 
 @functools.cache
 def warn_of_visible_key() -> None:
-    """Write one line to standard error, once in a process: other users of this machine can read Triton's key."""
-    # On a full disk there is no log; that is no reason not to start.
+    """Warn on standard error, once in a process, that other users of this machine can read Triton's key."""
+    # On a full disk the warning cannot be written; start all the same.
     with contextlib.suppress(OSError):
         print(
             "warning: Triton's key could not be hidden: every user of this machine can read it among the arguments of "
@@ -99,22 +104,22 @@ def warn_of_visible_key() -> None:
 
 
 def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *, key: str) -> None:
-    """Make a server serve these versions and no others: a version that stays is ready all the while.
+    """Make a server serve exactly these versions; those that it already serves stay ready meanwhile.
 
-    Which ones is said in the request, as `config.pbtxt` belongs to all of them.
+    The request names the versions, as `config.pbtxt` belongs to all of them.
 
     Raises:
-        EncoderError: Triton refuses; the message carries Triton's reason.
+        EncoderError: Triton refuses; the message holds Triton's reason.
     """
     body = {"parameters": {"config": json.dumps(model_config(repository, *numbers))}}
-    ask_to_load(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
+    load_model(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
 
 
-def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, log: Path | str, key: str) -> None:
-    """Have a server load a model.
+def load_model(http: str, model: str, body: Mapping[str, object], named: str, log: Path | str, key: str) -> None:
+    """Load a model into a server.
 
     Raises:
-        EncoderError: Triton refuses; the message carries Triton's reason.
+        EncoderError: Triton refuses; the message holds Triton's reason.
     """
     url = f"http://{http}/v2/repository/models/{model}/load"
     try:
@@ -123,7 +128,7 @@ def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, l
         raise EncoderError(f"Triton did not load {named} ({error!r}). Its log ends:\n{tail(log)}") from error
     if answer.status_code == httpx.codes.FORBIDDEN:
         raise EncoderError(
-            f"Triton at {http} does not accept the key in the run folder: it was started with another one. "
+            f"Triton at {http} does not accept the key in the run folder, as it was started with another one. "
             "Run `akin down`, then `akin up`."
         )
     if answer.is_error:
@@ -131,10 +136,10 @@ def ask_to_load(http: str, model: str, body: Mapping[str, object], named: str, l
 
 
 def model_config(repository: Path, *numbers: int) -> dict[str, object]:
-    """`config.pbtxt` as Triton's JSON, with the versions to serve.
+    """Return `config.pbtxt` as Triton's JSON, with the versions to serve.
 
     Raises:
-        EncoderError: The file is missing, or is not a Triton model configuration.
+        EncoderError: The file is missing, or is not a model configuration of Triton.
     """
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
@@ -149,17 +154,17 @@ def model_config(repository: Path, *numbers: int) -> dict[str, object]:
 
 
 def is_live(http: str) -> bool:
-    """Whether a Triton answers at an address."""
+    """Return True if a Triton answers at an address."""
     return answers(f"http://{http}/v2/health/live")
 
 
 def is_ready(http: str, number: int) -> bool:
-    """Whether it serves this version of the encoder."""
+    """Return True if a Triton serves a version of the encoder."""
     return answers(f"http://{http}/v2/models/{MODEL}/versions/{number}/ready")
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 200 within a second."""
+    """Return True if a GET is answered with 200 within a second."""
     try:
         return local_http.get(url, timeout=1.0).status_code == 200
     except httpx.HTTPError:

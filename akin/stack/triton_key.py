@@ -1,8 +1,8 @@
-"""The key to what Triton offers besides inference, health and metadata.
+"""Make and read the key to Triton's APIs other than inference, health and metadata.
 
-Loading a model runs code, and the trace, logging and shared-memory APIs write files and memory. They answer only who
-sends the key: `akin` itself. It lies in the run folder, where only the user who runs the stack can read it; a Triton
-that is started again gets the same one.
+Loading a model runs code, and the trace, logging and shared-memory APIs write files and memory, so they require a key
+that only `akin` has. It lies in the run folder, readable only by the user who runs the stack; a restarted Triton gets
+the same one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ RESTRICTED = ("shared-memory", "model-config", "model-repository", "statistics",
 
 
 def new() -> str:
-    """Return a key that nobody has had before: 64 hex digits."""
+    """Return a new random key: 64 hex digits."""
     return secrets.token_hex(32)
 
 
 def make(settings: Settings) -> str:
-    """Return the key in the run folder; write one where there is none that only this user can read.
+    """Return the key in the run folder; write one if there is none that only this user can read.
 
-    Two processes that do so at the same time get the same key.
+    Two processes that call this at the same time get the same key.
 
     Raises:
         OSError: The run folder cannot be written.
@@ -51,7 +51,7 @@ def make(settings: Settings) -> str:
 
 
 def read(settings: Settings) -> str:
-    """Return the key in the run folder; empty where there is none."""
+    """Return the key in the run folder; empty if there is none."""
     with contextlib.suppress(FileNotFoundError):
         found = key_file(settings).read_text()
         if re.fullmatch(r"[0-9a-f]{64}", found):
@@ -60,12 +60,12 @@ def read(settings: Settings) -> str:
 
 
 def key_file(settings: Settings) -> Path:
-    """Return where the key lies."""
+    """Return the path of the key."""
     return settings.run / "triton.key"
 
 
 def is_private(path: Path) -> bool:
-    """Return True if a file holds a key, belongs to this user, and lets nobody else read it."""
+    """Return True if a file holds a key, belongs to this user, and cannot be read by others."""
     try:
         status = path.lstat()
         whole = re.fullmatch(r"[0-9a-f]{64}", path.read_text())
@@ -75,18 +75,18 @@ def is_private(path: Path) -> bool:
 
 
 def options(key: str) -> list[str]:
-    """Return the options that make Triton ask for the key, over HTTP and over gRPC."""
+    """Return the options that make Triton require the key, over HTTP and over gRPC."""
     rule = f"{','.join(RESTRICTED)}:{HEADER}={key}"
     return [f"--http-restricted-api={rule}", f"--grpc-restricted-protocol={rule}"]
 
 
 def hide(pid: int, key: str) -> bool:
-    """Overwrite a key among the arguments of a process, which every user of this machine can list.
+    """Overwrite a key in the arguments of a process, as every user of this machine can list those.
 
-    Triton takes the key as an argument only, and reads its arguments once, before it listens.
+    Triton takes the key only as an argument, and reads its arguments once, before it listens.
 
     Returns:
-        False where the system does not let this process write into that one.
+        False if the system does not permit to write into that process.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()

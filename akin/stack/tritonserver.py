@@ -1,7 +1,7 @@
-"""The Triton server's files: how they are called, and with what environment.
+"""Compose the command line and the environment of a Triton server.
 
-They come out of the `nvidia-pytriton` wheel, or they are a whole installation with a Python of its own, as in NVIDIA's
-images. SECURITY.md says what is known to be wrong with the wheel's server, and what closes it here.
+The server's files come from the `nvidia-pytriton` wheel, or are an installation with its own Python, as in NVIDIA's
+images. SECURITY.md lists the known flaws of the wheel's server and the measures against them.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from pathlib import Path
 from akin.errors import NotSetUp
 from akin.settings import Settings
 from akin.stack import triton_key
-from akin.stack.leftovers import region_prefix
+from akin.stack.shared_memory import region_prefix
 
 PROGRAM = "bin/tritonserver"
-# The first release without any flaw that was published when this was written: 26.07.
+# The first release without a flaw known at the time of writing: 26.07.
 PATCHED = (2, 71)
-# How often clients may ask whether the server is there, in milliseconds. gRPC's default is five minutes: it hangs up on
-# those who ask more often, and the service asks every ten seconds.
+# The shortest time between two keepalive pings of a client, in milliseconds. By gRPC's default of five minutes the
+# server would close the connections of the service, which pings every ten seconds.
 PING_INTERVAL_MS = 5000
 
 
-def installed(settings: Settings) -> bool:
-    """Whether `AKIN_TRITON_HOME` is a whole installation: `/opt/tritonserver` in NVIDIA's images."""
+def is_installation(settings: Settings) -> bool:
+    """Return True if `AKIN_TRITON_HOME` is a whole installation, as `/opt/tritonserver` in NVIDIA's images."""
     return (settings.triton_home / PROGRAM).is_file()
 
 
-def wheel(settings: Settings) -> Path:
-    """The server in the files of the wheel."""
+def wheel_server(settings: Settings) -> Path:
+    """Return the folder of the server in the files of the wheel."""
     return settings.triton_home / "server/pytriton/tritonserver"
 
 
@@ -45,26 +45,26 @@ def server_command(
     http_host: str | None = None,
     switched: bool = True,
 ) -> list[str]:
-    """Return the server's command line. Inference, health and metadata are open, all else asks for the key.
+    """Return the server's command line. All APIs other than inference, health and metadata require the key.
 
     Args:
         settings: Where the server's files are.
         repository: The folder of models.
-        host: The address that gRPC and metrics listen on, and HTTP where it has none of its own.
+        host: The address of gRPC and metrics, and of HTTP if it has none of its own.
         ports: HTTP, gRPC, metrics.
-        key: What the other APIs ask for.
-        http_host: The address that HTTP listens on.
-        switched: Whether models are loaded and unloaded while it runs, by who has the key; otherwise it loads all that
-            the folder holds at its start, and no other ever.
+        key: The key.
+        http_host: The address of HTTP.
+        switched: True if models can be loaded and unloaded, with the key, while the server runs; if False it loads all
+            models of the folder at its start and none later.
 
     Raises:
-        NotSetUp: The server's files are not there.
+        NotSetUp: The server's files are missing.
     """
     http, grpc, metrics = ports
     return [
-        str(settings.triton_home / PROGRAM if installed(settings) else wheel(settings) / PROGRAM),
+        str(settings.triton_home / PROGRAM if is_installation(settings) else wheel_server(settings) / PROGRAM),
         f"--model-repository={repository}",
-        f"--backend-directory={backends(settings)}",
+        f"--backend-directory={backend_directory(settings)}",
         f"--model-control-mode={'explicit' if switched else 'none'}",
         "--disable-auto-complete-config",
         *(f"--http-address={http_host or host}", f"--http-port={http}"),
@@ -72,32 +72,30 @@ def server_command(
         *(f"--metrics-address={host}", f"--metrics-port={metrics}"),
         f"--grpc-http2-min-recv-ping-interval-without-data={PING_INTERVAL_MS}",
         "--grpc-keepalive-permit-without-calls=1",
-        # Other ways in, which heed no restriction before 26.04; an environment variable can open the second.
+        # Before 26.04 these two interfaces ignore the key; an environment variable can enable the second.
         *("--allow-sagemaker=false", "--allow-vertex-ai=false"),
         *triton_key.options(key),
-        # Named so that what a killed server leaves behind can be told from another server's memory.
+        # So that the memory that a killed server leaves is distinct from that of other servers.
         f"--backend-config=python,shm-region-prefix-name={region_prefix(settings.run, grpc)}",
         "--exit-timeout-secs=5",
     ]
 
 
 def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
-    """Return True if the server is an installation that says it has the fixes of what was published."""
+    """Return True if the server is an installation whose version has the fixes of the published flaws."""
     found = re.match(r"(\d+)\.(\d+)", environ.get("TRITON_SERVER_VERSION", ""))
-    return installed(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
+    return is_installation(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
 
 
-def backends(settings: Settings) -> Path:
-    """A backend directory whose Python backend has the stub of this very Python beside it.
-
-    An installation has one, made for its own Python.
+def backend_directory(settings: Settings) -> Path:
+    """Return a backend directory whose Python backend has the stub for this Python; make it for the wheel's server.
 
     Raises:
-        NotSetUp: The wheel is not there, or has no stub for this Python.
+        NotSetUp: The wheel is missing, or has no stub for this Python.
     """
-    if installed(settings):
+    if is_installation(settings):
         return settings.triton_home / "backends"
-    server = wheel(settings)
+    server = wheel_server(settings)
     name = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
     if not (server / PROGRAM).is_file():
@@ -117,13 +115,13 @@ def backends(settings: Settings) -> Path:
 
 
 def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which the server and its Python stub find their libraries and packages.
+    """Return the environment in which the server and its Python stub find their libraries and packages.
 
     Raises:
         NotSetUp: This Python has no shared library, which the stub needs.
     """
     both = {"TOKENIZERS_PARALLELISM": "true", "PYTHONDONTWRITEBYTECODE": "1"}
-    if installed(settings):
+    if is_installation(settings):
         return {**base, **both}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = f"libpython{python}.so.1.0"
@@ -138,7 +136,7 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
     paths = [str(settings.triton_home / "server/nvidia_pytriton.libs"), str(home), base.get("LD_LIBRARY_PATH", "")]
     return {
         **base,
-        # The stub takes its packages from the first Python on PATH: one with NumPy 1, which it was compiled against.
+        # The stub uses the packages of the first Python on PATH; it was compiled against that one's NumPy 1.
         "PATH": f"{settings.triton_home / 'python/bin'}:{base.get('PATH', '')}",
         "LD_LIBRARY_PATH": ":".join(filter(None, paths)),
         **both,

@@ -1,4 +1,4 @@
-"""Waiting for another service: whoever waits says for whom, now and then, and gives up after a time that is set."""
+"""Wait for another service, and print a line about it now and then."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TypeVar
 
 from akin.errors import AkinError
 
-SAY_AGAIN_SECONDS = 30.0
+REPEAT_SECONDS = 30.0
 
 Found = TypeVar("Found")
 
 
 def wait_for(whom: str, look: Callable[[], Found], seconds: float, say: Callable[[str], None]) -> Found:
-    """Looks once a second until there is what is looked for.
+    """Call a function once a second until it succeeds, and return its result.
 
     Args:
-        whom: What is waited for, for people.
-        look: Returns it, or raises an `AkinError` whose text says why it is not there yet.
-        seconds: How long to wait; with 0 it must be there at once.
-        say: Is told for whom is waited, at first and every half minute.
+        whom: The name of the awaited thing in messages.
+        look: Returns the result, or raises an `AkinError` that names the reason why it is not there yet.
+        seconds: The longest wait; with 0, `look` is called once.
+        say: Prints a line, at first and every half minute.
 
     Raises:
-        AkinError: The last one that `look` raised, when the time is over.
+        AkinError: The last one that `look` raised, after that time.
     """
     deadline = time.monotonic() + seconds
-    said = -SAY_AGAIN_SECONDS
+    reported_at = -REPEAT_SECONDS
     while True:
         try:
             return look()
@@ -34,7 +34,7 @@ def wait_for(whom: str, look: Callable[[], Found], seconds: float, say: Callable
             now = time.monotonic()
             if now >= deadline:
                 raise
-            if now - said >= SAY_AGAIN_SECONDS:
-                said = now
+            if now - reported_at >= REPEAT_SECONDS:
+                reported_at = now
                 say(f"waiting for {whom} (at most {deadline - now:.0f} s): {error}")
         time.sleep(min(1.0, max(0.0, deadline - now)))

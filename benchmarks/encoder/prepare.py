@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.encoder.engines import MAX_TOKENS
-from benchmarks.environment import cpu_has
+from storage.cpu import cpu_features
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def export_onnx(folder: Path) -> None:
     options = {"provider": "CPUExecutionProvider", "export": True}
     model = SentenceTransformer(str(folder / "torch"), backend="onnx", device="cpu", model_kwargs=options)
     model.save(target)
-    recipe = "avx512_vnni" if cpu_has("avx512_vnni") else "avx2"
+    recipe = "avx512_vnni" if "avx512_vnni" in cpu_features() else "avx2"
     export_dynamic_quantized_onnx_model(model, recipe, target, file_suffix="int8")
     # fastembed uses the smaller of two limits; one of them is that of the model's training, 128 tokens.
     settings = folder / "onnx" / "tokenizer_config.json"

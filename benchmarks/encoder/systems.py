@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import Settings
 from akin.stack.processes import Child, free_ports, start, stop, wait_until
 from akin.stack.triton import start_triton
@@ -178,8 +178,8 @@ def start_infinity(name: str, engine: str, folder: Path, logs: Path) -> Embeddin
 
 
 def start_triton_servers(settings: Settings, logs: Path) -> tuple[EmbeddingServer, EmbeddingServer]:
-    """Start one Triton with the promoted encoder; return it as a server over gRPC and as one over HTTP."""
-    version = promoted(settings.repository)
+    """Start one Triton with the promoted_version encoder; return it as a server over gRPC and as one over HTTP."""
+    version = promoted_version(settings.repository)
     settings = settings.model_copy(update={"data": logs.parent})
     http, grpc, metrics = free_ports(3)
     running = start_triton(settings, (http, grpc, metrics), version, logs / "triton.log", tied=True)
@@ -192,7 +192,7 @@ def start_triton_servers(settings: Settings, logs: Path) -> tuple[EmbeddingServe
 
 def start_engines(settings: Settings, models: Path, logs: Path) -> list[EngineProcess]:
     """Start every engine that needs no server; they load at the same time, and `await_ready` waits for each."""
-    version = settings.repository / MODEL / str(promoted(settings.repository).number)
+    version = settings.repository / MODEL / str(promoted_version(settings.repository).number)
     python = settings.triton_home / "python" / "bin" / "python"
     return [
         EngineProcess("sentence-transformers torch FP32", "sentence-transformers-torch", PEERS, models, logs),

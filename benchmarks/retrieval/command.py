@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.registry.versions import MODEL, promoted
+from akin.registry.versions import MODEL, promoted_version
 from akin.settings import Settings
 from benchmarks.environment import RETRIEVAL
 from benchmarks.processes import WorkerFailed
@@ -30,7 +30,7 @@ def main() -> None:
     """Measure the chosen parts and sizes; print the table and write it to `data/benchmarks/`."""
     settings = Settings.read()
     options = parse_options(settings)
-    encoder = promoted(settings.repository)
+    encoder = promoted_version(settings.repository)
     collection = prepare_collection(options.source, options.folder, options.texts, encoder.digest, say)
     sizes = [size(name) for name in options.sizes.split(",") if name]
     wanted = max(sizes)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.report import Row
-from indexing.faiss_recipe import EXACT_BELOW
+from indexing.options import EXACT_BELOW
 
 PREDICTED_AT = 100_000_000
 GROWING = {

@@ -74,7 +74,7 @@ class Akin:
         """Train on a random sample and add all vectors, as a snapshot's build does."""
         import faiss
 
-        from indexing.faiss_recipe import build_index, write_index
+        from indexing.faiss_writer import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(vector_blocks(folder, 1))).shape[1]
@@ -94,11 +94,10 @@ class Akin:
         """Open the file as the service does, and start threads that search independently."""
         import faiss
 
-        from retrieval_service.adapters.faiss_index import FaissIndex
-        from retrieval_service.adapters.faiss_threads import single_threaded
+        from retrieval_service.adapters.faiss_index import FaissIndex, use_one_thread
 
         self._faiss = faiss
-        self._threads = ThreadPoolExecutor(threads, initializer=single_threaded)
+        self._threads = ThreadPoolExecutor(threads, initializer=use_one_thread)
         self._index = FaissIndex.open(path).index
         if not isinstance(self._index, faiss.IndexRefine):
             listed = isinstance(self._index, faiss.IndexIVF)

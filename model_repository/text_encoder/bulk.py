@@ -1,12 +1,11 @@
-"""Work that is taken at once and answered later, by threads of its own: bulk, and more queries than one batch takes.
+"""Encode bulk work, and queries beyond a full batch, in threads of their own.
 
-Each thread has a graph of its own, so that a query never waits for bulk work to end; it only shares the cores with it.
-A thread takes its part of the requests that wait, encodes them together, and answers each as soon as its last text is
-done. What cannot be taken is refused at once, so that memory stays bounded and the client knows to ask again. (A queue
-policy in Triton's configuration would bound its queue as well, but Triton then stalls for half a second now and then.)
+Each thread has its own graph, so that a query never waits for bulk work to end; the two only share the cores. A thread
+takes a share of the waiting jobs, encodes them together, and answers each job when its last text is done. A job that
+the queue cannot hold is refused at once: this limits memory, and the client can ask again. (A queue policy in Triton's
+configuration would also limit the queue, but then Triton stalls for half a second now and then.)
 
-A client that cannot be answered, or a text that cannot be encoded, fails its own job, neither the other jobs of its
-group nor the thread.
+If a client cannot be answered or a text cannot be encoded, only that job fails; its group and the thread continue.
 """
 
 from __future__ import annotations
@@ -21,39 +20,40 @@ from typing import Any, Protocol
 
 import numpy as np
 
-# The most texts that a thread takes at once: enough of them that each finds others of its length.
+# The most texts that a thread takes at once: enough that most texts meet others of similar length.
 GROUP_TEXTS = 128
-# How fast a queue is believed to move before anything was measured, in bytes of text a second.
+# The assumed speed before the first measurement, in bytes of text a second.
 _FIRST_PACE = 200_000.0
 
 _log = logging.getLogger("text_encoder")
 
 
-class Encoder(Protocol):
-    """What a thread needs of a `TextEncoder`."""
+class BulkEncoder(Protocol):
+    """The part of `TextEncoder` that a thread uses."""
 
     dim: int
 
     def tokenize(self, texts: list[str]) -> Any:
-        """Token ids of texts."""
+        """Return the token ids of texts."""
 
     def run_all(self, tokenized: Any) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Positions and vectors of the texts, as they are done."""
+        """Yield positions and vectors of the texts, run by run."""
 
 
 @dataclass
-class Job:
-    """One request.
+class EncodeJob:
+    """Request for the vectors of some texts.
 
     Attributes:
-        texts: what it wants encoded.
-        answer: is given the vectors and the token counts.
-        fail: is given the reason why there are none, and whether it makes sense to ask again.
-        cancelled: whether the client has gone.
-        seconds: how long the client waits; None for as long as it takes.
-        urgent: whether a person waits for it.
-        left: texts without a vector; 0 when the client has its answer.
-        bytes: the size of the texts, near enough.
+        texts: The texts.
+        answer: Called with the vectors and the token counts.
+        fail: Called with the reason of a failure, and True if the client can ask again.
+        cancelled: Returns True if the client has cancelled the request.
+        seconds: The longest wait of the client; None for no limit.
+        urgent: True for a query, False for bulk work.
+        offered: The time at which the queue got it.
+        left: The number of texts without a vector; 0 once the client has an answer.
+        bytes: The size of the texts in characters, close enough to bytes.
     """
 
     texts: list[str]
@@ -71,57 +71,56 @@ class Job:
         self.bytes = sum(map(len, self.texts))
 
     def deliver(self, vectors: np.ndarray, tokens: np.ndarray) -> None:
-        """Answer the client; where that fails, say so to this client and to nobody else."""
+        """Answer the client; if that fails, fail this job only."""
         self.left = 0
         try:
             self.answer(vectors, tokens)
         except Exception as error:
-            # Whatever sending raises concerns one client: the group and its thread serve others.
+            # Any error of sending concerns one client: the group and its thread serve others.
             self._fail(f"the answer could not be sent: {error}", again=False)
 
     def give_up(self, reason: str, *, again: bool) -> None:
-        """Fail, unless the client has its answer already."""
+        """Fail the job, unless the client has an answer already."""
         if self.left:
             self.left = 0
             self._fail(reason, again=again)
 
     def is_abandoned(self) -> bool:
-        """Return True if the client has gone; one that cannot be asked counts as present."""
+        """Return True if the client has cancelled; False if that cannot be found out."""
         try:
             return self.cancelled()
         except Exception as error:
-            # As in `deliver`: it concerns one client, and encoding for nobody harms nobody.
-            _log.warning("whether a client has gone cannot be told: %s", error)
+            # As in `deliver`; encoding the texts in vain does no harm.
+            _log.warning("cannot find out if a client has cancelled: %s", error)
             return False
 
     def _fail(self, reason: str, *, again: bool) -> None:
         try:
             self.fail(reason, again)
         except Exception as error:
-            # There is nobody left to tell but the log.
-            _log.warning("a client could not be told that its request failed (%s): %s", reason, error)
+            _log.warning("the failure of a request (%s) could not be sent to its client: %s", reason, error)
 
 
 class BulkQueue:
-    """Takes jobs and encodes them in groups: urgent ones first, then in the order they came."""
+    """Queue of jobs, and the threads that encode them in groups: urgent jobs first, then in order of arrival."""
 
     def __init__(
-        self, make_encoder: Callable[[], Encoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
+        self, make_encoder: Callable[[], BulkEncoder], *, threads: int = 1, most_bytes: int, most_urgent: int = 1024
     ) -> None:
-        """Start the threads, which take their encoders with their first jobs.
+        """Start the threads; each gets its encoder with its first job.
 
         Args:
-            make_encoder: gives one that nothing else uses, warm where a person may wait for it.
-            threads: how many work.
-            most_bytes: of text that may wait.
-            most_urgent: urgent jobs that may wait.
+            make_encoder: Returns an encoder for one thread alone, already warm if urgent jobs can come.
+            threads: The number of threads.
+            most_bytes: The most text that may wait, in bytes.
+            most_urgent: The most urgent jobs that may wait.
         """
         self._make_encoder = make_encoder
         self._making = threading.Lock()
         self._most_bytes = most_bytes
         self._most_urgent = most_urgent
-        self._urgent: deque[Job] = deque()
-        self._jobs: deque[Job] = deque()
+        self._urgent: deque[EncodeJob] = deque()
+        self._jobs: deque[EncodeJob] = deque()
         self._bytes = 0
         self._pace = _FIRST_PACE / threads
         self._changed = threading.Condition()
@@ -130,8 +129,8 @@ class BulkQueue:
         for thread in self._threads:
             thread.start()
 
-    def offer(self, job: Job) -> None:
-        """Takes a job, or fails it at once when it cannot be held or cannot be done in its time."""
+    def offer(self, job: EncodeJob) -> None:
+        """Put a job into the queue, or fail it at once if the queue is full or the job would take too long."""
         with self._changed:
             reason = self._full(job)
             if reason is None:
@@ -141,7 +140,8 @@ class BulkQueue:
                 return
         job.give_up(f"the encoder is busy: {reason}. Ask again in a moment.", again=True)
 
-    def _full(self, job: Job) -> str | None:
+    def _full(self, job: EncodeJob) -> str | None:
+        """Return the reason to refuse a job; None if the queue takes it."""
         ahead = sum(other.bytes for other in self._urgent) if job.urgent else self._bytes
         if job.urgent and len(self._urgent) >= self._most_urgent:
             return f"{len(self._urgent):,} queries already wait"
@@ -153,7 +153,7 @@ class BulkQueue:
         return None
 
     def close(self) -> None:
-        """Encodes what was taken, and ends the threads."""
+        """Encode the jobs of the queue, then end the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -172,30 +172,30 @@ class BulkQueue:
                     started = monotonic()
                 encoded = encode_group(encoder, group)
             except Exception as error:
-                # Whatever it was must reach the clients, and must not end the thread that later jobs wait for.
+                # Any error must reach the clients, and must not end the thread, as later jobs wait for it.
                 fail_each(encoder, group, error)
             with self._changed:
                 self._bytes -= taken
                 if encoded:
                     self._pace += (encoded / max(monotonic() - started, 1e-3) - self._pace) * 0.2
 
-    def _next_group(self) -> list[Job]:
-        """Waits for jobs; empty when closing and all are done."""
+    def _next_group(self) -> list[EncodeJob]:
+        """Wait for jobs and return a group of them; empty if the queue is closing and no job is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent or self._jobs or self._closing)
             queue = self._urgent or self._jobs
-            # A part is left to the other threads, which would wait for work while this one has all of it.
-            part = -(-sum(len(job.texts) for job in queue) // len(self._threads))
-            group: list[Job] = []
+            # Take a share only: with all jobs here, the other threads would have no work.
+            share = -(-sum(len(job.texts) for job in queue) // len(self._threads))
+            group: list[EncodeJob] = []
             texts = 0
-            while queue and (not group or texts + len(queue[0].texts) <= min(part, GROUP_TEXTS)):
+            while queue and (not group or texts + len(queue[0].texts) <= min(share, GROUP_TEXTS)):
                 texts += len(queue[0].texts)
                 group.append(queue.popleft())
             return group
 
 
-def fail_each(encoder: Encoder | None, group: list[Job], error: Exception) -> None:
-    """Fail the jobs of a group that could not be encoded; of several, only those that fail by themselves too."""
+def fail_each(encoder: BulkEncoder | None, group: list[EncodeJob], error: Exception) -> None:
+    """Fail the jobs of a group that could not be encoded; of several jobs, only those that fail again by themselves."""
     for job in group:
         if not job.left:
             continue
@@ -204,15 +204,15 @@ def fail_each(encoder: Encoder | None, group: list[Job], error: Exception) -> No
             continue
         try:
             encode_group(encoder, [job])
-        except Exception as its_own:
-            job.give_up(f"encoding failed: {its_own}", again=False)
+        except Exception as own_error:
+            job.give_up(f"encoding failed: {own_error}", again=False)
 
 
-def encode_group(encoder: Encoder, group: list[Job]) -> int:
-    """Encodes jobs together; those whose clients have gone or given up are dropped before anything is computed.
+def encode_group(encoder: BulkEncoder, group: list[EncodeJob]) -> int:
+    """Encode jobs together and answer them; drop those that were cancelled or have waited too long.
 
     Returns:
-        The bytes of text that were encoded.
+        The bytes of the encoded text.
     """
     for job in group:
         if job.is_abandoned():

@@ -1,8 +1,7 @@
-"""Triton's side of `text_encoder`: requests in, responses out; the work itself is in `runtime.py` beside this file.
+"""Serve `text_encoder` in Triton's Python backend; `runtime.py` beside this file does the encoding.
 
-A few texts are a person who waits: the texts of all such requests that Triton gathered are encoded at once, together.
-Many texts are bulk work, which `bulk.py` answers in its own time. A text that cannot be encoded fails its own request
-only.
+A request with few texts is a query: all queries that Triton has gathered are encoded together at once. A request with
+many texts is bulk work, which `bulk.py` answers later. A text that cannot be encoded only fails its own request.
 """
 
 from __future__ import annotations
@@ -16,27 +15,27 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from bulk import BulkQueue, Job
+from bulk import BulkQueue, EncodeJob
 from inner import inner_model
 from runtime import TextEncoder
 
-# Threads hand over the interpreter this often, in seconds: a query is not to wait for bulk work's arithmetic in Python.
+# How often Python switches between threads, in seconds: short, so that a query does not wait for bulk work in Python.
 _SWITCH_INTERVAL = 0.0005
-# Whether a request was cancelled is a question to Triton that takes 0.14 ms, in which nothing else goes on. That is
-# little beside encoding so many characters; shorter ones are encoded unasked (Triton asks while they are in its queue).
-_WORTH_ASKING = 500
+# Asking Triton if a request was cancelled takes 0.14 ms, during which nothing else runs. Ask only for requests with at
+# least this many characters, whose encoding takes much longer. (Triton itself checks requests while they are queued.)
+_ASK_FROM_CHARACTERS = 500
 
 
 class BadText(ValueError):
-    """A text that this encoder refuses; the message is for the client."""
+    """Text that this encoder refuses; the message is for the client."""
 
 
 class TritonPythonModel:
-    """One instance of the encoder, loaded from its own version folder and warm before Triton calls it ready."""
+    """Instance of the encoder, loaded from its version folder and warm before Triton reports it as ready."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Loads this version and runs every shape it will serve once."""
-        # Texts of one batch are tokenised by one thread: two would wait for each other's turn on cores that are busy.
+        """Load this version and run every shape once."""
+        # Tokenise a batch in one thread: on busy cores, several threads only wait for each other.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
@@ -52,7 +51,7 @@ class TritonPythonModel:
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        # Bulk threads answer people's queries as well, at overload: theirs are made and warm before any is asked.
+        # Bulk threads also answer queries beyond a full batch, so their encoders must be warm too.
         twins = [self.encoder.twin() for _ in range(self.encoder.lanes)]
         self.encoder.warm_up(twins)
         self.later = BulkQueue(twins.pop, threads=len(twins), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
@@ -62,7 +61,7 @@ class TritonPythonModel:
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answers small requests, all together; a request that is answered later has None in its place."""
+        """Answer the queries together; a request that is answered later has None as its response."""
         responses: list[Any] = [None] * len(requests)
         waiting: list[tuple[int, list[str]]] = []
         for position, request in enumerate(requests):
@@ -71,15 +70,14 @@ class TritonPythonModel:
             except BadText as error:
                 responses[position] = failure(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
-            if sum(map(len, texts)) >= _WORTH_ASKING and request.is_cancelled():
+            if sum(map(len, texts)) >= _ASK_FROM_CHARACTERS and request.is_cancelled():
                 responses[position] = failure("the client cancelled this request", pb_utils.TritonError.CANCELLED)
             elif self.is_bulk(request, len(texts)):
                 self.later.offer(self.job(request, texts, urgent=False))
             else:
                 waiting.append((position, texts))
         if sum(len(texts) for _, texts in waiting) >= self.full_batch:
-            # A full batch means that more wait behind it than one batch can take. They are taken out of Triton's queue,
-            # which has no bound, into one that has.
+            # After a full batch, more queries wait in Triton's queue, which has no limit. Move them into one that has.
             for position, texts in waiting:
                 self.later.offer(self.job(requests[position], texts, urgent=True))
         elif waiting:
@@ -87,11 +85,11 @@ class TritonPythonModel:
         return responses
 
     def encode(self, requests: list[Any], waiting: list[tuple[int, list[str]]], responses: list[Any]) -> None:
-        """Answers requests together; where that fails, each by itself, so that it fails none but the cause."""
+        """Answer requests together; if that fails, one by one, so that only the faulty one fails."""
         try:
             vectors, tokens = self.encoder.encode([text for _, texts in waiting for text in texts])
         except Exception as error:
-            # Whatever it was, it is for the client to know, and Triton would fail every request of this batch.
+            # Report any error to its client; if raised here, Triton would fail every request of this batch.
             if len(waiting) == 1:
                 responses[waiting[0][0]] = failure(f"encoding failed: {error}", pb_utils.TritonError.INTERNAL)
                 return
@@ -101,22 +99,22 @@ class TritonPythonModel:
         start = 0
         for position, texts in waiting:
             rows = slice(start, start := start + len(texts))
-            asked = set(requests[position].requested_output_names())
-            responses[position] = self.answer(asked, vectors[rows], tokens[rows])
+            requested = set(requests[position].requested_output_names())
+            responses[position] = self.answer(requested, vectors[rows], tokens[rows])
 
     def finalize(self) -> None:
-        """Answers what was taken before the version goes away."""
+        """Answer the queued requests before the version is unloaded."""
         self.later.close()
 
     def is_bulk(self, request: Any, texts: int) -> bool:
-        """Whether nobody waits for a request: it says so by its parameter `bulk`, or else has many texts."""
+        """Return True if a request is bulk work: by its parameter `bulk`, else by its number of texts."""
         parameters = request.parameters()
-        said = json.loads(parameters).get("bulk") if parameters else None
-        return texts >= self.bulk_from if said is None else bool(said)
+        bulk = json.loads(parameters).get("bulk") if parameters else None
+        return texts >= self.bulk_from if bulk is None else bool(bulk)
 
-    def job(self, request: Any, texts: list[str], *, urgent: bool) -> Job:
-        """A request with the way to answer it once Triton has taken the request itself back."""
-        asked = set(request.requested_output_names())
+    def job(self, request: Any, texts: list[str], *, urgent: bool) -> EncodeJob:
+        """Return a job that answers a request after `execute` has returned it to Triton."""
+        requested = set(request.requested_output_names())
         sender = request.get_response_sender()
         last = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
@@ -125,16 +123,16 @@ class TritonPythonModel:
             sender.send(failure(reason, code), last)
 
         def answer(vectors: np.ndarray, tokens: np.ndarray) -> None:
-            sender.send(self.answer(asked, vectors, tokens), last)
+            sender.send(self.answer(requested, vectors, tokens), last)
 
         waits = request.timeout() / 1e6
-        return Job(texts, answer, fail, sender.is_cancelled, waits or None, urgent)
+        return EncodeJob(texts, answer, fail, sender.is_cancelled, waits or None, urgent)
 
     def texts_of(self, request: Any) -> list[str]:
-        """The request's texts.
+        """Return the texts of a request.
 
         Raises:
-            BadText: One of them is blank, too long, holds NUL characters or is not UTF-8.
+            BadText: A text is blank, too long, contains NUL characters or is not UTF-8.
         """
         rows = pb_utils.get_input_tensor_by_name(request, "TEXT").as_numpy().reshape(-1)
         texts = []
@@ -154,18 +152,18 @@ class TritonPythonModel:
             texts.append(text)
         return texts
 
-    def answer(self, asked: set[str], vectors: np.ndarray, tokens: np.ndarray) -> Any:
-        """A response with the outputs that were asked for, and no other."""
+    def answer(self, requested: set[str], vectors: np.ndarray, tokens: np.ndarray) -> Any:
+        """Return a response with the requested outputs only."""
         tensors = []
-        if "EMBEDDING" in asked:
+        if "EMBEDDING" in requested:
             tensors.append(pb_utils.Tensor("EMBEDDING", vectors))
-        if "TOKENS" in asked:
+        if "TOKENS" in requested:
             tensors.append(pb_utils.Tensor("TOKENS", tokens.reshape(-1, 1)))
-        if "ENCODER" in asked:
+        if "ENCODER" in requested:
             tensors.append(pb_utils.Tensor("ENCODER", np.full((len(tokens), 1), self.digest, dtype=object)))
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
 
 def failure(message: str, code: int) -> Any:
-    """A response that says why one request failed."""
+    """Return a response with the error of one request."""
     return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(message, code))

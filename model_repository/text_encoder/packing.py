@@ -1,7 +1,7 @@
-"""How texts become runs: what lies in one row, which rows run at once, and how much padding that takes.
+"""Plan the runs of a graph: which texts share a row, which rows run together, and their padded length.
 
-A run has one shape. Short texts are laid end to end in rows of one length, where the graph can tell them apart; longer
-ones have a row each, padded to the next of a few lengths. All shapes there can be are known beforehand (`shapes`).
+Every run has one shape. Short texts are laid end to end in rows of one length if the graph can separate them; longer
+texts have a row each, padded to one of a few lengths. `shapes` lists all shapes in advance.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-# Numbers of rows that a run may have.
+# The numbers of rows that a run may have.
 ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 24, 32, 48, 64)
-# What starting one more run costs, in tokens of work: about 1.3 ms where a token takes 33 microseconds.
+# The cost of starting a run, in tokens: about 1.3 ms if a token takes 33 microseconds.
 RUN_OVERHEAD = 40
-# What attention costs: a token among so many costs twice as much as one among none.
+# The row length at which attention doubles the cost of a token.
 ATTENTION_DOUBLES = 1150
-# The lengths of rows that several texts share; a row that runs by itself is cut to a multiple of the step.
+# The lengths of shared rows; a shared row that runs alone is cut to a multiple of the step.
 SHARED_LENGTHS = (64, 96, 128)
 SHARED_STEP = 16
 # The most texts in a row.
@@ -24,7 +24,7 @@ SLOTS = 16
 
 
 class Shape(NamedTuple):
-    """The shape of a run: rows, tokens of each, and the most texts of one."""
+    """Shape of a run: rows, tokens in each row, and the most texts in a row."""
 
     rows: int
     length: int
@@ -32,12 +32,12 @@ class Shape(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the graph reads at once.
+    """Input of the graph at one time.
 
     Attributes:
-        rows: of each row the positions of its texts, in the order in which they lie there.
-        length: tokens of a row, padding and all.
-        slots: the most texts of a row.
+        rows: For each row, the positions of its texts in order.
+        length: The tokens of a row, with padding.
+        slots: The most texts in a row.
     """
 
     rows: list[list[int]]
@@ -46,24 +46,24 @@ class Run(NamedTuple):
 
     @property
     def members(self) -> list[int]:
-        """The positions of all its texts."""
+        """Return the positions of all texts."""
         return [member for row in self.rows for member in row]
 
     @property
     def shape(self) -> Shape:
-        """Its shape, with rows to spare where no shape has just as many."""
+        """Return its shape, with spare rows if no shape has exactly as many."""
         return Shape(padded_rows(len(self.rows)), self.length, self.slots)
 
 
 def plan(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: int, *, shares_rows: bool) -> list[Run]:
-    """Cuts texts into runs with little work in total.
+    """Distribute texts over runs so that the total work is small.
 
     Args:
-        lengths: Tokens of each text, none over `max_length`.
+        lengths: The tokens of each text, at most `max_length`.
         texts: The positions of the texts to run.
-        max_length: The longest length that the encoder reads.
-        budget: The most padded tokens in one run; a single row may be longer.
-        shares_rows: Whether several texts may lie in one row.
+        max_length: The most tokens of a text that the encoder reads.
+        budget: The most padded tokens in a run; a run of one row may be longer.
+        shares_rows: True if several texts may share a row.
 
     Returns:
         The runs, the longest rows first.
@@ -79,7 +79,7 @@ def plan(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: 
 
 
 def shared(lengths: Sequence[int], texts: Sequence[int], row_length: int, budget: int) -> list[Run]:
-    """Runs of rows that several texts share: each text, the longest first, goes where it leaves the least room."""
+    """Return runs of shared rows. Each text, the longest first, goes to the row where it leaves the least room."""
     rows: list[list[int]] = []
     by_room: list[list[int]] = [[] for _ in range(row_length + 1)]
     for text in sorted(texts, key=lengths.__getitem__, reverse=True):
@@ -100,7 +100,7 @@ def shared(lengths: Sequence[int], texts: Sequence[int], row_length: int, budget
 
 
 def cut(run: Run, lengths: Sequence[int]) -> Run:
-    """A row that runs by itself without most of its room."""
+    """Return a run with its unused end cut off if it has only one row."""
     if len(run.rows) > 1:
         return run
     taken = sum(lengths[text] for text in run.rows[0])
@@ -109,10 +109,10 @@ def cut(run: Run, lengths: Sequence[int]) -> Run:
 
 @cache
 def run_sizes(rows: int, length: int, budget: int) -> list[int]:
-    """The numbers of rows of the runs that take so many rows of one length with the least work.
+    """Return the numbers of rows of the runs that hold `rows` rows of one length with the least work.
 
-    The cheapest way for each number is known from the cheapest ways for fewer (dynamic programming); the last run may
-    have rows to spare.
+    Dynamic programming: the best solution for each number follows from those for smaller numbers. One run may have
+    spare rows.
     """
     best: list[tuple[float, int]] = [(0.0, 0)]
     for wanted in range(1, rows + 1):
@@ -125,15 +125,14 @@ def run_sizes(rows: int, length: int, budget: int) -> list[int]:
 
 
 def split(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: int) -> list[Run]:
-    """Runs of texts with a row each, of like lengths.
+    """Return runs of texts of similar length with one row each.
 
-    Over the texts in order of length, the cheapest cut before each position is known from the cheapest cuts before it
-    (dynamic programming). The run of the shortest texts may have rows to spare.
+    Dynamic programming over the texts in order of length: the best solution up to each text follows from the earlier
+    ones. The run of the shortest texts may have spare rows.
     """
     order = sorted(texts, key=lengths.__getitem__)
-    best: list[tuple[float, int]] = [
-        (0.0, 0)
-    ]  # for each number of texts: the work of them all, and the last run's rows
+    # For each number of texts: the work of all of them, and the rows of their last run.
+    best: list[tuple[float, int]] = [(0.0, 0)]
     for end, last in enumerate(order, start=1):
         length = bucket(lengths[last], max_length)
         best.append(min((best[max(end - rows, 0)][0] + work(rows, length), rows) for rows in sizes(length, budget)))
@@ -147,9 +146,9 @@ def split(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget:
 
 
 def deal(lengths: Sequence[int], lanes: int) -> list[list[int]]:
-    """The positions of the texts, in parts of like work: one for each lane, or a single one where little is to be done.
+    """Return the positions of the texts in parts of similar work: one for each lane, or one if there is little work.
 
-    Each text, the longest first, goes to the part with the least so far.
+    Each text, the longest first, goes to the part with the least work so far.
     """
     if lanes == 1 or sum(lengths) <= lanes * RUN_OVERHEAD:
         return [list(range(len(lengths)))]
@@ -163,21 +162,21 @@ def deal(lengths: Sequence[int], lanes: int) -> list[list[int]]:
 
 
 def work(rows: int, length: int) -> float:
-    """What a run costs, in tokens of a short text."""
+    """Return the cost of a run, in tokens of a short text."""
     return rows * length * (1 + length / ATTENTION_DOUBLES) + RUN_OVERHEAD
 
 
 def padded_rows(rows: int) -> int:
-    """The rows of a run that needs so many."""
+    """Return the smallest allowed number of rows that holds `rows` rows."""
     return next(each for each in ROWS if each >= rows)
 
 
 @cache
 def bucket(length: int, max_length: int) -> int:
-    """The padded length of a text of `length` tokens with a row of its own.
+    """Return the padded length of a text of `length` tokens that has its own row.
 
-    Padding is work for nothing, and every length is a shape to be kept warm: short texts, whose padding is the larger
-    share, have the finer steps.
+    Padding is wasted work, and every length is one more shape to keep warm. Short texts get finer steps, as padding is
+    a larger share of them.
     """
     step = 4 if length <= 32 else 8 if length <= 64 else 16
     return min(max_length, max(8, -(-length // step) * step))
@@ -185,12 +184,12 @@ def bucket(length: int, max_length: int) -> int:
 
 @cache
 def sizes(length: int, budget: int) -> list[int]:
-    """The numbers of rows that run at one length under a budget of tokens."""
+    """Return the numbers of rows allowed for one length under a budget of tokens."""
     return [rows for rows in ROWS if rows == 1 or rows * length <= budget]
 
 
 def shapes(max_length: int, budget: int, *, shares_rows: bool) -> list[Shape]:
-    """Every shape that `plan` can produce."""
+    """Return every shape that `plan` can produce."""
     shortest = SHARED_LENGTHS[0] + 1 if shares_rows else 1
     lengths = sorted({bucket(length, max_length) for length in range(shortest, max_length + 1)})
     alone = [Shape(rows, length, 1) for length in lengths for rows in sizes(length, budget)]

@@ -1,8 +1,8 @@
-"""The encoder of one version folder, in this process: texts in, unit vectors out.
+"""Encode texts to unit vectors with the encoder of one version folder, in this process.
 
-Triton's `model.py` serves it; export checks parity with it; nothing here knows of Triton. `packing.py` beside this file
-says which texts run together. OpenVINO prepares itself for a shape at its first use, so all of them run once in
-`warm_up`, and no query ever meets a new one.
+Triton's `model.py` serves it, and the export checks its parity; this file does not depend on Triton. `packing.py`
+beside it plans the runs. OpenVINO compiles kernels for a shape at its first use, so `warm_up` runs every shape once
+before the first query.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 
 from packing import ROWS, Run, Shape, deal, plan, shapes
 
-# A lone short text has one of these lengths, each with a graph of its own that never changes shape (28 MB).
+# A single short text is padded to one of these lengths. Each has its own graph of fixed shape (28 MB).
 ALONE_LENGTHS = (16, 32)
-# CPU features with which OpenVINO's INT8 kernels beat ONNX Runtime's; without them they are half as fast.
+# The CPU features with which OpenVINO's INT8 kernels are faster than ONNX Runtime's. Without them they are slower.
 INT8_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 Graph = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -32,8 +32,8 @@ class Tokenized(NamedTuple):
     """Texts as token ids.
 
     Attributes:
-        ids: of each text, cut to what the encoder reads.
-        counts: tokens of each text before it was cut, int32 [texts].
+        ids: The ids of each text, cut to the length that the encoder reads.
+        counts: The tokens of each text before the cut, int32 [texts].
     """
 
     ids: list[list[int]]
@@ -41,7 +41,7 @@ class Tokenized(NamedTuple):
 
     @property
     def lengths(self) -> list[int]:
-        """How many tokens of each text are read."""
+        """Return the number of tokens of each text that are read."""
         return [len(row) for row in self.ids]
 
 
@@ -49,17 +49,17 @@ _NOTHING = Tokenized([], np.empty(0, np.int32))
 
 
 class TextEncoder:
-    """A version of the encoder, loaded. One thread may use it at a time; others each take a `twin`.
+    """Loaded version of the encoder. Only one thread may use it at a time; each other thread needs a `twin`.
 
     Attributes:
-        dim: Length of a vector.
-        max_length: Tokens of a text that are read; the rest is cut off.
-        digest: What tells this encoder from any other (64 hex digits).
-        shares_rows: Whether several texts may lie in one row.
-        runtime: `openvino` or `onnxruntime`, whichever runs; `inner` where another model of Triton does.
-        threads: Threads that one call uses.
-        lanes: Runs that are under way at once. With OpenVINO each has one thread and a graph of its own, as threads
-            that share a run wait for each other at every operator; ONNX Runtime has one run, with all threads.
+        dim: The length of a vector.
+        max_length: The most tokens of a text that are read; the rest is cut off.
+        digest: The digest that identifies this encoder (64 hex digits).
+        shares_rows: True if several texts may share a row.
+        runtime: `openvino` or `onnxruntime`; `inner` if another model of Triton runs the graph.
+        threads: The threads that one call uses.
+        lanes: The runs at the same time. With OpenVINO each has one thread and its own graph, as threads that share a
+            run wait for each other at every operator; ONNX Runtime has one run with all threads.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class TextEncoder:
         token_budget: int = 1024,
         inner: Graph | None = None,
     ) -> None:
-        """Loads the version in `folder`.
+        """Load the version in `folder`.
 
         Args:
-            folder: The version.
-            runtime: `openvino`, `onnxruntime`, or `auto` for the faster of them on this CPU.
-            threads: Of one call; 0 means one for each core that this process may use.
-            token_budget: The most padded tokens in one run of a runtime in this process.
-            inner: What runs the tensors instead of a runtime in this process: one text a row, with an attention mask.
+            folder: The version's folder.
+            runtime: `openvino`, `onnxruntime`, or `auto` for the faster one on this CPU.
+            threads: The threads of one call; 0 for one for each core that this process may use.
+            token_budget: The most padded tokens in a run, if the graph runs in this process.
+            inner: A function that runs the graph elsewhere, with one text in each row and an attention mask.
         """
         manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
@@ -86,18 +86,18 @@ class TextEncoder:
         self.max_length: int = manifest["max_length"]
         self.digest: str = manifest["digest"]
         self.threads = threads or len(os.sched_getaffinity(0))
-        # A call of another model costs more than the padding it saves: all rows of a length are one run there.
+        # A call of the inner model costs more than the padding that a further run would save: use large runs.
         self.token_budget = ROWS[-1] * self.max_length if inner else max(token_budget, self.max_length)
         self.runtime = "inner" if inner else pick_runtime() if runtime == "auto" else runtime
         self._segmented = not inner and "segment_ids" in graph["inputs"]
-        # In ONNX Runtime a text's place in its row decides in which order floats are added up, and now and then a value
-        # is rounded to another of its 256 levels: cosines of 0.9996 between a text alone and in company.
+        # In ONNX Runtime the order of float additions depends on a text's place in its row, so that some values are
+        # rounded to another of their 256 levels: cosines of 0.9996 between a text alone and in a shared row.
         self.shares_rows: bool = self._segmented and self.runtime == "openvino"
         self.lanes = self.threads if self.runtime == "openvino" else 1
         self._open_graph = (lambda _: inner) if inner else GRAPHS[self.runtime](folder / graph["file"])
         self._typed = "token_type_ids" in graph["inputs"]
         self._pad_id: int = graph["pad_id"]
-        # ONNX Runtime does not mind a change of shape, and loads no graph twice for it.
+        # ONNX Runtime needs no preparation for a shape, hence no graphs of fixed shape.
         self._alone: dict[int, Graph] = {}
         if self.runtime == "openvino":
             self._alone = {each: self._open_graph(1) for each in ALONE_LENGTHS if each <= self.max_length}
@@ -108,7 +108,7 @@ class TextEncoder:
         self._open()
 
     def twin(self) -> TextEncoder:
-        """Return the same encoder for another thread to use at the same time: one lane, not warm."""
+        """Return the same encoder for another thread: with one lane, not warm."""
         twin = copy.copy(self)
         twin.threads = self.threads // self.lanes
         twin.lanes = 1
@@ -117,11 +117,10 @@ class TextEncoder:
         return twin
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Encodes texts of any lengths.
+        """Encode texts of any lengths.
 
         Returns:
-            Vectors, float32 of shape (len(texts), dim), each of length one; and the number of tokens of each text
-            before it was cut to `max_length`, int32 of shape (len(texts),).
+            Unit vectors, float32 [texts, dim]; and the tokens of each text before the cut, int32 [texts].
         """
         tokenized = self.tokenize(texts)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
@@ -130,7 +129,7 @@ class TextEncoder:
         return vectors, tokenized.counts
 
     def tokenize(self, texts: Sequence[str]) -> Tokenized:
-        """Token ids of texts; several cores share the work."""
+        """Return the token ids of texts. `TOKENIZERS_PARALLELISM` decides if several cores share the work."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         ids = [encoding.ids for encoding in encodings]
         counts = [
@@ -140,10 +139,10 @@ class TextEncoder:
         return Tokenized(ids, np.array(counts, dtype=np.int32))
 
     def run_all(self, tokenized: Tokenized) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Encodes texts in the runs with the least work, side by side on all lanes where that is quicker.
+        """Encode texts in runs with little total work, on all lanes at the same time if there is enough of it.
 
         Yields:
-            The positions of a run's texts and their vectors, float32 [texts, dim], as the runs are done.
+            The positions of a run's texts and their vectors, float32 [texts, dim], run by run.
         """
         mine, *others = deal(tokenized.lengths, self.lanes)
         theirs = [self._pool.submit(list, self._run_on(lane, tokenized, part)) for lane, part in enumerate(others, 1)]
@@ -152,22 +151,22 @@ class TextEncoder:
             for each in theirs:
                 yield from each.result()
         finally:
-            # No lane may be left at work: whoever comes next finds them free.
+            # Leave only when every lane is free for the next call.
             wait(theirs)
 
     def _run_on(self, lane: int, tokenized: Tokenized, texts: Sequence[int]) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Encodes a part of the texts on one lane, one run after the other."""
+        """Encode a part of the texts on one lane, one run after the other."""
         for run in plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows):
             yield run.members, self._run(lane, tokenized, run)
 
     def warm_up(self, twins: Sequence[TextEncoder] = ()) -> None:
-        """Run what this encoder and its twins can be asked for, so that no query meets a shape for the first time.
+        """Run every shape of this encoder and its twins once, so that no query is the first of its shape.
 
-        ONNX Runtime prepares nothing for a shape: its smallest and its largest run are enough. An inner model
-        prepares itself as it is loaded: Triton allows no calls of it yet.
+        ONNX Runtime needs no preparation for a shape: its smallest and largest run suffice. An inner model is warm when
+        it is loaded, and Triton does not allow to call it yet.
 
-        The first graph runs alone, the others side by side: OpenVINO's Python part hangs now and then where two threads
-        use it for the first time at once.
+        The first graph runs alone, the others at the same time: OpenVINO's Python binding sometimes hangs if two
+        threads use it for the first time at once.
         """
         if self.runtime == "inner":
             return
@@ -186,12 +185,12 @@ class TextEncoder:
             graph(self._feed(_NOTHING, [], shape))
 
     def _open(self) -> None:
-        """Loads what runs, as often as runs are to be under way at once."""
+        """Load one graph for each lane, and start the threads of the other lanes."""
         self._graphs = [self._open_graph(self.threads // self.lanes) for _ in range(self.lanes)]
         self._pool = ThreadPoolExecutor(max(self.lanes - 1, 1), "encoder")
 
     def _run(self, lane: int, tokenized: Tokenized, run: Run) -> np.ndarray:
-        """The vectors of a run's texts, float32 [texts, dim], in the order of its `members`."""
+        """Return the vectors of a run's texts, float32 [texts, dim], in the order of `run.members`."""
         if len(tokenized.ids) == 1 and (length := next((each for each in self._alone if run.length <= each), 0)):
             feed = self._feed(tokenized, run.rows, Shape(1, length, 1))
             return self._alone[length](feed).reshape(1, self.dim).copy()
@@ -201,7 +200,7 @@ class TextEncoder:
         return self._graphs[lane](feed).reshape(-1, run.slots, self.dim)[row, slot]
 
     def _feed(self, tokenized: Tokenized, rows: list[list[int]], shape: Shape) -> dict[str, np.ndarray]:
-        """The graph's inputs, int64; what no text needs is padding."""
+        """Return the graph's inputs, int64; places without a text are padding."""
         size = shape.rows, shape.length
         ids = np.full(size, self._pad_id, dtype=np.int64)
         segments, positions = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
@@ -222,13 +221,13 @@ class TextEncoder:
         return feed | {"attention_mask": segments}
 
     def _whole_length(self, encoding: object) -> int:
-        """Tokens of a text before truncation: what is kept and what overflowed, special tokens counted once."""
+        """Return the tokens of a text before truncation, with special tokens counted once."""
         overflow: list[object] = encoding.overflowing  # type: ignore[attr-defined]
         return len(encoding) + sum(len(rest) - self._special for rest in overflow)  # type: ignore[arg-type]
 
 
 def pick_runtime() -> str:
-    """OpenVINO where it is installed and the CPU multiplies INT8 natively, ONNX Runtime elsewhere."""
+    """Return `openvino` if it is installed and the CPU has INT8 instructions, else `onnxruntime`."""
     try:
         import openvino  # noqa: F401
     except ImportError:
@@ -237,7 +236,10 @@ def pick_runtime() -> str:
 
 
 def cpu_features() -> frozenset[str]:
-    """The instruction sets of this machine's first core, in Linux's names."""
+    """Return the instruction sets of the first core in Linux's names.
+
+    `storage/cpu.py` does the same for the rest of the project; this file is copied into each version and runs alone.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -246,11 +248,11 @@ def cpu_features() -> frozenset[str]:
 
 
 def openvino_graphs(path: Path) -> Callable[[int], Graph]:
-    """Opens the graph with OpenVINO, each time for one request at a time on so many threads."""
+    """Return a function that opens the graph with OpenVINO, for one request at a time on a number of threads."""
     import openvino
 
     core = openvino.Core()
-    # Read once: its constants are shared by all that is compiled from it.
+    # Read once: all compiled graphs share its constants.
     model = core.read_model(path)
 
     def open_graph(threads: int) -> Graph:
@@ -258,7 +260,7 @@ def openvino_graphs(path: Path) -> Callable[[int], Graph]:
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
-            # Graphs of one thread would all be tied to the same core, those of other processes as well.
+            # Otherwise all graphs with one thread, also those of other processes, are pinned to the same core.
             "ENABLE_CPU_PINNING": False,
         }
         request = core.compile_model(model, "CPU", properties).create_infer_request()
@@ -268,7 +270,7 @@ def openvino_graphs(path: Path) -> Callable[[int], Graph]:
 
 
 def onnxruntime_graphs(path: Path) -> Callable[[int], Graph]:
-    """Opens the graph with ONNX Runtime on so many threads."""
+    """Return a function that opens the graph with ONNX Runtime on a number of threads."""
     import onnxruntime
 
     def open_graph(threads: int) -> Graph:

@@ -1,4 +1,4 @@
-"""Readers: files of papers in, a stream of papers out, with an account of what was left behind."""
+"""Readers of files of papers: they yield papers and report the records that they reject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ACL Anthology's XML: one file a collection, volumes of papers within."""
+"""Reader of the ACL Anthology's XML: one file is a collection of volumes of papers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
-from papers.errors import SourceUnreadable
+from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.fields import day, one_line
 from papers.readers.report import Flaw, Reason, flaw
 
 _LONG_MARKUP = 1 << 11
-"""Bytes without a new element, after which lines are parsed many at a time."""
+"""Bytes without a new element, after which several lines are parsed at a time."""
 
 
 def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, Paper | Flaw]]:
-    """The papers and flaws of a collection, each with the line on which its element starts.
+    """Yield the papers and flaws of a collection, each with the line on which its element starts.
 
-    Only the volume in hand is held, without the papers already given out.
+    Only the current volume is kept in memory, without the papers already yielded.
 
     Raises:
-        SourceUnreadable: the XML is not well-formed; nothing after that place can be read.
+        PaperFileUnreadable: the XML is not well-formed; nothing after that place is read.
     """
     collection = volume_id = ""
     volume: Element | None = None
@@ -39,40 +39,40 @@ def acl_papers(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterato
                 elif element.tag == "paper":
                     start = number
             elif element.tag == "meta":
-                published = _published(element)
+                published = _publication_date(element)
             elif element.tag == "paper":
                 yield start, _paper(element, collection, volume_id, published)
                 if volume is not None:
                     volume.remove(element)
     except ParseError as error:
-        raise SourceUnreadable(path, f"is not well-formed XML: {error}") from error
+        raise PaperFileUnreadable(path, f"is not well-formed XML: {error}") from error
 
 
 def _events(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, str, Element]]:
-    """Yield where elements start and end, each with its line."""
+    """Yield the starts and ends of elements, each with its line."""
     parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     held, quiet, number = bytearray(), 0, 0
     for number, line in lines:
         if line is None:
-            raise SourceUnreadable(path, f"line {number:,} is too long to be read")
+            raise PaperFileUnreadable(path, f"line {number:,} is too long to be read")
         held += line
-        # Expat reads a tag that is not complete again from its start whenever more comes. A tag of many lines is
-        # therefore handed over in pieces that double, which takes time in proportion to its length.
+        # Expat parses an incomplete tag again from its start whenever it gets more bytes. A tag of many lines is
+        # therefore passed on in pieces of doubling size, which takes time in proportion to its length.
         if quiet > _LONG_MARKUP and len(held) < quiet:
             continue
         quiet += len(held)
-        for event, element in _parsed(parser, held):
+        for event, element in _feed(parser, held):
             quiet = 0
             yield number, event, element
-    for event, element in _parsed(parser, held):
+    for event, element in _feed(parser, held):
         yield number, event, element
     parser.close()
 
 
-def _parsed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str, Element]]:
+def _feed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str, Element]]:
     parser.feed(bytes(held))
     held.clear()
-    # With these two events, every event comes with its element.
+    # The two events that the parser was made for carry an element each.
     return cast(Iterator[tuple[str, Element]], parser.read_events())
 
 
@@ -96,7 +96,7 @@ def _paper(element: Element, collection: str, volume: str, published: date | Non
 
 
 def _id(element: Element, collection: str, volume: str) -> str:
-    """The Anthology's id: stated as the paper's address, else made of the ids of what it stands in."""
+    """Return the Anthology's id: the paper's `url`, otherwise made of the ids of collection, volume and paper."""
     stated = _text(element, "url")
     if stated and "/" not in stated:
         return stated
@@ -105,18 +105,18 @@ def _id(element: Element, collection: str, volume: str) -> str:
         return ""
     if collection[0].isdigit():
         return f"{collection}-{volume}.{number}"
-    # Until 2019 a volume's and a paper's number shared four digits, divided 1 + 3, for workshops 2 + 2.
+    # Until 2019 the numbers of volume and paper had four digits together: 1 + 3, for workshops 2 + 2.
     workshop = collection.startswith("W") or collection in ("C69", "D19")
     return f"{collection}-{volume:0>2}{number:0>2}" if workshop else f"{collection}-{volume}{number:0>3}"
 
 
-def _published(meta: Element) -> date | None:
+def _publication_date(meta: Element) -> date | None:
     year, month = _text(meta, "year"), _text(meta, "month")
-    # "July", "July 5–10" and "Jul-Aug" all begin with the month; a month without such a beginning leaves the year.
+    # "July", "July 5–10" and "Jul-Aug" all begin with a month's name; without one, only the year is used.
     return day(f"1 {month[:3].title()} {year}") or day(year)
 
 
 def _text(element: Element, tag: str) -> str:
-    """The text of a child with whatever markup runs through it left out."""
+    """Return the text of a child element without its markup."""
     child = element.find(tag)
     return "" if child is None else one_line("".join(child.itertext()))

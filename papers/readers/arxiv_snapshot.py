@@ -1,6 +1,6 @@
-"""The arXiv metadata snapshot: one JSON object a line, in the layout arXiv publishes its metadata in.
+"""Reader of the arXiv metadata snapshot: one JSON object a line, in the layout in which arXiv publishes its metadata.
 
-What is harvested is kept in this layout too, with one more kind of line: `{"id": …, "deleted": true}`.
+Harvests are stored in this layout too, with one more kind of line: `{"id": …, "deleted": true}`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class _Version(msgspec.Struct, gc=False):
 
 
 class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
-    """What is read of a record; fields not named here are skipped without being built."""
+    """Fields that are read of a record; all others are skipped without being decoded."""
 
     id: str | None = None
     title: str | None = None
@@ -41,10 +41,10 @@ _ID_IN_BROKEN_JSON = re.compile(rb'"_?id"' + _AN_ID)
 
 
 def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
-    """The paper in a line of the snapshot, or why there is none. Id, title and abstract are required."""
+    """Return the paper in a line of the snapshot, or why there is none; id, title and abstract are required."""
     try:
         if not line.isascii():
-            # Fields that are skipped are not decoded, so the line has to be.
+            # The decoder does not check the encoding of the fields that it skips.
             line.decode()
         record = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -70,10 +70,10 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
     codes = record.categories
     if isinstance(codes, list):
         codes = " ".join(codes)
-    # `update_date` also moves when only the metadata was touched; it stands in where the versions carry no day.
+    # `update_date` also changes when only the metadata was changed; it is used if the versions have no day.
     versions = record.versions or []
-    published = _created(versions[0]) if versions else None
-    updated = _created(versions[-1]) if versions else None
+    published = _version_date(versions[0]) if versions else None
+    updated = _version_date(versions[-1]) if versions else None
     return Paper(
         id=paper_id,
         title=title,
@@ -89,7 +89,7 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
 
 
 def json_flaw(line: bytes, error: Exception, id_in_line: re.Pattern[bytes] = _ID_IN_BROKEN_JSON) -> Flaw:
-    """Why a line could not be decoded, and the id it seems to have."""
+    """Return the reason why a line cannot be decoded, and the id that it seems to have."""
     paper_id = _seeming_id(line, id_in_line)
     reason, detail = Reason.BROKEN_JSON, str(error)
     if isinstance(error, UnicodeDecodeError):
@@ -101,10 +101,10 @@ def json_flaw(line: bytes, error: Exception, id_in_line: re.Pattern[bytes] = _ID
 
 
 def id_pattern(field: str) -> re.Pattern[bytes]:
-    """Return what finds the id in a line that cannot be decoded.
+    """Return the pattern that finds the id in a line that cannot be decoded.
 
     Args:
-        field: its name; of a nested one the names are joined by dots, and the last is sought.
+        field: the id's field; in a nested name, joined by dots, only the last part is searched for.
     """
     return re.compile(b'"' + re.escape(field.rpartition(".")[2].encode()) + b'"' + _AN_ID)
 
@@ -119,6 +119,6 @@ def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
         return None
 
 
-def _created(version: _Version) -> date | None:
-    # Without the time of day, millions of versions share the few thousand days that `day` remembers.
+def _version_date(version: _Version) -> date | None:
+    # Without the time of day, millions of versions share the few thousand texts that `day` caches.
     return day(version.created[:16]) if version.created else None

@@ -1,4 +1,4 @@
-"""Telling a file's format by its first records."""
+"""Detection of a file's format from its first records."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from papers.errors import MappingError, UnknownFormat
-from papers.readers.mapped import csv_header
-from papers.readers.mapping import Mapping, check_fields, listing, of_own_names, suggested
-from papers.readers.source import Source
+from papers.readers.mapped_records import csv_header
+from papers.readers.mapping import Mapping, check_fields, listing, mapping_by_own_names, suggest_mapping
+from papers.readers.paper_file import PaperFile
 
 
 class Format(StrEnum):
-    """A format of files of papers."""
+    """Format of a file of papers."""
 
     ARXIV = "arxiv"
     JSONL = "jsonl"
@@ -24,51 +24,51 @@ class Format(StrEnum):
     SAMPLE = "sample"
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """How a file is read: its format, and a mapping where the format needs one."""
+class FileLayout(msgspec.Struct, frozen=True):
+    """Format of a file, and a mapping if the format needs one."""
 
     format: Format
     mapping: Mapping | None = None
 
 
-# Fields that no collection but arXiv's snapshot has beside an id; they tell it even when its first record is bad.
+# Fields that only arXiv's snapshot has beside an id: they identify it even if its first record is bad.
 _ARXIV_ONLY = {"update_date", "authors_parsed", "versions", "journal-ref", "report-no"}
 _CSV_NAMES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def plan(source: Source, mapping: Mapping | None, fmt: Format | None) -> Plan:
-    """How to read a file, from its name, its head, and what the caller knows about it.
+def detect_layout(file: PaperFile, mapping: Mapping | None, fmt: Format | None) -> FileLayout:
+    """Return the format and mapping of a file, from its name, its beginning and the caller's arguments.
 
     Raises:
-        MappingError: a mapping is needed, or the one given does not fit the file.
-        UnknownFormat: the file is none of the formats.
+        MappingError: a mapping is needed, or the given one does not fit the file.
+        UnknownFormat: the file has none of the formats.
     """
-    head = source.head()
-    fmt = fmt or _format(source, head, mapping)
+    head = file.head()
+    fmt = fmt or _format(file, head, mapping)
     if fmt is Format.CSV:
-        return Plan(fmt, _fitting(source, mapping, csv_header(head.partition(b"\n")[0])))
+        return FileLayout(fmt, _fit_mapping(file, mapping, csv_header(head.partition(b"\n")[0])))
     if fmt is Format.JSONL:
         records = list(_json_records(head))
         if not records and mapping is not None:
-            return Plan(fmt, mapping)
-        return Plan(fmt, _fitting(source, mapping, [field for record in records for field in _fields(record)]))
+            return FileLayout(fmt, mapping)
+        return FileLayout(fmt, _fit_mapping(file, mapping, [field for record in records for field in _fields(record)]))
     if mapping is not None:
-        raise MappingError(f"{source.path}: the {fmt} format has fields of its own and takes no mapping")
-    return Plan(fmt)
+        raise MappingError(f"{file.path}: the {fmt} format has fields of its own and takes no mapping; leave out --map")
+    return FileLayout(fmt)
 
 
-def _format(source: Source, head: bytes, mapping: Mapping | None) -> Format:
+def _format(file: PaperFile, head: bytes, mapping: Mapping | None) -> Format:
     start = head.lstrip()
-    if source.path.name.lower().endswith(_CSV_NAMES):
+    if file.path.name.lower().endswith(_CSV_NAMES):
         return Format.CSV
     if start.startswith(b"<"):
         if b"<collection" in head:
             return Format.ACL
-        raise UnknownFormat(source.path, "is XML or HTML, and no collection of the ACL Anthology")
+        raise UnknownFormat(file.path, "is XML or HTML, but not a collection of the ACL Anthology")
     if start.startswith(b"[") and _is_array(start):
         if b'"arxiv_num"' in head:
             return Format.SAMPLE
-        raise UnknownFormat(source.path, "is one JSON array; write one record a line, as `jq -c '.[]'` does")
+        raise UnknownFormat(file.path, "is one JSON array; write one record per line, as `jq -c '.[]'` does")
     if mapping is not None:
         return Format.JSONL if b"{" in head else Format.CSV
     records = list(_json_records(head))
@@ -77,28 +77,28 @@ def _format(source: Source, head: bytes, mapping: Mapping | None) -> Format:
     if records:
         return Format.JSONL
     if start.startswith(b"{"):
-        raise UnknownFormat(source.path, "none of its first lines is a JSON object of its own")
-    if of_own_names(csv_header(head.partition(b"\n")[0])):
+        raise UnknownFormat(file.path, "none of its first lines is a complete JSON object; write one record per line")
+    if mapping_by_own_names(csv_header(head.partition(b"\n")[0])):
         return Format.CSV
-    raise UnknownFormat(source.path, "is neither JSON lines nor CSV nor ACL Anthology XML")
+    raise UnknownFormat(file.path, "is not JSON lines, CSV or ACL Anthology XML; convert it to one of these")
 
 
-def _fitting(source: Source, mapping: Mapping | None, fields: list[str]) -> Mapping:
-    """The mapping given if it fits these fields, or one the fields' own names make."""
+def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) -> Mapping:
+    """Return the given mapping if it fits these fields; without one, the mapping that the fields' names make."""
     if mapping is not None:
         try:
             check_fields(mapping, fields)
         except MappingError as error:
-            raise MappingError(f"{source.path}: {error}") from None
+            raise MappingError(f"{file.path}: {error}") from None
         return mapping
-    if own := of_own_names(fields):
+    if own := mapping_by_own_names(fields):
         return own
     names = listing(dict.fromkeys(fields))
-    if likely := suggested(fields):
-        raise MappingError(f"{source.path}: its records have the fields {names}; say which is which: --map {likely}")
+    if likely := suggest_mapping(fields):
+        raise MappingError(f"{file.path}: its records have the fields {names}; give a mapping, such as --map {likely}")
     raise MappingError(
-        f"{source.path}: its records have the fields {names or '(none)'}; "
-        "say which is which, in the manner of --map id=_id,title=title,abstract=text"
+        f"{file.path}: its records have the fields {names or '(none)'}; "
+        "give a mapping, such as --map id=_id,title=title,abstract=text"
     )
 
 
@@ -107,7 +107,7 @@ def _is_arxiv(record: dict[str, Any]) -> bool:
 
 
 def _json_records(head: bytes) -> Iterator[dict[str, Any]]:
-    """The whole lines of the head that are JSON objects."""
+    """Yield the complete lines of a file's beginning that are JSON objects."""
     for line in head.split(b"\n"):
         try:
             record = msgspec.json.decode(line)
@@ -118,13 +118,13 @@ def _json_records(head: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _is_array(start: bytes) -> bool:
-    """Whether a `[` opens the whole file, and is not one bad line among objects on lines of their own."""
+    """Return True if a `[` opens the whole file, False if it opens one bad line among JSON lines."""
     first = start.partition(b"\n")[0].rstrip()
     return first == b"[" or first.endswith(b",") or next(_json_records(start), None) is None
 
 
 def _fields(record: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """A record's fields, nested ones with dots."""
+    """Yield the names of a record's fields; the parts of nested names are joined by dots."""
     for name, value in record.items():
         yield prefix + name
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Which field of somebody's record is which field of a paper: `id=_id,title=title,abstract=text`."""
+"""Mapping of a paper's fields to those of a record: `id=_id,title=title,abstract=text`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from papers.errors import MappingError
 _TARGETS = ("id", "title", "abstract", "authors", "categories", "published", "updated", "doi", "journal_ref")
 _SYNONYMS = {"date": "published", "text": "abstract", "journal-ref": "journal_ref"}
 
-# What other collections call these fields, likeliest first; only ever used to suggest a mapping.
+# Names of these fields in other collections, the most frequent first; only used to suggest a mapping.
 _USUAL_NAMES = {
     "id": ("_id", "id", "paper_id", "arxiv_id", "doc_id", "docid", "corpusid", "paperId", "pid", "uid", "uri", "url"),
     "title": ("title", "name", "paper_title", "heading"),
@@ -21,9 +21,9 @@ _USUAL_NAMES = {
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """The source's field for each of a paper's; None where the source has none.
+    """Name of the record's field for each of a paper's fields; None if the record has none.
 
-    A dot reaches into nested objects ("meta.title") unless the source has a field of that very name.
+    A dot separates the names of nested objects ("meta.title"), unless the record has a field with exactly that name.
     """
 
     id: str
@@ -37,19 +37,20 @@ class Mapping(msgspec.Struct, frozen=True):
     journal_ref: str | None = None
 
     def __str__(self) -> str:
-        """As it is written: `id=_id,title=title,abstract=text`."""
+        """Return the form of the command line: `id=_id,title=title,abstract=text`."""
         return ",".join(f"{target}={field}" for target, field in self.items())
 
     def items(self) -> list[tuple[str, str]]:
-        """Pairs of a paper's field and the source's, of those that are mapped."""
+        """Return the pairs of a paper's field and the record's field, of the mapped fields."""
         return [(name, field) for name in _TARGETS if (field := getattr(self, name)) is not None]
 
 
 def parse_mapping(mapping: str | MappingABC[str, str] | Mapping) -> Mapping:
-    """A mapping from how it is written on a command line or as a dictionary.
+    """Return the mapping that a command line's text or a dictionary describes.
 
     Raises:
-        MappingError: it names a field no paper has, names one twice, or lacks the id or both title and abstract.
+        MappingError: it names a field that papers do not have, names one twice, or lacks the id or both title and
+            abstract.
     """
     if isinstance(mapping, Mapping):
         return mapping
@@ -70,23 +71,23 @@ def parse_mapping(mapping: str | MappingABC[str, str] | Mapping) -> Mapping:
 
 
 def check_fields(mapping: Mapping, known: Iterable[str]) -> None:
-    """Refuses a mapping that names a field which the file does not have.
+    """Raise an error if a mapping names a field that the file does not have.
 
     Args:
         mapping: the mapping.
-        known: the fields seen at the file's head, nested ones with dots.
+        known: the fields of the records at the file's beginning; the parts of nested names are joined by dots.
 
     Raises:
-        MappingError: a field is not among them; the message lists those that are.
+        MappingError: a mapped field is not among them; the message lists them.
     """
     fields = list(dict.fromkeys(known))
     for target, field in mapping.items():
         if field not in fields:
-            raise MappingError(f"there is no field {field!r} (mapped to {target!r}); there are {listing(fields)}")
+            raise MappingError(f"there is no field {field!r} (mapped to {target!r}); the fields are {listing(fields)}")
 
 
-def suggested(known: Iterable[str]) -> Mapping | None:
-    """The mapping that the usual names suggest for a file with these fields, if they suggest one."""
+def suggest_mapping(known: Iterable[str]) -> Mapping | None:
+    """Return the mapping that these fields' names suggest, or None if they suggest none."""
     fields = set(known)
     found = {target: next((name for name in names if name in fields), None) for target, names in _USUAL_NAMES.items()}
     if found["id"] is None or not (found["title"] or found["abstract"]):
@@ -94,8 +95,8 @@ def suggested(known: Iterable[str]) -> Mapping | None:
     return Mapping(id=found["id"], title=found["title"], abstract=found["abstract"])
 
 
-def of_own_names(known: Iterable[str]) -> Mapping | None:
-    """The mapping of a file whose fields have a paper's own names, if it has the id, the title and the abstract."""
+def mapping_by_own_names(known: Iterable[str]) -> Mapping | None:
+    """Return the mapping of records that name id, title and abstract as papers do; None for all other records."""
     fields = list(known)
     if not {"id", "title", "abstract"} <= set(fields):
         return None
@@ -105,7 +106,7 @@ def of_own_names(known: Iterable[str]) -> Mapping | None:
 
 
 def listing(fields: Iterable[str]) -> str:
-    """Field names for a message, cut where nobody would read on."""
+    """Return at most 20 field names for a message, and the number of the others."""
     names = list(fields)
     return ", ".join(repr(name) for name in names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
@@ -113,5 +114,5 @@ def listing(fields: Iterable[str]) -> str:
 def _pair(part: str) -> tuple[str, str]:
     name, equals, field = part.partition("=")
     if not equals or not name.strip() or not field.strip():
-        raise MappingError(f"{part.strip()!r} is no part of a mapping; write id=_id,title=title,abstract=text")
+        raise MappingError(f"{part.strip()!r} is not a part of a mapping; write id=_id,title=title,abstract=text")
     return name.strip(), field.strip()

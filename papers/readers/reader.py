@@ -1,4 +1,4 @@
-"""One way in for every format: a stream of papers with a report."""
+"""Entry point for all formats: a stream of papers with a report."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from papers.errors import BadRecord
 from papers.paper import Paper
 from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.readers.detection import Format, Plan, plan
-from papers.readers.mapped import csv_papers, json_paper
+from papers.readers.detection import FileLayout, Format, detect_layout
+from papers.readers.mapped_records import csv_papers, json_paper
 from papers.readers.mapping import Mapping, parse_mapping
+from papers.readers.paper_file import LONGEST_LINE, PaperFile
 from papers.readers.report import BROKEN, Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
 from papers.readers.sample_file import sample_papers
-from papers.readers.seen import SeenIds
-from papers.readers.source import LONGEST_LINE, Source
+from papers.readers.seen_ids import SeenIds
 
 
 class PaperReader:
-    """The papers of a file, read once, in the order of the file.
+    """Papers of a file, read once, in the order of the file.
 
     Iterate it to the end, or use it as a context manager to close it early. `report`, `bytes_read` and `bytes_total`
-    may be looked at any time.
+    are up to date at any time.
 
     Attributes:
         path: the file.
-        format: the format it is read as.
-        mapping: the mapping it is read through, in the formats that have one.
-        report: what was kept and what was not, so far.
+        format: the format of the file.
+        mapping: the mapping of its fields; None for formats without one.
+        report: the papers kept and the records rejected so far.
         bytes_total: the size on disk; None for a pipe.
     """
 
-    def __init__(self, source: Source, how: Plan, strict: bool, rejects: RejectsFile | None) -> None:
-        """Takes over the open source and the rejects file; `read_papers` is the way to make one."""
-        self.path = source.path
-        self.format = how.format
-        self.mapping = how.mapping
+    def __init__(self, file: PaperFile, layout: FileLayout, strict: bool, rejects: RejectsFile | None) -> None:
+        """Take over the open file and the rejects file. Call `read_papers` to make a reader."""
+        self.path = file.path
+        self.format = layout.format
+        self.mapping = layout.mapping
         self.report = Report()
-        self.bytes_total = source.bytes_total
-        self._source = source
+        self.bytes_total = file.bytes_total
+        self._file = file
         self._strict = strict
         self._rejects = rejects
-        self._papers = self._read(_records(source, how, self.report))
+        self._papers = self._read(_records(file, layout, self.report))
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of the file, compressed if it is, read so far: with `bytes_total` the share that is done."""
-        return self._source.bytes_read
+        """Bytes of the (possibly compressed) file read so far; divided by `bytes_total`, the progress."""
+        return self._file.bytes_read
 
     def __iter__(self) -> Iterator[Paper]:
-        """The rest of the papers.
+        """Return the iterator over the remaining papers.
 
         Raises:
             BadRecord: a record is bad and the reading is strict.
-            SourceUnreadable: the file breaks off or is corrupt.
+            PaperFileUnreadable: the file breaks off or is corrupt.
         """
         return self._papers
 
     def __enter__(self) -> Self:
-        """The reader itself."""
+        """Return the reader itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the reader."""
+        """Close the reader."""
         self.close()
 
     def close(self) -> None:
-        """Closes the file and the rejects file; done at the end of the papers by itself."""
-        self._source.close()
+        """Close the file and the rejects file; the end of the papers does so by itself."""
+        self._file.close()
         if self._rejects is not None:
             self._rejects.close()
 
@@ -116,56 +116,56 @@ def read_papers(
     rejects: str | os.PathLike[str] | None = None,
     fmt: Format | str | None = None,
 ) -> PaperReader:
-    """Opens a file of papers and reads them as a stream; memory does not grow with the file but for ids' digests.
+    """Open a file of papers, to be read as a stream; of the file, only digests of the ids are kept in memory.
 
-    Reads the arXiv metadata snapshot, JSON lines and CSV of any layout through a mapping, ACL Anthology XML and the
-    sample corpus, each plain or gzip. The format is told by the first records.
+    Supports the arXiv metadata snapshot, JSON lines and CSV of any layout through a mapping, ACL Anthology XML and the
+    sample corpus, each plain or gzip. The first records show the format.
 
     Args:
         path: the file.
-        mapping: the source's fields for a paper's, `id=_id,title=title,abstract=text` or a dictionary of the same;
-            not needed where the format has its own.
-        strict: stop at the first bad record instead of setting it aside.
-        rejects: where bad records are written, as JSON lines; the file exists afterwards only if there are any.
-        fmt: the format, to overrule what the records tell.
+        mapping: the record's field for each of a paper's fields, as `id=_id,title=title,abstract=text` or a dictionary;
+            not needed for formats with fixed fields.
+        strict: raise an error at the first bad record instead of rejecting it.
+        rejects: the file for bad records, as JSON lines; it exists afterwards only if there are any.
+        fmt: the format; None to detect it.
 
     Returns:
-        The reader. It is open: read it to the end or close it.
+        The open reader: read it to the end or close it.
 
     Raises:
-        SourceNotFound: there is no such file.
-        SourceUnreadable: it is a directory, empty, or may not be read.
-        UnknownFormat: it is none of the formats.
-        MappingError: a mapping is needed, is malformed, or does not fit the file.
+        PaperFileNotFound: the file does not exist.
+        PaperFileUnreadable: the file is a directory, empty, or cannot be read.
+        UnknownFormat: the file has none of the formats.
+        MappingError: the mapping is missing, malformed, or does not fit the file.
         OSError: a stale rejects file cannot be removed.
     """
     wanted = parse_mapping(mapping) if mapping is not None else None
     with contextlib.ExitStack() as on_error:
-        source = Source(Path(path))
-        on_error.callback(source.close)
-        how = plan(source, wanted, Format(fmt) if fmt is not None else None)
-        reader = PaperReader(source, how, strict, RejectsFile(Path(rejects)) if rejects is not None else None)
+        file = PaperFile(Path(path))
+        on_error.callback(file.close)
+        layout = detect_layout(file, wanted, Format(fmt) if fmt is not None else None)
+        reader = PaperReader(file, layout, strict, RejectsFile(Path(rejects)) if rejects is not None else None)
         on_error.pop_all()
     return reader
 
 
-def _records(source: Source, how: Plan, report: Report) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
-    if how.format is Format.ARXIV:
-        return _line_by_line(source, arxiv_paper)
-    if how.format is Format.ACL:
-        return acl_papers(source.path, source.lines())
-    if how.format is Format.SAMPLE:
-        return sample_papers(source)
-    assert how.mapping is not None, "the formats left are read through a mapping, which a plan has for them"
-    if how.format is Format.CSV:
-        return csv_papers(source.lines(), how.mapping, report)
-    return _line_by_line(source, json_paper(how.mapping))
+def _records(file: PaperFile, layout: FileLayout, report: Report) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
+    if layout.format is Format.ARXIV:
+        return _line_by_line(file, arxiv_paper)
+    if layout.format is Format.ACL:
+        return acl_papers(file.path, file.lines())
+    if layout.format is Format.SAMPLE:
+        return sample_papers(file)
+    assert layout.mapping is not None, "detect_layout returns a mapping for the remaining formats"
+    if layout.format is Format.CSV:
+        return csv_papers(file.lines(), layout.mapping, report)
+    return _line_by_line(file, json_paper(layout.mapping))
 
 
 def _line_by_line(
-    source: Source, parse: Callable[[bytes], Paper | Flaw | Withdrawn]
+    file: PaperFile, parse: Callable[[bytes], Paper | Flaw | Withdrawn]
 ) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
-    for number, line in source.lines():
+    for number, line in file.lines():
         if line is None:
             yield number, flaw(Reason.LINE_TOO_LONG, "", detail=f"longer than {LONGEST_LINE:,} bytes")
         elif not line.isspace():

@@ -1,4 +1,4 @@
-"""The account of a reading: what was kept, what was not and why."""
+"""Report of a reading: the papers kept, and the records rejected with their reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXCERPT = 200
 
 
 class Reason(StrEnum):
-    """Why a record is bad."""
+    """Reason for which a record is rejected."""
 
     BROKEN_JSON = "broken_json"
     BROKEN_CSV = "broken_csv"
@@ -32,18 +32,18 @@ class Reason(StrEnum):
 
 
 BROKEN = frozenset({Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG})
-"""Reasons that a record has when the file ends in the middle of it."""
+"""Reasons that the last record can have if the file ends in the middle of it."""
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """A bad record: why it is bad and enough of it to find it again.
+    """Bad record: the reason, and enough of the record to find it again.
 
     Attributes:
-        reason: why.
-        id: the record's id when it could be told.
-        guessed: the record cannot be parsed, and the id is what looks like one in it.
-        excerpt: how the record begins.
-        detail: what exactly is wrong, when there is more to say.
+        reason: why the record is rejected.
+        id: the record's id, if it can be determined.
+        excerpt: the beginning of the record.
+        detail: the exact fault, if the reason does not state it.
+        guessed: True if the record cannot be parsed, and the id is a text in it that looks like one.
     """
 
     reason: Reason
@@ -54,7 +54,7 @@ class Flaw(msgspec.Struct, frozen=True):
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
-    """A record that says a paper is gone."""
+    """Record that a paper was withdrawn."""
 
     id: str
 
@@ -67,7 +67,7 @@ def flaw(
     *,
     guessed: bool = False,
 ) -> Flaw:
-    """A flaw whose excerpt is cut from the record, with what is not UTF-8 made visible."""
+    """Return a flaw with the beginning of the record as excerpt; bytes that are not UTF-8 are escaped."""
     if isinstance(record, str):
         record = record[:_EXCERPT].encode("utf-8", "surrogateescape")
     excerpt = record[: _EXCERPT * 2].decode("utf-8", "backslashreplace")[:_EXCERPT].strip()
@@ -76,17 +76,17 @@ def flaw(
 
 @dataclass
 class Report:
-    """The account of a reading, up to date while it goes on.
+    """Counts of a reading, up to date while it goes on.
 
     Attributes:
-        kept: papers given out.
+        kept: papers yielded.
         rejected: bad records by reason.
-        undated: papers among those kept whose source tells no day.
-        withdrawn: ids of papers that the source says are gone, and that do not come again after that.
-        rejected_ids: the ids of bad records, where they could be told.
-        guessed_ids: what looks like an id in records that cannot be parsed.
-        without_id: bad records of which no id can be told.
-        cut_off: the end is missing, as far as can be told: the last record breaks off.
+        undated: kept papers without any day.
+        withdrawn: ids of papers withdrawn by a record that no later record of the same id follows.
+        rejected_ids: ids of bad records, if they can be determined.
+        guessed_ids: texts that look like an id in records that cannot be parsed.
+        without_id: bad records whose id cannot be determined.
+        cut_off: True if the last record is incomplete, so that the end of the file seems to be missing.
     """
 
     kept: int = 0
@@ -100,11 +100,11 @@ class Report:
 
     @property
     def rejected_total(self) -> int:
-        """Bad records of every kind."""
+        """Number of bad records of all kinds."""
         return self.rejected.total()
 
     def reject(self, bad: Flaw) -> None:
-        """Count a bad record, and note its id."""
+        """Count a bad record, and add its id to the report."""
         self.rejected[bad.reason] += 1
         if bad.id is None:
             self.without_id += 1
@@ -117,19 +117,19 @@ class Report:
 
 
 class RejectsFile:
-    """The bad records as JSON lines: `line`, `reason`, and where known `id` and `detail`, then `excerpt`.
+    """File of the bad records as JSON lines with `line`, `reason`, `id`, `detail` and `excerpt`.
 
-    The file is made with the first bad record; a stale one of an earlier reading is removed at once.
+    The first bad record creates the file; the file of an earlier reading is removed at once.
     """
 
     def __init__(self, path: Path) -> None:
-        """Removes a stale file at this path."""
+        """Remove the file of an earlier reading at this path."""
         self._path = path
         self._file: BinaryIO | None = None
         path.unlink(missing_ok=True)
 
     def write(self, line: int, bad: Flaw) -> None:
-        """Appends one record.
+        """Append one record.
 
         Raises:
             OSError: the file cannot be written.
@@ -141,6 +141,6 @@ class RejectsFile:
         self._file.write(msgspec.json.encode(entry) + b"\n")
 
     def close(self) -> None:
-        """Writes out what is buffered; further records are an error of the caller's."""
+        """Write the buffered records and close the file; `write` must not be called afterwards."""
         if self._file is not None:
             self._file.close()

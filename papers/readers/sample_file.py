@@ -1,4 +1,4 @@
-"""The sample corpus's own format: one JSON array of bookmarked arXiv papers."""
+"""Reader of the sample corpus's format: one JSON array of bookmarked arXiv papers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from papers.arxiv_id import parse_arxiv_id
 from papers.errors import UnknownFormat
 from papers.paper import Paper
 from papers.readers.fields import day, one_line
+from papers.readers.paper_file import PaperFile
 from papers.readers.report import Flaw, Reason, flaw
-from papers.readers.source import Source
 
 
 class _Record(msgspec.Struct, gc=False):
-    """What is read of a record; the bookmark's own title, tags and comments are skipped."""
+    """Fields that are read of a record; the bookmark's own title, tags and comments are skipped."""
 
     arxiv_num: str = ""
     arxiv_title: str = ""
@@ -30,16 +30,16 @@ _decode_record = msgspec.json.Decoder(_Record).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def sample_papers(source: Source) -> Iterator[tuple[int, Paper | Flaw]]:
-    """The papers and flaws of the array, each with its place in it, counted from 1, where others have lines.
+def sample_papers(file: PaperFile) -> Iterator[tuple[int, Paper | Flaw]]:
+    """Yield the papers and flaws of the array, each with its place in the array, counted from 1.
 
     Raises:
-        UnknownFormat: it is not one JSON array.
+        UnknownFormat: the file is not one JSON array.
     """
     try:
-        records = _decode_array(source.read())
+        records = _decode_array(file.read())
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnknownFormat(source.path, f"is not the sample corpus, a JSON array: {error}") from error
+        raise UnknownFormat(file.path, f"is not the sample corpus, a JSON array: {error}") from error
     for place, raw in enumerate(records, start=1):
         yield place, _paper(bytes(raw))
 
@@ -59,7 +59,7 @@ def _paper(raw: bytes) -> Paper | Flaw:
     title, abstract = one_line(record.arxiv_title), one_line(record.arxiv_summary)
     if not title or not abstract:
         return flaw(Reason.NO_ABSTRACT if title else Reason.NO_TITLE, raw, arxiv_id.id)
-    # The list of authors is in no order; the first author is told apart.
+    # The list of authors has no order; a field of its own names the first author.
     names = dict.fromkeys(name for name in map(one_line, [record.arxiv_firstAuthor, *record.arxiv_author]) if name)
     return Paper(
         id=arxiv_id.id,

@@ -1,4 +1,4 @@
-"""Papers from elsewhere: a file from a URL or bucket, and arXiv's metadata by harvest."""
+"""Papers from servers: a file from a URL or bucket, and arXiv's metadata by harvest."""
 
 from __future__ import annotations
 

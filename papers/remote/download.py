@@ -1,22 +1,21 @@
-"""A file from a URL or a public bucket: resumed where it broke off, checked, and there whole or not at all."""
+"""Download of a file from a URL or a public bucket, resumed after an interruption and renamed when it is complete."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import httpx
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
+from papers.remote.http import Client, Notify, RetryPolicy
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -26,13 +25,13 @@ _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 @dataclass(frozen=True)
 class Download:
-    """A file that was fetched.
+    """Fetched file.
 
     Attributes:
-        path: where it is.
-        bytes: its size.
-        sha256: its digest, which is also beside it, in `<name>.sha256`.
-        resumed_at: bytes that were there from an earlier attempt.
+        path: the file's path.
+        bytes: the file's size.
+        sha256: the file's digest, which is also stored beside it, in `<name>.sha256`.
+        resumed_at: the number of bytes that an earlier call had left.
     """
 
     path: Path
@@ -42,17 +41,17 @@ class Download:
 
 
 class _Partial(msgspec.Struct):
-    """What is known of a file of which a part is there."""
+    """Source of a partly fetched file, and the tag or date by which its server identifies the version."""
 
     url: str
     validator: str
 
 
 def public_url(source: str) -> str:
-    """The https address of a source: itself, or that of a public object in a bucket (`gs://`, `s3://`).
+    """Return a source's address: the source itself, or the https address of a bucket's object (`gs://`, `s3://`).
 
     Raises:
-        RemoteError: it is no such address.
+        RemoteError: the source is no address of these kinds.
     """
     parts = urlsplit(source)
     if parts.scheme in ("http", "https") and parts.netloc:
@@ -61,11 +60,11 @@ def public_url(source: str) -> str:
     if parts.scheme == "gs" and parts.netloc and key:
         return f"https://storage.googleapis.com/{parts.netloc}/{key}"
     if parts.scheme == "s3" and parts.netloc and key:
-        # A bucket's name with dots in it is in no certificate as a host's.
+        # No certificate covers a host name that begins with a bucket's name with dots.
         if "." in parts.netloc:
             return f"https://s3.amazonaws.com/{parts.netloc}/{key}"
         return f"https://{parts.netloc}.s3.amazonaws.com/{key}"
-    raise RemoteError(f"{source}: is no address of a file; give https://…, gs://bucket/key or s3://bucket/key.")
+    raise RemoteError(f"{source}: is not the address of a file; give https://…, gs://bucket/key or s3://bucket/key.")
 
 
 def download(
@@ -73,40 +72,42 @@ def download(
     folder: Path,
     *,
     sha256: str | None = None,
-    manners: Manners | None = None,
-    say: Say = lambda _: None,
+    policy: RetryPolicy | None = None,
+    notify: Notify = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Download:
-    """Fetches a file; what an interrupted attempt left is gone on with, if the file there is still the same.
+    """Fetch a file; continue after the last byte of an interrupted call if the server's file is unchanged.
 
     Args:
         source: an address, or a public object in a bucket.
-        folder: where the file goes, under the address's last name.
-        sha256: the digest it must have.
-        manners: how the server is treated.
-        say: is told about failures that pass.
-        progress: is told bytes so far and in all, where that is known.
+        folder: the folder for the file, which gets the last name in the address's path.
+        sha256: the digest that the file must have.
+        policy: pauses and attempts; None for no pauses.
+        notify: receives a line about each failure after which another attempt follows.
+        progress: receives the bytes so far and, if it is known, the total.
 
     Raises:
-        RemoteError: it cannot be fetched or written, another process is fetching it, or its digest is another; the
-            message says which.
+        RemoteError: the file cannot be fetched or written, another process is fetching it, or its digest is a different
+            one; the message names the reason.
     """
     url = public_url(source)
     name = Path(urlsplit(url).path).name
     if not name or name.startswith("."):
-        raise RemoteError(f"{source}: names no file.")
+        raise RemoteError(f"{source}: the address does not end with the name of a file.")
     with partial_file(folder / f".{name}.part") as file:
-        return _Fetching(url, file, folder / name, manners or Manners(pause=0.0), say, progress).run(sha256)
+        return _Transfer(url, file, folder / name, policy or RetryPolicy(pause=0.0), notify, progress).run(sha256)
 
 
-class _Fetching:
+class _Transfer:
+    """One call of `download`: the part, its digest so far, and the server's version of the file."""
+
     def __init__(
         self,
         url: str,
         file: Any,
         target: Path,
-        manners: Manners,
-        say: Say,
+        policy: RetryPolicy,
+        notify: Notify,
         progress: Callable[[int, int | None], None],
     ) -> None:
         self.url = url
@@ -114,28 +115,22 @@ class _Fetching:
         self.part = Path(file.name)
         self.state = self.part.with_suffix(".json")
         self.target = target
-        self.client = Client(manners)
-        self.patience = Patience(url, manners, say)
-        self.say = say
+        self.client = Client(policy, notify)
+        self.notify = notify
         self.progress = progress
-        self.validator = self._known_validator()
+        self.validator = self._stored_validator()
         self.digest = hashlib.sha256()
-        self.have = self._taken_up()
+        self.have = self.had = self._resume()
 
     def run(self, expected: str | None) -> Download:
         resumed_at = self.have
-        while True:
-            try:
-                whole = self._attempt()
-            except TRANSIENT as error:
-                self.patience.after(error)
-            else:
-                if whole:
-                    break
+        while not self.client.retry(self.url, self._attempt, self._made_progress):
+            pass
         found = self.digest.hexdigest()
         if expected is not None and found != expected.lower():
-            self._forget()
-            raise RemoteError(f"{self.url}: has SHA-256 {found}, expected {expected.lower()}; it was not kept.")
+            self.part.unlink(missing_ok=True)
+            self.state.unlink(missing_ok=True)
+            raise RemoteError(f"{self.url}: has SHA-256 {found}, expected {expected.lower()}; the file was deleted.")
         self.file.flush()
         os.fsync(self.file.fileno())
         replace_file(self.target.with_name(f"{self.target.name}.sha256"), f"{found}  {self.target.name}\n".encode())
@@ -145,51 +140,48 @@ class _Fetching:
         return Download(self.target, self.have, found, resumed_at)
 
     def _attempt(self) -> bool:
-        """One request; whether the file is whole after it."""
-        wanted = {"Range": f"bytes={self.have}-", "If-Range": self.validator} if self.have else {}
-        try:
-            response = self.client.open(self.url, wanted)
-        except urllib.error.HTTPError as error:
-            if error.code != 416:
-                raise
-            # Nothing is beyond what is there already: it is the whole file, or the file is another, shorter one.
-            there = _RANGE.fullmatch(error.headers.get("Content-Range", ""))
-            error.close()
-            if there and there[2] == str(self.have):
-                return True
-            self._restart()
-            return False
-        with contextlib.closing(response):
-            if self.have and not self._goes_on(response):
+        """Send one request, append the received bytes, and return True if the file is complete."""
+        headers = {"Range": f"bytes={self.have}-", "If-Range": self.validator} if self.have else {}
+        with self.client.get(self.url, headers, accept=416 if self.have else 200) as response:
+            if response.status_code == 416:
+                # The server has no bytes after the part: the file is complete, or was replaced by a shorter one.
+                sizes = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if sizes and sizes[2] == str(self.have):
+                    return True
+                self._restart()
+                return False
+            if self.have and not self._continues(response):
                 self._restart()
             if not self.have:
                 self._remember(response)
-            length = response.headers.get("Content-Length")
-            total = self.have + int(length) if length and length.isdigit() else None
-            while block := response.read(_BLOCK):
+            length = response.headers.get("Content-Length", "")
+            total = self.have + int(length) if length.isdigit() else None
+            for block in response.iter_raw():
                 self.file.write(block)
                 self.digest.update(block)
                 self.have += len(block)
-                self.patience.rewarded()
                 self.progress(self.have, total)
         self.file.flush()
-        if total is not None and self.have < total:
-            raise ConnectionError(f"after {self.have:,} of {total:,} bytes")
         return True
 
-    def _goes_on(self, response: Any) -> bool:
-        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        return response.status == 206 and found is not None and found[1] == str(self.have)
+    def _made_progress(self) -> bool:
+        """Return True if bytes were received since the previous call."""
+        before, self.had = self.had, self.have
+        return self.have > before
 
-    def _known_validator(self) -> str:
+    def _continues(self, response: httpx.Response) -> bool:
+        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        return response.status_code == 206 and found is not None and found[1] == str(self.have)
+
+    def _stored_validator(self) -> str:
         try:
             state = msgspec.json.decode(self.state.read_bytes(), type=_Partial)
         except (FileNotFoundError, msgspec.DecodeError):
             return ""
         return state.validator if state.url == self.url else ""
 
-    def _taken_up(self) -> int:
-        """Reads what an earlier attempt left; nothing when it cannot be told to be of the same file."""
+    def _resume(self) -> int:
+        """Digest the part of an earlier call and return its size; delete it if its version is unknown."""
         if not self.validator:
             self.file.truncate(0)
             return 0
@@ -198,18 +190,14 @@ class _Fetching:
             self.digest.update(block)
         return int(self.file.tell())
 
-    def _remember(self, response: Any) -> None:
+    def _remember(self, response: httpx.Response) -> None:
         etag = response.headers.get("ETag", "")
-        # A weak tag does not promise the same bytes.
+        # A weak tag does not guarantee identical bytes.
         self.validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
         replace_file(self.state, msgspec.json.encode(_Partial(self.url, self.validator)))
 
     def _restart(self) -> None:
-        self.say("the file is another one than before: from the beginning")
+        self.notify("the file on the server has changed: starting again from the beginning")
         self.file.truncate(0)
         self.digest = hashlib.sha256()
-        self.have = 0
-
-    def _forget(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self.state.unlink(missing_ok=True)
+        self.have = self.had = 0

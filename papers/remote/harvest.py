@@ -1,4 +1,4 @@
-"""Harvesting arXiv's metadata: page after page into one file, which an interrupted harvest goes on with."""
+"""Harvest of arXiv's metadata, page by page into one file; an interrupted harvest is resumed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from papers.errors import RemoteError
-from papers.remote.http import TRANSIENT, Client, Manners, Patience, Say
-from papers.remote.oai import BadPage, Page, Refusal, page_url, parse_page
+from papers.remote.http import BadAnswer, Client, Notify, RetryPolicy
+from papers.remote.oai import Page, Refusal, page_url, parse_page
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
 ARXIV = "https://oaipmh.arxiv.org/oai"
-"""arXiv's repository, as its help page for harvesters names it."""
+"""Address of arXiv's repository, from its help page for harvesters."""
 
 _STATE, _PART = ".harvest.json", ".harvest.part"
 _LARGEST_PAGE = 256 << 20
@@ -26,18 +27,18 @@ _RESTARTS = 2
 
 
 class Harvest(msgspec.Struct, frozen=True):
-    """A finished harvest; kept beside its file, in `<name>.json`.
+    """Account of a finished harvest, stored beside its file, in `<name>.json`.
 
     Attributes:
-        file: its name in the folder.
-        url: the repository's.
-        subset: the set that was asked for; None for everything.
-        since: the day from which changes were asked for; None for everything.
-        until: the day the repository answered: where the next harvest begins.
-        records: papers in it.
-        deleted: records that say a paper is gone.
-        unusable: records without id or metadata, left out.
-        sha256: of the file.
+        file: the file's name in the folder.
+        url: the address of the repository.
+        subset: the harvested set; None for all.
+        since: the first day of the harvested changes; None for all.
+        until: the day of the repository's first answer, from which the next harvest starts.
+        records: the number of papers.
+        deleted: the number of records of deleted papers.
+        unusable: the number of records without id or metadata, which are not in the file.
+        sha256: the digest of the file.
     """
 
     file: str
@@ -52,7 +53,7 @@ class Harvest(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct):
-    """How far an unfinished harvest is."""
+    """Progress of an unfinished harvest."""
 
     url: str
     subset: str | None
@@ -66,18 +67,18 @@ class _State(msgspec.Struct):
 
     @property
     def finished(self) -> bool:
-        """Whether the last page is in: it is the one that names no next."""
+        """True after the last page, which has no resumption token."""
         return bool(self.until) and self.token is None
 
     @property
     def name(self) -> str:
-        """The finished file's name."""
+        """Name of the finished file."""
         until = self.until or self.since or ""
         name = f"arxiv-oai-{self.since or 'all'}-to-{until or 'none'}.jsonl"
         return f"{self.subset.replace(':', '-')}-{name}" if self.subset else name
 
     def account(self, sha256: str) -> Harvest:
-        """Return the account of the finished harvest, whose file has this digest."""
+        """Return the account of the finished harvest whose file has this digest."""
         return Harvest(
             file=self.name,
             url=self.url,
@@ -97,69 +98,63 @@ def harvest(
     url: str = ARXIV,
     since: str | None = None,
     subset: str | None = None,
-    manners: Manners | None = None,
-    say: Say = lambda _: None,
+    policy: RetryPolicy | None = None,
+    notify: Notify = lambda _: None,
     progress: Callable[[int, int | None], None] = lambda _, __: None,
 ) -> Harvest:
-    """Brings every record that changed since a day into one file, in the layout of arXiv's metadata snapshot.
+    """Write all records that changed since a day to one file, in the layout of arXiv's metadata snapshot.
 
-    Killed or cut off at any moment, the next call with the same arguments goes on after the last whole page. Where the
-    repository has forgotten that place, the harvest begins again.
+    After an interruption at any moment, the next call with the same arguments continues after the last complete page,
+    or starts again if the repository no longer accepts that page's resumption token.
 
     Args:
-        folder: where the file goes.
-        url: the repository's.
-        since: a day, `YYYY-MM-DD`; None for everything.
-        subset: a set of the repository's, such as `cs` or `physics:hep-th`; None for all.
-        manners: how the repository is treated.
-        say: is told about failures that pass.
-        progress: is told records so far and in all, where that is known.
+        folder: the folder for the file.
+        url: the address of the repository.
+        since: a day, `YYYY-MM-DD`; None for all records.
+        subset: a set of the repository, such as `cs` or `physics:hep-th`; None for all.
+        policy: pauses and attempts; None for those that arXiv requires.
+        notify: receives a line about each failure after which another attempt follows.
+        progress: receives the records so far and, if it is known, the total.
 
     Raises:
-        RemoteError: the repository cannot be reached, refuses, or answers nonsense; another process is harvesting
-            into the folder; or the file cannot be written. What came is kept.
+        RemoteError: the repository cannot be reached, refuses, or sends unusable answers; another process is harvesting
+            into the folder; or the file cannot be written. The pages fetched so far are kept.
     """
     with partial_file(folder / _PART) as file:
-        if (done := _renamed(folder)) is not None:
+        if (done := _unrecorded_harvest(folder)) is not None:
             _write_account(folder, done)
             if (done.url, done.subset, done.since) == (url, subset, since):
-                say(f"{done.file} is whole already: an earlier harvest was ended before it could say so")
+                notify(f"{done.file} is complete: the earlier harvest was interrupted after its last page")
                 (folder / _PART).unlink()
                 return done
-        return _Harvesting(folder, file, _State(url, subset, since), manners or Manners(), say, progress).run()
+        client = Client(policy or RetryPolicy(), notify)
+        return _HarvestRun(folder, file, _State(url, subset, since), client, notify, progress).run()
 
 
 def finished_harvests(folder: Path) -> list[Harvest]:
-    """The finished harvests of a folder, the oldest first."""
+    """Return the finished harvests of a folder, the oldest first."""
     found = []
     for path in folder.glob("*.jsonl.json"):
         with contextlib.suppress(msgspec.DecodeError):
             found.append(msgspec.json.decode(path.read_bytes(), type=Harvest))
-    if (unwritten := _renamed(folder)) is not None:
+    if (unwritten := _unrecorded_harvest(folder)) is not None:
         found = [harvest for harvest in found if harvest.file != unwritten.file] + [unwritten]
     return sorted(found, key=lambda harvest: (harvest.until, harvest.file))
 
 
-class _Harvesting:
-    def __init__(
-        self,
-        folder: Path,
-        file: BinaryIO,
-        wanted: _State,
-        manners: Manners,
-        say: Say,
-        progress: Callable[[int, int | None], None],
-    ) -> None:
-        self.folder = folder
-        self.file = file
-        self.wanted = wanted
-        self.client = Client(manners)
-        self.manners = manners
-        self.say = say
-        self.progress = progress
+@dataclass
+class _HarvestRun:
+    """One call of `harvest`."""
+
+    folder: Path
+    file: BinaryIO
+    wanted: _State
+    client: Client
+    notify: Notify
+    progress: Callable[[int, int | None], None]
 
     def run(self) -> Harvest:
-        state = self._taken_up()
+        state = self._resume()
         restarts = 0
         self.file.truncate(state.bytes)
         while not state.finished:
@@ -170,9 +165,9 @@ class _Harvesting:
                     break
                 if refusal.code != "badResumptionToken" or restarts >= _RESTARTS:
                     raise RemoteError(f"{state.url}: {refusal}.") from refusal
-                self.say("the repository has forgotten where the harvest was: from the beginning")
+                self.notify("the repository no longer accepts the resumption token: starting again from the beginning")
                 restarts += 1
-                state = self._fresh()
+                state = self._new_state()
                 self.file.truncate(0)
                 continue
             self._keep(page, state)
@@ -180,17 +175,18 @@ class _Harvesting:
         return self._finish(state)
 
     def _page(self, state: _State) -> Page:
-        patience = Patience(state.url, self.manners, self.say)
         address = page_url(state.url, token=state.token, since=state.since, subset=state.subset)
-        while True:
-            try:
-                with contextlib.closing(self.client.open(address)) as response:
-                    content = response.read(_LARGEST_PAGE)
-                    if response.length:
-                        raise ConnectionError(f"{response.length:,} bytes short of a page")
-                return parse_page(content)
-            except (*TRANSIENT, BadPage) as error:
-                patience.after(error)
+
+        def attempt() -> Page:
+            content = bytearray()
+            with self.client.get(address, {}) as response:
+                for block in response.iter_raw():
+                    content += block
+                    if len(content) > _LARGEST_PAGE:
+                        raise BadAnswer(f"the answer is longer than {_LARGEST_PAGE:,} bytes")
+            return parse_page(bytes(content))
+
+        return self.client.retry(state.url, attempt)
 
     def _keep(self, page: Page, state: _State) -> None:
         content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
@@ -198,7 +194,7 @@ class _Harvesting:
         self.file.flush()
         os.fsync(self.file.fileno())
         deleted = sum("deleted" in record for record in page.records)
-        # A list is as of its first page: what changes while it is read is in the next harvest.
+        # The first page's day, so that the next harvest includes what changed during this one.
         state.until = state.until or page.date[:10]
         state.token = page.token
         state.bytes += len(content)
@@ -207,34 +203,34 @@ class _Harvesting:
         state.unusable += page.unusable
         replace_file(self.folder / _STATE, msgspec.json.encode(state))
 
-    def _taken_up(self) -> _State:
+    def _resume(self) -> _State:
         try:
             state = msgspec.json.decode((self.folder / _STATE).read_bytes(), type=_State)
             size = os.fstat(self.file.fileno()).st_size
         except (FileNotFoundError, msgspec.DecodeError):
-            return self._fresh()
+            return self._new_state()
         same = (state.url, state.subset, state.since) == (self.wanted.url, self.wanted.subset, self.wanted.since)
         if not same or size < state.bytes:
-            return self._fresh()
-        self.say(f"going on after {state.records + state.deleted:,} records of an earlier harvest")
+            return self._new_state()
+        self.notify(f"continuing after {state.records + state.deleted:,} records of an earlier harvest")
         return state
 
-    def _fresh(self) -> _State:
+    def _new_state(self) -> _State:
         return msgspec.structs.replace(self.wanted)
 
     def _finish(self, state: _State) -> Harvest:
         self.file.seek(0)
         done = state.account(_digest(self.file))
-        # Killed between any two of these, the next harvest into the folder writes down what is lacking.
+        # After an interruption between these steps, the next harvest into the folder completes them.
         (self.folder / _PART).rename(self.folder / done.file)
         _write_account(self.folder, done)
         return done
 
 
-def _renamed(folder: Path) -> Harvest | None:
-    """Return the account of a finished harvest whose file has its name already, and whose state is still there.
+def _unrecorded_harvest(folder: Path) -> Harvest | None:
+    """Return the account of a finished harvest whose file is renamed and whose state still exists, otherwise None.
 
-    A process that is killed between renaming the file and writing its account leaves that.
+    A process that is killed after renaming the file and before removing its state leaves this situation.
     """
     try:
         state = msgspec.json.decode((folder / _STATE).read_bytes(), type=_State)

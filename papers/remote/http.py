@@ -1,38 +1,48 @@
-"""One polite HTTP client: one connection at a time, pauses between requests, patience with servers that ask for it."""
+"""HTTP client for repositories and file servers: one connection at a time, pauses between requests, retries."""
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
-import http.client
 import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
+
+import httpx
+import tenacity
 
 from papers.errors import RemoteError
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
+"""Function that receives one line of progress, such as a failure after which another attempt follows."""
 
-_AGENT = "akin (paper search)"
+_Result = TypeVar("_Result")
+_HEADERS = {"User-Agent": "akin (paper search)", "Accept-Encoding": "identity"}
+_MOST_REDIRECTS = 10
 _LONGEST_WAIT = 900.0
-_MAY_PASS = (408, 429, 500, 502, 503, 504)
-TRANSIENT = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
-"""What the library raises when trying again makes sense, or the server answered with an error."""
+_TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
+
+
+class BadAnswer(Exception):
+    """Answer that arrived and cannot be used; another attempt may bring a usable one."""
+
+
+_TRANSIENT_ERRORS = (httpx.HTTPStatusError, httpx.TransportError, BadAnswer)
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a server is treated.
+class RetryPolicy:
+    """Pauses, time limit and number of attempts for the requests to one server.
 
     Attributes:
-        pause: seconds between two requests; arXiv's terms of use ask for three.
-        timeout: seconds without a byte after which a connection is given up.
-        attempts: failures in a row, nothing having come in between, after which all is given up.
-        first_wait: seconds before the second attempt; they double with each.
+        pause: seconds between two requests; arXiv's terms of use require three.
+        timeout: seconds without a byte after which a connection is closed.
+        attempts: consecutive failures, with no data received between them, after which no further attempt is made.
+        first_wait: seconds before the second attempt; the wait doubles with each further attempt.
     """
 
     pause: float = 3.0
@@ -40,93 +50,143 @@ class Manners:
     attempts: int = 6
     first_wait: float = 2.0
 
+    def wait(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds before the next attempt: those of `Retry-After`, otherwise a doubling wait."""
+        requested = _retry_after(_error(state))
+        return self.first_wait * 2.0 ** (state.attempt_number - 1) if requested is None else requested
+
+    def stop(self, state: tenacity.RetryCallState) -> bool:
+        """Return True if no attempt follows: the failures are too many, or `Retry-After` is too long."""
+        return state.attempt_number >= self.attempts or (_retry_after(_error(state)) or 0.0) > _LONGEST_WAIT
+
 
 class Client:
-    """Makes requests one after another, never sooner after each other than it should."""
+    """Client that sends one request after another and repeats those that fail for a passing reason."""
 
-    def __init__(self, manners: Manners) -> None:
-        """Takes how to behave."""
-        self.manners = manners
+    def __init__(self, policy: RetryPolicy, notify: Notify) -> None:
+        """Prepare the client; no connection is open between two requests.
+
+        Args:
+            policy: pauses, time limit and number of attempts.
+            notify: receives one line about each failure after which another attempt follows.
+        """
+        self._policy = policy
+        self._notify = notify
         self._next = 0.0
+        # The system's certificates, not those of the package certifi, which lack an organisation's own authority.
+        self._tls = ssl.create_default_context()
 
-    def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
-        """One request; the response is to be closed.
+    @contextmanager
+    def get(self, url: str, headers: Mapping[str, str], *, accept: int = 200) -> Iterator[httpx.Response]:
+        """Wait until the pause since the last request is over, send a request, and yield the response, body unread.
+
+        Args:
+            url: an http or https address.
+            headers: headers of the request, in addition to the client's own.
+            accept: a status that is not treated as an error, in addition to those of success.
 
         Raises:
-            RemoteError: the address is none that can be asked.
-            OSError, http.client.HTTPException: as the library raises them; see `TRANSIENT`.
+            RemoteError: the address cannot be used, or the status is an error that no repetition mends.
+            httpx.HTTPError: the request failed for a reason that may pass: call this within `retry`.
         """
         if not url.startswith(("http://", "https://")):
-            raise RemoteError(f"{url}: only http:// and https:// addresses can be asked.")
+            raise RemoteError(f"{url}: is not an http:// or https:// address.")
         time.sleep(max(0.0, self._next - time.monotonic()))
-        request = urllib.request.Request(url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"})
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        try:
-            return urllib.request.urlopen(request, timeout=self.manners.timeout)
-        except ValueError as error:
-            raise RemoteError(f"{url}: is no address ({error}).") from error
-        finally:
-            self._next = time.monotonic() + self.manners.pause
+        with contextlib.ExitStack() as stack:
+            try:
+                client = stack.enter_context(self._new_connection())
+                response = stack.enter_context(client.stream("GET", url, headers=headers))
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+                raise RemoteError(f"{url}: this address, or one it redirects to, cannot be used ({error}).") from error
+            finally:
+                self._next = time.monotonic() + self._policy.pause
+            if response.status_code in _TRANSIENT_STATUSES:
+                response.raise_for_status()
+            if not response.is_success and response.status_code != accept:
+                raise RemoteError(f"{url}: {_describe_status(response)}.")
+            yield response
 
+    def retry(
+        self, url: str, attempt: Callable[[], _Result], made_progress: Callable[[], bool] = lambda: False
+    ) -> _Result:
+        """Return the result of the first attempt that succeeds.
 
-class Patience:
-    """Decides after each failure whether to go on, and waits as long as the server asks."""
-
-    def __init__(self, url: str, manners: Manners, say: Say) -> None:
-        """Takes whose failures they are, how many may follow each other, and whom to tell."""
-        self._url = url
-        self._manners = manners
-        self._say = say
-        self._failures = 0
-
-    def rewarded(self) -> None:
-        """Something came: failures are counted anew."""
-        self._failures = 0
-
-    def after(self, error: Exception) -> None:
-        """Waits before the next attempt.
+        Args:
+            url: the address that messages name.
+            attempt: sends a request and reads the response.
+            made_progress: returns True if the failed attempt received data; failures are then counted from one again.
 
         Raises:
-            RemoteError: there will be none; the message says why.
+            RemoteError: there were as many failures as the policy allows, or `Retry-After` is too long.
         """
-        words = in_words(error)
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-            if error.code not in _MAY_PASS:
-                raise RemoteError(f"{self._url}: {words}.") from error
-        self._failures += 1
-        if self._failures >= self._manners.attempts:
-            raise RemoteError(f"{self._url}: {words}; given up after {self._failures} attempts.") from error
-        wait = self._manners.first_wait * 2.0 ** (self._failures - 1)
-        if (asked := _asked(error)) is not None:
-            if asked > _LONGEST_WAIT:
-                raise RemoteError(f"{self._url}: {words} and asks to come back in {asked:,.0f} s.") from error
-            wait = asked
-        self._say(f"{words}; again in {wait:.0f} s")
-        time.sleep(wait)
+
+        def restart_count(state: tenacity.RetryCallState) -> None:
+            if made_progress():
+                state.attempt_number = 1
+
+        def announce(state: tenacity.RetryCallState) -> None:
+            self._notify(f"{_describe(_error(state))}; next attempt in {state.upcoming_sleep:.0f} s")
+
+        def give_up(state: tenacity.RetryCallState) -> _Result:
+            error = _error(state)
+            if state.attempt_number >= self._policy.attempts:
+                end = f"; stopped after {state.attempt_number} attempts."
+            else:
+                end = f" and requires a wait of {state.upcoming_sleep:,.0f} s. Run the same command again after it."
+            raise RemoteError(f"{url}: {_describe(error)}{end}") from error
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TRANSIENT_ERRORS),
+            after=restart_count,
+            wait=self._policy.wait,
+            stop=self._policy.stop,
+            before_sleep=announce,
+            retry_error_callback=give_up,
+        )
+        return retrying(attempt)
+
+    def _new_connection(self) -> httpx.Client:
+        """Return a client for one request: it keeps no cookies and no idle connections, and follows redirects."""
+        try:
+            return httpx.Client(
+                verify=self._tls,
+                timeout=self._policy.timeout,
+                limits=httpx.Limits(max_connections=1),
+                follow_redirects=True,
+                max_redirects=_MOST_REDIRECTS,
+                headers=_HEADERS,
+            )
+        except (ImportError, ValueError) as error:
+            settings = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+            raise RemoteError(f"the proxy that {settings} name cannot be used: {error}") from error
 
 
-def in_words(error: Exception) -> str:
-    """What went wrong with a request, for a person."""
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered {error.code} ({error.reason})"
-    if isinstance(error, urllib.error.URLError):
-        reason = error.reason
-        words = reason.strerror or str(reason) if isinstance(reason, OSError) else str(reason)
-        return f"the server cannot be reached ({words})"
-    if isinstance(error, TimeoutError):
+def _error(state: tenacity.RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    assert error is not None, "only failed attempts are waited for and announced"
+    return error
+
+
+def _describe(error: BaseException) -> str:
+    """Return a clause for a message that says how a request failed."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return _describe_status(error.response)
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)):
+        return f"the server cannot be reached ({error})"
+    if isinstance(error, httpx.TimeoutException):
         return "the server stopped sending"
-    if isinstance(error, (http.client.HTTPException, ConnectionError, ssl.SSLError)):
-        return f"the connection broke off ({str(error) or type(error).__name__})"
+    if isinstance(error, httpx.TransportError):
+        return f"the connection broke off ({error or type(error).__name__})"
     return str(error)
 
 
-def _asked(error: Exception) -> float | None:
-    """Seconds that the server asks to wait: `Retry-After`, as a number or a date."""
-    value = error.headers.get("Retry-After") if isinstance(error, urllib.error.HTTPError) and error.headers else None
-    if not value:
-        return None
+def _describe_status(response: httpx.Response) -> str:
+    return f"the server answered {response.status_code} ({response.reason_phrase})"
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Return the seconds that the header `Retry-After`, a number or a date, asks to wait; None without it."""
+    value = error.response.headers.get("Retry-After", "") if isinstance(error, httpx.HTTPStatusError) else ""
     if value.strip().isdigit():
         return float(value)
     try:

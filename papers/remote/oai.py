@@ -1,6 +1,6 @@
-"""OAI-PMH 2.0 as far as a harvester needs it: the address of a page, and what a page holds.
+"""The part of OAI-PMH 2.0 that a harvest needs: the address of a page, and the records of a page.
 
-The records are asked for as `arXivRaw`, the format nearest to what arXiv stores, and come out in the layout of arXiv's
+The records are requested as `arXivRaw`, the format nearest to arXiv's own, and are returned in the layout of arXiv's
 metadata snapshot, so that one reader reads both.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from papers.remote.http import BadAnswer
 
 _TEXTS = {
     "id": "id",
@@ -27,33 +29,29 @@ _TEXTS = {
 }
 
 
-class BadPage(Exception):
-    """What came is no OAI-PMH answer; the text says why."""
-
-
 class Refusal(Exception):
-    """The repository refuses, by a code of the protocol.
+    """The repository refused the request with a code of the protocol.
 
     Attributes:
-        code: such as "badResumptionToken" or "noRecordsMatch".
+        code: the code, such as "badResumptionToken" or "noRecordsMatch".
     """
 
-    def __init__(self, code: str, words: str) -> None:
-        """Takes the protocol's code and the repository's own words."""
-        super().__init__(f"the repository refuses: {words or code} ({code})")
+    def __init__(self, code: str, explanation: str) -> None:
+        """Make the message from the protocol's code and the repository's explanation."""
+        super().__init__(f"the repository refuses: {explanation or code} ({code})")
         self.code = code
 
 
 @dataclass
 class Page:
-    """One answer to ListRecords.
+    """Answer to one ListRecords request.
 
     Attributes:
-        date: when the repository answered, in its words.
-        records: papers in the layout of arXiv's snapshot, and `{"id", "update_date", "deleted": True}` of those gone.
-        unusable: records without an id or without metadata.
-        token: what asks for the next page; None on the last.
-        total: records in the whole list, where the repository says.
+        date: the time of the answer, as the repository wrote it.
+        records: papers in the layout of arXiv's snapshot; deleted ones as `{"id", "update_date", "deleted": True}`.
+        unusable: the number of records without an id or without metadata.
+        token: the resumption token that requests the next page; None on the last page.
+        total: the number of records in the whole list, if the repository states it.
     """
 
     date: str
@@ -64,32 +62,32 @@ class Page:
 
 
 def page_url(base: str, *, token: str | None, since: str | None, subset: str | None) -> str:
-    """The address of a page: the one a token stands for, or the first of a new list."""
+    """Return the address of the page of a resumption token or, without a token, of the first page of a new list."""
     if token:
         return f"{base}?{urlencode({'verb': 'ListRecords', 'resumptionToken': token})}"
-    asked = {"verb": "ListRecords", "metadataPrefix": "arXivRaw", "from": since, "set": subset}
-    return f"{base}?{urlencode({name: value for name, value in asked.items() if value})}"
+    query = {"verb": "ListRecords", "metadataPrefix": "arXivRaw", "from": since, "set": subset}
+    return f"{base}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def parse_page(content: bytes) -> Page:
-    """What a page holds.
+    """Return the records and the token of a page.
 
     Raises:
-        BadPage: it is not well-formed, or something else than an answer.
-        Refusal: the repository refuses.
+        BadAnswer: the content is not well-formed, or is not an answer of the protocol.
+        Refusal: the repository refused the request.
     """
     try:
         root = fromstring(content)
     except (ParseError, ValueError) as error:
-        raise BadPage(f"the answer is not well-formed XML ({error})") from error
+        raise BadAnswer(f"the answer is not well-formed XML ({error})") from error
     if _name(root) != "OAI-PMH":
-        raise BadPage(f"the answer is no OAI-PMH but {_name(root)!r}")
+        raise BadAnswer(f"the answer is not OAI-PMH but {_name(root)!r}")
     page = Page(date=_text(root, "responseDate"))
-    if (refused := _child(root, "error")) is not None:
-        raise Refusal(refused.get("code", "unknown"), (refused.text or "").strip())
+    if (refusal := _child(root, "error")) is not None:
+        raise Refusal(refusal.get("code", "unknown"), (refusal.text or "").strip())
     listed = _child(root, "ListRecords")
     if listed is None or not page.date:
-        raise BadPage("the answer lists no records and names no error")
+        raise BadAnswer("the answer has neither records nor an error")
     for element in listed:
         if _name(element) == "record":
             record = _record(element)
@@ -108,7 +106,7 @@ def _record(element: Element) -> dict[str, Any] | None:
     header = _child(element, "header")
     if header is None:
         return None
-    # "oai:arXiv.org:0704.0001": old ids have a slash, none has a colon.
+    # "oai:arXiv.org:0704.0001": arXiv ids contain no colon.
     paper_id = _text(header, "identifier").rpartition(":")[2]
     day = _text(header, "datestamp")[:10]
     if header.get("status") == "deleted":
@@ -130,7 +128,7 @@ def _record(element: Element) -> dict[str, Any] | None:
 
 
 def _name(element: Element) -> str:
-    # Repositories differ in the namespaces they declare; the local names are fixed.
+    # Repositories declare different namespaces; only the local names are fixed.
     return element.tag.rpartition("}")[2]
 
 

@@ -1,1 +1,1 @@
-"""What fulfils the ports: Triton, FAISS, Tantivy and SQLite, each translating its own errors."""
+"""Implementations of the ports with Triton, FAISS, Tantivy and SQLite; each translates the errors of its library."""

@@ -1,16 +1,19 @@
-"""How English text, and names, become the terms of the lexical index; the same for papers and for queries."""
+"""Analysis of English text and of names into terms of the lexical index; the same for papers and for queries."""
 
 from __future__ import annotations
 
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 ANALYSIS_VERSION = 2
-"""Raised whenever a text would give other terms, or fields: an index of one version is not searched as another's."""
+"""Raise this whenever a text would give other terms or fields. The service refuses an index of another version."""
+
+ENGLISH = "akin_english"
+"""The name by which an index refers to `english_analyzer`."""
 
 _LONGEST_TERM = 60
 
-# Function words, and the apostrophe's leavings ("don't" is read as "don" and "t"). Words that merely are frequent in
-# papers ("method", "result") stay: their low inverse document frequency already says how little they tell.
+# Function words, and the rests of contractions ("don't" is read as "don" and "t"). Words that are merely frequent in
+# papers ("method", "result") stay: their inverse document frequency already gives them little weight.
 STOP_WORDS = tuple(
     """
     a about above across after again against ain all almost along already also although always am among an and another
@@ -32,7 +35,7 @@ STOP_WORDS = tuple(
 
 
 def english_analyzer() -> TextAnalyzer:
-    """Words in lower case, accents folded, function words dropped, stemmed."""
+    """Return an analyzer for words in lower case, accents folded, function words dropped, stemmed."""
     return (
         TextAnalyzerBuilder(Tokenizer.simple())
         .filter(Filter.remove_long(_LONGEST_TERM))
@@ -45,7 +48,7 @@ def english_analyzer() -> TextAnalyzer:
 
 
 def name_analyzer() -> TextAnalyzer:
-    """The words of a name in lower case, accents folded; none is dropped or stemmed."""
+    """Return an analyzer for the words of a name in lower case, accents folded; none is dropped or stemmed."""
     return (
         TextAnalyzerBuilder(Tokenizer.simple())
         .filter(Filter.remove_long(_LONGEST_TERM))

@@ -1,24 +1,33 @@
-"""The vector index on one GPU or on all of them, with the one in main memory behind it.
+"""The vector index on one GPU or on all of them, with the index in main memory as its fallback.
 
 FAISS has GPU forms of flat and inverted-list indexes with whole, 8-bit, half-precision or product codes. Other kinds
-(one-bit codes, refined, graphs) are searched exactly on the GPU, over their stored vectors, which is what GPUs are good
-at. Filters, and k or nprobe beyond what the GPU's selection holds, go to the index in main memory; so does everything
-after the GPU has failed once.
+(one-bit codes, refined, graphs) are searched exactly on the GPU, over their stored vectors. Filters, and a k or nprobe
+beyond what the GPU's selection holds, go to the index in main memory; so does every search after a failure of the GPU.
 
-GPU indexes may be used by one thread at a time, hence the one worker. Nothing in here was run on a GPU yet.
+One thread at a time may use a GPU index, and a batch of queries takes it hardly longer than one query. So one worker
+thread searches for all others. It adds no waiting: a batch is what arrived while the batch before was searched.
+
+No part of this module has been run on a GPU yet; the tests use a clone in main memory.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from math import inf
+from threading import Condition, Thread
+from typing import Any, NamedTuple
 
 import faiss
+import numpy as np
+from numpy.typing import NDArray
 
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.micro_batches import Found, MicroBatches
-from retrieval_service.ports import Hits, RowSet, Vectors
+from retrieval_service.deadline import seconds_left
+from retrieval_service.errors import DeadlineExceeded
+from retrieval_service.ports import Hits, Rows, RowSet, Vectors
 
 MOST_SELECTED = 2048
 """Greatest k, and greatest nprobe, of FAISS's GPU selection kernels (their getMaxKSelection; 1024 on old devices)."""
@@ -28,22 +37,41 @@ _CHUNK = 65_536
 _PARAMETERS = getattr(faiss, "GpuParameterSpace", faiss.ParameterSpace)
 _ON_GPU = ("IndexFlat", "IndexFlatIP", "IndexIVFFlat", "IndexIVFScalarQuantizer", "IndexIVFPQ")
 
+Found = tuple[NDArray[np.float32], Rows]
+"""Scores and rows, [n, k] each; the row is -1 where there are fewer than k."""
+
 
 class NoGpu(Exception):
-    """There is no GPU to search on; the message says why."""
+    """No GPU can hold the index; the message gives the reason."""
+
+
+class GpuOptions(NamedTuple):
+    """The settings of an index on GPUs.
+
+    Attributes:
+        every: Copy the index to all GPUs, which share the queries; otherwise to the first.
+        float16: Keep whole vectors, and centres of lists, in half precision.
+    """
+
+    every: bool
+    float16: bool
 
 
 class GpuIndex:
-    """An index cloned to GPUs; thread-safe, as one worker searches for all."""
+    """An index cloned to GPUs; thread-safe, as one worker searches for all threads.
+
+    Attributes:
+        status: The error of the GPU after which vectors are searched in main memory; None before that.
+    """
 
     def __init__(self, main: FaissIndex, clone: Any, *, lists: bool) -> None:
-        """Takes the index in main memory and its clone, and whether the clone has the same inverted lists."""
+        """Take the index in main memory and its clone, and whether the clone has the same inverted lists."""
         self._main = main
         self._clone = clone
-        self._lists = main.lists if lists else None
-        self._looking_into: int | None = None
+        self._has_lists = lists
+        self._clone_nprobe: int | None = None
         self._worker = MicroBatches(self._search)
-        self.trouble: str | None = None
+        self.status: str | None = None
 
     @property
     def dim(self) -> int:
@@ -51,72 +79,157 @@ class GpuIndex:
         return self._main.dim
 
     def __len__(self) -> int:
-        """Number of vectors."""
+        """Return the number of vectors."""
         return len(self._main)
 
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
-        """The k rows of greatest inner product with a vector [dim], among those admitted."""
+        """Return the k admitted rows of greatest inner product with a vector [dim]."""
         k = min(k, len(self))
-        reach = min(self._lists, nprobe or self._main.nprobe) if self._lists is not None else None
-        narrowed = within is not None and within.count < len(self)
-        if self.trouble is None and not narrowed and 0 < k <= MOST_SELECTED and (reach or 1) <= MOST_SELECTED:
+        lists = self._main.depth.nprobe(nprobe) if self._has_lists else None
+        filtered = within is not None and within.count < len(self)
+        if self.status is None and not filtered and 0 < k <= MOST_SELECTED and (lists or 1) <= MOST_SELECTED:
             try:
-                return self._worker.search(vector, k, reach)
+                return self._worker.search(vector, k, lists)
             except RuntimeError as error:
-                self.trouble = str(error).strip().splitlines()[0]
-                _log.error("The GPU failed; vectors are searched in main memory from now on: %s", self.trouble)
+                self.status = str(error).strip().splitlines()[0]
+                _log.error("The GPU failed; vectors are searched in main memory from now on: %s", self.status)
         return self._main.search(vector, k, within=within, nprobe=nprobe)
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """The stored vectors of these rows, float32 [n, dim]."""
+        """Return the stored vectors of some rows, float32 [n, dim]."""
         return self._main.vectors(rows)
 
     def close(self) -> None:
-        """Ends the worker and gives the GPU's memory back."""
+        """End the worker and release the GPU's memory."""
         self._worker.close()
         self._clone = None
 
     def _search(self, vectors: Vectors, k: int, nprobe: int | None) -> Found:
-        if nprobe is not None and nprobe != self._looking_into:
-            # The clone is this worker's alone, and a copy on several GPUs takes no parameters with a call.
+        if nprobe is not None and nprobe != self._clone_nprobe:
+            # Only this worker uses the clone, and a copy on several GPUs takes no parameters with a call.
             _PARAMETERS().set_index_parameter(self._clone, "nprobe", nprobe)
-            self._looking_into = nprobe
+            self._clone_nprobe = nprobe
         found: Found = self._clone.search(vectors, k)
         return found
 
 
-def on_gpu(main: FaissIndex, *, every: bool, float16: bool) -> GpuIndex:
-    """An index on the first GPU, or copied to every one.
-
-    Args:
-        main: the index in main memory.
-        every: copy it to all GPUs, which share the queries.
-        float16: keep whole vectors, and centres of lists, in half precision.
+def clone_to_gpu(main: FaissIndex, options: GpuOptions) -> GpuIndex:
+    """Return an index on the first GPU, or copied to every one.
 
     Raises:
-        NoGpu: there is none, FAISS was built without, or the index does not fit.
+        NoGpu: There is no GPU, FAISS was built without GPU support, or the index does not fit.
     """
     if not hasattr(faiss, "StandardGpuResources"):
         raise NoGpu("the installed FAISS is built for CPUs; install the extra `gpu` in place of `cpu`")
     if faiss.get_num_gpus() < 1:
-        raise NoGpu("no NVIDIA GPU can be seen; is there a driver, and is CUDA_VISIBLE_DEVICES right?")
-    options = faiss.GpuMultipleClonerOptions()
-    options.useFloat16 = options.useFloat16CoarseQuantizer = float16
-    options.shard = False
-    gpus = list(range(faiss.get_num_gpus() if every else 1))
+        raise NoGpu("no NVIDIA GPU can be seen; check the driver and CUDA_VISIBLE_DEVICES")
+    cloner = faiss.GpuMultipleClonerOptions()
+    cloner.useFloat16 = cloner.useFloat16CoarseQuantizer = options.float16
+    cloner.shard = False
+    gpus = list(range(faiss.get_num_gpus() if options.every else 1))
     whole = type(main.index).__name__ in _ON_GPU
     try:
-        clone = faiss.index_cpu_to_gpus_list(
-            main.index if whole else faiss.IndexFlatIP(main.dim), co=options, gpus=gpus
-        )
+        clone = faiss.index_cpu_to_gpus_list(main.index if whole else faiss.IndexFlatIP(main.dim), co=cloner, gpus=gpus)
         if not whole:
             add_stored(clone, main)
     except RuntimeError as error:
         raise NoGpu(f"the index could not be copied ({str(error).strip().splitlines()[0]})") from error
-    return GpuIndex(main, clone, lists=whole and main.lists is not None)
+    return GpuIndex(main, clone, lists=whole and main.depth.nlist is not None)
 
 
 def add_stored(flat: Any, main: FaissIndex) -> None:
-    """Adds an index's stored vectors to an empty flat one, a part at a time."""
+    """Add an index's stored vectors to an empty flat index, a part at a time."""
     for at in range(0, len(main), _CHUNK):
         flat.add(main.vectors(range(at, min(len(main), at + _CHUNK))))
+
+
+class _Query(NamedTuple):
+    vector: Vectors
+    k: int
+    nprobe: int | None
+    answer: Future[Hits]
+
+
+class MicroBatches:
+    """Searches by batch for callers that each have one vector; any number of threads may call."""
+
+    def __init__(self, search: Callable[[Vectors, int, int | None], Found], most: int = 64) -> None:
+        """Start the thread.
+
+        Args:
+            search: Returns scores and rows for vectors [n, dim], k and nprobe; only ever called from one thread.
+            most: Greatest number of vectors in one call.
+        """
+        self._search = search
+        self._most = most
+        self._waiting: deque[_Query] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._run, name="micro-batches", daemon=True)
+        self._thread.start()
+
+    def search(self, vector: Vectors, k: int, nprobe: int | None = None) -> Hits:
+        """Return the k best rows for a vector [dim]; wait for them until the deadline.
+
+        Raises:
+            RuntimeError: The search failed, for the reason in the message, or the index is closed.
+            DeadlineExceeded: The deadline has passed; a search that has not begun by then never begins.
+        """
+        query = _Query(vector, k, nprobe, Future())
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the index is closed")
+            self._waiting.append(query)
+            self._changed.notify()
+        left = seconds_left()
+        try:
+            return query.answer.result(None if left == inf else max(0.0, left))
+        except TimeoutError:
+            query.answer.cancel()
+            raise DeadlineExceeded from None
+
+    def close(self) -> None:
+        """Answer all waiting queries and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                vectors = np.stack([query.vector for query in batch])
+                scores, rows = self._search(vectors, batch[0].k, batch[0].nprobe)
+            except Exception as error:  # whatever it is, the callers must get it
+                for query in batch:
+                    # One error object per caller: raised in many threads, a shared one would collect their frames.
+                    failed = RuntimeError(str(error) or type(error).__name__)
+                    failed.__cause__ = error
+                    query.answer.set_exception(failed)
+                continue
+            for query, own_scores, own_rows in zip(batch, scores, rows, strict=True):
+                found = own_rows >= 0
+                query.answer.set_result(Hits(own_rows[found], own_scores[found]))
+
+    def _next(self) -> list[_Query]:
+        """Wait for queries and return the next batch; return an empty one when closed and all are answered."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+                if not self._waiting:
+                    return []
+                if batch := self._take():
+                    return batch
+
+    def _take(self) -> list[_Query]:
+        """Take queries of the same k and nprobe from the head of the queue; none where all of them were cancelled."""
+        batch: list[_Query] = []
+        while self._waiting and len(batch) < self._most:
+            # A deeper search may order equal scores differently: an answer must not depend on the other queries.
+            if batch and self._waiting[0][1:3] != batch[0][1:3]:
+                break
+            query = self._waiting.popleft()
+            # Skips a cancelled query, and makes it impossible to cancel the others from here on.
+            if query.answer.set_running_or_notify_cancel():
+                batch.append(query)
+        return batch

@@ -1,47 +1,61 @@
-"""The vector index, read and searched with FAISS."""
+"""The vector index in main memory, opened and searched with FAISS."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_filter import InvertedLists, decoding_is_cheaper, exact_is_cheaper
-from retrieval_service.adapters.mapped_pages import forget_pages
+from retrieval_service.adapters.faiss_nprobe import SearchDepth, decoding_is_cheaper
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
+
+_MAPS = Path("/proc/self/maps")
+_MADV_DONTNEED = 4
 
 
 class FaissIndex:
     """An index of unit vectors under the inner product: exact, inverted lists with or without refining, or a graph.
 
-    Searching changes nothing in the index: what differs between calls goes along as search parameters.
+    A search changes nothing in the index: what differs between calls is passed along as search parameters.
+
+    Attributes:
+        index: The index as FAISS represents it; read-only.
+        depth: Decides how far a search looks.
+        readable: True if the vectors of rows can be read back.
+        row_coder: The part of the index whose codes `vectors` decodes.
+        status: Reason why the index is not on a GPU although the settings ask for one; None otherwise.
     """
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
-        """Takes the index with how far a search looks, and the candidates per result it refines.
+        """Take an index.
 
-        Of inverted lists `nprobe` is the number of lists, of a graph the candidates kept in hand (its efSearch).
+        Args:
+            index: The index as FAISS represents it.
+            nprobe: Lists that a search looks into; the candidates that it keeps (`efSearch`) for a graph.
+            k_factor: Candidates that are refined for each result.
         """
-        self._index = index
-        self._ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
-        self._lists = int(self._ivf.nlist) if self._ivf is not None else None
-        self._where: InvertedLists | None = None
-        self._codes = _row_by_row(index)
-        packed = self._ivf is not None and isinstance(faiss.downcast_index(self._ivf), faiss.IndexIVFFastScan)
-        self._readable = self._codes is not None or not packed
-        self._nprobe = nprobe or 1
+        ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
+        self.index = index
+        self.depth = SearchDepth(ivf, nprobe)
+        self.status: str | None = None
+        self._codes = _codes_in_row_order(index)
+        self.row_coder: Any = self._codes if self._codes is not None else ivf
+        packed = ivf is not None and isinstance(faiss.downcast_index(ivf), faiss.IndexIVFFastScan)
+        self.readable = self._codes is not None or not packed
         self._k_factor = k_factor
 
     @classmethod
     def open(cls, path: Path, *, nprobe: int | None = None, k_factor: float = 1.0) -> FaissIndex:
-        """Reads an index from a file, memory-mapped where its type allows.
+        """Read an index from a file, memory-mapped where its type allows.
 
         Raises:
-            SnapshotInvalid: the file is no index, or is damaged.
+            SnapshotInvalid: The file is not an index, or is damaged.
         """
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
@@ -53,77 +67,48 @@ class FaissIndex:
     @property
     def dim(self) -> int:
         """Length of the vectors."""
-        return int(self._index.d)
+        return int(self.index.d)
 
     def __len__(self) -> int:
-        """Number of vectors."""
-        return int(self._index.ntotal)
-
-    @property
-    def index(self) -> Any:
-        """The index as FAISS knows it; not to be changed."""
-        return self._index
-
-    @property
-    def lists(self) -> int | None:
-        """Number of inverted lists; None for an index without."""
-        return self._lists
-
-    @property
-    def nprobe(self) -> int:
-        """How far a search looks unless told otherwise."""
-        return self._nprobe
+        """Return the number of vectors."""
+        return int(self.index.ntotal)
 
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
-        """The k rows of greatest inner product with a vector [dim], among those admitted."""
+        """Return the k admitted rows of greatest inner product with a vector [dim]."""
         available = len(self) if within is None else within.count
         k = min(k, available)
         if k == 0:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
         if within is None or within.count == len(self):
-            return _hits(self._index.search(vector.reshape(1, -1), k, params=self._parameters(nprobe, None)))
-        lists, visited = nprobe, 0
-        if nprobe is None and self._lists is not None:
-            lists, visited = self._reach(vector, within)
-        if self._lists is None or exact_is_cheaper(within.count, len(self), visited):
-            return self._among(within, vector, k)
-        # The selector keeps a bare pointer: `bits` must live until the search is over.
-        bits = np.packbits(within.mask, bitorder="little")
-        parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
-        return _hits(self._index.search(vector.reshape(1, -1), k, params=parameters))
-
-    @property
-    def readable(self) -> bool:
-        """Return True if the vectors of rows can be read back."""
-        return self._readable
-
-    @property
-    def row_coder(self) -> Any:
-        """The part of the index whose codes `vectors` decodes."""
-        return self._codes if self._codes is not None else self._ivf
+            parameters = self._parameters(self.depth.nprobe(nprobe))
+        else:
+            lists = self.depth.within(vector, within, nprobe)
+            if lists is None:
+                return self._compare_all(within, vector, k)
+            # FAISS keeps a bare pointer to `bits`, which must live until the search is over.
+            bits = np.packbits(within.mask, bitorder="little")
+            parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
+        return _hits(self.index.search(vector.reshape(1, -1), k, params=parameters))
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """The stored vectors of these rows, float32 [n, dim].
+        """Return the stored vectors of some rows, float32 [n, dim].
 
         Raises:
-            SnapshotError: the index is of a kind whose rows cannot be read back.
+            SnapshotError: The index is of a kind whose rows cannot be read back.
         """
         if not self.readable:
-            # FAISS does not refuse to, it crashes.
+            # FAISS crashes here instead of raising an error.
             raise SnapshotError(
-                "The vector index is of packed codes alone, whose rows cannot be read back: make another with "
-                "akin index tune, or build it again."
+                "The vector index has packed codes only, so the vectors of its rows cannot be read back: make another "
+                "with akin index tune, or build it again."
             )
-        return np.asarray(self._index.reconstruct_batch(np.asarray(rows, np.int64)), np.float32)
+        return np.asarray(self.index.reconstruct_batch(np.asarray(rows, np.int64)), np.float32)
 
-    def _reach(self, vector: Vectors, within: RowSet) -> tuple[int, int]:
-        if self._where is None:
-            # Two threads may do this at once, for the same result.
-            self._where = InvertedLists(self._ivf)
-        return self._where.reach(vector, within, min(self._nprobe, self._where.nlist))
+    def close(self) -> None:
+        """Do nothing: the mapped memory is released with the last reference to the index."""
 
-    def _among(self, within: RowSet, vector: Vectors, k: int) -> Hits:
-        """The best of the admitted vectors, every one compared."""
+    def _compare_all(self, within: RowSet, vector: Vectors, k: int) -> Hits:
+        """Return the best of the admitted vectors, each of which is compared."""
         if self._codes is None or decoding_is_cheaper(within.count, len(self)):
             rows = np.flatnonzero(within.mask)
             scores = self.vectors(rows) @ vector  # type: ignore[arg-type]  # an array of rows is a sequence to FAISS
@@ -134,15 +119,56 @@ class FaissIndex:
         parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
         return _hits(self._codes.search(vector.reshape(1, -1), k, params=parameters))
 
-    def _parameters(self, nprobe: int | None, selector: Any) -> Any:
-        if isinstance(self._index, faiss.IndexHNSW):
-            return faiss.SearchParametersHNSW(efSearch=nprobe or self._nprobe, sel=selector)
-        if self._lists is None:
+    def _parameters(self, nprobe: int, selector: Any = None) -> Any:
+        if isinstance(self.index, faiss.IndexHNSW):
+            return faiss.SearchParametersHNSW(efSearch=nprobe, sel=selector)
+        if self.depth.nlist is None:
             return None
-        inner = faiss.SearchParametersIVF(nprobe=min(self._lists, nprobe or self._nprobe), sel=selector)
-        if isinstance(self._index, faiss.IndexRefine):
+        inner = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
+        if isinstance(self.index, faiss.IndexRefine):
             return faiss.IndexRefineSearchParameters(k_factor=self._k_factor, base_index_params=inner)
         return inner
+
+
+def use_one_thread() -> None:
+    """Make FAISS use one thread for each call of the calling thread: requests run in parallel, a search does not."""
+    faiss.omp_set_num_threads(1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Make FAISS use one thread inside the block."""
+    before = faiss.omp_get_max_threads()
+    use_one_thread()
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def forget_pages(path: Path) -> None:
+    """Drop the pages of a file that is mapped read-only from this process's memory; they are read again when used.
+
+    FAISS copies packed lists out of the mapping when it reads an index, and would keep both copies in memory. Where the
+    system has no such call, nothing is done.
+    """
+    if not _MAPS.exists():
+        return
+    advise = ctypes.CDLL(None, use_errno=True).madvise
+    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    name = str(path.resolve())
+    for line in _MAPS.read_text().splitlines():
+        place, rights, *_, mapped = line.split(maxsplit=5)
+        # Pages that were written to would be lost.
+        if mapped == name and "w" not in rights:
+            first, end = (int(address, 16) for address in place.split("-"))
+            advise(first, end - first, _MADV_DONTNEED)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what FAISS reports, without the C++ function and file that it puts first."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return text.rsplit(": ", 1)[-1] if text.startswith("Error in") else text
 
 
 def _hits(found: tuple[Any, Any]) -> Hits:
@@ -151,8 +177,8 @@ def _hits(found: tuple[Any, Any]) -> Hits:
     return Hits(rows[some], scores[some])
 
 
-def _row_by_row(index: Any) -> Any:
-    """The part of an index that holds a code for every row in order; None where there is no such part."""
+def _codes_in_row_order(index: Any) -> Any:
+    """Return the part of an index that holds a code for every row, in order; None where there is no such part."""
     if isinstance(index, faiss.IndexRefine):
         return faiss.downcast_index(index.refine_index)
     if isinstance(index, faiss.IndexHNSW):
@@ -163,10 +189,3 @@ def _row_by_row(index: Any) -> Any:
 def _is_ivf(index: Any) -> bool:
     base = faiss.downcast_index(index.base_index) if isinstance(index, faiss.IndexRefine) else index
     return isinstance(base, faiss.IndexIVF)
-
-
-def first_line(error: BaseException) -> str:
-    """Return what FAISS says happened, without the place in its source."""
-    # FAISS puts the C++ function and file before the words that say what happened.
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return text.rsplit(": ", 1)[-1] if text.startswith("Error in") else text

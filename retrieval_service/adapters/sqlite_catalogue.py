@@ -1,4 +1,4 @@
-"""The catalogue: the papers themselves and the columns filters go by, in one SQLite file."""
+"""The catalogue: the papers and the columns that filters read, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -17,81 +17,77 @@ from numpy.typing import NDArray
 
 from papers import Paper
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Clause, Field, Filter, RowSet
+from retrieval_service.ports import CATALOGUE_FIELDS, Clause, Field, Filter, RowSet
 
 _COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
-DAY, ROW = np.dtype("<i4"), np.dtype("<u4")
+DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 _FILTERS_KEPT = 16
-_CATEGORIES_KEPT = 256  # all that arXiv has; a bit for each paper
-_MOST_PARAMETERS = 900  # SQLite takes a thousand in its oldest builds
+_CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
+_MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 class SqliteCatalogue:
-    """A catalogue opened for reading, which any number of threads may use."""
+    """A catalogue opened for reading; any number of threads may use it.
+
+    Attributes:
+        snapshot_id: The id of the snapshot that the catalogue was written for.
+        categories: Every category in the corpus with the number of its papers, the largest first.
+        span: The days of the oldest and of the newest paper.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file.
+        """Open the file.
 
         Raises:
-            SnapshotInvalid: it is no catalogue, or is damaged.
+            SnapshotInvalid: The file is not a catalogue, or is damaged.
         """
         self._path = path
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = []
         try:
             about = dict(self._db.execute("SELECT name, value FROM about"))
             counts = self._db.execute("SELECT code, papers FROM category ORDER BY papers DESC, code").fetchall()
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
-            self._days = np.frombuffer(about["days"], DAY)
+            self._days = np.frombuffer(about["days"], DAY_TYPE)
         except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
         if len(self._days) != self._count:
             self.close()
             raise SnapshotInvalid(path, f"has {len(self._days)} days for {self._count} papers")
-        self._categories: Mapping[str, int] = MappingProxyType(dict(counts))
-        self._span = _span(self._days)
+        self.categories: Mapping[str, int] = MappingProxyType(dict(counts))
+        self.span = _span(self._days)
         self._matching = lru_cache(_FILTERS_KEPT)(self._match)
         self._bits = lru_cache(_CATEGORIES_KEPT)(self._read_bits)
 
-    @property
-    def categories(self) -> Mapping[str, int]:
-        """Every category in the corpus with the number of its papers, the largest first."""
-        return self._categories
-
-    @property
-    def span(self) -> tuple[date | None, date | None]:
-        """The days of the oldest and of the newest paper."""
-        return self._span
-
     def __len__(self) -> int:
-        """Number of papers."""
+        """Return the number of papers."""
         return self._count
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """The rows of those of the ids that the corpus has."""
+        """Return the rows of the ids that the corpus has."""
         return rows_of(self._db, ids)
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
-        """The papers of these rows, in the order asked."""
+        """Return the papers of some rows, in the order of the rows."""
         return papers_of(self._db, rows)
 
     def matching(self, wanted: Filter) -> RowSet:
-        """The rows admitted by days, categories and rows; the last few are remembered, for the next page."""
+        """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)
 
     def close(self) -> None:
-        """Closes every thread's connection; nothing may be read any more."""
-        while self._opened:
-            self._opened.pop().close()
+        """Close every thread's connection; nothing may be read afterwards."""
+        while self._connections:
+            self._connections.pop().close()
 
     def _match(self, wanted: Filter) -> RowSet:
         mask = np.ones(self._count, np.bool_)
         for clause in wanted.clauses:
-            if clause.field in (Field.CATEGORY, Field.ROW):
+            if clause.field in CATALOGUE_FIELDS:
                 mask &= self._having(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._days >= (wanted.first or date.min).toordinal()
@@ -109,29 +105,29 @@ class SqliteCatalogue:
         return np.unpackbits(bits, count=self._count).view(np.bool_)
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:
-        """Return which rows have a category, a bit each."""
+        """Return the rows that have a category, a bit each."""
         mask = np.zeros(self._count, np.bool_)
         for (rows,) in self._db.execute("SELECT rows FROM category WHERE code = ?", (code,)):
-            mask[np.frombuffer(rows, ROW)] = True
+            mask[np.frombuffer(rows, ROW_TYPE)] = True
         return np.packbits(mask)
 
     @property
     def _db(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            # `immutable` spares the locks: a published catalogue never changes.
+            # A published catalogue never changes, so `immutable` makes SQLite skip its locks.
             address = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             connection = sqlite3.connect(address, uri=True, check_same_thread=False)
             self._local.connection = connection
-            self._opened.append(connection)
+            self._connections.append(connection)
         return connection
 
 
 def newest_day(path: Path) -> date | None:
-    """Return the day of the newest paper in a catalogue; None where no paper has one.
+    """Return the day of the newest paper in a catalogue; None where no paper has a day.
 
     Raises:
-        SnapshotInvalid: it is no catalogue, or is damaged.
+        SnapshotInvalid: The file is not a catalogue, or is damaged.
     """
     catalogue = SqliteCatalogue(path)
     catalogue.close()
@@ -139,7 +135,7 @@ def newest_day(path: Path) -> date | None:
 
 
 def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """The rows of those of the ids that are in a catalogue."""
+    """Return the rows of the ids that are in a catalogue."""
     found: dict[str, int] = {}
     for at in range(0, len(ids), _MOST_PARAMETERS):
         some = list(ids[at : at + _MOST_PARAMETERS])
@@ -148,7 +144,7 @@ def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 def papers_of(db: sqlite3.Connection, rows: Sequence[int]) -> list[Paper]:
-    """The papers of these rows, in the order asked, fetched in one statement."""
+    """Return the papers of some rows, in the order of the rows, with one statement."""
     if not rows:
         return []
     marks = ",".join("?" * len(rows))

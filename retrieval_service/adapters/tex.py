@@ -1,10 +1,10 @@
-r"""The words behind TeX and Unicode: `Erd\H{o}s`, `$\alpha$-decay` and `CO$_2$` become what people type.
+r"""Convert TeX and special Unicode to plain words: `Erd\H{o}s`, `$\alpha$-decay` and `CO$_2$` become what users type.
 
-One spelling stands for all: accents are left to the analyzer's folding, a Greek letter is its name, a subscript is part
-of its word, and markup that changes only the look of a word is dropped.
+All spellings of a word become one: accents are removed here or by the analyzer, a Greek letter becomes its name, a
+subscript becomes part of its word, and markup that changes only the look of a word is dropped.
 
-Strangers write queries and papers, so the time for a text grows with its length and no faster: white space is folded
-first, what an expression repeats is possessive, and a run of combining marks is bounded before it is sorted.
+Queries and papers are untrusted text, so the time must grow linearly with the length: white space is folded first,
+repetitions in expressions are possessive, and a run of combining marks is cut before it is sorted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# A letter's accent stands before it: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
+# An accent, which TeX writes before its letter: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
 _ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*+|[uvHtcdbrk](?:\s++|(?=\{)))\{?\s*+\\?([A-Za-z])(?:\s*+\}){0,2}""")
-# Letters that TeX spells: \o, \ss, {\L}; what follows is cut off as TeX does.
+# Letters that TeX spells: \o, \ss, {\L}. Spaces after them are dropped, as TeX does.
 _LETTERS = {
     "ae": "ae", "AE": "AE", "oe": "oe", "OE": "OE", "aa": "a", "AA": "A", "o": "o", "O": "O", "l": "l", "L": "L",
     "ss": "ss", "i": "i", "j": "j", "dh": "d", "DH": "D", "th": "th", "TH": "TH", "ng": "n", "NG": "N",
@@ -26,13 +26,13 @@ _GREEK = {
     "σ": "sigma", "ς": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
 }  # fmt: skip
 _GREEK_LETTERS = re.compile("[\u0370-\u03ff\u1f00-\u1fff]+")
-_LONGEST_SYMBOL = 2  # Greek letters in a row; more of them are a Greek word
+_LONGEST_SYMBOL = 2  # adjacent Greek letters; a longer run is a Greek word
 _VARIANT = re.compile(r"\\var(?=epsilon|theta|kappa|pi|rho|sigma|phi)")
 _NAMED = re.compile(
     rf"\\({'|'.join(sorted({*_GREEK.values()} | {name.title() for name in _GREEK.values()}, key=len, reverse=True))})"
     r"(?![A-Za-z])"
 )
-# Commands that change the look of what follows, or stand for a sign that is no word.
+# Commands that change the look of the text after them, or print a sign that is not a word.
 _LOOK = re.compile(
     r"""\\(?:(?:math|text)(?:bb|bf|cal|frak|it|rm|scr|sf|tt|sc|sl|up|md|normal)|boldsymbol|bm|pmb|operatorname|mathop"""
     r"""|emph|text|mbox|hbox|ensuremath|rm|bf|it|em|sf|tt|sl|sc|cal|hat|widehat|tilde|widetilde|bar|overline|underline"""
@@ -42,16 +42,16 @@ _LOOK = re.compile(
     r"""|langle|rangle|lvert|rvert|lVert|rVert|quad|qquad|prime|circ|star|ast|dagger|equiv|cite|ref|label|url|href"""
     r"""|footnote|begin|end|item)(?![A-Za-z])\*?"""
 )
-# CO$_2$, H_2O, x_{ij}, $^{13}$C: one word each. A lone letter counts only where the word ends after it, as in v_i.
+# CO$_2$, H_2O, x_{ij}, $^{13}$C: one word each. A single letter is a script only at the end of a word, as in v_i.
 _SCRIPT = re.compile(r"\$?[_^]\s*+(?:\{([^{}$\\]*+)\}|(\d|[A-Za-z](?![A-Za-z0-9])))\$?")
-_CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep, as BibTeX keeps capitals
-# Marks in a row are sorted in quadratic time. No script has more of them than Unicode's stream-safe format (UAX #15).
+_CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep: BibTeX keeps capitals so
+# Normalization sorts adjacent marks in quadratic time. Unicode's stream-safe format (UAX #15) allows 30 of them.
 _MOST_MARKS = 30
 _MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1},}}+")
 
 
 def plain(text: str) -> str:
-    """Return the text as words: TeX read, Greek letters named, ligatures and full width made plain."""
+    """Return the text with TeX resolved, Greek letters named, and ligatures and full-width letters replaced."""
     if "\\" in text or "_" in text or "^" in text:
         text = " ".join(text.split())
     if "\\" in text:
@@ -69,7 +69,7 @@ def plain(text: str) -> str:
 
 
 def _few_marks(found: re.Match[str]) -> str:
-    """Return what was found without the marks that follow the first few of a row."""
+    """Return the match without the marks beyond the allowed number in each run."""
     kept, row = [], 0
     for letter in found[0]:
         row = row + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0

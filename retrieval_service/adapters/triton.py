@@ -11,7 +11,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.triton_wire import BULK, MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
+from retrieval_service.adapters.triton_wire import BULK, ENCODER_MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
 from retrieval_service.deadline import check_deadline, seconds_left
 from retrieval_service.errors import (
     DeadlineExceeded,
@@ -24,13 +24,13 @@ from retrieval_service.ports import Embedded, EncoderIdentity
 
 _CANARY = "papers akin to yours"
 _MOST_TEXTS = 64
-# A request that Triton gives up at its deadline is back about so long before it.
+# Seconds. Triton's answer to a request that it drops at its deadline may arrive this long before the deadline.
 _ALMOST = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 class TritonConnection:
-    """A connection to Triton that finds encoders; make and use it inside one event loop."""
+    """A connection to Triton that finds encoders; made and used inside one event loop."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class TritonConnection:
         query_seconds: float = 2.0,
         bulk_seconds: float = 600.0,
     ) -> None:
-        """Opens nothing yet.
+        """Take the settings; the first call connects.
 
         Args:
             url: `grpc://host:port` or `http://host:port`.
-            version: the only version to use; None for whichever is ready.
-            repository: the model repository, if it can be read from here, for what Triton does not tell.
-            query_seconds: the longest wait for the vectors of queries.
-            bulk_seconds: the longest wait for a batch of passages, with all its repetitions.
+            version: The only version to use; None for any that is ready.
+            repository: The model repository, where it can be read from here; it has `max_length`, which Triton lacks.
+            query_seconds: The longest wait for the vectors of queries.
+            bulk_seconds: The longest wait for a batch of passages, including all retries.
         """
         scheme, _, address = url.rstrip("/").partition("://")
         self.url = url
@@ -59,22 +59,22 @@ class TritonConnection:
         self._repository = repository
 
     async def find(self, digest: str | None = None) -> TritonEncoder:
-        """The ready encoder of a digest; without one, the highest version that is ready.
+        """Return the ready encoder of a digest; without one, the highest version that is ready.
 
         Raises:
-            EncoderUnavailable: Triton is away or has no version of the model ready.
-            EncoderMismatch: encoders are ready, and none is of that digest.
+            EncoderUnavailable: Triton cannot be reached, or has no version of the model ready.
+            EncoderMismatch: Encoders are ready, and none has that digest.
         """
         ready = await self.wire.ready_versions(self.query_seconds)
         if self._version is not None:
             if self._version not in ready:
                 raise EncoderUnavailable(
-                    f"Triton at {self.url} has no version {self._version} of {MODEL} ready.",
+                    f"Triton at {self.url} has no version {self._version} of {ENCODER_MODEL} ready.",
                     {"ready": sorted(ready)},
                 )
             ready = [self._version]
         if not ready:
-            raise EncoderUnavailable(f"Triton at {self.url} has no version of {MODEL} ready.")
+            raise EncoderUnavailable(f"Triton at {self.url} has no version of {ENCODER_MODEL} ready.")
         served: list[EncoderIdentity] = []
         for version in sorted(ready, reverse=True):
             identity = await self._identify(version)
@@ -87,15 +87,15 @@ class TritonConnection:
             {"wanted": digest, "served": {str(i.version): i.digest for i in served}},
         )
 
-    async def alive(self, version: int) -> bool:
-        """Whether Triton says that a version is ready, asked quickly."""
+    async def is_ready(self, version: int) -> bool:
+        """Return True if Triton answers within a second that a version is ready."""
         try:
             return version in await self.wire.ready_versions(min(1.0, self.query_seconds))
         except EncoderUnavailable:
             return False
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self.wire.close()
 
     async def _identify(self, version: int) -> EncoderIdentity:
@@ -112,22 +112,17 @@ class TritonEncoder:
     """One version of the encoder, as an `Encoder`."""
 
     def __init__(self, triton: TritonConnection, identity: EncoderIdentity) -> None:
-        """Made by `Triton.find`."""
+        """Take the connection and the version; `TritonConnection.find` calls this."""
         self._triton = triton
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Which encoder it is."""
-        return self._identity
+        self.identity = identity
 
     async def embed_queries(self, texts: Sequence[str]) -> Embedded:
-        """Vectors of what people ask; Triton is given no more time than is left until the deadline.
+        """Return the vectors of queries; Triton gets no more time than is left until the deadline.
 
         Raises:
-            DeadlineExceeded: there is none left.
-            EncoderUnavailable: Triton is away, too slow, full, or refuses the text.
-            EncoderMismatch: another encoder now answers under this version.
+            DeadlineExceeded: The deadline has passed.
+            EncoderUnavailable: Triton cannot be reached, is too slow or busy, or refuses the text.
+            EncoderMismatch: Another encoder answers under this version now.
         """
         check_deadline()
         try:
@@ -138,11 +133,11 @@ class TritonEncoder:
             raise
 
     async def embed_passages(self, texts: Sequence[str]) -> Embedded:
-        """Vectors of papers; repeats the request while Triton is full or restarting.
+        """Return the vectors of papers; repeat the request while Triton is busy or restarting.
 
         Raises:
-            EncoderUnavailable: it was to no avail, or Triton refuses a text.
-            EncoderMismatch: another encoder now answers under this version.
+            EncoderUnavailable: The last repetition failed, or Triton refuses a text.
+            EncoderMismatch: Another encoder answers under this version now.
         """
         deadline = monotonic() + self._triton.bulk_seconds
         pause = _FIRST_PAUSE
@@ -152,7 +147,7 @@ class TritonEncoder:
             except EncoderRefused:
                 raise
             except EncoderUnavailable as error:
-                # A full queue empties at the pace of batches, a restart takes seconds.
+                # A full queue has space after a batch or two; a restart takes seconds.
                 pause = min(pause * (1.5 if isinstance(error, EncoderBusy) else 2), _LONGEST_PAUSE)
                 if monotonic() + pause > deadline:
                     raise
@@ -163,19 +158,19 @@ class TritonEncoder:
             await self._one(texts[at : at + _MOST_TEXTS], seconds, purpose) for at in range(0, len(texts), _MOST_TEXTS)
         ]
         if not parts:
-            return Embedded(np.empty((0, self._identity.dim), np.float32), np.empty(0, np.int32))
+            return Embedded(np.empty((0, self.identity.dim), np.float32), np.empty(0, np.int32))
         return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
 
     async def _one(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Reply:
-        reply = await self._triton.wire.infer(texts, self._identity.version, seconds, purpose)
-        if reply.digest != self._identity.digest:
+        reply = await self._triton.wire.infer(texts, self.identity.version, seconds, purpose)
+        if reply.digest != self.identity.digest:
             raise EncoderMismatch(
-                f"Version {self._identity.version} of {MODEL} was encoder {self._identity.digest[:12]} and is now "
-                f"{reply.digest[:12]}.",
-                {"wanted": self._identity.digest, "served": {str(self._identity.version): reply.digest}},
+                f"Version {self.identity.version} of {ENCODER_MODEL} was encoder {self.identity.digest[:12]} and is "
+                f"now {reply.digest[:12]}.",
+                {"wanted": self.identity.digest, "served": {str(self.identity.version): reply.digest}},
             )
-        if reply.vectors.shape != (len(texts), self._identity.dim) or not np.isfinite(reply.vectors).all():
-            raise EncoderRefused(f"Triton's vectors are not {len(texts)} x {self._identity.dim} finite numbers.")
+        if reply.vectors.shape != (len(texts), self.identity.dim) or not np.isfinite(reply.vectors).all():
+            raise EncoderRefused(f"Triton's vectors are not {len(texts)} x {self.identity.dim} finite numbers.")
         return reply
 
 
@@ -185,10 +180,10 @@ class _Limits(msgspec.Struct):
 
 
 def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
-    """How many tokens the encoder reads, if its manifest is here and is of this very encoder."""
+    """Return how many tokens an encoder reads; None where its manifest is missing or of another encoder."""
     try:
         limits = msgspec.json.decode(
-            (repository / MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
+            (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
         )
     except (OSError, msgspec.DecodeError):
         return None

@@ -1,10 +1,11 @@
-"""The model's tensors over Triton's two protocols, behind one interface; foreign errors end here."""
+"""Send texts to the encoder over either of Triton's protocols, and translate its errors."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +14,25 @@ from tritonclient.utils import InferenceServerException
 from retrieval_service.errors import EncoderBusy, EncoderRefused, EncoderUnavailable
 from retrieval_service.ports import Vectors
 
-MODEL = "text_encoder"
+ENCODER_MODEL = "text_encoder"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
-# What the encoder is told of a request: a build's passages give way to people's queries.
 Purpose = dict[str, bool]
+"""Parameters of a request to the encoder, which answers queries before bulk work."""
+
 QUERY: Purpose = {}
 BULK: Purpose = {"bulk": True}
-# How Triton and the model say that there is more to do than they can take.
+# Parts of the messages with which Triton, and the model's own queue (`bulk.py` of `text_encoder`), refuse work.
 _BUSY = ("maximum queue size", "the encoder is busy", "Request timeout expired", "as long as its client waits")
 _REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")
 
-# The model that does the encoder's arithmetic on a GPU (`akin encoder gpu`), in the same version.
+# The model that runs the encoder's graph on a GPU (`akin encoder gpu`), in the same version.
 _ON_GPU = "encoder"
 
-# gRPC waits up to two minutes between two attempts to connect unless told otherwise; a Triton that came back must be
-# found within a second. Keep-alive pings find one that hangs, or a machine that is gone without a word: calls under way
-# fail after 20 seconds at most, and the next ones connect anew. `akin/stack/tritonserver.py` makes Triton accept them.
-# Every ping needs its timeout: a keep-alive ping is not sent while one that measures the connection has no answer.
-# All of it stands here, as these arguments take the place of those that tritonclient would set.
+# By default gRPC waits up to two minutes between two attempts to connect; a restarted Triton must be found within a
+# second. Keep-alive pings detect a Triton that hangs, or a machine that vanished: calls in progress fail within 20
+# seconds, and the next ones connect again. `akin/stack/tritonserver.py` makes Triton accept these pings. Both kinds of
+# ping need a timeout: gRPC sends no keep-alive ping while one that measures the bandwidth is unanswered. These
+# arguments replace tritonclient's own, so the message lengths, which tritonclient would set, are here too.
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -47,147 +49,112 @@ _CHANNEL = [
 
 
 class Reply(NamedTuple):
-    """What the model says of a batch: vectors float32 [n, dim], token counts int32 [n], the encoder's digest."""
+    """The model's answer for a batch: vectors float32 [n, dim], token counts int32 [n], the encoder's digest."""
 
     vectors: Vectors
     tokens: NDArray[np.int32]
     digest: str
 
 
-class Wire(Protocol):
-    """One of Triton's protocols. Everything raises EncoderUnavailable when there is no good answer in time."""
+class Wire(ABC):
+    """One of Triton's protocols; each method but `device` raises EncoderUnavailable without a valid answer in time."""
 
-    async def ready_versions(self, seconds: float) -> list[int]:
-        """The versions of the model that are ready."""
-
-    async def device(self, version: int, seconds: float) -> str | None:
-        """Return the kind of device the model runs on; None where Triton does not say."""
-
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
-
-    async def close(self) -> None:
-        """Closes the connections."""
-
-
-class GrpcWire:
-    """Triton over gRPC."""
-
-    def __init__(self, address: str) -> None:
-        """Takes `host:port`; connects with the first call."""
-        # Imported here as each protocol's client brings a stack of its own, and a process uses one of them.
-        import tritonclient.grpc.aio as client
-
+    def __init__(self, address: str, module: Any) -> None:
+        """Take `host:port` and tritonclient's module for the protocol; the first call connects."""
         self._address = address
-        self._module = client
-        self._opened: Any = None
-
-    @property
-    def _client(self) -> Any:
-        # A channel belongs to the loop it was made in.
-        if self._opened is None:
-            self._opened = self._module.InferenceServerClient(self._address, channel_args=_CHANNEL)
-        return self._opened
+        self._module = module
+        self._open_client: Any = None
 
     async def ready_versions(self, seconds: float) -> list[int]:
-        """The versions of the model that are ready."""
-        try:
-            metadata = await self._client.get_model_metadata(MODEL, client_timeout=seconds)
-        except InferenceServerException as error:
-            raise _translated(error, self._address, seconds) from error
-        return _numbers(metadata.versions)
+        """Return the versions of the model that are ready."""
+        metadata = await self._call("get_model_metadata", seconds, ENCODER_MODEL)
+        # The HTTP client returns decoded JSON, the gRPC client a message.
+        versions = metadata["versions"] if isinstance(metadata, dict) else metadata.versions
+        return [int(version) for version in versions]
 
     async def device(self, version: int, seconds: float) -> str | None:
-        """Return the kind of device the model runs on; None where Triton does not say."""
+        """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
+        # The model's configuration has the device too, but reading that needs a key.
         try:
-            return _device(await self._client.is_model_ready(_ON_GPU, str(version), client_timeout=seconds))
-        except InferenceServerException:
-            return None
-
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
-        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
-        tensor.set_data_from_numpy(_column(texts))
-        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        try:
-            result = await self._client.infer(
-                MODEL,
-                [tensor],
-                model_version=str(version),
-                outputs=outputs,
-                client_timeout=seconds,
-                parameters=purpose,
-                timeout=_microseconds(seconds),
-            )
-        except InferenceServerException as error:
-            raise _translated(error, self._address, seconds) from error
-        return _reply(result)
-
-    async def close(self) -> None:
-        """Closes the channel."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
-
-
-class HttpWire:
-    """Triton over HTTP."""
-
-    def __init__(self, address: str) -> None:
-        """Takes `host:port`; connects with the first call."""
-        import aiohttp
-        import tritonclient.http.aio as client
-
-        self._address = address
-        self._module = client
-        self._lost = (aiohttp.ClientError, OSError)
-        self._opened: Any = None
-
-    @property
-    def _client(self) -> Any:
-        if self._opened is None:
-            self._opened = self._module.InferenceServerClient(self._address)
-        return self._opened
-
-    async def ready_versions(self, seconds: float) -> list[int]:
-        """The versions of the model that are ready."""
-        metadata = await self._answer(self._client.get_model_metadata(MODEL), seconds)
-        return _numbers(metadata["versions"])
-
-    async def device(self, version: int, seconds: float) -> str | None:
-        """Return the kind of device the model runs on; None where Triton does not say."""
-        try:
-            return _device(await self._answer(self._client.is_model_ready(_ON_GPU, str(version)), seconds))
+            return "gpu" if await self._call("is_model_ready", seconds, _ON_GPU, str(version)) else "cpu"
         except EncoderUnavailable:
             return None
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Runs the model on 1 to 64 texts; a request that waited for `seconds` in Triton's queue is dropped there."""
+        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue."""
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
         outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        call = self._client.infer(
-            MODEL,
-            [tensor],
-            model_version=str(version),
-            outputs=outputs,
-            parameters=purpose,
-            timeout=_microseconds(seconds),
-        )
-        return _reply(await self._answer(call, seconds))
+        # With a timeout of 0 Triton would use its own default.
+        timeout = max(1, int(seconds * 1e6))
+        result = await self._call(
+            *("infer", seconds, ENCODER_MODEL, [tensor]),
+            model_version=str(version), outputs=outputs, parameters=purpose, timeout=timeout,
+        )  # fmt: skip
+        return _reply(result)
 
     async def close(self) -> None:
-        """Closes the connections."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        """Close the connections."""
+        if self._open_client is not None:
+            await self._open_client.close()
+            self._open_client = None
 
-    async def _answer(self, call: Any, seconds: float) -> Any:
+    @property
+    def _client(self) -> Any:
+        # A connection belongs to the event loop it was made in.
+        if self._open_client is None:
+            self._open_client = self._connect()
+        return self._open_client
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """Return a new client."""
+
+    @abstractmethod
+    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
+        """Return the result of a method of the client; raise EncoderUnavailable if it fails or takes too long."""
+
+
+class GrpcWire(Wire):
+    """Triton over gRPC."""
+
+    def __init__(self, address: str) -> None:
+        """Take `host:port`; the first call connects."""
+        # Imported here because each client loads many modules, and a process uses only one of them.
+        import tritonclient.grpc.aio as client
+
+        super().__init__(address, client)
+
+    def _connect(self) -> Any:
+        return self._module.InferenceServerClient(self._address, channel_args=_CHANNEL)
+
+    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
+        try:
+            return await getattr(self._client, method)(*arguments, client_timeout=seconds, **options)
+        except InferenceServerException as error:
+            raise _translate(error, self._address, seconds) from error
+
+
+class HttpWire(Wire):
+    """Triton over HTTP."""
+
+    def __init__(self, address: str) -> None:
+        """Take `host:port`; the first call connects."""
+        import aiohttp
+        import tritonclient.http.aio as client
+
+        super().__init__(address, client)
+        self._lost = (aiohttp.ClientError, OSError)
+
+    def _connect(self) -> Any:
+        return self._module.InferenceServerClient(self._address)
+
+    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                return await call
+                return await getattr(self._client, method)(*arguments, **options)
         except InferenceServerException as error:
-            raise _translated(error, self._address, seconds) from error
+            raise _translate(error, self._address, seconds) from error
         except TimeoutError as error:
             raise EncoderUnavailable(f"Triton at {self._address} did not answer within {seconds:g} s.") from error
         except self._lost as error:
@@ -203,34 +170,20 @@ def _column(texts: Sequence[str]) -> NDArray[np.object_]:
 def _reply(result: Any) -> Reply:
     vectors, tokens, digests = (result.as_numpy(name) for name in _OUTPUTS)
     if vectors is None or tokens is None or digests is None or vectors.ndim != 2 or not len(digests):
-        raise EncoderRefused(f"{MODEL} does not answer with the outputs {', '.join(_OUTPUTS)}.")
+        raise EncoderRefused(f"The model {ENCODER_MODEL} lacks outputs; it must have {', '.join(_OUTPUTS)}.")
     digest = digests.reshape(-1)[0]
     return Reply(
         np.ascontiguousarray(vectors, np.float32),
         tokens.reshape(-1).astype(np.int32),
-        # Bytes as tensors come, a string where a proxy turned the tensor into JSON.
+        # Bytes in a tensor; a string where a proxy has converted the tensor to JSON.
         digest.decode() if isinstance(digest, bytes) else str(digest),
     )
 
 
-def _microseconds(seconds: float) -> int:
-    # Nothing at all would mean Triton's own default.
-    return max(1, int(seconds * 1e6))
-
-
-def _numbers(versions: Iterable[str]) -> list[int]:
-    return [int(version) for version in versions]
-
-
-def _device(on_gpu: bool) -> str:
-    """Return the device; the model's configuration would say so too, but asks for a key."""
-    return "gpu" if on_gpu else "cpu"
-
-
-def _translated(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:
+def _translate(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:
     status, text = str(error.status()), error.message()
     if any(words in text for words in _BUSY):
-        return EncoderBusy("The encoder has more requests than it can take; ask again in a moment.")
+        return EncoderBusy("The encoder has more requests than it can answer; repeat the request in a moment.")
     if status == "StatusCode.DEADLINE_EXCEEDED":
         return EncoderUnavailable(f"Triton at {address} did not answer within {seconds:g} s.")
     if status in _REFUSALS and "unknown model" not in text and "not found" not in text:

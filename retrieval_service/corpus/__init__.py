@@ -1,4 +1,4 @@
-"""The corpus that the service searches: published snapshots, opened, verified and swapped while searches go on."""
+"""The corpus that the service searches: published snapshots, opened, verified, and replaced while searches run."""
 
 from __future__ import annotations
 

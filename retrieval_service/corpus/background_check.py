@@ -1,4 +1,4 @@
-"""Reading a whole snapshot once, for damage that opening it does not see, while it is served already."""
+"""Check a whole snapshot, while it is served, for damage that opening it does not find."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from retrieval_service.corpus.manifest import Manifest, check_digest
 from retrieval_service.errors import SnapshotInvalid
 
 
-class Check(Thread):
-    """Compares every file of a snapshot with the digest it was published with.
+class BackgroundCheck(Thread):
+    """A thread that compares every file of a snapshot with its published digest.
 
     Attributes:
-        damage: what is wrong with the first file that is not as it was published; None while none was found.
+        damage: The fault of the first file that differs; None while no such file was found.
     """
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
-        """Reads nothing before it is started."""
+        """Take the snapshot; `start` begins to read."""
         super().__init__(name="check", daemon=True)
         self.damage: SnapshotInvalid | None = None
         self._directory = directory
@@ -27,13 +27,13 @@ class Check(Thread):
         self._stopped = False
 
     def stop(self) -> None:
-        """Has it end with the file that it is at."""
+        """Let the thread end after the file that it reads now."""
         self._stopped = True
 
     def run(self) -> None:
-        """Reads until there is damage or all is read."""
+        """Read until damage is found or all files are read."""
         if sys.platform == "linux":
-            # Linux gives each thread a priority of its own: this one has what time the searches leave.
+            # Linux gives each thread its own priority: this thread gets the time that searches leave.
             os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
         for name in self._manifest.files:
             if self._stopped:
@@ -41,5 +41,5 @@ class Check(Thread):
             try:
                 check_digest(self._directory, name, self._manifest)
             except SnapshotInvalid as error:
-                self.damage = error.kept()
+                self.damage = error.without_traceback()
                 return

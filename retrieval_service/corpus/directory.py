@@ -1,26 +1,25 @@
-"""The directory all snapshots live in: which there are, which is live, and how another becomes so.
+"""The directory of all snapshots: list, build, publish, use and remove them.
 
 data/snapshots/CURRENT                the id of the live snapshot and a newline
 data/snapshots/<id>/                  a published snapshot, never changed again
-data/snapshots/.building-<id>/        one being built, or left by a build that was killed
-data/snapshots/.lock                  held, as long as it lives, by the process that builds
+data/snapshots/.building-<id>/        a snapshot in the making, or the rest of a build that was killed
+data/snapshots/.lock                  locked by the process that builds
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from retrieval_service.corpus.hold import Hold, alone
 from retrieval_service.corpus.manifest import Manifest, read_manifest
+from retrieval_service.corpus.snapshot_lock import SnapshotLock, lock_alone
 from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from storage.durable import replace_file, sync
+from storage.locks import hold_lock
 
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"
@@ -30,7 +29,7 @@ class SnapshotDirectory:
     """The snapshots of a data directory."""
 
     def __init__(self, data: Path) -> None:
-        """Takes the data directory, which need not exist yet."""
+        """Take the data directory, which need not exist yet."""
         self.root = data / "snapshots"
 
     @property
@@ -39,34 +38,34 @@ class SnapshotDirectory:
         return self.root / _CURRENT
 
     def current(self) -> str | None:
-        """The id of the live snapshot; None when there is none."""
+        """Return the id of the live snapshot; None when there is none."""
         try:
             return self.current_file.read_text("utf-8").strip() or None
         except FileNotFoundError:
             return None
 
     def path(self, snapshot_id: str) -> Path:
-        """The directory of a published snapshot.
+        """Return the directory of a published snapshot.
 
         Raises:
-            SnapshotNotFound: there is none of that id.
+            SnapshotNotFound: No snapshot has that id.
         """
         path = self.root / snapshot_id
-        # An id is one name, so that no id reaches out of the snapshots.
-        one_name = bool(snapshot_id) and Path(snapshot_id).name == snapshot_id and not snapshot_id.startswith(".")
-        if not one_name or not path.is_dir():
+        # An id is a single path component, so that no id leads out of the directory.
+        is_one_name = bool(snapshot_id) and Path(snapshot_id).name == snapshot_id and not snapshot_id.startswith(".")
+        if not is_one_name or not path.is_dir():
             known = ", ".join(self.ids()) or "none"
-            raise SnapshotNotFound(f"There is no snapshot {snapshot_id!r}; there are: {known}.")
+            raise SnapshotNotFound(f"There is no snapshot {snapshot_id!r}. Published snapshots: {known}.")
         return path
 
     def ids(self) -> list[str]:
-        """The ids of all published snapshots, the newest first."""
+        """Return the ids of all published snapshots, the newest first."""
         if not self.root.is_dir():
             return []
         return sorted((p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True)
 
     def manifests(self) -> list[Manifest]:
-        """The manifests of all published snapshots that have a readable one, the newest first."""
+        """Return the manifests of all published snapshots that have a readable one, the newest first."""
         found = []
         for snapshot_id in self.ids():
             try:
@@ -76,50 +75,52 @@ class SnapshotDirectory:
         return found
 
     def use(self, snapshot_id: str) -> None:
-        """Make a snapshot the live one, in one step that is done or not done; meanwhile nobody removes it.
+        """Make a snapshot live, atomically; it cannot be removed meanwhile.
 
         Raises:
-            SnapshotNotFound: there is none of that id, or it is being removed.
-            SnapshotInvalid: it has no readable manifest.
+            SnapshotNotFound: No snapshot has that id, or it is being removed.
+            SnapshotInvalid: The snapshot has no readable manifest.
         """
         path = self.path(snapshot_id)
-        # Who removes a snapshot has it alone while it looks at CURRENT.
-        with closing(Hold(path)):
+        # `remove` reads CURRENT under the exclusive lock, so it cannot run between these two lines.
+        with closing(SnapshotLock(path)):
             read_manifest(path)
             replace_file(self.current_file, f"{snapshot_id}\n".encode())
 
     def remove(self, snapshot_id: str) -> None:
-        """Removes a snapshot that is neither the live one nor held by anybody.
+        """Remove a snapshot that is neither live nor open in any process.
 
         Raises:
-            SnapshotNotFound: there is none of that id.
-            SnapshotInUse: it is the live one, or a service or another process has it open.
+            SnapshotNotFound: No snapshot has that id.
+            SnapshotInUse: The snapshot is live, or open in a service or another process.
         """
         path = self.path(snapshot_id)
-        with alone(path) as nobody_has_it:
+        with lock_alone(path) as unused:
             if snapshot_id == self.current():
-                raise SnapshotInUse(f"Snapshot {snapshot_id} is the live one; use another first.")
-            if not nobody_has_it:
                 raise SnapshotInUse(
-                    f"Snapshot {snapshot_id} is in use: a service has not gone over to the live one yet, or a command "
-                    "reads it."
+                    f"Snapshot {snapshot_id} is the live one; make another one live first: akin index use ID"
                 )
-            # Renamed first, so that a half-removed snapshot is never taken for a whole one.
+            if not unused:
+                raise SnapshotInUse(
+                    f"Snapshot {snapshot_id} is in use, by a service that has not changed to the live one yet or by a "
+                    "command; try again in a moment."
+                )
+            # Renamed first, so that a partly removed snapshot never has the name of a published one.
             doomed = self.root / f"{_BUILDING}{snapshot_id}"
             path.rename(doomed)
             shutil.rmtree(doomed)
 
     def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
-        """Removes all but the newest snapshots, the live one and those in use, and returns the ids of those removed.
+        """Remove all but the newest snapshots, the live one and those in use, and return the removed ids.
 
         Args:
-            keep: how many of the newest stay.
-            in_use: is told the id of a snapshot that stays because somebody has it open.
+            keep: Number of the newest snapshots that stay.
+            in_use: Called with the id of each snapshot that stays because a process has it open.
 
         Raises:
-            BuildInProgress: another process is building, perhaps of one that would be removed.
+            BuildInProgress: Another process is building, perhaps from a snapshot that would be removed.
         """
-        with self._locked():
+        with self._build_lock():
             live = self.current()
             removed = []
             for name in self.ids()[keep:]:
@@ -133,13 +134,13 @@ class SnapshotDirectory:
             return removed
 
     @contextmanager
-    def building(self) -> Iterator[Path]:
-        """A new directory to build a snapshot in, named `.building-<id>`; gone afterwards unless published.
+    def new_build(self) -> Iterator[Path]:
+        """Make a directory named `.building-<id>` to build a snapshot in; remove it afterwards unless it was published.
 
         Raises:
-            BuildInProgress: another process is building.
+            BuildInProgress: Another process is building.
         """
-        with self._locked():
+        with self._build_lock():
             for stale in self.root.glob(f"{_BUILDING}*"):
                 shutil.rmtree(stale, ignore_errors=True)
             directory = self.root / f"{_BUILDING}{_new_id()}"
@@ -149,27 +150,14 @@ class SnapshotDirectory:
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
-            try:
-                # The system gives the lock free when its holder dies, however it dies.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise BuildInProgress(
-                    f"{self.root}: another build is under way; wait for it or choose another AKIN_DATA."
-                ) from error
-            yield
+    def _build_lock(self) -> AbstractContextManager[None]:
+        busy = f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."
+        return hold_lock(self.root / ".lock", 0.0, BuildInProgress(busy))
 
     def publish(self, building: Path) -> Path:
-        """Brings a built snapshot to the disk and under its name; it is not the live one yet."""
+        """Sync a built snapshot to the disk and give it its name; this does not make it live."""
         for path in [*building.rglob("*"), building]:
-            if path.is_dir():
-                sync(path)
-            else:
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+            sync(path)
         published = self.root / snapshot_id(building)
         building.rename(published)
         sync(self.root)
@@ -177,7 +165,7 @@ class SnapshotDirectory:
 
 
 def snapshot_id(building: Path) -> str:
-    """The id that what is built in a directory will have."""
+    """Return the id of the snapshot that is built in a directory."""
     return building.name.removeprefix(_BUILDING)
 
 

@@ -1,4 +1,4 @@
-"""What is being served right now: the live snapshot with its encoder, swapped when another is published."""
+"""Serve the live snapshot with its encoder, and replace it when another becomes live."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from retrieval_service.corpus.background_check import Check
-from retrieval_service.corpus.corpus import Corpus, Observer
+from retrieval_service.corpus.background_check import BackgroundCheck
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
-from retrieval_service.corpus.refusals import Refusals, files_of
+from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus
+from retrieval_service.corpus.refusals import Refusals, file_states
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import (
     EncoderBusy,
@@ -30,42 +30,42 @@ _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
 _MISSES_ALLOWED = 2
 
-Warm = Callable[[Corpus], Awaitable[None]]
+Warm = Callable[[OpenCorpus], Awaitable[None]]
 
 
 class LiveCorpus:
-    """Keeps the newest usable snapshot served, and its encoder found. Lives in one event loop."""
+    """Keeps the newest usable snapshot open, and its encoder connected; used in one event loop."""
 
     def __init__(
         self,
         snapshots: SnapshotDirectory,
         encoders: EncoderSource,
-        see: Observer,
+        observer: CorpusObserver,
         *,
         open_as: Callable[[Path], Snapshot] = open_snapshot,
         warm: Warm | None = None,
         watch_seconds: float,
     ) -> None:
-        """Opens nothing yet.
+        """Take the parts; `start` opens the snapshot.
 
         Args:
-            snapshots: where snapshots are.
-            encoders: where encoders are found.
-            see: is told what happens.
-            open_as: opens a snapshot.
-            warm: searches a new snapshot once before it is served.
-            watch_seconds: between two looks.
+            snapshots: The directory of snapshots.
+            encoders: Finds encoders.
+            observer: Records what happens.
+            open_as: Opens a snapshot.
+            warm: Searches a new snapshot before it is served.
+            watch_seconds: Seconds between two calls of `refresh`.
         """
         self._snapshots = snapshots
         self._encoders = encoders
-        self._see = see
+        self._observer = observer
         self._open = open_as
         self._warm = warm
         self._watch_seconds = watch_seconds
-        self._served: Corpus | None = None
+        self._corpus: OpenCorpus | None = None
         self._refused: tuple[str, RetrievalError] | None = None
         self._refusals = Refusals(watch_seconds)
-        self._check: Check | None = None
+        self._check: BackgroundCheck | None = None
         self._damaged: dict[str, SnapshotInvalid] = {}
         self._last_whole: str | None = None
         self._misses = 0
@@ -73,103 +73,103 @@ class LiveCorpus:
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Opens the live snapshot, if there is one, and begins to watch."""
+        """Open the live snapshot, if there is one, and begin to watch for changes."""
         await self.refresh()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Stops watching and closes everything."""
+        """Stop watching and close everything."""
         if self._watcher is not None:
             self._watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watcher
         if self._check is not None:
             self._check.stop()
-        if self._served is not None:
-            self._served.retire()
-            self._served = None
+        if self._corpus is not None:
+            self._corpus.retire()
+            self._corpus = None
         await self._encoders.close()
 
     @property
-    def current(self) -> Corpus | None:
-        """What is served; None before there is a usable snapshot."""
-        return self._served
+    def current(self) -> OpenCorpus | None:
+        """The corpus that is served; None before there is a usable snapshot."""
+        return self._corpus
 
     @property
     def refusal(self) -> RetrievalError | None:
-        """Why the snapshot that CURRENT names is not the one being served."""
+        """Reason why the snapshot that CURRENT names is not served; None where it is."""
         return self._refused[1] if self._refused else None
 
     @property
     def damage(self) -> RetrievalError | None:
-        """What is wrong with the snapshot that is served all the same, as no other is here."""
-        return self._damaged.get(self._served.manifest.id) if self._served else None
+        """The damage of the snapshot that is served for want of a whole one; None where it has none."""
+        return self._damaged.get(self._corpus.manifest.id) if self._corpus else None
 
     @contextmanager
-    def held(self) -> Iterator[Corpus]:
-        """What is served, kept open as long as the block runs.
+    def hold(self) -> Iterator[OpenCorpus]:
+        """Yield the corpus that is served, and keep it open inside the block.
 
         Raises:
-            NoSnapshot: nothing is, because none was built or the one there is cannot be used.
-            EncoderMismatch: the one there is was made by another encoder than the one that runs.
+            NoSnapshot: No corpus is served, because no snapshot was built or the only one cannot be used.
+            EncoderMismatch: Another encoder than the one that runs made the only snapshot.
         """
-        if self._served is None:
+        if self._corpus is None:
             if isinstance(self.refusal, Unavailable):
-                raise self.refusal.fresh()
+                raise self.refusal.copy()
             if self.refusal is not None:
                 raise NoSnapshot(f"{self.refusal.message} Build it again: {_BUILD_COMMAND}", self.refusal.detail)
             raise NoSnapshot(
                 f"There are no papers to search yet. Index some: {_BUILD_COMMAND}", {"command": _BUILD_COMMAND}
             )
-        with self._served.held() as served:
-            yield served
+        with self._corpus.hold() as corpus:
+            yield corpus
 
     async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
-        """The vector of a text by the encoder of what is served; without a snapshot, by the newest one that is ready.
+        """Return the vector of a text by the corpus's encoder; without a corpus, by the newest encoder that is ready.
 
         Raises:
-            Unavailable: there is none now.
+            Unavailable: No vector can be made now.
         """
-        if self._served is not None:
-            return await self._served.embed(text)
+        if self._corpus is not None:
+            return await self._corpus.embed(text)
         encoder = await self._encoders.find()
         return await encoder.embed_queries([text]), encoder.identity
 
     async def refresh(self) -> None:
-        """Looks for a new snapshot, for damage in the one there is, and for an encoder that is missing or gone."""
+        """Go over to a new live snapshot, away from a damaged one, and connect to a missing encoder."""
         named = await asyncio.to_thread(self._snapshots.current)
         self._note_damage()
         wanted = self._last_whole or named if named in self._damaged else named
-        served = self._served
-        if wanted is not None and (served is None or served.manifest.id != wanted):
+        corpus = self._corpus
+        if wanted is not None and (corpus is None or corpus.manifest.id != wanted):
             await self._change_to(wanted)
-        elif served is not None:
+        elif corpus is not None:
             self._refused = (named, self._damaged[named]) if named is not None and wanted != named else None
-            await self._attend(served)
-        self._see.snapshot_damaged(named in self._damaged)
-        self._say_for_whom()
+            await self._check_encoder(corpus)
+        self._observer.record_damage(named in self._damaged)
+        self._log_waiting()
 
     def _note_damage(self) -> None:
-        """Takes down what the check has found, and says it once."""
-        served, check = self._served, self._check
-        if served is None or check is None or check.damage is None or served.manifest.id in self._damaged:
+        """Record and log damage that the background check has found, once for each snapshot."""
+        corpus, check = self._corpus, self._check
+        if corpus is None or check is None or check.damage is None or corpus.manifest.id in self._damaged:
             return
-        self._damaged[served.manifest.id] = check.damage
+        self._damaged[corpus.manifest.id] = check.damage
         _log.error(
             "Snapshot %s is damaged: %s. %s. Use a whole one (akin index list, akin index use), or build it again.",
-            served.manifest.id,
+            corpus.manifest.id,
             check.damage,
-            f"Going back to {self._last_whole}" if self._last_whole else "It is served all the same, there is no other",
+            f"Going back to {self._last_whole}" if self._last_whole else "It stays in use, as there is no other",
         )
 
-    def _say_for_whom(self) -> None:
-        """Writes down what is waited for, when that changes; a refused snapshot was told of already."""
-        served = self._served
+    def _log_waiting(self) -> None:
+        """Log what the service waits for, once per change. A refused snapshot was logged before."""
+        corpus = self._corpus
         waits_for = ""
-        if served is None and self._refused is None:
-            waits_for = f"a snapshot in {self._snapshots.root}. One is made by: {_BUILD_COMMAND}"
-        elif served is not None and served.encoder is None:
-            waits_for = f"the encoder. {served.trouble}"
+        if corpus is None and self._refused is None:
+            waits_for = f"a snapshot in {self._snapshots.root}. Make one with: {_BUILD_COMMAND}"
+        elif corpus is not None and corpus.encoder is None:
+            waits_for = f"the encoder. {corpus.encoder_error}"
         if waits_for and waits_for != self._waits_for:
             _log.warning("Waiting for %s", waits_for)
         self._waits_for = waits_for
@@ -180,97 +180,99 @@ class LiveCorpus:
             try:
                 await self.refresh()
             except OSError as error:
-                _log.warning("The snapshots cannot be looked at: %s", error)
+                _log.warning("The snapshots cannot be read and are tried again in a moment: %s", error)
             except Exception:
-                # A mistake in here must be seen, and must not end the watching for good.
-                _log.exception("Looking for a new snapshot failed.")
+                # A bug in `refresh` must be visible in the log, and must not end the watching for good.
+                _log.exception("The check for a new snapshot failed.")
 
     async def _change_to(self, named: str) -> None:
-        before = self._served
-        files = await asyncio.to_thread(files_of, self._snapshots.root / named)
-        if self._refusals.stands(named, files):
+        before = self._corpus
+        files = await asyncio.to_thread(file_states, self._snapshots.root / named)
+        if self._refusals.holds(named, files):
             if before is not None:
-                await self._attend(before)
+                await self._check_encoder(before)
             return
         try:
             path = self._snapshots.path(named)
             digest = read_manifest(path).encoder.digest
-            encoder, trouble = await self._encoder(digest, named, before.encoder if before else None)
+            encoder, encoder_error = await self._find_encoder(digest, named, before.encoder if before else None)
             if before is not None and before.encoder is not None and encoder is None:
-                # Triton is slow, or going: until it is known which, searches go on by the encoder that there is.
-                await self._attend(before)
+                # Triton is slow or ending. Until this is known, searches go on with the encoder that there is.
+                await self._check_encoder(before)
                 return
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
             if isinstance(error, SnapshotError):
-                # Of an encoder that is another one, Triton is asked before anything is opened.
+                # A wrong encoder needs no pause: the manifest shows it before any index is opened.
                 self._refusals.note(named, files)
             self._refuse(named, error)
             if before is not None:
-                await self._attend(before)
+                await self._check_encoder(before)
             return
-        served = Corpus(snapshot, encoder, trouble, self._see)
+        corpus = OpenCorpus(snapshot, encoder, encoder_error, self._observer)
         if self._warm is not None:
             try:
-                await self._warm(served)
+                await self._warm(corpus)
             except BaseException:
                 self._refusals.note(named, files)
-                served.retire()
+                corpus.retire()
                 raise
-        self._served = served
+        self._corpus = corpus
         self._refused = None
         self._refusals.clear()
-        self._see.snapshot_changed(snapshot.manifest)
+        self._observer.record_snapshot(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
         if self._check is not None:
             self._check.stop()
-        self._check = Check(path, snapshot.manifest)
+        self._check = BackgroundCheck(path, snapshot.manifest)
         self._check.start()
         if before is not None:
             if before.manifest.id not in self._damaged:
                 self._last_whole = before.manifest.id
             before.retire()
 
-    async def _encoder(
+    async def _find_encoder(
         self, digest: str, named: str, in_use: Encoder | None = None
     ) -> tuple[Encoder | None, Unavailable | None]:
+        """Return the encoder of a digest, or None and the reason why it cannot be reached now."""
         if in_use is not None and in_use.identity.digest == digest:
             return in_use, None
         try:
             return await self._encoders.find(digest), None
         except EncoderMismatch as error:
             raise EncoderMismatch(
-                f"Snapshot {named} was made by encoder {digest[:12]}. {error.message} Promote the encoder it was made "
-                "by (akin encoder list, akin encoder promote), or build the index again (akin index build).",
+                f"Snapshot {named} was made by encoder {digest[:12]}. {error.message} Promote the encoder that made it "
+                "(akin encoder list, akin encoder promote), or build the index again (akin index build).",
                 error.detail,
             ) from error
         except EncoderUnavailable as error:
-            # Which encoder will come back cannot be told; until then lexical search needs none.
-            return None, error.kept()
+            # It is unknown which encoder Triton will serve when it is back; lexical search needs none until then.
+            return None, error.without_traceback()
 
-    async def _attend(self, served: Corpus) -> None:
-        in_use, doubts = served.encoder, served.doubts_encoder()
-        if in_use is not None and not doubts and await self._encoders.alive(in_use.identity.version):
+    async def _check_encoder(self, corpus: OpenCorpus) -> None:
+        """Check that a corpus's encoder is ready; find it again where it is not, and drop it after repeated misses."""
+        in_use, suspect = corpus.encoder, corpus.needs_encoder_check()
+        if in_use is not None and not suspect and await self._encoders.is_ready(in_use.identity.version):
             self._misses = 0
             return
         try:
-            found, trouble = await self._encoder(served.manifest.encoder.digest, served.manifest.id)
+            found, encoder_error = await self._find_encoder(corpus.manifest.encoder.digest, corpus.manifest.id)
         except EncoderMismatch as error:
-            found, trouble = None, error.kept()
+            found, encoder_error = None, error.without_traceback()
             self._misses = _MISSES_ALLOWED
         if found is not None:
             self._misses = 0
-            served.regain_encoder(found)
+            corpus.set_encoder(found)
         elif in_use is None:
-            served.trouble = trouble
-        elif trouble is not None and not isinstance(trouble, EncoderBusy):
-            # One late answer is not a loss: Triton is slow to say anything while it is fully busy.
+            corpus.encoder_error = encoder_error
+        elif encoder_error is not None and not isinstance(encoder_error, EncoderBusy):
+            # One late answer is no loss: a fully busy Triton is slow to answer anything.
             self._misses += 1
             if self._misses >= _MISSES_ALLOWED:
-                served.lose_encoder(trouble)
+                corpus.drop_encoder(encoder_error)
 
     def _refuse(self, named: str, error: RetrievalError) -> None:
         if self._refused is None or self._refused[0] != named or self._refused[1].message != error.message:
-            kept = f"; {self._served.manifest.id} stays" if self._served else ""
+            kept = f"; snapshot {self._corpus.manifest.id} stays in use" if self._corpus else ""
             _log.error("Snapshot %s is refused%s: %s", named, kept, error)
-        self._refused = (named, error.kept())
+        self._refused = (named, error.without_traceback())

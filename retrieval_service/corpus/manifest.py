@@ -1,4 +1,4 @@
-"""A snapshot's manifest: what it was made of, how, and the digest of every file."""
+"""A snapshot's manifest: its source, its encoder, its index, and the digest of every file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrieval_service.errors import SnapshotInvalid
 
 SCHEMA = 1
 MANIFEST, VECTORS, LEXICAL, CATALOGUE = "manifest.json", "vectors.faiss", "lexical", "catalogue.sqlite"
-# Neither reading nor hashing a block holds the interpreter's lock; it is wanted once in some milliseconds.
+# Reading and hashing release the interpreter's lock; with large blocks it is needed only every few milliseconds.
 _BLOCK = 8 << 20
 _END = 1 << 16
 
@@ -29,16 +29,16 @@ class EncoderRecord(msgspec.Struct, frozen=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
-    """One point of the measured trade.
+    """One point of the measured curve of recall against time.
 
     Attributes:
-        nprobe: lists looked into; of a graph the candidates kept in hand, of an exact index 0.
-        recall_at_10: against exact search.
-        ms: for a query, on one thread.
-        recipe: of the index that was searched; empty where it is the snapshot's own.
-        k_factor: candidates refined for each result asked.
-        memory_mb: of the index, in megabytes; 0 where it was not noted.
-        build_s: seconds it took to make; 0 where it was not noted.
+        nprobe: Lists that a search looks into; a graph's candidates (`efSearch`); 0 for an exact index.
+        recall_at_10: Recall against exact search.
+        ms: Milliseconds for a query, on one thread.
+        recipe: The recipe of the index that was searched; empty for the snapshot's own.
+        k_factor: Candidates that are refined for each result.
+        memory_mb: Size of the index, in megabytes; 0 where unknown.
+        build_s: Seconds that the index took to make; 0 where unknown.
     """
 
     nprobe: int
@@ -51,18 +51,18 @@ class CurvePoint(msgspec.Struct, frozen=True):
 
 
 class IndexRecord(msgspec.Struct, frozen=True):
-    """How the vector index was made and is searched.
+    """The recipe of the vector index and its search parameters.
 
     Attributes:
-        recipe: in the words of FAISS's index factory.
-        why: the reason it was chosen.
-        nlist: number of inverted lists; None for an exact index.
-        nprobe: lists a search looks into unless told otherwise.
-        k_factor: candidates refined for each result asked.
-        recall_target: the recall@10 that `nprobe` was chosen to meet.
-        curve: what was measured.
-        trained_on: how many papers there were when the lists, or by measurement an exact index, were chosen.
-        queries: what was asked when the curve was measured.
+        recipe: A string for FAISS's index factory.
+        why: The reason for its choice.
+        nlist: Number of inverted lists; None for an exact index.
+        nprobe: Lists that a search looks into by default.
+        k_factor: Candidates that are refined for each result.
+        recall_target: The recall@10 that `nprobe` was chosen to reach.
+        curve: The measured points.
+        trained_on: Number of papers when the lists were trained, or when measurements chose an exact index.
+        queries: The queries that the curve was measured with.
     """
 
     recipe: str
@@ -77,17 +77,17 @@ class IndexRecord(msgspec.Struct, frozen=True):
 
     @property
     def chosen(self) -> bool:
-        """Whether measurements of several recipes chose this one, and not the size of the corpus."""
+        """True if measurements of several recipes chose this one, False if the size of the corpus did."""
         return any(point.recipe for point in self.curve)
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """A file as it was published.
+    """The published state of a file.
 
     Attributes:
-        sha256: of all of it.
-        bytes: its size.
-        ends: SHA-256 of its first and last 64 KiB, quick to check at every start; empty where it was not noted.
+        sha256: SHA-256 of the whole file.
+        bytes: Its size.
+        ends: SHA-256 of its first and last 64 KiB, which is quick to check at every start; empty where unknown.
     """
 
     sha256: str
@@ -96,21 +96,21 @@ class FileRecord(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """How a snapshot differs from the one it was made from.
+    """The difference between a snapshot and the one it was made from, in numbers of papers.
 
     Attributes:
-        base: the id of that snapshot.
-        source: where the changes came from.
-        added: papers that are new.
-        replaced: papers of which another version or other metadata came.
-        withdrawn: papers that are gone.
-        unchanged: papers that came again as they were.
-        stale: texts that are gone and whose words still count in the lexical index's statistics, since it was last
-            written whole.
-        kept: papers that the source, though it was to be the whole corpus, did not hold, and that stay because some of
-            its records could not be read.
-        unclaimed: why the day up to which arXiv's changes are in the snapshot did not move with a harvest; empty where
-            it did, and where there was none.
+        base: The id of the earlier snapshot.
+        source: The source of the changes.
+        added: New papers.
+        replaced: Papers with a new version or other metadata.
+        withdrawn: Papers that were removed.
+        unchanged: Papers that the source contains unchanged.
+        stale: Removed texts whose words still count in the lexical index's statistics, since the index was last written
+            from scratch.
+        kept: Papers that are not in a source that is to be the whole corpus, and that stay because some of its records
+            could not be read.
+        unclaimed: Why a harvest did not advance the day up to which the snapshot has arXiv's changes; empty where it
+            did, and where there was no harvest.
     """
 
     base: str
@@ -125,25 +125,25 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot is.
+    """The description of a snapshot.
 
     Attributes:
-        schema: of this manifest.
-        id: the snapshot's name.
-        created: when it was published.
-        source: what it was read from.
-        papers: how many it has.
-        rejected: records of the source that were not taken, by reason.
-        embedded: texts embedded for this build; the others' vectors were kept from earlier ones.
-        encoder: what made the vectors.
-        passage_text_version: what text of a paper was embedded.
-        analysis_version: how the lexical index's text became terms.
-        index: how the vector index was made.
-        files: every file but this one, by its path in the snapshot.
-        change: how it differs from the snapshot it was made from; None when it was built from its source.
-        harvested: the day up to which arXiv's changes are in it, as the repository dates its answers.
-        subset: the set of arXiv's that it was built of; None for everything, and where it was built of another source.
-        repository: the address that was harvested; None where nothing was, and where it was not noted.
+        schema: Version of the manifest's layout.
+        id: The snapshot's name.
+        created: The time of publication.
+        source: The source that it was built from.
+        papers: Number of papers.
+        rejected: Number of records of the source that were not used, by reason.
+        embedded: Number of texts that were embedded for this build; the other vectors were stored before.
+        encoder: The encoder that made the vectors.
+        passage_text_version: Version of the rules that make the embedded text of a paper.
+        analysis_version: Version of the rules that make the lexical index's terms.
+        index: The vector index.
+        files: All files except this one, by path in the snapshot.
+        change: Difference from the snapshot it was made from; None when it was built from its source.
+        harvested: The day up to which the snapshot has arXiv's changes, in the repository's own dates.
+        subset: The arXiv set that it was built from; None for all sets, and for other sources.
+        repository: The address of the harvested repository; None where there is none or it is unknown.
     """
 
     schema: int = SCHEMA
@@ -169,10 +169,10 @@ class _Schema(msgspec.Struct):
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of a snapshot.
+    """Read the manifest of a snapshot.
 
     Raises:
-        SnapshotInvalid: it is missing, damaged, or of a newer schema than this code reads.
+        SnapshotInvalid: The manifest is missing, damaged, or of another schema than this code reads.
     """
     path = directory / MANIFEST
     try:
@@ -180,7 +180,9 @@ def read_manifest(directory: Path) -> Manifest:
         schema = msgspec.json.decode(content, type=_Schema).schema
         if schema != SCHEMA:
             written = "a newer" if schema > SCHEMA else "an older"
-            raise SnapshotInvalid(path, f"was written by {written} version (schema {schema}; this one reads {SCHEMA})")
+            raise SnapshotInvalid(
+                path, f"was written by {written} version of Akin (schema {schema}; this version reads {SCHEMA})"
+            )
         return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError as error:
         raise SnapshotInvalid(path, "is missing") from error
@@ -189,12 +191,12 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Writes the manifest of a snapshot."""
+    """Write the manifest of a snapshot."""
     (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def file_records(directory: Path) -> dict[str, FileRecord]:
-    """Digest and size of every file of a snapshot but its manifest."""
+    """Return digest and size of every file of a snapshot except its manifest, by path."""
     return {
         name: FileRecord(file_digest(path), path.stat().st_size, ends_digest(path))
         for name, path in sorted(snapshot_files(directory).items())
@@ -202,13 +204,13 @@ def file_records(directory: Path) -> dict[str, FileRecord]:
 
 
 def snapshot_files(directory: Path) -> Mapping[str, Path]:
-    """The files of a snapshot but its manifest, by their path in it."""
+    """Return the files of a snapshot except its manifest, by path in the snapshot."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name not in LOCK_FILES)
     return {path.relative_to(directory).as_posix(): path for path in files if path.name != MANIFEST}
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     digest = sha256()
     block = memoryview(bytearray(_BLOCK))
     with path.open("rb", buffering=0) as file:
@@ -218,16 +220,16 @@ def file_digest(path: Path) -> str:
 
 
 def check_digest(base: Path, name: str, manifest: Manifest, *, copy: Path | None = None) -> None:
-    """Refuses a file of a published snapshot that is not as it was published.
+    """Raise SnapshotInvalid if a file of a snapshot differs from its published state.
 
     Args:
-        base: the snapshot.
-        name: the file in it.
-        manifest: the snapshot's.
-        copy: where it was copied to, to check that instead.
+        base: The snapshot.
+        name: The file's path in it.
+        manifest: The snapshot's manifest.
+        copy: A copy of the file, which is checked instead.
 
     Raises:
-        SnapshotInvalid: it is missing or differs.
+        SnapshotInvalid: The file is missing or differs.
     """
     try:
         found = file_digest(copy or base / name)
@@ -238,7 +240,7 @@ def check_digest(base: Path, name: str, manifest: Manifest, *, copy: Path | None
 
 
 def ends_digest(path: Path) -> str:
-    """The SHA-256 of a file's first and last 64 KiB, in hex: tells another file of the same size from this one."""
+    """Return the SHA-256 of a file's first and last 64 KiB, in hex, to detect another file of the same size."""
     with path.open("rb") as file:
         digest = sha256(file.read(_END))
         file.seek(max(file.tell(), path.stat().st_size - _END))

@@ -1,4 +1,4 @@
-"""A published snapshot, opened for searching, and its verification."""
+"""Open a published snapshot for searching, and verify one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
-from retrieval_service.adapters.faiss_gpu import GpuIndex, NoGpu, on_gpu
+from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
-from retrieval_service.corpus.hold import Hold
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     LEXICAL,
@@ -24,85 +23,92 @@ from retrieval_service.corpus.manifest import (
     read_manifest,
     snapshot_files,
 )
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
 
 _log = logging.getLogger(__name__)
 
+# What a lexical search reads at most, unless the settings say otherwise.
+LEXICAL_TERMS, LEXICAL_POSTINGS = 64, 3_000_000
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A corpus ready to be searched.
+    """A published snapshot, opened for searching.
 
     Attributes:
-        manifest: what it is.
-        vectors: its vector index.
-        lexical: its lexical index.
-        catalogue: its papers.
-        without_gpu: why its vectors are not on a GPU although they should be.
-        hold: keeps it from being removed.
+        manifest: Its manifest.
+        vectors: The vector index.
+        lexical: The lexical index.
+        catalogue: The papers.
+        lock: Keeps the snapshot from being removed; None where it is not published yet.
     """
 
     manifest: Manifest
     vectors: VectorIndex
     lexical: LexicalIndex
     catalogue: Catalogue
-    without_gpu: str | None = None
-    hold: Hold | None = None
+    lock: SnapshotLock | None = None
 
     def close(self) -> None:
-        """Closes what is open; nothing may be searched any more."""
-        if isinstance(self.catalogue, SqliteCatalogue):
-            self.catalogue.close()
-        if isinstance(self.vectors, GpuIndex):
-            self.vectors.close()
-        if self.hold is not None:
-            self.hold.close()
-
-    def on_gpu(self, *, every: bool, float16: bool) -> Snapshot:
-        """The same with its vectors on one GPU, or on every one; as it is, and a line in the log, where that fails."""
-        if not isinstance(self.vectors, FaissIndex):
-            return self
-        try:
-            return replace(self, vectors=on_gpu(self.vectors, every=every, float16=float16))
-        except NoGpu as error:
-            _log.warning("Vectors of snapshot %s are searched in main memory: %s.", self.manifest.id, error)
-            return replace(self, without_gpu=str(error))
+        """Close all parts; no search may follow."""
+        self.catalogue.close()
+        self.vectors.close()
+        if self.lock is not None:
+            self.lock.close()
 
 
-def open_snapshot(directory: Path, *, lexical_terms: int = 64, lexical_postings: int = 3_000_000) -> Snapshot:
-    """Opens a published snapshot after checking that its parts are whole and belong together.
+def open_snapshot(
+    directory: Path,
+    *,
+    lexical_terms: int = LEXICAL_TERMS,
+    lexical_postings: int = LEXICAL_POSTINGS,
+    gpu: GpuOptions | None = None,
+) -> Snapshot:
+    """Open a published snapshot, after checking that its parts are whole and belong together.
 
-    Sizes and both ends of every file are checked, and everything is parsed; whole digests are for `verify_snapshot`.
+    Sizes and both ends of every file are checked, and everything is parsed; `verify_snapshot` checks whole digests. A
+    snapshot cannot be removed while it is open.
 
-    As long as it is open, it is not removed.
+    Args:
+        directory: The snapshot.
+        lexical_terms: The most terms that a lexical search looks up.
+        lexical_postings: The most entries of the lexical index that it reads.
+        gpu: Copies the vector index to GPUs; where that fails, the index stays in main memory and says why in `status`.
 
     Raises:
-        SnapshotNotFound: it is gone.
-        SnapshotInvalid: a file is missing, damaged, of another snapshot or of a newer version; the message names it.
+        SnapshotNotFound: The snapshot was removed.
+        SnapshotInvalid: A file is missing, damaged, of another snapshot or of a newer version; the message names it.
     """
-    hold = Hold(directory)
+    lock = SnapshotLock(directory)
     try:
-        return replace(_opened(directory, directory.name, lexical_terms, lexical_postings), hold=hold)
+        return replace(_open(directory, directory.name, lexical_terms, lexical_postings, gpu), lock=lock)
     except BaseException:
-        hold.close()
+        lock.close()
         raise
 
 
 def check_opens(building: Path, name: str) -> None:
-    """Open a snapshot that is about to be published as the service would, so that nothing it refuses is published.
+    """Open a snapshot as the service would, so that a snapshot that it would refuse is not published.
 
     Args:
-        building: the directory it is built in.
-        name: the id that it will have.
+        building: The directory in which it is built.
+        name: The id that it will have.
 
     Raises:
-        SnapshotInvalid: the service would refuse it.
+        SnapshotInvalid: The service would refuse it.
     """
-    _opened(building, name, 64, 3_000_000).close()
+    _open(building, name).close()
 
 
-def _opened(directory: Path, name: str, lexical_terms: int, lexical_postings: int) -> Snapshot:
+def _open(
+    directory: Path,
+    name: str,
+    lexical_terms: int = LEXICAL_TERMS,
+    lexical_postings: int = LEXICAL_POSTINGS,
+    gpu: GpuOptions | None = None,
+) -> Snapshot:
     manifest = read_manifest(directory)
     if manifest.id != name:
         raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")
@@ -112,8 +118,8 @@ def _opened(directory: Path, name: str, lexical_terms: int, lexical_postings: in
             f"has terms of analysis {manifest.analysis_version}, not {ANALYSIS_VERSION}: build the index again "
             "(no text is embedded twice)",
         )
-    for name, record in manifest.files.items():
-        _check_ends(directory / name, record)
+    for file, record in manifest.files.items():
+        _check_ends(directory / file, record)
     catalogue = SqliteCatalogue(directory / CATALOGUE)
     try:
         if catalogue.snapshot_id != manifest.id:
@@ -124,37 +130,46 @@ def _opened(directory: Path, name: str, lexical_terms: int, lexical_postings: in
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
         lexical = TantivyIndex(directory / LEXICAL, terms=lexical_terms, postings=lexical_postings)
-        for name, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
+        for file, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
             if len(part) != manifest.papers:
-                raise SnapshotInvalid(directory / name, f"holds {len(part)} papers, not {manifest.papers}")
+                raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {manifest.papers}")
+        return Snapshot(manifest, vectors if gpu is None else _on_gpu(vectors, gpu, manifest.id), lexical, catalogue)
     except BaseException:
         catalogue.close()
         raise
-    return Snapshot(manifest, vectors, lexical, catalogue)
+
+
+def _on_gpu(vectors: FaissIndex, options: GpuOptions, snapshot_id: str) -> VectorIndex:
+    try:
+        return clone_to_gpu(vectors, options)
+    except NoGpu as error:
+        _log.warning("Vectors of snapshot %s are searched in main memory: %s.", snapshot_id, error)
+        vectors.status = str(error)
+        return vectors
 
 
 def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
-    """Everything that is wrong with a snapshot, from digests to what can be parsed; empty when it is whole."""
+    """Return every fault of a snapshot, in digests and in what can be parsed; an empty list if it is whole."""
     try:
         manifest = read_manifest(directory)
     except SnapshotInvalid as error:
         return [error]
-    wrong = []
+    faults = []
     there = snapshot_files(directory)
     for name, record in manifest.files.items():
         try:
             _check_ends(directory / name, record)
             check_digest(directory, name, manifest)
         except SnapshotInvalid as error:
-            wrong.append(error)
-    wrong += [SnapshotInvalid(there[name], "is not in the manifest") for name in there if name not in manifest.files]
-    if not wrong:
-        # Parsing says nothing more about files that are damaged, and a library may not survive it.
+            faults.append(error)
+    faults += [SnapshotInvalid(there[name], "is not in the manifest") for name in there if name not in manifest.files]
+    if not faults:
+        # Parsing a damaged file finds nothing new, and may crash a library.
         try:
             open_snapshot(directory).close()
         except SnapshotInvalid as error:
-            wrong.append(error)
-    return wrong
+            faults.append(error)
+    return faults
 
 
 def _check_ends(path: Path, record: FileRecord) -> None:

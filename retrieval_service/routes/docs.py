@@ -1,4 +1,4 @@
-"""`/docs`: what can be asked, on a page of its own that loads nothing from elsewhere."""
+"""`/docs` and `/openapi.json`: the description of the routes, for people and for programs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-
-router = APIRouter(include_in_schema=False)
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 _STYLE = """
 :root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
@@ -25,14 +23,23 @@ _EXAMPLE = """curl 'BASE/search?q=graph+neural+networks&amp;k=3'
 curl -H 'content-type: application/json' -d '{"query": "graph neural networks", "categories": ["cs.*"]}' BASE/search"""
 
 
-@router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The page."""
-    return HTMLResponse(page(request.app.openapi(), str(request.base_url).rstrip("/")))
+    """Return the page, which loads nothing from elsewhere."""
+    return HTMLResponse(page(request.app.state.openapi, str(request.base_url).rstrip("/")))
+
+
+async def openapi_json(request: Request) -> Response:
+    """Return the OpenAPI document."""
+    return JSONResponse(request.app.state.openapi)
 
 
 def page(schema: dict[str, Any], base: str) -> str:
-    """The page for an OpenAPI schema."""
+    """Return the page of an OpenAPI document.
+
+    Args:
+        schema: The document.
+        base: The address of the service, for the examples.
+    """
     sections = [
         _section(method, path, route, schema)
         for path, methods in schema["paths"].items()
@@ -43,27 +50,32 @@ def page(schema: dict[str, Any], base: str) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         '<link rel="icon" href="data:,">'
         f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
-        f"<p>{escape(schema['info']['description'])} The same as a machine reads it: "
+        f"<p>{escape(schema['info']['description'])} For programs: "
         f'<a href="/openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
-        "<p>Whatever is not a success is answered with "
+        "<p>Every error is answered with "
         '<code>{"error": {"code", "message", "detail"}}</code>.</p>'
         f"{''.join(sections)}</main></html>"
     )
 
 
 def _section(method: str, path: str, route: dict[str, Any], schema: dict[str, Any]) -> str:
-    rows = [_row(p["name"], p["schema"], p.get("description", "")) for p in route.get("parameters", [])]
-    content = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    rows += [_row(name, field, field.get("description", "")) for name, field in content.get("properties", {}).items()]
+    rows = [_row(each["name"], each["schema"], each.get("description", "")) for each in route["parameters"]]
+    body = _fields(route.get("requestBody", {}), schema)
+    rows += [_row(name, field, field.get("description", "")) for name, field in body.items()]
     parameters = f"<table><tr><th>name<th>type<th>meaning</tr>{''.join(rows)}</table>" if rows else ""
-    answered = route["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    fields = schema["components"]["schemas"].get(answered.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
-    names = ", ".join(f"<code>{escape(name)}</code>" for name in fields)
+    names = ", ".join(f"<code>{escape(name)}</code>" for name in _fields(route["responses"]["200"], schema))
     answers = f"<p>Answers {names}.</p>" if names else ""
     return (
         f'<section><h2><code><span class="method">{method.upper()}</span> {escape(path)}</code></h2>'
         f"<p>{escape(route.get('description', ''))}</p>{parameters}{answers}</section>"
     )
+
+
+def _fields(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body or an answer."""
+    reference = described.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+    fields: dict[str, Any] = schema["components"]["schemas"].get(reference.rpartition("/")[2], {}).get("properties", {})
+    return fields
 
 
 def _row(name: str, schema: dict[str, Any], meaning: str) -> str:
@@ -72,3 +84,6 @@ def _row(name: str, schema: dict[str, Any], meaning: str) -> str:
     default = schema.get("default")
     shown = f" (default {escape(str(default))})" if default not in (None, []) else ""
     return f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{escape(meaning)}{shown}</tr>"
+
+
+ROUTES = (Route("/docs", docs), Route("/openapi.json", openapi_json))

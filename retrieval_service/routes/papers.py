@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import msgspec
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from papers import Paper
 from retrieval_service.ports import Catalogue
-from retrieval_service.routes.answers import corpus_answer, json_response, paper_answer
-from retrieval_service.routes.context import context
-from retrieval_service.routes.parameters import readable
-from retrieval_service.routes.schema import described
-from retrieval_service.routes.turns import deadline_of, in_turn
+from retrieval_service.routes.answers import CorpusAnswer, corpus_answer, json_response
+from retrieval_service.routes.openapi import ApiRoute
+from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.search.answer import PaperAnswer
 from retrieval_service.search.planner import paper_rows
+from retrieval_service.search.request import readable
 from retrieval_service.threads import Job
 
-router = APIRouter(tags=["papers"])
 
-
-# An old arXiv id has a slash in it; `/papers/{id}/similar` is matched before this.
-@router.get("/papers/{paper_id:path}", **described(answer="PaperAnswer"))
-async def paper(request: Request, paper_id: str) -> Response:
-    """A paper by its id, or by its arXiv id in any form."""
-    parts = context(request)
+async def paper(request: Request) -> Response:
+    """Return a paper by its id, or by its arXiv id in any form."""
+    state = service_state(request)
+    paper_id = readable(request.path_params["paper_id"])
 
     async def answer() -> Response:
-        with parts.serving.held() as served:
-            found = await Job(parts.reading, _paper, readable(paper_id), served.catalogue).result()
-            return json_response(paper_answer(found))
+        with state.live.hold() as corpus:
+            found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
+            return json_response(PaperAnswer.of(found))
 
-    return await in_turn(request, parts.reads, deadline_of(request, parts.search_seconds), answer)
+    return await answer_in_turn(request, state.reads, deadline_of(request), answer)
 
 
-@router.get("/corpus", **described(answer="CorpusAnswer", timed=False))
 async def corpus(request: Request) -> Response:
-    """The query that is searched."""
-    with context(request).serving.held() as served:
-        if served.corpus_answer is None:
-            served.corpus_answer = msgspec.json.encode(corpus_answer(served.manifest, served.catalogue))
-        return Response(served.corpus_answer, media_type="application/json")
+    """Return the size, the days and the categories of the corpus that is searched."""
+    with service_state(request).live.hold() as corpus:
+        if corpus.corpus_answer is None:
+            corpus.corpus_answer = msgspec.json.encode(corpus_answer(corpus.manifest, corpus.catalogue))
+        return Response(corpus.corpus_answer, media_type="application/json")
 
 
 def _paper(paper_id: str, catalogue: Catalogue) -> Paper:
     return catalogue.papers(paper_rows([paper_id], catalogue))[0]
+
+
+# An old arXiv id has a slash in it: `/papers/{id}/similar` must come before this path.
+ROUTES = (
+    ApiRoute("/papers/{paper_id:path}", paper, answers=PaperAnswer, timed=True),
+    ApiRoute("/corpus", corpus, answers=CorpusAnswer),
+)

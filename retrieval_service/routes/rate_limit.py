@@ -1,7 +1,7 @@
-"""A limit on how fast one client may ask, off unless set.
+"""Limit on the rate of requests of one client; off unless set.
 
-A token bucket for each address: a client may ask `burst` times at once, and then as fast as the bucket fills again. It
-keeps one client from taking all of the service; it is no protection against many that act as one.
+Each address has a token bucket: a client may send `burst` requests at once, and then as many as the bucket is filled
+with. The limit keeps a single client from using up the service; it does not protect from many clients together.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from time import monotonic
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from retrieval_service.routes.failures import error_response
+from retrieval_service.routes.error_handlers import error_response
 
 _CLIENTS_KEPT = 10_000
-# Whoever watches the service must see it while clients are refused, and reading what can be asked costs nothing.
-_FREE = ("/health", "/docs", "/openapi.json")
+# Monitors must reach the service while clients are refused, and documentation costs nothing.
+_UNLIMITED = ("/health", "/docs", "/openapi.json")
 
 
 class RateLimit:
-    """Middleware that answers 429 with Retry-After to clients that ask too fast."""
+    """Middleware that answers 429 with Retry-After to clients that send requests too fast."""
 
     def __init__(self, app: ASGIApp, rate: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
-        """Wraps an application.
+        """Wrap an application.
 
         Args:
-            app: the application.
-            rate: requests a second that a client may go on with; greater than 0.
-            burst: requests it may make at once.
-            clock: seconds.
+            app: The application.
+            rate: Requests a second that a client may send in the long run; greater than 0.
+            burst: Requests that it may send at once.
+            clock: Returns seconds.
         """
         self._app = app
         self._rate = rate
@@ -40,12 +40,10 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses it."""
-        if scope["type"] == "http" and not scope["path"].startswith(_FREE) and (wait := self._wait(scope)) > 0:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and not scope["path"].startswith(_UNLIMITED) and (wait := self._wait(scope)) > 0:
             seconds = ceil(wait)
-            message = (
-                f"You ask faster than {self._rate:g} times a second; wait {seconds} second{'s' if seconds > 1 else ''}."
-            )
+            message = f"You send more than {self._rate:g} requests a second; wait {seconds} s."
             detail = {"rate": self._rate, "burst": self._burst}
             refusal = error_response(429, "rate_limited", message, detail, {"Retry-After": str(seconds)})
             await refusal(scope, receive, send)
@@ -53,7 +51,7 @@ class RateLimit:
         await self._app(scope, receive, send)
 
     def _wait(self, scope: Scope) -> float:
-        """Seconds until the client may ask; 0 takes a token."""
+        """Return the seconds until the client may send a request; if that is 0, take a token."""
         client, now = _client(scope), self._clock()
         tokens, at = self._buckets.pop(client, (float(self._burst), now))
         tokens = min(float(self._burst), tokens + (now - at) * self._rate)
@@ -70,5 +68,5 @@ def _client(scope: Scope) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address
-    # A household has a network of IPv6 addresses, and may use each of them once.
+    # One client may have a whole /64 network of IPv6 addresses.
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address

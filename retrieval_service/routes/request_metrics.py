@@ -1,4 +1,4 @@
-"""Counting, timing and, where wanted, logging every request."""
+"""Middleware that counts, times and, if set so, logs every request."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retrieval_service.metrics import Metrics
 
 _log = logging.getLogger("retrieval_service.requests")
-# Whoever watches the service is no load on it.
-_WATCHERS = ("/health", "/metrics")
+# Requests of monitors are not counted as requests in flight.
+_MONITORED = ("/health", "/metrics")
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
-class Measured:
-    """Middleware on the bare protocol: it costs a few microseconds, and sees streaming and errors as they are."""
+class RequestMetrics:
+    """Middleware on the bare ASGI protocol, which costs a few microseconds."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, log: bool) -> None:
-        """Wraps an application."""
+        """Wrap an application."""
         self._app = app
         self._metrics = metrics
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
+        """Pass a request on, and count and time it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = perf_counter()
         status = 500
-        counted = not scope["path"].startswith(_WATCHERS)
+        counted = not scope["path"].startswith(_MONITORED)
         if counted:
             self._metrics.in_flight.inc()
 
-        async def seen(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, seen)
+            await self._app(scope, receive, note_status)
         finally:
             seconds = perf_counter() - started
             if counted:
                 self._metrics.in_flight.dec()
-            # The route's pattern, not the path, and no invented methods: labels must stay few.
+            # The pattern of the route instead of the path, and no unknown methods: the number of labels stays small.
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(route, method, str(status)).inc()

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from retrieval_service.routes.answers import json_response, search_answer
-from retrieval_service.routes.body import json_object
-from retrieval_service.routes.context import context
-from retrieval_service.routes.parameters import Narrowing, SearchParameters, query_values, read
-from retrieval_service.routes.schema import described
-from retrieval_service.routes.turns import deadline_of, in_turn
-from retrieval_service.search.request import SearchRequest
+from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.openapi import ApiRoute
+from retrieval_service.routes.parameters import Parameters
+from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.search.answer import SearchAnswer
+from retrieval_service.search.request import SearchRequest, SimilarRequest
 
-router = APIRouter(tags=["search"])
+_SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 
 
-@router.post("/search", **described(body=SearchParameters, answer="SearchAnswer"))
 async def search(request: Request) -> Response:
-    """The papers nearest to a question, an abstract, or papers."""
-    until = deadline_of(request, context(request).search_seconds)
-    return await _found(request, read(SearchParameters, await json_object(request)).search(), until)
+    """Find the papers nearest to a question, an abstract, or papers."""
+    deadline = deadline_of(request)
+    wanted = await _SEARCH.of_body(request) if request.method == "POST" else _SEARCH.of_query(request)
+    return await _find(request, wanted, deadline)
 
 
-@router.get("/search", **described(query=SearchParameters, answer="SearchAnswer"))
-async def search_by_address(request: Request) -> Response:
-    """The same, with the parameters in the address."""
-    until = deadline_of(request, context(request).search_seconds)
-    wanted = read(SearchParameters, query_values(request.query_params.multi_items())).search()
-    return await _found(request, wanted, until)
+async def similar(request: Request) -> Response:
+    """Find the papers nearest to a paper of the corpus, without that paper."""
+    deadline = deadline_of(request)
+    narrowed = _SIMILAR.of_query(request)
+    return await _find(request, SearchRequest(like=(request.path_params["paper_id"],), **vars(narrowed)), deadline)
 
 
-@router.get("/papers/{paper_id:path}/similar", **described(query=Narrowing, answer="SearchAnswer"))
-async def similar(request: Request, paper_id: str) -> Response:
-    """The papers nearest to a paper of the corpus, without itself."""
-    until = deadline_of(request, context(request).search_seconds)
-    parameters = read(Narrowing, query_values(request.query_params.multi_items()))
-    return await _found(request, parameters.request(like=(paper_id,)), until)
-
-
-async def _found(request: Request, wanted: SearchRequest, until: float) -> Response:
-    parts = context(request)
+async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Response:
+    state = service_state(request)
 
     async def answer() -> Response:
-        with parts.serving.held() as served:
-            outcome = await parts.engine.search(served, wanted)
-            parts.metrics.searched(outcome.timings, outcome.degraded is not None)
-            return json_response(search_answer(wanted, outcome, served.manifest))
+        with state.live.hold() as corpus:
+            found = await state.engine.search(corpus, wanted)
+            state.metrics.record_search(found.timings, found.degraded is not None)
+            return json_response(found)
 
-    return await in_turn(request, parts.searches, until, answer)
+    return await answer_in_turn(request, state.searches, deadline, answer)
+
+
+ROUTES = (
+    ApiRoute("/search", search, "POST", "GET", takes=_SEARCH, answers=SearchAnswer, timed=True),
+    ApiRoute("/papers/{paper_id:path}/similar", similar, takes=_SIMILAR, answers=SearchAnswer, timed=True),
+)

@@ -1,4 +1,4 @@
-"""The query path: a request is planned, both halves are searched, what they found is joined and fetched.
+"""The query path: plan a request, search both indexes, join the two rankings, and fetch the papers.
 
-Nothing here knows HTTP or any engine: it works on the protocols in `ports`.
+This package depends on the protocols in `ports` only, not on HTTP or on an index library.
 """

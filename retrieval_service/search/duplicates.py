@@ -1,7 +1,7 @@
-"""Folding results that are one paper: its versions, or records that were made of it twice.
+"""Fold results that are one paper: versions of it, or two records of it.
 
-Vectors point at pairs that may be the same, at next to no cost; their texts decide. Going down the ranking, a result
-that is the same as a better one is folded into it. What a page shows depends neither on its length nor on what follows.
+Vectors cheaply find pairs that may be one paper; the texts decide. From the best result to the worst, a result that is
+the same paper as a better one is folded into it. A page depends neither on its length nor on the results after it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from papers import Paper, parse_arxiv_id
 from retrieval_service.ports import Rows, Vectors
 
 NEAR = 0.95
-"""Cosine from which two papers are looked at. Stored vectors are coded, which costs up to 0.02 of it."""
+"""Least cosine of two papers whose texts are compared. Coding changes a stored vector's cosines by up to 0.02."""
 
 AHEAD = 20
-"""Places behind a result within which those that are folded into it are told with it."""
+"""A result lists the papers folded into it that are at most this many places after it."""
 
 _SAME_WORDS = 0.8
 _SPARE = 2
-_COMPARED = 3  # better results that one is compared with: a corpus of form letters must not cost a comparison each
-_DECIMALS = 4  # of a cosine: its last digits depend on how many are computed at once
-# Products as small as these are made by the calling thread. Of larger ones the algebra library makes a share in threads
-# of its own, which wait for each other whenever the cores are busy: milliseconds instead of microseconds.
+_COMPARED = 3  # better results that one is compared with: with many near-identical papers, all would be too many
+_DECIMALS = 4  # of a cosine: its last digits depend on the size of the product it was computed in
+# The calling thread computes products of at most this size. The algebra library splits larger ones among threads of its
+# own, which wait for each other when the cores are busy: milliseconds instead of microseconds.
 _TALL, _WIDE = 16, 32
-_CHARACTERS = 5_000  # of a text that are compared: more than an abstract has
+_CHARACTERS = 5_000  # of a text that are compared: an abstract is shorter
 _WORD = re.compile(r"\w+")
-# What tells the parts of a series, and the years of a proceedings, from each other.
+# Words that distinguish the parts of a series, and the years of proceedings.
 _NUMBER = re.compile(r"[^\W\d]*+\d\w*+|[ivx]++")
 
 
 class Page(NamedTuple):
-    """A part of a ranking without the repeated papers.
+    """A part of a ranking without repeated papers.
 
     Attributes:
-        places: places in the ranking of what is shown.
-        papers: the papers at these places.
-        folded: for each, the ids of those that are folded into it.
+        places: Places in the ranking of the results.
+        papers: The papers at these places.
+        folded: For each, the ids of the papers that are folded into it.
     """
 
     places: list[int]
@@ -50,7 +50,7 @@ class Page(NamedTuple):
     folded: list[tuple[str, ...]]
 
 
-def page(
+def make_page(
     ranking: Rows,
     first: int,
     end: int,
@@ -62,33 +62,33 @@ def page(
     """Return the results from `first` to `end` of a ranking in which every paper counts once.
 
     Args:
-        ranking: rows, best first.
-        first: how many better ones are left out.
-        end: where to end.
-        ended: whether the ranking is all there is; otherwise a deeper search could append to it.
-        vectors: gives the unit vectors of some rows.
-        papers: gives the papers of some rows; asked once, unless more than a few results are folded.
+        ranking: Rows, best first.
+        first: Number of better results that are left out.
+        end: Number of results up to the end of the page.
+        ended: True if the ranking is complete; otherwise a deeper search could append to it.
+        vectors: Returns the unit vectors of some rows.
+        papers: Returns the papers of some rows; called once, unless more than a few results are folded.
 
     Returns:
-        The page; None where only a deeper ranking can tell what is on it.
+        The page; None where it depends on a deeper ranking.
     """
     known: dict[int, Paper] = {}
-    looked_at = 0
+    examined = 0
     wanted = end + AHEAD + _SPARE
     while True:
-        looked_at = min(len(ranking), wanted)
-        window = ranking[:looked_at]
-        near = _near(vectors(window.tolist())) if looked_at > 1 else {}
+        examined = min(len(ranking), wanted)
+        window = ranking[:examined]
+        near = _near(vectors(window.tolist())) if examined > 1 else {}
         places = {*near, *(np.unique(np.concatenate([*near.values()])).tolist() if near else ())}
-        places.update(range(first, min(looked_at, end + len(near))))
+        places.update(range(first, min(examined, end + len(near))))
         missing = sorted(place for place in places if place not in known)
         known.update(zip(missing, papers([int(window[place]) for place in missing]), strict=True))
-        into = _folded(near, known)
-        kept = [place for place in range(looked_at) if place not in into]
-        wanted = kept[end - 1] + 1 + AHEAD if len(kept) >= end else max(2 * looked_at, end + AHEAD)
-        if wanted <= looked_at or looked_at == len(ranking):
+        into = _fold(near, known)
+        kept = [place for place in range(examined) if place not in into]
+        wanted = kept[end - 1] + 1 + AHEAD if len(kept) >= end else max(2 * examined, end + AHEAD)
+        if wanted <= examined or examined == len(ranking):
             break
-    if wanted > looked_at and not ended:
+    if wanted > examined and not ended:
         return None
     shown = kept[first:end]
     twins: dict[int, list[str]] = {place: [] for place in shown}
@@ -99,7 +99,7 @@ def page(
 
 
 def same_paper(one: Paper, other: Paper) -> bool:
-    """Return True if two records are of one paper: ids that differ in the version, or much the same words."""
+    """Return True if two records are of one paper: their ids differ only in the version, or most words are the same."""
     ids = [parse_arxiv_id(paper.id) for paper in (one, other)]
     if ids[0] and ids[1] and ids[0].id == ids[1].id:
         return True
@@ -111,18 +111,18 @@ def same_paper(one: Paper, other: Paper) -> bool:
 
 
 def _near(vectors: Vectors) -> dict[int, Rows]:
-    """Return, for each place that may repeat better ones, their places, the nearest first."""
+    """Return, for each place that may repeat better ones, the places of those, the nearest first."""
     cosines = np.triu(_cosines(vectors), 1)
     near: dict[int, Rows] = {}
     for worse in np.flatnonzero((cosines >= NEAR).any(axis=0)).tolist():
-        those = np.round(cosines[:worse, worse], _DECIMALS)
-        better = np.flatnonzero(those >= NEAR)
-        near[worse] = better[np.argsort(-those[better], kind="stable")]
+        column = np.round(cosines[:worse, worse], _DECIMALS)
+        better = np.flatnonzero(column >= NEAR)
+        near[worse] = better[np.argsort(-column[better], kind="stable")]
     return near
 
 
 def _cosines(vectors: Vectors) -> Vectors:
-    """Return the cosine of each with each that is at most as good, and zeros, float32 [n, n]."""
+    """Return the cosines of all pairs in the upper triangle, float32 [n, n]; the lower triangle is incomplete."""
     count = len(vectors)
     cosines = np.zeros((count, count), np.float32)
     for top in range(0, count, _TALL):
@@ -132,8 +132,8 @@ def _cosines(vectors: Vectors) -> Vectors:
     return cosines
 
 
-def _folded(near: Mapping[int, Rows], papers: Mapping[int, Paper]) -> dict[int, int]:
-    """Return where each repeated paper is folded into, by places; it is compared with the nearest that are shown."""
+def _fold(near: Mapping[int, Rows], papers: Mapping[int, Paper]) -> dict[int, int]:
+    """Return, by places, the paper that each repeated paper is folded into, among the nearest unfolded ones."""
     into: dict[int, int] = {}
     for worse, places in near.items():
         shown = islice((better for better in map(int, places) if better not in into), _COMPARED)
@@ -152,6 +152,6 @@ def _numbers(words: Counter[str]) -> set[str]:
 
 
 def _alike(one: Counter[str], other: Counter[str]) -> bool:
-    """Whether the words that two texts share are most of both (Dice's coefficient); two empty texts are alike."""
+    """Return True if two texts share most of their words (Dice's coefficient), or if both are empty."""
     total = one.total() + other.total()
     return total == 0 or 2 * (one & other).total() >= _SAME_WORDS * total

@@ -1,152 +1,125 @@
-"""The search itself: both halves side by side, joined, and the papers fetched."""
+"""The search itself: search both indexes in parallel, join the rankings, and fetch the papers of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from functools import partial
 from math import isnan
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
-from retrieval_service.ports import (
-    DEPTHS,
-    Catalogue,
-    Embedded,
-    EncoderIdentity,
-    Hits,
-    LexicalIndex,
-    Rows,
-    RowSet,
-    VectorIndex,
-    Vectors,
-)
+from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
+from retrieval_service.public import public_message
 from retrieval_service.search import duplicates
-from retrieval_service.search.feedback import direction, wording
-from retrieval_service.search.filters import admitted_rows
-from retrieval_service.search.fusion import EVEN, Fused, Fusion, alone, appended, fuse
-from retrieval_service.search.planner import Plan, plan, reads_corpus
-from retrieval_service.search.ranking import Half
-from retrieval_service.search.request import Mode, Ranked, SearchOutcome, SearchRequest, Timings
+from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
+from retrieval_service.search.feedback import feedback_text, feedback_vector
+from retrieval_service.search.filters import filter_rows
+from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
+from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
+from retrieval_service.search.ranking import Ranking
+from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.threads import Job, Result
 
 
-class Searchable(Protocol):
-    """A corpus and the encoder that belongs to it."""
-
-    @property
-    def vectors(self) -> VectorIndex:
-        """The vector index."""
-
-    @property
-    def lexical(self) -> LexicalIndex:
-        """The lexical index."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The papers."""
-
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
-        """The vector of a query, by the encoder that made the corpus's vectors.
-
-        Raises:
-            Unavailable: not now; the message says why.
-        """
-
-
 class SearchEngine:
-    """Answers search requests over whatever corpus it is given; holds no state of its own."""
+    """Answers search requests over a corpus; keeps no state between requests."""
 
     def __init__(self, executor: Executor, fusion: Fusion, pool: int, dense_weight: float = EVEN) -> None:
-        """Takes where the indexes are searched, and how many of each ranking are joined in which way."""
+        """Take the threads that search the indexes, the way of fusing, and the number of results that are fused."""
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
 
-    async def search(self, corpus: Searchable, request: SearchRequest) -> SearchOutcome:
-        """The papers that answer a request.
+    async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
+        """Return the papers that answer a request.
 
         Raises:
-            RequestError: the request names what there is not.
-            Unavailable: it needs the encoder, which is away, and may not be answered without.
+            RequestError: The request names a paper or a category that does not exist.
+            Unavailable: The request needs the encoder, which is not available.
         """
         return await _Search(self._executor, self._join, self._pool, corpus, request).run()
 
 
+@dataclass
 class _Search:
-    """One request on its way."""
+    """The state of one request while it is answered."""
 
-    def __init__(
-        self,
-        executor: Executor,
-        join: Callable[[Hits, Hits], Fused],
-        pool: int,
-        corpus: Searchable,
-        request: SearchRequest,
-    ) -> None:
-        self.executor = executor
-        self.join = join
-        self.pool = pool
-        self.corpus = corpus
-        self.request = request
-        self.timings = Timings()
-        self.tokens: int | None = None
-        self.truncated = False
-        self.degraded: str | None = None
-        self.dense: Half | None = None
-        self.lexical: Half | None = None
-        self.ranking: Fused | None = None
-        self.ranked_to = 0
-        self.results: list[Ranked] | None = None
+    executor: Executor
+    join: Callable[[Hits, Hits], FusedRanking]
+    pool: int
+    corpus: Corpus
+    request: SearchRequest
+    timings: Timings = field(default_factory=Timings)
+    tokens: int | None = None
+    truncated: bool = False
+    degraded: str | None = None
+    dense: Ranking | None = None
+    lexical: Ranking | None = None
+    ranking: FusedRanking | None = None
+    ranked_to: int = 0
+    results: list[SearchResult] | None = None
 
-    async def run(self) -> SearchOutcome:
+    async def run(self) -> SearchAnswer:
+        """Plan the search, search, and return the page."""
         started = perf_counter()
-        # Plain words are planned in microseconds, less than changing threads takes.
-        planned, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
+        # A plan that needs no lookup takes microseconds, less than a change of threads.
+        plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        results = await self._results(planned, within) if searched else []
-        self.timings.total_ms = _since(started)
-        return SearchOutcome(
+        results = await self._results(plan, within) if searched else []
+        self.timings.total_ms = _ms_since(started)
+        like, unlike = ([NamedPaper(paper.id, paper.title) for paper in side] for side in (plan.like, plan.unlike))
+        encoder = self.corpus.manifest.encoder
+        return SearchAnswer(
             results=results,
-            mode=planned.mode,
-            text=None if planned.like else self.request.text,
-            words=planned.words,
-            operators=planned.operators,
-            like=planned.like,
-            unlike=planned.unlike,
-            tokens=self.tokens,
-            truncated=self.truncated,
+            mode=plan.mode,
+            query=QueryAnswer(
+                text=None if like else self.request.text,
+                like=like,
+                truncated=self.truncated,
+                tokens=self.tokens,
+                words=plan.words,
+                operators=plan.operators,
+                unlike=unlike,
+            ),
+            k=self.request.k,
+            offset=self.request.offset,
             degraded=self.degraded,
+            timings=self.timings.rounded(),
             searched=searched,
-            timings=self.timings,
+            snapshot=self.corpus.manifest.id,
+            encoder=EncoderAnswer(encoder.version, encoder.digest),
+            folded=sum(len(result.duplicates) for result in results),
         )
 
-    def _plan(self) -> tuple[Plan, RowSet | None]:
+    def _plan(self) -> tuple[SearchPlan, RowSet | None]:
+        """Return the plan, and the admitted rows; None where every row is admitted."""
         corpus = self.corpus
-        planned = plan(self.request, corpus.catalogue)
-        if planned.admitted is None:
-            return planned, None
-        return planned, admitted_rows(planned.admitted, corpus.catalogue, corpus.lexical)
+        plan = plan_search(self.request, corpus.catalogue)
+        if plan.admitted is None:
+            return plan, None
+        return plan, filter_rows(plan.admitted, corpus.catalogue, corpus.lexical)
 
-    async def _results(self, planned: Plan, within: RowSet | None) -> list[Ranked]:
+    async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
-        mode = planned.mode
+        mode = plan.mode
         if mode is not Mode.DENSE:
-            self.lexical = Half(partial(self._lexical_hits, planned), planned.given_rows)
+            self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
+            # Lexical search runs while the query is embedded and vectors are searched.
             beside = self._start(self.lexical.reach, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
                 if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
-                    self.dense = await self._dense_half(planned, within)
-                half = self.lexical if mode is Mode.LEXICAL else self.dense
-                if half is not None:
-                    await self._start(self._reach, half, depth, beside).result()
+                    self.dense = await self._dense_ranking(plan, within)
+                ranking = self.lexical if mode is Mode.LEXICAL else self.dense
+                if ranking is not None:
+                    await self._start(self._reach, ranking, depth, beside).result()
             except BaseException:
-                # A search must be over before its corpus may be closed.
+                # The corpus may be closed once this function has ended, so no thread may search it then.
                 if beside is not None:
                     await beside.drop()
                 raise
@@ -158,53 +131,53 @@ class _Search:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
 
-    def _reach(self, half: Half, depth: int, beside: Job[None] | None) -> None:
-        """Search one half; rank as well where the other is ready, as changing threads takes longer than ranking."""
-        half.reach(depth)
+    def _reach(self, ranking: Ranking, depth: int, beside: Job[None] | None) -> None:
+        """Search one index; rank at once where the other is done, as ranking takes less time than changing threads."""
+        ranking.reach(depth)
         if beside is None or beside.done:
             self._rank(depth)
 
-    async def _dense_half(self, planned: Plan, within: RowSet | None) -> Half | None:
-        """Return the half that goes by vectors; None where lexical search answers alone."""
+    async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
+        """Return the ranking by vectors; None where lexical search answers alone because the encoder is away."""
         vector = None
-        if planned.words is not None:
+        if plan.words is not None:
             started = perf_counter()
             try:
-                embedded, encoder = await self.corpus.embed(planned.words)
+                embedded, encoder = await self.corpus.embed(plan.words)
             except Unavailable as error:
-                if planned.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
+                if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise
-                self.degraded = f"{error.message} These results come from lexical search alone."
+                self.degraded = f"{public_message(error)} These results come from lexical search alone."
                 return None
-            self.timings.embed_ms = _since(started)
+            self.timings.embed_ms = _ms_since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
             self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
 
         def search(depth: int) -> Hits:
             started = perf_counter()
-            wanted = self._centre(planned) if vector is None else vector
-            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.nprobe)
-            self.timings.vectors_ms += _since(started)
+            wanted = self._feedback_vector(plan) if vector is None else vector
+            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.search_effort)
+            self.timings.vectors_ms += _ms_since(started)
             return hits
 
-        return Half(search, planned.given_rows)
+        return Ranking(search, plan.given_rows)
 
-    def _centre(self, planned: Plan) -> Vectors:
+    def _feedback_vector(self, plan: SearchPlan) -> Vectors:
         stored = self.corpus.vectors.vectors
-        return direction(stored(planned.like_rows.tolist()), stored(planned.unlike_rows.tolist()))
+        return feedback_vector(stored(plan.like_rows.tolist()), stored(plan.unlike_rows.tolist()))
 
-    def _lexical_hits(self, planned: Plan, depth: int) -> Hits:
+    def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
-        if planned.words is not None:
-            hits = self.corpus.lexical.search(planned.words, depth, admitted=planned.admitted)
+        if plan.words is not None:
+            hits = self.corpus.lexical.search(plan.words, depth, admitted=plan.admitted)
         else:
-            text, against = wording(planned.like, planned.unlike)
-            hits = self.corpus.lexical.search(text, depth, against=against, admitted=planned.admitted)
-        self.timings.lexical_ms += _since(started)
+            text, against = feedback_text(plan.like, plan.unlike)
+            hits = self.corpus.lexical.search(text, depth, against=against, admitted=plan.admitted)
+        self.timings.lexical_ms += _ms_since(started)
         return hits
 
     def _rank(self, depth: int) -> None:
-        """Make the page, unless only a deeper search can tell what is on it."""
+        """Join the rankings and make the page; leave it unmade where the page depends on a deeper search."""
         check_deadline()
         self.ranked_to = depth
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):
@@ -213,41 +186,44 @@ class _Search:
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
         else:
-            fused = alone(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
-        self.ranking = fused = fused if self.ranking is None else appended(self.ranking, fused)
-        self.timings.fuse_ms += _since(started)
-        page = self._page(fused.rows, all(half.ended for half in (self.dense, self.lexical) if half is not None))
+            fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
+        self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
+        self.timings.fuse_ms += _ms_since(started)
+        page = self._page(fused.rows, all(one.ended for one in (self.dense, self.lexical) if one is not None))
         if page is None:
             return
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
-        columns = zip(page.papers, *scores, page.folded, strict=True)
         self.results = [
-            Ranked(paper, score, _known(near), _known(alike), folded) for paper, score, near, alike, folded in columns
+            SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
+            for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
 
-    def _page(self, ranking: Rows, ended: bool) -> duplicates.Page | None:
+    def _page(self, rows: Rows, ended: bool) -> duplicates.Page | None:
         first, end = self.request.offset, self.request.offset + self.request.k
-        if not ended and len(ranking) < end + duplicates.AHEAD * self.request.collapse:
+        if not ended and len(rows) < end + duplicates.AHEAD * self.request.collapse:
             return None
         started = perf_counter()
         fetch = self.corpus.catalogue.papers
         page: duplicates.Page | None
-        if self.request.collapse and first < len(ranking):
-            page = duplicates.page(ranking, first, end, ended=ended, vectors=self.corpus.vectors.vectors, papers=fetch)
+        if self.request.collapse and first < len(rows):
+            page = duplicates.make_page(
+                rows, first, end, ended=ended, vectors=self.corpus.vectors.vectors, papers=fetch
+            )
         else:
-            found = fetch(ranking[first:end].tolist())
+            found = fetch(rows[first:end].tolist())
             page = duplicates.Page(list(range(first, first + len(found))), found, [()] * len(found))
-        self.timings.fetch_ms += _since(started)
+        self.timings.fetch_ms += _ms_since(started)
         return page
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
         return Job(self.executor, work, *arguments)
 
 
-def _known(score: float) -> float | None:
-    return None if isnan(score) else score
+def _sources(dense: float, lexical: float) -> dict[str, float]:
+    halves = (("dense", dense), ("lexical", lexical))
+    return {half: round(score, 6) for half, score in halves if not isnan(score)}
 
 
-def _since(started: float) -> float:
+def _ms_since(started: float) -> float:
     return (perf_counter() - started) * 1000

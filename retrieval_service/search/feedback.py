@@ -1,8 +1,8 @@
-"""Searching by papers instead of words: towards those that are liked, away from those that are not.
+"""Search by papers instead of words: towards liked papers, away from disliked ones.
 
-J. J. Rocchio, "Relevance feedback in information retrieval", 1971, without a query to start from. The disliked weigh a
-fifth of the liked, as in Manning, Raghavan and Schütze 2008 (0.15 to 0.75): that something is wanted says more about
-where to look than that something is not.
+This is the relevance feedback of J. J. Rocchio ("Relevance feedback in information retrieval", 1971) without a query to
+start from. The disliked papers weigh a fifth of the liked, in the range of Manning, Raghavan and Schütze 2008 (0.15 to
+0.75), as a liked paper says more about where to search than a disliked one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from retrieval_service.ports import Vectors
 UNLIKE_WEIGHT = 0.2
 
 
-def direction(liked: Vectors, unliked: Vectors) -> Vectors:
-    """The unit vector to search by.
+def feedback_vector(liked: Vectors, unliked: Vectors) -> Vectors:
+    """Return the unit vector to search by.
 
     Args:
-        liked: unit vectors [n, dim] of papers to find papers like.
-        unliked: unit vectors [m, dim] of papers to find papers unlike; m may be 0.
+        liked: Unit vectors [n, dim] of the papers to search towards.
+        unliked: Unit vectors [m, dim] of the papers to search away from; m may be 0.
     """
     towards = liked.mean(axis=0)
     if len(unliked):
@@ -31,8 +31,8 @@ def direction(liked: Vectors, unliked: Vectors) -> Vectors:
     return unit
 
 
-def wording(liked: Sequence[Paper], unliked: Sequence[Paper]) -> tuple[str, tuple[str, float]]:
-    """The text to search by, and the one that takes from its words' weights with how much."""
+def feedback_text(liked: Sequence[Paper], unliked: Sequence[Paper]) -> tuple[str, tuple[str, float]]:
+    """Return the text to search by, and the text to search away from with the weight of its words."""
     text, against = (" ".join(map(passage_text, papers)) for papers in (liked, unliked))
-    # Words are counted over all papers of a side: the weight makes of both counts the means that Rocchio compares.
+    # Words are counted over all papers of a side; the weight turns both counts into Rocchio's means.
     return text, (against, UNLIKE_WEIGHT * len(liked) / max(len(unliked), 1))

@@ -1,4 +1,4 @@
-"""From what was asked to what is searched: operators and ids in the query, papers by any form of their id."""
+"""Turn a request into a plan: read operators and ids in the query, and find papers by any form of their id."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import numpy as np
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.ports import Catalogue, Filter, Rows
-from retrieval_service.search.filters import rows_by_name, wanted_papers
-from retrieval_service.search.operators import ReadQuery, read_query
+from retrieval_service.search.filters import ParsedQuery, make_filter, parse_query, rows_by_name
 from retrieval_service.search.request import Mode, SearchRequest
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a search does.
+class SearchPlan:
+    """The plan of a search.
 
     Attributes:
-        mode: which halves are asked.
-        words: what papers are ranked by; None when papers are searched by papers, blank when nothing ranks.
-        operators: what was read as operators in the query.
-        like: the papers to search by.
-        unlike: the papers to search against.
-        like_rows: the rows of the former.
-        unlike_rows: the rows of the latter. Neither are ever results.
-        admitted: what a paper must be; None when any will do.
+        mode: The indexes to search.
+        words: The words that papers are ranked by; None in a search by papers, blank where there are only operators.
+        operators: The operators in the query.
+        like: The papers to search towards.
+        unlike: The papers to search away from.
+        like_rows: The rows of `like`, which are never results.
+        unlike_rows: The rows of `unlike`, which are never results.
+        admitted: The filter; None where every paper is admitted.
     """
 
     mode: Mode
@@ -41,58 +40,61 @@ class Plan:
 
     @property
     def given_rows(self) -> Rows:
-        """The rows of all papers that were named."""
+        """The rows of all papers that the request names, which are never results."""
         return np.concatenate([self.like_rows, self.unlike_rows])
 
 
-def plan(request: SearchRequest, catalogue: Catalogue) -> Plan:
-    """The plan for a request over a corpus.
+def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
+    """Return the plan for a request over a corpus.
 
-    A query that is wholly an arXiv id or link means the papers like that one. One of operators alone is answered by the
-    lexical half, as there are no words to compare by meaning.
+    A query that is nothing but an arXiv id or link is a search for papers like that one. A query of operators only is
+    answered by lexical search, as it has no words to embed.
 
     Raises:
-        UnknownCategory: a category is neither in the corpus nor in arXiv's taxonomy.
-        UnknownPaper: a paper to search by is not in the corpus.
-        BlankQuery: the query only excludes.
+        UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
+        UnknownPaper: A paper to search by is not in the corpus.
+        BlankQuery: The query only excludes.
     """
     liked = request.like
     if request.text is not None and parse_arxiv_id(request.text) is not None:
         liked = (request.text,)
-    query = ReadQuery("")
+    query = ParsedQuery("")
     if not liked and request.text is not None:
-        query = read_query(request.text) if request.operators else ReadQuery(request.text)
+        query = parse_query(request.text) if request.operators else ParsedQuery(request.text)
         if not query.words and all(operator.excluded for operator in query.operators):
-            raise BlankQuery("Say what you are looking for: this query only excludes.", {"parameter": "query"})
+            raise BlankQuery(
+                "The query only excludes papers; add words or a condition that papers must meet.",
+                {"parameter": "query"},
+            )
     rows, against = paper_rows(liked, catalogue), paper_rows(request.unlike, catalogue)
     named = catalogue.papers([*rows, *against])
-    return Plan(
+    return SearchPlan(
         mode=request.mode if liked or query.words else Mode.LEXICAL,
         words=None if liked else query.words,
-        operators=tuple(operator.written for operator in query.operators),
+        operators=tuple(operator.text for operator in query.operators),
         like=named[: len(rows)],
         unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),
         unlike_rows=np.asarray(against, np.int64),
-        admitted=wanted_papers(request, query, catalogue),
+        admitted=make_filter(request, query, catalogue),
     )
 
 
 def reads_corpus(request: SearchRequest) -> bool:
-    """Whether planning a request looks anything up."""
-    narrowed = request.categories or request.categories_all or request.exclude_categories or request.authors
-    if narrowed or request.ids or request.first or request.last or request.like:
+    """Return True if planning a request reads the corpus."""
+    filtered = request.categories or request.categories_all or request.exclude_categories or request.authors
+    if filtered or request.ids or request.first or request.last or request.like:
         return True
     if request.text is None or parse_arxiv_id(request.text) is not None:
         return True
-    return request.operators and bool(read_query(request.text).operators)
+    return request.operators and bool(parse_query(request.text).operators)
 
 
 def paper_rows(ids: Sequence[str], catalogue: Catalogue) -> list[int]:
-    """The rows of papers named by their corpus's id or, in any form, by their arXiv id; each once, as named.
+    """Return the rows of papers by their id in the corpus or any form of their arXiv id, each row once, in this order.
 
     Raises:
-        UnknownPaper: the corpus has no such paper.
+        UnknownPaper: The corpus has no such paper.
     """
     rows = []
     for name, row in rows_by_name(ids, catalogue).items():

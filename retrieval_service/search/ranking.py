@@ -1,8 +1,8 @@
-"""One ranking for every page of a search, however deep the page lies.
+"""One ranking for all pages of a search, near or far.
 
-What an index finds depends on how deep it is searched: a refined index ranks so many candidates for each result that is
-asked, a graph keeps more nodes in hand, and equal scores are cut anywhere. So an index is searched to the few depths of
-`DEPTHS` only, and what a deeper search adds is put behind what the search before it found.
+The results of an index depend on the depth of the search: a refined index ranks more candidates for more results, a
+graph keeps more nodes, and equal scores may be cut anywhere. So an index is searched only to the depths of `DEPTHS`.
+The new results of a deeper search are appended to the earlier ones.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from retrieval_service.ports import DEPTHS, Hits, Rows
 _NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-class Half:
-    """The ranking of one half of a search, as far as it is known.
+class Ranking:
+    """The ranking of one index, dense or lexical, as deep as it was searched so far.
 
     Attributes:
-        hits: its rows, best first, without those that are left out; a deeper search only appends.
-        ended: whether no deeper search will append anything.
+        hits: The rows, best first, without the excluded ones; a deeper search only appends.
+        ended: True if no deeper search can append anything.
     """
 
     def __init__(self, search: Callable[[int], Hits], left_out: Rows) -> None:
-        """Search nothing yet.
+        """Take the index's search.
 
         Args:
-            search: finds the best rows to a depth.
-            left_out: rows that are no results.
+            search: Returns the best rows to a depth.
+            left_out: Rows that must not be results.
         """
         self._search = search
         self._left_out = left_out
@@ -37,14 +37,14 @@ class Half:
         self.ended = False
 
     def reach(self, depth: int) -> None:
-        """Append what a search to the next of the depths finds; cheap where the ranking has ended."""
+        """Search to the next of the depths and append the new rows; do nothing where the ranking has ended."""
         if self.ended:
             return
-        asked = depth + len(self._left_out)
-        found = self._search(asked)
-        all_there_is = len(found.rows) < asked
-        self.ended = all_there_is or depth == DEPTHS[-1]
-        wanted = None if all_there_is else depth - len(self.hits.rows)
+        requested = depth + len(self._left_out)
+        found = self._search(requested)
+        complete = len(found.rows) < requested
+        self.ended = complete or depth == DEPTHS[-1]
+        wanted = None if complete else depth - len(self.hits.rows)
         known = np.concatenate([self._left_out, self.hits.rows])
         new = np.flatnonzero(~np.isin(found.rows, known))[:wanted] if len(known) else slice(wanted)
         rows, scores = found.rows[new], found.scores[new]

@@ -1,129 +1,252 @@
-"""What can be asked of a search, and what comes back, free of any transport."""
+"""Request of a search: the one model of its parameters, which HTTP validates, OpenAPI shows and the engine takes."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
 
-from papers import Paper
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
-MOST_RESULTS = 100
-DEEPEST_OFFSET = 1000
-MOST_LIKED = 32
-MOST_IDS = 1000
-MOST_LISTS = 1024
+"""Characters."""
+_DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 
 class Mode(StrEnum):
-    """Which halves of the search are asked."""
+    """Halves of the search that are used."""
 
     HYBRID = "hybrid"
     DENSE = "dense"
     LEXICAL = "lexical"
 
 
-@dataclass(frozen=True)
-class SearchRequest:
-    """A search as it was asked.
+def readable(text: str) -> str:
+    """Return the text with a space for every control character and a replacement for every lone surrogate."""
+    if text.isprintable():
+        return text
+    return "".join(
+        " " if (kind := unicodedata.category(letter)) == "Cc" else "\ufffd" if kind == "Cs" else letter
+        for letter in text
+    )
 
-    Attributes:
-        text: what is sought, in words; or an arXiv id or link, which stands for the paper itself.
-        like: ids of papers to find papers like, instead of a text.
-        unlike: ids of papers to find papers unlike; they go with `like`.
-        k: how many results.
-        offset: how many better ones to leave out.
-        mode: which halves to ask.
-        operators: whether phrases, exclusions and prefixes are read in the text.
-        categories: codes or archives with a star, of which a paper has at least one.
-        categories_all: codes or archives of which it has every one.
-        exclude_categories: codes or archives of which it has none.
-        authors: names, of which one at least wrote it.
-        ids: ids of the papers it is among.
-        first: the day papers may not be older than.
-        last: the day papers may not be newer than.
-        collapse: whether papers that are the same but for their version are one result.
-        nprobe: inverted lists to look into, in place of the index's own number.
+
+def require_text(text: str | None, name: str) -> str:
+    """Return a text that can be searched by.
+
+    Raises:
+        BlankQuery: The text is missing or blank.
+        QueryTooLong: The text has more than `LONGEST_QUERY` characters.
     """
-
-    text: str | None = None
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
-    k: int = 10
-    offset: int = 0
-    mode: Mode = Mode.HYBRID
-    operators: bool = True
-    categories: tuple[str, ...] = ()
-    categories_all: tuple[str, ...] = ()
-    exclude_categories: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
-    first: date | None = None
-    last: date | None = None
-    collapse: bool = True
-    nprobe: int | None = None
+    if text is None:
+        raise BlankQuery(f"Say what you are looking for: {name} is missing.", {"parameter": name})
+    if len(text) > LONGEST_QUERY:
+        raise QueryTooLong(
+            f"The {name} has {len(text)} characters; at most {LONGEST_QUERY} are read. Send a shorter text.",
+            {"parameter": name, "length": len(text), "limit": LONGEST_QUERY},
+        )
+    if not text:
+        raise BlankQuery(f"Say what you are looking for: {name} is blank.", {"parameter": name})
+    return text
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A found paper.
-
-    Attributes:
-        paper: the paper.
-        score: higher is better.
-        dense: its score in the half that goes by vectors, where that found it.
-        lexical: its score in the half that goes by words, where that found it.
-        folded: ids of other versions of it that this result stands for.
-    """
-
-    paper: Paper
-    score: float
-    dense: float | None
-    lexical: float | None
-    folded: tuple[str, ...] = ()
+def _clean(text: str) -> str:
+    # `require_text` refuses a longer text, which must not take any time before.
+    return readable(text).strip() if len(text) <= LONGEST_QUERY else text
 
 
-@dataclass
-class Timings:
-    """Milliseconds of each stage; zero for a stage that was not needed. The halves overlap, so they do not add up."""
-
-    embed_ms: float = 0.0
-    vectors_ms: float = 0.0
-    lexical_ms: float = 0.0
-    fuse_ms: float = 0.0
-    fetch_ms: float = 0.0
-    total_ms: float = 0.0
+def _no_bool(value: object) -> object:
+    # Python's True is a number, JSON's true is not.
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
 
 
-@dataclass(frozen=True)
-class SearchOutcome:
-    """What a search found.
+def _strings(value: object) -> list[str]:
+    parts: list[object] = value if isinstance(value, list) else [value]
+    strings = [part for part in parts if isinstance(part, str)]
+    if len(strings) < len(parts):
+        raise ValueError("must be a string or a list of strings")
+    return strings
 
-    Attributes:
-        results: best first.
-        mode: which halves were asked: the lexical one alone where there were no words but in operators.
-        text: the query as it was asked, None when papers were searched by papers.
-        words: what of it papers are ranked by; the same but for the operators.
-        operators: the operators that were read in it.
-        like: the papers it was searched by.
-        unlike: the papers it was searched against.
-        tokens: the query's length in tokens, where the encoder was asked.
-        truncated: whether the encoder read only its beginning.
-        degraded: why only one half answered although both were asked.
-        searched: papers the filters admitted.
-        timings: of the stages.
-    """
 
-    results: list[Ranked]
-    mode: Mode
-    text: str | None
-    words: str | None
-    operators: tuple[str, ...]
-    like: list[Paper]
-    unlike: list[Paper]
-    tokens: int | None
-    truncated: bool
-    degraded: str | None
-    searched: int
-    timings: Timings
+def _split(parts: list[str]) -> list[str]:
+    return [name for part in parts for piece in part.split(",") if (name := piece.strip())]
+
+
+def _whole(parts: list[str]) -> list[str]:
+    if not all(part.strip() for part in parts):
+        raise ValueError("must not be blank")
+    return [readable(part).strip() for part in parts]
+
+
+def _with_letters(names: list[str]) -> list[str]:
+    if not all(any(map(str.isalnum, name)) for name in names):
+        raise ValueError("must be names, with letters in them")
+    return names
+
+
+def _day(*, newest: bool) -> Callable[[object], date | None]:
+    def day(value: object) -> date | None:
+        if value is not None and not isinstance(value, str):
+            raise ValueError("must be a valid string")
+        if value is None or not value.strip():
+            return None
+        match = _DAY.fullmatch(value.strip())
+        try:
+            if match is None:
+                raise ValueError
+            year, month = int(match[1]), int(match[2] or (12 if newest else 1))
+            return date(year, month, int(match[3] or (monthrange(year, month)[1] if newest else 1)))
+        except ValueError:
+            raise ValueError(
+                f"must be a day, month or year that exists, as YYYY-MM-DD, YYYY-MM or YYYY, not {value[:40]!r}"
+            ) from None
+
+    return day
+
+
+def _field(description: str, *names: str, **bounds: Any) -> Any:
+    """Return a field with its description and, unless it is the attribute's, its name in HTTP followed by aliases."""
+    return Field(description=description, validation_alias=AliasChoices(*names) if names else None, **bounds)
+
+
+_STRING_OR_NULL = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+# Validators run from the last to the first.
+_Number = Annotated[int, BeforeValidator(_no_bool)]
+_Text = Annotated[str, AfterValidator(_clean)]
+_Category = Annotated[str, StringConstraints(max_length=100)]
+_Categories = Annotated[tuple[_Category, ...], BeforeValidator(_split), BeforeValidator(_strings), Field(max_length=64)]
+# A name or an id may hold commas, so a string is not split.
+_Name = Annotated[str, StringConstraints(max_length=500)]
+_Names = Annotated[tuple[_Name, ...], BeforeValidator(_whole), BeforeValidator(_strings)]
+_FirstDay = Annotated[date | None, BeforeValidator(_day(newest=False)), _STRING_OR_NULL]
+_LastDay = Annotated[date | None, BeforeValidator(_day(newest=True)), _STRING_OR_NULL]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarRequest:
+    """Number of results, the halves of the search to use, and the conditions that papers meet."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    k: Annotated[_Number, _field("Number of results.", ge=1, le=100)] = 10
+    offset: Annotated[_Number, _field("Number of better results to leave out.", ge=0, le=1000)] = 0
+    mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
+    categories: Annotated[
+        _Categories,
+        _field(
+            "Categories of which a paper has at least one; `cs.*` is all of an archive. A list, or names with commas "
+            "between them."
+        ),
+    ] = ()
+    categories_all: Annotated[
+        _Categories, _field("Categories of which a paper has every one; `cs.*` is any of the archive's.")
+    ] = ()
+    exclude_categories: Annotated[_Categories, _field("Categories of which a paper has none.")] = ()
+    authors: Annotated[
+        _Names,
+        AfterValidator(_with_letters),
+        _field(
+            "Name of an author, or several, of whom at least one wrote the paper: `Erdős`, `Paul Erdős`, `P. Erdős` "
+            "or `Erdős, Paul`.",
+            max_length=32,
+        ),
+    ] = ()
+    ids: Annotated[
+        _Names, _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=1000)
+    ] = ()
+    first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
+    last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
+    collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
+    search_effort: Annotated[
+        _Number | None,
+        _field(
+            "Depth to which the vector index is searched, instead of its own: the number of inverted lists that are "
+            "read. `nprobe` is another name.",
+            *("search_effort", "nprobe"),
+            ge=1,
+            le=1024,
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        if self.first and self.last and self.first > self.last:
+            raise InvalidParameter(f"from ({self.first}) must not be after to ({self.last}).", {"parameter": "from"})
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest(SimilarRequest):
+    """Query or papers to search by, and all that narrows the search."""
+
+    text: Annotated[
+        _Text | None,
+        _field(
+            f"A question, an abstract, or an arXiv id or link; at most {LONGEST_QUERY} characters. `abstract` and `q` "
+            "are other names.",
+            *("query", "abstract", "q"),
+        ),
+    ] = None
+    like: Annotated[
+        _Names, _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=32)
+    ] = ()
+    unlike: Annotated[
+        _Names,
+        _field(
+            "Id of a paper, or several, to find papers different from; works with like. `dislike` is another name.",
+            *("unlike", "dislike"),
+            max_length=32,
+        ),
+    ] = ()
+    operators: Annotated[
+        bool,
+        _field(
+            'Read `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` in the query; if false, all of it is words.'
+        ),
+    ] = True
+
+    @model_validator(mode="after")
+    def _check_what_is_sought(self) -> Self:
+        if self.like and self.text is not None:
+            raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
+        if self.unlike and not self.like:
+            raise InvalidParameter(
+                "unlike works with like only: name in like the papers to be similar to.",
+                {"parameter": "unlike"},
+            )
+        if not self.like:
+            require_text(self.text, "query")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedRequest:
+    """Text to embed."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    text: Annotated[
+        _Text | None,
+        _field(
+            f"The text, at most {LONGEST_QUERY} characters. `query` and `q` are other names.",
+            *("abstract", "query", "q"),
+        ),
+    ] = None

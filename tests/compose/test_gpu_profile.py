@@ -93,4 +93,4 @@ def test_bad_input_ends_a_service_with_a_line_and_a_code(
 def test_what_is_there_is_not_made_again(stack: Stack) -> None:
     code, output = stack.run("export-gpu")
     assert code == 0
-    assert "version 1 of encoder is there already" in output
+    assert "version 1 of encoder is already made" in output

@@ -34,8 +34,8 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
 
 
 @pytest.fixture
-def anything_goes() -> Iterator[Page]:
-    """A page of a new browser, for tests that provoke refusals."""
+def unchecked_page() -> Iterator[Page]:
+    """Yield a page of a new browser, for tests that provoke refusals."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
     with sync_playwright() as playwright:
@@ -45,15 +45,15 @@ def anything_goes() -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(anything_goes: Page, sample_stack: RunningStack) -> Iterator[Page]:
-    """A page of a new browser; leaving it checks that nothing was asked of another host, refused, or failed.
+def page(unchecked_page: Page, sample_stack: RunningStack) -> Iterator[Page]:
+    """Yield a page of a new browser; then check that no request went to another host, was refused, or failed.
 
-    A violation of the Content-Security-Policy is told to the console, and here as an event too.
+    A violation of the Content-Security-Policy is logged to the console, here with the text of the event too.
     """
-    page = anything_goes
-    asked: list[str] = []
+    page = unchecked_page
+    requested: list[str] = []
     failures: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
     page.on(
@@ -62,17 +62,17 @@ def page(anything_goes: Page, sample_stack: RunningStack) -> Iterator[Page]:
     page.add_init_script(VIOLATIONS)
     yield page
     own = (sample_stack.settings.ui_url, sample_stack.settings.service_url, "data:", "blob:")
-    assert not [url for url in asked if not url.startswith(own)]
+    assert not [url for url in requested if not url.startswith(own)]
     assert failures == []
 
 
 def answered(page: Page) -> None:
-    """Waits for the answer to the last search."""
+    """Wait for the answer to the last search."""
     page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
 
 
 def visit(page: Page, stack: RunningStack) -> None:
-    """Opens the page and waits until it is alive: it shows the corpus's size when its scripts have started."""
+    """Open the page and wait for the size of the corpus, which it shows when its scripts have started."""
     page.goto(stack.settings.ui_url)
     expect(page.get_by_text(re.compile(r"314 papers"))).to_be_visible()
 
@@ -96,7 +96,7 @@ def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningSta
     expect(page.locator("#akin-status")).to_contain_text(re.compile(r"\d ms"))
 
 
-def test_the_address_brings_a_search_back(page: Page, sample_stack: RunningStack) -> None:
+def test_the_address_restores_a_search(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)
     search(page, "attention is all you need")
     first = page.locator("article.akin-paper h3, article.akin-paper h2").first.inner_text()
@@ -105,7 +105,7 @@ def test_the_address_brings_a_search_back(page: Page, sample_stack: RunningStack
     expect(page.locator("article.akin-paper").first).to_contain_text(first.splitlines()[-1])
 
 
-def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: RunningStack) -> None:
+def test_more_like_this_leaves_out_the_paper_itself(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)
     search(page, "entity linking")
     first = page.locator("article.akin-paper").first
@@ -118,18 +118,18 @@ def test_more_like_this_leaves_the_paper_itself_out(page: Page, sample_stack: Ru
     assert page.locator(f"article.akin-paper a[href='{link}']").count() == 0
 
 
-def test_hostile_words_are_words(page: Page, sample_stack: RunningStack) -> None:
+def test_a_hostile_query_is_shown_as_text(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)
     search(page, '<img src=x onerror=alert(1)> graphs & "nets" \'')
     assert page.locator("img[src='x']").count() == 0
 
 
-def test_an_unknown_paper_is_told_kindly(page: Page, sample_stack: RunningStack) -> None:
+def test_an_unknown_paper_is_explained(page: Page, sample_stack: RunningStack) -> None:
     page.goto(f"{sample_stack.settings.ui_url}/?like=9999.99999")
     expect(page.locator(".akin-problem")).to_contain_text("9999.99999")
 
 
-def test_the_whole_use_of_the_page_stays_within_its_policy(page: Page, sample_stack: RunningStack) -> None:
+def test_a_complete_session_stays_within_the_policy(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)
     for link in page.locator("#akin-try a").all()[:1]:
         link.click()
@@ -139,7 +139,7 @@ def test_the_whole_use_of_the_page_stays_within_its_policy(page: Page, sample_st
     page.locator("#akin-categories input").click()
     page.keyboard.type("cs.CL")
     page.keyboard.press("Enter")
-    # The sample has no categories: nothing would be found.
+    # The sample has no categories, so a category would find nothing.
     page.locator("#akin-categories").get_by_role("button", name="Clear").click()
     page.locator("#akin-from input").fill("1990")
     page.locator("#akin-to input").fill("2040")
@@ -156,7 +156,7 @@ def test_the_whole_use_of_the_page_stays_within_its_policy(page: Page, sample_st
     page.emulate_media(color_scheme="dark")
     page.reload()
     expect(page.locator("article.akin-paper").first).to_be_visible()
-    # Longer than an address may be: it goes behind the #.
+    # Longer than the longest address: it goes behind the #.
     page.locator("#akin-query textarea").fill("graphs of words " * 600)
     page.locator("#akin-search").click()
     page.wait_for_url(re.compile(r"#q="))
@@ -164,8 +164,8 @@ def test_the_whole_use_of_the_page_stays_within_its_policy(page: Page, sample_st
     expect(page.locator("article.akin-paper").first).to_be_visible()
 
 
-def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack) -> None:
-    page = anything_goes
+def test_the_policy_is_enforced(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
     visit(page, sample_stack)
     policy = page.request.get(sample_stack.settings.ui_url).headers["content-security-policy"]
     assert "object-src 'none'" in policy
@@ -181,8 +181,8 @@ def test_the_policy_is_enforced(anything_goes: Page, sample_stack: RunningStack)
     assert refused == "object-src"
 
 
-def test_a_reader_who_is_refused_reads_why(anything_goes: Page, sample_stack: RunningStack) -> None:
-    page = anything_goes
+def test_a_refusal_is_shown_with_its_reason(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
     visit(page, sample_stack)
     page.locator("#akin-query textarea").fill("x" * 600_000)
     page.locator("#akin-search").click()

@@ -1,4 +1,4 @@
-"""A build whose embeddings outgrow the store's dictionary more than once (make test-long)."""
+"""Build a snapshot whose new keys the embedding store merges more than once (make test-long)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing import build_snapshot
+from indexing.build import build_snapshot
 from indexing.embedding_store import MERGE_AFTER
-from indexing.row_check import check_rows
+from indexing.verify import check_rows
 from papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.ports import Embedded, EncoderIdentity
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 
 
 class DigestEncoder:
-    """Vectors drawn by each text's own digest, in no time."""
+    """Encoder whose vectors are made of each text's digest, which takes no time."""
 
     identity = EncoderIdentity(1, sha256(b"digest").hexdigest(), 32, max_length=64, device="cpu")
 

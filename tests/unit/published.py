@@ -1,4 +1,4 @@
-"""A published snapshot of which there is nothing but the manifest."""
+"""Publish a snapshot that has only its manifest."""
 
 from __future__ import annotations
 

@@ -14,24 +14,25 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Paper, bibtex, citation, links, parse_arxiv_id, passage_text
+from papers import Paper, links, parse_arxiv_id, passage_text
 from papers.categories import subject
 from papers.errors import PapersError
 from papers.readers import fields
 from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.readers.mapped import json_paper
+from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_clauses import name_words
+from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import plain
 from retrieval_service.errors import RetrievalError
-from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
+from retrieval_service.routes.parameters import Parameters
 from retrieval_service.search.duplicates import same_paper
-from retrieval_service.search.filters import category_codes
-from retrieval_service.search.operators import read_query
+from retrieval_service.search.filters import category_codes, parse_query
+from retrieval_service.search.request import SearchRequest, readable, require_text
 from tests.unit.hostile import RUNS, objection
 
+_PARAMETERS = Parameters(SearchRequest)
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
 _MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
 _STATE = PageState(q="words")
@@ -41,9 +42,9 @@ def _paper(text: str) -> Paper:
     return Paper(text, text, text, (text,), (text,), doi=text, journal_ref=text)
 
 
-def _shown(text: str) -> page_answers.Paper:
+def _shown(text: str) -> page_answers.FoundPaper:
     addresses = dict.fromkeys(("abs", "pdf"), text) | {"doi": f"https://{text}"}
-    return page_answers.Paper(
+    return page_answers.FoundPaper(
         id=text, title=text, abstract=text, authors=(text,), categories=(text,), date=text, links=addresses
     )
 
@@ -52,7 +53,7 @@ def _asked(text: str) -> object:
     """All parameters of a request, those that take lists with the text cut into as many values as they take."""
     ids, names = ([text[at : at + size] for at in range(0, len(text), size)] for size in (20, 625))
     pairs = [("query", text), ("from", text), ("categories", text), *(("ids", each) for each in ids)]
-    return read(SearchParameters, query_values([*pairs, *(("authors", name) for name in names)])).search()
+    return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))
 
 
 def _xml(text: str) -> object:
@@ -63,21 +64,25 @@ def _xml(text: str) -> object:
 
 
 def _status(text: str) -> str:
-    asked = page_answers.AskedFor(text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),))
+    asked = page_answers.UnderstoodQuery(
+        text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
+    )
     return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text))
 
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
-    "operators": read_query,
-    "operators in the longest query that has some": lambda text: read_query(text[:300]),
+    "operators": parse_query,
+    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": readable,
-    "a checked query": lambda text: checked_text(text, "query"),
+    "a query": lambda text: _PARAMETERS.validate({"query": text}),
+    "a query that is too long": lambda text: _PARAMETERS.validate({"query": 26 * text}),
+    "a checked query": lambda text: require_text(text, "query"),
     "parameters": _asked,
-    "an unknown parameter": lambda text: read(SearchParameters, {text: text}),
+    "an unknown parameter": lambda text: _PARAMETERS.validate({text: text}),
     "categories": lambda text: category_codes([text], ["cs.LG"]),
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.
@@ -102,8 +107,6 @@ WORK: dict[str, Callable[[str], object]] = {
     ),
     # Answers.
     "links": lambda text: links(_paper(text)),
-    "BibTeX": lambda text: bibtex(_paper(text)),
-    "a citation": lambda text: citation(_paper(text)),
     "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),
     "an address": lambda text: read_address(f"?q={text}&categories={text}&k={text}&from={text}"),
     "the page's state": lambda text: make_state(q=text, like=[text], categories=[text], mode=text, k=text)[0].address(),

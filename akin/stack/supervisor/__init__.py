@@ -1,6 +1,6 @@
-"""The supervisor of the local stack: starts Triton, the service and the page, and starts again what dies or hangs.
+"""Supervise the local stack: start Triton, the service and the page, and restart a part that ends or hangs.
 
-`restarts.py` says after which pause a part is started again and when it is given up; `health.py` tells a hung part from
-a busy one; `parts.py` says how each part is started and looked at; `keeper.py` keeps one part running; `logs.py` bounds
-the log files; `__main__.py` is the process that does all of it for one data folder.
+`restarts.py` chooses the pause before a restart and when a part is given up; `health.py` tells a hung part from a busy
+one; `parts.py` defines how each part is started and probed; `keeper.py` keeps one part running; `logs.py` limits the
+size of log files; `__main__.py` is the supervisor process of one data folder.
 """

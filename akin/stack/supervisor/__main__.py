@@ -1,7 +1,7 @@
-"""`python -m akin.stack.supervisor`: own the local stack of one data folder until told to stop.
+"""Run the supervisor of one data folder's stack until a signal stops it: `python -m akin.stack.supervisor`.
 
-SIGTERM (or SIGINT) stops the stack; SIGUSR1, from `akin up`, tries parts again that wait for their restart or were
-given up. When this process is killed, the parts go on, and the next supervisor takes them over as they are.
+SIGTERM (or SIGINT) stops the stack. SIGUSR1, sent by `akin up`, starts at once the parts that were given up or wait for
+their restart. When this process is killed, the parts continue, and the next supervisor takes them over.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from urllib.parse import urlsplit
 from akin.errors import AkinError, StackError
 from akin.settings import Settings
 from akin.stack import record
-from akin.stack.leftovers import kill_marked, remove_regions
+from akin.stack.leftovers import kill_marked
 from akin.stack.processes import Child, start_time, stop
 from akin.stack.record import Stack
+from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.keeper import Keeper
 from akin.stack.supervisor.logs import rotate_all
 from akin.stack.supervisor.parts import parts
-from storage.locks import held
+from storage.locks import hold_lock
 
 ROTATE_SECONDS = 5.0
 OWNER_SECONDS = 10.0
 
 
 class Supervisor:
-    """The keepers of a stack's parts, and what is written down of them."""
+    """Supervisor of a stack: one keeper for each part, and the record of their states."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take over what the record says is running, and prepare to start the rest."""
+        """Take over the running processes of the record, and prepare to start the other parts."""
         earlier = record.running(settings)
         self._settings = settings = addresses_of(earlier, settings)
         self._asked_to_stop, self._asked_again = threading.Event(), threading.Event()
@@ -47,12 +48,12 @@ class Supervisor:
             keeper = Keeper(
                 part,
                 self._write,
-                say,
+                write_log,
                 before=self._keepers[-1].tried if self._keepers else None,
                 adopted=child if child is not None and child.alive else None,
                 earlier=next((each for each in earlier.parts if each.name == part.name), None) if earlier else None,
             )
-            # What is left of one that died without a supervisor is cleared away before it is started again.
+            # Also an ended process: the keeper kills the rest of its group before it starts the part again.
             keeper.child = child
             self._keepers.append(keeper)
         self._stack = Stack(
@@ -69,7 +70,7 @@ class Supervisor:
         )
 
     def run(self) -> None:
-        """Keep the parts running until a signal asks to stop, then stop them and remove the record."""
+        """Keep the parts running until a stop signal, then stop them and remove the record."""
         signal.signal(signal.SIGTERM, lambda *_: self._asked_to_stop.set())
         signal.signal(signal.SIGINT, lambda *_: self._asked_to_stop.set())
         signal.signal(signal.SIGUSR1, lambda *_: self._asked_again.set())
@@ -94,20 +95,20 @@ class Supervisor:
         self._update(lambda stack: replace(stack, attempts=stack.attempts + 1, parts=self._states()))
 
     def _stop(self) -> None:
-        say("stopping")
+        write_log("stopping")
         for keeper in self._keepers:
             keeper.leave()
         deadline = time.monotonic() + 20.0
         while True:
-            # A keeper that was just starting a process hands it over and ends.
+            # A keeper that was just starting a process still records it: stop that one in the next round.
             stop([keeper.child for keeper in reversed(self._keepers) if keeper.child is not None])
             if not any(keeper.busy for keeper in self._keepers) or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
         kill_marked(self._settings.run)
         remove_regions(self._settings.run, self._settings.triton_grpc_port)
-        record.record(self._settings).unlink(missing_ok=True)
-        say("stopped")
+        record.record_path(self._settings).unlink(missing_ok=True)
+        write_log("stopped")
 
     def _write(self) -> None:
         with self._writing:
@@ -121,8 +122,8 @@ class Supervisor:
         try:
             record.update(self._settings, change)
         except (OSError, StackError) as error:
-            # A full disk is no reason to leave the parts alone; the next change writes all of it.
-            say(f"{record.record(self._settings)} cannot be written: {error}")
+            # Keep supervising on a full disk; the next change writes the whole record.
+            write_log(f"{record.record_path(self._settings)} cannot be written: {error}")
 
     def _children(self) -> list[Child]:
         return [keeper.child for keeper in self._keepers if keeper.child is not None]
@@ -133,13 +134,13 @@ class Supervisor:
     def _rotate(self) -> None:
         try:
             for log in rotate_all(self._settings.logs):
-                say(f"{log} was full: what it held is in {log.name}.1")
+                write_log(f"{log} was full: its content is now in {log.name}.1")
         except OSError as error:
-            say(f"a log cannot be rotated: {error}")
+            write_log(f"a log cannot be rotated: {error}")
 
 
 def addresses_of(stack: Stack | None, settings: Settings) -> Settings:
-    """Return settings with the addresses of a stack that runs already: it keeps them until `akin down`."""
+    """Return settings with the addresses of a running stack, which it keeps until `akin down`."""
     if stack is None or not stack.triton_metrics:
         return settings
     service, page = urlsplit(stack.service), urlsplit(stack.page)
@@ -166,30 +167,30 @@ def port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
-def say(message: str) -> None:
+def write_log(message: str) -> None:
     """Write a line into the supervisor's log."""
-    # On a full disk there is no log; that is no reason to stop.
+    # On a full disk the line is lost; keep supervising.
     with contextlib.suppress(OSError):
         print(time.strftime("%Y-%m-%d %H:%M:%S"), message, flush=True)
 
 
 def fail(arguments: threading.ExceptHookArgs) -> None:
-    """End the whole supervisor after a fault in one of its threads: half a supervisor would look like a whole one."""
+    """End the whole supervisor after an error in one of its threads, as the others would hide the missing one."""
     threading.__excepthook__(arguments)
     sys.stderr.flush()
     os._exit(70)
 
 
 def main() -> NoReturn:
-    """Own the stack of the data folder, unless another supervisor does."""
+    """Supervise the stack of the data folder, unless another supervisor does."""
     threading.excepthook = fail
     try:
         settings = Settings.read()
         busy = f"another supervisor owns {settings.data}."
-        with held(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
+        with hold_lock(settings.run / "supervisor.lock", OWNER_SECONDS, StackError(busy)):
             Supervisor(settings).run()
     except AkinError as error:
-        say(str(error))
+        write_log(str(error))
         sys.exit(error.exit_code)
     sys.exit(0)
 

@@ -1,8 +1,8 @@
-"""Telling a part that hangs from one that is busy.
+"""Tell a part that hangs from one that is busy.
 
-A part that gives a wrong answer several times in a row is broken. One that gives none is hung when, for long enough,
-its processes have used no processor time and read nothing from disk either; while they do, it may be busy, and has far
-longer.
+A part that answers wrongly several times in a row is broken. A part that does not answer hangs if its processes have
+also used no processor time and read nothing from disk for some time. While they work it may be busy, and gets more
+time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 IDLE_SECONDS = 10.0
 BUSY_SECONDS = 120.0
 TRIES = 3
-# Less than this part of one core is what a waiting process uses.
+# A waiting process uses less than this share of one core.
 BUSY_SHARE = 0.05
 
 
 class Health(Enum):
-    """The outcome of one look at a part."""
+    """Outcome of one probe."""
 
     ANSWERS = "answers"
     BROKEN = "broken"
@@ -30,61 +30,61 @@ class Health(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at a part.
+class ProbeResult:
+    """Result of one probe of a part.
 
     Attributes:
         health: Its outcome.
-        words: What was wrong, for people.
+        fault: The fault, as text.
     """
 
     health: Health
-    words: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Work:
-    """The work of a group of processes since its start.
+    """Work of a group of processes since its start.
 
     Attributes:
-        seconds: Processor time.
-        reads: How often it had to wait for a page from disk.
+        seconds: Its processor time.
+        reads: The number of times it waited for a page from disk.
     """
 
     seconds: float
     reads: int
 
 
-class Patience:
-    """Judges a part by a series of looks at it."""
+class FailureDetector:
+    """Detector of the failure of one process, by a series of probes."""
 
     def __init__(
         self, tries: int = TRIES, idle_seconds: float = IDLE_SECONDS, busy_seconds: float = BUSY_SECONDS
     ) -> None:
-        """Take how many bad looks in a row are needed, and the seconds of silence of an idle and of a busy part."""
+        """Take the number of bad probes in a row, and the seconds of silence of an idle and of a busy part."""
         self._tries, self._idle_seconds, self._busy_seconds = tries, idle_seconds, busy_seconds
         self._bad = 0
         self._silent_since = self._idle_since = self._last = 0.0
         self._work = Work(0.0, 0)
         self._health = Health.ANSWERS
 
-    def judge(self, look: Look, began: float, now: float, work: Callable[[], Work]) -> str | None:
-        """Return why the part must be restarted; None while it need not be.
+    def judge(self, result: ProbeResult, began: float, now: float, work: Callable[[], Work]) -> str | None:
+        """Return the reason to restart the part; None if there is none.
 
         Args:
-            look: The newest look.
-            began: When that look began, in seconds of a clock that does not jump.
-            now: When it ended.
-            work: Returns what the part's processes have done until now; called for a silent part only.
+            result: The newest probe.
+            began: The start of that probe, in seconds of a monotonic clock.
+            now: Its end.
+            work: Returns the work of the part's processes until now; only called for a silent part.
         """
-        if look.health is not self._health:
+        if result.health is not self._health:
             self._bad = 0
-            self._health = look.health
-        if look.health is Health.ANSWERS:
+            self._health = result.health
+        if result.health is Health.ANSWERS:
             return None
         self._bad += 1
-        if look.health is Health.BROKEN:
-            return look.words if self._bad >= self._tries else None
+        if result.health is Health.BROKEN:
+            return result.fault if self._bad >= self._tries else None
         done = work()
         if self._bad == 1:
             self._silent_since = self._idle_since = began
@@ -93,7 +93,7 @@ class Patience:
         self._work, self._last = done, now
         silent, idle = now - self._silent_since, now - self._idle_since
         if self._bad >= self._tries and (idle >= self._idle_seconds or silent >= self._busy_seconds):
-            return f"{look.words} for {silent:.0f} s"
+            return f"{result.fault} for {silent:.0f} s"
         return None
 
 
@@ -102,14 +102,16 @@ def _busy(before: Work, after: Work, seconds: float) -> bool:
 
 
 def work_of(group: int) -> Work:
-    """Return what the processes of a group have done, as far as they still run.
+    """Return the work of the processes of a group, without those that have ended.
+
+    psutil does not report page faults, so `/proc` is read here.
 
     Args:
         group: The group's id, which is the process id of its leader.
     """
     ticks = reads = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        # Processes end while they are looked at.
+        # A process may end meanwhile.
         with contextlib.suppress(OSError):
             fields = stat.read_text().rpartition(") ")[2].split()
             if int(fields[2]) == group:

@@ -1,4 +1,4 @@
-"""Keeping one part of the stack running."""
+"""Keep one part of the stack running."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from functools import partial
 from akin.errors import AkinError
 from akin.stack.processes import Child, await_group_end, kill_group, reap, tail
 from akin.stack.record import PartState, State
-from akin.stack.supervisor.health import Health, Patience, work_of
+from akin.stack.supervisor.health import FailureDetector, Health, work_of
 from akin.stack.supervisor.parts import Part
-from akin.stack.supervisor.restarts import Restarts
+from akin.stack.supervisor.restarts import RestartPolicy
 
 TICK_SECONDS = 0.2
 
 
 class Stopping(Exception):
-    """The stack is being stopped: nothing is started any more."""
+    """The stack is being stopped, so that no part is started any more."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """The times between two looks at a running part.
+class ProbeIntervals:
+    """Times between two probes of a running part.
 
     Attributes:
-        well: Seconds between two looks at a part that answers.
-        doubtful: Seconds between two looks at one that did not.
+        well: Seconds after a good probe.
+        doubtful: Seconds after a bad probe.
     """
 
     well: float = 2.0
@@ -40,12 +40,12 @@ class Pace:
 
 
 class Keeper:
-    """Starts a part, watches it, and starts it again when it ends or hangs.
+    """Keeper of a part: starts it, watches it, and restarts it when it ends or hangs.
 
     Attributes:
-        part: What is kept running.
-        child: Its process, as soon as there is one; the last one, once that has ended.
-        state: What is written down of it.
+        part: The part.
+        child: Its latest process, whether or not that still runs; None before the first.
+        state: Its state, for the record.
         tried: Set once the part has been ready, or has failed, for the first time.
     """
 
@@ -55,9 +55,9 @@ class Keeper:
         changed: Callable[[], None],
         say: Callable[[str], None],
         *,
-        restarts: Restarts | None = None,
-        patience: Callable[[], Patience] = Patience,
-        pace: Pace | None = None,
+        policy: RestartPolicy | None = None,
+        detector: Callable[[], FailureDetector] = FailureDetector,
+        intervals: ProbeIntervals | None = None,
         before: threading.Event | None = None,
         adopted: Child | None = None,
         earlier: PartState | None = None,
@@ -65,15 +65,15 @@ class Keeper:
         """Prepare to keep a part; nothing runs before `start`.
 
         Args:
-            part: What to keep running.
+            part: The part to keep running.
             changed: Called whenever `child` or `state` has changed.
             say: Writes a line into the supervisor's log.
-            restarts: Counts the part's failures.
-            patience: Makes the judge of one process of the part.
-            pace: How often to look at it.
-            before: What to wait for before the first start.
-            adopted: A process of the part that runs already.
-            earlier: What another supervisor has written about it.
+            policy: The restart policy, which counts the part's failures.
+            detector: Makes the failure detector for one process of the part.
+            intervals: The times between probes.
+            before: The event to wait for before the first start.
+            adopted: A running process of the part.
+            earlier: The state that an earlier supervisor has recorded.
         """
         self.part, self.child = part, adopted
         self.tried = threading.Event()
@@ -83,8 +83,8 @@ class Keeper:
         if adopted and earlier and earlier.state == "running":
             self.state = replace(self.state, since=earlier.since)
         self._changed, self._say = changed, say
-        self._restarts = restarts or Restarts()
-        self._patience, self._pace = patience, pace or Pace()
+        self._policy = policy or RestartPolicy()
+        self._detector, self._intervals = detector, intervals or ProbeIntervals()
         self._before, self._adopted = before, adopted
         self._leaving = threading.Event()
         self._nudged = threading.Event()
@@ -92,7 +92,7 @@ class Keeper:
         self._thread = threading.Thread(target=self.run, name=part.name, daemon=True)
 
     def start(self) -> None:
-        """Begin to keep the part running, in a thread."""
+        """Start the thread that keeps the part running."""
         self._thread.start()
 
     @property
@@ -101,22 +101,22 @@ class Keeper:
         return self._thread.is_alive()
 
     def leave(self) -> None:
-        """Start nothing any more, and end the thread; the part's process is left to the caller."""
+        """End the thread and start no process any more; the caller stops the present one."""
         self._leaving.set()
         self._nudged.set()
 
     def try_again(self) -> None:
-        """Forget earlier failures: a part that was given up, or waits for its restart, is started at once."""
+        """Forget earlier failures; start the part at once if it was given up or waits for its restart."""
         if self.state.state != "running":
-            self._restarts.forget()
+            self._policy.forget()
             self.state = replace(self.state, failures=0)
             self._nudged.set()
 
     def run(self) -> None:
-        """Keep the part running until told to leave."""
+        """Keep the part running until `leave` is called."""
         if self._adopted is not None:
-            self._say(f"{self.part.name} runs already (pid {self._adopted.pid}): left as it is")
-            self._is("running", since=self.state.since)
+            self._say(f"{self.part.name} already runs (pid {self._adopted.pid}): it is left as it is")
+            self._set_state("running", since=self.state.since)
             self.tried.set()
         while self._adopted is None and self._before is not None and not self._before.wait(TICK_SECONDS):
             if self._leaving.is_set():
@@ -132,17 +132,17 @@ class Keeper:
                 child = None
             if trouble is None:
                 return
-            self._after(trouble, error)
+            self._record_failure(trouble, error)
 
     def _start(self) -> tuple[Child | None, str | None, str]:
-        """Start the part; return its process, or why there is none and the kind of that error."""
-        self._is("starting")
+        """Start the part; return its process, or None with the reason and the class of the error."""
+        self._set_state("starting")
         self._ready_at = 0.0
         try:
             if self.child is not None:
                 self._end(self.child)
             self.part.clear()
-            self.part.start(self._began)
+            self.part.start(self._on_start)
         except Stopping:
             return None, None, ""
         except (AkinError, OSError) as error:
@@ -152,32 +152,32 @@ class Keeper:
                 self._end(self.child)
             return None, str(error), type(error).__name__
         self._ready_at = time.monotonic()
-        self._is("running", failures=self._restarts.failures)
+        self._set_state("running", failures=self._policy.failures)
         self._say(f"{self.part.name} is ready (pid {self.child.pid if self.child else '?'})")
         self.tried.set()
         return self.child, None, ""
 
-    def _began(self, child: Child) -> None:
+    def _on_start(self, child: Child) -> None:
         self.child = child
         self._changed()
         if self._leaving.is_set():
             raise Stopping
 
     def _watch(self, child: Child) -> str | None:
-        """Watch a process; return why it ended or must end, or None when the stack is being stopped."""
-        patience = self._patience()
-        look_at = time.monotonic() + self._pace.well
-        with contextlib.ExitStack() as open_until_then:
+        """Watch a process; return the reason why it ended or must end, or None if the stack is being stopped."""
+        detector = self._detector()
+        probe_at = time.monotonic() + self._intervals.well
+        with contextlib.ExitStack() as closing:
             poll = select.poll()
             try:
                 descriptor = os.pidfd_open(child.pid)
             except ProcessLookupError:
                 return _ending(child)
             except (OSError, AttributeError):
-                # Old kernels and some sandboxes do not have it: the poll then only waits, and `alive` tells of the end.
+                # Old kernels and some sandboxes lack it: the poll then only waits, and `alive` shows the end.
                 pass
             else:
-                open_until_then.callback(os.close, descriptor)
+                closing.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
             while child.alive:
                 if self._leaving.is_set():
@@ -185,56 +185,56 @@ class Keeper:
                 if poll.poll(TICK_SECONDS * 1000):
                     break
                 began = time.monotonic()
-                if began < look_at:
+                if began < probe_at:
                     continue
-                look = self.part.look()
+                result = self.part.probe()
                 now = time.monotonic()
-                trouble = patience.judge(look, began, now, partial(work_of, child.pid))
+                trouble = detector.judge(result, began, now, partial(work_of, child.pid))
                 if trouble is not None and child.alive:
                     return f"{trouble}: killed"
-                look_at = now + (self._pace.well if look.health is Health.ANSWERS else self._pace.doubtful)
+                probe_at = now + (self._intervals.well if result.health is Health.ANSWERS else self._intervals.doubtful)
         return None if self._leaving.is_set() else _ending(child)
 
     def _end(self, child: Child) -> None:
-        """Kill what is left of an ended, broken or hung process and its group, unless the stack is being stopped."""
+        """Kill the rest of a process and its group, unless the stack is being stopped."""
         if self._leaving.is_set():
             return
         kill_group(child)
         reap(child.pid)
         await_group_end(child, 5.0)
 
-    def _after(self, trouble: str, error: str) -> None:
-        """Write down a failure, and wait until the part is to be started again."""
+    def _record_failure(self, trouble: str, error: str) -> None:
+        """Record a failure, and wait until it is time to start the part again."""
         ready = time.monotonic() - self._ready_at if self._ready_at else 0.0
         if self._adopted is not None:
-            # How long it has been ready is not known, and it was so before this supervisor.
-            ready, self._adopted = self._restarts.quiet, None
-        pause = self._restarts.failed(ready)
+            # It was ready before this supervisor, for an unknown time: count that as long enough.
+            ready, self._adopted = self._policy.quiet, None
+        pause = self._policy.count_failure(ready)
         self._nudged.clear()
         if self._leaving.is_set():
             return
-        failures = self._restarts.failures
+        failures = self._policy.failures
         if pause is None:
             log = f" Its log, {self.child.log}, ends:\n{tail(self.child.log)}" if self.child else ""
             reason = f"{trouble} (failure {failures} in a row).{log if log.strip() not in trouble else ''}"
             self._say(f"{self.part.name} is given up: {reason}\nTry again with: akin up")
-            self._is("given up", failures=failures, reason=reason, error=error)
+            self._set_state("given up", failures=failures, reason=reason, error=error)
         else:
             named = trouble if trouble.startswith(self.part.name) else f"{self.part.name}: {trouble}"
             self._say(f"{named}; it is started again in {pause:g} s")
-            self._is("restarting", failures=failures, reason=trouble, error=error)
+            self._set_state("restarting", failures=failures, reason=trouble, error=error)
         self.tried.set()
         self._nudged.wait(pause)
         self._nudged.clear()
         self.state = replace(self.state, restarts=self.state.restarts + 1)
 
-    def _is(self, state: State, **more: object) -> None:
+    def _set_state(self, state: State, **more: object) -> None:
         self.state = replace(self.state, **{"state": state, "since": time.time(), **more})  # type: ignore[arg-type]
         self._changed()
 
 
 def _ending(child: Child) -> str:
-    """Return how a process has ended, as far as this process can know."""
+    """Return how a process has ended, if this process can find out."""
     try:
         pid, status = os.waitpid(child.pid, os.WNOHANG)
     except ChildProcessError:

@@ -1,8 +1,8 @@
-"""Log files that do not grow for ever.
+"""Rotate log files, so that they do not grow without limit.
 
-The parts write to their logs themselves, and go on when the supervisor dies; so a full log is copied aside and then
-emptied, while its writers keep it open. They add to its end wherever that is (`O_APPEND`). What is written while the
-copy is made is copied too; only a line that comes in the instant between the last look and the emptying is lost.
+The parts write to their logs directly, also without a supervisor. So a full log is copied and then emptied, while its
+writers keep it open; they append (`O_APPEND`), so that they continue at its new end. Lines that are written during the
+copy are copied too; only a line written between the last read and the emptying is lost.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ KEPT = 5
 
 
 def rotate_all(folder: Path, largest: int = LARGEST, kept: int = KEPT) -> list[Path]:
-    """Rotate every log of a folder that has grown too large, and return those.
+    """Rotate every log of a folder that has grown too large, and return these logs.
 
     Args:
-        folder: Holds the logs, `*.log`.
-        largest: The size in bytes from which on a log is rotated.
-        kept: How many earlier parts of each are kept, as `name.log.1` (the newest) and so on.
+        folder: The folder of the logs, `*.log`.
+        largest: The size in bytes from which a log is rotated.
+        kept: The number of earlier parts to keep of each, as `name.log.1` (the newest) and so on.
 
     Raises:
-        OSError: A copy could not be written; that log is as it was.
+        OSError: A copy could not be written; that log is unchanged.
     """
     rotated = []
     for log in sorted(folder.glob("*.log")):
@@ -35,10 +35,10 @@ def rotate_all(folder: Path, largest: int = LARGEST, kept: int = KEPT) -> list[P
 
 
 def rotate(log: Path, kept: int = KEPT) -> None:
-    """Move the content of a log that is being written to `name.log.1`, and the earlier parts on by one.
+    """Move the content of an open log to `name.log.1`, and renumber the earlier parts.
 
     Raises:
-        OSError: The copy could not be written; the log is as it was.
+        OSError: The copy could not be written; the log is unchanged.
     """
     copy = log.with_name(f"{log.name}.copy")
     try:
@@ -51,7 +51,7 @@ def rotate(log: Path, kept: int = KEPT) -> None:
                 if earlier.exists():
                     earlier.replace(log.with_name(f"{log.name}.{number + 1}"))
             copy.replace(log.with_name(f"{log.name}.1"))
-            # What came in the meantime; then, with nothing in between, the emptying.
+            # Copy the lines that came meanwhile; empty the log right after the last read.
             while more := source.read():
                 target.write(more)
                 target.flush()

@@ -1,4 +1,4 @@
-"""The pauses between the restarts of one part, and when it is given up."""
+"""Choose the pause before each restart of a part, and when to give it up."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Restarts:
-    """Counts the failures of one part.
+class RestartPolicy:
+    """Restart policy of one part, with its count of failures.
 
     Attributes:
-        first: Seconds before the first restart; each further one waits twice as long.
-        longest: The longest such pause, in seconds.
-        most: How many failures in a row end the attempts.
-        quiet: Seconds that a part must have been ready for its earlier failures to be forgotten.
-        failures: How many there were in a row.
+        first: Seconds before the first restart; each further pause is twice as long.
+        longest: The longest pause, in seconds.
+        most: The number of failures in a row after which the part is given up.
+        quiet: Seconds of being ready after which earlier failures are forgotten.
+        failures: The number of failures in a row.
     """
 
     first: float = 0.5
@@ -23,11 +23,11 @@ class Restarts:
     quiet: float = 30.0
     failures: int = 0
 
-    def failed(self, ready: float) -> float | None:
-        """Count a failure and return the pause before the next start, in seconds; None when the part is given up.
+    def count_failure(self, ready: float) -> float | None:
+        """Count a failure and return the pause before the next start, in seconds; None if the part is given up.
 
         Args:
-            ready: How many seconds the part had been ready; 0 for a start that failed.
+            ready: Seconds for which the part had been ready; 0 for a start that failed.
         """
         if ready >= self.quiet:
             self.failures = 0
@@ -37,5 +37,5 @@ class Restarts:
         return min(self.longest, self.first * 2.0 ** (self.failures - 1))
 
     def forget(self) -> None:
-        """Begin anew, as when a person asks for another try."""
+        """Forget all failures."""
         self.failures = 0

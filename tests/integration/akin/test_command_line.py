@@ -1,4 +1,4 @@
-"""`akin` as its users run it, against a real stack over the sample papers."""
+"""Run `akin` as users do, against a real stack with the sample papers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_title_finds_its_paper_in_every_mode(sample_stack: RunningStack, mode:
     assert first["id"] in [paper["id"] for paper in json.loads(done.stdout)["results"]]
 
 
-def test_papers_like_one_are_never_that_one(sample_stack: RunningStack) -> None:
+def test_papers_similar_to_one_do_not_include_it(sample_stack: RunningStack) -> None:
     found = json.loads(sample_stack.akin("search", "language models", "-k", "5", "--json").stdout)["results"]
     for paper in found:
         done = sample_stack.akin("search", "--like", paper["id"], "-k", "100", "--json")
@@ -71,7 +71,7 @@ def test_the_registry_and_the_index_describe_themselves(sample_stack: RunningSta
         (("search", "x", "--mode", "magic"), 7, "mode"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
+def test_an_impossible_command_prints_one_line(
     sample_stack: RunningStack, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     done = sample_stack.akin(*arguments)
@@ -80,7 +80,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in done.stderr
 
 
-def test_records_that_cannot_be_used_are_set_aside(sample_stack: RunningStack, tmp_path: Path) -> None:
+def test_unusable_records_are_set_aside(sample_stack: RunningStack, tmp_path: Path) -> None:
     good = {"key": "a1", "name": "On graphs", "summary": "We study graphs and their colourings."}
     lines = [json.dumps(good), "{broken", json.dumps({"key": "a2"}), json.dumps(good)]
     corpus = tmp_path / "corpus.jsonl"
@@ -124,7 +124,7 @@ def test_a_demo_leaves_a_stack_running_that_it_did_not_start(sample_stack: Runni
     assert json.loads(sample_stack.akin("status", "--json").stdout)["running"]
 
 
-def test_up_again_says_that_it_runs(sample_stack: RunningStack) -> None:
+def test_a_second_up_reports_that_the_stack_runs(sample_stack: RunningStack) -> None:
     done = sample_stack.akin("up")
     assert done.returncode == 0
     assert "already running" in done.stderr

@@ -1,4 +1,4 @@
-"""What containers run, without containers: Triton in the foreground, and an index built by a Triton that others run."""
+"""Test the commands of containers without containers: Triton in the foreground, and an index built with it."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def test_an_index_is_built_by_a_triton_in_the_foreground(
     papers = tmp_path / "papers.jsonl"
     papers.write_text("\n".join(map(json.dumps, PAPERS)))
     # Started at the same time, it waits for the other.
-    elsewhere = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
+    with_data_and_ports = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
     built = subprocess.run(
         [AKIN, "index", "build", str(papers), "--if-none"],
-        env={**environment, **elsewhere}, capture_output=True, text=True, timeout=150, check=False,
+        env={**environment, **with_data_and_ports}, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
     assert "waiting for Triton (at most 120 s)" in built.stderr
@@ -95,7 +95,7 @@ def test_waiting_for_an_encoder_ends_with_a_signal_and_without_a_trace(
     assert (process.returncode, errors) == (0, "")
 
 
-def test_what_is_indexed_is_left_as_it_is(sample_stack: RunningStack) -> None:
+def test_an_existing_index_is_left_unchanged(sample_stack: RunningStack) -> None:
     before = sample_stack.akin("index", "list", "--json").stdout
     started = time.monotonic()
     done = sample_stack.akin("index", "build", "sample", "--if-none")
@@ -105,7 +105,7 @@ def test_what_is_indexed_is_left_as_it_is(sample_stack: RunningStack) -> None:
     assert sample_stack.akin("index", "list", "--json").stdout == before
 
 
-def test_an_index_of_another_encoder_is_told_and_kept(sample_stack: RunningStack, tmp_path: Path) -> None:
+def test_an_index_of_another_encoder_is_reported_and_kept(sample_stack: RunningStack, tmp_path: Path) -> None:
     model = tmp_path / "text_encoder"
     (model / "1").mkdir(parents=True)
     (model / "1" / "manifest.json").write_text(json.dumps({"digest": "f" * 64}))
@@ -123,7 +123,9 @@ def test_an_index_of_another_encoder_is_told_and_kept(sample_stack: RunningStack
 
 
 @pytest.mark.parametrize("below", ["corpora", "rejects"])
-def test_data_that_cannot_be_written_is_told_in_a_line(environment: dict[str, str], tmp_path: Path, below: str) -> None:
+def test_a_data_folder_that_cannot_be_written_is_reported_in_one_line(
+    environment: dict[str, str], tmp_path: Path, below: str
+) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / below).write_text("a file where a folder is needed")
@@ -138,12 +140,12 @@ def test_data_that_cannot_be_written_is_told_in_a_line(environment: dict[str, st
     assert "Traceback" not in done.stderr
 
 
-def test_what_alerts_and_the_dashboard_ask_for_is_really_told(sample_stack: RunningStack) -> None:
-    """But for GPUs, of which a Triton without one tells nothing."""
+def test_every_metric_of_alerts_and_dashboard_is_exported(sample_stack: RunningStack) -> None:
+    """Except the metrics of GPUs, which a Triton without a GPU does not export."""
     assert sample_stack.akin("search", "named entity recognition").returncode == 0
     ports = (sample_stack.settings.service_metrics_port, sample_stack.settings.triton_metrics_port)
     texts = [httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text for port in ports]
     told = set(re.findall(r"^([a-z]\w*)(?=[{ ])", "\n".join(texts), re.MULTILINE))
     asked = {name for each in expressions() for name in metrics_of(each)}
-    # A counter with labels is told when it first counts: here the encoder has not failed.
+    # A counter with labels is exported from its first count on: here the encoder has not failed.
     assert asked - told == OF_GPUS | {"up", "akin_encoder_failures_total"}

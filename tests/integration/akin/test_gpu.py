@@ -47,7 +47,7 @@ def embed(client: InferenceServerClient, texts: list[str]) -> NDArray[np.float32
 
 
 def executions(model: str) -> dict[str, int]:
-    """How often a model ran, by the labels of each of its counts; the statistics themselves ask for a key."""
+    """Return the number of runs of a model by the labels of its counters; the statistics API requires the key."""
     text = httpx.get(f"http://{METRICS}/metrics").raise_for_status().text
     found = re.findall(r"^nv_inference_exec_count\{(.*)\} (\d+)$", text, re.MULTILINE)
     return {labels: int(count) for labels, count in found if f'model="{model}"' in labels.split(",")}
@@ -65,7 +65,7 @@ def test_fp16_vectors_are_those_of_the_reference_model(client: InferenceServerCl
     assert cosines.min() > 0.999
 
 
-def test_a_text_has_one_vector_whoever_shares_its_batch(client: InferenceServerClient) -> None:
+def test_the_vector_of_a_text_does_not_depend_on_its_batch(client: InferenceServerClient) -> None:
     texts = [f"neighbour number {n} " * (n + 1) for n in range(48)]
     together = embed(client, texts)
     alone = np.vstack([embed(client, [text]) for text in texts])

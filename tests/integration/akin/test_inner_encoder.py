@@ -1,4 +1,4 @@
-"""`text_encoder` over an inner model of the same Triton, as on a GPU; here the inner one runs on the CPU."""
+"""Test `text_encoder` with an inner model of the same Triton, as on a GPU; here the inner model runs on the CPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, aio
 from tritonclient.utils import InferenceServerException
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import lifecycle
 from akin.stack.processes import free_ports
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.integration
 
 DATA = Path(__file__).parents[2] / "data"
 CANONICAL = json.loads((DATA / "canonical_vectors.json").read_text())
-# A word that no other text here has: its token makes the inner model fail.
+# A word that no other text contains: its token makes the inner model fail.
 BREAKING, BREAKING_TOKEN = "zeppelin", "22116"
 
 
 @pytest.fixture(scope="module")
 def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The gRPC address of a composed server, and the file in which the inner model writes down its calls."""
+    """Return the gRPC address of the server, and the file in which the inner model records its calls."""
     folder = tmp_path_factory.mktemp("composed")
     repository = folder / "models"
     shutil.copytree(encoder_repository / "text_encoder", repository / "text_encoder")
@@ -45,7 +45,7 @@ def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("INNER_BREAKS_AT", BREAKING_TOKEN)
         settings = Settings.read(environment_for(folder, repository))
         http, grpc, metrics = free_ports(3)
-        running = start_triton(settings, (http, grpc, metrics), promoted(repository), folder / "triton.log")
+        running = start_triton(settings, (http, grpc, metrics), promoted_version(repository), folder / "triton.log")
     yield running.grpc, calls
     lifecycle.stop([running.child])
 
@@ -80,7 +80,7 @@ def test_a_gathered_batch_makes_one_inner_call_for_each_run(
     assert len({length for _, length in shapes}) == 2
 
 
-def test_a_full_batch_of_abstracts_is_a_call_for_each_length(
+def test_a_full_batch_of_abstracts_makes_one_call_for_each_length(
     client: InferenceServerClient, composed: tuple[str, Path]
 ) -> None:
     before = len(composed[1].read_text().splitlines())
@@ -89,8 +89,8 @@ def test_a_full_batch_of_abstracts_is_a_call_for_each_length(
     assert [rows for rows, _ in shapes] == [32, 32]
 
 
-def test_a_failure_inside_spares_the_neighbours(composed: tuple[str, Path]) -> None:
-    """Many requests at once, so that the one that fails shares its batch with some."""
+def test_a_failure_of_the_inner_model_does_not_affect_other_requests(composed: tuple[str, Path]) -> None:
+    """Send many requests at once, so that the failing one shares its batch with others."""
     texts = [BREAKING if number == 20 else f"a text like number {number}" for number in range(40)]
 
     async def all_at_once() -> list[object]:
@@ -107,7 +107,7 @@ def test_a_failure_inside_spares_the_neighbours(composed: tuple[str, Path]) -> N
     assert [number for number, answer in enumerate(answers) if isinstance(answer, BaseException)] == [20]
 
 
-def test_a_failure_inside_is_told_and_passes(client: InferenceServerClient) -> None:
+def test_a_failure_of_the_inner_model_is_reported_and_does_not_last(client: InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException, match="fallen off the bus"):
         embed(client, [BREAKING])
     assert embed(client, ["still there"]).shape == (1, 384)

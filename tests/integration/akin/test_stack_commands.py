@@ -20,12 +20,13 @@ from typing import Any
 import httpx
 import pytest
 
-from akin.cli.stack import described
 from akin.settings import PORTS, ROOT, Settings
-from akin.stack.leftovers import marked, region_prefix
-from akin.stack.lifecycle import whole
+from akin.stack.leftovers import find_marked
+from akin.stack.lifecycle import is_whole
 from akin.stack.processes import free_ports
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
+from akin.stack.status import stack_as_json
 
 pytestmark = pytest.mark.integration
 
@@ -65,16 +66,16 @@ class Local:
 
     def status(self) -> dict[str, Any]:
         stack = running(self.settings)
-        return described(stack, whole=stack is not None and whole(stack))
+        return stack_as_json(stack, whole=stack is not None and is_whole(stack))
 
     def pids(self) -> dict[str, int]:
         return {each["name"]: each["pid"] for each in self.status()["processes"] if each["alive"]}
 
     def left(self) -> list[str]:
-        """What of the stack is still there: processes, shared memory, files of its run."""
+        """Return the remains of the stack: processes, shared memory, files of its run folder."""
         regions = Path("/dev/shm").glob(f"{region_prefix(self.settings.run, self.settings.triton_grpc_port)}*")
         files = self.settings.run.iterdir() if self.settings.run.is_dir() else iter(())
-        return [*(child.name for child in marked(self.settings.run)), *map(str, regions), *map(str, files)]
+        return [*(child.name for child in find_marked(self.settings.run)), *map(str, regions), *map(str, files)]
 
     def kill(self, *names: str) -> None:
         found = self.status()
@@ -98,7 +99,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    """A stack that runs, on addresses of its own, behind a proxy that does not answer."""
+    """Start a stack on its own addresses, with a proxy in the environment that does not answer."""
     nowhere = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), nowhere)
     hosts = {"AKIN_SERVICE_HOST": "127.0.0.2", "AKIN_UI_HOST": "0.0.0.0"}
@@ -110,7 +111,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     assert made.left() == []
 
 
-def test_a_stack_listens_where_it_is_told_and_says_so(shared: Local) -> None:
+def test_a_stack_listens_on_the_addresses_of_its_settings_and_reports_them(shared: Local) -> None:
     settings, found = shared.settings, shared.status()
     assert found["running"]
     assert found["service"] == f"http://127.0.0.2:{settings.service_port}"
@@ -118,27 +119,27 @@ def test_a_stack_listens_where_it_is_told_and_says_so(shared: Local) -> None:
     with httpx.Client(trust_env=False) as client:
         assert client.get(f"{found['service']}/health/live").status_code == 200
         assert client.get(found["page"]).status_code == 200
-    # It has nothing to search, and says that itself: the question did not go to the proxy.
+    # The service itself answers that it has no snapshot: the request did not go to the proxy.
     done = shared.akin("search", "graphs")
     assert done.returncode == 7
     assert "no service answers" not in done.stderr
 
 
-def test_a_supervisor_that_is_killed_is_missed_and_the_next_one_takes_the_parts_over(shared: Local) -> None:
+def test_a_killed_supervisor_is_reported_and_the_next_one_takes_over_the_parts(shared: Local) -> None:
     before = shared.pids()
     shared.kill("supervisor")
     shared.until(lambda: not shared.status()["supervisor"]["alive"])
     found = shared.akin("status")
     assert found.returncode == 0
-    assert "supervisor   stopped: what runs goes on" in found.stdout
+    assert "supervisor   stopped: the parts continue" in found.stdout
     done = shared.akin("up")
     assert done.returncode == 0, done.stderr
-    assert "a new one takes over what runs" in done.stderr
+    assert "a new one takes over the running parts" in done.stderr
     assert shared.pids() == before
     assert shared.status()["supervisor"]["alive"]
 
 
-def test_up_starts_only_what_died_while_nobody_watched(shared: Local) -> None:
+def test_up_starts_only_the_parts_that_ended_without_a_supervisor(shared: Local) -> None:
     before = shared.pids()
     shared.kill("supervisor", "the service")
     done = shared.akin("up")
@@ -149,7 +150,7 @@ def test_up_starts_only_what_died_while_nobody_watched(shared: Local) -> None:
     assert shared.status()["service"] == f"http://127.0.0.2:{shared.settings.service_port}"
 
 
-def test_a_part_that_cannot_start_is_given_up_and_the_next_up_mends_it(shared: Local) -> None:
+def test_a_part_that_cannot_start_is_given_up_until_the_next_up(shared: Local) -> None:
     before = shared.pids()
     shared.behaviour.write_text("die")
     shared.kill("Triton")
@@ -157,7 +158,7 @@ def test_a_part_that_cannot_start_is_given_up_and_the_next_up_mends_it(shared: L
     done = shared.akin("up")
     assert done.returncode == 5
     assert "the stand-in was told to die" in done.stderr
-    assert "The other parts go on" in done.stderr
+    assert "The other parts continue" in done.stderr
     found = shared.akin("status")
     assert found.returncode == 1
     assert "Triton       restarting" in found.stdout
@@ -169,7 +170,7 @@ def test_a_part_that_cannot_start_is_given_up_and_the_next_up_mends_it(shared: L
     assert {name for name in after if after[name] != before[name]} == {"Triton"}
 
 
-def test_a_first_start_that_fails_says_why_and_leaves_nothing(local: Local) -> None:
+def test_a_first_start_that_fails_reports_the_reason_and_leaves_nothing(local: Local) -> None:
     local.behaviour.write_text("refuse")
     done = local.akin("up")
     assert done.returncode == 4
@@ -178,14 +179,14 @@ def test_a_first_start_that_fails_says_why_and_leaves_nothing(local: Local) -> N
     assert local.left() == []
 
 
-def test_two_starts_at_once_make_one_stack_and_one_stop_leaves_nothing_of_it_whatever_was_killed(local: Local) -> None:
+def test_two_starts_at_once_make_one_stack_and_one_stop_removes_all_of_it(local: Local) -> None:
     commands = [local.begin("up") for _ in range(2)]
     said = [command.communicate(timeout=120)[1] for command in commands]
     assert [command.returncode for command in commands] == [0, 0], said
     assert len(local.pids()) == 3
     lines = (local.settings.logs / "supervisor.log").read_text().splitlines()
     assert len([line for line in lines if "Triton is ready" in line]) == 1
-    # The stand-in's Python process outlives it, and its shared memory stays.
+    # The stand-in's Python process continues without it, and its shared memory stays.
     local.kill("supervisor", "Triton")
     local.until(lambda: "Triton" not in local.pids())
     assert any("stand-in" in name for name in local.left())
@@ -214,7 +215,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing(local: Local) -> None:
     assert local.left() == []
 
 
-def test_a_stop_while_a_part_is_being_restarted_is_for_good(local: Local) -> None:
+def test_a_part_that_is_being_restarted_stays_stopped_after_down(local: Local) -> None:
     assert local.akin("up").returncode == 0
     local.behaviour.write_text("die")
     local.kill("Triton", "the page")

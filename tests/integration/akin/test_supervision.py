@@ -1,4 +1,4 @@
-"""The real stack, of which one part after the other is killed: each is back soon, and searches are answered."""
+"""Kill one part of the real stack after the other: each is restarted soon, and searches are answered."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from akin.cli.stack import described
 from akin.settings import Settings
-from akin.stack.leftovers import marked, region_prefix
+from akin.stack.leftovers import find_marked
 from akin.stack.record import running
+from akin.stack.shared_memory import region_prefix
+from akin.stack.status import stack_as_json
 from tests.conftest import CACHE, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration
@@ -28,20 +29,20 @@ class Watched(RunningStack):
     """A running stack whose parts are killed."""
 
     def status(self) -> dict[str, Any]:
-        return described(running(self.settings), whole=True)
+        return stack_as_json(running(self.settings), whole=True)
 
     def pid(self, name: str) -> int:
         return int(next(each["pid"] for each in self.status()["processes"] if each["name"] == name))
 
     def stub(self) -> int:
-        """Triton's Python process."""
-        return next(child.pid for child in marked(self.settings.run) if child.name.startswith("triton_python_b"))
+        """Return the id of Triton's Python process."""
+        return next(child.pid for child in find_marked(self.settings.run) if child.name.startswith("triton_python_b"))
 
     def record(self) -> dict[str, Any]:
         return dict(json.loads((self.settings.run / "stack.json").read_text()))
 
     def back(self, part: str, restarts: int) -> float:
-        """Waits until a part has been started again so many times and runs; returns the seconds that it took."""
+        """Wait until a part runs after a number of restarts; return the seconds that it took."""
         began = time.monotonic()
         while True:
             state = next(each for each in self.record()["parts"] if each["name"] == part)
@@ -54,7 +55,7 @@ class Watched(RunningStack):
         return int(next(each["restarts"] for each in self.record()["parts"] if each["name"] == part))
 
     def dense(self) -> bool:
-        """Whether a search is answered with the encoder's help."""
+        """Return True if a search is answered with the encoder."""
         done = self.akin("search", "graph neural networks", "-k", "1", "--json")
         return done.returncode == 0 and not json.loads(done.stdout).get("degraded")
 
@@ -76,7 +77,7 @@ def watched(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) 
         assert done.returncode == 0, done.stderr
     yield running
     running.akin("down")
-    assert [child.name for child in marked(running.settings.run)] == []
+    assert [child.name for child in find_marked(running.settings.run)] == []
     assert running.regions() == []
     assert not running.settings.run.is_dir() or list(running.settings.run.iterdir()) == []
 
@@ -91,13 +92,13 @@ def watched(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) 
         ("Triton", signal.SIGSTOP),
     ],
 )
-def test_a_part_that_dies_or_hangs_is_back_and_searches_are_answered(
+def test_a_part_that_ends_or_hangs_is_restarted_and_searches_are_answered(
     watched: Watched, part: str, signum: signal.Signals
 ) -> None:
     kept = "Triton" if part == "the stub" else part
     before = watched.restarts(kept)
     os.kill(watched.stub() if part == "the stub" else watched.pid(part), signum)
-    # A hang is noticed by its silence alone.
+    # Only the silence shows a hang.
     assert watched.back(kept, before + 1) < SECONDS + (20 if signum == signal.SIGSTOP else 0)
     deadline = time.monotonic() + 10
     while not watched.dense():
@@ -110,19 +111,19 @@ def test_a_part_that_dies_or_hangs_is_back_and_searches_are_answered(
 
 def test_a_busy_triton_is_left_alone(watched: Watched) -> None:
     before = watched.restarts("Triton")
-    # So that every paper is embedded again.
+    # Without them, every paper is embedded again.
     shutil.rmtree(watched.settings.data / "embeddings")
     done = watched.akin("index", "build", "sample", "--json")
     assert done.returncode == 0, done.stderr
     assert watched.restarts("Triton") == before
 
 
-def test_parts_outlive_their_supervisor_and_are_watched_again_after_up(watched: Watched) -> None:
+def test_parts_continue_without_a_supervisor_and_up_starts_one(watched: Watched) -> None:
     found = watched.status()
     before = {each["name"]: each["pid"] for each in found["processes"]}
     os.kill(found["supervisor"]["pid"], signal.SIGKILL)
     assert watched.dense()
-    assert "nothing restarts it" in watched.akin("status").stdout
+    assert "nothing restarts a part" in watched.akin("status").stdout
     assert watched.akin("up").returncode == 0
     assert {each["name"]: each["pid"] for each in watched.status()["processes"]} == before
     restarts = watched.restarts("the service")
@@ -130,7 +131,7 @@ def test_parts_outlive_their_supervisor_and_are_watched_again_after_up(watched: 
     assert watched.back("the service", restarts + 1) < SECONDS
 
 
-def test_nothing_is_left_although_supervisor_and_triton_were_killed_and_its_python_process_stands_still(
+def test_down_leaves_nothing_of_a_killed_supervisor_a_killed_triton_and_its_stopped_python_process(
     watched: Watched,
 ) -> None:
     os.kill(watched.stub(), signal.SIGSTOP)
@@ -139,5 +140,5 @@ def test_nothing_is_left_although_supervisor_and_triton_were_killed_and_its_pyth
     assert watched.stub()
     assert watched.regions()
     assert watched.akin("down").returncode == 0
-    assert marked(watched.settings.run) == []
+    assert find_marked(watched.settings.run) == []
     assert watched.regions() == []

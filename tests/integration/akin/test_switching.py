@@ -1,4 +1,4 @@
-"""From one encoder to another and back under the eyes of people who search, on a stack of its own."""
+"""Change from one encoder to another and back while searches run, on a stack of its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def own_stack(encoder_repository: Path, tmp_path: Path) -> Iterator[RunningStack
         done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
         done(running, "up")
         yield running
-        # Whoever reads this file may load models: the user of the stack, and nobody after its end.
+        # The key in this file permits to load models: only the stack's user may read it, and only while the stack runs.
         key = running.settings.run / "triton.key"
         assert key.stat().st_mode & 0o777 == 0o600
         done(running, "down")
@@ -53,7 +53,7 @@ def done(stack: RunningStack, *arguments: str) -> str:
 
 
 class Searcher(threading.Thread):
-    """Somebody who searches all the time and keeps what went wrong."""
+    """Client that searches all the time and collects failures."""
 
     def __init__(self, address: str) -> None:
         super().__init__()

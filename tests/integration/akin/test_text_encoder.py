@@ -1,4 +1,4 @@
-"""`text_encoder` in a real Triton: the vectors, their independence of neighbours, and what happens to bad texts."""
+"""Test `text_encoder` in a real Triton: vectors, their independence of the batch, and bad texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from akin.registry.versions import promoted
+from akin.registry.versions import promoted_version
 from akin.stack.triton import TritonProcess
 
 pytestmark = pytest.mark.integration
@@ -52,7 +52,7 @@ def test_vectors_are_those_of_the_reference_model(client: InferenceServerClient)
     assert cosines.mean() > 0.99
 
 
-def test_a_text_has_one_vector_whoever_shares_its_batch(client: InferenceServerClient) -> None:
+def test_the_vector_of_a_text_does_not_depend_on_its_batch(client: InferenceServerClient) -> None:
     texts = [*CANONICAL["texts"], "word " * 300, "a", *(f"neighbour number {n} " * (n + 1) for n in range(20))]
     together = embed(client, texts)
     alone = np.vstack([embed(client, [text]) for text in texts])
@@ -65,14 +65,17 @@ def test_order_is_kept_over_lengths(client: InferenceServerClient) -> None:
     assert (forwards * backwards).sum(axis=1).min() > 0.9999
 
 
-def test_tokens_count_the_whole_text_and_only_asked_outputs_come(client: InferenceServerClient) -> None:
+def test_tokens_count_the_whole_text_and_only_requested_outputs_are_returned(client: InferenceServerClient) -> None:
     result = infer(client, [b"hello world", b"word " * 1000], "TOKENS")
     assert result.as_numpy("TOKENS").tolist() == [[4], [1002]]
     assert result.as_numpy("EMBEDDING") is None
 
 
-def test_the_encoder_says_who_it_is(client: InferenceServerClient, encoder_repository: Path) -> None:
-    assert infer(client, [b"who"], "ENCODER").as_numpy("ENCODER").item().decode() == promoted(encoder_repository).digest
+def test_the_encoder_returns_its_digest(client: InferenceServerClient, encoder_repository: Path) -> None:
+    assert (
+        infer(client, [b"who"], "ENCODER").as_numpy("ENCODER").item().decode()
+        == promoted_version(encoder_repository).digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_wrong_shapes_types_and_sizes_are_refused(client: InferenceServerClient)
     assert embed(client, ["still there"]).shape == (1, 384)
 
 
-def test_what_cannot_be_done_in_time_is_refused_at_once(client: InferenceServerClient) -> None:
+def test_work_that_cannot_be_done_in_time_is_refused_at_once(client: InferenceServerClient) -> None:
     texts = np.array([[b"many words " * 300]] * 64, dtype=object)
     tensor = InferInput("TEXT", [64, 1], "BYTES")
     tensor.set_data_from_numpy(texts)

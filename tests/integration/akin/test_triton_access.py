@@ -1,4 +1,4 @@
-"""What a real Triton does for those without the key: it infers, and says whether it is there. Nothing else."""
+"""Test that a real Triton offers only inference, health and metadata without the key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODEL = "class TritonPythonModel:\n    def execute(self, requests):\n        ret
 
 
 def bare_triton(data: Path) -> TritonProcess:
-    """A server without any model, which starts in no time and is otherwise as `akin up` starts it."""
+    """Start a server as `akin up` does, but without a model, which is fast."""
     (data / "models").mkdir()
     settings = Settings.read(environment_for(data, data / "models"))
     http, grpc_port, metrics = free_ports(3)
@@ -57,7 +57,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
 
 
 def body_with_code(name: str, marker: Path) -> dict[str, Any]:
-    """A load request with a model of its own, which leaves a mark when it is run."""
+    """Return a load request with a foreign model, which writes a file when it runs."""
     code = f"import pathlib\npathlib.Path({str(marker)!r}).touch()\n{MODEL}"
     config = {
         "name": name,
@@ -70,9 +70,7 @@ def body_with_code(name: str, marker: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_a_model_of_somebodys_own_is_loaded_with_the_key_only(
-    bare: TritonProcess, tmp_path: Path, protocol: str
-) -> None:
+def test_a_foreign_model_is_loaded_only_with_the_key(bare: TritonProcess, tmp_path: Path, protocol: str) -> None:
     marker = tmp_path / "ran"
     name = f"by_{protocol}"
     body = body_with_code(name, marker)
@@ -141,7 +139,7 @@ def test_all_but_inference_health_and_metadata_is_refused_over_http(
 
 
 def test_all_but_inference_health_and_metadata_is_refused_over_grpc(triton: TritonProcess) -> None:
-    """Every call that the protocol has, so that none is forgotten."""
+    """Try every call of the protocol."""
     service = messages.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     calls = {each.name: each for each in service.methods if each.name not in OPEN_CALLS | {"ModelStreamInfer"}}
     assert len(calls) > 10
@@ -177,7 +175,7 @@ def test_inference_health_and_metadata_are_open(triton: TritonProcess) -> None:
 
 
 def test_the_key_is_kept_from_other_users(triton: TritonProcess) -> None:
-    """It is an argument of the server, as that takes it from nowhere else; the list of processes shows another."""
+    """The server takes the key only as an argument, so it is overwritten in the list of processes."""
     arguments = Path(f"/proc/{triton.child.pid}/cmdline").read_text()
     assert "--http-restricted-api=" in arguments
     assert triton.key not in arguments
@@ -186,7 +184,7 @@ def test_the_key_is_kept_from_other_users(triton: TritonProcess) -> None:
 
 
 def faster_pings(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
-    """Has the next channel ask so often, and all of its waiting as much shorter."""
+    """Shorten the ping interval and the timeouts of the next channel by the same factor."""
     options = dict(triton_wire._CHANNEL)
     ratio = milliseconds / options["grpc.keepalive_time_ms"]
     names = [name for name in options if name.startswith("grpc.keepalive_time") or name.endswith("ping_timeout_ms")]
@@ -194,7 +192,7 @@ def faster_pings(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
     monkeypatch.setattr(triton_wire, "_CHANNEL", list({**options, **faster}.items()))
 
 
-async def test_a_call_to_a_triton_that_hangs_fails_before_its_own_time(
+async def test_a_call_to_a_hung_triton_fails_before_its_timeout(
     bare: TritonProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faster_pings(monkeypatch, 500)
@@ -221,17 +219,17 @@ async def is_there(wire: GrpcWire) -> bool:
 
 
 def connections_to(address: str) -> set[str]:
-    """Where this machine's established connections to a port come from, as the kernel writes it."""
+    """Return the sources of this machine's established connections to a port, in the kernel's notation."""
     port = f":{int(address.rpartition(':')[2]):04X}"
     lines = [line for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
     rows = [line.split()[1:4] for line in lines]
     return {local for local, remote, state in rows if remote.endswith(port) and state == "01"}
 
 
-async def test_triton_bears_with_being_asked_whether_it_is_there(
+async def test_triton_accepts_the_keepalive_pings_of_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a twentieth of the real intervals: a server that is asked too often closes the connection."""
+    """Use a twentieth of the real intervals; a server that gets too many pings closes the connection."""
     monkeypatch.setattr(tritonserver, "PING_INTERVAL_MS", tritonserver.PING_INTERVAL_MS // 20)
     faster_pings(monkeypatch, dict(triton_wire._CHANNEL)["grpc.keepalive_time_ms"] // 20)
     running = bare_triton(tmp_path)

@@ -1,4 +1,4 @@
-"""What Triton is sent that it cannot use: that request alone is refused, and says why; its neighbours are answered."""
+"""Test that Triton refuses only the bad request, with the reason, and answers the others of its batch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_bad_and_good_requests_of_one_gathered_batch(triton: TritonProcess
     for n, text in enumerate(good):
         requests.append((None, ask([text])))
         reason = list(BAD)[n % len(BAD)]
-        # A request with a bad text among good ones is refused as a whole: its sender must not take a gap for a vector.
+        # A request with one bad text is refused as a whole: its client must not take a gap for a vector.
         requests.append((reason, ask([b"good", BAD[reason]] if n % 2 else [BAD[reason]])))
     answers = await asyncio.gather(*(request for _, request in requests), return_exceptions=True)
     gathered = executions(triton) - before
@@ -91,7 +91,7 @@ async def test_bad_and_good_requests_of_one_gathered_batch(triton: TritonProcess
         ({"name": "TXT"}, 400, "unexpected inference input"),
     ],
 )
-def test_over_http_a_bad_request_says_what_is_wrong(
+def test_over_http_a_bad_request_gets_the_reason(
     triton: TritonProcess, change: dict[str, object], status: int, reason: str
 ) -> None:
     url = f"http://{triton.http}/v2/models/text_encoder/versions/1/infer"
@@ -121,7 +121,7 @@ def test_over_grpc_a_broken_tensor_is_refused(
     assert client.infer("text_encoder", [tensor(sync, [b"still there"])]).as_numpy("EMBEDDING").shape == (1, 384)
 
 
-def test_what_is_not_json_and_who_is_not_there(triton: TritonProcess) -> None:
+def test_bodies_that_are_not_json_and_unknown_models_are_refused(triton: TritonProcess) -> None:
     url = f"http://{triton.http}/v2/models/text_encoder/versions/1/infer"
     for body in ("{", "null", "{}", json.dumps({"inputs": [{"shape": [-1]}]})):
         assert "error" in httpx.post(url, content=body).json()

@@ -1,4 +1,4 @@
-"""The examples of docs/triton-clients.md, run as they stand; only the addresses are those of the test's own Triton."""
+"""Run the examples of docs/triton-clients.md unchanged, except for the addresses."""
 
 from __future__ import annotations
 

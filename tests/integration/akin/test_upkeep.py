@@ -1,4 +1,4 @@
-"""An index's whole life on the command line: fetched, built, updated, harvested into, tuned, verified, pruned."""
+"""Fetch, build, update, harvest, tune, verify and prune an index on the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def line(number: int, **other: Any) -> str:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of a folder, and a repository with one new and one deleted paper."""
+    """Serves the files of a folder, and a repository with one new and one deleted paper."""
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -125,7 +125,7 @@ def test_the_life_of_an_index(sample_stack: RunningStack, tmp_path: Path, url: s
         (("papers", "fetch", "nonsense"), "gs://bucket/key"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
+def test_expected_errors_are_printed_in_one_line(
     sample_stack: RunningStack, arguments: tuple[str, ...], words: str
 ) -> None:
     done = sample_stack.akin(*arguments)

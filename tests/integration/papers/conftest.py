@@ -1,4 +1,4 @@
-"""A server that answers as it is told, on a real socket."""
+"""HTTP server on a real socket that sends scripted answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 
-MANNERS = Manners(pause=0.0, timeout=5.0, attempts=3, first_wait=0.01)
+POLICY = RetryPolicy(pause=0.0, timeout=5.0, attempts=3, first_wait=0.01)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """Answers as it is told: each request takes the next of the scripted answers, and then the usual one."""
+    """Server that sends the scripted answers one after another, and then the usual one."""
 
     def __init__(self) -> None:
         self.script: list[Answer | None] = []
@@ -59,7 +59,7 @@ def server() -> Iterator[Server]:
 
 
 def send(request: BaseHTTPRequestHandler, status: int, body: bytes = b"", *, cut: int = 0, **headers: str) -> None:
-    """An answer; with `cut` that many bytes are promised and not sent."""
+    """Send an answer without the last `cut` bytes that its Content-Length announces."""
     request.send_response(status)
     for name, value in headers.items():
         request.send_header(name.replace("_", "-"), value)

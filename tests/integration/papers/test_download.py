@@ -1,4 +1,4 @@
-"""Fetching files from a server that misbehaves."""
+"""Download of files from an unreliable server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from papers import RemoteError
 from papers.remote import download, finished_harvests, public_url
-from tests.integration.papers.conftest import MANNERS, Answer, Server, send
+from tests.integration.papers.conftest import POLICY, Answer, Server, send
 from tests.integration.papers.test_harvest import harvested, repository
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def file_of(content: bytes, *, cut: int = 0, etag: str = '"v1"', ranges: bool = 
 
 
 def fetched(server: Server, folder: Path, **options: Any) -> Any:
-    return download(f"{server.url}/papers.jsonl", folder, manners=MANNERS, **options)
+    return download(f"{server.url}/papers.jsonl", folder, policy=POLICY, **options)
 
 
 def whole(folder: Path) -> bool:
@@ -57,12 +57,12 @@ def test_a_file_comes_whole_with_its_digest(server: Server, tmp_path: Path) -> N
     assert seen[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, tmp_path: Path) -> None:
-    # More drops than attempts: those between which something came are counted anew.
+def test_an_interrupted_download_continues_in_the_same_call(server: Server, tmp_path: Path) -> None:
+    # More failures than attempts: after received bytes, failures are counted from one again.
     server.script = [file_of(CONTENT, cut=len(CONTENT) - 300_000 * n) for n in range(1, 6)]
     server.usual = file_of(CONTENT)
     said: list[str] = []
-    fetched(server, tmp_path, say=said.append)
+    fetched(server, tmp_path, notify=said.append)
     assert whole(tmp_path)
     assert len(said) == 5
     assert all("broke off" in line for line in said)
@@ -70,7 +70,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_broke_off(server: Server, 
     assert server.headers[-1]["If-Range"] == '"v1"'
 
 
-def test_a_later_command_goes_on(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues_in_the_next_call(server: Server, tmp_path: Path) -> None:
     server.script = [file_of(CONTENT, cut=1_000_000), *[lambda request: send(request, 503)] * 2]
     server.usual = file_of(CONTENT)
     with pytest.raises(RemoteError, match="503"):
@@ -91,7 +91,7 @@ def test_another_file_or_a_server_without_ranges_starts_over(server: Server, tmp
     assert whole(tmp_path)
 
 
-def test_what_is_there_already_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+def test_a_complete_part_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     server.script = [file_of(CONTENT, cut=0)]
     server.usual = file_of(CONTENT)
     with pytest.raises(RemoteError, match="has SHA-256"):
@@ -105,7 +105,7 @@ def test_what_is_there_already_is_not_asked_for_again(server: Server, tmp_path: 
     assert whole(tmp_path)
 
 
-def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) -> None:
+def test_only_one_process_writes_a_file(server: Server, tmp_path: Path) -> None:
     started, go_on = threading.Event(), threading.Event()
 
     def slow(request: BaseHTTPRequestHandler) -> None:
@@ -120,7 +120,7 @@ def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) 
         first = threading.Thread(target=fetch, args=(server, tmp_path))
         first.start()
         assert started.wait(5)
-        with pytest.raises(RemoteError, match=r"part: another process is fetching this"):
+        with pytest.raises(RemoteError, match=r"part: another process is fetching this file"):
             fetch(server, tmp_path)
         go_on.set()
         first.join()
@@ -129,19 +129,34 @@ def test_two_at_once_do_not_write_into_one_file(server: Server, tmp_path: Path) 
     assert [done.records for done in finished_harvests(tmp_path)] == [4]
 
 
-def test_refusals_are_not_repeated(server: Server, tmp_path: Path) -> None:
+def test_final_errors_are_not_retried(server: Server, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=r"papers\.jsonl: the server answered 404"):
         fetched(server, tmp_path)
     assert len(server.asked) == 1
     for address in ("ftp://x/y", "nonsense", "gs://bucket", "s3:///key", "http://127.0.0.1:1/"):
         with pytest.raises(RemoteError):
-            download(address, tmp_path, manners=MANNERS)
+            download(address, tmp_path, policy=POLICY)
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_redirects_are_followed_over_http_only(server: Server, tmp_path: Path) -> None:
+    server.script = [file_of(CONTENT, cut=1_000_000), lambda request: send(request, 302, Location="/moved")]
+    server.usual = file_of(CONTENT)
+    assert fetched(server, tmp_path).resumed_at == 0
+    assert whole(tmp_path)
+    assert server.asked[-1] == "/moved"
+    assert server.headers[-1]["Range"] == f"bytes={len(CONTENT) - 1_000_000}-"
+    for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", f"{server.url}/again"):
+        server.asked.clear()
+        server.usual = lambda request, address=address: send(request, 302, Location=address)
+        with pytest.raises(RemoteError, match="redirects to"):
+            fetched(server, tmp_path / "elsewhere")
+        assert len(server.asked) == (11 if address.startswith("http") else 1)
+
+
+def test_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(RemoteError, match=r"cannot be reached.*after 3 attempts"):
-        download("http://127.0.0.1:1/papers.jsonl", tmp_path, manners=MANNERS, say=said.append)
+        download("http://127.0.0.1:1/papers.jsonl", tmp_path, policy=POLICY, notify=said.append)
     assert len(said) == 2
 
 
@@ -150,7 +165,7 @@ def test_a_full_disk_keeps_what_came(server: Server, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, before[1]))
     try:
-        with pytest.raises(RemoteError, match=r"cannot be written .*the same command goes on"):
+        with pytest.raises(RemoteError, match=r"cannot be written .*the same command continues it"):
             fetched(server, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,4 +1,4 @@
-"""Harvesting from a repository that misbehaves."""
+"""Harvest from an unreliable repository."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 
 from papers import RemoteError, read_papers
 from papers.remote import Harvest, finished_harvests, harvest
-from papers.remote.http import Manners
+from papers.remote.http import RetryPolicy
 from storage.durable import replace_file
-from tests.integration.papers.conftest import MANNERS, Server, send
+from tests.integration.papers.conftest import POLICY, Server, send
 
 pytestmark = pytest.mark.integration
 
@@ -62,13 +62,13 @@ def repository(request: BaseHTTPRequestHandler) -> None:
     asked = parse_qs(urlsplit(request.path).query)
     token = asked.get("resumptionToken", [None])[0]
     assert asked["verb"] == ["ListRecords"]
-    # The protocol: a token stands for all of the other arguments, and excludes them.
+    # By the protocol, a token replaces all other arguments.
     assert (asked.keys() == {"verb", "resumptionToken"}) if token else (asked["metadataPrefix"] == ["arXivRaw"])
     send(request, 200, PAGES[token] if token in PAGES else refusal("badResumptionToken"))
 
 
 def harvested(server: Server, folder: Path, **options: Any) -> Harvest:
-    return harvest(folder, url=f"{server.url}/oai", manners=options.pop("manners", MANNERS), **options)
+    return harvest(folder, url=f"{server.url}/oai", policy=options.pop("policy", POLICY), **options)
 
 
 def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -
     assert server.most_at_once == 1
 
 
-def test_a_misbehaving_repository_is_waited_for(server: Server, tmp_path: Path) -> None:
+def test_transient_failures_are_retried(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     server.script = [
         lambda request: send(request, 503, Retry_After="0"),
@@ -105,31 +105,31 @@ def test_a_misbehaving_repository_is_waited_for(server: Server, tmp_path: Path) 
         lambda request: setattr(request, "close_connection", True),
     ]
     said: list[str] = []
-    done = harvested(server, tmp_path, say=said.append)
+    done = harvested(server, tmp_path, notify=said.append)
     assert (done.records, done.deleted) == (4, 1)
     words = [next(word for word in ("503", "broke off", "not well-formed") if word in line) for line in said]
     assert words == ["503", "503", "broke off", "not well-formed", "broke off"]
 
 
-def test_retry_after_is_kept(server: Server, tmp_path: Path) -> None:
+def test_retry_after_is_honoured(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     server.script = [lambda request: send(request, 503, Retry_After="1")]
     started = monotonic()
     harvested(server, tmp_path)
     assert monotonic() - started >= 1.0
     server.script = [lambda request: send(request, 503, Retry_After="86400")]
-    with pytest.raises(RemoteError, match="come back in 86,400 s"):
+    with pytest.raises(RemoteError, match="a wait of 86,400 s"):
         harvested(server, tmp_path)
 
 
-def test_requests_keep_their_distance(server: Server, tmp_path: Path) -> None:
+def test_requests_are_separated_by_the_pause(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     started = monotonic()
-    harvested(server, tmp_path, manners=Manners(pause=0.3))
+    harvested(server, tmp_path, policy=RetryPolicy(pause=0.3))
     assert monotonic() - started >= 0.6
 
 
-def test_an_interrupted_harvest_goes_on_after_its_last_whole_page(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_harvest_continues_after_its_last_complete_page(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     server.script = [None, None, *[lambda request: send(request, 500)] * 3]
     with pytest.raises(RemoteError, match="500"):
@@ -144,7 +144,7 @@ def test_an_interrupted_harvest_goes_on_after_its_last_whole_page(server: Server
     assert len(list(read_papers(tmp_path / done.file))) == 4
 
 
-def test_a_harvest_killed_after_its_last_page_asks_for_nothing_again(
+def test_a_harvest_killed_after_its_last_page_sends_no_request_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.usual = repository
@@ -161,7 +161,7 @@ def test_a_harvest_killed_after_its_last_page_asks_for_nothing_again(
 
 @pytest.mark.parametrize("step", ["rename", "account", "sync", "unlink"])
 @pytest.mark.parametrize("again", [False, True], ids=["first", "beside an older file of that name"])
-def test_a_harvest_killed_while_it_ends_asks_for_nothing_again(
+def test_a_harvest_killed_while_it_ends_sends_no_request_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, again: bool
 ) -> None:
     server.usual = repository
@@ -172,7 +172,7 @@ def test_a_harvest_killed_while_it_ends_asks_for_nothing_again(
 
     def ending(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
         def acted(*arguments: Any, **options: Any) -> Any:
-            # Only what is done after the last page is in.
+            # Only the steps after the last page are interrupted.
             if (tmp_path / ".harvest.json").exists() and name == step and _finished(tmp_path):
                 ends.append(name)
                 raise KeyboardInterrupt
@@ -205,7 +205,7 @@ def test_a_harvest_killed_while_it_ends_asks_for_nothing_again(
     assert sorted(path.name for path in tmp_path.iterdir()) == [done.file, f"{done.file}.json"]
 
 
-def test_a_file_without_its_account_is_known_to_whoever_asks_and_kept_by_another_harvest(
+def test_a_file_without_its_account_is_listed_and_kept_by_another_harvest(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.usual = repository
@@ -226,7 +226,7 @@ def _finished(folder: Path) -> bool:
 
 
 def _killed_once(write: Callable[..., None], at: int) -> Callable[..., None]:
-    """Writes, and is killed when it has written so many times."""
+    """Return a function that writes, and raises KeyboardInterrupt after so many calls."""
     calls = []
 
     def written(*arguments: Any) -> None:
@@ -238,7 +238,7 @@ def _killed_once(write: Callable[..., None], at: int) -> Callable[..., None]:
     return written
 
 
-def test_another_harvest_does_not_go_on_with_this_one(server: Server, tmp_path: Path) -> None:
+def test_a_harvest_with_other_arguments_does_not_continue_this_one(server: Server, tmp_path: Path) -> None:
     server.usual = repository
     server.script = [None, *[lambda request: send(request, 500)] * 3]
     with pytest.raises(RemoteError):
@@ -251,7 +251,7 @@ def test_an_expired_token_begins_the_harvest_again(server: Server, tmp_path: Pat
     server.usual = repository
     server.script = [None, lambda request: send(request, 200, refusal("badResumptionToken"))]
     said: list[str] = []
-    done = harvested(server, tmp_path, say=said.append)
+    done = harvested(server, tmp_path, notify=said.append)
     assert done.records == 4
     assert any("from the beginning" in line for line in said)
     server.usual = lambda request: send(
@@ -269,5 +269,5 @@ def test_nothing_new_and_refusals(server: Server, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=r"refuses: No\. \(badArgument\)"):
         harvested(server, tmp_path)
     server.usual = lambda request: send(request, 200, b"<html><body>maintenance</body></html>")
-    with pytest.raises(RemoteError, match="no OAI-PMH"):
+    with pytest.raises(RemoteError, match="not OAI-PMH"):
         harvested(server, tmp_path)

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a 4xx in the one shape, and never a 5xx."""
+"""Wrong requests of every kind are answered with a 4xx in the one shape, never with a 5xx."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 JSON = "application/json"
 
@@ -33,6 +33,10 @@ CASES = [
     ("POST", "/search", {"query": "a", "kk": 3}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "a", "nprobe": -5}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "a", "nprobe": 5000}, 400, "invalid_parameter"),
+    ("POST", "/search", {"query": "a", "search_effort": 0}, 400, "invalid_parameter"),
+    ("POST", "/search", {"query": "a", "search_effort": 3, "nprobe": 4}, 400, "invalid_parameter"),
+    ("GET", "/search?q=a&search_effort=3&nprobe=4", None, 400, "invalid_parameter"),
+    ("GET", "/papers/2001.10001/similar?search_effort=x", None, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "a", "offset": -1}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "a", "offset": 1001}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "a", "from": "yesterday"}, 400, "invalid_parameter"),
@@ -84,7 +88,9 @@ def send(client: TestClient, method: str, path: str, body: Any, kind: str = JSON
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "code"), CASES)
-def test_refused_in_one_shape(client: TestClient, method: str, path: str, body: Any, status: int, code: str) -> None:
+def test_wrong_requests_are_refused(
+    client: TestClient, method: str, path: str, body: Any, status: int, code: str
+) -> None:
     answered, content = send(client, method, path, body)
     assert (answered, content["error"]["code"]) == (status, code)
     assert content["error"].keys() == {"code", "message", "detail"}
@@ -92,12 +98,12 @@ def test_refused_in_one_shape(client: TestClient, method: str, path: str, body: 
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_other_content_types(client: TestClient, kind: str) -> None:
+def test_other_content_types_are_refused(client: TestClient, kind: str) -> None:
     status, content = send(client, "POST", "/search", b'{"query": "a"}', kind)
     assert (status, content["error"]["code"]) == (415, "unsupported_media_type")
 
 
-def test_suggestions(client: TestClient) -> None:
+def test_the_likely_name_is_suggested(client: TestClient) -> None:
     assert send(client, "POST", "/search", {"query": "a", "categoris": "cs.LG"})[1]["error"]["detail"]["near"] == [
         "categories"
     ]
@@ -127,6 +133,6 @@ def test_odd_words_are_searched(client: TestClient, query: str) -> None:
         max_size=5,
     )
 )
-def test_nothing_breaks_it(client: TestClient, body: dict[str, Any]) -> None:
+def test_no_body_breaks_the_service(client: TestClient, body: dict[str, Any]) -> None:
     status, content = send(client, "POST", "/search", body)
     assert status == 200 or (400 <= status < 500 and content["error"]["code"])

@@ -1,4 +1,4 @@
-"""Conditions that many papers meet: the same rows as ever, and few of them handed over one by one."""
+"""Conditions that many papers meet: the rows are right, and few of them are fetched one by one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from tantivy import Query
 
+from indexing import common_conditions
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper
-from retrieval_service.adapters import common_rows, tantivy_rows
+from retrieval_service.adapters import tantivy_filter
 from retrieval_service.adapters.common_rows import COMMON_ROWS, CommonRows
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.ports import Clause, Field
 
@@ -29,7 +31,7 @@ WORDS = ("neural", "network", "networks", "model", "state of the art", "graph", 
 
 
 def papers_of_few_words(count: int, seed: int = 3) -> list[Paper]:
-    """Papers whose words stand together often, the first ones and the last ones of other words than the rest."""
+    """Return papers with frequent phrases; a part of them has fewer words than the rest."""
     dice = random.Random(seed)
     papers = []
     for number in range(count):
@@ -41,7 +43,7 @@ def papers_of_few_words(count: int, seed: int = 3) -> list[Paper]:
 
 
 def clauses() -> list[Clause]:
-    """Conditions of every kind, common and rare."""
+    """Return conditions of every kind, common and rare."""
     fields = (Field.TITLE, Field.ABSTRACT, Field.ANYWHERE)
     texts = (*WORDS, "neural network", "network model graph", "neural network model deep", "w7", "no such words")
     wanted = [Clause(field, (text,)) for field in fields for text in texts]
@@ -53,24 +55,23 @@ def clauses() -> list[Clause]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that a small corpus reaches."""
-    monkeypatch.setattr(common_rows, "FEWEST", FEWEST)
-    monkeypatch.setattr("retrieval_service.adapters.tantivy_index.FEWEST", FEWEST)
-    monkeypatch.setattr(tantivy_rows, "AT_ONCE", AT_ONCE)
+    """Set bounds that a small corpus reaches."""
+    monkeypatch.setattr(common_conditions, "FEWEST", FEWEST)
+    monkeypatch.setattr(tantivy_filter, "AT_ONCE", AT_ONCE)
 
 
 @pytest.fixture
 def lexical(tmp_path: Path, small: None) -> Path:
     directory = tmp_path / "lexical"
-    with TantivyWriter(directory) as writer:
+    with LexicalWriter(directory) as writer:
         writer.add(0, papers_of_few_words(PAPERS))
         writer.close()
     return directory
 
 
 def expected(index: TantivyIndex, clause: Clause) -> NDArray[np.bool_]:
-    """The rows as they are found in one search that hands over all of them."""
-    query = index._clauses.of(clause)
+    """Return the rows of one search that fetches all of them."""
+    query = index._clauses.query(clause)
     if query is None:
         return np.ones(len(index), np.bool_)
     hits = index._searcher.search(Query.const_score_query(query, 1.0), len(index)).hits
@@ -85,7 +86,7 @@ def assert_same_rows(index: TantivyIndex) -> None:
 
 
 def continued(base: Path, directory: Path) -> Path:
-    """An index that goes on from another, whose files are linked: with other papers in some rows, and more rows."""
+    """Return an index that continues another one with linked files: some rows have other papers, and there are more."""
     shutil.copytree(base, directory, copy_function=lambda one, other: Path(other).hardlink_to(one))
     for path in directory.glob("*.json"):
         content = path.read_bytes()
@@ -93,7 +94,7 @@ def continued(base: Path, directory: Path) -> Path:
         path.write_bytes(content)
     others = papers_of_few_words(PAPERS + 300, seed=4)
     changed = list(range(0, PAPERS, 7))
-    with TantivyWriter(directory, continued=True) as writer:
+    with LexicalWriter(directory, continued=True) as writer:
         writer.delete(changed)
         for row in changed:
             writer.add(row, [others[row]])
@@ -103,7 +104,7 @@ def continued(base: Path, directory: Path) -> Path:
 
 
 class CountedSearcher:
-    """A searcher that counts what it hands over."""
+    """A searcher that counts the rows that it returns."""
 
     def __init__(self, searcher: Any) -> None:
         self.searcher = searcher
@@ -122,11 +123,11 @@ class CountedSearcher:
 def counted(directory: Path) -> tuple[TantivyIndex, CountedSearcher]:
     index = TantivyIndex(directory)
     searcher = CountedSearcher(index._searcher)
-    index._searcher = searcher  # type: ignore[assignment]
+    index._searcher = index._rows._searcher = searcher  # type: ignore[assignment]
     return index, searcher
 
 
-def test_common_conditions_find_what_one_search_finds(lexical: Path) -> None:
+def test_common_conditions_have_the_rows_of_one_full_search(lexical: Path) -> None:
     assert_same_rows(TantivyIndex(lexical))
 
 
@@ -139,7 +140,7 @@ def test_common_words_phrases_and_names_have_bitmaps(lexical: Path) -> None:
     assert ("abstract", ((0, "w7"),)) not in found
 
 
-def test_what_has_a_bitmap_hands_nothing_over(lexical: Path) -> None:
+def test_a_condition_with_a_bitmap_fetches_no_rows(lexical: Path) -> None:
     index, searcher = counted(lexical)
     for clause in (
         Clause(Field.ANYWHERE, ("model",), excluded=True),
@@ -153,7 +154,7 @@ def test_what_has_a_bitmap_hands_nothing_over(lexical: Path) -> None:
 
 
 @pytest.mark.parametrize("made_before", [False, True])
-def test_no_condition_hands_over_many_rows_at_once(lexical: Path, made_before: bool) -> None:
+def test_no_condition_fetches_many_rows_at_once(lexical: Path, made_before: bool) -> None:
     if made_before:
         (lexical / COMMON_ROWS).unlink()
     index, searcher = counted(lexical)
@@ -162,7 +163,7 @@ def test_no_condition_hands_over_many_rows_at_once(lexical: Path, made_before: b
     assert 0 < searcher.most <= AT_ONCE
 
 
-def test_a_condition_that_most_meet_hands_the_others_over(lexical: Path) -> None:
+def test_a_condition_that_most_papers_meet_fetches_the_other_rows(lexical: Path) -> None:
     (lexical / COMMON_ROWS).unlink()
     index, searcher = counted(lexical)
     meeting = int(np.count_nonzero(index.matching([Clause(Field.ABSTRACT, ("neural",))])))
@@ -170,14 +171,14 @@ def test_a_condition_that_most_meet_hands_the_others_over(lexical: Path) -> None
     assert searcher.total <= PAPERS - meeting + 2 * AT_ONCE
 
 
-def test_an_index_made_before_finds_the_same(lexical: Path) -> None:
+def test_an_index_without_bitmaps_has_the_same_rows(lexical: Path) -> None:
     (lexical / COMMON_ROWS).unlink()
     index = TantivyIndex(lexical)
-    assert len(index._common) == 0
+    assert len(index._rows._common) == 0
     assert_same_rows(index)
 
 
-def test_a_continued_index_has_bitmaps_of_its_own(lexical: Path, tmp_path: Path) -> None:
+def test_a_continued_index_has_its_own_bitmaps(lexical: Path, tmp_path: Path) -> None:
     before = (lexical / COMMON_ROWS).read_bytes()
     other = continued(lexical, tmp_path / "other")
     assert (lexical / COMMON_ROWS).read_bytes() == before
@@ -191,12 +192,12 @@ def test_bitmaps_of_another_index_are_not_read(lexical: Path, tmp_path: Path) ->
     (other / COMMON_ROWS).unlink()
     shutil.copyfile(lexical / COMMON_ROWS, other / COMMON_ROWS)
     index = TantivyIndex(other)
-    assert len(index._common) == 0
+    assert len(index._rows._common) == 0
     assert_same_rows(index)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 1000, -1])
-def test_damaged_bitmaps_are_named(lexical: Path, kept: int) -> None:
+def test_the_error_names_damaged_bitmaps(lexical: Path, kept: int) -> None:
     path = lexical / COMMON_ROWS
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(SnapshotInvalid, match=COMMON_ROWS):
@@ -204,7 +205,7 @@ def test_damaged_bitmaps_are_named(lexical: Path, kept: int) -> None:
 
 
 def test_a_small_index_has_no_bitmaps(tmp_path: Path) -> None:
-    with TantivyWriter(tmp_path / "lexical") as writer:
+    with LexicalWriter(tmp_path / "lexical") as writer:
         writer.add(0, papers_of_few_words(100))
         writer.close()
     assert CommonRows(tmp_path / "lexical").conditions == []
@@ -212,7 +213,7 @@ def test_a_small_index_has_no_bitmaps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bitmaps", [True, False])
-def test_several_clauses_at_once_are_met_by_the_rows_that_meet_each(lexical: Path, bitmaps: bool) -> None:
+def test_several_clauses_match_the_rows_that_meet_each_of_them(lexical: Path, bitmaps: bool) -> None:
     if not bitmaps:
         (lexical / COMMON_ROWS).unlink()
     index, dice, every = TantivyIndex(lexical), random.Random(5), clauses()

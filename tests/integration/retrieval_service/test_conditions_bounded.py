@@ -1,4 +1,4 @@
-"""Many conditions at once: few searches of the index, and none that nobody waits for any more."""
+"""Many conditions at once: few searches of the index, and none after the deadline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indexing.lexical_writer import LexicalWriter
 from papers import Paper
 from retrieval_service import deadline as deadlines
-from retrieval_service.adapters import tantivy_rows
-from retrieval_service.adapters.tantivy_index import TantivyIndex, TantivyWriter
+from retrieval_service.adapters import tantivy_filter
+from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.admission import Admission
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import ClientGone, DeadlineExceeded
@@ -30,7 +31,7 @@ EXCLUSIONS = [Clause(Field.ANYWHERE, (f"w{number}",), excluded=True) for number 
 
 
 class Counting:
-    """A searcher that counts its searches and has something happen at one of them."""
+    """A searcher that counts its searches and calls `then` at one of them."""
 
     def __init__(self, searcher: Any) -> None:
         self._searcher = searcher
@@ -50,13 +51,13 @@ class Counting:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TantivyIndex:
-    monkeypatch.setattr(tantivy_rows, "AT_ONCE", AT_ONCE)
-    with TantivyWriter(tmp_path / "lexical") as writer:
+    monkeypatch.setattr(tantivy_filter, "AT_ONCE", AT_ONCE)
+    with LexicalWriter(tmp_path / "lexical") as writer:
         words = (f"w{number % 120} {'odd' if number % 2 else 'even'} v{number % 3}" for number in range(PAPERS))
         writer.add(0, [Paper(f"own:{row}", text, "", (), ()) for row, text in enumerate(words)])
         writer.close()
     opened = TantivyIndex(tmp_path / "lexical")
-    opened._searcher = Counting(opened._searcher)
+    opened._searcher = opened._rows._searcher = Counting(opened._searcher)
     return opened
 
 
@@ -92,7 +93,7 @@ def test_a_clause_searched_for_before_is_not_searched_for_again(index: TantivyIn
     assert counted(index).searches == before
 
 
-def test_past_the_deadline_no_further_run_is_made(index: TantivyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_deadline_no_further_run_is_fetched(index: TantivyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     now = monotonic()
     clock = [now]
     monkeypatch.setattr(deadlines, "monotonic", lambda: clock[0])
@@ -104,7 +105,7 @@ def test_past_the_deadline_no_further_run_is_made(index: TantivyIndex, monkeypat
     with deadline(now + 10), pytest.raises(DeadlineExceeded):
         index.search("odd", 10)
     assert searcher.searches == 3
-    # What was broken off is not remembered.
+    # The incomplete answer was not kept.
     assert int(index.matching([Clause(Field.TITLE, ("odd",))]).sum()) == PAPERS // 2
 
 

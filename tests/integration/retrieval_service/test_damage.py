@@ -1,4 +1,4 @@
-"""A snapshot or a store that was damaged is noticed, and the file is named."""
+"""Damage in a snapshot or a store is detected, and the message names the file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def no_lexical(copy: Path) -> str:
 
 
 def replaced_size(copy: Path, name: str, content: bytes) -> str:
-    """Damage that keeps to the manifest's sizes, where it does not know the ends of files."""
+    """Damage that keeps the sizes of files, in a manifest without the digests of their ends."""
     (copy / name).write_bytes(content)
     manifest = msgspec.json.decode((copy / "manifest.json").read_bytes())
     manifest["files"][name] |= {"bytes": len(content), "ends": ""}

@@ -1,4 +1,4 @@
-"""What stands before the service: names, headers, other sites, and the operators' port."""
+"""Host names, security headers, requests from other sites, and the metrics port."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from akin.stack.processes import free_ports
 from edge import api_headers
 from retrieval_service.app import create_app
-from retrieval_service.operators import create_operators_app
+from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.routes.docs import STYLE_SOURCE
 from retrieval_service.settings import Settings
 
@@ -49,7 +49,7 @@ def test_every_answer_has_the_headers(client: TestClient, method: str, path: str
         assert answer.headers.get_list(name) == [value]
 
 
-def test_the_answer_to_a_mistake_has_the_headers_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_to_an_unexpected_error_has_the_headers(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval_service.routes.health._status", None)
     answer = client.get("/health")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
@@ -61,7 +61,7 @@ def app_of(corpus: Any, kit: Any, **settings: Any) -> TestClient:
     return TestClient(made, raise_server_exceptions=False, base_url="http://localhost")
 
 
-def test_on_loopback_only_loopback_names(corpus: Any, kit: Any) -> None:
+def test_on_loopback_only_loopback_names_are_allowed(corpus: Any, kit: Any) -> None:
     client = app_of(corpus, kit, allowed_hosts="")
     for host in ("localhost", "127.0.0.1:8080", "[::1]:9"):
         assert client.get("/health/live", headers={"host": host}).status_code == 200
@@ -70,7 +70,7 @@ def test_on_loopback_only_loopback_names(corpus: Any, kit: Any) -> None:
     assert "content-security-policy" in refused.headers
 
 
-def test_elsewhere_any_name_unless_some_are_set(corpus: Any, kit: Any) -> None:
+def test_on_other_addresses_any_name_is_allowed_unless_some_are_set(corpus: Any, kit: Any) -> None:
     ask = {"host": "papers.example"}
     assert app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="").get("/health/live", headers=ask).is_success
     listed = app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="a.example, *.example.org")
@@ -95,17 +95,17 @@ def test_no_other_site_may_read_unless_it_is_named(corpus: Any, kit: Any) -> Non
         assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_metrics_are_at_the_port_for_operators(client: TestClient) -> None:
+def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 404
     assert "AKIN_SERVICE_METRICS_PORT" in answer.json()["error"]["message"]
     assert "/metrics" not in client.get("/openapi.json").json()["paths"]
-    operators = TestClient(create_operators_app(Settings(allowed_hosts=""), client.app.state.metrics))  # type: ignore[attr-defined]
-    assert operators.get("/metrics").status_code == 421
-    answer = operators.get("/metrics", headers={"host": "127.0.0.1:8081"})
+    metrics = TestClient(create_metrics_app(Settings(allowed_hosts=""), client.app.state.metrics))  # type: ignore[attr-defined]
+    assert metrics.get("/metrics").status_code == 421
+    answer = metrics.get("/metrics", headers={"host": "127.0.0.1:8081"})
     assert answer.is_success
     assert 'akin_requests_total{method="GET",route="/metrics",status="404"} 1.0' in answer.text
-    other = operators.get("/search", headers={"host": "localhost"})
+    other = metrics.get("/search", headers={"host": "localhost"})
     assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
 
 
@@ -152,7 +152,7 @@ def await_answer(url: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_two_ports_in_one_process_that_ends_at_once(tmp_path: Path, on: bool) -> None:
+def test_one_process_serves_two_ports_and_stops_at_once(tmp_path: Path, on: bool) -> None:
     service, metrics = free_ports(2)
     with served(
         tmp_path, AKIN_SERVICE_PORT=str(service), AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0"
@@ -169,7 +169,7 @@ def test_two_ports_in_one_process_that_ends_at_once(tmp_path: Path, on: bool) ->
         assert running.wait(10) == 0
 
 
-def test_a_taken_port_for_metrics_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+def test_a_taken_metrics_port_is_reported_before_anything_is_opened(tmp_path: Path) -> None:
     [service] = free_ports(1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Searching within filters with real FAISS indexes, against comparing every admitted vector."""
+"""Filtered searches of real FAISS indexes, compared with an exact search of every admitted vector."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from retrieval_service.adapters import faiss_index
-from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.faiss_threads import one_thread
+from retrieval_service.adapters import faiss_nprobe
+from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.ports import RowSet
 
 TOTAL, DIM, K = 20_000, 64, 10
@@ -30,7 +29,7 @@ def unit(vectors: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def world() -> Any:
-    """Vectors around topics, as those of texts are, and queries of all topics."""
+    """Return vectors around topics, as vectors of texts are, and queries of all topics."""
     dice = np.random.default_rng(4)
     topics = unit(dice.standard_normal((40, DIM)))
 
@@ -53,7 +52,7 @@ def index(request: pytest.FixtureRequest, world: Any) -> FaissIndex:
 
 
 def filters(vectors: Any, dice: Any) -> dict[str, RowSet]:
-    """Rows at random, and rows of one topic, which is another than most queries'."""
+    """Return random rows, and rows of one topic, which differs from that of most queries."""
     found = {}
     for share in SHARES:
         count = max(2, round(share * TOTAL))
@@ -85,28 +84,28 @@ def test_recall_within_filters(index: FaissIndex, world: Any) -> None:
 
 
 def test_recall_of_lists_alone(index: FaissIndex, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the lists find when comparing all is out of the question, as it is in a corpus a hundred times larger."""
-    if index._lists is None:
+    """Check the lists alone: in a corpus a hundred times larger, comparing all vectors would take too long."""
+    if index.depth.nlist is None:
         pytest.skip("an index without lists compares every admitted vector")
-    monkeypatch.setattr(faiss_index, "exact_is_cheaper", lambda *_: False)
+    monkeypatch.setattr(faiss_nprobe, "exact_is_cheaper", lambda *_: False)
     vectors, queries, dice = world
     assert recall(index, vectors, queries, RowSet(np.ones(TOTAL, bool), TOTAL)) >= 0.9
     for name, within in filters(vectors, dice).items():
         assert recall(index, vectors, queries, within) >= 0.94, name
 
 
-def test_a_filter_looks_into_more_lists_the_farther_off_it_is(index: FaissIndex, world: Any) -> None:
-    if index._lists is None:
+def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissIndex, world: Any) -> None:
+    if index.depth.nlist is None:
         pytest.skip("an index without lists has none to count")
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert index._reach(near, half)[0] < index._reach(far, half)[0] <= index._lists
+    assert index.depth.reach(near, half)[0] < index.depth.reach(far, half)[0] <= index.depth.nlist
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index._reach(near, everything)[0] >= index._nprobe
+    assert index.depth.reach(near, everything)[0] >= index.depth.nprobe()
 
 
-def test_asked_lists_are_obeyed(index: FaissIndex, world: Any) -> None:
+def test_a_requested_nprobe_is_used(index: FaissIndex, world: Any) -> None:
     vectors, queries, dice = world
     within = filters(vectors, dice)["topic 0.5"]
     few, many = (index.search(queries[0], 50, within=within, nprobe=nprobe) for nprobe in (1, 64))

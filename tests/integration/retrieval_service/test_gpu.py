@@ -1,4 +1,4 @@
-"""The GPU's index: everything but the GPU with a clone in main memory, and the GPU where there is one."""
+"""The index on a GPU: tested with a clone in main memory, and on a GPU where there is one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
-from retrieval_service.adapters.faiss_gpu import MOST_SELECTED, GpuIndex, NoGpu, add_stored, on_gpu
+from retrieval_service.adapters.faiss_gpu import MOST_SELECTED, GpuIndex, GpuOptions, NoGpu, add_stored, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.app import create_app
 from retrieval_service.ports import RowSet
@@ -56,17 +56,17 @@ def test_the_clone_answers_as_the_index_does(main: FaissIndex, index: GpuIndex) 
     np.testing.assert_array_equal(index.vectors([3, 5]), main.vectors([3, 5]))
 
 
-def test_filters_and_what_exceeds_a_gpus_limits_go_to_main_memory(index: GpuIndex) -> None:
+def test_filters_and_searches_beyond_a_gpus_limits_go_to_main_memory(index: GpuIndex) -> None:
     query = unit(1, 3)[0]
     mask = np.arange(TOTAL) % 7 == 0
     within = RowSet(mask, int(mask.sum()))
-    index._worker.close()  # whoever went to the GPU would now be refused
+    index._worker.close()  # a search on the GPU would raise an error from here on
     assert not set(index.search(query, 10, within=within).rows.tolist()) & set(np.flatnonzero(~mask).tolist())
     assert len(index.search(query, MOST_SELECTED + 1).rows) == MOST_SELECTED + 1
-    assert index.trouble is None
+    assert index.status is None
 
 
-def test_nprobe_is_kept_with_each_request() -> None:
+def test_each_request_has_its_own_nprobe() -> None:
     main = made("IVF32,Flat", nprobe=2)
     index = GpuIndex(main, faiss.clone_index(main.index), lists=True)
     for query in unit(10, 4):
@@ -78,7 +78,7 @@ def test_nprobe_is_kept_with_each_request() -> None:
     index.close()
 
 
-def test_a_gpu_that_fails_is_left_and_named(
+def test_after_a_failure_the_gpu_is_not_used_and_the_status_says_why(
     main: FaissIndex, index: GpuIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
@@ -90,14 +90,14 @@ def test_a_gpu_that_fails_is_left_and_named(
     with caplog.at_level(logging.ERROR):
         assert index.search(query, 5).rows.tolist() == main.search(query, 5).rows.tolist()
     assert "out of memory" in caplog.text
-    assert index.trouble == "CUDA error 2 out of memory"
+    assert index.status == "CUDA error 2 out of memory"
     assert index.search(query, 5).rows.tolist() == main.search(query, 5).rows.tolist()
 
 
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
-def test_without_a_gpu_the_service_says_so_and_serves(corpus: Any, kit: Any, main: FaissIndex) -> None:
+def test_without_a_gpu_the_service_serves_and_reports_it(corpus: Any, kit: Any, main: FaissIndex) -> None:
     with pytest.raises(NoGpu, match=r"(?i)gpu"):
-        on_gpu(main, every=False, float16=True)
+        clone_to_gpu(main, GpuOptions(every=False, float16=True))
     settings = Settings(data=corpus.data, search_threads=1, vector_device="gpu")
     with TestClient(create_app(settings, kit.OneEncoder(corpus.encoder))) as client:
         assert client.post("/search", json={"query": corpus.papers[0].title, "mode": "dense"}).json()["results"]
@@ -112,7 +112,7 @@ def test_without_a_gpu_the_service_says_so_and_serves(corpus: Any, kit: Any, mai
 @pytest.mark.parametrize("float16", [False, True])
 def test_on_a_gpu(factory: str, every: bool, float16: bool) -> None:
     main = made(factory, nprobe=32, k_factor=8.0)
-    index = on_gpu(main, every=every, float16=float16)
+    index = clone_to_gpu(main, GpuOptions(every, float16))
     shares = []
     for query in unit(50, 6):
         ours, theirs = index.search(query, 10).rows.tolist(), np.argsort(-(unit(TOTAL, 1) @ query))[:10].tolist()

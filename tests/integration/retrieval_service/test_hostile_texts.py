@@ -1,4 +1,4 @@
-"""No search of a hostile text costs the service more than half a second of processor time, wherever it stands."""
+"""A hostile text in any parameter costs the service at most half a second of processor time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from tests.unit.hostile import LONG, MOST_SECONDS, RUNS
 
@@ -18,7 +18,7 @@ def pieces(text: str, size: int, most: int) -> list[str]:
 
 
 def bodies(text: str) -> dict[str, dict[str, Any]]:
-    """Searches that hold a text in each place which takes one."""
+    """Return searches with a text in each parameter that takes one."""
     return {
         "query": {"query": text},
         "operators": {"query": text[:300]},

@@ -1,4 +1,4 @@
-"""What a long query reads of the lexical index."""
+"""Limits on what a long query reads of the lexical index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from papers import passage_text
 from retrieval_service.adapters import tantivy_index
 
 
-def test_a_limit_on_entries_drops_what_tells_least(corpus: Any) -> None:
+def test_a_limit_on_entries_drops_the_least_informative_terms(corpus: Any) -> None:
     snapshot = corpus.open()
     text = passage_text(corpus.papers[0])
     index = snapshot.lexical
@@ -25,13 +25,13 @@ def test_a_limit_on_entries_drops_what_tells_least(corpus: Any) -> None:
     assert sum(entries(chosen)) <= index._postings
     assert [term for term in everything if term in chosen] == chosen
     assert index.search(text, 1).rows.tolist() == [0]
-    # A question is read whole, whatever its words cost.
+    # The first six terms are used, whatever they cost.
     index._postings = 1
     assert index._weights(text, ("", 0.0)) == everything[:6]
     snapshot.close()
 
 
-def test_where_reading_takes_time_the_last_words_that_say_little_are_left_out(
+def test_an_expensive_query_leaves_out_its_least_informative_terms(
     corpus: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = corpus.open()

@@ -1,4 +1,4 @@
-"""More asked than can be answered, clients that leave, and bodies that do not come."""
+"""Overload, clients that close their connections, and bodies that do not arrive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE, WAITING = 4, 8
 
 
 class Hanging:
-    """An encoder that answers when it may; notes who asked, and who was given up."""
+    """An encoder that waits for `may`; records its calls, and those that were given up."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -98,7 +98,7 @@ async def running(corpus: Any, kit: Any, **settings: Any) -> AsyncIterator[Servi
 
 
 @pytest.mark.parametrize("route", ["/search", "/embed"])
-async def test_of_two_hundred_at_once_a_few_are_taken_and_the_rest_refused_at_once(
+async def test_of_two_hundred_at_once_a_few_are_admitted_and_the_rest_refused_at_once(
     service: Service, route: str
 ) -> None:
     ask = [service.http.post(route, json={"abstract": f"words {number}"}) for number in range(200)]
@@ -109,7 +109,7 @@ async def test_of_two_hundred_at_once_a_few_are_taken_and_the_rest_refused_at_on
     assert await service.metric("akin_requests_in_flight") == AT_ONCE + WAITING
     assert await service.metric("akin_requests_queued") == WAITING
     assert len(service.encoder.asked) == service.encoder.most == AT_ONCE
-    # A full queue of searches is in nobody else's way.
+    # A full queue of searches does not delay other requests.
     for free in ("/health", "/health/ready", "/docs", "/corpus", "/papers/2001.10003"):
         assert (await service.http.get(free)).status_code == 200, free
     refused = [task.result() for task in tasks if task.done()]
@@ -126,7 +126,7 @@ async def test_of_two_hundred_at_once_a_few_are_taken_and_the_rest_refused_at_on
 
 
 @pytest.mark.parametrize("path", ["/papers/2001.10003/similar", "/search?like=2001.10003", "/search?q=words&from=2001"])
-async def test_every_way_to_search_has_to_wait_its_turn(service: Service, path: str) -> None:
+async def test_every_route_that_searches_waits_for_its_turn(service: Service, path: str) -> None:
     tasks = [asyncio.ensure_future(service.search(f"words {number}")) for number in range(AT_ONCE + WAITING)]
     await service.until("akin_requests_queued", WAITING)
     answer = await service.http.get(path)
@@ -137,7 +137,7 @@ async def test_every_way_to_search_has_to_wait_its_turn(service: Service, path: 
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense"])
-async def test_the_client_says_how_long_it_waits(service: Service, mode: str) -> None:
+async def test_the_client_may_set_how_long_it_waits(service: Service, mode: str) -> None:
     asked = {"query": "some words", "mode": mode}
     began = time.monotonic()
     answer = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0.2"})
@@ -166,7 +166,7 @@ async def test_no_search_takes_longer_than_the_service_allows(corpus: Any, kit: 
 
 
 async def asgi(app: Any, messages: Sequence[dict[str, Any]], leaves: asyncio.Event, path: str = "/search") -> list[Any]:
-    """What the application answers to a client that sends some messages and then waits, or leaves."""
+    """Return the answer to a client that sends some messages and then waits, or leaves."""
     left, sent = list(messages), []
 
     async def receive() -> dict[str, Any]:
@@ -191,7 +191,7 @@ def body_of(text: str) -> list[dict[str, Any]]:
     return [{"type": "http.request", "body": json.dumps({"query": text}).encode(), "more_body": False}]
 
 
-async def test_a_client_that_leaves_is_no_failure_and_its_work_is_dropped(
+async def test_a_client_that_leaves_is_no_failure_and_its_work_is_cancelled(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     leaves = asyncio.Event()
@@ -213,10 +213,10 @@ async def test_a_client_that_leaves_is_no_failure_and_its_work_is_dropped(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_threads_of_a_client_that_left_are_not_asked_for_more(corpus: Any, kit: Any) -> None:
+async def test_after_a_client_has_left_its_threads_start_no_more_searches(corpus: Any, kit: Any) -> None:
     async with running(corpus, kit, search_threads=1) as service:
         service.encoder.may.set()
-        lexical, hold = service.app.state.context.serving.current.lexical, threading.Event()
+        lexical, hold = service.app.state.service.live.current.lexical, threading.Event()
         asked: list[str] = []
         search = lexical.search
 
@@ -243,7 +243,7 @@ async def test_threads_of_a_client_that_left_are_not_asked_for_more(corpus: Any,
             del lexical.search
 
 
-async def test_a_body_that_does_not_come_is_given_up(corpus: Any, kit: Any) -> None:
+async def test_a_body_that_does_not_arrive_is_given_up(corpus: Any, kit: Any) -> None:
     async with running(corpus, kit, body_seconds=0.1) as service:
         half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
         for path in ("/search", "/embed"):

@@ -1,4 +1,4 @@
-"""Pages of one ranking, on every kind of index: nothing twice, nothing missing, and recall as it was measured."""
+"""Pages of one ranking, on every kind of index: no result twice or missing, and recall as measured."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexing.faiss_recall import exact_nearest, measure
-from indexing.faiss_recipe import build_index, parsed_recipe
+from indexing.faiss_recipe import parse_recipe
+from indexing.faiss_writer import build_index
+from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.corpus import SnapshotDirectory, open_snapshot
+from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.ports import Catalogue, Embedded, EncoderIdentity, LexicalIndex, VectorIndex, Vectors
+from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
-from retrieval_service.search.request import Mode, Ranked, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest
 
 PAPERS = 3000
-# How each is served: lists looked into, or nodes a graph keeps in hand; then candidates refined for each result.
+# Search parameters of each: lists, or a graph's candidates; then the candidates refined for each result.
 INDEXES = {
     "SQfp16": (None, 1.0),
     "IVF64,Flat": (6, 1.0),
@@ -36,8 +38,9 @@ INDEXES = {
 
 @dataclass(frozen=True)
 class Corpus:
-    """A snapshot's parts with an index of one kind; a query's vector is looked up or hashed."""
+    """A snapshot's parts with an index of one kind; the vector of a query is looked up or hashed."""
 
+    manifest: Manifest
     vectors: VectorIndex
     lexical: LexicalIndex
     catalogue: Catalogue
@@ -50,7 +53,7 @@ class Corpus:
 
 
 def with_copies(papers: list[Paper]) -> list[Paper]:
-    """Some of the papers in three versions, and some in six copies that are the same to the letter."""
+    """Return papers, some of them in three versions and some in six identical copies."""
     for place in range(0, len(papers) - 7, 40):
         first = papers[place]
         papers[place + 1] = replace_id(first, f"{first.id}v2")
@@ -66,7 +69,7 @@ def replace_id(paper: Paper, name: str) -> Paper:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
-    from tests.integration.retrieval_service.conftest import HashEncoder, build, generated_papers, hashed
+    from tests.integration.generated import HashEncoder, build, generated_papers, hashed
 
     data, papers = tmp_path_factory.mktemp("pages"), with_copies(generated_papers(PAPERS))
     manifest = build(papers, HashEncoder(), data)
@@ -74,7 +77,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     stored = np.stack([hashed(passage_text(paper)) for paper in papers])
     texts = [paper.title for paper in papers[7:1400:500]] + [passage_text(papers[80]), passage_text(papers[163])]
     queries = {text: hashed(text) for text in texts}
-    yield Corpus(snapshot.vectors, snapshot.lexical, snapshot.catalogue, stored, queries)
+    yield Corpus(manifest, snapshot.vectors, snapshot.lexical, snapshot.catalogue, stored, queries)
     snapshot.close()
 
 
@@ -82,7 +85,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def corpus(request: pytest.FixtureRequest, parts: Corpus) -> Corpus:
     nprobe, k_factor = INDEXES[request.param]
     dim = parts.stored.shape[1]
-    index = build_index(parsed_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
+    index = build_index(parse_recipe(request.param), PAPERS, dim, lambda rows: parts.stored[rows])
     return replace(parts, vectors=FaissIndex(index, nprobe=nprobe, k_factor=k_factor))
 
 
@@ -93,7 +96,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 class Asked:
-    """A search whose pages can be asked for, in a loop of its own."""
+    """A search that returns pages, with its own event loop."""
 
     def __init__(self, executor: ThreadPoolExecutor, corpus: Corpus, request: SearchRequest, **engine: Any) -> None:
         settings = {"fusion": FUSIONS["minmax"], "pool": 100} | engine
@@ -101,15 +104,15 @@ class Asked:
         self.corpus = corpus
         self.request = request
 
-    def page(self, offset: int, k: int) -> list[Ranked]:
+    def page(self, offset: int, k: int) -> list[SearchResult]:
         wanted = replace(self.request, offset=offset, k=k)
         return asyncio.run(self.engine.search(self.corpus, wanted)).results
 
-    def pages(self, first: int, end: int, size: int) -> list[Ranked]:
+    def pages(self, first: int, end: int, size: int) -> list[SearchResult]:
         return [found for at in range(first, end, size) for found in self.page(at, min(size, end - at))]
 
 
-NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "nprobe": 3}]
+NARROWINGS: list[dict[str, Any]] = [{}, {"categories": ("cs.LG",)}, {"authors": ("Ada Lovelace",), "search_effort": 3}]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_pages_of_any_size_are_one_ranking(
 
 
 @pytest.mark.parametrize(("collapse", "number"), [(True, 0), (False, 0), (True, 1), (False, 2)])
-def test_pages_by_words_alone_are_one_ranking(
+def test_pages_of_lexical_search_are_one_ranking(
     executor: ThreadPoolExecutor, parts: Corpus, collapse: bool, number: int
 ) -> None:
     assert_pages_agree(executor, parts, Mode.LEXICAL, collapse, number)
@@ -140,7 +143,7 @@ def assert_pages_agree(executor: ThreadPoolExecutor, corpus: Corpus, mode: Mode,
         assert asked.pages(0, 50, 10) == fifty
         assert asked.pages(0, 50, 7) == fifty
         one_by_one = asked.pages(0, 260, 26)
-        names = [found.paper.id for found in one_by_one]
+        names = [found.id for found in one_by_one]
         assert len(set(names)) == len(names)
         assert one_by_one[:100] == asked.page(0, 100)
         assert one_by_one[95:105] == asked.page(95, 10)
@@ -156,23 +159,23 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
     assert len(hundred) == 100
     assert asked.pages(0, 100, 10) == hundred
     assert asked.pages(0, 100, 33) == hundred
-    assert not {paper.id for paper in (*liked, *unliked)} & {found.paper.id for found in hundred}
+    assert not {paper.id for paper in (*liked, *unliked)} & {found.id for found in hundred}
 
 
 @pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
-def test_pages_are_one_ranking_however_the_halves_are_joined(
+def test_pages_are_one_ranking_for_every_way_of_fusing(
     executor: ThreadPoolExecutor, corpus: Corpus, fusion: str, pool: int
 ) -> None:
     text = next(iter(corpus.queries))
     asked = Asked(executor, corpus, SearchRequest(text=text, operators=False), fusion=FUSIONS[fusion], pool=pool)
     found = asked.pages(0, 1100, 100)
-    assert len({each.paper.id for each in found}) == len(found)
+    assert len({each.id for each in found}) == len(found)
     for offset, k in ((0, 50), (40, 10), (90, 20), (195, 7), (1000, 10)):
         assert asked.page(offset, k) == found[offset : offset + k]
     assert all(0 <= each.score <= 1 for each in found)
 
 
-def test_recall_is_served_as_it_was_measured(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
+def test_served_recall_is_the_measured_recall(executor: ThreadPoolExecutor, corpus: Corpus) -> None:
     own = np.arange(11, PAPERS, 50)
     asked = exact_nearest(corpus.stored[own], own, PAPERS, lambda rows: corpus.stored[rows])
     index = corpus.vectors
@@ -186,6 +189,6 @@ def test_recall_is_served_as_it_was_measured(executor: ThreadPoolExecutor, corpu
         for row, truth, text in zip(own, asked.truth, names, strict=True):
             request = SearchRequest(text=text, mode=Mode.DENSE, collapse=False)
             found = Asked(executor, searched, request).page(0, k)
-            rows = [row_of[each.paper.id] for each in found if row_of[each.paper.id] != row]
+            rows = [row_of[each.id] for each in found if row_of[each.id] != row]
             shares.append(len(set(rows[:10]) & set(truth.tolist())) / len(truth))
         assert np.mean(shares) == pytest.approx(measured, abs=0.01)

@@ -1,4 +1,4 @@
-"""Searching real indexes: what is found, what filters admit, what the answer says."""
+"""Searches of real indexes: results, filters, and the fields of the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from papers import Paper, passage_text
 from retrieval_service.app import create_app
@@ -139,12 +139,12 @@ def test_filters_equal_brute_force(client: TestClient, corpus: Any, number: int,
         assert len(ids(answer)) == min(100, len(admitted))
     unfiltered = found(client, query=corpus.papers[8].abstract, k=100, mode=mode)
     if mode != "hybrid":
-        # Ranking is not touched by a filter: what passes it keeps its order.
+        # A filter does not change the order of the papers that it admits.
         passing = [name for name in ids(unfiltered) if name in {paper.id for paper in admitted}]
         assert ids(answer)[: len(passing)] == passing
 
 
-def test_operators_are_conditions_in_both_halves(client: TestClient, corpus: Any) -> None:
+def test_operators_are_conditions_in_dense_and_lexical_search(client: TestClient, corpus: Any) -> None:
     model = corpus.papers[20]
     title, word = model.title.lower().split(), model.title.lower().split()[0]
     phrase = " ".join(title[1:3])
@@ -174,7 +174,7 @@ def test_operators_are_conditions_in_both_halves(client: TestClient, corpus: Any
     assert found(client, query=f'"{phrase}"', mode="lexical", operators=False)["searched"] == len(corpus.papers)
 
 
-def test_operators_alone_are_answered_by_words_or_the_newest_first(client: TestClient, corpus: Any) -> None:
+def test_operators_only_are_answered_by_lexical_search_or_the_newest_first(client: TestClient, corpus: Any) -> None:
     word = corpus.papers[20].title.split()[1]
     by_title = found(client, query=f"ti:{word}", mode="dense", k=100)
     assert by_title["mode"] == "lexical"
@@ -230,7 +230,7 @@ def test_the_same_paper_is_shown_once(tmp_path: Path, kit: Any) -> None:
             assert {papers[9].id, again[2].id} <= set(parts)
 
 
-def test_both_halves_admit_the_same(corpus: Any) -> None:
+def test_dense_and_lexical_search_admit_the_same_papers(corpus: Any) -> None:
     snapshot = corpus.open(lexical_terms=1000)
     for wanted in (
         Filter((Clause(Field.CATEGORY, ("cs.LG", "hep-th")),), date(2004, 1, 1), date(2009, 1, 1)),
@@ -249,7 +249,7 @@ def test_both_halves_admit_the_same(corpus: Any) -> None:
     snapshot.close()
 
 
-def test_the_address_and_the_body_ask_the_same(client: TestClient, corpus: Any) -> None:
+def test_address_and_body_take_the_same_parameters(client: TestClient, corpus: Any) -> None:
     query = corpus.papers[4].title
     body = found(client, abstract=query, k=7, categories=["cs.LG", "cs.CL"], **{"from": "2005"})
     one = client.get("/search", params={"q": query, "k": 7, "categories": "cs.LG,cs.CL", "from": "2005"}).json()
@@ -260,7 +260,7 @@ def test_the_address_and_the_body_ask_the_same(client: TestClient, corpus: Any) 
     assert ids(body) == ids(one) == ids(several)
 
 
-def test_a_result_tells_all_of_the_contract(client: TestClient, corpus: Any) -> None:
+def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any) -> None:
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
         *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
@@ -298,7 +298,7 @@ def test_a_result_tells_all_of_the_contract(client: TestClient, corpus: Any) -> 
     }
 
 
-def test_a_long_query_is_said_to_be_truncated(client: TestClient, corpus: Any) -> None:
+def test_the_answer_reports_a_truncated_query(client: TestClient, corpus: Any) -> None:
     answer = found(client, query=" ".join(["word"] * 100))
     assert answer["query"]["truncated"] is True
     assert answer["query"]["tokens"] == 102
@@ -325,6 +325,7 @@ def test_docs_describe_every_parameter_and_load_nothing(client: TestClient) -> N
     page = client.get("/docs").text
     for name in (
         *("query", "like", "unlike", "k", "offset", "mode", "operators", "collapse", "nprobe", "/embed", "/corpus"),
+        "search_effort",
         *("categories", "categories_all", "exclude_categories", "authors", "ids", "from", "to"),
     ):
         assert f">{name}<" in page or name in page

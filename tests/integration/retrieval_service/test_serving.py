@@ -1,4 +1,4 @@
-"""The running service through changes: snapshots come, encoders come and go, nothing is lost."""
+"""The running service while snapshots and encoders change: no request is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory
@@ -41,7 +41,7 @@ def serve(tmp_path: Path, kit: Any) -> Callable[[Any], TestClient]:
     return make
 
 
-def test_without_a_snapshot_it_runs_and_says_what_to_do(
+def test_without_a_snapshot_the_service_runs_and_says_what_to_do(
     tmp_path: Path, kit: Any, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     encoder = kit.Encoder()
@@ -75,7 +75,7 @@ def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve:
         dense = client.post("/search", json={**ask, "mode": "dense"})
         assert (dense.status_code, dense.json()["error"]["code"]) == (503, "encoder_unavailable")
         assert int(dense.headers["retry-after"]) > 0
-        # Papers are compared by the vectors that are stored: no encoder is needed for that.
+        # Papers are compared by their stored vectors, which needs no encoder.
         like = client.post("/search", json={"like": papers[7].id, "mode": "dense"}).json()
         assert like["degraded"] is None
         assert len(like["results"]) == 10
@@ -98,7 +98,7 @@ def test_it_starts_without_an_encoder(tmp_path: Path, kit: Any, serve: Any) -> N
         within_seconds(5, lambda: client.get("/health").json()["status"] == "ok")
 
 
-def test_an_encoder_that_dies_unasked_is_noticed(tmp_path: Path, kit: Any, serve: Any) -> None:
+def test_an_encoder_that_ends_without_queries_is_detected(tmp_path: Path, kit: Any, serve: Any) -> None:
     encoder = kit.Encoder()
     kit.build(kit.papers(50), encoder, tmp_path)
     with serve(encoder) as client:
@@ -126,7 +126,7 @@ def test_a_snapshot_of_another_encoder_is_refused(tmp_path: Path, kit: Any, serv
         within_seconds(5, lambda: refused() is None)
 
 
-def test_a_snapshot_of_another_encoder_alone(tmp_path: Path, kit: Any, serve: Any) -> None:
+def test_the_only_snapshot_is_of_another_encoder(tmp_path: Path, kit: Any, serve: Any) -> None:
     kit.build(kit.papers(50), kit.Encoder("other"), tmp_path)
     with serve(kit.Encoder("ours")) as client:
         answer = client.post("/search", json={"query": "gugipivu"})
@@ -147,7 +147,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> 
 
 @pytest.fixture
 def flipped(corpus: Any, tmp_path: Path) -> str:
-    """A published snapshot with a bit flipped where opening does not look."""
+    """Return a published snapshot with a flipped bit in a part that opening does not check."""
     name = corpus.manifest.id
     path = shutil.copytree(corpus.data / "snapshots" / name, tmp_path / "snapshots" / name) / "vectors.faiss"
     content = bytearray(path.read_bytes())
@@ -157,7 +157,7 @@ def flipped(corpus: Any, tmp_path: Path) -> str:
     return str(name)
 
 
-def test_damage_within_a_file_is_found_while_it_is_served(
+def test_damage_inside_a_file_is_found_while_it_is_served(
     tmp_path: Path, flipped: str, kit: Any, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     SnapshotDirectory(tmp_path).use(flipped)
@@ -176,7 +176,7 @@ def test_damage_within_a_file_is_found_while_it_is_served(
     assert f"Snapshot {flipped} is damaged" in errors[0]
 
 
-def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: str, kit: Any, serve: Any) -> None:
+def test_the_snapshot_before_a_damaged_one_is_served_again(tmp_path: Path, flipped: str, kit: Any, serve: Any) -> None:
     encoder = kit.Encoder()
     kept = kit.build(kit.papers(50), encoder, tmp_path)
     with serve(encoder) as client:
@@ -198,8 +198,8 @@ def test_the_snapshot_before_a_damaged_one_serves_on(tmp_path: Path, flipped: st
         assert "akin_snapshot_damaged 0.0" in client.app.state.metrics.text().decode()
 
 
-def test_a_swap_loses_and_mixes_nothing(tmp_path: Path, kit: Any, serve: Any) -> None:
-    """A hundred requests a second while snapshots without a common paper take turns."""
+def test_a_change_of_snapshots_loses_and_mixes_no_answers(tmp_path: Path, kit: Any, serve: Any) -> None:
+    """Send a hundred requests a second while two snapshots without a common paper alternate."""
     encoder, papers = kit.Encoder(), kit.papers(500)
     snapshots = SnapshotDirectory(tmp_path)
     halves = [papers[:200], papers[200:]]
@@ -257,7 +257,7 @@ def test_a_new_snapshot_is_searched_before_it_is_served(tmp_path: Path, kit: Any
     with serve(encoder) as client:
         assert client.get("/health/ready").status_code == 200
         assert encoder.texts
-        # Nobody asked for these searches, so nobody finds them counted.
+        # No client sent these searches, so they are not counted.
         assert "akin_search_stage_seconds_count{" not in client.app.state.metrics.text().decode()
 
 
@@ -310,7 +310,7 @@ def test_the_process_serves_without_triton_and_ends_clean(corpus: Any, ending: s
     assert "Traceback" not in errors
 
 
-def test_a_wrong_setting_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path) -> None:
     process = service(tmp_path, 8080, AKIN_POOL="many")
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
@@ -318,18 +318,18 @@ def test_a_wrong_setting_is_said_in_a_line(tmp_path: Path) -> None:
     assert len(errors.splitlines()) == 1
 
 
-def test_a_taken_port_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = service(tmp_path, taken.getsockname()[1])
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "Address already in use. AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another place." in errors
+    assert "Address already in use. AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another address." in errors
     assert len(errors.splitlines()) == 1
 
 
 def test_the_application_can_be_made_without_a_loop(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
-    assert create_app(Settings(data=tmp_path)).title == "Akin"
+    assert create_app(Settings(data=tmp_path)).state.openapi["info"]["title"] == "Akin"

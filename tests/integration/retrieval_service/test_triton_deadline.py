@@ -1,4 +1,4 @@
-"""What is left of a search's time is what Triton is given, and a search that is given up is given up there too."""
+"""Triton gets the time that is left of a search, and a search that is given up is cancelled in Triton too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.retrieval_service.test_triton_wire import GrpcServer, Mod
 
 
 class Noting(GrpcServer):
-    """A fake Triton that notes how long it is given, and what was given up while it worked."""
+    """A fake Triton that records the time it gets, and the requests that are cancelled while it works."""
 
     def __init__(self) -> None:
         super().__init__(Model())
@@ -62,7 +62,7 @@ async def test_triton_gets_the_time_that_is_left(served: tuple[Noting, TritonCon
     assert monotonic() - began < 1
 
 
-async def test_a_search_that_is_given_up_is_given_up_in_triton(served: tuple[Noting, TritonConnection]) -> None:
+async def test_a_search_that_is_given_up_is_cancelled_in_triton(served: tuple[Noting, TritonConnection]) -> None:
     servicer, triton = served
     encoder = await triton.find()
     servicer.model.delay = 5

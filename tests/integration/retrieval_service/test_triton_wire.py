@@ -1,4 +1,4 @@
-"""The Triton adapter against servers that speak Triton's protocols and misbehave on demand."""
+"""The Triton adapter with fake servers that use Triton's protocols and fail on demand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def vector_of(text: bytes) -> np.ndarray[Any, Any]:
 
 
 class Model:
-    """What both fake servers serve."""
+    """The model of both fake servers."""
 
     def __init__(self) -> None:
         self.versions = ["1", "2"]
@@ -173,7 +173,7 @@ async def test_the_highest_version_or_the_one_of_a_digest(triton: TritonConnecti
         await triton.find("f" * 64)
 
 
-async def test_an_encoder_whose_arithmetic_a_gpu_does_says_so(triton: TritonConnection, server: Server) -> None:
+async def test_an_encoder_on_a_gpu_reports_its_device(triton: TritonConnection, server: Server) -> None:
     server.model.ready.add(("encoder", "1"))
     assert (await triton.find(digest_of(1))).identity.device == "gpu"
     assert (await triton.find(digest_of(2))).identity.device == "cpu"
@@ -202,17 +202,17 @@ async def test_texts_of_every_kind_come_back_in_order(triton: TritonConnection, 
     assert (await encoder.embed_queries([])).vectors.shape == (0, DIM)
 
 
-async def test_a_refused_connection_costs_no_time_and_comes_back(triton: TritonConnection, server: Server) -> None:
+async def test_a_refused_connection_fails_fast_and_recovers(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     await server.stop()
     started = monotonic()
     with pytest.raises(EncoderUnavailable):
         await encoder.embed_queries(["a"])
-    assert not await triton.alive(2)
+    assert not await triton.is_ready(2)
     assert monotonic() - started < 0.6
     await server.start()
     deadline = monotonic() + 5
-    while not await triton.alive(2):
+    while not await triton.is_ready(2):
         assert monotonic() < deadline
         await asyncio.sleep(0.05)
     assert (await encoder.embed_queries(["a"])).vectors.shape == (1, DIM)
@@ -236,7 +236,9 @@ async def test_a_slow_answer_is_given_up_in_time(triton: TritonConnection, serve
     assert monotonic() - started < 1.0
 
 
-async def test_a_full_queue_is_busy_for_a_query_and_patience_for_bulk(triton: TritonConnection, server: Server) -> None:
+async def test_a_full_queue_is_an_error_for_a_query_and_a_pause_for_bulk(
+    triton: TritonConnection, server: Server
+) -> None:
     encoder = await triton.find()
     full = (grpc.StatusCode.UNAVAILABLE, "[request id: <id>] Exceeds maximum queue size")
     server.model.refusals = [full]
@@ -254,18 +256,18 @@ async def test_a_refused_text_is_not_repeated(triton: TritonConnection, server: 
     assert server.model.refusals == []
 
 
-async def test_an_encoder_changed_under_its_version_is_noticed(triton: TritonConnection, server: Server) -> None:
+async def test_another_encoder_under_the_same_version_is_detected(triton: TritonConnection, server: Server) -> None:
     encoder = await triton.find()
     server.model.digests["2"] = digest_of(3)
     with pytest.raises(EncoderMismatch, match=digest_of(3)[:12]):
         await encoder.embed_queries(["a"])
 
 
-async def test_a_version_that_is_gone_is_not_alive_whatever_else_is(triton: TritonConnection, server: Server) -> None:
-    assert await triton.alive(2)
+async def test_a_removed_version_is_not_ready_even_if_others_are(triton: TritonConnection, server: Server) -> None:
+    assert await triton.is_ready(2)
     server.model.versions = ["1"]
-    assert not await triton.alive(2)
-    assert await triton.alive(1)
+    assert not await triton.is_ready(2)
+    assert await triton.is_ready(1)
 
 
 async def test_no_version_ready(triton: TritonConnection, server: Server) -> None:
@@ -274,7 +276,7 @@ async def test_no_version_ready(triton: TritonConnection, server: Server) -> Non
         await triton.find()
 
 
-async def test_the_length_comes_from_the_manifest_of_that_very_encoder(server: Server, tmp_path: Any) -> None:
+async def test_the_length_comes_from_the_manifest_of_the_same_encoder(server: Server, tmp_path: Any) -> None:
     for version, digest in ((1, digest_of(1)), (2, "0" * 64)):
         folder = tmp_path / "text_encoder" / str(version)
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""When `akin demo` takes the snapshot that is there, and when it makes another."""
+"""`akin demo` uses the live snapshot, or builds another one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_snapshot_that_would_not_be_served_as_asked_is_not_taken(
         write_manifest(directory, manifest)
         (tmp_path / "snapshots" / "CURRENT").write_text("one\n")
     asked: list[str] = []
-    monkeypatch.setattr(index.versions, "promoted", lambda _: SimpleNamespace(digest="promoted"))
+    monkeypatch.setattr("akin.registry.versions.promoted_version", lambda _: SimpleNamespace(digest="promoted"))
     monkeypatch.setattr(index, "corpus_path", lambda _, source: Path(source))
     monkeypatch.setattr(index, "build_index", lambda _, source: asked.append(source))
     index.build_if_needed(SimpleNamespace(data=tmp_path, repository=tmp_path), "papers.jsonl")  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import Version, promoted
+from akin.registry.versions import Version, promoted_version
 from akin.settings import ROOT, Settings, encoder_settings
-from akin.stack.foreground import check_port, policy, prepare, repository_of_one
+from akin.stack.foreground import check_port, policy, prepare, single_version_repository
 from akin.stack.processes import free_ports
 
 CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
@@ -39,7 +39,7 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     version_in(models, 2)
     version_in(models, 3, promoted=False)
     for _ in range(2):  # a second start finds what the first one left
-        shown = repository_of_one(models, promoted(models), tmp_path / "run" / "shown")
+        shown = single_version_repository(models, promoted_version(models), tmp_path / "run" / "shown")
     assert sorted(entry.name for entry in (shown / "text_encoder").iterdir()) == ["2", "config.pbtxt"]
     assert (shown / "text_encoder/2/manifest.json").read_text() == (models / "text_encoder/2/manifest.json").read_text()
     config = text_format.Parse((shown / "text_encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
@@ -48,15 +48,15 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     assert config == text_format.Parse(CONFIG, model_config_pb2.ModelConfig())
 
 
-def test_an_inner_model_is_shown_beside_the_encoder_in_the_same_version_or_missed_by_name(tmp_path: Path) -> None:
+def test_an_inner_model_of_the_same_version_is_added_or_reported_as_missing(tmp_path: Path) -> None:
     models = tmp_path / "models"
     version_in(models, 1)
     (models / "encoder" / "1").mkdir(parents=True)
     with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'.* no version 1 .*akin encoder gpu 1"):
-        repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+        single_version_repository(models, promoted_version(models), tmp_path / "shown", "encoder")
     (models / "encoder" / "config.pbtxt").write_text('name: "encoder"')
     (models / "encoder" / "2").mkdir()
-    shown = repository_of_one(models, promoted(models), tmp_path / "shown", "encoder")
+    shown = single_version_repository(models, promoted_version(models), tmp_path / "shown", "encoder")
     assert sorted(entry.name for entry in (shown / "encoder").iterdir()) == ["1", "config.pbtxt"]
     assert (shown / "encoder" / "1").resolve() == models / "encoder" / "1"
     config = text_format.Parse((shown / "encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
@@ -66,7 +66,7 @@ def test_an_inner_model_is_shown_beside_the_encoder_in_the_same_version_or_misse
 def test_an_inner_model_is_waited_for_and_loaded_from_an_installation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As in NVIDIA's image, whose server has its own Python."""
+    """Use an installation as in NVIDIA's image, whose server has its own Python."""
     models, home = tmp_path / "models", tmp_path / "tritonserver"
     version_in(models, 1)
     (home / "bin").mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_an_inner_model_is_waited_for_and_loaded_from_an_installation(
     ],
 )
 @pytest.mark.parametrize("name", ["AKIN_TRITON_HOST", "AKIN_TRITON_HTTP_HOST"])
-def test_http_that_others_can_reach_is_refused_in_a_line(
+def test_http_that_other_machines_can_reach_is_refused(
     tmp_path: Path, name: str, host: str, more: dict[str, str]
 ) -> None:
     version_in(tmp_path / "models", 1)
@@ -109,7 +109,7 @@ def test_http_that_others_can_reach_is_refused_in_a_line(
         prepare(settings_for(tmp_path, **{name: host}, **more), {})
     assert f"would listen on {host}:" in str(caught.value)
     assert "\n" not in str(caught.value)
-    # A version of which the wheel knows nothing.
+    # The wheel does not set this variable.
     with pytest.raises(BadSetting):
         prepare(settings_for(tmp_path, **{name: host}, **more), {"TRITON_SERVER_VERSION": "2.75.0"})
 
@@ -126,7 +126,7 @@ def installation(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("version", "refused"), [("2.60.0", True), ("2.70.1", True), ("2.71.0", False), ("3.0", False)]
 )
-def test_an_installation_may_be_reached_over_http_when_it_is_patched(
+def test_http_of_a_patched_installation_may_be_reachable(
     tmp_path: Path, installation: Path, version: str, refused: bool
 ) -> None:
     settings = settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), AKIN_TRITON_HOST="0.0.0.0")
@@ -144,13 +144,13 @@ def test_grpc_may_listen_wider_than_http(tmp_path: Path, installation: Path) -> 
     assert {"--http-address=127.0.0.1", "--grpc-address=0.0.0.0", "--metrics-address=0.0.0.0"} <= set(command)
 
 
-def test_http_may_listen_wider_where_a_proxy_stands_before_it(tmp_path: Path, installation: Path) -> None:
+def test_http_may_be_reachable_behind_a_proxy(tmp_path: Path, installation: Path) -> None:
     more = {"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_ALLOW_UNPATCHED": "1"}
     command, _ = prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), **more), {})
     assert {"--http-address=0.0.0.0", "--grpc-address=0.0.0.0"} <= set(command)
 
 
-def test_nothing_is_switched_in_the_foreground_and_nobody_has_the_key(tmp_path: Path, installation: Path) -> None:
+def test_in_the_foreground_no_model_can_be_loaded_and_the_key_is_not_stored(tmp_path: Path, installation: Path) -> None:
     commands = [prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation)), {})[0] for _ in range(2)]
     keys = set()
     for command in commands:
@@ -167,20 +167,20 @@ def test_nothing_is_switched_in_the_foreground_and_nobody_has_the_key(tmp_path: 
     assert not (tmp_path / "data/run/triton.key").exists()
 
 
-def test_the_policy_is_no_second_one() -> None:
+def test_the_configuration_has_no_version_policy_of_its_own() -> None:
     assert "version_policy" not in CONFIG
     assert text_format.Parse(policy(7), model_config_pb2.ModelConfig()).version_policy.specific.versions == [7]
 
 
 def test_a_repository_without_a_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"config\.pbtxt cannot be read \(No such file"):
-        repository_of_one(tmp_path, Version(1, True, {"digest": "0"}), tmp_path / "shown")
+        single_version_repository(tmp_path, Version(1, True, {"digest": "0"}), tmp_path / "shown")
 
 
 @pytest.mark.parametrize(
     ("promoted", "words"), [(None, "no encoder in .*akin encoder export"), ("4", "encoder version 4 is not in")]
 )
-def test_a_missing_model_ends_it_in_one_line(tmp_path: Path, promoted: str | None, words: str) -> None:
+def test_a_missing_model_is_reported_in_one_line(tmp_path: Path, promoted: str | None, words: str) -> None:
     if promoted:
         version_in(tmp_path / "models", 1)
         (tmp_path / "models/text_encoder/PROMOTED").write_text(promoted)
@@ -209,7 +209,7 @@ def test_settings_that_are_empty_are_not_set() -> None:
     encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
 
 
-def test_a_taken_port_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_with_its_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -218,12 +218,12 @@ def test_a_taken_port_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> 
             prepare(settings_for(tmp_path, AKIN_TRITON_GRPC_PORT=str(port)), {})
 
 
-def test_a_host_that_is_not_ours_is_told() -> None:
+def test_an_address_of_another_machine_is_reported() -> None:
     with pytest.raises(StackError, match=r"cannot listen on 192\.0\.2\.1:"):
         check_port("192.0.2.1", free_ports(1)[0], "AKIN_TRITON_HTTP_PORT")
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     version_in(tmp_path / "models", 1)
     (tmp_path / "data").write_text("a file where a folder is needed")
     with pytest.raises(AkinError, match="AKIN_DATA"):

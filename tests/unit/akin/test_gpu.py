@@ -39,7 +39,7 @@ def test_the_profiles_hold_every_run_that_text_encoder_makes(max_length: int) ->
         fitting = [each for each in found if each.low[1] <= length <= each.high[1]]
         assert len(fitting) == 1
         assert rows <= fitting[0].high[0]
-    for each in [*found, gpu.spanning(max_length)]:
+    for each in [*found, gpu.spanning_profile(max_length)]:
         assert all(low <= best <= high for low, best, high in zip(each.low, each.best, each.high, strict=True))
     assert all(before.high[1] + 1 == after.low[1] for before, after in pairwise(found))
 
@@ -99,20 +99,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, made: dict[str
         gpu.write(tmp_path, made, "cuda")
 
 
-def test_without_a_gpu_it_is_said_what_is_missing(
+def test_without_a_gpu_the_missing_steps_are_reported(
     tmp_path: Path, made: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert ["no NVIDIA driver" in line for line in gpu.missing(tmp_path, 3, "tensorrt")] == [True]
-    assert "build-plan" in gpu.missing(tmp_path, 3, "plan")[1]
+    assert ["no NVIDIA driver" in line for line in gpu.missing_steps(tmp_path, 3, "tensorrt")] == [True]
+    assert "build-plan" in gpu.missing_steps(tmp_path, 3, "plan")[1]
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     (tmp_path / "encoder" / "3" / "model.plan").write_text("")
-    assert gpu.missing(tmp_path, 3, "plan") == []
+    assert gpu.missing_steps(tmp_path, 3, "plan") == []
 
 
 def test_the_plan_is_built_with_the_arguments_that_were_written(tmp_path: Path, made: dict[str, object]) -> None:
-    """With a `docker` that writes down what it is asked and makes the file that trtexec would."""
+    """Use a `docker` that records its arguments and makes the file that trtexec would make."""
     script = ROOT / "deploy/tensorrt/build-plan"
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -120,7 +120,7 @@ def test_the_plan_is_built_with_the_arguments_that_were_written(tmp_path: Path, 
     path = {"PATH": f"{programs}:/usr/bin:/bin"}
     first = subprocess.run(run, env=path, capture_output=True, text=True, check=False)
     assert first.returncode == 1
-    assert "model.onnx is missing; first: akin encoder gpu 3 --runtime plan" in first.stderr
+    assert "model.onnx is missing. Run first: akin encoder gpu 3 --runtime plan" in first.stderr
 
     gpu.write(tmp_path, made, "plan")
     (tmp_path / "encoder" / "3" / "model.onnx").write_text("")

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from akin import sample
 from akin.registry import gpu_first
 
 MADE = {"version": 1, "digest": "d" * 64, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}
@@ -15,7 +16,7 @@ MADE = {"version": 1, "digest": "d" * 64, "inputs": ["input_ids", "attention_mas
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With a promoted version, a sample, and a training room that writes down what it is asked."""
+    """Make a promoted version, a sample, and a training command that records its arguments."""
     models = tmp_path / "models"
     (models / "text_encoder" / "1").mkdir(parents=True)
     (models / "text_encoder" / "1" / "manifest.json").write_text(json.dumps({"digest": MADE["digest"]}))
@@ -33,7 +34,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {"DATA": tmp_path / "data", "MODEL_REPOSITORY": models, "TRAINING_PYTHON": room}.items():
         monkeypatch.setenv(f"AKIN_{name}", str(value))
     monkeypatch.delenv("AKIN_GPU_RUNTIME", raising=False)
-    monkeypatch.setattr(gpu_first, "fetch_sample", lambda folder: folder / "sample.json")
+    monkeypatch.setattr(sample, "fetch_sample", lambda folder: folder / "sample.json")
     return models
 
 
@@ -51,12 +52,12 @@ def test_it_is_made_once_with_a_configuration_and_kept(
     (tmp_path / "asked").unlink()
     config.unlink()  # as after a kill between the graph and its configuration
     assert gpu_first.main() == 0
-    assert "version 1 of encoder is there already, for tensorrt" in capsys.readouterr().err
+    assert "version 1 of encoder is already made, for tensorrt" in capsys.readouterr().err
     assert not (tmp_path / "asked").exists()
     assert config.is_file()
 
 
-def test_another_runtime_or_another_encoder_is_made_anew(
+def test_another_runtime_or_encoder_is_made_again(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert gpu_first.main() == 0
@@ -78,7 +79,7 @@ def test_another_runtime_or_another_encoder_is_made_anew(
         ("AKIN_TRAINING_PYTHON", "/nowhere/python", 3, "no training environment at /nowhere/python"),
     ],
 )
-def test_what_keeps_it_from_that_is_told_in_one_line_with_a_code(
+def test_a_failure_is_reported_in_one_line_with_an_exit_code(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     name: str, value: str, code: int, line: str,
 ) -> None:  # fmt: skip
@@ -89,13 +90,13 @@ def test_what_keeps_it_from_that_is_told_in_one_line_with_a_code(
     assert told.count("\n") == 1
 
 
-def test_a_data_folder_that_cannot_be_written_is_told(
+def test_a_data_folder_that_cannot_be_written_is_reported(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(folder: Path) -> Path:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(gpu_first, "fetch_sample", refuse)
+    monkeypatch.setattr(sample, "fetch_sample", refuse)
     assert gpu_first.main() == 6
     assert "cannot write" in capsys.readouterr().err
     assert not (repository / "encoder").exists()

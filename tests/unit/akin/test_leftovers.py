@@ -1,4 +1,4 @@
-"""What a stack leaves behind, with the smallest real processes and files."""
+"""Test the search for leftovers of a stack with small real processes and files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from akin.stack import leftovers
-from akin.stack.leftovers import kill_marked, mark, marked, region_prefix, remove_regions
+from akin.stack import shared_memory
+from akin.stack.leftovers import find_marked, kill_marked, mark_variables
 from akin.stack.processes import Child, start, stop, wait_until
+from akin.stack.shared_memory import region_prefix, remove_regions
 
 ORPHANING = """
 import subprocess, sys, time
@@ -39,14 +40,14 @@ def run(tmp_path: Path) -> Path:
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shm"
     folder.mkdir()
-    monkeypatch.setattr(leftovers, "SHARED_MEMORY", folder)
+    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", folder)
     return folder
 
 
 @pytest.fixture
 def parent(run: Path) -> Iterator[Child]:
     log = run / "log"
-    child = start("parent", [sys.executable, "-c", ORPHANING], {**os.environ, **mark(run)}, log)
+    child = start("parent", [sys.executable, "-c", ORPHANING], {**os.environ, **mark_variables(run)}, log)
     wait_until(lambda: "up" in log.read_text(), child, 20)
     yield child
     stop([child])
@@ -54,12 +55,12 @@ def parent(run: Path) -> Iterator[Child]:
 
 def test_an_orphan_is_found_by_its_mark_and_killed(run: Path, parent: Child) -> None:
     os.kill(parent.pid, signal.SIGKILL)
-    # It leads a session of its own: neither its parent's group nor a record would lead to it.
-    (orphan,) = [child for child in marked(run) if child.pid != parent.pid]
+    # It leads its own session: neither its parent's group nor a record contains it.
+    (orphan,) = [child for child in find_marked(run) if child.pid != parent.pid]
     assert orphan.alive
     assert orphan.pid in [child.pid for child in kill_marked(run)]
     assert not orphan.alive
-    assert marked(run) == []
+    assert find_marked(run) == []
 
 
 def test_processes_of_another_stack_are_left_alone(run: Path, parent: Child, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_shared_memory_that_a_running_process_uses_stays(run: Path, memory: Path
     assert remove_regions(run) == [path.name]
 
 
-def test_two_ways_to_write_one_folder_are_the_same_stack(run: Path, tmp_path: Path) -> None:
+def test_two_paths_of_one_folder_are_the_same_stack(run: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(run)
-    assert mark(tmp_path / "link") == mark(run)
+    assert mark_variables(tmp_path / "link") == mark_variables(run)
     assert region_prefix(tmp_path / "link", 1) == region_prefix(run, 1)

@@ -1,4 +1,4 @@
-"""Calls to the stack's own parts never go through a proxy that is meant for the outside world."""
+"""Test that requests to parts of the stack never go through a proxy."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from akin.registry.switch import components
 from akin.settings import ROOT, Settings
 from akin.stack.record import Stack
 from akin.stack.supervisor.health import Health
-from akin.stack.supervisor.parts import HttpLook
+from akin.stack.supervisor.parts import HttpProbe
 from akin.stack.triton import answers, load
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 class Part(BaseHTTPRequestHandler):
-    """A part of the stack that answers everything with the same."""
+    """Part of the stack that gives the same answer to every request."""
 
     def do_GET(self) -> None:
         body = json.dumps({"components": {"snapshot": {"id": "a"}}, "results": []}).encode()
@@ -42,7 +42,7 @@ class Part(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The port of a part, where every proxy that is set leads nowhere."""
+    """Return the port of a part, with proxies in the environment that do not exist."""
     for name in PROXIES:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -55,10 +55,10 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         thread.join()
 
 
-def test_every_way_to_ask_a_part_ignores_the_proxy(port: int, tmp_path: Path) -> None:
+def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     assert answers(url)
-    assert HttpLook(url)().health is Health.ANSWERS
+    assert HttpProbe(url)().health is Health.ANSWERS
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
     assert ask(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"
@@ -67,8 +67,8 @@ def test_every_way_to_ask_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
     load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log", key="")
 
 
-def test_no_client_of_a_part_asks_the_environment_for_a_proxy() -> None:
-    """Only `papers` speaks to the outside world, and it uses urllib."""
+def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
+    """Only `papers` sends requests to other machines, and it uses urllib."""
     found = []
     for room in ("akin", "gradio_ui", "benchmarks", "loadtests", "retrieval_service"):
         for path in sorted((ROOT / room).rglob("*.py")):
@@ -87,7 +87,7 @@ def test_no_client_of_a_part_asks_the_environment_for_a_proxy() -> None:
 
 
 def test_the_checks_of_the_containers_ignore_the_proxy() -> None:
-    """Docker hands a machine's proxy on to every container."""
+    """Docker passes the proxy of the machine to every container."""
     for path in sorted((ROOT / "deploy").glob("*.Dockerfile")):
         checks = [line for line in path.read_text().splitlines() if "urllib.request" in line]
         assert all("ProxyHandler({})" in line for line in checks), path.name

@@ -1,4 +1,4 @@
-"""Child processes, with the smallest real ones."""
+"""Test child processes with small real ones."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from akin.stack.processes import (
     group_of,
     port_is_free,
     start,
+    start_time,
     stop,
     wait_until,
 )
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-"""A program that ignores the polite signal, once it has said so."""
+"""A program that ignores SIGTERM from the moment it has printed `deaf`."""
 
 
 def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
@@ -37,14 +38,14 @@ def test_a_child_is_stopped_and_reaped(tmp_path: Path) -> None:
     assert not child.alive
 
 
-def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     child = start("deaf", [sys.executable, "-c", DEAF], os.environ, tmp_path / "log")
     wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
     stop([child], seconds=0.2)
     assert not child.alive
 
 
-def test_what_a_child_leaves_behind_is_killed(tmp_path: Path) -> None:
+def test_children_of_a_stopped_child_are_killed(tmp_path: Path) -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
@@ -58,7 +59,7 @@ def test_what_a_child_leaves_behind_is_killed(tmp_path: Path) -> None:
     assert not group_has_members(child.pid)
 
 
-def test_what_a_killed_child_has_left_behind_is_killed_too(tmp_path: Path) -> None:
+def test_children_of_a_killed_child_are_killed(tmp_path: Path) -> None:
     code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {DEAF!r}]); time.sleep(60)"
     child = start("parent", [sys.executable, "-c", code], os.environ, tmp_path / "log")
     wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
@@ -70,7 +71,7 @@ def test_what_a_killed_child_has_left_behind_is_killed_too(tmp_path: Path) -> No
     assert group_of(child) == []
 
 
-def test_a_child_that_has_lost_the_first_request_to_end_is_asked_again(tmp_path: Path) -> None:
+def test_a_child_that_lost_the_first_sigterm_gets_another(tmp_path: Path) -> None:
     code = (
         "import signal, sys, time\n"
         "leave = lambda *_: (print('left'), sys.exit())\n"
@@ -92,25 +93,33 @@ def group_has_members(number: int) -> bool:
     return True
 
 
-def test_a_child_that_dies_while_starting_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_child_that_ends_while_starting_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     child = start("broken", [sys.executable, "-c", "raise SystemExit('no such model')"], os.environ, tmp_path / "log")
     with pytest.raises(StackError, match=r"(?s)broken stopped while starting.*no such model"):
         wait_until(lambda: False, child, 10)
 
 
-def test_a_child_that_never_gets_ready_is_told(tmp_path: Path) -> None:
+def test_a_child_that_never_gets_ready_is_reported(tmp_path: Path) -> None:
     child = start("slow", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
     with pytest.raises(StackError, match="slow was not ready after 0 s"):
         wait_until(lambda: False, child, 0.1)
     stop([child])
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"nothing-here: No such file"):
         start("nothing", [tmp_path / "nothing-here"], os.environ, tmp_path / "log")
 
 
-def test_another_process_of_the_same_number_is_never_touched(tmp_path: Path) -> None:
+def test_a_start_is_the_one_that_the_kernel_records(tmp_path: Path) -> None:
+    child = start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
+    ticks = Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    assert child.started == int(ticks), "records that an earlier release wrote hold this number"
+    stop([child])
+    assert start_time(child.pid) is None
+
+
+def test_another_process_with_the_same_id_is_not_stopped(tmp_path: Path) -> None:
     child = start("ours", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log")
     stranger = dataclasses.replace(child, started=child.started + 1)
     assert not stranger.alive

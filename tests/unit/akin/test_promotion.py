@@ -14,7 +14,7 @@ from storage import durable
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Three versions, of which the first was promoted by its export."""
+    """Make three versions; the first was promoted by its export."""
     for number in (1, 2, 3):
         folder = tmp_path / versions.MODEL / str(number)
         folder.mkdir(parents=True)
@@ -31,7 +31,7 @@ def digest(number: int) -> str:
 def evaluate(
     repository: Path, number: int, against: int, sets: dict[str, tuple[float, float]], kind: str = "retrieval"
 ) -> None:
-    """Writes an evaluation in which the interval of each set's difference is the given one."""
+    """Write an evaluation with the given interval of the difference for each set."""
     names = (f"version {number}", f"version {against}")
     folder = evaluations.folder(repository, digest(number))
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def evaluate(
             {"set": name, "system": names[0], "against": names[1], "metric": metric, "difference": (low + high) / 2,
              "low": low * sign, "high": high * sign, "p": 0.5}
             for name, (low, high) in sets.items()
-            # Other measures say the contrary; promotion does not go by them.
+            # Other measures contradict; they do not decide a promotion.
             for metric, sign in (("MAP", -1), ("nDCG@10", 1))
         ],
     }  # fmt: skip
@@ -78,7 +78,7 @@ def test_better_on_one_set_and_worse_on_none_is_promoted(repository: Path) -> No
         ({"known": (0.0, 0.0)}, "proven better on no set"),
     ],
 )
-def test_what_is_worse_or_not_better_is_refused_with_set_and_figure(
+def test_a_version_that_is_worse_or_not_better_is_refused_with_set_and_figure(
     repository: Path, sets: dict[str, tuple[float, float]], complaint: str
 ) -> None:
     evaluate(repository, 2, 1, sets)
@@ -108,7 +108,7 @@ def test_an_evaluation_of_another_encoder_under_the_same_number_proves_nothing(r
         promotion.promote(repository, 2)
 
 
-def test_an_override_is_written_down_with_its_reason(repository: Path) -> None:
+def test_an_override_is_recorded_with_its_reason(repository: Path) -> None:
     line = promotion.promote(repository, 3, override="smoke test")
     assert line is not None
     assert (line.how, line.reason) == ("overridden", "smoke test")
@@ -127,15 +127,15 @@ def test_rollback_goes_back_step_by_step_to_the_first(repository: Path) -> None:
     assert [line.how for line in promotion.history(repository)][-1] == "rolled back"
 
 
-def test_rollback_to_a_version_that_is_gone_is_told_and_changes_nothing(repository: Path) -> None:
+def test_rollback_to_a_missing_version_is_refused_and_changes_nothing(repository: Path) -> None:
     promotion.promote(repository, 2, override="x")
-    (repository / versions.MODEL / "1").rename(repository / "elsewhere")
+    (repository / versions.MODEL / "1").rename(repository / "with_data_and_ports")
     with pytest.raises(EncoderError, match="version 1 is not in"):
         promotion.rollback(repository)
     assert versions.promoted_number(repository) == 2
 
 
-def test_a_pointer_to_nothing_can_be_mended(repository: Path) -> None:
+def test_a_pointer_to_a_missing_version_can_be_repaired(repository: Path) -> None:
     (repository / versions.MODEL / versions.POINTER).write_text("latest")
     line = promotion.promote(repository, 2)
     assert line is not None
@@ -167,7 +167,7 @@ def test_damaged_files_are_named(repository: Path, file: str, content: str) -> N
     assert versions.promoted_number(repository) == 1
 
 
-def test_the_commands_tell_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_print_promotions(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(repository))
     evaluate(repository, 2, 1, {"known": (0.01, 0.03)})
     run = CliRunner().invoke

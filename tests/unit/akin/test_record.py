@@ -1,4 +1,4 @@
-"""The record of a running stack."""
+"""Test the record of a running stack."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_change_keeps_what_others_have_written(settings: Settings) -> None:
     assert (stack.encoders, stack.complete) == ([1, 2], False)
 
 
-def test_a_stopped_stack_is_not_written_down_again(settings: Settings) -> None:
+def test_a_stopped_stack_is_not_recorded_again(settings: Settings) -> None:
     record.create(settings, stack_of(THIS), GONE)
     shutil.rmtree(settings.run)
     record.update(settings, lambda stack: stack)
@@ -52,30 +52,30 @@ def test_a_stopped_stack_is_not_written_down_again(settings: Settings) -> None:
     assert not settings.run.exists()
 
 
-def test_a_record_from_before_the_machine_was_started_means_nothing(settings: Settings) -> None:
+def test_a_record_from_before_the_last_boot_is_ignored(settings: Settings) -> None:
     record.write(settings, replace(stack_of(THIS), boot="another"))
     assert record.running(settings) is None
 
 
-def test_a_record_of_an_earlier_release_is_understood(settings: Settings) -> None:
+def test_a_record_of_an_earlier_release_is_read(settings: Settings) -> None:
     record.write(settings, stack_of(THIS))
-    found = json.loads(record.record(settings).read_text())
+    found = json.loads(record.record_path(settings).read_text())
     for name in ("parts", "supervisor", "attempts", "boot", "triton_metrics"):
         del found[name]
-    record.record(settings).write_text(json.dumps(found))
+    record.record_path(settings).write_text(json.dumps(found))
     stack = record.running(settings)
     assert stack is not None
     assert (stack.supervised, stack.serves, stack.state("Triton")) == (False, True, "running")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"children": 1}', '{"children": [], "more": 1}'])
-def test_a_record_that_cannot_be_read_is_none(settings: Settings, text: str) -> None:
+def test_an_unreadable_record_counts_as_absent(settings: Settings, text: str) -> None:
     settings.run.mkdir()
-    record.record(settings).write_text(text)
+    record.record_path(settings).write_text(text)
     assert record.read(settings) is None
 
 
-def test_without_a_supervisor_a_process_says_itself_whether_it_runs() -> None:
+def test_without_a_supervisor_the_process_decides_the_state() -> None:
     written = replace(stack_of(THIS, GONE, state="restarting"), supervisor=GONE)
     assert (written.state("Triton"), written.state("the supervisor")) == ("running", "stopped")
 
@@ -85,6 +85,6 @@ def test_a_triton_that_is_being_started_does_not_serve_yet() -> None:
     assert replace(stack_of(THIS, state="running"), supervisor=THIS).serves
 
 
-def test_a_part_that_has_just_died_is_not_called_running() -> None:
+def test_a_part_that_has_just_ended_is_not_running() -> None:
     dead = replace(THIS, started=1)
     assert replace(stack_of(dead), supervisor=THIS).state("Triton") == "restarting"

@@ -21,37 +21,37 @@ def test_versions_are_in_order_and_one_is_promoted(tmp_path: Path) -> None:
     versions.promote(tmp_path, 2)
     found = versions.versions(tmp_path)
     assert [(version.number, version.promoted) for version in found] == [(1, False), (2, True), (10, False)]
-    assert versions.promoted(tmp_path).number == 2
+    assert versions.promoted_version(tmp_path).number == 2
 
 
-def test_what_is_no_version_folder_is_left_alone(tmp_path: Path) -> None:
+def test_other_folders_are_not_versions(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     (tmp_path / versions.MODEL / ".exporting-2").mkdir()
     (tmp_path / versions.MODEL / "config.pbtxt").write_text("")
     assert [version.number for version in versions.versions(tmp_path)] == [1]
 
 
-def test_an_empty_registry_says_how_to_fill_it(tmp_path: Path) -> None:
+def test_an_empty_registry_is_reported_with_the_next_step(tmp_path: Path) -> None:
     assert versions.versions(tmp_path) == []
     with pytest.raises(EncoderError, match="akin encoder export"):
-        versions.promoted(tmp_path)
+        versions.promoted_version(tmp_path)
 
 
-def test_promoting_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
+def test_promoting_a_missing_version_changes_nothing(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     versions.promote(tmp_path, 1)
     with pytest.raises(EncoderError, match="version 7 is not in"):
         versions.promote(tmp_path, 7)
-    assert versions.promoted(tmp_path).number == 1
+    assert versions.promoted_version(tmp_path).number == 1
 
 
-def test_a_pointer_to_a_removed_version_is_told(tmp_path: Path) -> None:
+def test_a_pointer_to_a_removed_version_is_reported(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     versions.promote(tmp_path, 1)
     (tmp_path / versions.MODEL / "1" / "manifest.json").unlink()
     (tmp_path / versions.MODEL / "1").rmdir()
-    with pytest.raises(EncoderError, match=r"version 1 is not in .* \(there: none\)"):
-        versions.promoted(tmp_path)
+    with pytest.raises(EncoderError, match=r"version 1 is not in .* \(it has: none\)"):
+        versions.promoted_version(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "not json", "[]", '{"digest": 3}'])
@@ -66,5 +66,5 @@ def test_a_damaged_manifest_names_its_file(tmp_path: Path, content: str) -> None
 def test_a_damaged_pointer_names_its_file(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     (tmp_path / versions.MODEL / versions.POINTER).write_text("latest")
-    with pytest.raises(EncoderError, match="PROMOTED says 'latest'"):
-        versions.promoted(tmp_path)
+    with pytest.raises(EncoderError, match="PROMOTED holds 'latest'"):
+        versions.promoted_version(tmp_path)

@@ -29,7 +29,7 @@ def test_the_environment_moves_folders_and_ports(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80 80", "٣"])
-def test_a_port_that_is_none_is_refused_by_name(value: str) -> None:
+def test_an_invalid_port_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_UI_PORT"):
         Settings.read({"AKIN_UI_PORT": value})
 
@@ -42,7 +42,7 @@ def test_only_the_port_for_metrics_may_be_left_out() -> None:
         Settings.read({"AKIN_SERVICE_PORT": "8081"})
 
 
-def test_the_port_for_metrics_is_looked_at_before_a_start_and_handed_to_the_service() -> None:
+def test_the_port_for_metrics_is_checked_before_a_start_and_passed_to_the_service() -> None:
     names = ("SERVICE", "SERVICE_METRICS", "UI", "TRITON_HTTP", "TRITON_GRPC", "TRITON_METRICS")
     ports = {f"AKIN_{name}_PORT": str(port) for name, port in zip(names, free_ports(6), strict=True)}
     check_ports(Settings.read(ports))
@@ -61,18 +61,18 @@ def test_two_services_on_one_port_are_refused_with_both_names() -> None:
 
 
 @pytest.mark.parametrize("value", ["triton:8001", "tcp://triton:8001", "grpc://", "grpc://a b", "grpc://a/b"])
-def test_a_triton_that_is_no_address_is_refused_by_name(value: str) -> None:
+def test_an_invalid_address_of_triton_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_TRITON_URL"):
         Settings.read({"AKIN_TRITON_URL": value})
 
 
 @pytest.mark.parametrize("value", ["yes please", "2", "-"])
-def test_a_switch_that_is_neither_on_nor_off_is_refused_by_name(value: str) -> None:
+def test_an_invalid_switch_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_TRITON_ALLOW_UNPATCHED"):
         Settings.read({"AKIN_TRITON_ALLOW_UNPATCHED": value})
 
 
-def test_tritons_http_listens_where_the_rest_does_unless_told() -> None:
+def test_tritons_http_has_the_address_of_triton_by_default() -> None:
     assert Settings.read({}).triton_http_host == "127.0.0.1"
     assert Settings.read({"AKIN_TRITON_HOST": "::1"}).triton_http_host == "::1"
     told = Settings.read({"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_HTTP_HOST": "127.0.0.1"})
@@ -81,12 +81,12 @@ def test_tritons_http_listens_where_the_rest_does_unless_told() -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "86401"])
-def test_a_time_to_wait_that_is_none_is_refused_by_name(value: str) -> None:
+def test_an_invalid_wait_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="AKIN_WAIT_SECONDS"):
         Settings.read({"AKIN_WAIT_SECONDS": value})
 
 
-def test_nothing_is_waited_for_unless_told() -> None:
+def test_commands_do_not_wait_by_default() -> None:
     assert (Settings.read({}).wait_seconds, Settings.read({}).triton_url) == (0, "")
     told = Settings.read({"AKIN_WAIT_SECONDS": "1.5", "AKIN_TRITON_URL": "grpc://triton:8001"})
     assert (told.wait_seconds, told.triton_url) == (1.5, "grpc://triton:8001")
@@ -103,7 +103,7 @@ def test_nothing_is_waited_for_unless_told() -> None:
         ("localhost", "http://localhost:8080"),
     ],
 )
-def test_a_service_is_asked_where_it_listens(host: str, url: str) -> None:
+def test_the_address_of_a_service_on_all_addresses_is_loopback(host: str, url: str) -> None:
     assert Settings.read({"AKIN_SERVICE_HOST": host}).service_url == url
     assert Settings.read({"AKIN_UI_HOST": host}).ui_url == url.replace("8080", "7860")
 

@@ -1,4 +1,4 @@
-"""What the parts are told, and which port is taken, without starting anything."""
+"""Test the environment of the parts and the check of ports, without starting a part."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from akin.cli.stack import described, lines
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
 from akin.stack.record import PartState, Stack, State, running
+from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -30,7 +30,7 @@ def settings_for(**more: str) -> Settings:
     return Settings.read({**dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)), **more})
 
 
-def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in() -> None:
+def test_the_service_gets_absolute_paths() -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY="models")
     told = lifecycle.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
@@ -38,7 +38,7 @@ def test_the_service_is_told_where_its_models_are_whatever_folder_it_starts_in()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
-def test_a_port_is_taken_where_the_part_is_to_listen(host: str) -> None:
+def test_a_port_is_checked_on_the_address_of_its_part(host: str) -> None:
     settings = settings_for(AKIN_UI_HOST=host)
     lifecycle.check_ports(settings)
     with socket.create_server((host, settings.ui_port)), pytest.raises(StackError, match="AKIN_UI_PORT"):
@@ -51,20 +51,20 @@ def test_a_port_that_is_taken_on_another_address_only_is_free() -> None:
         lifecycle.check_ports(settings)
 
 
-def test_a_failed_start_is_told_with_its_kind_and_what_goes_on() -> None:
+def test_a_failed_start_is_reported_with_its_class_and_the_state_of_the_other_parts() -> None:
     part = PartState("Triton", "restarting", 0.0, failures=1, reason="Triton refuses version 1", error="EncoderError")
-    first = lifecycle.failure(part, stopped=True)
+    first = lifecycle.error_of(part, stopped=True)
     assert isinstance(first, EncoderError)
     assert str(first) == "Triton refuses version 1"
-    later = lifecycle.failure(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
+    later = lifecycle.error_of(replace(part, reason="was ended by SIGKILL", error=""), stopped=False)
     assert type(later) is StackError
-    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts go on")
+    assert str(later).startswith("Triton: was ended by SIGKILL.\nThe other parts continue")
 
 
 @pytest.mark.parametrize("error", ["OSError", "NoSuchError", "annotations"])
-def test_a_failure_of_an_unknown_kind_is_one_of_the_stack(error: str) -> None:
+def test_a_failure_of_an_unknown_class_is_a_stack_error(error: str) -> None:
     part = PartState("the page", "restarting", 0.0, failures=1, reason="no space left", error=error)
-    assert type(lifecycle.failure(part, stopped=True)) is StackError
+    assert type(lifecycle.error_of(part, stopped=True)) is StackError
 
 
 def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_over() -> None:
@@ -89,14 +89,14 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
     assert addresses_of(replace(was, service_metrics=""), other).service_metrics_port == other.service_metrics_port
 
 
-def test_a_supervisor_writes_down_where_the_service_has_its_metrics(tmp_path: Path) -> None:
+def test_a_supervisor_records_the_address_of_the_metrics(tmp_path: Path) -> None:
     settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_SERVICE_METRICS_HOST="127.0.0.2")
     assert Supervisor(settings)._stack.service_metrics == f"127.0.0.2:{settings.service_metrics_port}"
 
 
 @pytest.fixture
 def of_earlier_release(tmp_path: Path) -> Iterator[tuple[Settings, list[Child]]]:
-    """A stack of three small processes, written down as the first release did."""
+    """Start a stack of three small processes with a record of the first release."""
     settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_MODEL_REPOSITORY=str(tmp_path / "models"))
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     children = [start(name, command, os.environ, tmp_path / "log") for name in ("Triton", "the service", "the page")]
@@ -115,7 +115,7 @@ def of_earlier_release(tmp_path: Path) -> Iterator[tuple[Settings, list[Child]]]
     stop(children)
 
 
-def test_a_stack_of_an_earlier_release_is_started_anew(
+def test_a_stack_of_an_earlier_release_is_restarted(
     of_earlier_release: tuple[Settings, list[Child]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, children = of_earlier_release
@@ -127,14 +127,14 @@ def test_a_stack_of_an_earlier_release_is_started_anew(
         assert not (settings.run / "stack.json").exists()
         return children[0]
 
-    monkeypatch.setattr(lifecycle, "promoted", lambda _: None)
+    monkeypatch.setattr(lifecycle, "promoted_version", lambda _: None)
     monkeypatch.setattr(lifecycle, "start_supervisor", start_supervisor)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: anew)
     assert lifecycle.up(settings, said.append) is anew
-    assert said == ["the stack was started by an earlier release: starting it anew"]
+    assert said == ["the stack was started by an earlier release: restarting it"]
 
 
-def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
+def test_a_stack_of_an_earlier_release_continues_if_there_is_no_encoder(
     of_earlier_release: tuple[Settings, list[Child]],
 ) -> None:
     settings, children = of_earlier_release
@@ -143,14 +143,14 @@ def test_a_stack_of_an_earlier_release_goes_on_when_there_is_nothing_to_start(
     assert all(child.alive for child in children)
 
 
-def test_the_status_of_a_stack_of_an_earlier_release_is_told_and_down_stops_it(
+def test_the_status_of_a_stack_of_an_earlier_release_is_printed_and_down_stops_it(
     of_earlier_release: tuple[Settings, list[Child]],
 ) -> None:
     settings, children = of_earlier_release
     found = running(settings)
     assert found is not None
-    assert described(found, whole=True)["supervisor"] is None
-    assert next(line.split()[-3:-1] for line in lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
+    assert stack_as_json(found, whole=True)["supervisor"] is None
+    assert next(line.split()[-3:-1] for line in status_lines(found, ["Triton"])) == ["pid", str(children[0].pid)]
     assert lifecycle.down(settings) == ["the page", "the service", "Triton"]
     assert not any(child.alive for child in children)
 
@@ -184,23 +184,23 @@ def test_a_part_that_ended_while_it_ran_is_waited_for_by_the_next_up(
     state: State, error: str, first: bool, failed: bool
 ) -> None:
     part = PartState("Triton", state, 0.0, failures=1, error=error)
-    assert lifecycle.failed(part, first=first) is failed
+    assert lifecycle.has_failed(part, first=first) is failed
 
 
-def test_the_encoder_that_made_the_live_snapshot_is_needed_unless_it_is_the_promoted_one(tmp_path: Path) -> None:
+def test_the_encoder_of_the_live_snapshot_is_needed_unless_it_is_promoted(tmp_path: Path) -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY=str(tmp_path / "models"), AKIN_DATA=str(tmp_path))
     for number, digest in ((1, "a" * 64), (2, "b" * 64), (3, "c" * 64)):
         folder = tmp_path / "models/text_encoder" / str(number)
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": digest}))
     first, second, _ = versions(settings.repository)
-    assert lifecycle.still_needed(settings, second) == []
+    assert lifecycle.versions_still_needed(settings, second) == []
     live = published_manifest(tmp_path, "20260101T000000Z-aaaaaa", EncoderRecord(1, "a" * 64, 384)).id
     SnapshotDirectory(tmp_path).use(live)
-    assert lifecycle.still_needed(settings, second) == [1]
-    assert lifecycle.still_needed(settings, first) == []
+    assert lifecycle.versions_still_needed(settings, second) == [1]
+    assert lifecycle.versions_still_needed(settings, first) == []
     (SnapshotDirectory(tmp_path).path(live) / "manifest.json").write_text("{")
-    assert lifecycle.still_needed(settings, second) == []
+    assert lifecycle.versions_still_needed(settings, second) == []
 
 
 def test_the_supervisor_stays_light() -> None:

@@ -1,4 +1,4 @@
-"""What a running demonstration says of its stack, and does when the supervisor dies."""
+"""Test the output of `akin status` and of a running demonstration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from akin.cli import stack as commands
 from akin.errors import StackError
 from akin.settings import Settings
+from akin.stack import status
 from akin.stack.processes import Child, start_time
 from akin.stack.record import PartState, Stack
 
@@ -18,43 +18,44 @@ STACK = Stack([], [1], "http://s", "http://p", "t", "h", complete=True, parts=[P
 
 
 def stack_of(state: PartState, *, supervised: bool = True) -> Stack:
-    """A stack of one part, whose supervisor is this very process, or has ended."""
+    """Return a stack of one part, whose supervisor is this process or has ended."""
     started = start_time(os.getpid()) if supervised else 1
     return replace(STACK, parts=[state], supervisor=Child("the supervisor", os.getpid(), started or 0, ""))
 
 
-def test_a_demonstration_tells_what_becomes_of_its_parts_and_replaces_a_dead_supervisor(
+def test_a_demonstration_prints_changes_of_its_parts_and_replaces_an_ended_supervisor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     died = replace(PART, state="restarting", reason="was ended by SIGKILL")
     met = [stack_of(PART), stack_of(died), stack_of(died), stack_of(PART), stack_of(PART, supervised=False), None]
     mended: list[Settings] = []
     said: list[str] = []
-    monkeypatch.setattr(commands.time, "sleep", lambda _: None)
-    monkeypatch.setattr(commands, "running", lambda _: met.pop(0))
-    monkeypatch.setattr(commands, "say", said.append)
-    monkeypatch.setattr(commands.local, "up", lambda settings, say: mended.append(settings) or stack_of(PART))
+    monkeypatch.setattr(status.time, "sleep", lambda _: None)
+    monkeypatch.setattr(status, "running", lambda _: met.pop(0))
+    monkeypatch.setattr(status.lifecycle, "up", lambda settings, say: mended.append(settings) or stack_of(PART))
     with pytest.raises(StackError, match="stopped by another command"):
-        commands.accompany(Settings.read({}), STACK)
+        status.follow(Settings.read({}), STACK, said.append)
     assert said == ["the service: restarting (was ended by SIGKILL)", "the service: running"]
     assert len(mended) == 1
 
 
-def test_what_runs_is_told_to_people_with_its_history() -> None:
+def test_the_status_as_text_has_the_history() -> None:
     given_up = replace(PART, state="given up", restarts=7, reason="no such model (failure 8 in a row).")
-    told = "\n".join(commands.lines(stack_of(given_up), ["the service"]))
+    told = "\n".join(status.status_lines(stack_of(given_up), ["the service"]))
     assert "the service  given up  since " in told
     assert "restarted 7 times; last: no such model (failure 8 in a row)." in told
     assert "try again with: akin up" in told
     assert "supervisor   running" in told
-    assert "nothing restarts it" in "\n".join(commands.lines(stack_of(PART, supervised=False), ["the service"]))
+    assert "nothing restarts a part" in "\n".join(
+        status.status_lines(stack_of(PART, supervised=False), ["the service"])
+    )
 
 
-def test_what_runs_is_told_to_programs_with_the_fields_of_before_and_its_history() -> None:
+def test_the_status_as_json_has_the_earlier_fields_and_the_history() -> None:
     child = Child("the service", 1, 1, "service.log")
-    found = commands.described(replace(stack_of(PART), children=[child]), whole=True)
+    found = status.stack_as_json(replace(stack_of(PART), children=[child]), whole=True)
     assert found["running"] is True
     (process,) = found["processes"]
     assert {"name", "pid", "alive", "log", "state", "since", "restarts", "failures", "reason"} == set(process)
     assert {"page", "service", "triton", "encoders", "supervisor"} <= set(found)
-    assert commands.described(None, whole=False)["processes"] == []
+    assert status.stack_as_json(None, whole=False)["processes"] == []

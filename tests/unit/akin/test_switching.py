@@ -1,4 +1,4 @@
-"""What happens to the encoders when a snapshot goes live, without Triton."""
+"""Test the change of encoders when a snapshot goes live, without Triton."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def snapshot(settings: Settings) -> str:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, snapshot: str) -> list[list[int]]:
-    """A stack that serves encoders 1 and 2, of which 2 is promoted; what it is told to serve is noted."""
+    """Fake a stack that serves encoders 1 and 2, with 2 promoted; return the list of changes to it."""
     told: list[list[int]] = []
     stack = Stack([], [1, 2], "http://service", "http://page", "triton", "http://triton", complete=True)
     answers: dict[str, Any] = {"snapshot": {"id": snapshot}, "encoder": {"version": 2}}
     monkeypatch.setattr(switch, "running", lambda _: stack)
     monkeypatch.setattr(switch, "components", lambda _: answers)
-    monkeypatch.setattr(switch, "promoted", lambda _: Version(2, True, {}))
+    monkeypatch.setattr(switch, "promoted_version", lambda _: Version(2, True, {}))
     monkeypatch.setattr(switch, "change", lambda settings, stack, numbers: told.append(numbers))
     return told
 
 
-def test_encoders_go_with_the_last_snapshot_of_theirs(
+def test_encoders_are_unloaded_after_their_last_snapshot(
     settings: Settings, snapshot: str, served: list[list[int]]
 ) -> None:
     switch.make_live(settings, snapshot, lambda _: None)
@@ -48,7 +48,7 @@ def test_encoders_go_with_the_last_snapshot_of_theirs(
     assert served == [[2]]
 
 
-def test_a_snapshot_that_is_not_there_leaves_the_encoders(settings: Settings, served: list[list[int]]) -> None:
+def test_a_missing_snapshot_leaves_the_encoders_loaded(settings: Settings, served: list[list[int]]) -> None:
     with pytest.raises(SnapshotNotFound):
         switch.make_live(settings, "20260101T000000Z-bbbbbb", lambda _: None)
     assert served == []

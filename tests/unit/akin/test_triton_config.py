@@ -1,4 +1,4 @@
-"""The model's configuration, checked against Triton's own schema."""
+"""Check the model's configuration with Triton's own schema."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_key_is_made_once_for_this_user_alone(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("left", ["readable", "cut", "link", "bytes"])
-def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: Settings, left: str) -> None:
+def test_a_readable_or_invalid_key_is_replaced(settings: Settings, left: str) -> None:
     old = triton_key.make(settings)
     path = triton_key.key_file(settings)
     if left == "readable":
@@ -44,8 +44,8 @@ def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: 
     elif left == "bytes":
         path.write_bytes(b"\xff" * 64)
     else:
-        path.rename(path.with_name("elsewhere"))
-        path.symlink_to("elsewhere")
+        path.rename(path.with_name("with_data_and_ports"))
+        path.symlink_to("with_data_and_ports")
     key = triton_key.make(settings)
     assert key != old
     assert triton_key.read(settings) == key
@@ -54,7 +54,9 @@ def test_a_key_that_others_may_know_or_that_is_none_is_not_used_again(settings: 
 
 
 def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
-    code = "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
+    code = (
+        "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
+    )
     environment = {**os.environ, "AKIN_DATA": str(settings.data)}
     found: list[str] = []
 
@@ -71,7 +73,7 @@ def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
     assert set(found) == {f"{triton_key.read(settings)}\n"}
 
 
-def test_the_key_goes_with_the_stack(settings: Settings) -> None:
+def test_the_key_is_removed_with_the_stack(settings: Settings) -> None:
     triton_key.make(settings)
     lifecycle.down(settings)
     assert not triton_key.key_file(settings).exists()
@@ -79,7 +81,7 @@ def test_the_key_goes_with_the_stack(settings: Settings) -> None:
 
 def test_a_key_among_the_arguments_of_a_process_is_overwritten() -> None:
     key = triton_key.new()
-    # It starts listening to its standard input only when Python has read its arguments.
+    # It prints `ready` only after Python has read its arguments.
     command = [sys.executable, "-c", "print('ready', flush=True); input()", *triton_key.options(key)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -92,13 +94,13 @@ def test_a_key_among_the_arguments_of_a_process_is_overwritten() -> None:
         process.communicate("\n")
 
 
-def test_a_process_that_is_gone_has_nothing_to_hide() -> None:
+def test_hiding_the_key_of_an_ended_process_fails_quietly() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     assert not triton_key.hide(process.pid, "0" * 64)
 
 
-def test_a_key_that_cannot_be_hidden_is_told_of_once(
+def test_a_key_that_cannot_be_hidden_is_reported_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     triton.warn_of_visible_key.cache_clear()

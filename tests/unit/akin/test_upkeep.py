@@ -1,23 +1,23 @@
-"""What the commands that keep an index up ask of others, without those."""
+"""Run the commands of `akin index` with stand-ins for the stack, the harvest and the library."""
 
 from __future__ import annotations
 
 import json
 import resource
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
+from akin import snapshots
 from akin.cli import index, upkeep
-from akin.errors import SourceError
+from akin.errors import PapersUnusable
 from akin.settings import Settings
-from indexing import ChangedPapers
-from indexing.row_check import RowCheck
+from indexing.changes import ChangedPapers
+from indexing.verify import RowCheck
 from papers.remote import ARXIV
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
@@ -39,12 +39,12 @@ def test_a_damaged_snapshot_does_not_become_the_live_one(data: Path) -> None:
     two = published_manifest(data, "two", ENCODER, files=files).id
     for name in files:
         (SnapshotDirectory(data).path(two) / name).write_bytes(b"bad")
-    with pytest.raises(SourceError, match=r"sqlite: is damaged"):
+    with pytest.raises(PapersUnusable, match=r"sqlite: is damaged"):
         index.use(two)
     assert SnapshotDirectory(data).current() == "one"
 
 
-def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_in_the_json(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = published_manifest(data, "one", ENCODER, files={"vectors.faiss": FileRecord("0" * 64, 3)}).id
     (SnapshotDirectory(data).path(name) / "vectors.faiss").write_bytes(b"bad")
     with pytest.raises(typer.Exit) as ended:
@@ -57,16 +57,16 @@ def test_damage_is_told_to_programs_too(data: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-def test_a_whole_snapshot_is_told_to_programs_without_its_recall(
+def test_the_json_of_a_whole_snapshot_without_recall(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
     upkeep.verify(name, recall=False, json=True)
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
 
 
-def test_rows_with_other_vectors_are_told_and_end_in_an_error(
+def test_rows_with_wrong_vectors_are_printed_and_end_in_an_error(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
@@ -77,8 +77,8 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
         wrong = SnapshotInvalid(directory / "vectors.faiss", "row 5 holds another vector than its text's")
         return RowCheck(100, 90, 80, [wrong], ["10 are not there"])
 
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
-    monkeypatch.setattr(upkeep, "check_rows", checked)
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.check_rows", checked)
     for rows in ("all", "7"):
         with pytest.raises(typer.Exit) as ended:
             upkeep.verify(name, rows=rows, json=True)
@@ -90,7 +90,7 @@ def test_rows_with_other_vectors_are_told_and_end_in_an_error(
         assert "10 are not there" in " ".join(told.err.split())
     assert asked == [None, 7]
     for nonsense in ("0", "-1", "many", "1.5"):
-        with pytest.raises(SourceError, match="--rows"):
+        with pytest.raises(PapersUnusable, match="--rows"):
             upkeep.verify(name, rows=nonsense)
 
 
@@ -109,18 +109,9 @@ def test_a_complete_update_may_lack_a_twentieth(
         asked.append((source.complete, source.may_lack))
         raise InterruptedError
 
-    @contextmanager
-    def server(*_: Any) -> Iterator[Any]:
-        yield "grpc://127.0.0.1:1", SimpleNamespace(number=1)
-
-    @asynccontextmanager
-    async def connected(*_: Any) -> AsyncIterator[None]:
-        yield None
-
-    monkeypatch.setattr(upkeep, "update_snapshot", updated)
-    monkeypatch.setattr(upkeep, "encoder_server", server)
-    monkeypatch.setattr(upkeep, "connected", connected)
-    with pytest.raises(SourceError):
+    monkeypatch.setattr(snapshots, "update_snapshot", updated)
+    monkeypatch.setattr(snapshots, "run_with_encoder", lambda _, work, **__: work(None, None))
+    with pytest.raises(PapersUnusable):
         upkeep.update(str(data / "all.jsonl"), **options)
     assert asked == [expected]
 
@@ -135,19 +126,19 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_takes_nothing_is_told_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_expected_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published_manifest(data, "one", ENCODER)
-    monkeypatch.setattr(index, "verify_snapshot", lambda _: [])
-    with full_disk(), pytest.raises(SourceError, match="cannot write to the data folder: File too large"):
+    monkeypatch.setattr(snapshots, "verify_snapshot", lambda _: [])
+    with full_disk(), pytest.raises(PapersUnusable, match="cannot write to the data folder: File too large"):
         index.use("one")
     assert SnapshotDirectory(data).current() is None
     (data / "rejects").write_text("is no folder")
-    with pytest.raises(SourceError, match=r"cannot write .*rejects: File exists"):
-        index.rejects_of(Settings.read(), "papers.jsonl")
+    with pytest.raises(PapersUnusable, match=r"cannot write .*rejects: File exists"):
+        snapshots.rejects_path(Settings.read(), "papers.jsonl")
 
 
 @pytest.mark.parametrize("subset", [None, "physics:hep-th"])
-def test_an_update_harvests_the_set_that_the_index_is_of(
+def test_an_update_harvests_the_set_of_the_index(
     data: Path, monkeypatch: pytest.MonkeyPatch, subset: str | None
 ) -> None:
     SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, harvested="2026-01-31", subset=subset).id)
@@ -166,7 +157,7 @@ def test_an_update_harvests_the_set_that_the_index_is_of(
     assert (asked["since"], asked["subset"], asked["url"]) == ("2026-01-31", subset, ARXIV)
 
 
-def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_harvests_the_repository_of_the_index(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = {"harvested": "2026-01-31", "repository": "https://mirror.example/oai"}
     SnapshotDirectory(data).use(published_manifest(data, "one", ENCODER, **more).id)
     asked: list[str] = []
@@ -182,12 +173,12 @@ def test_an_update_harvests_the_repository_that_the_index_is_of(data: Path, monk
     assert asked == ["https://mirror.example/oai", "https://other.example/oai"]
 
 
-def test_rows_of_which_no_vector_was_compared_are_not_called_whole(
+def test_a_snapshot_is_not_whole_if_no_vector_was_compared(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr(upkeep, "verify_snapshot", lambda _: [])
-    monkeypatch.setattr(upkeep, "check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
+    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("indexing.verify.check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
     with pytest.raises(typer.Exit) as ended:
         upkeep.verify(name, recall=False, json=True)
     assert ended.value.exit_code == 6

@@ -8,7 +8,7 @@ from akin.stack.wait import wait_for
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Clock that only moves when the code sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
@@ -25,14 +25,14 @@ def away_until(clock: Clock, moment: float) -> str:
     return "here"
 
 
-def test_what_is_there_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_available_result_is_returned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     clock = Clock(monkeypatch)
     assert wait_for("Triton", lambda: away_until(clock, 0), 0, said.append) == "here"
     assert said == []
 
 
-def test_who_waits_says_for_whom_and_why_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_is_reported_with_its_reason_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     clock = Clock(monkeypatch)
     assert wait_for("Triton", lambda: away_until(clock, 165), 600, said.append) == "here"
@@ -42,7 +42,7 @@ def test_who_waits_says_for_whom_and_why_every_half_minute(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("seconds", [0, 7.5])
-def test_after_the_time_its_reason_is_raised(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_after_the_wait_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     clock = Clock(monkeypatch)
     with pytest.raises(StackError, match="nothing answers at triton:8001"):
         wait_for("Triton", lambda: away_until(clock, 1e9), seconds, lambda _: None)

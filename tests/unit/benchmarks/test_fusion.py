@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.beir import Collection
-from benchmarks.fusion import DEFAULT, Halves, best, learned, scored
-from benchmarks.known_items import known_items
+from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, score_choices
+from relevance import Collection
 from retrieval_service.ports import Hits
 
 
@@ -23,13 +22,13 @@ def collection(name: str, good: str, queries: int = 10) -> tuple[Collection, dic
     dense, lexical = order if good == "dense" else order[::-1]
     ids = ["right", *(f"p{number}" for number in range(1, 11))]
     return (
-        Collection(name, Path(), dict.fromkeys(wanted, "words"), wanted),
+        Collection(Path(name), dict.fromkeys(wanted, "words"), wanted),
         dict.fromkeys(wanted, Halves(dense, lexical, ids)),
     )
 
 
 def scores(*kinds: str) -> dict[str, Any]:
-    return {f"{kind}{at}": scored(*collection(f"{kind}{at}", kind)) for at, kind in enumerate(kinds)}
+    return {f"{kind}{at}": score_choices(*collection(f"{kind}{at}", kind)) for at, kind in enumerate(kinds)}
 
 
 def test_the_better_half_gets_the_weight() -> None:
@@ -40,11 +39,11 @@ def test_the_better_half_gets_the_weight() -> None:
 
 
 def test_what_helps_everywhere_is_robust_and_what_helps_somewhere_is_not() -> None:
-    rows, verdict = learned(scores("dense", "dense", "dense"))
+    rows, verdict = learn(scores("dense", "dense", "dense"))
     assert "not robust" not in verdict
     elsewhere = [row.value for row in rows if (row.system, row.metric) == ("learned on the others", "nDCG@10")]
     assert elsewhere == [1.0, 1.0, 1.0]
-    assert "not robust" in learned(scores("dense", "dense", "lexical"))[1]
+    assert "not robust" in learn(scores("dense", "dense", "lexical"))[1]
 
 
 def test_the_default_wins_ties() -> None:
@@ -58,7 +57,7 @@ def test_known_items_are_not_in_what_they_should_find(tmp_path: Path) -> None:
     lines = [paper.format(n=n) for n in range(3)]
     source = tmp_path / "papers.jsonl"
     source.write_text("\n".join(lines))
-    titles, lasts = known_items(str(source), 2, tmp_path / "sets")
+    titles, lasts = known_item_sets(str(source), 2, tmp_path / "sets")
     assert titles.queries == {"2001.00000": "Title 0", "2001.00001": "Title 1"}
     assert lasts.queries["2001.00001"] == "Last 1."
     assert "Title" not in titles.corpus.read_text().replace('"title"', "")

@@ -1,4 +1,4 @@
-"""docker-compose.yml by the Compose Specification, as far as the file uses it and strictly so, and the Dockerfiles."""
+"""Read docker-compose.yml strictly by the part of the Compose Specification that it uses, and the Dockerfiles."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Compose(msgspec.Struct, forbid_unknown_fields=True):
     networks: dict[str, None] = {}
 
     def started(self, *profiles: str) -> dict[str, Service]:
-        """What `up` starts with these profiles."""
+        """Return the services that `up` starts with these profiles."""
         return {
             name: service
             for name, service in self.services.items()
@@ -90,7 +90,7 @@ class Compose(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def interpolated(value: Any, environ: dict[str, str]) -> Any:
-    """As Compose does it after parsing, for the one form that the file uses: ${NAME:-default}, nested."""
+    """Replace variables as Compose does after parsing, in the only form of the file: ${NAME:-default}, nested."""
     if isinstance(value, dict):
         return {key: interpolated(each, environ) for key, each in value.items()}
     if isinstance(value, list):
@@ -114,7 +114,7 @@ def example() -> dict[str, str]:
 
 
 def dockerfile(name: str) -> list[str]:
-    """The instructions of a Dockerfile, each in one line, without comments."""
+    """Return the instructions of a Dockerfile, each in one line, without comments."""
     text = re.sub(r"^#.*\n", "", (ROOT / "deploy" / name).read_text(), flags=re.MULTILINE)
     return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 

@@ -1,4 +1,4 @@
-"""The files in deploy/monitoring/ by the forms of Prometheus and Grafana, as far as they are used and strictly so."""
+"""Read the files of deploy/monitoring/ strictly by the parts of Prometheus' and Grafana's formats that they use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = ROOT / "deploy" / "monitoring"
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(ms|s|m|h|d)$")]
 OF_GPUS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes"}
-"""What Triton tells of GPUs (its docs/user_guide/metrics.md); it cannot be looked at here."""
+"""The metrics of GPUs (Triton's docs/user_guide/metrics.md), which cannot be checked without one."""
 
 
 class StaticConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,7 +82,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def expressions() -> list[str]:
-    """Every question that an alert or a panel asks."""
+    """Yield the expressions of all alerts and panels."""
     board = dashboard()
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     asked += [note["expr"] for note in board["annotations"]["list"]]
@@ -90,6 +90,6 @@ def expressions() -> list[str]:
 
 
 def metrics_of(expression: str) -> set[str]:
-    """The metrics that an expression names: its words without functions, operators, labels and texts."""
+    """Return the metrics in an expression: its words without functions, operators, labels and strings."""
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)", "", expression)
     return set(re.findall(r"\b[a-z]\w*\b(?! *\()", bare)) - {"and", "or", "unless"}

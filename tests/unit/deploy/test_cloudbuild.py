@@ -1,4 +1,4 @@
-"""cloudbuild.yaml against Cloud Build's published schema of a build, as far as the file uses it, and strictly so."""
+"""Check cloudbuild.yaml strictly by the part of Cloud Build's published schema that it uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akin.settings import ROOT
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d{1,9})?s$")]
-# What Cloud Build itself fills in: https://docs.cloud.google.com/build/docs/configuring-builds/substitute-variable-values
+# The variables that Cloud Build sets: https://docs.cloud.google.com/build/docs/configuring-builds/substitute-variable-values
 BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
 IMAGES = ("triton", "retrieval", "ui", "training")
 

@@ -1,4 +1,4 @@
-"""What the stack of docker-compose.yml promises."""
+"""Test the guarantees of docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import pytest
 
 from akin.settings import ROOT
 from edge import AllowedHosts, parse_hosts
-from settings import EncoderSettings, PageSettings, ServiceSettings, Settings
+from settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
+from settings.reference import definitions
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
-READERS: dict[type[Settings], list[str]] = {
+READERS: dict[type[EnvironmentSettings], list[str]] = {
     ServiceSettings: ["retrieval", "retrieval-gpu"],
     PageSettings: ["ui"],
     EncoderSettings: ["triton"],
 }
-# The images and the networks of the containers decide these.
+# The images and the networks of the containers fix these.
 FIXED = {
     *("AKIN_DATA", "AKIN_MODEL_REPOSITORY", "AKIN_SERVICE_HOST", "AKIN_SERVICE_PORT", "AKIN_UI_HOST", "AKIN_UI_PORT"),
     "AKIN_VECTOR_DEVICE",  # the profile gpu alone
@@ -43,7 +44,9 @@ def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> N
 
 
 @pytest.mark.parametrize("owner", READERS)
-def test_every_setting_can_be_set_or_is_fixed_by_the_containers(compose: Compose, owner: type[Settings]) -> None:
+def test_every_setting_can_be_set_or_is_fixed_by_the_containers(
+    compose: Compose, owner: type[EnvironmentSettings]
+) -> None:
     wanted = {owner.variable(field) for field in owner.model_fields} - FIXED
     for name in READERS[owner]:
         assert wanted <= set(compose.services[name].environment), name
@@ -77,8 +80,16 @@ def test_every_setting_given_to_the_service_is_one(compose: Compose) -> None:
     ServiceSettings.read(given)
 
 
+def test_every_variable_of_the_containers_is_a_setting(compose: Compose) -> None:
+    given = {name for service in compose.services.values() for name in service.environment}
+    for path in (ROOT / "deploy").glob("*.Dockerfile"):
+        given |= set(re.findall(r"\b(AKIN_\w+)=", path.read_text()))
+    assert len(given) > 30
+    assert {name for name in given if name.startswith("AKIN_")} <= set(definitions())
+
+
 @pytest.mark.parametrize("own", ["", "papers.example.org, *.example.org"])
-def test_each_server_answers_under_the_names_it_is_asked_by(own: str) -> None:
+def test_each_server_answers_under_the_names_that_its_clients_use(own: str) -> None:
     changed = read({"AKIN_BIND": "192.0.2.7", "AKIN_ALLOWED_HOSTS": own})
     asked = {"ui": ["127.0.0.1:7860", "localhost", "[::1]", "192.0.2.7:7860"]}
     asked["retrieval"] = asked["retrieval-gpu"] = [*asked["ui"], "retrieval:8080", "retrieval:8081"]
@@ -101,13 +112,13 @@ def test_metrics_are_for_the_networks_inside(compose: Compose) -> None:
         assert not [port for port in service.ports if port.endswith(":8081")]
 
 
-def test_no_log_grows_without_end(compose: Compose) -> None:
+def test_every_log_has_a_limit(compose: Compose) -> None:
     for name, service in compose.services.items():
         assert service.logging is not None, name
         assert set(service.logging.options) == {"max-size", "max-file"}
 
 
-def test_what_ends_stays_ended_and_the_rest_comes_back(compose: Compose) -> None:
+def test_one_time_services_stay_ended_and_the_others_restart(compose: Compose) -> None:
     once = {name for name, service in compose.services.items() if service.restart == "no"}
     assert once == {"export", "export-gpu", "index"}
 
@@ -122,7 +133,7 @@ def test_a_service_has_no_right_that_it_does_not_need(compose: Compose) -> None:
 
 
 def networks_of(compose: Compose, name: str) -> set[str]:
-    """The networks that a service is on; `default` is the one of those that name none."""
+    """Return the networks of a service; `default` if it names none."""
     return set(compose.services[name].networks) or {"default"}
 
 
@@ -136,7 +147,7 @@ def test_the_page_reaches_the_service_and_nothing_else(compose: Compose, suffix:
         assert not networks_of(compose, name) & page, name
 
 
-def test_only_who_embeds_reaches_triton_and_who_measures_it(compose: Compose) -> None:
+def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -> None:
     for triton in ("triton", "triton-gpu"):
         networks = networks_of(compose, triton)
         assert "default" not in networks
@@ -150,7 +161,7 @@ def test_only_who_embeds_reaches_triton_and_who_measures_it(compose: Compose) ->
     assert used == set(compose.networks)
 
 
-def test_each_is_found_under_the_name_by_which_it_is_asked(compose: Compose) -> None:
+def test_services_for_a_gpu_have_the_usual_names(compose: Compose) -> None:
     for name in ("triton", "retrieval"):
         on_gpu = compose.services[f"{name}-gpu"].networks
         assert set(on_gpu) == set(compose.services[name].networks)
@@ -169,7 +180,7 @@ def test_tritons_http_cannot_be_reached_from_another_container(name: str) -> Non
 
 
 def test_the_gpus_image_has_the_fixes_of_what_was_published() -> None:
-    """By its tag: no digest can be looked up here."""
+    """Compare tags, as no digest can be looked up here."""
     found = re.fullmatch(r"nvcr\.io/nvidia/tritonserver:(\d\d\.\d\d)-py3", example()["TRITON_IMAGE"])
     assert found is not None
     assert found[1] >= "26.07"
@@ -181,7 +192,7 @@ def test_triton_has_shared_memory_for_its_python_backend(compose: Compose) -> No
 
 
 @pytest.mark.parametrize("name", ["triton", "retrieval", "ui", "training"])
-def test_an_image_is_slim_and_runs_as_nobody_special(compose: Compose, name: str) -> None:
+def test_an_image_is_slim_and_runs_as_an_ordinary_user(compose: Compose, name: str) -> None:
     lines = dockerfile(f"{name}.Dockerfile")
     stages = [line.split()[1] for line in lines if line.startswith("FROM ") and line.split()[1] != "scratch"]
     assert stages == ["python:3.11-slim-bookworm"] * 2
@@ -203,7 +214,7 @@ def test_everything_installed_is_locked(name: str) -> None:
             assert "--no-deps" in command
 
 
-def test_what_an_image_copies_is_let_through_to_the_build() -> None:
+def test_dockerignore_permits_what_the_images_copy() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     let_through = {line[1:] for line in ignored if line.startswith("!")}
     copied = set()

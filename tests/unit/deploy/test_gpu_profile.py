@@ -1,4 +1,4 @@
-"""The profile `gpu`, which no machine of ours can run: what can be told without a GPU."""
+"""Test the parts of the profile `gpu` that can be tested without a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2
 from akin.registry import gpu
 from akin.registry.versions import Version
 from akin.settings import ROOT
-from akin.stack.foreground import repository_of_one
+from akin.stack.foreground import single_version_repository
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 CPU, GPU = ("triton", "retrieval"), ("triton-gpu", "retrieval-gpu")
@@ -24,12 +24,12 @@ def swapped() -> Compose:
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """What an image's last stage sets."""
+    """Return the environment of an image's last stage."""
     lines = [line for line in final_stage(dockerfile(f"{name}.Dockerfile")) if line.startswith("ENV ")]
     return dict(pair.split("=", 1) for line in lines for pair in line.split()[1:])
 
 
-def test_one_command_puts_the_services_of_the_gpu_in_the_place_of_the_others(swapped: Compose) -> None:
+def test_one_command_replaces_the_services_by_those_for_a_gpu(swapped: Compose) -> None:
     assert set(swapped.started("gpu")) == {"export", "export-gpu", "index", "ui", *GPU}
     assert set(read({}).started()) == {"export", "index", "ui", *CPU}
     for before, after in zip(CPU, GPU, strict=True):
@@ -56,7 +56,7 @@ def test_engines_are_kept_where_the_generated_configuration_has_them(swapped: Co
 
 
 @pytest.mark.parametrize("runtime", ["tensorrt", "cuda"])
-def test_triton_is_shown_the_generated_configuration_in_one_version(tmp_path: Path, runtime: str) -> None:
+def test_triton_gets_the_generated_configuration_with_one_version(tmp_path: Path, runtime: str) -> None:
     models = tmp_path / "models"
     made = {"version": 2, "inputs": ["input_ids", "attention_mask"], "dim": 384, "max_length": 256}
     for name in ("encoder", "text_encoder"):
@@ -67,7 +67,7 @@ def test_triton_is_shown_the_generated_configuration_in_one_version(tmp_path: Pa
     )
     gpu.write(models, made, runtime)
     inner = environment_of("triton-gpu")["AKIN_ENCODER_INNER"]
-    shown = repository_of_one(models, Version(2, True, {"digest": "0"}), tmp_path / "shown", inner)
+    shown = single_version_repository(models, Version(2, True, {"digest": "0"}), tmp_path / "shown", inner)
     for name in (inner, "text_encoder"):
         config = text_format.Parse((shown / name / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
         assert config.name == name

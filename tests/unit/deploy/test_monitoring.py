@@ -1,4 +1,4 @@
-"""What Prometheus is told and what Grafana shows: every name is one that really exists."""
+"""Test that every name in the files for Prometheus and Grafana exists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def series_of(family: Metric) -> set[str]:
     return {family.name + ending for ending in endings[family.type]}
 
 
-def test_whoever_is_asked_is_a_service_and_listens_there() -> None:
+def test_every_scraped_target_is_a_service_with_that_port() -> None:
     services = read({}).services
     for job in prometheus().scrape_configs:
         ((target,),) = (each.targets for each in job.static_configs)
@@ -34,7 +34,7 @@ def test_whoever_is_asked_is_a_service_and_listens_there() -> None:
         assert port in re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE)[0].split()
 
 
-def test_every_metric_of_the_service_that_is_asked_for_is_exported() -> None:
+def test_every_metric_in_use_is_exported_by_the_service() -> None:
     exported = {name for family in Metrics().registry.collect() for name in series_of(family)}
     asked = {name for each in expressions() for name in metrics_of(each)}
     ours = {name for name in asked if not name.startswith("nv_")} - {"up"}
@@ -42,7 +42,7 @@ def test_every_metric_of_the_service_that_is_asked_for_is_exported() -> None:
     assert ours <= exported
 
 
-def test_every_label_that_is_asked_for_has_such_values() -> None:
+def test_every_label_in_use_has_these_values() -> None:
     asked = re.findall(r'(\w+)=~?"([^"]*)"', "\n".join(expressions()))
     jobs = {job.job_name for job in prometheus().scrape_configs}
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
@@ -52,7 +52,7 @@ def test_every_label_that_is_asked_for_has_such_values() -> None:
         assert value in known[name] or set(value.split("|")) <= known[name]
 
 
-def test_alerts_are_told_apart_and_documented() -> None:
+def test_alerts_have_different_names_and_are_documented() -> None:
     names = [alert.alert for alert in alerts()]
     assert len(set(names)) == len(names)
     documented = (ROOT / "docs" / "monitoring.md").read_text()
@@ -69,7 +69,7 @@ def test_the_documentation_lists_every_metric_of_the_service() -> None:
             assert any(f"`{name}`" in documented for name in {family.name, *series_of(family)}), family.name
 
 
-def test_panels_do_not_lie_on_one_another_and_ask_the_source_that_is_provided() -> None:
+def test_panels_do_not_overlap_and_use_the_provided_source() -> None:
     sources = yaml.safe_load((FOLDER / "grafana" / "datasources" / "prometheus.yml").read_text())["datasources"]
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

@@ -1,4 +1,4 @@
-"""Headers, bodies and origins at the edge of both servers."""
+"""Test headers, limits of bodies and origins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def directives(headers: dict[str, str]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("headers", [page_headers(), api_headers("'sha256-x'")], ids=["page", "api"])
-def test_policies_know_no_foreign_origin(headers: dict[str, str]) -> None:
+def test_policies_contain_no_foreign_origin(headers: dict[str, str]) -> None:
     policy = directives(headers)
     assert policy["object-src"] == ["'none'"]
     assert policy["connect-src"] == policy["frame-ancestors"] == ["'self'"]
@@ -39,7 +39,7 @@ def test_policies_know_no_foreign_origin(headers: dict[str, str]) -> None:
     assert {"Permissions-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"} <= set(headers)
 
 
-def test_only_the_page_runs_what_stands_inside_it() -> None:
+def test_only_the_page_permits_inline_scripts() -> None:
     assert "unsafe" not in api_headers("'sha256-x'")["Content-Security-Policy"]
     unsafe = {name: [s for s in sources if "unsafe" in s] for name, sources in directives(page_headers()).items()}
     assert {name: sources for name, sources in unsafe.items() if sources} == {
@@ -61,7 +61,7 @@ async def test_every_answer_has_the_headers_once() -> None:
 
 
 def receive_of(*chunks: bytes | None) -> Receive:
-    """Gives the chunks; None stands for a client that hangs up, and the end for one that sends nothing more."""
+    """Receive the chunks; None stands for a closed connection, the end for a client that sends nothing more."""
     left = list(chunks)
 
     async def receive() -> Message:
@@ -95,7 +95,7 @@ async def test_a_longer_body_in_chunks_is_refused_in_the_middle() -> None:
         await body(receive_of(b"0123456789", b"x"))
 
 
-async def test_a_body_that_does_not_come() -> None:
+async def test_a_body_that_does_not_arrive() -> None:
     for receive in (receive_of(b"01"), receive_of(b"01", None)):
         with pytest.raises(BodyTooSlow):
             await body(receive)
@@ -105,12 +105,12 @@ def test_origins() -> None:
     assert parse_origins("") == ()
     assert parse_origins("https://a.example, http://localhost:3000,") == ("https://a.example", "http://localhost:3000")
     for wrong in ("*", "https://a.example/", "a.example", "null", "https://*.example", "https://a.example:port"):
-        with pytest.raises(ValueError, match="no origin"):
+        with pytest.raises(ValueError, match="is not an origin"):
             parse_origins(wrong)
 
 
-def test_the_edge_needs_the_standard_library_alone() -> None:
-    # Settings are read where no server is installed, and name hosts and origins as the edge does.
+def test_the_edge_imports_only_the_standard_library() -> None:
+    # Settings use these parsers, and are read where no server is installed.
     told = subprocess.run(
         [sys.executable, "-c", "import sys, edge; print('starlette' in sys.modules)"],
         capture_output=True, text=True, check=True,

@@ -1,4 +1,4 @@
-"""Under which names a server answers."""
+"""Test the host names under which a server answers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_health_check_on_the_same_machine_needs_no_name() -> None:
 @pytest.mark.parametrize(
     ("forwarded", "kept"), [("example.org", ["example.org"]), ("evil.example", []), ("evil.example, example.org", [])]
 )
-async def test_a_foreign_forwarded_name_is_taken_away(forwarded: str, kept: list[str]) -> None:
+async def test_a_foreign_forwarded_name_is_removed(forwarded: str, kept: list[str]) -> None:
     answer = await answered("127.0.0.1", LIST, "localhost", forwarded=forwarded)
     assert answer.json() == {"forwarded": kept}
 
@@ -102,6 +102,6 @@ async def test_a_request_has_one_name(hosts: list[bytes]) -> None:
 @pytest.mark.parametrize(
     "text", ["http://example.org", "example.org:80", "exam ple.org", "*.", "**", "a..b", "*.*.org"]
 )
-def test_what_is_no_name(text: str) -> None:
-    with pytest.raises(ValueError, match="no host"):
+def test_invalid_names_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a host"):
         parse_hosts(text)

@@ -1,4 +1,4 @@
-"""The page as Gradio sees it: its elements, its handlers, and what it must not load or call."""
+"""The page as a Gradio app: its elements and handlers, and what it must not import or request."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ CORPUS = {"papers": 3, "snapshot": "one", "categories": [{"code": "cs.LG", "name
 
 
 class Service:
-    """A service that remembers what it was asked, and can be switched off."""
+    """Service stub that records its requests and can be switched off."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, object]] = []
@@ -56,7 +56,7 @@ async def test_a_search_shows_results_and_its_address(page: SearchPage) -> None:
     assert address == "?q=x&mode=dense&categories=cs.LG&from=2020"
 
 
-async def test_a_blank_search_asks_nobody(page: SearchPage, service: Service) -> None:
+async def test_a_blank_search_sends_no_request(page: SearchPage, service: Service) -> None:
     *_, status, results, address = await page.search(" \n", "hybrid", None, None, None, None, "")
     assert "Write a question" in status
     assert (results, address) == ("", "")
@@ -77,7 +77,7 @@ async def test_an_address_restores_the_inputs(page: SearchPage) -> None:
     assert shown[4:] == ("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5", "x", "dense", 2020, 2024, 5)
 
 
-async def test_the_bare_page_tells_what_there_is_to_search(page: SearchPage, service: Service) -> None:
+async def test_the_bare_page_describes_the_corpus(page: SearchPage, service: Service) -> None:
     corpus, _, status, results, address, *_ = await page.restore("")
     assert "3 papers" in corpus
     assert (status, results, address) == ("", "", "")
@@ -91,14 +91,14 @@ async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, s
         await page.restore("?q=x"),
         await page.search("x", "hybrid", [], None, None, 10, ""),
     ):
-        assert "The search service is away" in shown[3]
+        assert "The search service is unavailable" in shown[3]
     service.away = False
     shown = await page.search("x", "hybrid", [], None, None, 10, "?q=x")
     assert "3 papers" in shown[0]
     assert "A title" in shown[3]
 
 
-def test_nothing_is_fetched_from_elsewhere() -> None:
+def test_nothing_is_fetched_from_other_sites() -> None:
     look = theme()
     assert look._stylesheets == []
     assert "@import" not in css()
@@ -137,12 +137,12 @@ def test_the_page_has_its_elements(built: dict[str, Any]) -> None:
     assert built["public"] == ["search"]
 
 
-def test_searches_run_side_by_side_and_nobody_is_told(built: dict[str, Any]) -> None:
+def test_searches_run_in_parallel_without_analytics(built: dict[str, Any]) -> None:
     assert built["limit"] == Settings().ui_searches
     assert built["analytics"] is False
 
 
-def test_the_page_loads_no_other_room_and_nothing_heavy(built: dict[str, Any]) -> None:
+def test_the_page_imports_no_other_room_and_no_heavy_library(built: dict[str, Any]) -> None:
     others = {"papers", "retrieval_service", "akin", "training"}
     heavy = {"faiss", "torch", "transformers", "tritonclient", "tantivy", "onnxruntime"}
     assert not (others | heavy) & set(built["modules"])

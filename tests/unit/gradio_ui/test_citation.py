@@ -1,13 +1,13 @@
-"""BibTeX that BibTeX accepts."""
+"""BibTeX entries of results."""
 
 import pytest
 
-from gradio_ui.answers import Paper
+from gradio_ui.answers import FoundPaper
 from gradio_ui.citation import bibtex
 
 
 def test_an_arxiv_paper() -> None:
-    paper = Paper(
+    paper = FoundPaper(
         id="2503.12552",
         arxiv_id="2503.12552",
         title="The Art of\n  $\\alpha$ & More",
@@ -28,7 +28,7 @@ def test_an_arxiv_paper() -> None:
 
 
 def test_a_journal_paper_without_an_arxiv_id() -> None:
-    entry = bibtex(Paper(id="x", title="T", journal_ref="Phys. Rev. D 59", doi="10.1/x"))
+    entry = bibtex(FoundPaper(id="x", title="T", journal_ref="Phys. Rev. D 59", doi="10.1/x"))
     assert entry.startswith("@article{t,")
     assert "journal = {Phys. Rev. D 59}" in entry
     assert "doi = {10.1/x}" in entry
@@ -38,6 +38,6 @@ def test_a_journal_paper_without_an_arxiv_id() -> None:
 
 @pytest.mark.parametrize("title", ["open {brace", "close} brace", "}{", "fine {brace}", "100\\% and 50%", "量子"])
 def test_braces_are_always_balanced(title: str) -> None:
-    entry = bibtex(Paper(id="x", title=title, authors=("",)))
+    entry = bibtex(FoundPaper(id="x", title=title, authors=("",)))
     assert entry.count("{") == entry.count("}")
     assert "\\\\%" not in entry

@@ -1,4 +1,4 @@
-"""What the service says, and what the page makes of it."""
+"""Requests to the service, and the errors that its answers become."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,12 @@ import pytest
 
 from gradio_ui.client import (
     AnswerNotUnderstood,
-    NoSnapshot,
+    NoAnswer,
+    NothingIndexed,
+    RequestFailed,
     RequestRefused,
     SearchService,
-    ServiceAway,
     ServiceBusy,
-    ServiceError,
     search_request,
 )
 from gradio_ui.settings import Settings
@@ -45,9 +45,9 @@ def fails(error: type[httpx.TransportError]) -> Respond:
     return respond
 
 
-async def search(respond: Respond) -> ServiceError:
+async def search(respond: Respond) -> RequestFailed:
     async with service(respond) as asked:
-        with pytest.raises(ServiceError) as caught:
+        with pytest.raises(RequestFailed) as caught:
             await asked.search(PageState(q="x"))
     return caught.value
 
@@ -55,10 +55,10 @@ async def search(respond: Respond) -> ServiceError:
 @pytest.mark.parametrize(
     ("respond", "kind", "words"),
     [
-        (fails(httpx.ConnectError), ServiceAway, "search service does not answer"),
-        (fails(httpx.RemoteProtocolError), ServiceAway, "does not answer"),
-        (fails(httpx.ReadTimeout), ServiceAway, "in time"),
-        (refusal(503, "no_snapshot"), NoSnapshot, "About no_snapshot."),
+        (fails(httpx.ConnectError), NoAnswer, "search service does not answer"),
+        (fails(httpx.RemoteProtocolError), NoAnswer, "does not answer"),
+        (fails(httpx.ReadTimeout), NoAnswer, "in time"),
+        (refusal(503, "no_snapshot"), NothingIndexed, "About no_snapshot."),
         (refusal(503, "encoder_unavailable"), ServiceBusy, "About encoder_unavailable."),
         (refusal(429, "overloaded"), ServiceBusy, "About overloaded."),
         (refusal(404, "unknown_paper"), RequestRefused, "About unknown_paper."),
@@ -68,7 +68,7 @@ async def search(respond: Respond) -> ServiceError:
         (lambda _: httpx.Response(307, headers={"location": "/"}), AnswerNotUnderstood, "307"),
     ],
 )
-async def test_errors_are_translated(respond: Respond, kind: type[ServiceError], words: str) -> None:
+async def test_errors_are_translated(respond: Respond, kind: type[RequestFailed], words: str) -> None:
     error = await search(respond)
     assert type(error) is kind
     assert words in str(error)
@@ -80,7 +80,7 @@ async def test_a_refusal_keeps_the_code() -> None:
     assert error.code == "unknown_paper"
 
 
-async def test_a_bug_is_not_taken_for_a_service_that_is_away() -> None:
+async def test_a_bug_is_not_reported_as_a_failed_request() -> None:
     def respond(_: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError
 
@@ -89,7 +89,7 @@ async def test_a_bug_is_not_taken_for_a_service_that_is_away() -> None:
             await asked.search(PageState(q="x"))
 
 
-async def test_a_search_sends_what_the_state_says() -> None:
+async def test_a_search_sends_the_values_of_the_state() -> None:
     seen: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -113,7 +113,7 @@ async def test_a_search_sends_what_the_state_says() -> None:
     assert [paper.title for paper in answer.results] == ["A title"]
 
 
-def test_a_liked_paper_takes_the_place_of_words() -> None:
+def test_a_liked_paper_replaces_the_query() -> None:
     body = search_request(PageState(like=("hep-th/9901001",), to_year=2001))
     assert body["like"] == ["hep-th/9901001"]
     assert body["to"] == "2001"
@@ -122,7 +122,7 @@ def test_a_liked_paper_takes_the_place_of_words() -> None:
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 
-async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None:
+async def test_the_corpus_is_requested_again_only_for_another_snapshot() -> None:
     snapshots = iter(["one", "two", "three"])
     async with service(lambda _: httpx.Response(200, json={"papers": 5, "snapshot": next(snapshots)})) as asked:
         assert (await asked.corpus()).snapshot == "one"
@@ -131,7 +131,7 @@ async def test_the_corpus_is_described_again_only_for_another_snapshot() -> None
         assert (await asked.corpus()).snapshot == "three"
 
 
-async def test_waiting_for_the_service_says_for_what_whenever_that_changes(
+async def test_the_reason_for_waiting_is_logged_whenever_it_changes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("gradio_ui.client._LOOK_SECONDS", 0.0)

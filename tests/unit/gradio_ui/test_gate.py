@@ -1,4 +1,4 @@
-"""The page's front door, before an application that answers everything."""
+"""The page's gate in front of an application that answers all requests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from edge import refuse
 from gradio_ui.gate import LONGEST_BODY, Gate
-from gradio_ui.sessions import NothingUnderWay, Sessions, TooManyReaders, TooMuchUnderWay
-from gradio_ui.streams import until_late
+from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
+from gradio_ui.streams import limit_stream
 from gradio_ui.values import values_for
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
@@ -39,7 +39,7 @@ SEARCH = values_for(
 
 
 class Queue:
-    """What the gate reads of Gradio's queue."""
+    """The part of Gradio's queue that the gate reads."""
 
     def __init__(self) -> None:
         self.pending_event_ids_session: dict[str, set[str]] = {}
@@ -51,7 +51,7 @@ class Queue:
 
 
 class Behind:
-    """The application behind the gate: takes down what came through, and queues what is asked."""
+    """Application behind the gate: records the requests that pass, and queues the events."""
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
@@ -117,7 +117,7 @@ async def client(behind: Behind, queue: Queue) -> AsyncIterator[httpx.AsyncClien
         ("GET", "/robots.txt/../config"),
     ],
 )
-async def test_nothing_else_is_there(client: httpx.AsyncClient, behind: Behind, method: str, path: str) -> None:
+async def test_other_routes_are_not_found(client: httpx.AsyncClient, behind: Behind, method: str, path: str) -> None:
     answer = await client.request(method, path)
     assert answer.status_code == 404
     assert behind.came == []
@@ -128,7 +128,7 @@ async def test_nothing_else_is_there(client: httpx.AsyncClient, behind: Behind, 
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/Index-a_b.c.js", "/theme.css", "/gradio_api/app_id", "/favicon.ico"])
-async def test_the_pages_own_routes_without_orders_in_the_address(
+async def test_the_pages_own_routes_pass_without_their_query(
     client: httpx.AsyncClient, behind: Behind, path: str
 ) -> None:
     assert (await client.get(path, params={"page": "x", "deep_link": "../x"})).status_code == 200
@@ -143,14 +143,14 @@ async def test_other_methods(client: httpx.AsyncClient, behind: Behind, method: 
     assert behind.came == []
 
 
-async def test_a_search_goes_through_as_it_is(client: httpx.AsyncClient, behind: Behind) -> None:
+async def test_a_search_passes_unchanged(client: httpx.AsyncClient, behind: Behind) -> None:
     answer = await client.post(f"{JOIN}?q=graphs", json=ASKED)
     assert answer.status_code == 200
     [(_, path, address, body)] = behind.came
     assert (path, address, json.loads(body)) == (JOIN, b"", ASKED)
 
 
-async def test_the_longest_query_goes_through(client: httpx.AsyncClient) -> None:
+async def test_the_longest_query_passes(client: httpx.AsyncClient) -> None:
     asked = json.dumps({**ASKED, "data": ["\N{GRINNING FACE}" * 20_000, *ASKED["data"][1:]]})  # type: ignore[misc]
     assert 240_000 < len(asked) < LONGEST_BODY
     answer = await client.post(JOIN, content=asked, headers={"content-type": "application/json"})
@@ -192,7 +192,9 @@ def _file(**of: str) -> dict[str, Any]:
     ],
     ids=repr,
 )
-async def test_what_the_page_does_not_ask(client: httpx.AsyncClient, behind: Behind, asked: Any) -> None:
+async def test_requests_that_the_page_does_not_send_are_refused(
+    client: httpx.AsyncClient, behind: Behind, asked: Any
+) -> None:
     answer = await client.post(JOIN, json=asked)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "not_of_this_page")
     assert answer.json()["detail"] == answer.json()["error"]["message"]
@@ -205,7 +207,7 @@ NOT_A_NUMBER = json.dumps(ASKED).replace("2024", "NaN").encode()
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[" * 100_000, b"\xff", NOT_A_NUMBER], ids=lambda each: each[:5].decode("latin-1")
 )
-async def test_what_is_no_json(client: httpx.AsyncClient, behind: Behind, content: bytes) -> None:
+async def test_bodies_that_are_not_json_are_refused(client: httpx.AsyncClient, behind: Behind, content: bytes) -> None:
     answer = await client.post(JOIN, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     assert behind.came == []
@@ -214,7 +216,7 @@ async def test_what_is_no_json(client: httpx.AsyncClient, behind: Behind, conten
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
-async def test_other_sites_cannot_ask_in_a_visitors_name(client: httpx.AsyncClient, behind: Behind, kind: str) -> None:
+async def test_other_sites_cannot_send_events(client: httpx.AsyncClient, behind: Behind, kind: str) -> None:
     answer = await client.post(JOIN, content=json.dumps(ASKED), headers={"content-type": kind})
     assert answer.status_code == 415
     assert behind.came == []
@@ -231,7 +233,7 @@ async def test_long_bodies_are_refused_with_and_without_a_length(client: httpx.A
     assert behind.came == []
 
 
-async def test_what_gradio_refuses_is_said_in_the_pages_words(client: httpx.AsyncClient, behind: Behind) -> None:
+async def test_refusals_of_gradio_get_the_pages_messages(client: httpx.AsyncClient, behind: Behind) -> None:
     for behind.status, status, code in ((503, 503, "queue_full"), (500, 500, "internal"), (422, 500, "internal")):
         answer = await client.post(JOIN, json=ASKED)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
@@ -240,14 +242,14 @@ async def test_what_gradio_refuses_is_said_in_the_pages_words(client: httpx.Asyn
     assert (await client.post(JOIN, json=ASKED)).headers["retry-after"] == "2"
 
 
-async def test_one_session_asks_so_often_and_then_fetches(client: httpx.AsyncClient) -> None:
+async def test_one_session_has_a_limit_of_unfetched_answers(client: httpx.AsyncClient) -> None:
     statuses = [(await client.post(JOIN, json=ASKED)).status_code for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
     assert (await client.get(DATA, params={"session_hash": "abc"})).status_code == 200
     assert (await client.post(JOIN, json=ASKED)).status_code == 200
 
 
-async def test_sessions_that_fetch_nothing_are_forgotten_the_oldest_first(
+async def test_sessions_that_fetch_nothing_are_removed_the_oldest_first(
     client: httpx.AsyncClient, queue: Queue
 ) -> None:
     for session in "abcde":
@@ -263,7 +265,7 @@ async def test_a_session_that_has_fetched_all_leaves_nothing(client: httpx.Async
     assert (queue.pending_event_ids_session, queue.pending_messages_per_session) == ({}, {})
 
 
-async def test_a_session_is_forgotten_when_its_stream_fails(
+async def test_a_session_is_removed_when_its_stream_fails(
     client: httpx.AsyncClient, queue: Queue, behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object) -> None:
@@ -272,7 +274,7 @@ async def test_a_session_is_forgotten_when_its_stream_fails(
 
     await client.post(JOIN, json=ASKED)
     queue.pending_messages_per_session["abc"] = object()
-    monkeypatch.setattr("gradio_ui.gate.until_late", fails)
+    monkeypatch.setattr("gradio_ui.gate.limit_stream", fails)
     with pytest.raises(RuntimeError):
         await client.get(DATA, params={"session_hash": "abc"})
     assert queue.pending_messages_per_session == {}
@@ -281,9 +283,7 @@ async def test_a_session_is_forgotten_when_its_stream_fails(
 @pytest.mark.parametrize(
     "address", ["", "?session_hash=nobody", "?session_hash=abc&session_hash=abc", "?session_hash="]
 )
-async def test_there_is_no_stream_for_those_who_asked_nothing(
-    client: httpx.AsyncClient, behind: Behind, address: str
-) -> None:
+async def test_there_is_no_stream_without_an_event(client: httpx.AsyncClient, behind: Behind, address: str) -> None:
     await client.post(JOIN, json=ASKED)
     answer = await client.get(DATA + address)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "nothing_under_way")
@@ -309,17 +309,17 @@ def test_one_session_has_two_streams_at_most(queue: Queue) -> None:
     sessions = Sessions(queue, streams=9)  # type: ignore[arg-type]
     queue.pending_event_ids_session["abc"] = {"one"}
     with sessions.stream("abc"):
-        with sessions.stream("abc"), pytest.raises(NothingUnderWay), sessions.stream("abc"):
+        with sessions.stream("abc"), pytest.raises(NoAnswerPending), sessions.stream("abc"):
             pass
         with sessions.stream("abc"):
             pass
 
 
-def test_the_reasons_are_for_persons(queue: Queue) -> None:
+def test_the_messages_name_the_next_step(queue: Queue) -> None:
     queue.pending_event_ids_session["abc"] = {"one"}
-    with pytest.raises(TooMuchUnderWay, match="search again"):
-        Sessions(queue, each=1).ask("abc")  # type: ignore[arg-type]
-    with pytest.raises(TooManyReaders, match="Try again"), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
+    with pytest.raises(TooManyPending, match="search again"):
+        Sessions(queue, each=1).check_pending("abc")  # type: ignore[arg-type]
+    with pytest.raises(TooManyStreams, match="Try again"), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
         pass
 
 
@@ -337,7 +337,7 @@ async def test_a_stream_that_lasts_too_long_is_ended() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await until_late(app, {}, receive, send, 0.01)
+    await limit_stream(app, {}, receive, send, 0.01)
     assert sent[-1] == {"type": "http.response.body", "body": b""}
 
 

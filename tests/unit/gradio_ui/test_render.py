@@ -1,4 +1,4 @@
-"""The page's words: right, accessible, and never able to run anything."""
+"""The page's HTML: correct, accessible, and free of markup from outside."""
 
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_ui import render
-from gradio_ui.answers import Answer, AskedFor, Category, Corpus, LikedPaper, Paper
+from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper, UnderstoodQuery
 from gradio_ui.card import paper_card
-from gradio_ui.client import AnswerNotUnderstood, NoSnapshot, RequestRefused, ServiceAway, ServiceBusy, ServiceError
+from gradio_ui.client import AnswerNotUnderstood, NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import PageState
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
@@ -18,7 +18,7 @@ STATE = PageState(q="x", categories=("cs.LG",))
 
 
 class Elements(HTMLParser):
-    """Collects elements and text, and insists that what is opened is closed."""
+    """Parser that collects elements and text, and checks that all elements are closed."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -43,13 +43,13 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def paper(**fields: object) -> Paper:
-    return Paper.model_validate(
+def paper(**fields: object) -> FoundPaper:
+    return FoundPaper.model_validate(
         {"id": "2503.12552", "title": "A title", "score": 0.5, "arxiv_id": "2503.12552", **fields}
     )
 
 
-def answer(*papers: Paper, **fields: object) -> Answer:
+def answer(*papers: FoundPaper, **fields: object) -> Answer:
     return Answer.model_validate({"results": papers, "k": 10, **fields})
 
 
@@ -62,7 +62,7 @@ def assert_harmless(markup: str) -> None:
 
 
 @given(st.sampled_from([HOSTILE, "</p></article>", "javascript:alert(1)", "` ${1+1} {{x}}"]) | st.text(max_size=40))
-def test_nothing_foreign_becomes_markup(text: str) -> None:
+def test_no_text_from_outside_becomes_markup(text: str) -> None:
     foreign = paper(
         id=text,
         title=text,
@@ -76,15 +76,15 @@ def test_nothing_foreign_becomes_markup(text: str) -> None:
         links={"abs": text, "pdf": "javascript:alert(1)", "doi": "data:text/html," + text},
         sources={text: 1.0},
     )
-    like = AskedFor(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
+    like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
     given_answer = answer(foreign, query=like, mode=text, degraded=text)
     state = PageState(q=text.strip(), categories=(text,), offset=10)
     for markup in (
         render.results(state, given_answer, {text: text}),
         render.results(state, answer(), {}),
         render.answer_status(state, given_answer, (text,)),
-        render.corpus_line(Corpus(papers=1, newest=text)),
-        render.problem(ServiceAway(text)),
+        render.corpus_line(CorpusInfo(papers=1, newest=text)),
+        render.problem(NoAnswer(text)),
         render.problem(RequestRefused(text, text)),
     ):
         assert_harmless(markup)
@@ -177,13 +177,13 @@ def test_pages_are_links() -> None:
         (PageState(q="x", categories=("cs.LG",), offset=50), "?q=x&categories=cs.LG"),
     ],
 )
-def test_nothing_found_offers_a_way_on(state: PageState, href: str | None) -> None:
+def test_an_empty_answer_offers_the_next_step(state: PageState, href: str | None) -> None:
     shown = Elements(render.results(state, answer(), {}))
     assert "No papers found" in shown.text
     assert [link["href"] for link in shown.all("a")] == ([href] if href else [])
 
 
-def test_the_status_tells_range_mode_and_time() -> None:
+def test_the_status_shows_range_mode_and_time() -> None:
     timings = {"embed_ms": 3.4, "vectors_ms": 1.2, "lexical_ms": 0.25, "fuse_ms": None, "total_ms": 12.4}
     status = Elements(
         render.answer_status(STATE, answer(*[paper()] * 3, searched=10_000, mode="dense", timings=timings))
@@ -203,27 +203,28 @@ def test_the_status_warns_of_degraded_and_truncated_answers() -> None:
 
 def test_the_corpus_line() -> None:
     assert (
-        Elements(render.corpus_line(Corpus(papers=10_000, newest="2026-03-28"))).text == "10,000 papers, newest 2026-03"
+        Elements(render.corpus_line(CorpusInfo(papers=10_000, newest="2026-03-28"))).text
+        == "10,000 papers, newest 2026-03"
     )
-    assert Elements(render.corpus_line(Corpus(papers=1))).text == "1 paper"
+    assert Elements(render.corpus_line(CorpusInfo(papers=1))).text == "1 paper"
     assert render.corpus_line(None) == ""
 
 
 def test_category_choices_show_names_and_give_codes() -> None:
-    corpus = Corpus(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
+    corpus = CorpusInfo(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
     assert render.category_choices(corpus) == [("Machine Learning (cs.LG)", "cs.LG")]
 
 
 @pytest.mark.parametrize(
     ("error", "typed"),
     [
-        (ServiceAway("gone"), "akin up"),
-        (NoSnapshot("none"), "akin index build sample"),
+        (NoAnswer("gone"), "akin up"),
+        (NothingIndexed("none"), "akin index build sample"),
         (ServiceBusy("later"), "Wait"),
         (AnswerNotUnderstood("what"), "akin down"),
     ],
 )
-def test_a_problem_says_what_happened_and_what_to_type(error: ServiceError, typed: str) -> None:
+def test_a_problem_names_the_reason_and_the_next_step(error: RequestFailed, typed: str) -> None:
     shown = Elements(render.problem(error)).text
     assert str(error) in shown
     assert typed in shown
@@ -236,8 +237,8 @@ def test_examples_are_links_to_searches() -> None:
     assert all(link.startswith("?q=") for link in links)
 
 
-def test_conditions_repeated_papers_and_papers_on_both_sides_are_said() -> None:
-    query = AskedFor(
+def test_conditions_copies_and_papers_on_both_sides_are_shown() -> None:
+    query = UnderstoodQuery(
         operators=('ti:"a<b"', "-c"), like=(LikedPaper(id="a", title="One"),), unlike=(LikedPaper(id="b"),)
     )
     status = render.answer_status(PageState(like=("a",), unlike=("b",)), answer(paper(), query=query))

@@ -1,4 +1,4 @@
-"""The page's server as it is deployed, with Gradio itself behind the gate; the service is a stand-in."""
+"""The deployed server of the page, with Gradio behind the gate and a stub of the service."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def main():
         said["found"] = "A title" in stream and "close_stream" in stream
         said["kept"] = [list(blocks._queue.pending_event_ids_session), list(blocks._queue.pending_messages_per_session)]
 
-        # Many more ask something slow than may run and wait.
+        # Many more slow searches than may run and wait.
         slow = {**ASKED, "data": ["wait", *ASKED["data"][1:]]}
         statuses = [(await ask(f"slow{n}", **slow)).status_code for n in range(SETTINGS.ui_queue + 60)]
         said["queue"] = [statuses.count(200), statuses.count(503), statuses[0], statuses[-1]]
@@ -99,7 +99,7 @@ def said() -> dict[str, Any]:
     return facts
 
 
-def test_gradio_is_asked_for_what_the_page_uses_and_nothing_else(said: dict[str, Any]) -> None:
+def test_only_the_routes_that_the_page_uses_are_served(said: dict[str, Any]) -> None:
     assert said["routes"] > 60
     assert sorted(said["behind"]) == [
         "GET /",
@@ -115,11 +115,11 @@ def test_gradio_is_asked_for_what_the_page_uses_and_nothing_else(said: dict[str,
     ]
 
 
-def test_every_answer_has_the_headers_and_none_is_for_other_sites(said: dict[str, Any]) -> None:
+def test_every_answer_has_the_headers_and_no_site_may_read_it(said: dict[str, Any]) -> None:
     assert said["without"] == []
 
 
-def test_the_address_gives_gradio_no_orders(said: dict[str, Any]) -> None:
+def test_gradio_ignores_the_query_of_the_address(said: dict[str, Any]) -> None:
     assert said["page"][0] == 200
     assert said["page"][1] > 10_000
     assert said["assets"] == [200]
@@ -127,7 +127,7 @@ def test_the_address_gives_gradio_no_orders(said: dict[str, Any]) -> None:
     assert said["forwarded"] is False
 
 
-def test_a_search_is_answered_and_leaves_nothing(said: dict[str, Any]) -> None:
+def test_a_search_is_answered_and_leaves_no_session(said: dict[str, Any]) -> None:
     assert said["found"] is True
     assert said["kept"] == [[], []]
 

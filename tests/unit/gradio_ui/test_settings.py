@@ -1,4 +1,4 @@
-"""Settings come from the environment, or say which variable is wrong."""
+"""Settings from the environment, and the errors of invalid variables."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def test_values() -> None:
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "７８６０", "1" * 5000, "80.0"])
-def test_a_port_that_is_none(port: str) -> None:
+def test_an_invalid_port(port: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_UI_PORT"):
         Settings.read({"AKIN_UI_PORT": port})
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://x:port", "http://[::1"])
-def test_a_service_address_that_is_none(url: str) -> None:
+def test_an_invalid_service_address(url: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_SERVICE_URL"):
         Settings.read({"AKIN_SERVICE_URL": url})
 
@@ -33,5 +33,5 @@ def test_a_service_address_that_is_none(url: str) -> None:
 def test_hosts() -> None:
     assert Settings.read({}).allowed_hosts == ""
     assert Settings.read({"AKIN_ALLOWED_HOSTS": "papers.example, *.example.org,"}).allowed_hosts
-    with pytest.raises(SettingsError, match="AKIN_ALLOWED_HOSTS is 'http://x': 'http://x' is no host"):
+    with pytest.raises(SettingsError, match="AKIN_ALLOWED_HOSTS is 'http://x': 'http://x' is not a host"):
         Settings.read({"AKIN_ALLOWED_HOSTS": "http://x"})

@@ -1,4 +1,4 @@
-"""The address bar and the page's state are two forms of one thing."""
+"""Conversion between the page's state and its address."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ _YEARS = st.none() | st.integers(1000, 9999)
 
 @st.composite
 def states(draw: st.DrawFn) -> PageState:
-    """Every state the page can be in."""
+    """Return a strategy for all states of the page."""
     q = draw(_WORDS)
     like = () if q else draw(_IDS)
     first, last = draw(_YEARS), draw(_YEARS)
@@ -51,7 +51,7 @@ def test_no_value_is_an_error(q: str, mode: str, code: str, year: str, k: str, o
     assert read_address(state.address())[0] == state
 
 
-def test_defaults_leave_the_address_bare() -> None:
+def test_defaults_are_not_in_the_address() -> None:
     assert PageState().address() == ""
     assert PageState(q="a b&c").address() == "?q=a+b%26c"
     assert PageState(like=("hep-th/9901001",)).address() == "?like=hep-th%2F9901001"
@@ -67,7 +67,7 @@ def test_defaults_leave_the_address_bare() -> None:
         ("?q=x&offset=-1", PageState(q="x"), "offset"),
         ("?q=x&from=last+year", PageState(q="x"), "first year"),
         ("?q=x&to=nan", PageState(q="x"), "last year"),
-        ("?q=x&like=y", PageState(q="x"), "words"),
+        ("?q=x&like=y", PageState(q="x"), "only the query"),
         ("?q=x&from=2025&to=2020", PageState(q="x", from_year=2020, to_year=2025), "2020 to 2025"),
         ("?" + "a=b&" * 500, PageState(), "too many"),
     ],
@@ -110,7 +110,7 @@ def test_similar_keeps_the_filters_and_starts_at_the_first_page() -> None:
     assert state.without_filters() == PageState(q="x", mode="dense")
 
 
-def test_papers_are_gathered_on_both_sides() -> None:
+def test_papers_are_added_to_both_sides() -> None:
     state = PageState(like=("a",), mode="dense", offset=20)
     assert state.also_like("b").not_like("c").also_like("b") == PageState(like=("a", "b"), unlike=("c",), mode="dense")
     assert state.not_like("c").similar_to("d") == PageState(like=("d",), mode="dense")

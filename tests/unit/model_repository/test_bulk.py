@@ -1,4 +1,4 @@
-"""How `text_encoder` does bulk work. The module is loaded by its path, as Triton does it."""
+"""Test the bulk work of `text_encoder`. The module is loaded by its path, as Triton does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bulk() -> Iterator[ModuleType]:
 
 
 class Lengths:
-    """An encoder whose vector of a text is its length; `gate` holds it back, `seen` is what it was given."""
+    """Encoder whose vector of a text is its length; `gate` blocks it, `seen` records its texts."""
 
     dim = 1
 
@@ -54,7 +54,7 @@ class Lengths:
 
 
 class Client:
-    """Makes a job and keeps what comes of it."""
+    """Client with one job, which records the result."""
 
     def __init__(
         self, bulk: ModuleType, *texts: str, seconds: float | None = None, gone: bool = False, urgent: bool = False
@@ -62,7 +62,7 @@ class Client:
         self.answered = threading.Event()
         self.lengths: list[float] | None = None
         self.failure: tuple[str, bool] | None = None
-        self.job = bulk.Job(list(texts), self.answer, self.fail, lambda: gone, seconds, urgent)
+        self.job = bulk.EncodeJob(list(texts), self.answer, self.fail, lambda: gone, seconds, urgent)
 
     def answer(self, vectors: np.ndarray[Any, Any], tokens: np.ndarray[Any, Any]) -> None:
         assert self.lengths is None
@@ -92,7 +92,7 @@ def test_each_job_gets_its_own_vectors_in_its_own_order(bulk: ModuleType) -> Non
     assert [client.lengths for client in clients] == [[4, 1, 2], [9], [2, 5]]
 
 
-def test_what_waits_is_encoded_together_up_to_a_group(bulk: ModuleType) -> None:
+def test_waiting_jobs_are_encoded_together_up_to_a_group(bulk: ModuleType) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=100_000)
     first = Client(bulk, "x")
@@ -106,7 +106,7 @@ def test_what_waits_is_encoded_together_up_to_a_group(bulk: ModuleType) -> None:
     assert len(encoder.seen) <= 3
 
 
-def test_a_full_queue_refuses_at_once_and_takes_again_later(bulk: ModuleType) -> None:
+def test_a_full_queue_refuses_at_once_and_accepts_again_later(bulk: ModuleType) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=10)
     taken, refused = Client(bulk, "x" * 8), Client(bulk, "y" * 8)
@@ -124,7 +124,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_later(bulk: ModuleType) ->
     queue.close()
 
 
-def test_a_job_larger_than_the_queue_is_taken_when_nothing_waits(bulk: ModuleType) -> None:
+def test_a_job_larger_than_the_queue_is_accepted_if_the_queue_is_empty(bulk: ModuleType) -> None:
     queue = bulk.BulkQueue(Lengths, most_bytes=10)
     client = Client(bulk, "x" * 50)
     offered(queue, client)
@@ -132,7 +132,7 @@ def test_a_job_larger_than_the_queue_is_taken_when_nothing_waits(bulk: ModuleTyp
     assert client.lengths == [50]
 
 
-def test_what_cannot_be_done_in_time_is_refused_at_once(bulk: ModuleType) -> None:
+def test_work_that_cannot_be_done_in_time_is_refused_at_once(bulk: ModuleType) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=10_000_000)
     offered(queue, Client(bulk, "x" * 2_000_000))
@@ -163,7 +163,7 @@ def test_cancelled_and_late_jobs_are_dropped_before_they_are_computed(bulk: Modu
     assert not {"gone", "late"} & {text for texts in encoder.seen for text in texts}
 
 
-def test_a_failure_reaches_every_client_once_and_ends_nothing(bulk: ModuleType) -> None:
+def test_a_failure_reaches_every_client_once_and_the_thread_continues(bulk: ModuleType) -> None:
     encoder = Lengths()
     encoder.broken = True
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
@@ -178,7 +178,7 @@ def test_a_failure_reaches_every_client_once_and_ends_nothing(bulk: ModuleType) 
     assert again.lengths == [3]
 
 
-def test_people_go_first_and_wait_in_a_queue_of_bounded_length(bulk: ModuleType) -> None:
+def test_queries_go_first_and_wait_in_a_limited_queue(bulk: ModuleType) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000, most_urgent=2)
     offered(queue, Client(bulk, "blocker"))
@@ -193,7 +193,7 @@ def test_people_go_first_and_wait_in_a_queue_of_bounded_length(bulk: ModuleType)
     assert encoder.seen == [["blocker"], ["person0", "person1"], ["slow"]]
 
 
-def test_people_who_would_wait_too_long_are_refused_at_once(bulk: ModuleType) -> None:
+def test_queries_that_would_wait_too_long_are_refused_at_once(bulk: ModuleType) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
     offered(queue, Client(bulk, "blocker"))
@@ -208,7 +208,7 @@ def test_people_who_would_wait_too_long_are_refused_at_once(bulk: ModuleType) ->
     assert ahead.lengths == [150_000]
 
 
-def test_what_was_not_encoded_says_nothing_about_the_pace(bulk: ModuleType) -> None:
+def test_dropped_jobs_do_not_change_the_measured_speed(bulk: ModuleType) -> None:
     queue = bulk.BulkQueue(Lengths, most_bytes=1_000_000)
     before = queue._pace
     for _ in range(4):
@@ -219,7 +219,7 @@ def test_what_was_not_encoded_says_nothing_about_the_pace(bulk: ModuleType) -> N
     assert queue._pace == before
 
 
-def test_several_threads_take_their_parts_of_what_waits(bulk: ModuleType) -> None:
+def test_several_threads_share_the_waiting_jobs(bulk: ModuleType) -> None:
     encoders: list[Lengths] = []
 
     def make() -> Lengths:
@@ -249,7 +249,7 @@ def test_a_thread_takes_the_first_job_however_large(bulk: ModuleType) -> None:
 
 
 class Unreachable(Client):
-    """A client to whom nothing can be sent."""
+    """Client to which nothing can be sent."""
 
     def answer(self, vectors: np.ndarray[Any, Any], tokens: np.ndarray[Any, Any]) -> None:
         raise RuntimeError("the request is gone")
@@ -260,7 +260,7 @@ class Unreachable(Client):
 
 
 @pytest.mark.parametrize("urgent", [False, True])
-def test_an_answer_that_cannot_be_sent_fails_nobody_else_and_ends_nothing(bulk: ModuleType, urgent: bool) -> None:
+def test_an_answer_that_cannot_be_sent_fails_only_its_job(bulk: ModuleType, urgent: bool) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=1000)
     offered(queue, Client(bulk, "blocker"))
@@ -283,7 +283,7 @@ def test_an_answer_that_cannot_be_sent_fails_nobody_else_and_ends_nothing(bulk: 
 
 
 @pytest.mark.parametrize("why", ["gone", "late", "broken", "full"])
-def test_a_failure_that_cannot_be_told_fails_nobody_else_and_ends_nothing(bulk: ModuleType, why: str) -> None:
+def test_a_failure_that_cannot_be_sent_fails_only_its_job(bulk: ModuleType, why: str) -> None:
     encoder = Lengths(open_gate=False)
     queue = bulk.BulkQueue(lambda: encoder, most_bytes=15)
     offered(queue, Client(bulk, "blocker"))
@@ -307,7 +307,7 @@ def test_a_failure_that_cannot_be_told_fails_nobody_else_and_ends_nothing(bulk: 
     assert later.lengths == [5]
 
 
-def test_a_client_that_cannot_be_asked_whether_it_is_there_is_answered(bulk: ModuleType) -> None:
+def test_a_client_whose_cancellation_cannot_be_checked_is_answered(bulk: ModuleType) -> None:
     def cancelled() -> bool:
         raise RuntimeError("the request is gone")
 

@@ -1,4 +1,4 @@
-"""How `text_encoder` lays texts into rows and rows into runs. The module is loaded by its path, as Triton does it."""
+"""Test the planning of rows and runs. The module is loaded by its path, as Triton does."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_padding_is_never_worse_than_one_text_a_run(packing: ModuleType, lengths
 
 
 @given(lengths=st.lists(st.integers(6, 32), min_size=48, max_size=128))
-def test_rows_that_short_texts_share_are_nearly_full(packing: ModuleType, lengths: list[int]) -> None:
+def test_shared_rows_are_nearly_full(packing: ModuleType, lengths: list[int]) -> None:
     runs = packing.plan(lengths, range(len(lengths)), 256, 1024, shares_rows=True)
     assert padded(packing, runs) <= 1.15 * sum(lengths) + 64
 
@@ -101,14 +101,14 @@ def test_short_texts_have_finer_lengths_than_long_ones(packing: ModuleType) -> N
     assert sorted(found) == [8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100]
 
 
-def test_what_is_little_work_stays_on_one_lane(packing: ModuleType) -> None:
+def test_little_work_stays_on_one_lane(packing: ModuleType) -> None:
     assert packing.deal([10, 9, 11], 2) == [[0, 1, 2]]
     assert packing.deal([250], 2) == [[0]]
     assert packing.deal([100, 200], 1) == [[0, 1]]
 
 
 @given(lengths=lengths, lanes=st.integers(1, 4))
-def test_lanes_get_every_text_once_and_like_work(packing: ModuleType, lengths: list[int], lanes: int) -> None:
+def test_lanes_get_every_text_once_and_similar_work(packing: ModuleType, lengths: list[int], lanes: int) -> None:
     parts = packing.deal(lengths, lanes)
     assert sorted(text for part in parts for text in part) == list(range(len(lengths)))
     if len(parts) > 1:

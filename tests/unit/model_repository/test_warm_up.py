@@ -1,4 +1,4 @@
-"""Which graphs have run which shapes before the model is ready; Triton and the runtime are played."""
+"""Test which shapes each graph has run before the model is ready, with stand-ins for Triton and the runtime."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Runtime:
 
 
 class Request:
-    """A query as Triton hands it over."""
+    """Request with a query, as Triton passes it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -71,7 +71,7 @@ class Request:
 
 @pytest.fixture
 def text_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module `model`, imported as Triton does: beside the others, with its `triton_python_backend_utils`."""
+    """Import the module `model` as Triton does: beside the others, with a `triton_python_backend_utils`."""
     utils: Any = ModuleType("triton_python_backend_utils")
     utils.Logger = SimpleNamespace(log_info=lambda message: None, log_warn=lambda message: None)
     utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
@@ -94,7 +94,7 @@ def text_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def version(tmp_path: Path) -> Path:
-    """A version whose tokenizer knows one word."""
+    """Make a version whose tokenizer has one word."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.WordLevel({"word": 1, "[UNK]": 0}, unk_token="[UNK]"))
@@ -121,7 +121,7 @@ def arguments(folder: Path) -> dict[str, str]:
     return {"model_config": json.dumps(config), "model_repository": str(folder.parent), "model_version": folder.name}
 
 
-def test_queries_beyond_a_full_batch_meet_no_shape_for_the_first_time(
+def test_queries_beyond_a_full_batch_only_run_warm_shapes(
     text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime()
@@ -133,7 +133,7 @@ def test_queries_beyond_a_full_batch_meet_no_shape_for_the_first_time(
         packing = text_encoder.sys.modules["packing"]
         every = set(packing.shapes(256, 1024, shares_rows=True))
         warm = [set(ran) for ran in runtime.ran]
-        # Besides a graph for each lane and each thread of bulk work there are those of a lone short text.
+        # Besides a graph for each lane and each bulk thread there are those of a single short text.
         assert len(warm) == 2 * THREADS + 2
         assert sum(every <= shapes for shapes in warm) == 2 * THREADS
         counted = [len(ran) for ran in runtime.ran]

@@ -92,19 +92,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "expected", "version"), ACCEPTED)
-def test_every_form_people_paste(text, expected, version):
+def test_all_pasted_forms_are_accepted(text, expected, version):
     found = parse_arxiv_id(text)
     assert found is not None
     assert (found.id, found.version) == (expected, version)
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_is_not_wholly_an_id(text):
+def test_other_texts_are_not_ids(text):
     assert parse_arxiv_id(text) is None
 
 
 @given(st.text())
-def test_any_text_is_an_id_or_not(text):
+def test_any_text_is_accepted_or_rejected_without_an_error(text):
     found = parse_arxiv_id(text)
     if found is not None:
         assert parse_arxiv_id(str(found)) == found
@@ -117,7 +117,7 @@ def test_any_text_is_an_id_or_not(text):
     st.none() | st.integers(1, 99),
     st.sampled_from(["{}", "arXiv:{}", "https://arxiv.org/pdf/{}.pdf", "10.48550/arXiv.{}", " ({})."]),
 )
-def test_ids_survive_every_wrapping(year, month, number, version, form):
+def test_surrounding_text_is_ignored(year, month, number, version, form):
     digits = 5 if year >= 15 else 4
     canonical = f"{year:02}{month:02}.{number:0{digits}}"
     found = parse_arxiv_id(form.format(canonical + (f"v{version}" if version else "")))
@@ -143,7 +143,7 @@ def test_links_of_an_old_paper_have_no_html():
     assert set(links(Paper("2311.00001", "T", "A"))) == {"abs", "pdf"}
 
 
-def test_a_paper_from_elsewhere_has_no_links():
+def test_a_paper_without_arxiv_id_and_doi_has_no_links():
     paper = Paper("471", "T", "A")
     assert paper.arxiv_id is None
     assert links(paper) == {}

@@ -63,12 +63,12 @@ def test_a_record_with_only_what_is_required(tmp_path):
     assert reader.report.undated == 1
 
 
-def test_update_date_stands_in_for_missing_versions(tmp_path):
+def test_update_date_is_used_without_versions(tmp_path):
     [paper] = read_papers(write(tmp_path / "a.jsonl", record(versions=[])))
     assert (paper.published, paper.updated, paper.versions) == (None, date(2008, 11, 26), 0)
 
 
-def test_lists_in_place_of_printed_lists(tmp_path):
+def test_authors_and_categories_can_be_lists(tmp_path):
     changes = {"authors": ["A. One", " B.  Two "], "authors_parsed": None, "categories": ["cs.LG", "stat.ML"]}
     [paper] = read_papers(write(tmp_path / "a.jsonl", record(**changes)))
     assert paper.authors == ("A. One", "B. Two")
@@ -102,7 +102,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("line", "reason", "paper_id"), BAD)
-def test_a_bad_record_is_set_aside_and_the_rest_kept(tmp_path, line, reason, paper_id):
+def test_a_bad_record_is_rejected_and_the_others_kept(tmp_path, line, reason, paper_id):
     path = write(tmp_path / "a.jsonl", record(), b"", line, record(id="0704.0002"))
     reader = read_papers(path, rejects=tmp_path / "out" / "rejects.jsonl")
     assert [paper.id for paper in reader] == ["0704.0001", "0704.0002"]
@@ -127,7 +127,7 @@ def test_a_bad_first_record_does_not_hide_the_format(tmp_path):
     assert reader.report.rejected == {Reason.BROKEN_JSON: 1}
 
 
-def test_a_list_on_the_first_line_is_a_bad_record_and_no_array(tmp_path):
+def test_a_list_on_the_first_line_is_a_bad_record_not_an_array(tmp_path):
     reader = read_papers(write(tmp_path / "a.jsonl", b'["a"]', record()))
     assert len(list(reader)) == 1
     assert reader.report.rejected == {Reason.NOT_AN_OBJECT: 1}

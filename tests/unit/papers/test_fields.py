@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from papers.readers.fields import arxiv_codes, author_names, categories, day, one_line, parsed_names
-from papers.readers.seen import SeenIds
+from papers.readers.seen_ids import SeenIds
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000é")))
@@ -64,7 +64,7 @@ def test_parsed_names():
     )
 
 
-def test_arxiv_codes_leave_foreign_classes_out():
+def test_arxiv_codes_leave_other_classes_out():
     assert arxiv_codes("cs.CL I.2.7; 68T50, (Primary) spatial cs.CL hep-th new.XY") == ("cs.CL", "hep-th", "new.XY")
 
 

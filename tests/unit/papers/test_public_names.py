@@ -1,10 +1,12 @@
+import subprocess
+import sys
 import types
 
 import papers
 
 PUBLIC = """
 ALIASES ArxivId BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader PapersError
-Reason RemoteError Report SampleUnavailable SourceError SourceNotFound SourceUnreadable UnknownFormat bibtex citation
+Reason RemoteError Report SampleUnavailable PaperFileError PaperFileNotFound PaperFileUnreadable UnknownFormat
 fetch_sample links parse_arxiv_id parse_mapping passage_text read_papers subject
 """
 
@@ -22,3 +24,8 @@ def test_every_error_is_of_one_tree():
     errors = [value for value in vars(papers).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert len(errors) == 9
     assert all(issubclass(error, papers.PapersError) for error in errors)
+
+
+def test_the_package_needs_no_http_client():
+    code = "import sys, papers; print({'httpx', 'tenacity'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

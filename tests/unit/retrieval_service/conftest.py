@@ -1,4 +1,4 @@
-"""Ports fulfilled in memory."""
+"""In-memory implementations of the ports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from retrieval_service.search.fusion import MinMax
 
 
 class ListCatalogue:
-    """A catalogue over a list."""
+    """A catalogue of the papers in a list."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
         self.all = list(papers)
@@ -60,7 +60,7 @@ class ListCatalogue:
 
 
 class Scripted:
-    """Either index, finding what it is told to find; notes what it was asked."""
+    """An index, vector or lexical, that returns given scores and records its calls."""
 
     dim = 2
 
@@ -80,7 +80,7 @@ class Scripted:
         return Hits(np.asarray([row for row, _ in best], np.int64), np.asarray([s for _, s in best], np.float32))
 
     def vectors(self, rows: Sequence[int]) -> Any:
-        """Unit vectors that lie ten degrees apart."""
+        """Return unit vectors, ten degrees apart."""
         angles = np.radians(10.0 * np.asarray(rows, np.float32))
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
@@ -89,12 +89,13 @@ class Scripted:
 
 
 class Corpus:
-    """What the engine searches."""
+    """A corpus for the engine."""
 
     def __init__(self, papers: Sequence[Paper], dense: Mapping[int, float], lexical: Mapping[int, float]) -> None:
         self.catalogue = ListCatalogue(papers)
         self.vectors = Scripted(dense)
         self.lexical = Scripted(lexical)
+        self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
 

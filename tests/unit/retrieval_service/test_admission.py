@@ -1,4 +1,4 @@
-"""Turns: so many at once, a few who wait, the rest refused, and nothing kept by those who left."""
+"""Admission: some requests run, a few wait, the rest is refused, and abandoned requests release their turns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, R
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Work:
-    """Work that ends when it is told to; notes which of it began, and how much at once."""
+    """Work that ends when the test lets it; records which work began, and how much ran at the same time."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
@@ -50,12 +50,12 @@ class Work:
 
 
 class Refusals:
-    """Notes what was refused."""
+    """Records refusals."""
 
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def refused(self, error: RetrievalError) -> None:
+    def record_refusal(self, error: RetrievalError) -> None:
         self.codes.append(error.code)
 
 
@@ -73,7 +73,7 @@ def begin(turns: Admission, work: Work, name: str, **how: Any) -> asyncio.Task[s
     return asyncio.ensure_future(turns.run(lambda: work(name), **how))
 
 
-async def test_so_many_run_a_few_wait_and_the_rest_is_refused_at_once() -> None:
+async def test_some_run_a_few_wait_and_the_rest_is_refused_at_once() -> None:
     seen, work = Refusals(), Work()
     turns = Admission(2, 3, seen)
     asked = [begin(turns, work, str(number)) for number in range(20)]
@@ -90,7 +90,7 @@ async def test_so_many_run_a_few_wait_and_the_rest_is_refused_at_once() -> None:
     assert (work.most, turns.running, turns.queued) == (2, 0, 0)
 
 
-async def test_what_waits_at_its_deadline_is_dropped_and_never_begins() -> None:
+async def test_work_that_waits_at_its_deadline_never_begins() -> None:
     seen, work, clock = Refusals(), Work(), Clock()
     turns = Admission(1, 5, seen, clock)
     first = begin(turns, work, "first")
@@ -108,7 +108,7 @@ async def test_what_waits_at_its_deadline_is_dropped_and_never_begins() -> None:
     assert work.began == ["first", "patient"]
 
 
-async def test_what_is_under_way_at_its_deadline_is_cancelled_and_answered_at_once() -> None:
+async def test_work_that_runs_at_its_deadline_is_cancelled_and_answered_at_once() -> None:
     work, clock = Work(), Clock()
     turns = Admission(1, 5, clock=clock)
     with pytest.raises(DeadlineExceeded):
@@ -117,7 +117,7 @@ async def test_what_is_under_way_at_its_deadline_is_cancelled_and_answered_at_on
     assert (work.cancelled, turns.running) == (["long"], 0)
 
 
-async def test_the_work_knows_its_deadline() -> None:
+async def test_the_work_can_read_its_deadline() -> None:
     async def left() -> float:
         return seconds_left()
 
@@ -128,7 +128,7 @@ async def test_the_work_knows_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
-async def test_whoever_leaves_takes_the_work_along(ahead: int) -> None:
+async def test_work_is_cancelled_when_its_client_leaves(ahead: int) -> None:
     seen, work, leaves = Refusals(), Work(), asyncio.Event()
     turns = Admission(1, 5, seen)
     others = [begin(turns, work, f"other {number}") for number in range(ahead)]
@@ -151,7 +151,7 @@ async def test_whoever_leaves_takes_the_work_along(ahead: int) -> None:
     assert (turns.running, turns.queued) == (0, 0)
 
 
-async def test_a_turn_is_kept_while_threads_of_abandoned_work_still_run() -> None:
+async def test_abandoned_work_keeps_its_turn_while_its_threads_run() -> None:
     turns, thread = Admission(1, 5), asyncio.Event()
 
     async def work() -> None:
@@ -180,7 +180,7 @@ async def test_a_turn_is_kept_while_threads_of_abandoned_work_still_run() -> Non
     assert turns.running == 0
 
 
-async def test_a_mistake_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     turns = Admission(1, 1)
 
     async def work() -> None:
@@ -196,7 +196,7 @@ async def test_a_mistake_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFi
         await turns.run(work, until=1e12, gone=gone)
     await turns.finish()
     await settle()
-    assert "nobody waited for" in caplog.text
+    assert "given up" in caplog.text
 
 
 @given(
@@ -204,7 +204,7 @@ async def test_a_mistake_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFi
     waiting=st.integers(0, 4),
     steps=st.lists(st.tuples(st.sampled_from(["ask", "leave", "cancel", "end"]), st.integers(0, 9)), max_size=40),
 )
-def test_turns_are_never_lost_nor_given_twice(at_once: int, waiting: int, steps: list[tuple[str, int]]) -> None:
+def test_no_turn_is_lost_or_given_twice(at_once: int, waiting: int, steps: list[tuple[str, int]]) -> None:
     async def play() -> None:
         turns, running = Admission(at_once, waiting), 0
         asked: list[tuple[asyncio.Task[None], asyncio.Event, asyncio.Event]] = []

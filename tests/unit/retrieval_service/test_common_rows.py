@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval_service.adapters import common_rows
-from retrieval_service.adapters.common_rows import Condition, fewest, likely_conditions
-from retrieval_service.reservoir import Reservoir
+from indexing import common_conditions
+from indexing.common_conditions import fewest, likely_conditions
+from indexing.reservoir import Reservoir
+from retrieval_service.adapters.common_rows import Condition
 
 
 def field(name: str, *terms: str) -> Condition:
     return name, tuple(enumerate(terms))
 
 
-def test_a_sample_is_the_same_for_the_same_stream_and_of_all_of_it() -> None:
+def test_a_sample_is_deterministic_and_covers_the_whole_stream() -> None:
     samples = []
     for _ in range(2):
         sample: Reservoir[int] = Reservoir(100)
@@ -23,21 +24,21 @@ def test_a_sample_is_the_same_for_the_same_stream_and_of_all_of_it() -> None:
     assert 3_500 < sum(samples[0]) / 100 < 6_500
 
 
-def test_a_short_stream_is_its_own_sample() -> None:
+def test_the_sample_of_a_short_stream_is_the_stream() -> None:
     sample: Reservoir[str] = Reservoir(3)
     sample.offer("a")
     sample.offer("b")
     assert sample.items == ["a", "b"]
 
 
-def test_few_papers_are_not_many() -> None:
-    assert fewest(10_000) == common_rows.FEWEST
+def test_the_least_number_of_papers_for_a_bitmap() -> None:
+    assert fewest(10_000) == common_conditions.FEWEST
     assert fewest(3_200_000) == 100_000
     assert fewest(3_200_000, 2) == 12_500
 
 
-def test_what_a_share_of_the_papers_have_is_likely_phrases_included(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common_rows, "FEWEST", 10)
+def test_terms_and_phrases_of_enough_papers_are_likely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_conditions, "FEWEST", 10)
     often = [field("title", "deep", "learning"), ("abstract", ((0, "state"), (3, "art"), (4, "deep")))]
     seldom = [field("title", "deep", "graph"), field("abstract", "learning")]
     found = likely_conditions([often] * 3 + [seldom] * 17, 40)

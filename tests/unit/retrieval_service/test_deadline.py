@@ -1,4 +1,4 @@
-"""A deadline reaches Triton, and is no fault of the encoder."""
+"""A deadline limits the time that Triton gets, and does not count as a failure of the encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from retrieval_service.search.request import SearchRequest
 
 
 class FakeWire:
-    """Notes for how long Triton is asked; answers, or lets the time pass and fails."""
+    """Records the seconds that Triton gets; answers, or lets the time pass and fails."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -45,7 +45,7 @@ def encoder(wire: FakeWire) -> TritonEncoder:
     return TritonEncoder(triton, EncoderIdentity(1, "digest", 2))
 
 
-async def test_triton_is_given_what_is_left_and_no_more_than_its_own_limit(
+async def test_triton_gets_the_time_that_is_left_and_no_more_than_its_own_limit(
     wire: FakeWire, encoder: TritonEncoder
 ) -> None:
     await encoder.embed_queries(["words"])
@@ -55,13 +55,13 @@ async def test_triton_is_given_what_is_left_and_no_more_than_its_own_limit(
     assert wire.seconds == [2.0, pytest.approx(0.5, abs=0.1), 2.0]
 
 
-async def test_triton_is_not_asked_when_nothing_is_left(wire: FakeWire, encoder: TritonEncoder) -> None:
+async def test_triton_is_not_called_after_the_deadline(wire: FakeWire, encoder: TritonEncoder) -> None:
     with deadline(monotonic() - 0.1), pytest.raises(DeadlineExceeded):
         await encoder.embed_queries(["words"])
     assert wire.seconds == []
 
 
-async def test_a_deadline_that_passes_is_no_fault_of_the_encoder(wire: FakeWire, encoder: TritonEncoder) -> None:
+async def test_a_passed_deadline_is_not_a_failure_of_the_encoder(wire: FakeWire, encoder: TritonEncoder) -> None:
     wire.slow = True
     with deadline(monotonic() + 0.03), pytest.raises(DeadlineExceeded):
         await encoder.embed_queries(["words"])
@@ -70,13 +70,13 @@ async def test_a_deadline_that_passes_is_no_fault_of_the_encoder(wire: FakeWire,
         await encoder.embed_queries(["words"])
 
 
-async def test_a_search_out_of_time_is_not_answered_by_words_alone(engine: Any, fakes: Any) -> None:
+async def test_a_search_after_its_deadline_is_not_answered_by_lexical_search(engine: Any, fakes: Any) -> None:
     corpus = fakes.Corpus(fakes.papers, {0: 0.9}, {1: 3.0})
     corpus.trouble = DeadlineExceeded()
     with pytest.raises(DeadlineExceeded):
         await engine.search(corpus, SearchRequest(text="words"))
 
 
-def test_without_a_deadline_there_is_time() -> None:
+def test_without_a_deadline_time_is_infinite() -> None:
     check_deadline()
     assert seconds_left() == float("inf")

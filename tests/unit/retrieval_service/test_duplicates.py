@@ -1,4 +1,4 @@
-"""Folding repeated papers: what a page shows depends neither on its length nor on what follows."""
+"""Folding repeated papers: a page depends neither on its length nor on the results after it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from retrieval_service.search import duplicates
 from retrieval_service.search.duplicates import AHEAD, Page
 
 GROUPS = 12
-# Groups lie so that some are near each other although they are of different papers.
+# Some groups are near each other although they are different papers.
 ANGLES = np.radians([0, 8, 16, 40, 80, 90, 98, 130, 170, 200, 250, 300])
 
 
 class Papers:
-    """A ranking of papers, of which those of one group are the same paper; notes how much was asked for."""
+    """A ranking in which all rows of one group are the same paper; counts its calls."""
 
     def __init__(self, groups: Sequence[int]) -> None:
         self.groups = np.asarray(groups, np.int64)
@@ -37,7 +37,7 @@ class Papers:
 
     def page(self, first: int, end: int, *, ended: bool = True, known: int | None = None) -> Page | None:
         ranking = np.arange(len(self.groups))[:known]
-        return duplicates.page(ranking, first, end, ended=ended, vectors=self.vectors, papers=self.papers)
+        return duplicates.make_page(ranking, first, end, ended=ended, vectors=self.vectors, papers=self.papers)
 
 
 @given(
@@ -52,14 +52,14 @@ def test_pages_of_any_size_make_one_ranking(groups: list[int], size: int, end: i
     pages = [papers.page(at, min(at + size, end)) for at in range(0, end, size)]
     for column in range(3):
         assert [each for page in pages if page for each in page[column]] == list(whole[column])
-    # Every paper of a group but one is folded, and told where the one it is folded into is near.
+    # All papers of a group but one are folded, and listed with that one where it is near.
     shown = papers.page(0, 90)
     assert shown is not None
     assert sorted(groups[place] for place in shown.places) == sorted(set(groups))
 
 
 @given(groups=st.lists(st.integers(0, GROUPS - 1), min_size=1, max_size=90), known=st.integers(1, 90))
-def test_a_ranking_that_goes_on_says_the_same_or_nothing(groups: list[int], known: int) -> None:
+def test_an_incomplete_ranking_gives_the_same_page_or_none(groups: list[int], known: int) -> None:
     papers = Papers(groups)
     for first, end in ((0, 3), (2, 5), (0, 10)):
         cut = papers.page(first, end, ended=known >= len(groups), known=known)
@@ -67,7 +67,7 @@ def test_a_ranking_that_goes_on_says_the_same_or_nothing(groups: list[int], know
             assert cut == papers.page(first, end)
 
 
-def test_six_copies_are_one_result_with_those_that_are_near() -> None:
+def test_six_copies_are_one_result_that_lists_the_near_ones() -> None:
     groups = [0, 0, 0, 0, 0, 0, *([3, 4, 5, 6, 7] * 4), 0]
     page = Papers(groups).page(0, 10)
     assert page is not None

@@ -20,93 +20,99 @@ def corpus(fakes: Any) -> Any:
     return fakes.Corpus(fakes.papers, DENSE, LEXICAL)
 
 
-async def test_hybrid_joins_both_halves_and_fetches_once(engine: Any, corpus: Any) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text="some words", k=3))
-    assert [ranked.paper.id[-1] for ranked in outcome.results] == ["2", "1", "4"]
-    assert outcome.results[0].dense == pytest.approx(0.8)
-    assert outcome.results[0].lexical == pytest.approx(20.0)
-    assert outcome.results[2].dense is None
+async def test_hybrid_joins_both_rankings_and_fetches_papers_once(engine: Any, corpus: Any) -> None:
+    answer = await engine.search(corpus, SearchRequest(text="some words", k=3))
+    assert [result.id[-1] for result in answer.results] == ["2", "1", "4"]
+    assert answer.results[0].sources["dense"] == pytest.approx(0.8)
+    assert answer.results[0].sources["lexical"] == pytest.approx(20.0)
+    assert "dense" not in answer.results[2].sources
     assert corpus.catalogue.fetches <= 2
     assert corpus.vectors.asked[0][1] == corpus.lexical.asked[0][1] == 100
-    assert outcome.searched == 6
-    assert (outcome.tokens, outcome.truncated, outcome.degraded) == (2, False, None)
-    assert outcome.timings.total_ms >= outcome.timings.fetch_ms > 0
+    assert answer.searched == 6
+    assert (answer.query.tokens, answer.query.truncated, answer.degraded) == (2, False, None)
+    assert answer.timings.total_ms >= answer.timings.fetch_ms > 0
 
 
 @pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])
-async def test_one_half_alone_is_searched_as_deep_as_both(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
+async def test_one_index_alone_is_searched_as_deep_as_both(engine: Any, corpus: Any, mode: Mode, first: str) -> None:
     for collapse, k in ((False, 2), (True, 2), (False, 100)):
         asked = SearchRequest(text="words", k=k, offset=0, mode=mode, collapse=collapse)
-        outcome = await engine.search(corpus, asked)
-        assert outcome.results[0].paper.id.endswith(first)
+        answer = await engine.search(corpus, asked)
+        assert answer.results[0].id.endswith(first)
     assert [depth for _, depth in corpus.vectors.asked] == [100] * 3 * (mode is Mode.DENSE)
     assert [depth for _, depth in corpus.lexical.asked] == [100] * 3 * (mode is Mode.LEXICAL)
 
 
-async def test_lexical_search_does_not_trouble_the_encoder(engine: Any, corpus: Any) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
+async def test_lexical_search_does_not_call_the_encoder(engine: Any, corpus: Any) -> None:
+    answer = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
     assert corpus.embedded == []
-    assert outcome.tokens is None
+    assert answer.query.tokens is None
 
 
-async def test_truncation_is_told(engine: Any, corpus: Any) -> None:
-    assert (await engine.search(corpus, SearchRequest(text="one two three four five six"))).truncated
-    assert not (await engine.search(corpus, SearchRequest(text="one two three four five"))).truncated
+async def test_truncation_is_reported(engine: Any, corpus: Any) -> None:
+    assert (await engine.search(corpus, SearchRequest(text="one two three four five six"))).query.truncated
+    assert not (await engine.search(corpus, SearchRequest(text="one two three four five"))).query.truncated
 
 
-async def test_hybrid_goes_on_without_the_encoder(engine: Any, corpus: Any) -> None:
+async def test_hybrid_becomes_lexical_without_the_encoder(engine: Any, corpus: Any) -> None:
     corpus.trouble = EncoderUnavailable("It is away.")
-    outcome = await engine.search(corpus, SearchRequest(text="words"))
-    assert "It is away." in outcome.degraded
-    assert [ranked.score for ranked in outcome.results] == [30.0, 20.0, 10.0]
+    answer = await engine.search(corpus, SearchRequest(text="words"))
+    assert "It is away." in answer.degraded
+    assert [result.score for result in answer.results] == [30.0, 20.0, 10.0]
     with pytest.raises(EncoderUnavailable):
         await engine.search(corpus, SearchRequest(text="words", mode=Mode.DENSE))
 
 
+async def test_the_reason_for_half_an_answer_names_no_address(engine: Any, corpus: Any) -> None:
+    corpus.trouble = EncoderUnavailable("Triton at grpc://triton:8001 did not answer.")
+    answer = await engine.search(corpus, SearchRequest(text="words"))
+    assert answer.degraded == "Triton did not answer. These results come from lexical search alone."
+
+
 async def test_like_uses_the_mean_of_stored_vectors_and_leaves_the_papers_out(engine: Any, corpus: Any) -> None:
     liked = (corpus.catalogue.all[0].id, corpus.catalogue.all[2].id)
-    outcome = await engine.search(corpus, SearchRequest(like=liked, k=10))
+    answer = await engine.search(corpus, SearchRequest(like=liked, k=10))
     assert corpus.embedded == []
     vector, depth = corpus.vectors.asked[0]
     np.testing.assert_allclose(vector, corpus.vectors.vectors([1])[0], rtol=1e-6)
     assert depth == 102
     assert "Title 1. Abstract 1" in corpus.lexical.asked[0][0]
-    assert not set(liked) & {ranked.paper.id for ranked in outcome.results}
-    assert [paper.id for paper in outcome.like] == list(liked)
+    assert not set(liked) & {result.id for result in answer.results}
+    assert [paper.id for paper in answer.query.like] == list(liked)
 
 
 async def test_unlike_turns_away_from_papers_and_leaves_them_out(engine: Any, corpus: Any) -> None:
     liked, unliked = corpus.catalogue.all[0], corpus.catalogue.all[3]
-    outcome = await engine.search(corpus, SearchRequest(like=(liked.id,), unlike=(unliked.id,)))
+    answer = await engine.search(corpus, SearchRequest(like=(liked.id,), unlike=(unliked.id,)))
     vector, _ = corpus.vectors.asked[0]
     near, far = corpus.vectors.vectors([0, 3])
     assert vector @ far < near @ far
     assert vector @ vector == pytest.approx(1)
     assert corpus.lexical.more[0]["against"] == ("Title 4. Abstract 4", pytest.approx(0.2))
-    assert not {liked.id, unliked.id} & {ranked.paper.id for ranked in outcome.results}
-    assert [paper.id for paper in outcome.unlike] == [unliked.id]
+    assert not {liked.id, unliked.id} & {result.id for result in answer.results}
+    assert [paper.id for paper in answer.query.unlike] == [unliked.id]
 
 
 async def test_operators_are_conditions_and_their_words_are_not_embedded(engine: Any, corpus: Any) -> None:
     corpus.lexical.meeting = {0, 1, 4}
-    outcome = await engine.search(corpus, SearchRequest(text='ti:graph -au:erdos "some phrase" words'))
+    answer = await engine.search(corpus, SearchRequest(text='ti:graph -au:erdos "some phrase" words'))
     assert corpus.embedded == ["some phrase words"]
     assert corpus.lexical.asked[0][0] == "some phrase words"
     assert corpus.vectors.more[0]["within"].mask.tolist() == [True, True, False, False, True, False]
     assert corpus.lexical.more[0]["admitted"].clauses
-    assert outcome.operators == ("ti:graph", "-au:erdos", '"some phrase"')
-    assert (outcome.searched, outcome.words) == (3, "some phrase words")
+    assert answer.query.operators == ("ti:graph", "-au:erdos", '"some phrase"')
+    assert (answer.searched, answer.query.words) == (3, "some phrase words")
     corpus.embedded.clear()
     await engine.search(corpus, SearchRequest(text="ti:graph words", operators=False))
     assert corpus.embedded == ["ti:graph words"]
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-async def test_a_query_of_operators_alone_is_answered_by_words(engine: Any, corpus: Any, mode: Mode) -> None:
+async def test_a_query_of_operators_only_is_answered_by_lexical_search(engine: Any, corpus: Any, mode: Mode) -> None:
     corpus.lexical.meeting = {0, 3}
-    outcome = await engine.search(corpus, SearchRequest(text="ti:graph", mode=mode))
-    assert (outcome.mode, corpus.embedded, corpus.vectors.asked) == (Mode.LEXICAL, [], [])
-    assert outcome.results
+    answer = await engine.search(corpus, SearchRequest(text="ti:graph", mode=mode))
+    assert (answer.mode, corpus.embedded, corpus.vectors.asked) == (Mode.LEXICAL, [], [])
+    assert answer.results
     with pytest.raises(BlankQuery):
         await engine.search(corpus, SearchRequest(text="-ti:graph", mode=mode))
 
@@ -116,25 +122,25 @@ async def test_a_paper_in_two_versions_is_one_result(engine: Any, fakes: Any) ->
     again = Paper(f"{second.id}v3", second.title, second.abstract)
     corpus = fakes.Corpus([first, second, again, *others], DENSE, {2: 30.0, 1: 20.0, 0: 10.0})
     corpus.vectors.vectors = lambda rows: np.eye(7, dtype=np.float32)[[{2: 1}.get(row, row) for row in rows]]
-    outcome = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
-    assert [(ranked.paper.id, ranked.folded) for ranked in outcome.results] == [
+    answer = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL))
+    assert [(result.id, result.duplicates) for result in answer.results] == [
         (again.id, (second.id,)), (first.id, ()),
     ]  # fmt: skip
     apart = await engine.search(corpus, SearchRequest(text="words", mode=Mode.LEXICAL, collapse=False))
-    assert [ranked.paper.id for ranked in apart.results] == [again.id, second.id, first.id]
+    assert [result.id for result in apart.results] == [again.id, second.id, first.id]
 
 
 async def test_a_query_that_is_an_id_means_the_paper(engine: Any, corpus: Any) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text=" arXiv:2001.00002v3 "))
-    assert outcome.text is None
-    assert [paper.id for paper in outcome.like] == ["2001.00002"]
+    answer = await engine.search(corpus, SearchRequest(text=" arXiv:2001.00002v3 "))
+    assert answer.query.text is None
+    assert [paper.id for paper in answer.query.like] == ["2001.00002"]
     with pytest.raises(UnknownPaper, match=r"1706\.03762"):
         await engine.search(corpus, SearchRequest(text="https://arxiv.org/abs/1706.03762"))
 
 
 async def test_a_filter_that_admits_nothing_searches_nothing(engine: Any, corpus: Any) -> None:
-    outcome = await engine.search(corpus, SearchRequest(text="words", first=date(2020, 1, 1)))
-    assert (outcome.results, outcome.searched) == ([], 0)
+    answer = await engine.search(corpus, SearchRequest(text="words", first=date(2020, 1, 1)))
+    assert (answer.results, answer.searched) == ([], 0)
     assert corpus.vectors.asked == corpus.lexical.asked == []
 
 
@@ -142,7 +148,7 @@ async def test_pages_beyond_the_end_are_empty(engine: Any, corpus: Any) -> None:
     assert (await engine.search(corpus, SearchRequest(text="words", offset=500))).results == []
 
 
-async def test_warming_searches_in_every_way_and_stops_where_the_encoder_is_away(engine: Any, corpus: Any) -> None:
+async def test_warm_up_searches_in_every_mode_and_stops_where_the_encoder_is_away(engine: Any, corpus: Any) -> None:
     await warm(engine, corpus)
     assert len(corpus.embedded) == 4
     assert len(corpus.lexical.asked) == 12

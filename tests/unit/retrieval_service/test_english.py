@@ -42,7 +42,7 @@ def terms(text: str) -> list[str]:
         ("x̄ value", "x value"),
     ],
 )
-def test_ways_of_writing_are_one_term(one: str, other: str) -> None:
+def test_spellings_of_a_word_are_one_term(one: str, other: str) -> None:
     assert terms(one) == terms(other) != []
 
 
@@ -58,6 +58,6 @@ def test_words_that_only_look_like_mathematics_stay() -> None:
     assert len(terms("λόγος")) == 1
 
 
-def test_function_words_say_nothing() -> None:
+def test_function_words_have_no_terms() -> None:
     assert terms("What is it that we don't know about the other one?") == terms("know")
     assert len(STOP_WORDS) == len(set(STOP_WORDS))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Hits
-from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, alone, fuse
+from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, fuse, single_ranking
 
 
 def hits(*scored: tuple[int, float]) -> Hits:
@@ -27,20 +27,20 @@ def test_min_max_is_the_mean_of_scaled_scores() -> None:
     assert fused.rows.tolist() == [2, 1, 4, 3]
 
 
-def test_reciprocal_rank_knows_only_ranks() -> None:
+def test_reciprocal_rank_uses_only_ranks() -> None:
     fused = fuse(ranking([1, 2]), hits((2, 1e9), (3, -5.0)), ReciprocalRank(), 100)
     scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
     assert scores == pytest.approx({1: 0.5, 2: (61 / 62 + 1) / 2, 3: 61 / 62 / 2})
 
 
-def test_the_halves_may_weigh_differently() -> None:
+def test_the_rankings_may_weigh_differently() -> None:
     dense, lexical = hits((1, 0.9), (2, 0.1)), hits((2, 30.0), (1, 10.0))
     assert fuse(dense, lexical, MinMax(), 100, weight=0.8).scores.tolist() == pytest.approx([0.8, 0.2])
     assert fuse(dense, lexical, MinMax(), 100, weight=0.2).rows.tolist() == [2, 1]
     assert fuse(dense, lexical, MinMax(), 100, weight=1.0).rows.tolist() == [1, 2]
 
 
-def test_each_halfs_own_score_goes_along() -> None:
+def test_the_score_of_each_index_is_returned() -> None:
     fused = fuse(hits((7, 0.5)), hits((8, 12.0), (7, 3.0)), MinMax(), 100)
     at = fused.rows.tolist().index(7)
     assert (fused.dense[at], fused.lexical[at]) == (0.5, 3.0)
@@ -48,18 +48,18 @@ def test_each_halfs_own_score_goes_along() -> None:
 
 
 @pytest.mark.parametrize("fusion", [MinMax(), ReciprocalRank()])
-def test_equal_scores_and_empty_halves(fusion: Fusion) -> None:
+def test_equal_scores_and_empty_rankings(fusion: Fusion) -> None:
     assert fuse(hits((1, 0.5), (2, 0.5)), hits(), fusion, 100).rows.tolist() == [1, 2]
     assert fuse(hits(), hits(), fusion, 100).rows.tolist() == []
     assert fuse(hits((5, 0.1)), hits((5, 2.0)), fusion, 100).scores.tolist() == [1.0]
 
 
-def test_one_half_alone_keeps_its_scores() -> None:
-    fused = alone(None, hits((4, 12.5), (2, 3.0)))
+def test_a_single_ranking_keeps_its_scores() -> None:
+    fused = single_ranking(None, hits((4, 12.5), (2, 3.0)))
     assert (fused.rows.tolist(), fused.scores.tolist()) == ([4, 2], [12.5, 3.0])
     assert np.isnan(fused.dense).all()
     with pytest.raises(ValueError, match="neither"):
-        alone(None, None)
+        single_ranking(None, None)
 
 
 rankings = st.lists(st.integers(0, 40), unique=True, max_size=30)

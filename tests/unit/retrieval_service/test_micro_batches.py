@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import DeadlineExceeded
 
 
 class Slow:
-    """Answers each vector with its own first number as the row; notes who asked for how many, and can be held up."""
+    """A search whose rows are each vector's first number; records its calls, and waits for `gate`."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[int, int, int | None]] = []
@@ -53,14 +53,14 @@ def vector(number: int) -> Any:
     return np.asarray([number, 0.0], np.float32)
 
 
-def test_everyone_gets_an_own_answer_from_one_thread(slow: Slow, batches: MicroBatches) -> None:
+def test_every_caller_gets_its_own_answer_from_one_thread(slow: Slow, batches: MicroBatches) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: batches.search(vector(10 * n), 1 + n % 5).rows.tolist(), range(200)))
     assert answers == [[10 * n + at for at in range(min(3, 1 + n % 5))] for n in range(200)]
     assert len(slow.threads) == 1
 
 
-def test_what_queues_up_goes_together_up_to_a_limit(slow: Slow, batches: MicroBatches) -> None:
+def test_queued_queries_are_searched_together_up_to_a_limit(slow: Slow, batches: MicroBatches) -> None:
     slow.gate.clear()
     with ThreadPoolExecutor(21) as pool:
         first = pool.submit(batches.search, vector(0), 1)
@@ -96,7 +96,7 @@ def test_another_depth_is_another_batch(slow: Slow, batches: MicroBatches) -> No
     assert sum(size for size, k, _ in slow.batches if k == 1) == 3
 
 
-def test_what_waits_at_its_deadline_is_not_searched_and_troubles_nobody(slow: Slow, batches: MicroBatches) -> None:
+def test_a_query_that_waits_at_its_deadline_is_not_searched(slow: Slow, batches: MicroBatches) -> None:
     slow.gate.clear()
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(batches.search, vector(0), 1)
@@ -113,7 +113,7 @@ def test_what_waits_at_its_deadline_is_not_searched_and_troubles_nobody(slow: Sl
     assert sum(size for size, _, _ in slow.batches) == 2
 
 
-def test_a_failure_reaches_those_who_wait_and_nobody_else(slow: Slow, batches: MicroBatches) -> None:
+def test_a_failure_reaches_only_the_callers_of_its_batch(slow: Slow, batches: MicroBatches) -> None:
     slow.failing = True
     with pytest.raises(RuntimeError, match="out of memory"):
         batches.search(vector(1), 1)
@@ -121,7 +121,7 @@ def test_a_failure_reaches_those_who_wait_and_nobody_else(slow: Slow, batches: M
     assert batches.search(vector(1), 1).rows.tolist() == [1]
 
 
-def test_closed_it_refuses(slow: Slow) -> None:
+def test_after_closing_queries_are_refused(slow: Slow) -> None:
     batches = MicroBatches(slow)
     batches.close()
     with pytest.raises(RuntimeError, match="closed"):

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
-from retrieval_service.routes.parameters import SearchParameters, checked_text, query_values, read, readable
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.routes.parameters import Parameters
+from retrieval_service.search.request import EmbedRequest, Mode, SearchRequest, SimilarRequest, readable, require_text
+
+SEARCH = Parameters(SearchRequest)
 
 
 def asked(**values: Any) -> SearchRequest:
-    return read(SearchParameters, values).search()
+    return SEARCH.validate(values)
 
 
 def test_defaults() -> None:
@@ -42,7 +44,7 @@ def test_days(first: str | None, last: str | None, days: tuple[date | None, date
 
 @pytest.mark.parametrize("day", ["20", "2020-13", "2020-00", "2020-2", "2021-02-29", "0000", "٢٠٢٠", "2020-01-01T00"])
 @pytest.mark.parametrize("name", ["from", "to"])
-def test_days_that_are_none(name: str, day: str) -> None:
+def test_wrong_days_are_refused(name: str, day: str) -> None:
     with pytest.raises(InvalidParameter, match=name):
         asked(query="a", **{name: day})
 
@@ -76,7 +78,7 @@ def test_lists_of_categories_split_and_lists_of_names_do_not() -> None:
         {"unlike": ["a"]}, {"operators": []},
     ],
 )  # fmt: skip
-def test_conditions_that_are_none(wrong: dict[str, Any]) -> None:
+def test_wrong_conditions_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=next(iter(wrong))):
         asked(query="a", **wrong)
 
@@ -87,6 +89,36 @@ def test_dislike_is_another_name_for_unlike() -> None:
         asked(like="a", unlike="b", dislike="b")
 
 
+def test_nprobe_is_another_name_for_search_effort() -> None:
+    assert asked(query="a", search_effort="7").search_effort == asked(query="a", nprobe=7).search_effort == 7
+    assert asked(query="a").search_effort is None
+    with pytest.raises(InvalidParameter, match="names of the same parameter"):
+        asked(query="a", search_effort=3, nprobe=4)
+
+
+def test_names_of_attributes_are_unknown_in_http() -> None:
+    for name in ("text", "first", "last"):
+        with pytest.raises(InvalidParameter, match="There is no parameter"):
+            asked(query="a", **{name: "2020"})
+
+
+def test_a_misspelt_name_is_refused_with_the_likely_one() -> None:
+    with pytest.raises(InvalidParameter, match="Did you mean categories") as caught:
+        asked(query="a", categoris="cs.LG")
+    assert caught.value.detail == {"parameter": "categoris", "near": ["categories"]}
+
+
+def test_names_and_lists_are_those_of_the_model() -> None:
+    lists = {"categories", "categories_all", "exclude_categories", "authors", "ids"}
+    assert SEARCH.lists == lists | {"like", "unlike", "dislike"}
+    similar, embed = Parameters(SimilarRequest), Parameters(EmbedRequest)
+    assert similar.lists == lists
+    assert set(SEARCH.names) - set(similar.names) == {
+        *("query", "abstract", "q", "like", "unlike", "dislike", "operators"),
+    }  # fmt: skip
+    assert embed.names == ["abstract", "query", "q"]
+
+
 def test_like() -> None:
     assert asked(like="2001.00001").like == ("2001.00001",)
     assert asked(like=["a ", "b"]).like == ("a", "b")
@@ -94,22 +126,25 @@ def test_like() -> None:
     assert asked(like="a,b").like == ("a,b",)
 
 
-def test_an_address_may_repeat_lists_only() -> None:
-    assert query_values([("categories", "a"), ("k", "3"), ("categories", "b")]) == {"categories": ["a", "b"], "k": "3"}
-    assert asked(**query_values([("q", "a"), ("k", "3"), ("nprobe", "12")])).nprobe == 12
+def test_a_query_string_may_repeat_names_of_lists_only() -> None:
+    assert SEARCH.query_values([("categories", "a"), ("k", "3"), ("categories", "b")]) == {
+        "categories": ["a", "b"],
+        "k": "3",
+    }
+    assert asked(**SEARCH.query_values([("q", "a"), ("k", "3"), ("nprobe", "12")])).search_effort == 12
     with pytest.raises(InvalidParameter, match="k is given more than once"):
-        query_values([("k", "1"), ("k", "2")])
+        SEARCH.query_values([("k", "1"), ("k", "2")])
 
 
-def test_the_length_counts_letters() -> None:
-    assert len(checked_text("x" * 20_000, "query")) == 20_000
+def test_the_length_is_counted_in_characters() -> None:
+    assert len(require_text("x" * 20_000, "query")) == 20_000
     with pytest.raises(QueryTooLong) as caught:
-        checked_text("x" * 20_001, "query")
+        require_text("x" * 20_001, "query")
     assert caught.value.detail == {"parameter": "query", "length": 20_001, "limit": 20_000}
 
 
 @given(st.text())
-def test_what_is_searched_is_clean(text: str) -> None:
+def test_control_characters_are_replaced(text: str) -> None:
     clean = readable(text)
     assert len(clean) == len(text)
     clean.encode()
@@ -117,7 +152,7 @@ def test_what_is_searched_is_clean(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\0", "\x1b\x07 \x85"])
-def test_blank(text: str) -> None:
+def test_a_blank_query_is_refused(text: str) -> None:
     with pytest.raises(BlankQuery):
         asked(query=text)
 

@@ -7,7 +7,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import UnknownCategory, UnknownPaper
 from retrieval_service.search.filters import category_codes
-from retrieval_service.search.planner import paper_rows, plan
+from retrieval_service.search.planner import paper_rows, plan_search
 from retrieval_service.search.request import SearchRequest
 
 CORPUS = ("cs.LG", "hep-th", "Local.News")
@@ -39,7 +39,7 @@ def test_a_star_is_one_archive() -> None:
 @pytest.mark.parametrize(
     ("wanted", "near"), [("cs.LGG", "cs.LG"), ("cs", "cs.*"), ("hepth", "hep-th"), ("local.new", "Local.News")]
 )
-def test_unknown_categories_have_near_ones(wanted: str, near: str) -> None:
+def test_the_error_for_an_unknown_category_suggests_similar_ones(wanted: str, near: str) -> None:
     with pytest.raises(UnknownCategory) as caught:
         category_codes([wanted], CORPUS)
     assert near in caught.value.detail["near"]
@@ -51,7 +51,7 @@ def test_other_patterns_are_unknown(wanted: str) -> None:
         category_codes([wanted], CORPUS)
 
 
-def test_papers_by_any_form_of_their_id(fakes: Any) -> None:
+def test_papers_are_found_by_any_form_of_their_id(fakes: Any) -> None:
     papers = [Paper("hep-th/9901001", "a", "b"), Paper("2503.12552", "c", "d"), Paper("own:7", "e", "f")]
     catalogue = fakes.ListCatalogue(papers)
     forms = ["https://arxiv.org/abs/hep-th/9901001v2", "arXiv:2503.12552", "2503.12552v1", "own:7"]
@@ -62,12 +62,12 @@ def test_papers_by_any_form_of_their_id(fakes: Any) -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_an_id_that_the_corpus_uses_for_its_own_comes_first(fakes: Any) -> None:
+def test_an_id_of_the_corpus_itself_has_priority(fakes: Any) -> None:
     catalogue = fakes.ListCatalogue([Paper("1706.03762", "a", "b"), Paper("arXiv:1706.03762", "c", "d")])
     assert paper_rows(["arXiv:1706.03762"], catalogue) == [1]
 
 
 def test_words_around_an_id_are_words(fakes: Any) -> None:
     catalogue = fakes.ListCatalogue(fakes.papers)
-    assert plan(SearchRequest(text="papers like 2001.00001 please"), catalogue).words is not None
-    assert plan(SearchRequest(text="2001.00001"), catalogue).words is None
+    assert plan_search(SearchRequest(text="papers like 2001.00001 please"), catalogue).words is not None
+    assert plan_search(SearchRequest(text="2001.00001"), catalogue).words is None

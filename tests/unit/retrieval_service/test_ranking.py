@@ -1,4 +1,4 @@
-"""A half's ranking grows by fixed depths, and what it says first it says always."""
+"""An index's ranking grows by fixed depths, and its first rows never change."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import DEPTHS, Hits
-from retrieval_service.search.ranking import Half
+from retrieval_service.search.ranking import Ranking
 
 
 class Fickle:
-    """An index that finds other rows first at every depth, as one does that refines more candidates."""
+    """An index with another order at every depth, as an index that refines more candidates has."""
 
     def __init__(self, rows: int, seed: int) -> None:
         self.rows = rows
@@ -27,26 +27,26 @@ class Fickle:
 @given(rows=st.integers(0, 1500), seed=st.integers(0, 99), left_out=st.sets(st.integers(0, 1500), max_size=8))
 def test_a_deeper_search_only_appends(rows: int, seed: int, left_out: set[int]) -> None:
     index = Fickle(rows, seed)
-    half = Half(index, np.asarray(sorted(left_out), np.int64))
+    ranking = Ranking(index, np.asarray(sorted(left_out), np.int64))
     before: list[int] = []
     for depth in DEPTHS:
-        half.reach(depth)
-        found = half.hits.rows.tolist()
+        ranking.reach(depth)
+        found = ranking.hits.rows.tolist()
         assert found[: len(before)] == before
-        assert len(set(found)) == len(found) == len(half.hits.scores)
+        assert len(set(found)) == len(found) == len(ranking.hits.scores)
         assert not left_out & set(found)
-        assert len(found) == depth or half.ended
+        assert len(found) == depth or ranking.ended
         assert len(found) <= depth + len(left_out)
         before = found
-    assert half.ended
+    assert ranking.ended
     assert set(before) == set(range(rows)) - left_out or len(before) == DEPTHS[-1] < rows
     assert index.asked == [depth + len(left_out) for depth in DEPTHS][: len(index.asked)]
 
 
-def test_what_has_ended_is_not_searched_again() -> None:
+def test_a_complete_ranking_is_not_searched_again() -> None:
     index = Fickle(40, 1)
-    half = Half(index, np.empty(0, np.int64))
+    ranking = Ranking(index, np.empty(0, np.int64))
     for depth in DEPTHS:
-        half.reach(depth)
+        ranking.reach(depth)
     assert index.asked == [DEPTHS[0]]
-    assert len(half.hits.rows) == 40
+    assert len(ranking.hits.rows) == 40

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
 from retrieval_service.routes.rate_limit import RateLimit
@@ -43,7 +43,7 @@ def limit(clock: Clock) -> RateLimit:
     return RateLimit(app, rate=2, burst=3, clock=clock)
 
 
-async def test_a_burst_and_then_the_rate(limit: RateLimit, clock: Clock) -> None:
+async def test_a_burst_is_allowed_and_then_the_rate(limit: RateLimit, clock: Clock) -> None:
     assert await statuses(limit, 5) == [200, 200, 200, 429, 429]
     clock.now += 0.5
     assert await statuses(limit, 2) == [200, 429]
@@ -51,7 +51,7 @@ async def test_a_burst_and_then_the_rate(limit: RateLimit, clock: Clock) -> None
     assert await statuses(limit, 5) == [200, 200, 200, 429, 429]
 
 
-async def test_each_client_has_its_own(limit: RateLimit) -> None:
+async def test_each_client_has_a_limit_of_its_own(limit: RateLimit) -> None:
     assert await statuses(limit, 4, "10.0.0.1") == [200, 200, 200, 429]
     assert await statuses(limit, 4, "10.0.0.2") == [200, 200, 200, 429]
     assert await statuses(limit, 2, "2001:db8::1") == [200, 200]
@@ -59,11 +59,11 @@ async def test_each_client_has_its_own(limit: RateLimit) -> None:
     assert await statuses(limit, 1, "2001:db8:1::2") == [200]
 
 
-async def test_health_and_documentation_are_free(limit: RateLimit) -> None:
+async def test_health_and_documentation_are_not_limited(limit: RateLimit) -> None:
     assert set(await statuses(limit, 9, path="/health/ready") + await statuses(limit, 9, path="/docs")) == {200}
 
 
-async def test_what_is_remembered_is_bounded(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_remembered_clients_is_bounded(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval_service.routes.rate_limit._CLIENTS_KEPT", 5)
     for number in range(50):
         await statuses(limit, 1, f"10.0.1.{number}")

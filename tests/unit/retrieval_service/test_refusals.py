@@ -1,4 +1,4 @@
-"""A refused snapshot is opened again when its files changed or after growing pauses, and errors do not grow."""
+"""A refused snapshot is opened again when its files change or after growing pauses; raised errors do not grow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.micro_batches import MicroBatches
+from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
-from retrieval_service.corpus.corpus import Corpus
 from retrieval_service.corpus.live import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
-from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, files_of
+from retrieval_service.corpus.open_corpus import OpenCorpus
+from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
 from retrieval_service.ports import EncoderIdentity
 from tests.unit.published import published_manifest
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Encoders:
-    """No Triton, or one that serves another encoder."""
+    """A source of encoders that always fails."""
 
     def __init__(self, error: Unavailable) -> None:
         self.error = error
@@ -45,7 +45,7 @@ class Encoders:
         self.asked += 1
         raise self.error
 
-    async def alive(self, version: int) -> bool:
+    async def is_ready(self, version: int) -> bool:
         return False
 
     async def close(self) -> None:
@@ -53,18 +53,18 @@ class Encoders:
 
 
 class Seen:
-    def snapshot_changed(self, manifest: Any) -> None:
+    def record_snapshot(self, manifest: Any) -> None:
         pass
 
-    def snapshot_damaged(self, is_so: bool) -> None:
+    def record_damage(self, is_so: bool) -> None:
         pass
 
-    def encoder_failed(self, error: Unavailable) -> None:
+    def record_encoder_failure(self, error: Unavailable) -> None:
         pass
 
 
-class Room:
-    """A service's heart over one snapshot that cannot be opened."""
+class Refused:
+    """A live corpus whose only snapshot cannot be opened."""
 
     def __init__(self, data: Path, error: Unavailable) -> None:
         self.clock = Clock()
@@ -88,13 +88,13 @@ class Room:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    return Room(tmp_path, EncoderUnavailable("Triton is away."))
+def room(tmp_path: Path) -> Refused:
+    return Refused(tmp_path, EncoderUnavailable("Triton is away."))
 
 
-async def test_a_refused_snapshot_is_opened_after_growing_pauses(room: Room) -> None:
+async def test_a_refused_snapshot_is_opened_after_growing_pauses(room: Refused) -> None:
     await room.looks(3600)
-    # 1, 2, 4 … 256 seconds, then every 300: not 3,600 times.
+    # After 1, 2, 4 … 256 seconds, then every 300, instead of 3,600 times.
     assert 15 < room.opened < 25
     assert isinstance(room.serving.refusal, SnapshotInvalid)
     opened = room.opened
@@ -103,7 +103,7 @@ async def test_a_refused_snapshot_is_opened_after_growing_pauses(room: Room) -> 
 
 
 @pytest.mark.parametrize("change", ["content", "touched", "replaced", "added", "removed"])
-async def test_it_is_opened_at_once_when_a_file_changed(room: Room, change: str) -> None:
+async def test_it_is_opened_at_once_when_a_file_changed(room: Refused, change: str) -> None:
     await room.looks(200)
     opened = room.opened
     await room.looks(1, 0)
@@ -123,7 +123,9 @@ async def test_it_is_opened_at_once_when_a_file_changed(room: Room, change: str)
     assert room.opened == opened + 1
 
 
-async def test_another_snapshot_is_opened_at_once_and_one_that_comes_back_too(room: Room, tmp_path: Path) -> None:
+async def test_another_snapshot_is_opened_at_once_and_so_is_the_first_when_it_is_named_again(
+    room: Refused, tmp_path: Path
+) -> None:
     await room.looks(50)
     opened = room.opened
     published_manifest(tmp_path, "two", EncoderRecord(1, DIGEST, 2))
@@ -138,8 +140,8 @@ async def test_another_snapshot_is_opened_at_once_and_one_that_comes_back_too(ro
     assert room.opened == opened + 2
 
 
-async def test_another_encoder_is_asked_for_at_every_look(tmp_path: Path) -> None:
-    room = Room(tmp_path, EncoderMismatch("Triton serves another one."))
+async def test_a_missing_encoder_is_looked_for_at_every_refresh(tmp_path: Path) -> None:
+    room = Refused(tmp_path, EncoderMismatch("Triton serves another one."))
     await room.looks(20)
     assert (room.encoders.asked, room.opened) == (20, 0)
     room.encoders.error = EncoderUnavailable("Triton is away.")
@@ -147,13 +149,12 @@ async def test_another_encoder_is_asked_for_at_every_look(tmp_path: Path) -> Non
     assert room.opened == 1
 
 
-async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_path: Path) -> None:
-    room = Room(tmp_path, EncoderUnavailable("Triton is away."))
+async def test_a_snapshot_whose_warm_up_fails_is_not_opened_at_every_refresh(tmp_path: Path) -> None:
+    room = Refused(tmp_path, EncoderUnavailable("Triton is away."))
     closed: list[int] = []
 
     class Whole:
         manifest = room.files
-        without_gpu = None
         vectors = lexical = catalogue = None
 
         def close(self) -> None:
@@ -165,7 +166,7 @@ async def test_a_snapshot_that_cannot_be_warmed_is_not_opened_at_every_look(tmp_
     room.serving._open = lambda _: Whole()  # type: ignore[assignment,return-value]
     room.serving._warm = warm
     for _ in range(100):
-        if room.serving._refusals.stands("one", files_of(room.path)):
+        if room.serving._refusals.holds("one", file_states(room.path)):
             await room.serving.refresh()
         else:
             with pytest.raises(ZeroDivisionError):
@@ -178,29 +179,30 @@ def depth(error: BaseException) -> int:
     return len(list(walk_tb(error.__traceback__)))
 
 
-async def test_what_is_raised_to_many_does_not_grow(tmp_path: Path) -> None:
-    room = Room(tmp_path, EncoderMismatch("Triton serves another one."))
+async def test_an_error_that_is_raised_repeatedly_does_not_grow(tmp_path: Path) -> None:
+    room = Refused(tmp_path, EncoderMismatch("Triton serves another one."))
     await room.looks(1)
     raised: list[BaseException] = []
     for _ in range(50):
-        with pytest.raises(EncoderMismatch, match="Triton serves another one") as caught, room.serving.held():
+        with pytest.raises(EncoderMismatch, match="Triton serves another one") as caught, room.serving.hold():
             pass
         raised.append(caught.value)
     assert len(set(map(id, raised))) == 50
     assert len(set(map(depth, raised))) == 1
     assert room.serving.refusal is not None
     assert room.serving.refusal.__traceback__ is None
-    room = Room(tmp_path / "more", EncoderUnavailable("away"))
+    room = Refused(tmp_path / "more", EncoderUnavailable("away"))
     await room.looks(1)
-    with pytest.raises(NoSnapshot, match="is damaged"), room.serving.held():
+    with pytest.raises(NoSnapshot, match="is damaged"), room.serving.hold():
         pass
     assert room.serving.refusal is not None
     assert (room.serving.refusal.__traceback__, room.serving.refusal.__context__) == (None, None)
 
 
-async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room) -> None:
+async def test_each_query_gets_its_own_error_when_the_encoder_is_lost(room: Refused) -> None:
     class Whole:
         manifest = room.files
+        vectors = lexical = catalogue = None
 
     class Another:
         identity = EncoderIdentity(1, DIGEST, 2)
@@ -208,7 +210,7 @@ async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room)
         async def embed_queries(self, _: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
-    served = Corpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    served = OpenCorpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
     raised: list[BaseException] = []
     for _ in range(50):
         with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:
@@ -216,11 +218,11 @@ async def test_a_lost_encoder_is_told_to_many_by_errors_of_their_own(room: Room)
         raised.append(caught.value)
     assert len(set(map(id, raised))) == 50
     assert len(set(map(depth, raised[1:]))) == 1
-    assert served.trouble is not None
-    assert (served.trouble.__traceback__, served.encoder) == (None, None)
+    assert served.encoder_error is not None
+    assert (served.encoder_error.__traceback__, served.encoder) == (None, None)
 
 
-async def test_a_refusal_keeps_nothing_alive_that_was_at_hand(room: Room) -> None:
+async def test_a_kept_error_keeps_no_local_variables_in_memory(room: Refused) -> None:
     class Large:
         pass
 
@@ -241,13 +243,13 @@ async def test_a_refusal_keeps_nothing_alive_that_was_at_hand(room: Room) -> Non
     assert known[0]() is None
 
 
-def test_every_error_has_fresh_copies() -> None:
+def test_every_error_can_be_copied() -> None:
     for error in (
         SnapshotInvalid(Path("a"), "is damaged"),
         EncoderMismatch("other", {"wanted": "a"}),
         EncoderUnavailable("away"),
     ):
-        copy = error.fresh()
+        copy = error.copy()
         assert type(copy) is type(error)
         assert copy is not error
         assert (str(copy), copy.message, copy.detail, copy.args) == (
@@ -256,10 +258,10 @@ def test_every_error_has_fresh_copies() -> None:
             error.detail,
             error.args,
         )
-    assert SnapshotInvalid(Path("a"), "is damaged").fresh().path == Path("a")
+    assert SnapshotInvalid(Path("a"), "is damaged").copy().path == Path("a")
 
 
-def test_a_failed_batch_gives_each_its_own_error() -> None:
+def test_each_query_of_a_failed_batch_gets_its_own_error() -> None:
     def search(*_: Any) -> Any:
         raise MemoryError("out of memory on device")
 

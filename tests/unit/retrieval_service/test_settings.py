@@ -7,7 +7,7 @@ from retrieval_service.app import searches_at_once
 from retrieval_service.settings import Settings
 
 
-def test_triton_is_on_this_machine_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_triton_is_on_this_machine_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AKIN_TRITON_URL", raising=False)
     monkeypatch.setenv("AKIN_TRITON_GRPC_PORT", "18001")
     assert Settings().triton_url == "grpc://127.0.0.1:18001"
@@ -37,12 +37,12 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
         Settings()
 
 
-def test_as_many_searches_at_once_as_threads_can_be_kept_busy_with() -> None:
+def test_searches_at_once_are_a_multiple_of_the_threads() -> None:
     assert searches_at_once(Settings(search_threads=3)) == 48
     assert searches_at_once(Settings(search_threads=3, search_concurrency=1)) == 1
 
 
-def test_a_hundred_people_at_once_are_never_too_many() -> None:
+def test_a_hundred_searches_at_once_are_always_admitted() -> None:
     fewest = Settings(search_threads=1)
     assert searches_at_once(fewest) + fewest.search_queue >= 100
 

@@ -1,4 +1,4 @@
-"""How the service keeps its channel to Triton alive."""
+"""Options of the channel to Triton."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def test_the_channel_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     wire = GrpcWire("127.0.0.1:1")
     ours = options_of(monkeypatch, lambda: wire._client)
     usual = options_of(monkeypatch, lambda: client.InferenceServerClient("127.0.0.1:1"))
-    # None of the options that the client would set by itself is lost.
+    # The options that the client would set itself are all there.
     assert set(usual) <= set(ours)
     assert ours["grpc.keepalive_time_ms"] + ours["grpc.keepalive_timeout_ms"] <= 20_000
     assert ours["grpc.http2.ping_timeout_ms"] == ours["grpc.keepalive_timeout_ms"]
     assert ours["grpc.keepalive_permit_without_calls"] == 1
     assert ours["grpc.http2.max_pings_without_data"] == 0
-    # Triton closes a channel that asks more often than this.
+    # Triton closes a channel that pings more often than this.
     assert ours["grpc.keepalive_time_ms"] > PING_INTERVAL_MS

@@ -1,4 +1,4 @@
-"""Every setting is defined once, refused by name, and the same wherever it is read or described."""
+"""Test that every setting is defined once, refused by name, and the same in all files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import ComposeSettings, EncoderSettings, PageSettings, ServiceSettings, Settings, SettingsError
+from settings import ComposeSettings, EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings, SettingsError
 from settings.reference import GROUPS, definitions, docs, env
 from settings.unknown import warnings
 
@@ -34,25 +34,25 @@ ROOT = Path(__file__).resolve().parents[3]
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_with_its_variable(
-    settings: type[Settings], variable: str, value: str
+    settings: type[EnvironmentSettings], variable: str, value: str
 ) -> None:
     with pytest.raises(SettingsError, match=rf"^{variable} is '{value}': ") as caught:
         settings.read({variable: value})
     assert "\n" not in str(caught.value)
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         ServiceSettings.read({"AKIN_POOL": "1", "AKIN_RATE_BURST": "0"})
     assert sorted(line.split()[0] for line in str(caught.value).splitlines()) == ["AKIN_POOL", "AKIN_RATE_BURST"]
 
 
 @pytest.mark.parametrize("owner", GROUPS.values())
-def test_an_empty_variable_is_absent(owner: type[Settings]) -> None:
+def test_an_empty_variable_is_absent(owner: type[EnvironmentSettings]) -> None:
     assert owner.read({owner.variable(field): "" for field in owner.model_fields}) == owner.read({})
 
 
-def test_a_given_environment_takes_the_place_of_the_own_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_environment_replaces_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_POOL", "50")
     assert ServiceSettings.read().pool == 50
     assert ServiceSettings.read({}).pool == 100
@@ -93,15 +93,15 @@ def test_the_command_prints_both(name: str) -> None:
     assert done.stdout == {"docs": docs(), "env": env(ROOT / "docker-compose.yml")}[name]
 
 
-def test_a_misspelt_setting_is_told_with_the_nearest_one() -> None:
+def test_a_misspelt_setting_is_reported_with_the_most_similar_one() -> None:
     told = warnings({"AKIN_RATELIMIT": "5", "AKIN_POOL": "50", "AKIN_ZZZZ": "1", "HOME": "/"})
     assert told == [
         "AKIN_RATELIMIT is not a setting of Akin. Did you mean AKIN_RATE_LIMIT?",
-        "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists those there are.",
+        "AKIN_ZZZZ is not a setting of Akin. docs/settings.md lists all of them.",
     ]
 
 
-def test_the_encoder_goes_by_the_same_defaults_inside_triton() -> None:
+def test_the_encoder_has_the_same_defaults_inside_triton() -> None:
     folder = ROOT / "model_repository" / "text_encoder"
     given = dict(re.findall(r'key: "(\w+)" value: { string_value: "(.*?)" }', (folder / "config.pbtxt").read_text()))
     code = "\n".join(path.read_text() for path in folder.glob("*.py"))
@@ -113,5 +113,5 @@ def test_the_encoder_goes_by_the_same_defaults_inside_triton() -> None:
     }
     read = set(re.findall(r'os\.environ\.get\("(AKIN_\w+)"', code))
     assert read == {EncoderSettings.variable(field) for field in EncoderSettings.model_fields}
-    # Absent inside Triton means no inner model, as the empty default does here.
+    # Inside Triton, absent means no inner model; here, the empty default does.
     assert defaults.encoder_inner == ""

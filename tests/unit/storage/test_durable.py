@@ -8,7 +8,7 @@ import pytest
 from storage.durable import replace_file
 
 
-def test_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
+def test_new_content_replaces_the_old(tmp_path: Path) -> None:
     path = tmp_path / "CURRENT"
     replace_file(path, b"one")
     replace_file(path, b"two")

@@ -7,32 +7,32 @@ from pathlib import Path
 import pytest
 
 from akin.errors import StackError
-from storage.locks import held
+from storage.locks import hold_lock
 
 
-def test_a_lock_that_another_holds_is_told(tmp_path: Path) -> None:
+def test_a_held_lock_raises_the_given_error(tmp_path: Path) -> None:
     with (
-        held(tmp_path / "lock", 0, StackError("busy")),
+        hold_lock(tmp_path / "lock", 0, StackError("busy")),
         pytest.raises(StackError, match="busy"),
-        held(tmp_path / "lock", 0, StackError("busy")),
+        hold_lock(tmp_path / "lock", 0, StackError("busy")),
     ):
         pass
 
 
 def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
     for _ in range(2):
-        with held(tmp_path / "run/lock", 0, StackError("busy")):
+        with hold_lock(tmp_path / "run/lock", 0, StackError("busy")):
             pass
 
 
-def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp_path: Path) -> None:
+def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path: Path) -> None:
     got, path = threading.Event(), tmp_path / "lock"
 
     def wait() -> None:
-        with held(path, 10, StackError("busy")):
+        with hold_lock(path, 10, StackError("busy")):
             got.set()
 
-    with held(path, 0, StackError("busy")):
+    with hold_lock(path, 0, StackError("busy")):
         thread = threading.Thread(target=wait)
         thread.start()
         assert not got.wait(0.1)
@@ -41,9 +41,7 @@ def test_whoever_waits_gets_the_lock_although_its_file_was_deleted_meanwhile(tmp
     assert got.is_set()
 
 
-def test_a_lock_on_a_file_that_was_deleted_just_before_keeps_nobody_out_and_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_on_a_deleted_file_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = tmp_path / "lock", fcntl.flock
     deleted: list[int] = []
 
@@ -54,5 +52,5 @@ def test_a_lock_on_a_file_that_was_deleted_just_before_keeps_nobody_out_and_is_n
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", delete_first)
-    with held(path, 5, StackError("busy")), pytest.raises(StackError), held(path, 0, StackError("busy")):
+    with hold_lock(path, 5, StackError("busy")), pytest.raises(StackError), hold_lock(path, 0, StackError("busy")):
         pass

@@ -1,4 +1,4 @@
-"""Progress on standard error, so that standard output holds the result and nothing else."""
+"""Write progress to standard error, so that standard output holds the result only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def say(text: str) -> None:
-    """Writes one line for the person who waits."""
+def log_progress(text: str) -> None:
+    """Write one line to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Names a stage when it starts and says how long it took when it ended well."""
-    say(f"{name} …")
+def log_duration(name: str) -> Iterator[None]:
+    """Write the name of a piece of work when it starts, and its duration when it ends without an error."""
+    log_progress(f"{name} …")
     start = time.perf_counter()
     yield
-    say(f"{name}: {time.perf_counter() - start:.1f} s")
+    log_progress(f"{name}: {time.perf_counter() - start:.1f} s")

@@ -12,20 +12,20 @@ WORDS = [
 ]
 
 
-def sentence(chance: random.Random, low: int, high: int) -> str:
-    return " ".join(chance.choices(WORDS, k=chance.randint(low, high)))
+def sentence(rng: random.Random, low: int, high: int) -> str:
+    return " ".join(rng.choices(WORDS, k=rng.randint(low, high)))
 
 
 @pytest.fixture(scope="session")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty papers of made-up words, one JSON object a line."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     path = tmp_path_factory.mktemp("papers") / "papers.jsonl"
     lines = [
         {
             "id": f"p{n}",
-            "title": sentence(chance, 4, 9),
-            "abstract": f"{sentence(chance, 5, 30)}. {sentence(chance, 3, 40)}.",
+            "title": sentence(rng, 4, 9),
+            "abstract": f"{sentence(rng, 5, 30)}. {sentence(rng, 3, 40)}.",
         }
         for n in range(60)
     ]

@@ -11,7 +11,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from training.compression import parity, quantize
+from training.compression import quantize
+from training.encoders import version_encoders
 from training.errors import ParityError, SourceError
 from training.registry import export
 from training.registry.manifest import encoder_digest
@@ -64,7 +65,7 @@ def test_a_model_becomes_a_version_true_to_it(
     # Texts that the export never saw, longer and shorter than what it saw, through the very code that serves.
     texts = ["baran", "cesel ditin fovox " * 40, "haran Jelyr", "?"]
     true = SentenceTransformer(str(folder), device="cpu").encode(texts, normalize_embeddings=True)
-    for encode in parity.encoders(version).values():
+    for encode in version_encoders(version).values():
         found = encode(texts)
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
         assert (found * true).sum(axis=1).min() > 0.98

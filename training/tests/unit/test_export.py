@@ -13,7 +13,7 @@ def test_a_missing_file_of_papers_ends_in_one_line_and_leaves_nothing(
     assert export.main(arguments) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "none.jsonl: no such file" in shown.err
+    assert "none.jsonl: does not exist" in shown.err
     assert not repository.exists()
 
 

@@ -12,7 +12,7 @@ def run(tmp_path: Path, *more: str) -> int:
     return first.main(["--repository", str(tmp_path / "models"), "--corpora", str(tmp_path / "corpora"), *more])
 
 
-def test_where_a_version_serves_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_if_a_version_is_promoted_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "models" / "text_encoder"
     model.mkdir(parents=True)
     (model / "PROMOTED").write_text("3\n")

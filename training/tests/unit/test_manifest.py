@@ -21,7 +21,7 @@ def test_digest_changes_with_each_part(other: tuple[str, str, int, int]) -> None
 
 
 def describe(folder: Path) -> dict:
-    return manifest.describe(
+    return manifest.build_manifest(
         folder, name="tiny", dim=4, max_length=16, inputs=["input_ids"], pad_id=0, base={}, recipe={},
     )  # fmt: skip
 

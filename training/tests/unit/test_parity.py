@@ -3,8 +3,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from training.arrays import Floats
 from training.compression import parity
-from training.compression.linear_layers import Floats
+from training.encoders import Encode
 from training.errors import ParityError
 
 TEXTS = [f"text {number}" for number in range(50)]
@@ -12,7 +13,7 @@ TRUE = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
 TRUE /= np.linalg.norm(TRUE, axis=1, keepdims=True)
 
 
-def encoder(noise: float = 0.0, company: float = 0.0, seed: int = 1) -> parity.Encode:
+def encoder(noise: float = 0.0, company: float = 0.0, seed: int = 1) -> Encode:
     """Gives the true vectors with noise; `company` is noise that only texts in a batch get."""
 
     def encode(texts: Sequence[str]) -> Floats:
@@ -42,6 +43,6 @@ def test_what_is_true_passes_and_is_accounted_for() -> None:
         ({"onnxruntime": encoder(float("nan"))}, "the mean cosine to the original is nan"),
     ],
 )
-def test_what_is_not_is_refused_with_its_figure(encoders: dict[str, parity.Encode], complaint: str) -> None:
+def test_what_is_not_is_refused_with_its_figure(encoders: dict[str, Encode], complaint: str) -> None:
     with pytest.raises(ParityError, match=complaint):
         parity.require(parity.measure(encoders, TRUE, TEXTS))

@@ -23,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def make(repository: Path, project: Path, content: str = "graph") -> publish.Published:
+def make(repository: Path, project: Path, content: str = "graph") -> publish.PublishedVersion:
     with publish.staging(repository) as staged:
         publish.copy_code(staged, project)
         (staged / "model.onnx").write_text(content)
@@ -126,5 +126,5 @@ def test_a_repository_that_cannot_be_written_is_told_before_the_work_and_nothing
     publish.check_writable(tmp_path / "new" / "repository")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(PublishError, match=r"file is no folder.*AKIN_MODEL_REPOSITORY"):
+    with pytest.raises(PublishError, match=r"file is not a writable folder.*AKIN_MODEL_REPOSITORY"):
         publish.check_writable(tmp_path / "file")

@@ -4,8 +4,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from training.arrays import Floats
 from training.compression import quantize
-from training.compression.linear_layers import Floats, find_groups
+from training.compression.linear_layers import find_groups
 from training.errors import QuantizationError
 
 WIDTH = 16
@@ -13,12 +14,12 @@ WIDTH = 16
 
 def graph(linear: bool = True) -> onnx.ModelProto:
     """Token ids → rows of a table → two linear layers side by side, one with a bias → their sum."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     constants = {
-        "table": chance.normal(size=(50, WIDTH)) * np.logspace(-1, 1, WIDTH),
-        "left": chance.normal(size=(WIDTH, 8)),
-        "right": chance.normal(size=(WIDTH, 8)),
-        "bias": chance.normal(size=8),
+        "table": rng.normal(size=(50, WIDTH)) * np.logspace(-1, 1, WIDTH),
+        "left": rng.normal(size=(WIDTH, 8)),
+        "right": rng.normal(size=(WIDTH, 8)),
+        "bias": rng.normal(size=8),
     }
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"])]
     if linear:
@@ -44,8 +45,8 @@ def graph(linear: bool = True) -> onnx.ModelProto:
 
 
 def feeds() -> list[dict[str, np.ndarray]]:
-    chance = np.random.default_rng(1)
-    return [{"input_ids": chance.integers(0, 50, (1, length))} for length in (3, 9, 20, 40, 50) * 10]
+    rng = np.random.default_rng(1)
+    return [{"input_ids": rng.integers(0, 50, (1, length))} for length in (3, 9, 20, 40, 50) * 10]
 
 
 def run(model: onnx.ModelProto, optimised: bool = True) -> Floats:
@@ -116,9 +117,9 @@ def test_a_graph_without_linear_layers_is_refused() -> None:
         quantize.quantize(graph(linear=False), feeds())
 
 
-def test_numbers_that_are_none_are_refused() -> None:
+def test_nan_is_refused() -> None:
     broken = graph()
     table = next(tensor for tensor in broken.graph.initializer if tensor.name == "table")
     table.CopyFrom(numpy_helper.from_array(np.full((50, WIDTH), np.nan, dtype=np.float32), "table"))
-    with pytest.raises(QuantizationError, match="no finite numbers"):
+    with pytest.raises(QuantizationError, match="not finite numbers"):
         quantize.quantize(broken, feeds())

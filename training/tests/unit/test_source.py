@@ -18,7 +18,7 @@ def test_a_path_to_nothing_is_not_taken_for_a_hub_id(name: str) -> None:
 
 
 def test_an_owner_and_a_name_are_a_hub_id() -> None:
-    assert source.resolve("owner/name") == source.Source("name", "owner/name", "hub owner/name")
+    assert source.resolve("owner/name") == source.ModelSource("name", "owner/name", "hub owner/name")
 
 
 def test_the_manifest_learns_no_path_of_this_machine(tmp_path: Path) -> None:

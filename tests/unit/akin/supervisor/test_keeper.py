@@ -1,4 +1,4 @@
-"""One part kept running, with the smallest real processes in the place of Triton, the service and the page."""
+"""Test the keeper of a part with small real processes in place of Triton, the service and the page."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 from akin.errors import EncoderError, StackError
 from akin.stack.processes import Child, group_of, start, stop, wait_until
 from akin.stack.record import PartState
-from akin.stack.supervisor.health import Health, Look, Patience
-from akin.stack.supervisor.keeper import Keeper, Pace, Stopping
+from akin.stack.supervisor.health import FailureDetector, Health, ProbeResult
+from akin.stack.supervisor.keeper import Keeper, ProbeIntervals, Stopping
 from akin.stack.supervisor.parts import Part, Started
-from akin.stack.supervisor.restarts import Restarts
+from akin.stack.supervisor.restarts import RestartPolicy
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -27,12 +27,12 @@ FAMILY = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c',
 
 
 class Stage:
-    """A part of one small program, and what its keeper does with it."""
+    """Part that is one small program, with its keeper."""
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "part.log"
         self.code = SLEEPER
-        self.answers = Look(Health.ANSWERS)
+        self.answers = ProbeResult(Health.ANSWERS)
         self.refusal: Exception | None = None
         self.born: list[Child] = []
         self.cleared = 0
@@ -46,9 +46,9 @@ class Stage:
             part,
             lambda: self.states.append(self.keepers[-1].state),
             self.said.append,
-            restarts=Restarts(first=0.001, longest=0.001, most=most, quiet=quiet),
-            patience=lambda: Patience(tries=2, idle_seconds=0.0),
-            pace=Pace(well=0.0, doubtful=0.0),
+            policy=RestartPolicy(first=0.001, longest=0.001, most=most, quiet=quiet),
+            detector=lambda: FailureDetector(tries=2, idle_seconds=0.0),
+            intervals=ProbeIntervals(well=0.0, doubtful=0.0),
             **options,  # type: ignore[arg-type]
         )
         self.keepers.append(keeper)
@@ -78,7 +78,7 @@ class Stage:
             time.sleep(0.01)
 
     def runs(self, number: int) -> bool:
-        """Whether the process of this number is ready."""
+        """Return True if the process with this number is ready."""
         return len(self.born) == number and self.keepers[-1].state.state == "running"
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made.end()
 
 
-def test_a_killed_part_is_started_again_and_that_is_written_down(stage: Stage) -> None:
+def test_a_killed_part_is_restarted_and_that_is_recorded(stage: Stage) -> None:
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
     os.kill(stage.born[0].pid, signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_a_killed_part_is_started_again_and_that_is_written_down(stage: Stage) -
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSYS, "no such call"), PermissionError(), AttributeError()])
-def test_a_killed_part_is_started_again_where_the_kernel_has_no_pidfd(
+def test_a_killed_part_is_restarted_without_pidfd(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(_: int) -> int:
@@ -122,7 +122,7 @@ def test_a_killed_part_is_started_again_where_the_kernel_has_no_pidfd(
     assert "the part: was ended by SIGKILL; it is started again in 0.001 s" in stage.said
 
 
-def test_a_part_that_ends_by_itself_is_told_with_its_exit_code(stage: Stage) -> None:
+def test_a_part_that_ends_by_itself_is_reported_with_its_exit_code(stage: Stage) -> None:
     stage.code = "print('up', flush=True); import time; time.sleep(0.2); raise SystemExit(3)"
     keeper = stage.keep(most=2)
     stage.until(lambda: keeper.state.state == "given up")
@@ -130,7 +130,7 @@ def test_a_part_that_ends_by_itself_is_told_with_its_exit_code(stage: Stage) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN + 3])
-def test_every_signal_is_told(stage: Stage, number: int) -> None:
+def test_every_signal_is_reported(stage: Stage, number: int) -> None:
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
     os.kill(stage.born[0].pid, number)
@@ -138,7 +138,7 @@ def test_every_signal_is_told(stage: Stage, number: int) -> None:
     assert keeper.state.reason == ("was ended by SIGTERM" if number == signal.SIGTERM else "was ended by signal 37")
 
 
-def test_what_a_killed_part_leaves_in_its_group_is_killed_before_it_is_started_again(stage: Stage) -> None:
+def test_the_group_of_a_killed_part_is_killed_before_the_restart(stage: Stage) -> None:
     stage.code = FAMILY
     stage.keep()
     stage.until(lambda: stage.runs(1))
@@ -149,30 +149,30 @@ def test_what_a_killed_part_leaves_in_its_group_is_killed_before_it_is_started_a
 
 
 @pytest.mark.parametrize("code", [SLEEPER, DEAF])
-def test_a_part_that_hangs_is_killed_and_started_again(stage: Stage, code: str) -> None:
+def test_a_part_that_hangs_is_killed_and_restarted(stage: Stage, code: str) -> None:
     stage.code = code
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
     os.kill(stage.born[0].pid, signal.SIGSTOP)
-    stage.answers = Look(Health.SILENT, "did not answer")
+    stage.answers = ProbeResult(Health.SILENT, "did not answer")
     stage.until(lambda: len(stage.born) == 2)
-    stage.answers = Look(Health.ANSWERS)
+    stage.answers = ProbeResult(Health.ANSWERS)
     stage.until(lambda: stage.runs(len(stage.born)))
     assert not stage.born[0].alive
     assert keeper.state.reason.startswith("did not answer for ")
 
 
-def test_a_part_that_is_broken_is_started_again(stage: Stage) -> None:
+def test_a_broken_part_is_restarted(stage: Stage) -> None:
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
-    stage.answers = Look(Health.BROKEN, "answers 500")
+    stage.answers = ProbeResult(Health.BROKEN, "answers 500")
     stage.until(lambda: len(stage.born) == 2)
-    stage.answers = Look(Health.ANSWERS)
+    stage.answers = ProbeResult(Health.ANSWERS)
     stage.until(lambda: stage.runs(len(stage.born)))
     assert keeper.state.reason == "answers 500: killed"
 
 
-def test_a_part_that_cannot_start_is_given_up_in_words_and_tried_again_on_request(stage: Stage) -> None:
+def test_a_part_that_cannot_start_is_given_up_with_a_reason_and_tried_again_on_request(stage: Stage) -> None:
     stage.refusal = EncoderError("Triton refuses encoder version 1")
     keeper = stage.keep(most=3)
     stage.until(lambda: keeper.state.state == "given up")
@@ -185,7 +185,7 @@ def test_a_part_that_cannot_start_is_given_up_in_words_and_tried_again_on_reques
     assert keeper.state.failures == 0
 
 
-def test_another_try_of_a_part_that_still_cannot_start_counts_its_failures_anew(stage: Stage) -> None:
+def test_another_try_counts_failures_from_zero(stage: Stage) -> None:
     stage.refusal = StackError("no")
     keeper = stage.keep(most=2)
     stage.until(lambda: keeper.state.state == "given up")
@@ -237,10 +237,10 @@ def test_a_part_that_is_just_starting_is_stopped_with_the_stack(stage: Stage) ->
     assert not stage.born[0].alive
 
 
-def test_a_process_that_was_started_just_when_the_stack_was_stopped_is_ended(stage: Stage) -> None:
+def test_a_process_that_starts_while_the_stack_stops_is_stopped(stage: Stage) -> None:
     keeper = stage.keep()
     stage.until(lambda: stage.runs(1))
     keeper.leave()
     with pytest.raises(Stopping):
-        stage.start(keeper._began)
+        stage.start(keeper._on_start)
     assert not stage.born[1].alive

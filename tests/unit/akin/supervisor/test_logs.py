@@ -1,4 +1,4 @@
-"""Logs that are rotated while their writers keep them open."""
+"""Test the rotation of logs that their writers keep open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from akin.stack.processes import start, stop, wait_until
 from akin.stack.supervisor.logs import rotate, rotate_all
 
 
-def test_a_full_log_moves_aside_and_the_oldest_parts_go(tmp_path: Path) -> None:
+def test_a_full_log_is_rotated_and_the_oldest_parts_are_removed(tmp_path: Path) -> None:
     log = tmp_path / "triton.log"
     for number in range(1, 8):
         with log.open("a") as writer:
@@ -30,7 +30,7 @@ def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["page.log"]
 
 
-def test_a_running_program_goes_on_writing_into_the_emptied_log(tmp_path: Path) -> None:
+def test_a_running_program_continues_to_write_into_the_emptied_log(tmp_path: Path) -> None:
     log = tmp_path / "part.log"
     code = "import sys\nfor line in sys.stdin: print(line.strip(), flush=True)"
     with log.open("ab") as output:
@@ -60,11 +60,11 @@ def test_lines_written_by_a_child_of_the_stack_survive_many_rotations(tmp_path: 
     finally:
         stop([child])
     assert seen == sorted(set(seen))
-    # The instant between the last look and the emptying may cost a line now and then.
+    # A line written between the last read and the emptying may be lost.
     assert len(seen) >= 290
 
 
-def test_a_log_that_cannot_be_copied_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_copied_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "page.log"
     log.write_text("a line\n")
     (tmp_path / "page.log.1").write_text("an earlier line\n")

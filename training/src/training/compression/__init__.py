@@ -1,1 +1,1 @@
-"""Export a model to ONNX and make it small: prune, quantise, convert to FP16, and check parity."""
+"""Export a model to ONNX and make it smaller: prune, quantise, convert to FP16, and check parity."""

@@ -1,6 +1,6 @@
-"""Makes a model small: load, prune, export to ONNX, quantise, check parity.
+"""Compress a model: load, prune, export to ONNX, quantise, check parity.
 
-The folder it fills is a version in all but its number, run by the very code that would serve it.
+The result is a version folder without a number. Its parity is checked with the code that will serve it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from training.compression import calibration
 from training.compression.prune import Pruning, prune
+from training.encoders import encode_fp32, version_encoders
 from training.errors import PublishError
-from training.progress import say, stage
+from training.progress import log_duration, log_progress
 from training.registry import manifest, publish, source
 
 if TYPE_CHECKING:
@@ -23,25 +24,25 @@ if TYPE_CHECKING:
     import onnx
 
     from training.compression.linear_layers import Feed
-    from training.compression.quantize import Recipe
+    from training.compression.quantize import QuantizationRecipe
 
 Precision = Literal["int8", "fp16", "fp32"]
 
 
 @dataclass(frozen=True)
 class Compression:
-    """How a model is made smaller.
+    """Settings of a compression.
 
     Attributes:
-        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it as it is.
-        pruning: layers and tokens that are left out beforehand; parity is then to the pruned model.
-        recipe: of the quantisation to INT8; None is the one that ships.
-        texts: how many texts it is calibrated with.
+        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it unchanged.
+        pruning: layers and tokens that are removed first; parity is then measured to the pruned model.
+        recipe: of the quantisation to INT8; None is the default recipe.
+        texts: number of texts for calibration.
     """
 
     precision: Precision = "int8"
     pruning: Pruning = field(default_factory=Pruning)
-    recipe: Recipe | None = None
+    recipe: QuantizationRecipe | None = None
     texts: int = 200
 
 
@@ -55,31 +56,31 @@ def compress(
     how: Compression | None = None,
     faithful: bool = True,
 ) -> dict[str, Any]:
-    """Fills an empty folder with the compressed model, the code that serves it, and a manifest without a number.
+    """Fill an empty folder with the compressed model, the code that serves it, and a manifest without a number.
 
     Args:
         wanted: a folder, a hub id, or None for the packaged default.
         folder: to write into.
         calibration_papers: a file of papers that `papers.read_papers` reads.
-        mapping: of the papers' fields, where the file needs one.
-        seed: of every choice by chance.
-        how: to compress; None is INT8 as it ships.
-        faithful: whether parity is required, or only measured, as comparisons do.
+        mapping: of the papers' fields, if the file needs one.
+        seed: of every random choice.
+        how: settings; None is INT8 with the default recipe.
+        faithful: raise `ParityError` if parity is too low; False only measures it, as comparisons do.
 
     Returns:
         The manifest.
 
     Raises:
-        TrainingError: Whatever stood in the way.
+        TrainingError: A step failed; its subclass says which.
     """
     how = how or Compression()
     origin = source.resolve(wanted)
     if Path(origin.location).is_dir():
-        # A folder has all that is needed: nothing is to be asked of the hub.
+        # A folder is complete: libraries need not contact the hub. They read this when they are imported.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
-    with stage("loading libraries"):
-        # Only now: they take seconds, and a wrong path should be told at once.
+    with log_duration("loading libraries"):
+        # Imported only now: they take seconds, and a wrong path should be reported before.
         from training.compression import onnx_export, parity, tokens
         from training.compression.pack import pack
 
@@ -87,23 +88,24 @@ def compress(
     publish.copy_code(folder)
     with tempfile.TemporaryDirectory(prefix="akin-export-") as scratch:
         try:
-            with stage(f"loading {origin.name}"):
+            with log_duration(f"loading {origin.name}"):
                 model = source.load(origin)
                 max_length = source.max_length(model)
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, calibration.passages(calibration_papers, mapping))
-            with stage("calculating reference vectors"):
-                true = parity.reference(model, texts.held_out, max_length)
-            with stage("exporting to ONNX"):
+            with log_duration("calculating reference vectors"):
+                model.max_seq_length = max_length
+                true = encode_fp32(model, texts.held_out)
+            with log_duration("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch))
                 inputs = onnx_export.inputs(graph)
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
             feeds = tokens.feeds(folder / "tokenizer.json", texts.calibration, inputs, max_length)
-            smaller, recipe = _converted(graph, feeds, how, seed)
-            # In FP16 what pools is behind the last product and stays in FP32: that order is not to be changed.
+            smaller, recipe = _convert(graph, feeds, how, seed)
+            # FP16 graphs are not packed: they pool in FP32 after the last matrix product, which packing would change.
             served = (None if how.precision == "fp16" else pack(smaller)) or smaller
             (folder / "model.onnx").write_bytes(served.SerializeToString())
-            made = manifest.describe(
+            made = manifest.build_manifest(
                 folder,
                 name=origin.name,
                 dim=true.shape[1],
@@ -118,8 +120,8 @@ def compress(
                 },
             )
             manifest.write(folder, made)
-            with stage(f"checking parity on {len(texts.held_out)} held-out texts"):
-                made["parity"] = parity.measure(parity.encoders(folder), true, texts.held_out)
+            with log_duration(f"checking parity on {len(texts.held_out)} held-out texts"):
+                made["parity"] = parity.measure(version_encoders(folder), true, texts.held_out)
                 if faithful:
                     parity.require(made["parity"])
             manifest.write(folder, made)
@@ -128,29 +130,29 @@ def compress(
     return made
 
 
-def _converted(
+def _convert(
     graph: onnx.ModelProto, feeds: Iterable[Feed], how: Compression, seed: int
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The graph in the precision that is wanted, and what the manifest says of it."""
+    """Return the graph in the precision that is wanted, and the recipe for the manifest."""
     if how.precision == "fp32":
         return graph, {"precision": "FP32", "method": "none"}
     if how.precision == "fp16":
         from training.compression import fp16
 
-        with stage("converting to FP16"):
-            return fp16.plain(graph), {
+        with log_duration("converting to FP16"):
+            return fp16.convert(graph), {
                 "precision": "FP16",
                 "method": "FP16, in FP32 what lies behind the last matrix product",
             }
     from training.compression import quantize
 
-    recipe = how.recipe or quantize.Recipe(seed=seed)
-    with stage(f"quantising to INT8 with {how.texts} texts"):
-        return quantize.quantize(graph, feeds, recipe, say), {"precision": "INT8", **recipe.described()}
+    recipe = how.recipe or quantize.QuantizationRecipe(seed=seed)
+    with log_duration(f"quantising to INT8 with {how.texts} texts"):
+        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.as_json()}
 
 
 def _quiet() -> None:
-    """Keeps libraries' advice to their own users away from ours."""
+    """Silence the warnings and progress bars of libraries, which are addressed to their own users."""
     from optimum.utils import logging as optimum_logging
     from transformers.utils import logging as transformers_logging
 

@@ -1,7 +1,7 @@
-"""FP16 graphs for GPUs: half the memory and the tensor cores' full speed, with inputs and output as they were.
+"""Convert graphs to FP16 for GPUs, which halves the memory and uses tensor cores; inputs and output keep their types.
 
-Two kinds, for two runtimes. TensorRT fuses for itself and knows the ONNX standard only, so it gets the plain graph.
-ONNX Runtime's CUDA provider gets the graph with its own fused operators, optimum's level O4.
+There are two kinds of graph, for two runtimes. TensorRT fuses operators itself and supports only the ONNX standard, so
+its graph keeps the standard's operators. ONNX Runtime's CUDA provider gets its own fused operators, optimum's level O4.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def plain(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The same operators in FP16; integer inputs and the FP32 output stay.
+def convert(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of the graph with the same operators in FP16, integer inputs and an FP32 output.
 
-    What lies behind the last matrix product (the last layer norm, pooling, the division by the length) stays in FP32:
-    it costs nothing, and in FP16 a vector's length would be one to three digits only.
+    Everything after the last matrix product (the last layer norm, pooling, normalisation) stays in FP32: this costs no
+    time, and in FP16 the length of a vector would be exact to three digits only.
 
     Args:
-        graph: FP32; it stays as it is.
+        graph: in FP32; it is not changed.
     """
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)
     last = max(index for index, node in enumerate(copied.graph.node) if node.op_type == "MatMul")
     behind = [node.name for node in copied.graph.node[last + 1 :]]
-    half: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True, node_block_list=behind)
-    wrapped = OnnxModel(half)
-    # The conversion appends its casts at the end; the standard wants every node behind what it reads.
+    converted: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True, node_block_list=behind)
+    wrapped = OnnxModel(converted)
+    # The conversion appends its casts at the end, but the standard requires each node after those it reads.
     wrapped.topological_sort()
     ordered: onnx.ModelProto = wrapped.model
     onnx.checker.check_model(ordered)
     return ordered
 
 
-def fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.ModelProto:
-    """The graph with ONNX Runtime's own operators, in FP16.
+def convert_fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.ModelProto:
+    """Return the graph in FP16 with ONNX Runtime's own operators.
 
-    Layer norms with their residuals and GELU are fused here; attention only where the exporter wrote it in a form that
-    the optimiser knows, which is not so for today's. What takes a GPU to be optimised, ONNX Runtime does at load.
+    Layer norms with their residuals and GELU are fused. Attention is not, because the optimiser does not recognise the
+    form that today's exporter writes. ONNX Runtime adds the optimisations that need a GPU when it loads the graph.
 
     Raises:
-        UnsupportedModel: The optimiser does not know the architecture.
+        UnsupportedModel: The optimiser does not support the architecture.
     """
     from optimum.onnxruntime import ORTOptimizer
     from optimum.onnxruntime.configuration import AutoOptimizationConfig
@@ -62,10 +62,10 @@ def fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.ModelProto
         config.save_pretrained(folder)
         try:
             optimizer = ORTOptimizer.from_pretrained(folder)
-            # With symbolic shape inference switched off it would use ONNX's own, which refuses fused operators.
+            # Symbolic shape inference stays on: without it, ONNX's own would run, which rejects fused operators.
             optimizer.optimize(AutoOptimizationConfig.O4(), save_dir=folder / "o4")
         except (KeyError, NotImplementedError, ValueError) as error:
             raise UnsupportedModel(
-                f"{config.model_type} has no O4 optimisation: {error}. TensorRT needs none."
+                f"{config.model_type} has no O4 optimisation: {error}. Choose --runtime tensorrt, which needs none."
             ) from error
         return onnx.load(folder / "o4" / "model_optimized.onnx")

@@ -1,4 +1,4 @@
-"""Makes what a GPU runs for a version: `encoder/<version>/model.onnx` in FP16, token ids in, unit vectors out.
+"""Make the graph that a GPU runs for a version: `encoder/<version>/model.onnx` in FP16, token ids in, unit vectors out.
 
 Usage: python -m training.compression.gpu --repository DIR --version N --texts PAPERS [--source MODEL]
 [--runtime tensorrt|cuda]
@@ -7,7 +7,6 @@ Usage: python -m training.compression.gpu --repository DIR --version N --texts P
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
@@ -20,39 +19,26 @@ from typing import Any
 import numpy as np
 
 from storage.durable import sync
+from training.arrays import Floats
+from training.command import run_command
 from training.compression import calibration
-from training.errors import ParityError, PublishError, SourceError, TrainingError
-from training.progress import say, stage
+from training.encoders import encode_fp32, version_encoder
+from training.errors import ParityError, PublishError, SourceError
+from training.progress import log_duration
 from training.registry import publish, source
 
-MODEL = "encoder"
-RUNTIMES = ("tensorrt", "cuda")
-MEAN_COSINE = 0.999
-"""To the original. FP16 alone keeps 0.9999; what is below this is broken, not rounded."""
+GPU_ENCODER = "encoder"
+GPU_RUNTIMES = ("tensorrt", "cuda")
+FP16_MEAN_COSINE = 0.999
+"""Least mean cosine to the original. Rounding to FP16 keeps 0.9999; a value below this limit means an error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
-    options = _parser().parse_args(arguments)
-    # Libraries print; standard output is for the result alone.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            made = export_half(
-                options.repository,
-                options.version,
-                wanted=options.source,
-                texts=options.texts,
-                mapping=options.map,
-                runtime=options.runtime,
-            )
-        except TrainingError as error:
-            say(f"gpu: {error}")
-            return 1
-    print(json.dumps(made, ensure_ascii=False) if options.json else f"{made['folder']}: {made['parity']}")
-    return 0
+    """Run the command and return its exit status."""
+    return run_command(_parser(), _export, arguments)
 
 
-def export_half(
+def export_fp16(
     repository: Path,
     version: int,
     *,
@@ -61,29 +47,29 @@ def export_half(
     mapping: str | None = None,
     runtime: str = "tensorrt",
 ) -> dict[str, Any]:
-    """Exports a version's own weights in FP16 as the same version of the model `encoder`.
+    """Export the weights that a version was made from in FP16, as the same version of the model `encoder`.
 
     Args:
-        repository: Triton's model repository, in which the version is.
+        repository: Triton's model repository that holds the version.
         version: its number.
-        wanted: the model that the version was made from; None is the one that its manifest tells.
+        wanted: the model that the version was made from; None takes it from the manifest.
         texts: a file of papers that parity is measured on.
-        mapping: of the papers' fields, where the file needs one.
-        runtime: what is to run it, of `RUNTIMES`.
+        mapping: of the papers' fields, if the file needs one.
+        runtime: that will run the graph, one of `GPU_RUNTIMES`.
 
     Returns:
-        What was made: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.
+        A description: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.
 
     Raises:
-        TrainingError: Whatever stood in the way; what was there is as it was.
+        TrainingError: A step failed; the repository is unchanged.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted or made_from(repository, manifest["base"]))
+    origin = source.resolve(wanted or original_source(repository, manifest["base"]))
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
-    with stage(f"loading {origin.name}"):
-        from training.compression import fp16, onnx_export, parity
+    with log_duration(f"loading {origin.name}"):
+        from training.compression import fp16, onnx_export
 
         model = source.load(origin)
         found = source.weights_sha256(model, origin)
@@ -95,27 +81,29 @@ def export_half(
     if "pruned_to" in manifest["recipe"]:
         raise SourceError(
             f"version {version} was pruned when it was exported, and {origin.name} is whole. Save the pruned model and "
-            "export that, to have the same encoder on a GPU."
+            "export that one, to get the same encoder on a GPU."
         )
-    with tempfile.TemporaryDirectory(prefix="akin-half-") as scratch, stage(f"exporting in FP16 for {runtime}"):
+    with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch))
         inputs = onnx_export.inputs(exported)
-        graph = fp16.fused(exported, model) if runtime == "cuda" else fp16.plain(exported)
-    with stage(f"checking parity on {len(held_out)} held-out texts"):
-        true = parity.reference(model, held_out, manifest["max_length"])
-        folder = repository / publish.MODEL / str(version)
+        graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
+    with log_duration(f"checking parity on {len(held_out)} held-out texts"):
+        model.max_seq_length = manifest["max_length"]
+        true = encode_fp32(model, held_out)
+        folder = repository / publish.TEXT_ENCODER / str(version)
         vectors = _run(graph.SerializeToString(), folder / "tokenizer.json", held_out, inputs, manifest["max_length"])
-        served = parity.encoder(folder, "onnxruntime")(held_out)
+        served = version_encoder(folder, "onnxruntime")(held_out)
         agreement = {
             "mean_cosine": float((vectors * true).sum(axis=1).mean()),
             "min_cosine": float((vectors * true).sum(axis=1).min()),
             "mean_cosine_to_version": float((vectors * served).sum(axis=1).mean()),
             "texts": len(held_out),
         }
-    if not agreement["mean_cosine"] >= MEAN_COSINE:
+    if not agreement["mean_cosine"] >= FP16_MEAN_COSINE:
         raise ParityError(
-            f"nothing was published: in FP16 the mean cosine to the original is {agreement['mean_cosine']:.5f}, at "
-            f"least {MEAN_COSINE} is required. A model whose activations leave FP16's range cannot be served in it."
+            f"nothing was published: in FP16 the mean cosine to the original is {agreement['mean_cosine']:.5f}, and "
+            f"at least {FP16_MEAN_COSINE} is required. A model whose activations exceed the range of FP16 cannot be "
+            "served in FP16."
         )
     made = {
         "version": version,
@@ -126,13 +114,13 @@ def export_half(
         "max_length": manifest["max_length"],
         "parity": agreement,
     }
-    target = _publish(repository / MODEL, version, graph.SerializeToString(), made)
+    target = _publish(repository, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
 
 
-def made_from(repository: Path, base: Mapping[str, str]) -> str | None:
-    """The model that a version was made from: the copy kept beside it, an id on the hub, or None, the packaged one."""
-    kept = repository / publish.MODEL / publish.SOURCES / base["weights_sha256"]
+def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
+    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one."""
+    kept = repository / publish.TEXT_ENCODER / publish.SOURCES / base["weights_sha256"]
     if kept.is_dir():
         return str(kept)
     where, _, name = base["source"].partition(" ")
@@ -140,56 +128,58 @@ def made_from(repository: Path, base: Mapping[str, str]) -> str | None:
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:
-    path = repository / publish.MODEL / str(version) / "manifest.json"
+    path = repository / publish.TEXT_ENCODER / str(version) / "manifest.json"
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SourceError(
-            f"{path} cannot be read: {error}. See `akin encoder list` for the versions there are."
+            f"{path} cannot be read: {error}. `akin encoder list` shows the versions that exist."
         ) from error
     return found
 
 
-def _run(
-    graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The graph's vectors by ONNX Runtime on this CPU, which converts FP16 back where it has no kernel for it."""
-    import onnxruntime
-
+def _run(graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int) -> Floats:
+    """Return the graph's vectors by ONNX Runtime on this CPU, which computes in FP32 where it has no FP16 kernel."""
     from training.compression import tokens
+    from training.compression.graph import cpu_session
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(graph)
     rows = [session.run(["embedding"], feed)[0] for feed in tokens.feeds(tokenizer, texts, inputs, max_length)]
     return np.concatenate(rows)
 
 
-def _publish(model: Path, version: int, graph: bytes, made: dict[str, Any]) -> Path:
-    """Puts the folder in place whole; one that is there already is replaced, as it is made of the same weights."""
+def _publish(repository: Path, version: int, graph: bytes, made: dict[str, Any]) -> Path:
+    """Publish the folder of a version; an older folder is replaced, because it was made from the same weights."""
+    model = repository / GPU_ENCODER
     target = model / str(version)
-    try:
-        model.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".staging-", dir=model))
+    with publish.staging(repository, GPU_ENCODER) as staged:
+        before = model / f".before-{staged.name}"
         try:
-            (aside / "model.onnx").write_bytes(graph)
-            (aside / "made.json").write_text(json.dumps(made, indent=1) + "\n")
-            os.chmod(aside, 0o755)
-            for path in aside.iterdir():
-                os.chmod(path, 0o644)
-                sync(path)
-            sync(aside)
-            # A folder cannot be renamed over another: the old one moves out of the way first.
+            (staged / "model.onnx").write_bytes(graph)
+            (staged / "made.json").write_text(json.dumps(made, indent=1) + "\n")
+            publish.finish(staged)
+            # A folder cannot be renamed over another one, so the old one is moved first.
             if target.exists():
-                os.rename(target, model / f".before-{aside.name}")
-            os.rename(aside, target)
+                os.rename(target, before)
+            os.rename(staged, target)
             sync(model)
+        except OSError as error:
+            raise PublishError(f"cannot write {target}: {error.strerror}.") from error
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(model / f".before-{aside.name}", ignore_errors=True)
-    except OSError as error:
-        raise PublishError(f"cannot write {target}: {error.strerror}.") from error
+            shutil.rmtree(before, ignore_errors=True)
     return target
+
+
+def _export(options: argparse.Namespace) -> str:
+    made = export_fp16(
+        options.repository,
+        options.version,
+        wanted=options.source,
+        texts=options.texts,
+        mapping=options.map,
+        runtime=options.runtime,
+    )
+    return json.dumps(made, ensure_ascii=False) if options.json else f"{made['folder']}: {made['parity']}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,12 +189,14 @@ def _parser() -> argparse.ArgumentParser:
         "on a GPU.",
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
-    parser.add_argument("--version", metavar="N", type=int, required=True, help="the version")
-    parser.add_argument("--source", metavar="MODEL", help="what it was made from (default: as its manifest says)")
+    parser.add_argument("--version", metavar="N", type=int, required=True, help="number of the version")
+    parser.add_argument("--source", metavar="MODEL", help="the model it was made from (default: from its manifest)")
     parser.add_argument("--texts", metavar="PAPERS", type=Path, required=True, help="papers that parity is measured on")
     parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
-    parser.add_argument("--runtime", choices=RUNTIMES, default="tensorrt", help="what runs it (default: tensorrt)")
-    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+    parser.add_argument(
+        "--runtime", choices=GPU_RUNTIMES, default="tensorrt", help="the runtime that runs it (default: tensorrt)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the description as JSON")
     return parser
 
 

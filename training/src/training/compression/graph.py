@@ -1,4 +1,4 @@
-"""An ONNX graph while it is rewritten."""
+"""Look up and rewrite the nodes of an ONNX graph, and run it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 
+def cpu_session(graph: bytes) -> onnxruntime.InferenceSession:
+    """Return a session of ONNX Runtime on the CPU, which logs errors only."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 class Graph:
-    """Lookups over a graph that is being rewritten: who makes a value, who reads it, what is constant."""
+    """ONNX graph with indexes for rewriting: the node that makes a value, the nodes that read it, the constants."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -19,7 +27,7 @@ class Graph:
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks again, after nodes or their inputs were changed."""
+        """Build the indexes again, after nodes or their inputs were changed."""
         self.maker = {name: node for node in self.graph.node for name in node.output}
         self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.graph.node:
@@ -28,7 +36,7 @@ class Graph:
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
 
     def value(self, name: str) -> NDArray[Any] | None:
-        """The value of a constant, be it an initializer or a node; None for what is no constant."""
+        """Return the value of a constant, which is an initializer or a node; None if the name is not a constant."""
         if name in self.constants:
             return numpy_helper.to_array(self.constants[name])
         node = self.maker.get(name)
@@ -37,16 +45,16 @@ class Graph:
         return None
 
     def add_constant(self, name: str, value: NDArray[Any]) -> str:
-        """Adds a constant and gives its name back."""
+        """Add a constant and return its name."""
         self.graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
     def change(self, name: str, value: NDArray[Any]) -> None:
-        """Gives a constant another value."""
+        """Give a constant another value."""
         self.constants[name].CopyFrom(numpy_helper.from_array(value, name))
 
     def bypass(self, node: onnx.NodeProto, source: str) -> None:
-        """Lets the node's readers read `source` instead."""
+        """Make the nodes that read the node's output read `source` instead."""
         for reader in self.readers.get(node.output[0], []):
             for at, name in enumerate(reader.input):
                 if name == node.output[0]:
@@ -54,11 +62,11 @@ class Graph:
         self.refresh()
 
     def of_type(self, kind: str) -> Iterator[onnx.NodeProto]:
-        """The nodes of one type as they are now, whatever is rewritten meanwhile."""
+        """Yield the nodes that have a type now; the graph may be rewritten meanwhile."""
         yield from [node for node in self.graph.node if node.op_type == kind]
 
     def prune(self) -> None:
-        """Drops nodes and constants that nothing needs any more."""
+        """Remove nodes and constants that no output needs."""
         needed = {value.name for value in self.graph.output}
         kept = []
         for node in reversed(self.graph.node):

@@ -1,4 +1,4 @@
-"""The linear layers of an ONNX graph, and what flows into them when it reads texts."""
+"""Find the linear layers of an ONNX graph, and record their input activations."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
+from training.compression.graph import cpu_session
 from training.errors import QuantizationError
 
-Floats = NDArray[np.float32]
 Feed = dict[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class LinearLayer:
-    """One MatMul by a constant.
+    """MatMul by a constant.
 
     Attributes:
-        output: the name of what it computes, by which the node is found in the graph.
-        weight: the constant's name.
-        bias: the name of the constant that is added next and used nowhere else, if there is one.
+        output: name of its output, which identifies the node in the graph.
+        weight: name of the constant.
+        bias: name of the constant that is added next and used nowhere else, if there is one.
     """
 
     output: str
@@ -34,7 +34,7 @@ class LinearLayer:
 
 @dataclass(frozen=True)
 class LinearGroup:
-    """The linear layers that read the same activations (an attention's query, key and value)."""
+    """Linear layers that read the same activations, such as the query, key and value of an attention."""
 
     source: str
     layers: tuple[LinearLayer, ...]
@@ -42,12 +42,12 @@ class LinearGroup:
 
 @dataclass(frozen=True)
 class Activations:
-    """What flowed into a group, for width K.
+    """Input activations of a group, of width K.
 
     Attributes:
         rows: a sample of tokens, float32 [tokens, K].
-        low: the least value seen in each channel over every token, float32 [K].
-        high: the greatest.
+        low: least value of each channel over all tokens, float32 [K].
+        high: greatest value of each channel.
     """
 
     rows: Floats
@@ -56,13 +56,13 @@ class Activations:
 
 
 def find_groups(graph: onnx.GraphProto) -> list[LinearGroup]:
-    """Every MatMul of activations by a constant matrix, in the graph's order, grouped by what it reads.
+    """Return every MatMul of activations by a constant matrix, in the graph's order, grouped by its input.
 
-    Products of two activations (inside attention) are not linear layers and stay FP32: quantising them costs vectors'
-    fidelity and gains next to nothing.
+    Products of two activations (inside attention) are not linear layers and stay in FP32: quantising them makes vectors
+    less exact and saves almost no time.
 
     Raises:
-        QuantizationError: There is none.
+        QuantizationError: The graph has no linear layer.
     """
     constants = {tensor.name: tensor for tensor in graph.initializer}
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -74,53 +74,49 @@ def find_groups(graph: onnx.GraphProto) -> list[LinearGroup]:
         if node.op_type != "MatMul" or node.input[0] in constants:
             continue
         weight = constants.get(node.input[1])
-        # A matrix that two layers share would have to be rounded for both; there are none in encoders.
+        # A matrix that two layers share would have to be rounded for both. Encoders have none.
         if weight is None or len(weight.dims) != 2 or len(readers[weight.name]) != 1:
             continue
         bias = _bias(readers.get(node.output[0], []), readers, constants)
         groups.setdefault(node.input[0], []).append(LinearLayer(node.output[0], weight.name, bias))
     if not groups:
-        raise QuantizationError("the graph has no linear layer (MatMul by a constant matrix), so nothing to quantise.")
+        raise QuantizationError(
+            "the graph has no linear layer (MatMul by a constant matrix), so there is nothing to quantise."
+        )
     return [LinearGroup(source, tuple(layers)) for source, layers in groups.items()]
 
 
 def observe(
     model: onnx.ModelProto, groups: Iterable[LinearGroup], feeds: Iterable[Feed], rows_per_text: int, seed: int
 ) -> dict[str, Activations]:
-    """Runs texts through the FP32 graph and keeps what flowed into each group.
+    """Run texts through the FP32 graph and return the input activations of each group, by the group's source.
 
-    The same number of tokens is kept of a long text as of a short one as far as it has them, so that short texts weigh
-    in.
+    At most `rows_per_text` tokens of each text are kept, so that long texts do not outweigh short ones.
 
     Args:
         model: the FP32 graph.
         groups: from `find_groups`.
         feeds: the graph's inputs, one text at a time without padding.
-        rows_per_text: tokens kept of each text.
+        rows_per_text: number of tokens kept of each text.
         seed: of the choice of tokens.
 
-    Returns:
-        For each group's source its activations.
-
     Raises:
-        QuantizationError: Something that is not a finite number flowed.
+        QuantizationError: An activation is not a finite number.
     """
     sources = [group.source for group in groups]
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     watched.graph.output.extend(helper.make_empty_tensor_value_info(source) for source in sources)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    chance = np.random.default_rng(seed)
+    session = cpu_session(watched.SerializeToString())
+    rng = np.random.default_rng(seed)
     rows: Mapping[str, list[Floats]] = {source: [] for source in sources}
     low: dict[str, Floats] = {}
     high: dict[str, Floats] = {}
     for feed in feeds:
         tokens = feed["input_ids"].shape[1]
-        kept = np.sort(chance.permutation(tokens)[:rows_per_text])
+        kept = np.sort(rng.permutation(tokens)[:rows_per_text])
         for source, value in zip(sources, session.run(sources, feed), strict=True):
-            # Behind pooling there is one row for the text instead of one for each token.
+            # After pooling there is one row for the text, instead of one for each token.
             flat = value.reshape(-1, value.shape[-1])
             rows[source].append(flat[kept[kept < len(flat)]])
             low[source] = np.minimum(low.get(source, flat[0]), flat.min(axis=0))
@@ -128,12 +124,12 @@ def observe(
     found = {source: Activations(np.concatenate(rows[source]), low[source], high[source]) for source in sources}
     for source, activations in found.items():
         if not (np.isfinite(activations.low).all() and np.isfinite(activations.high).all()):
-            raise QuantizationError(f"{source} takes values that are no finite numbers: the model itself is broken.")
+            raise QuantizationError(f"{source} has values that are not finite numbers: the model is broken.")
     return found
 
 
 def constant(graph: onnx.GraphProto, name: str) -> Floats:
-    """The value of a constant of the graph, as float32."""
+    """Return the value of a constant of the graph, as float32."""
     tensor = next(tensor for tensor in graph.initializer if tensor.name == name)
     return numpy_helper.to_array(tensor).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""A sentence-transformers model as one ONNX graph: token ids in, unit vectors out, pooling and all inside."""
+"""Export a sentence-transformers model as one ONNX graph: token ids in, unit vectors out, pooling included."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 OPSET = 18
 OUTPUT = "embedding"
 KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
-"""What a version's runtime can feed."""
+"""Inputs that the runtime of a version can feed."""
 
 
 def export_onnx(model: SentenceTransformer, scratch: Path) -> onnx.ModelProto:
-    """Exports the whole model with dynamic batch and sequence, and one output, `embedding` [batch, dim].
+    """Return the whole model with dynamic batch and sequence, and one output, `embedding` [batch, dim].
 
     Args:
         model: its last module normalises.
         scratch: an empty folder to work in.
 
     Raises:
-        UnsupportedModel: The exporter does not know its modules, or the graph wants inputs that no text has.
+        UnsupportedModel: The exporter does not support a module, or the graph has inputs that a text cannot give.
     """
     with warnings.catch_warnings():
-        # Tracing warns of every branch on a shape; parity on texts of many lengths is what tells whether one mattered.
+        # Tracing warns of every branch on a shape. The parity check, on texts of many lengths, finds harmful ones.
         warnings.simplefilter("ignore")
         try:
             onnx_export_from_model(model, scratch, task="feature-extraction", opset=OPSET, do_validation=False)
@@ -45,25 +45,25 @@ def export_onnx(model: SentenceTransformer, scratch: Path) -> onnx.ModelProto:
     keep_only(exported.graph, "sentence_embedding", OUTPUT)
     unknown = sorted({value.name for value in exported.graph.input} - KNOWN_INPUTS)
     if unknown:
-        raise UnsupportedModel(f"the graph asks for {', '.join(unknown)}, which a text does not give.")
+        raise UnsupportedModel(f"the graph needs the inputs {', '.join(unknown)}, which a text cannot give.")
     return simplify(exported)
 
 
 def inputs(model: onnx.ModelProto) -> list[str]:
-    """The names of the graph's inputs, in its order; which there are depends on the architecture."""
+    """Return the names of the graph's inputs, in its order; they depend on the architecture."""
     return [value.name for value in model.graph.input]
 
 
 def keep_only(graph: onnx.GraphProto, output: str, renamed: str) -> None:
-    """Drops every output but one, which gets a new name.
+    """Remove every output except one, and give it a new name.
 
     Raises:
-        UnsupportedModel: There is no such output.
+        UnsupportedModel: The output does not exist.
     """
     kept = [value for value in graph.output if value.name == output]
     if not kept:
         found = ", ".join(value.name for value in graph.output)
-        raise UnsupportedModel(f"the graph gives {found} and no {output}: the model has no pooling.")
+        raise UnsupportedModel(f"the graph has the outputs {found} but no {output}: the model has no pooling.")
     del graph.output[:]
     graph.output.extend(kept)
     for node in graph.node:

@@ -1,15 +1,16 @@
-"""A graph that reads several texts in one row: short texts need hardly any padding then, and all have one shape.
+"""Rewrite a graph so that it reads several texts in one row: short texts then need little padding.
 
-Attention is kept within each text, positions start anew with each, and every text is pooled by itself, so that a vector
-does not depend on who shares its row (Krell et al., 2021, "Efficient Sequence Packing without Cross-contamination").
+Attention stays within each text, positions start again at each text, and each text is pooled separately, so that a
+vector does not depend on the other texts in its row (Krell et al., 2021, "Efficient Sequence Packing without
+Cross-contamination").
 
-The packed graph is told, beside the token ids:
+The packed graph has these inputs beside the token ids:
 
-* `segment_ids` [rows, tokens]: the number of the token's text within its row, from 1; 0 where there is no text;
-* `position_ids` [rows, tokens]: the token's place in its text, from 0;
-* `slots` [texts]: which texts of each row are wanted: 1, 2, …
+* `segment_ids` [rows, tokens]: number of the token's text within its row, from 1; 0 for padding;
+* `position_ids` [rows, tokens]: position of the token in its text, from 0;
+* `slots` [texts]: numbers of the texts that are wanted of each row: 1, 2, …
 
-It gives vectors [rows, texts, dim]; those of slots that a row has no text for mean nothing.
+Its output is [rows, texts, dim]; the vectors of slots without a text are meaningless.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _ELEMENTWISE = frozenset({"Cast", "Sub", "Where", "Mul", "Unsqueeze", "Not", "Eq
 
 
 class _Mean(NamedTuple):
-    """The mean over a text's tokens, which becomes one over each text of a row.
+    """Nodes of mean pooling, which the packed graph does for each text of a row.
 
     Attributes:
-        tokens: the value that it is the mean of, [rows, tokens, dim].
-        node: what gives the mean.
-        norm: what takes its length.
+        tokens: name of the value that is averaged, [rows, tokens, dim].
+        node: computes the mean.
+        norm: computes the length of the mean.
     """
 
     tokens: str
@@ -43,14 +44,14 @@ class _Mean(NamedTuple):
 
 
 def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """A copy that packs, or None for a graph that is not built so that it can.
+    """Return a copy that packs texts, or None if the graph's structure does not allow it.
 
-    It can where positions are read from a table, from its first on; where one mask is added to the scores of every
-    layer; and where the vector is the mean over the tokens, made one long: BERT, and most of what descends from it.
-    It cannot where positions are counted over the ids, or are relative.
+    Packing needs positions that are read from a table, starting at its first row; one mask that is added to the scores
+    of every layer; and a vector that is the mean over the tokens, normalised. BERT and most models derived from it
+    qualify. Models that count positions from the token ids, or use relative positions, do not.
 
     Args:
-        model: the graph as `simplify` leaves it, quantised or not; it stays as it is.
+        model: the graph that `simplify` returned, quantised or not; it is not changed.
     """
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
@@ -60,7 +61,7 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
         return None
     positions.input[1] = POSITIONS
     before = _Nodes(graph)
-    # A token attends to those of its own text.
+    # A token attends only to tokens of its own text.
     key, query = (
         before.add("Unsqueeze", SEGMENTS, before.axes(1, 2)),
         before.add("Unsqueeze", SEGMENTS, before.axes(1, 3)),
@@ -69,7 +70,7 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
     mask = before.add("Where", before.add("Equal", query, key), before.constant(np.float32(0)), apart)
     for add, place in scores:
         add.input[place] = mask
-    # A text's mean is a product with which tokens are its own.
+    # The means of all texts are one matrix product, with a matrix that marks the tokens of each text.
     after = _Nodes(graph, "mean")
     row, slot = after.add("Unsqueeze", SEGMENTS, after.axes(1)), after.add("Unsqueeze", SLOTS, after.axes(0, 2))
     own = after.add("Cast", after.add("Equal", row, slot), to=TensorProto.FLOAT)
@@ -92,7 +93,7 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
 
 
 class _Nodes:
-    """New nodes and their constants, named by what they do."""
+    """New nodes and constants of a graph, with names that state their purpose."""
 
     def __init__(self, graph: Graph, prefix: str = "attention") -> None:
         self.graph = graph
@@ -114,7 +115,7 @@ class _Nodes:
 
 
 def _position_lookup(graph: Graph) -> onnx.NodeProto | None:
-    """What reads the table of positions, where it reads the first ones, as many as there are tokens."""
+    """Return the node that reads the table of positions, if it reads one row for each token from the first row on."""
     for node in graph.of_type("Gather"):
         source = graph.maker.get(node.input[1])
         if "position" not in node.input[0] or source is None or source.op_type != "Slice":
@@ -126,7 +127,7 @@ def _position_lookup(graph: Graph) -> onnx.NodeProto | None:
 
 
 def _masked_scores(graph: Graph) -> list[tuple[onnx.NodeProto, int]]:
-    """Every addition of the mask to a layer's scores, with the mask's place among its inputs; all layers or none."""
+    """Return each layer's addition of the mask to its scores, and the mask's input index; empty if a layer has none."""
     found = []
     for softmax in graph.of_type("Softmax"):
         add = graph.maker.get(softmax.input[0])
@@ -142,7 +143,7 @@ def _masked_scores(graph: Graph) -> list[tuple[onnx.NodeProto, int]]:
 
 
 def _is_mask(graph: Graph, name: str) -> bool:
-    """Whether a value is made of the attention mask and constants alone, element by element."""
+    """Return True if a value is computed element by element from the attention mask and constants only."""
     if name == _MASK:
         return True
     node = graph.maker.get(name)
@@ -153,7 +154,7 @@ def _is_mask(graph: Graph, name: str) -> bool:
 
 
 def _mean(graph: Graph) -> _Mean | None:
-    """The sum over masked tokens, divided by their number, and made one long."""
+    """Return the pooling by mean: the sum over masked tokens, divided by their number, then normalised."""
     for node in graph.of_type("Div"):
         total = graph.maker.get(node.input[0])
         masked = graph.maker.get(total.input[0]) if total is not None and total.op_type == "ReduceSum" else None
@@ -176,7 +177,7 @@ def _comes_from_mask(graph: Graph, name: str) -> bool:
 
 
 def _after(graph: Graph, name: str, kind: str) -> onnx.NodeProto | None:
-    """The first node of a kind behind a value, past those that hand one value on."""
+    """Return the first node of a type that reads a value, directly or through a Concat of a single value."""
     for reader in graph.readers.get(name, []):
         if reader.op_type == kind:
             return reader
@@ -186,7 +187,7 @@ def _after(graph: Graph, name: str, kind: str) -> onnx.NodeProto | None:
 
 
 def _declare(packed: onnx.ModelProto) -> None:
-    """The inputs that the packed graph reads instead of the mask, and the shape of what it gives."""
+    """Declare the inputs that replace the mask, and the shape of the output."""
     kept = [value for value in packed.graph.input if value.name != _MASK]
     tokens = ["rows", "tokens"]
     new = [(SEGMENTS, tokens), (POSITIONS, tokens), (SLOTS, ["texts"])]

@@ -1,40 +1,31 @@
-"""Parity: is the version, run by the very code that serves it, true to the model it was made from?"""
+"""Measure parity: how closely a version, run by the code that serves it, reproduces the model it was made from."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
+from training.encoders import Encode
 from training.errors import ParityError
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 MEAN_COSINE = 0.995
 ALONE_VS_BATCHED = 0.9999
 BETWEEN_RUNTIMES = 0.01
-RUNTIMES = ("onnxruntime", "openvino")
 _ALONE = 40
-
-Encode = Callable[[Sequence[str]], Floats]
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How one runtime does on the held-out texts.
+    """Figures of one runtime on the held-out texts.
 
     Attributes:
         mean_cosine: to the reference.
         min_cosine: of the worst text.
-        alone_vs_batched: the least cosine between a text's vector alone and in company.
+        alone_vs_batched: least cosine between the vectors of a text that is encoded alone and in a batch.
     """
 
     mean_cosine: float
@@ -42,29 +33,11 @@ class Fidelity:
     alone_vs_batched: float
 
 
-def encoders(folder: Path) -> dict[str, Encode]:
-    """The staged version as its own runtime.py runs it, on every runtime that is installed here."""
-    return {name: encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
-
-
-def encoder(folder: Path, runtime: str = "auto") -> Encode:
-    """A version as its own runtime.py runs it, on one runtime; `auto` is the one that would serve here."""
-    loaded = _load(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
-    return lambda texts: loaded.encode(list(texts))[0].copy()
-
-
-def reference(model: SentenceTransformer, texts: Sequence[str], max_length: int) -> Floats:
-    """The vectors of the original in FP32, reading as many tokens as the version does."""
-    model.max_seq_length = max_length
-    vectors = model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-    return np.asarray(vectors, dtype=np.float32)
-
-
-def measure(encode: dict[str, Encode], true: Floats, texts: Sequence[str]) -> dict[str, Any]:
-    """Compares every runtime with the reference, with itself text by text, and with the other.
+def measure(encode: Mapping[str, Encode], true: Floats, texts: Sequence[str]) -> dict[str, Any]:
+    """Compare every runtime with the reference, its batches with single texts, and the runtimes with each other.
 
     Returns:
-        The manifest's account; `mean_cosine`, `min_cosine` and `alone_vs_batched` are those of the worse runtime.
+        The figures for the manifest; `mean_cosine`, `min_cosine` and `alone_vs_batched` are those of the worst runtime.
     """
     found: dict[str, Fidelity] = {}
     batched: dict[str, Floats] = {}
@@ -90,28 +63,28 @@ def measure(encode: dict[str, Encode], true: Floats, texts: Sequence[str]) -> di
 
 
 def require(parity: dict[str, Any]) -> None:
-    """Refuses a version that is not true enough.
+    """Check that a version is close enough to its original.
 
     Raises:
-        ParityError: It names each figure that is short of its bar.
+        ParityError: A figure misses its limit; the message names each such figure.
     """
     short = [
-        f"{label} is {parity[key]:.5f}, at least {bar} is required"
-        for key, label, bar in (
+        f"{label} is {parity[key]:.5f}, at least {limit} is required"
+        for key, label, limit in (
             ("mean_cosine", "the mean cosine to the original", MEAN_COSINE),
             ("alone_vs_batched", "the cosine between a text's vector alone and in a batch", ALONE_VS_BATCHED),
         )
-        # Written so that a figure that is no number falls short as well.
-        if not parity[key] >= bar
+        # The condition is negated so that NaN is refused too.
+        if not parity[key] >= limit
     ]
     apart = parity["between_runtimes"]
     if apart is not None and not apart <= BETWEEN_RUNTIMES:
         short.append(f"the two runtimes' vectors are {apart:.5f} apart, at most {BETWEEN_RUNTIMES} is allowed")
     if short:
         raise ParityError(
-            "nothing was published, because the quantised encoder is not true to its original: "
+            "nothing was published, because the compressed encoder is too different from its original: "
             + "; ".join(short)
-            + ". Calibrate with papers like those you will search, and with more of them."
+            + ". Calibrate with more papers, and with papers like those you will search."
         )
 
 
@@ -119,23 +92,3 @@ def _cosines(left: Floats, right: Floats) -> Floats:
     product = np.einsum("nd,nd->n", left, right, dtype=np.float64)
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return (product / np.maximum(lengths, 1e-12)).astype(np.float64)  # type: ignore[no-any-return]
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("akin_staged_runtime", path)
-    if spec is None or spec.loader is None:
-        raise ParityError(f"{path} cannot be loaded.")
-    module = importlib.util.module_from_spec(spec)
-    # Nothing may be written into a version folder that its manifest does not list.
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-        sys.path.remove(str(path.parent))
-        # What it imported from its folder is its own: another version has another file of that name.
-        for name, loaded in list(sys.modules.items()):
-            if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).parent == path.parent:
-                del sys.modules[name]
-    return module

@@ -1,7 +1,6 @@
-"""A smaller model before it is exported: fewer layers, fewer tokens.
+"""Make a model smaller before it is exported: remove layers or tokens.
 
-Both change what the model says; what they cost is for an evaluation to tell. Fine-tuning the pruned model wins some of
-it back.
+Both change the vectors; an evaluation shows the loss. Fine-tuning the pruned model afterwards reduces it.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _LAYERS = ("encoder.layer", "transformer.layer", "layers")
-"""Where architectures keep their layers: BERT and its like, DistilBERT, ModernBERT."""
+"""Attributes that hold the layers in BERT and similar models, DistilBERT, and ModernBERT."""
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What is left out.
+    """Layers and tokens that are kept.
 
     Attributes:
-        layers: how many are kept; None is all of them.
-        token_count: a token is kept when the calibration papers have it so often; None keeps all tokens.
+        layers: number of layers that are kept; None keeps all.
+        token_count: a token is kept if it occurs at least so often in the calibration papers; None keeps all tokens.
     """
 
     layers: int | None = None
@@ -37,18 +36,18 @@ class Pruning:
 
 
 def prune(model: SentenceTransformer, pruning: Pruning, texts: Iterable[str]) -> dict[str, int]:
-    """Prunes a model in place.
+    """Prune a model in place.
 
     Args:
-        model: a sentence-transformers model, its first module a transformer.
-        pruning: what to leave out.
-        texts: that tokens are counted in.
+        model: a sentence-transformers model whose first module is a transformer.
+        pruning: layers and tokens to keep.
+        texts: in which tokens are counted.
 
     Returns:
-        For the manifest: `layers` and `tokens` that are left, where something was left out.
+        For the manifest: the numbers of `layers` and of `tokens` that are left, for each that was pruned.
 
     Raises:
-        UnsupportedModel: The architecture or the tokenizer is of another kind, or there are not so many layers.
+        UnsupportedModel: The architecture or the tokenizer is not supported, or the model has too few layers.
     """
     left: dict[str, int] = {}
     if pruning.layers is not None:
@@ -60,7 +59,7 @@ def prune(model: SentenceTransformer, pruning: Pruning, texts: Iterable[str]) ->
 
 
 def keep_layers(model: SentenceTransformer, count: int) -> None:
-    """Keeps `count` layers, evenly spaced, the first and the last among them.
+    """Keep `count` layers, evenly spaced, including the first and the last.
 
     Raises:
         UnsupportedModel: The layers are not found, or there are fewer.
@@ -78,7 +77,9 @@ def keep_layers(model: SentenceTransformer, count: int) -> None:
         if isinstance(layers, torch.nn.ModuleList):
             break
     else:
-        raise UnsupportedModel(f"the layers of {type(transformer).__name__} are not where they are looked for.")
+        raise UnsupportedModel(
+            f"{type(transformer).__name__} cannot be pruned: it has no layers under {', '.join(_LAYERS)}."
+        )
     if not 1 <= count <= len(layers):
         raise UnsupportedModel(f"the model has {len(layers)} layers; {count} of them cannot be kept.")
     places = np.linspace(0, len(layers) - 1, count).round().astype(int) if count > 1 else [0]
@@ -87,40 +88,40 @@ def keep_layers(model: SentenceTransformer, count: int) -> None:
 
 
 def keep_tokens(model: SentenceTransformer, texts: Iterable[str], least: int) -> int:
-    """Keeps the tokens that occur `least` times, single characters, and the special ones.
+    """Keep the tokens that occur at least `least` times, single characters, and special tokens.
 
-    A word whose token went is written with the longest pieces that stayed, as WordPiece does with any rare word.
+    A word whose token was removed is split into the longest pieces that were kept, as WordPiece does with rare words.
 
     Returns:
-        How many tokens are left.
+        The number of tokens that are left.
 
     Raises:
-        UnsupportedModel: The tokenizer is not a WordPiece. (Byte pairs cannot lose tokens without their merges.)
+        UnsupportedModel: The tokenizer is not a WordPiece. (Byte-pair merges need all tokens.)
     """
     import torch
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     old: Any = model.tokenizer
-    described = json.loads(old.backend_tokenizer.to_str())
-    if described["model"]["type"] != "WordPiece":
-        raise UnsupportedModel(f"only a WordPiece vocabulary can be trimmed; this is a {described['model']['type']}.")
+    definition = json.loads(old.backend_tokenizer.to_str())
+    if definition["model"]["type"] != "WordPiece":
+        raise UnsupportedModel(f"only a WordPiece vocabulary can be trimmed; this is a {definition['model']['type']}.")
     counter = Tokenizer.from_str(old.backend_tokenizer.to_str())
     counter.no_truncation()
     counts = Counter(token for text in texts for token in counter.encode(text, add_special_tokens=False).ids)
-    prefix = described["model"]["continuing_subword_prefix"]
-    special = {token["content"] for token in described["added_tokens"]}
-    vocabulary: dict[str, int] = described["model"]["vocab"]
+    prefix = definition["model"]["continuing_subword_prefix"]
+    special = {token["content"] for token in definition["added_tokens"]}
+    vocabulary: dict[str, int] = definition["model"]["vocab"]
     kept = [
         (token, place)
         for token, place in sorted(vocabulary.items(), key=lambda item: item[1])
         if counts[place] >= least or token in special or len(token.removeprefix(prefix)) == 1
     ]
     numbers = {token: number for number, (token, _) in enumerate(kept)}
-    described["model"]["vocab"] = numbers
-    for token in described["added_tokens"]:
+    definition["model"]["vocab"] = numbers
+    for token in definition["added_tokens"]:
         token["id"] = numbers[token["content"]]
-    renumber(described["post_processor"], numbers)
+    renumber(definition["post_processor"], numbers)
     first: Any = model[0]
     transformer = first.auto_model
     weights = transformer.get_input_embeddings().weight.data[[place for _, place in kept]]
@@ -132,7 +133,7 @@ def keep_tokens(model: SentenceTransformer, texts: Iterable[str], least: int) ->
     transformer.config.pad_token_id = pad
     names = {name: str(value) for name, value in old.special_tokens_map.items() if isinstance(value, str)}
     first.processor = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # it has no annotations
-        tokenizer_object=Tokenizer.from_str(json.dumps(described)),
+        tokenizer_object=Tokenizer.from_str(json.dumps(definition)),
         model_max_length=old.model_max_length,
         model_input_names=old.model_input_names,
         **names,
@@ -141,7 +142,7 @@ def keep_tokens(model: SentenceTransformer, texts: Iterable[str], least: int) ->
 
 
 def renumber(post_processor: dict[str, Any] | None, numbers: dict[str, int]) -> None:
-    """Gives the special tokens that are put around a text their new numbers."""
+    """Give the special tokens that are put around a text their new numbers."""
     if not post_processor:
         return
     for name in ("sep", "cls"):  # of BertProcessing: a pair of token and number

@@ -1,8 +1,8 @@
-"""Static INT8: every linear layer's activations and weights between QuantizeLinear and DequantizeLinear.
+"""Quantise a graph to static INT8: QuantizeLinear and DequantizeLinear around each linear layer's inputs and weights.
 
-Each group of layers chooses, on real activations, how strongly it is smoothed and how far its range is cut, by the
-error of its own output; then its weights are rounded with compensation and the bias takes up the mean error left over.
-Ranges are fixed here, so a text's vector does not depend on the texts that share its batch.
+For each group of layers, the strength of smoothing and the cut of the range are chosen by the error of the group's
+output on real activations. Then the weights are rounded with compensation, and the bias is corrected by the mean error
+that is left. Ranges are fixed, so that a text's vector does not depend on the other texts in its batch.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from training.arrays import Floats
 from training.compression import rounding
-from training.compression.linear_layers import Activations, Feed, Floats, LinearGroup, constant, find_groups, observe
+from training.compression.linear_layers import Activations, Feed, LinearGroup, constant, find_groups, observe
 from training.compression.rounding import Grid
 from training.errors import QuantizationError
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a graph is quantised; all of it stands in the manifest.
+class QuantizationRecipe:
+    """Settings of a quantisation, all of which are written to the manifest.
 
     Attributes:
-        strengths: of smoothing, to choose from; 0 is none, and costs no multiplication when it runs. Above 0.8 the
-            weights of a channel that calibration hardly excites become too coarse for the text that does excite it:
-            the error over calibration falls, and single texts' vectors turn by 20 degrees.
-        cuts: of the range of the activations, to choose from, as shares of what was seen.
-        damping: of the compensation, as a share of the mean second moment: errors are not to be unloaded on channels
-            that are merely rare in calibration.
-        rows_per_text: tokens of each calibration text that errors are measured on.
-        rows_to_choose: tokens in all that strengths and cuts are compared on.
+        strengths: of smoothing, to choose from; 0 is none, and saves a multiplication at run time. Above 0.8, channels
+            that have small values in calibration get weights too coarse for the few texts with large values there: the
+            error on calibration falls, but the vectors of single texts turn by 20 degrees.
+        cuts: of the range of the activations, to choose from, as shares of the range that was observed.
+        damping: of the compensation, as a share of the mean second moment. It prevents large errors in channels that
+            are rare in calibration.
+        rows_per_text: number of tokens of each calibration text that errors are measured on.
+        rows_to_choose: total number of tokens that strengths and cuts are compared on.
         seed: of the choice of tokens.
     """
 
@@ -45,8 +46,8 @@ class Recipe:
     rows_to_choose: int = 1024
     seed: int = 0
 
-    def described(self) -> dict[str, Any]:
-        """The recipe for the manifest."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the recipe for the manifest."""
         return {
             "method": "static QDQ, SmoothQuant strength chosen by layer, GPTQ rounding, bias correction",
             "activations": "uint8 per tensor",
@@ -57,14 +58,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for a group, and the layers' weights made of it.
+    """Quantisation that was chosen for a group of layers.
 
     Attributes:
-        divisor: of each channel of the activations [K]; None when not smoothed.
+        divisor: of each channel of the activations [K]; None without smoothing.
         grid: of the activations.
-        steps: the weights of all the group's layers side by side, int8 [K, N].
-        scales: float32 [N].
-        shift: what the biases have to take up, float32 [N].
+        steps: quantised weights of all layers of the group, side by side, int8 [K, N].
+        scales: of the weights, float32 [N].
+        shift: added to the biases to correct the mean error, float32 [N].
         error: of the group's output, as a share of its energy.
     """
 
@@ -79,24 +80,21 @@ class Choice:
 def quantize(
     model: onnx.ModelProto,
     feeds: Iterable[Feed],
-    recipe: Recipe | None = None,
+    recipe: QuantizationRecipe | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> onnx.ModelProto:
-    """A quantised copy of an FP32 graph.
+    """Return a quantised copy of an FP32 graph, which uses only operators of the ONNX standard.
 
     Args:
-        model: the graph; it stays as it is.
+        model: the graph; it is not changed.
         feeds: calibration texts, one at a time without padding.
-        recipe: how.
-        progress: told a line now and then.
-
-    Returns:
-        The copy. It uses operators of the ONNX standard only.
+        recipe: None is the default recipe.
+        progress: called with a line from time to time.
 
     Raises:
         QuantizationError: The graph has no linear layers, or a layer's rounding fails.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or QuantizationRecipe()
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     groups = find_groups(model.graph)
@@ -115,35 +113,35 @@ def quantize(
     return quantized
 
 
-def choose(activations: Activations, weights: Floats, recipe: Recipe) -> Choice:
-    """The smoothing, range and rounding with the least error of the group's output."""
+def choose(activations: Activations, weights: Floats, recipe: QuantizationRecipe) -> Choice:
+    """Return the smoothing, range and rounding with the least error of the group's output."""
     rows = activations.rows
     some = rows[np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.rows_to_choose]]
     true = some @ weights
 
     def by_strength(strength: float) -> float:
-        divisor = rounding.smoothing(activations, weights, strength)
+        divisor = rounding.smoothing_divisors(activations, weights, strength)
         smoothed, scaled = some / divisor, weights * divisor[:, None]
         scales = rounding.weight_scales(scaled)
-        rounded = rounding.nearest(scaled, scales) * scales
-        of_range = rounding.relative_error(true, _grid(activations, divisor, 1.0).rounded(smoothed) @ scaled)
-        # Compensated rounding about halves the weights' part of the error.
+        rounded = rounding.round_to_nearest(scaled, scales) * scales
+        of_range = rounding.relative_error(true, _grid(activations, divisor, 1.0).round(smoothed) @ scaled)
+        # Rounding with compensation about halves the weights' part of the error.
         return of_range + rounding.relative_error(true, smoothed @ rounded) / 2
 
     strength = min(recipe.strengths, key=by_strength)
-    divisor = rounding.smoothing(activations, weights, strength)
+    divisor = rounding.smoothing_divisors(activations, weights, strength)
     scaled = weights * divisor[:, None]
 
     def by_cut(cut: float) -> float:
-        return rounding.relative_error(true, _grid(activations, divisor, cut).rounded(some / divisor) @ scaled)
+        return rounding.relative_error(true, _grid(activations, divisor, cut).round(some / divisor) @ scaled)
 
     grid = _grid(activations, divisor, min(recipe.cuts, key=by_cut))
     scales = rounding.weight_scales(scaled)
-    outputs, inputs = rows @ weights, grid.rounded(rows / divisor)
-    # The outputs of a few tokens (separators) are fifty times longer than all others: unweighted, rounding serves them
-    # alone, and weighted by the inverse of their length, all but them.
+    outputs, inputs = rows @ weights, grid.round(rows / divisor)
+    # The outputs of a few tokens (separators) are fifty times longer than the others. Without weights, rounding would
+    # fit only them; weighted by the inverse of the length, it would ignore them. The square root lies between.
     lengths = np.sqrt(np.square(outputs).sum(axis=1, keepdims=True)) + 1e-6
-    steps = rounding.compensated(scaled, scales, inputs * np.sqrt(lengths.min() / lengths), recipe.damping)
+    steps = rounding.round_with_compensation(scaled, scales, inputs * np.sqrt(lengths.min() / lengths), recipe.damping)
     approximate = inputs @ (steps * scales)
     shift = (outputs - approximate).mean(axis=0)
     error = rounding.relative_error(outputs, approximate + shift)
@@ -151,7 +149,7 @@ def choose(activations: Activations, weights: Floats, recipe: Recipe) -> Choice:
 
 
 def insert(graph: onnx.GraphProto, group: LinearGroup, choice: Choice, name: str) -> None:
-    """Puts the choice into the graph: one quantised input for all layers of the group, quantised weights for each."""
+    """Insert a choice into the graph: one quantised input for the group, and quantised weights for each layer."""
     nodes, source = [], group.source
     if choice.divisor is not None:
         factor = _add(graph, f"{name}_factor", 1 / choice.divisor)

@@ -1,9 +1,9 @@
-"""Arithmetic of eight bits: how activations and weights are rounded, and how the rounding is chosen.
+"""Round activations and weights to eight bits.
 
 Activations are uint8 with one scale and zero point for a tensor; weights are int8 with a scale for each output channel.
-uint8 by int8 is the one pair that both runtimes multiply fast on every x86 CPU. Without VNNI they do it with an
-instruction that adds two products in 16 bits and saturates, so weights keep to ±64: 2 × 255 × 64 = 32,640 fits. With
-the full ±127 the same file would give other vectors on other machines.
+uint8 by int8 is the only pair that both runtimes multiply fast on every x86 CPU. Without VNNI, they use an instruction
+that adds two products in 16 bits and saturates, so weights are limited to ±64: 2 × 255 × 64 = 32,640 fits. With the
+full ±127, the same file would give different vectors on different machines.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Activations, Floats
+from training.arrays import Floats
+from training.compression.linear_layers import Activations
 
 WEIGHT_LEVELS = 64
 ACTIVATION_LEVELS = 255
@@ -22,34 +23,34 @@ _BLOCK = 128
 
 @dataclass(frozen=True)
 class Grid:
-    """The uint8 grid of a tensor of activations."""
+    """Grid of uint8 levels for a tensor of activations."""
 
     scale: np.float32
     zero_point: np.uint8
 
     @classmethod
     def over(cls, low: float, high: float) -> Grid:
-        """The grid from `low` to `high`, widened to hold zero exactly."""
+        """Return the grid from `low` to `high`, widened to hold zero exactly."""
         low, high = min(low, 0.0), max(high, 0.0)
         scale = np.float32(max(high - low, 1e-8) / ACTIVATION_LEVELS)
         return cls(scale, np.uint8(np.clip(np.round(-low / scale), 0, ACTIVATION_LEVELS)))
 
-    def rounded(self, values: Floats) -> Floats:
-        """The values that the graph computes with instead of these."""
+    def round(self, values: Floats) -> Floats:
+        """Return the values on the grid that the graph uses in place of these."""
         levels = np.clip(np.round(values / self.scale) + self.zero_point, 0, ACTIVATION_LEVELS)
         return ((levels - self.zero_point) * self.scale).astype(np.float32)
 
 
-def smoothing(activations: Activations, weights: Floats, strength: float) -> Floats:
-    """What each channel of the activations is divided by, and its row of the weights multiplied with.
+def smoothing_divisors(activations: Activations, weights: Floats, strength: float) -> Floats:
+    """Return the divisor of each channel of the activations, by which its row of the weights is multiplied.
 
     SmoothQuant (Xiao et al., 2023, equation 4): max|X|^strength / max|W|^(1 - strength), here scaled to a geometric
-    mean of one, which changes nothing but keeps numbers ordinary.
+    mean of one, which does not change the result and keeps numbers of ordinary size.
 
     Args:
         activations: of width K.
         weights: [K, N].
-        strength: 0 leaves all as it is, 1 makes all channels of the activations equally wide.
+        strength: 0 changes nothing, 1 makes all channels of the activations equally wide.
 
     Returns:
         float32 [K].
@@ -63,26 +64,26 @@ def smoothing(activations: Activations, weights: Floats, strength: float) -> Flo
 
 
 def weight_scales(weights: Floats) -> Floats:
-    """The step of each output channel, float32 [N]."""
+    """Return the step of each output channel, float32 [N]."""
     steps: Floats = (np.maximum(np.abs(weights).max(axis=0), 1e-12) / WEIGHT_LEVELS).astype(np.float32)
     return steps
 
 
-def nearest(weights: Floats, scales: Floats) -> NDArray[np.int8]:
-    """Weights in steps, each rounded by itself."""
+def round_to_nearest(weights: Floats, scales: Floats) -> NDArray[np.int8]:
+    """Return weights in steps, each rounded independently."""
     return np.clip(np.round(weights / scales), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
 
 
-def compensated(weights: Floats, scales: Floats, inputs: Floats, damping: float) -> NDArray[np.int8]:
-    """Weights in steps, rounded one input channel after another, each error made good in the channels still to come.
+def round_with_compensation(weights: Floats, scales: Floats, inputs: Floats, damping: float) -> NDArray[np.int8]:
+    """Return weights in steps, rounded one input channel after another; later channels compensate for each error.
 
     GPTQ (Frantar et al., 2023): the compensation minimises the error of the layer's output over `inputs`. Channels
-    with the most energy go first, while there is most left to compensate with.
+    with the most energy are rounded first, while most other channels can still compensate.
 
     Args:
         weights: [K, N].
         scales: [N].
-        inputs: the activations that the layer will really see, [rows, K].
+        inputs: the quantised activations that the layer will get, [rows, K].
         damping: added to the diagonal of the inputs' second moments, as a share of its mean.
 
     Returns:
@@ -111,5 +112,5 @@ def compensated(weights: Floats, scales: Floats, inputs: Floats, damping: float)
 
 
 def relative_error(true: Floats, approximate: Floats) -> float:
-    """The energy of the difference over the energy of the truth."""
+    """Return the energy of the difference, divided by the energy of the true values."""
     return float(np.square(true - approximate).sum() / max(float(np.square(true).sum()), 1e-12))

@@ -1,28 +1,27 @@
-"""A graph with the same meaning and less to do: what tracing leaves behind in an encoder costs a tenth of its time.
+"""Simplify a graph without changing its result: operators that tracing leaves in an encoder cost a tenth of its time.
 
-Each rewrite looks for one pattern and leaves a graph alone that does not have it, so any architecture may come.
+Each rewrite looks for one pattern and leaves a graph without it unchanged, so that any architecture is accepted.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from training.compression.graph import Graph
+from training.compression.graph import Graph, cpu_session
 
 _ELEMENTWISE = frozenset({"Cast", "Sub", "Where", "Mul", "Not", "Equal", "Add"})
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without the work that tracing left in it.
+    """Return a copy without the needless operators of tracing.
 
-    * Numbers that are calculated from shapes and never change (an attention's scale) become constants;
-    * a constant that multiplies what a linear layer gives goes into the layer's weights and bias;
-    * the attention mask stays one row for each text instead of one for each token;
-    * the embedding of the one token type there is goes into those of the positions.
+    * Numbers that are calculated from shapes and never change (an attention's scale) become constants.
+    * A constant factor of a linear layer's output is multiplied into the layer's weights and bias.
+    * The attention mask keeps one row for each text, instead of one for each token.
+    * The embedding of the only token type is added to the embeddings of the positions.
     """
     simple = onnx.ModelProto()
     simple.CopyFrom(model)
@@ -37,7 +36,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fix_scalars(graph: Graph) -> None:
-    """Single numbers that come out the same for texts of any shape become constants."""
+    """Replace single numbers that are the same for texts of any shape with constants."""
     wanted = [
         name
         for node in graph.of_type("Mul")
@@ -49,9 +48,7 @@ def _fix_scalars(graph: Graph) -> None:
     watched = onnx.ModelProto()
     watched.CopyFrom(graph.model)
     watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(wanted))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = cpu_session(watched.SerializeToString())
     names = list(dict.fromkeys(wanted))
     some, others = (session.run(names, _feed(graph, *shape)) for shape in ((1, 7), (3, 12)))
     for name, one, other in zip(names, some, others, strict=True):
@@ -69,7 +66,7 @@ def _feed(graph: Graph, texts: int, tokens: int) -> dict[str, NDArray[np.int64]]
 
 
 def _scale_weights(graph: Graph) -> None:
-    """A linear layer, rearranged, times a constant: the layer's weights and bias take the constant up."""
+    """Multiply a constant factor of a linear layer's (rearranged) output into the layer's weights and bias."""
     for node in graph.of_type("Mul"):
         factor, source = next(
             ((value, other) for name, other in (node.input, reversed(node.input)) if (value := _number(graph, name))),
@@ -91,7 +88,7 @@ def _number(graph: Graph, name: str) -> float | None:
 
 
 def _linear_above(graph: Graph, name: str) -> tuple[str, str] | None:
-    """Weight and bias of the linear layer whose output, merely rearranged, a value is, if nothing else reads it."""
+    """Return weight and bias of the linear layer that a value comes from by rearrangement, if nothing else reads it."""
     node = graph.maker.get(name)
     while node is not None and node.op_type in {"Transpose", "Reshape"}:
         if len(graph.readers[node.output[0]]) != 1 and not _only_shapes_beside(graph, node.output[0]):
@@ -108,14 +105,14 @@ def _linear_above(graph: Graph, name: str) -> tuple[str, str] | None:
 
 
 def _only_shapes_beside(graph: Graph, name: str) -> bool:
-    """Whether all readers of a value but one ask for its shape only."""
+    """Return True if all readers of a value except one use only its shape."""
     return sum(reader.op_type != "Shape" for reader in graph.readers[name]) == 1
 
 
 def _narrow_mask(graph: Graph) -> None:
-    """A mask [texts, 1, 1, tokens] expanded to [texts, 1, tokens, tokens] and added: the expansion is left out.
+    """Remove the expansion of the mask from [texts, 1, 1, tokens] to [texts, 1, tokens, tokens].
 
-    What follows works on every element alone, and addition spreads one row over many by itself.
+    The operators after it work element by element, and the addition to the scores broadcasts one row to many.
     """
     for node in graph.of_type("Expand"):
         source = graph.maker.get(node.input[0])
@@ -125,7 +122,7 @@ def _narrow_mask(graph: Graph) -> None:
 
 
 def _reaches_scores_only(graph: Graph, name: str) -> bool:
-    """Whether a value goes through elementwise nodes into what a Softmax reads, and nowhere else."""
+    """Return True if a value reaches the input of a Softmax through elementwise nodes, and nothing else."""
     reached = False
     for reader in graph.readers.get(name, []):
         onwards = reader.op_type in _ELEMENTWISE and _reaches_scores_only(graph, reader.output[0])
@@ -136,7 +133,7 @@ def _reaches_scores_only(graph: Graph, name: str) -> bool:
 
 
 def _merge_token_type(graph: Graph) -> None:
-    """Words + token type + positions, the type always the first: the positions' table takes its embedding up."""
+    """Add the embedding of the first token type to the table of positions, if every token has that type."""
     if any(value.name == "token_type_ids" for value in graph.graph.input):
         return
     for node in graph.of_type("Gather"):

@@ -1,4 +1,4 @@
-"""The tokenizer of a model, as a file for serving and as feeds for calibration."""
+"""Save a model's tokenizer for serving, and tokenize texts for calibration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def save_tokenizer(model: SentenceTransformer, path: Path) -> int:
-    """Writes the tokenizer without truncation and padding, which serving sets for itself.
-
-    Returns:
-        The id that padding is filled with.
-    """
+    """Write the tokenizer without truncation and padding, which serving sets itself, and return the padding's id."""
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -30,7 +26,7 @@ def save_tokenizer(model: SentenceTransformer, path: Path) -> int:
 
 
 def feeds(tokenizer_file: Path, texts: Sequence[str], inputs: Sequence[str], max_length: int) -> Iterator[Feed]:
-    """The graph's inputs for one text after another, unpadded: [1, tokens] each, as many as the graph asks for."""
+    """Yield the graph's inputs for one text after another, each [1, tokens] without padding."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.enable_truncation(max_length)
     for text in texts:

@@ -1,1 +1,1 @@
-"""Turn a corpus into splits, pairs and batches for training."""
+"""Turn a corpus into a split, into pairs and into blocks of similar pairs."""

@@ -1,8 +1,8 @@
-"""The papers of a run as files of JSON lines: written once by `prepare`, read as a stream or by position."""
+"""Papers of a run as files of JSON lines: `prepare` writes them once; they are read as a stream or by position."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,15 +17,15 @@ _decoder = msgspec.json.Decoder(Paper)
 
 
 def write_paper(file: BinaryIO, paper: Paper) -> None:
-    """Adds a paper to a file of them."""
+    """Append a paper to a file."""
     file.write(_encoder.encode(paper) + b"\n")
 
 
 def read_corpus(path: Path) -> Iterator[Paper]:
-    """The papers of a file, one after another.
+    """Yield the papers of a file.
 
     Raises:
-        CorpusError: It cannot be read or was cut short.
+        CorpusError: The file cannot be read or is truncated.
     """
     try:
         with path.open("rb") as file:
@@ -36,10 +36,10 @@ def read_corpus(path: Path) -> Iterator[Paper]:
 
 
 class Corpus:
-    """A file of papers, any of which can be read by its position; eight bytes of memory a paper."""
+    """File of papers that can be read by position; it keeps eight bytes of memory for each paper."""
 
     def __init__(self, path: Path) -> None:
-        """Goes through the file once to learn where each paper starts."""
+        """Read the file once to find the start of each paper."""
         self._file = path.open("rb")
         starts, position = [], 0
         for line in self._file:
@@ -60,11 +60,5 @@ class Corpus:
             yield _decoder.decode(line)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
-
-
-def shuffled(count: int, most: int | None, seed: int) -> Iterable[int]:
-    """Positions in an order by chance, `most` of them at most."""
-    order = np.random.default_rng(seed).permutation(count)
-    return (int(index) for index in order[: most or count])

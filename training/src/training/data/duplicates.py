@@ -1,9 +1,9 @@
 """Groups of near-duplicates, by MinHash and locality-sensitive hashing (Broder, 1997; Indyk and Motwani, 1998).
 
-A paper keeps `bands` numbers of eight bytes, whatever its length, so that millions fit into memory. Two papers that
-agree in a band are held for near-duplicates without a further look: with 8 bands of 4 rows that happens to half of the
-pairs that share 0.54 of their shingles and to one in 160 of those that share a sixth. A group that is a little too
-large costs nothing; a near-duplicate on the other side of a split would make a search look better than it is.
+Memory holds `bands` numbers of eight bytes for each paper, whatever its length, so that millions of papers fit. Two
+papers that agree in a band count as near-duplicates without a further comparison: with 8 bands of 4 rows, half of the
+pairs that share 0.54 of their shingles agree, and one in 160 of the pairs that share a sixth. A group that is slightly
+too large costs nothing; a near-duplicate in another part of the split would make a search look better than it is.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ Signatures = NDArray[np.uint64]
 
 
 class MinHash:
-    """Makes signatures, the same for the same seed."""
+    """Hash functions that make signatures; the same seed gives the same functions."""
 
     def __init__(self, *, shingle: int, bands: int, rows: int, seed: int = 0) -> None:
-        """Takes the words in a shingle, the bands of a signature and the hashes in a band."""
+        """Take the words in a shingle, the bands of a signature and the hashes in a band."""
         self.shingle, self.bands, self.rows = shingle, bands, rows
-        chance = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         count = bands * rows
-        self._factors = chance.integers(1, 2**63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        self._offsets = chance.integers(0, 2**63, count, dtype=np.uint64)
+        self._factors = rng.integers(1, 2**63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        self._offsets = rng.integers(0, 2**63, count, dtype=np.uint64)
 
     def signature(self, paper: Paper) -> Signatures:
-        """What tells whether two papers share most of their text: uint64 [bands + 1].
+        """Return the numbers by which papers with mostly the same text are found: uint64 [bands + 1].
 
-        The last number is the title's, so that a paper that is there twice with a rewritten abstract is one group.
+        The last number belongs to the title, so that a paper with a rewritten abstract is still found.
         """
         words = _WORD.findall((paper.abstract or paper.title).casefold())
         width = min(self.shingle, max(len(words), 1))
@@ -55,11 +55,11 @@ class MinHash:
         return band
 
 
-def groups(signatures: Iterable[Signatures]) -> NDArray[np.int32]:
-    """The group of each paper: those that agree in any number, and those that agree with these.
+def group_duplicates(signatures: Iterable[Signatures]) -> NDArray[np.int32]:
+    """Return the group of each paper. Papers that agree in any number are in one group, and so on transitively.
 
     Returns:
-        int32, one number a paper, from 0.
+        int32 [papers], numbers from 0.
     """
     rows = list(signatures)
     if not rows:

@@ -1,7 +1,7 @@
-"""Batches of texts that are alike: every other passage of a batch is a hard negative, at the price of an easy one.
+"""Blocks of similar texts. In a batch of them every other passage is a hard negative, without additional texts.
 
-The idea of topic-aware sampling (Hofstätter et al., 2021), with balanced bisection instead of k-means, so that every
-block has the same size.
+The idea is topic-aware sampling (Hofstätter et al., 2021); balanced bisection instead of k-means makes all blocks the
+same size.
 """
 
 from __future__ import annotations
@@ -9,40 +9,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 
 _ROUNDS = 6
 
 
-def blocks(vectors: Floats, size: int, seed: int = 0) -> list[NDArray[np.int64]]:
-    """Cuts vectors into blocks of neighbours.
+def make_blocks(vectors: Floats, size: int, seed: int = 0) -> list[NDArray[np.int64]]:
+    """Divide vectors into blocks of neighbours.
 
     Args:
-        vectors: of length one, float32 [count, dim].
-        size: of a block.
-        seed: of the first centres.
+        vectors: unit vectors, float32 [count, dim].
+        size: vectors in a block.
+        seed: seed of the first centres.
 
     Returns:
-        Positions, `size` in each block; fewer than `size` vectors are left out.
+        Positions, `size` in each block. Fewer than `size` vectors are left out.
     """
-    chance = np.random.default_rng(seed)
-    found: list[NDArray[np.int64]] = []
-    left = [np.arange(len(vectors))]
-    while left:
-        members = left.pop()
+    rng = np.random.default_rng(seed)
+    blocks: list[NDArray[np.int64]] = []
+    remaining = [np.arange(len(vectors))]
+    while remaining:
+        members = remaining.pop()
         count = len(members) // size
         if count < 2:
             if count:
-                found.append(members[:size])
+                blocks.append(members[:size])
             continue
-        order = _bisected(vectors[members], (count // 2) * size, chance)
-        left += [members[order[: (count // 2) * size]], members[order[(count // 2) * size :]]]
-    return found
+        cut = (count // 2) * size
+        order = _bisect(vectors[members], cut, rng)
+        remaining += [members[order[:cut]], members[order[cut:]]]
+    return blocks
 
 
-def _bisected(vectors: Floats, cut: int, chance: np.random.Generator) -> NDArray[np.int64]:
-    """Positions ordered so that those before the cut are alike and those after it are."""
-    one, other = vectors[chance.choice(len(vectors), 2, replace=False)]
+def _bisect(vectors: Floats, cut: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return positions in an order whose first `cut` vectors are similar, and whose other vectors are."""
+    one, other = vectors[rng.choice(len(vectors), 2, replace=False)]
     order = np.arange(len(vectors))
     for _ in range(_ROUNDS):
         order = np.argsort(vectors @ (other - one), kind="stable")

@@ -1,33 +1,56 @@
-"""Pairs of texts that belong together, made of a corpus of any size: papers are read by position, never all at once."""
+"""Pairs of texts that belong together, made of a corpus of any size: papers are read by position.
+
+To add a source that makes a pair of one paper, add its name to `PairSource` and its function to `ONE_PAPER_SOURCES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, passage_text
-from training.data.corpus import Corpus, shuffled
-from training.data.sentences import halves
+from papers.sentences import split_sentences
+from relevance import KNOWN_ITEM_KINDS
+from training.data.corpus import Corpus
 from training.errors import CorpusError
-from training.evaluation import KINDS as KNOWN_ITEMS
-from training.pipeline.configuration import Pairs
+from training.schema import AtLeast0, Positive, Section, about
 
+PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
 NO_SUBJECT = -1
+
+
+class PairsConfig(Section, frozen=True):
+    """Texts that belong together."""
+
+    shares: Annotated[
+        dict[PairSource, AtLeast0], about("share of each source among the pairs; the shares need not sum to one")
+    ]
+    most: Annotated[Positive | None, about("pairs to make at most; `null` makes as many as there are papers")]
+    balanced: Annotated[
+        bool, about("for `subject`: draw every subject equally often, instead of in proportion to its papers")
+    ]
+    citations: Annotated[
+        str | None, about('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
+    ]
+    labelled: Annotated[
+        bool,
+        about("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
+    ]
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     """Two texts.
 
     Attributes:
-        kind: of `pairs.shares`.
-        anchor: what looks.
-        positive: what it should find.
-        label: 1 where they belong together, 0 where not; None in pairs that all do.
+        kind: source of the pair, as in `pairs.shares`.
+        anchor: text that searches.
+        positive: text that it should find.
+        label: 1 if the texts belong together, 0 if not; None if no pair of the file has a label.
     """
 
     kind: str
@@ -37,40 +60,57 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Citation(msgspec.Struct, frozen=True):
-    """One paper cites another, by the ids of the corpus."""
+    """Citation of one paper by another, by their ids in the corpus."""
 
     citing: str
     cited: str
 
 
-def known_item(kind: str, paper: Paper) -> Pair | None:
-    """What a known-item search of this kind asks and should find, so that training is for what is measured."""
-    parts = KNOWN_ITEMS[kind](paper)
+def known_item_pair(kind: str, paper: Paper) -> Pair | None:
+    """Return query and passage of a known-item search, so that training optimises what is measured."""
+    parts = KNOWN_ITEM_KINDS[kind](paper)
     if parts is None:
         return None
     query, title, text = parts
     return Pair(kind, query, passage_text(Paper(id=paper.id, title=title, abstract=text)))
 
 
-def two_halves(paper: Paper) -> Pair | None:
-    """The first half of an abstract looks for the second."""
+def halves_pair(kind: str, paper: Paper) -> Pair | None:
+    """Return the first half of an abstract and the second; None if the abstract is one sentence."""
     cut = halves(paper.abstract)
-    return Pair("halves", *cut) if cut else None
+    return Pair(kind, *cut) if cut else None
 
 
-def make_pairs(corpus: Corpus, settings: Pairs, seed: int) -> Iterator[Pair]:
-    """The pairs that the settings ask for, kind by kind.
+def halves(text: str) -> tuple[str, str] | None:
+    """Return a text cut at the end of the sentence that is nearest to its middle; None if it has one sentence only."""
+    parts = split_sentences(text)
+    if len(parts) < 2:
+        return None
+    ends = [sum(len(part) + 1 for part in parts[: count + 1]) for count in range(len(parts) - 1)]
+    cut = min(range(len(ends)), key=lambda index: abs(ends[index] - len(text) / 2)) + 1
+    return " ".join(parts[:cut]), " ".join(parts[cut:])
 
-    The kinds of one paper (title, first sentence, halves) share the papers among them: no paper gives two pairs.
+
+ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
+    **dict.fromkeys(("title", "first_sentence"), known_item_pair),
+    "halves": halves_pair,
+}
+
+
+def make_pairs(corpus: Corpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
+    """Yield the pairs that the settings request, one source after another.
+
+    Sources that use one paper at a time divide the papers among them: no paper gives two pairs.
 
     Raises:
-        CorpusError: The corpus cannot give a kind that was asked for.
+        CorpusError: The corpus does not give pairs of a requested source.
     """
     shares = {kind: share for kind, share in settings.shares.items() if share > 0}
     if not shares:
-        raise CorpusError("pairs.shares: every share is 0, so there is nothing to train on.")
+        raise CorpusError("pairs.shares: every share is 0, so there is nothing to train on. Give one above 0.")
     total = sum(shares.values())
     most = settings.most or len(corpus)
+    order = np.random.default_rng(seed).permutation(len(corpus)).tolist()
     start = 0
     for number, (kind, share) in enumerate(sorted(shares.items())):
         wanted = max(1, round(most * share / total))
@@ -79,27 +119,25 @@ def make_pairs(corpus: Corpus, settings: Pairs, seed: int) -> Iterator[Pair]:
         elif kind == "citation":
             yield from citation_pairs(corpus, settings.citations, wanted)
         else:
-            order = list(shuffled(len(corpus), None, seed))
-            end = start + round(len(order) * share / total)
-            own = order[start:] if number == len(shares) - 1 else order[start:end]
+            end = len(order) if number == len(shares) - 1 else start + round(len(order) * share / total)
+            yield from _pairs_of_papers(kind, corpus, order[start:end], wanted)
             start = end
-            yield from _of_papers(kind, corpus, own, wanted)
 
 
 def subject_pairs(
     corpus: Corpus, wanted: int, *, balanced: bool, labelled: bool = False, seed: int = 0
 ) -> Iterator[Pair]:
-    """Abstracts of papers that share their primary category.
+    """Yield abstracts of papers that have the same primary category.
 
     Args:
         corpus: papers with categories.
-        wanted: pairs.
-        balanced: draw subjects evenly; otherwise each as often as it has papers.
-        labelled: follow each pair with one of two subjects, labelled 0.
-        seed: of the drawing.
+        wanted: number of pairs.
+        balanced: draw every subject equally often; otherwise in proportion to its papers.
+        labelled: after each pair yield a pair of two subjects, labelled 0.
+        seed: seed of the random choices.
 
     Raises:
-        CorpusError: No subject has two papers, or with `labelled` there is only one.
+        CorpusError: No subject has two papers, or with `labelled` there is only one subject.
     """
     names: dict[str, int] = {}
     subjects = np.array(
@@ -112,25 +150,27 @@ def subject_pairs(
             "pairs=subject: no subject has two papers, so no pair shares one. Give a larger corpus or other pairs."
         )
     if labelled and len(members) < 2:
-        raise CorpusError("pairs.labelled: all papers have one subject, so no pair has two.")
-    chance = np.random.default_rng(seed)
+        raise CorpusError(
+            "pairs.labelled: all papers have the same subject, so no pair has two. Give a larger corpus or other pairs."
+        )
+    rng = np.random.default_rng(seed)
     weights = np.array([1 if balanced else len(members[number]) for number in several], dtype=np.float64)
-    for number in chance.choice(several, wanted, p=weights / weights.sum()):
-        one, other = chance.choice(members[number], 2, replace=False)
+    for number in rng.choice(several, wanted, p=weights / weights.sum()):
+        one, other = rng.choice(members[number], 2, replace=False)
         anchor = corpus[int(one)].abstract
         yield Pair("subject", anchor, corpus[int(other)].abstract, 1 if labelled else None)
         if labelled:
-            yield Pair("subject", anchor, corpus[_of_another(subjects, int(number), chance)].abstract, 0)
+            yield Pair("subject", anchor, corpus[_draw_other_subject(subjects, int(number), rng)].abstract, 0)
 
 
 def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pair]:
-    """Papers that cite each other, both in the corpus.
+    """Yield papers of which one cites the other, both in the corpus.
 
     Raises:
         CorpusError: The file cannot be read, or none of its citations is between two papers of the corpus.
     """
     if file is None:
-        raise CorpusError('pairs.citations: name the file of citations (JSON lines, {"citing": id, "cited": id}).')
+        raise CorpusError('pairs.citations: name a file of citations (JSON lines, {"citing": id, "cited": id}).')
     try:
         lines = Path(file).expanduser().read_bytes().splitlines()
         found = [msgspec.json.decode(line, type=Citation) for line in lines if line.strip()]
@@ -141,29 +181,29 @@ def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pa
     inside = [citation for citation in found if citation.citing in place and citation.cited in place]
     if not inside:
         raise CorpusError(
-            f"pairs.citations: none of the {len(found)} citations of {file} is between papers that train."
+            f"pairs.citations: none of the {len(found)} citations in {file} is between two papers that train. "
+            "Give a file with ids of the corpus."
         )
     for citation in inside[:wanted]:
         one, other = (corpus[place[end]] for end in (citation.citing, citation.cited))
         yield Pair("citation", passage_text(one), passage_text(other))
 
 
-def _of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -> Iterator[Pair]:
+def _pairs_of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -> Iterator[Pair]:
     made = 0
     for index in order:
         if made == wanted:
             return
-        paper = corpus[index]
-        pair = two_halves(paper) if kind == "halves" else known_item(kind, paper)
+        pair = ONE_PAPER_SOURCES[kind](kind, corpus[index])
         if pair is not None:
             made += 1
             yield pair
     if not made:
-        raise CorpusError(f"pairs.shares.{kind}: no paper of the corpus gives such a pair.")
+        raise CorpusError(f"pairs.shares.{kind}: no paper of the corpus gives such a pair. Give other pairs.")
 
 
-def _of_another(subjects: NDArray[Any], number: int, chance: np.random.Generator) -> int:
+def _draw_other_subject(subjects: NDArray[Any], number: int, rng: np.random.Generator) -> int:
     while True:
-        index = int(chance.integers(len(subjects)))
+        index = int(rng.integers(len(subjects)))
         if subjects[index] not in (number, NO_SUBJECT):
             return index

@@ -1,4 +1,4 @@
-"""Which papers train, steer the training or are held out: by time, and never apart from a near-duplicate."""
+"""Split of a corpus into parts that train, validate or are held out: by time, with near-duplicates kept together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNDATED = 0
 
 
 class Part(IntEnum):
-    """Where a paper goes. `NONE` is for newer versions of what trains, and for second members of a held-out group."""
+    """Part of the corpus. `NONE` is for papers that would let one part contain a near-duplicate of another part."""
 
     NONE = 0
     TRAIN = 1
@@ -22,7 +22,14 @@ class Part(IntEnum):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Groups at most in the two newest parts, and the most of all groups that each may take."""
+    """Largest sizes of the two newest parts.
+
+    Attributes:
+        validation: groups at most in the validation part.
+        held_out: groups at most in the held-out part.
+        validation_share: largest share of all groups in the validation part.
+        held_out_share: largest share of all groups in the held-out part.
+    """
 
     validation: int
     held_out: int
@@ -31,16 +38,16 @@ class Sizes:
 
 
 def split(days: NDArray[np.int32], group: NDArray[np.int32], sizes: Sizes) -> NDArray[np.int8]:
-    """Assigns papers to parts.
+    """Assign papers to parts.
 
-    Groups stand in the order of their oldest member; the newest groups are held out, those before them validate, the
-    rest trains. Of a group that trains, members are left out that are as new as what is held out or validates; of the
-    other groups only the oldest member is kept, as a search for one of two equal papers has no right answer.
+    Groups are ordered by their oldest member: the newest groups are held out, the groups before them validate, the
+    others train. In a group that trains, members that are as new as the other two parts are left out. In the other
+    groups only the oldest member is kept, because a search for one of two equal papers has no right answer.
 
     Args:
-        days: of publication, as ordinals; `UNDATED` counts as oldest. [papers]
-        group: of near-duplicates. [papers]
-        sizes: of the parts.
+        days: days of publication as ordinals; `UNDATED` counts as oldest. [papers]
+        group: groups of near-duplicates. [papers]
+        sizes: largest sizes of the parts.
 
     Returns:
         `Part`, int8 [papers].
@@ -55,7 +62,7 @@ def split(days: NDArray[np.int32], group: NDArray[np.int32], sizes: Sizes) -> ND
     part[firsts[cut : cut + validation]] = Part.VALIDATION
     part[firsts[cut + validation :]] = Part.HELD_OUT
     trains = np.isin(group, group[firsts[:cut]])
-    # Where everything has one date (or none), there is no time to split by and the groups alone decide.
+    # If all papers have one date or none, time cannot split them: the order of the groups decides alone.
     newest = days[firsts[cut]] if cut < len(firsts) else np.iinfo(np.int32).max
     old_enough = (days < newest) | np.isin(np.arange(len(days)), firsts[:cut]) | (days == UNDATED)
     part[trains & old_enough] = Part.TRAIN

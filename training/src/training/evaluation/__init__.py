@@ -1,30 +1,27 @@
-"""Evaluation: how well encoders search, against BM25 and against each other, with intervals.
+"""Measure how well encoders search, beside BM25 and each other, with confidence intervals.
 
-`evaluate` is the whole of it; `known_items` makes sets of papers to find again, `write_known_items` as folders.
+`evaluate_systems` measures and writes the report; `write_known_items` makes a set of papers to find again.
 """
 
 from __future__ import annotations
 
-from training.evaluation.bm25 import Bm25
-from training.evaluation.collection import Collection, read_collection
-from training.evaluation.known_item import KINDS, write_known_items
-from training.evaluation.report import Difference, Report, Score, read_report
-from training.evaluation.run import evaluate, write_report
+from training.evaluation.known_item import RUN_KINDS, write_known_items
+from training.evaluation.ranking import Bm25
+from training.evaluation.report import Difference, EvaluationReport, Score, read_report
+from training.evaluation.run import evaluate_systems, write_report
 from training.evaluation.systems import AnySystem, System, TorchSystem, VersionSystem
 
 __all__ = [
-    "KINDS",
+    "RUN_KINDS",
     "AnySystem",
     "Bm25",
-    "Collection",
     "Difference",
-    "Report",
+    "EvaluationReport",
     "Score",
     "System",
     "TorchSystem",
     "VersionSystem",
-    "evaluate",
-    "read_collection",
+    "evaluate_systems",
     "read_report",
     "write_known_items",
     "write_report",

@@ -1,4 +1,4 @@
-"""Evaluates versions of the encoder, beside BM25 and the model they were made from.
+"""Evaluate versions of the encoder, beside BM25 and the model they were made from.
 
 Usage: python -m training.evaluation.evaluate --repository DIR --version N --set FOLDER … [--output DIR] [--json]
 """
@@ -6,7 +6,6 @@ Usage: python -m training.evaluation.evaluate --repository DIR --version N --set
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
@@ -15,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from training.errors import EvaluationError, TrainingError
-from training.evaluation import AnySystem, Bm25, Report, TorchSystem, VersionSystem, evaluate
-from training.evaluation.report import NAME
-from training.progress import say, stage
+from training.command import run_command
+from training.errors import EvaluationError
+from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems
+from training.evaluation.report import REPORT_FILE
+from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
 
 BASE = "base"
@@ -26,47 +26,31 @@ LEXICAL = "bm25"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
-    options = _parser().parse_args(arguments)
-    # Libraries print; standard output is for the result alone.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            report, folder = evaluate_versions(options)
-        except TrainingError as error:
-            say(f"evaluate: {error}")
-            return 1
-    if options.json:
-        print(json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False))
-    else:
-        print((folder / "report.md").read_text(encoding="utf-8"))
-    return 0
+    """Run the command and return its exit status."""
+    return run_command(_parser(), evaluate_version, arguments)
 
 
-def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
-    """Loads what is to be compared, evaluates it and writes report and model card.
-
-    Returns:
-        The report, and the folder it lies in.
-    """
-    model = options.repository / publish.MODEL
-    subject = version_name(options.version)
-    systems, against = compared(
+def evaluate_version(options: argparse.Namespace) -> str:
+    """Evaluate a version, write its report and model card, and return the report as text, or as JSON if wanted."""
+    model = options.repository / publish.TEXT_ENCODER
+    candidate = version_name(options.version)
+    systems, against = load_systems(
         options.repository,
-        {subject: model / str(options.version)},
+        {candidate: model / str(options.version)},
         base=options.base,
         models=options.model,
         others=options.against,
         compile=options.compile,
         runtime=options.runtime,
     )
-    digest = systems[subject].description["digest"]  # type: ignore[union-attr]  # a version has one
-    folder = options.output or model / publish.EVALUATIONS / digest
-    report = evaluate(
+    digest = systems[candidate].description["digest"]  # type: ignore[union-attr]  # a version has one
+    folder: Path = options.output or model / publish.EVALUATIONS / digest
+    report = evaluate_systems(
         systems,
         options.set,
         folder,
         baseline=against,
-        comparisons=pairs(systems, subject, against),
+        comparisons=candidate_comparisons(systems, candidate, against),
         subject_papers=options.papers,
         mapping=options.map,
         resamples=options.resamples,
@@ -74,12 +58,14 @@ def evaluate_versions(options: argparse.Namespace) -> tuple[Report, Path]:
         cache=options.cache,
     )
     manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
-    model_card.write(manifest, report, subject, folder)
-    say(f"written to {folder}: {NAME}, report.md, {model_card.NAME}, plots")
-    return report, folder
+    model_card.write(manifest, report, candidate, folder)
+    log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
+    if options.json:
+        return json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False)
+    return (folder / "report.md").read_text(encoding="utf-8")
 
 
-def compared(
+def load_systems(
     repository: Path,
     candidate: Mapping[str, Path],
     *,
@@ -89,28 +75,28 @@ def compared(
     compile: bool = False,
     runtime: str = "auto",
 ) -> tuple[dict[str, AnySystem], str]:
-    """Loads what an encoder is compared with, and the encoder.
+    """Load a candidate and the systems that it is compared with: BM25, models in FP32 and other versions.
 
     Args:
-        repository: Triton's model repository, whose serving version is among what is compared.
-        candidate: the encoder's name in the report and its folder.
+        repository: Triton's model repository; its promoted version is one of the systems.
+        candidate: the encoder's name in the report, and its folder.
         base: a model in FP32: a folder, a hub id, `default` or `none`.
         models: further models in FP32, as NAME=FOLDER.
-        others: further versions.
+        others: numbers of further versions.
         compile: run models in FP32 through torch.compile.
         runtime: of versions.
 
     Returns:
-        The systems in the report's order, the candidate last, and what it is compared with first of all: the version
-        that serves, else the base, else BM25.
+        The systems in the report's order, with the candidate last, and the name of the baseline: the promoted version
+        if there is one, otherwise the base, otherwise BM25.
 
     Raises:
-        TrainingError: One of them cannot be loaded.
+        TrainingError: A system cannot be loaded.
     """
-    model = repository / publish.MODEL
-    serving = publish.promoted(model)
+    model = repository / publish.TEXT_ENCODER
+    serving = publish.promoted_version(model)
     systems: dict[str, AnySystem] = {LEXICAL: Bm25()}
-    with stage("loading what is compared"):
+    with log_duration("loading the systems"):
         if base != "none":
             systems[BASE] = torch_system(None if base == "default" else base, compile=compile)
         for text in models:
@@ -119,7 +105,7 @@ def compared(
                 raise EvaluationError(f"--model {text} must be NAME=FOLDER.")
             systems[name] = torch_system(folder, compile=compile)
         versions = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
-        # A candidate that is among them stands at the end.
+        # A candidate that is also one of these versions must come last.
         for name, place in {
             **{name: versions[name] for name in versions if name not in candidate},
             **candidate,
@@ -129,13 +115,13 @@ def compared(
     return systems, against if against in systems else LEXICAL
 
 
-def pairs(systems: Mapping[str, AnySystem], subject: str, against: str) -> list[tuple[str, str]]:
-    """The comparisons of a candidate with all but the one that everything is compared with anyway."""
-    return [(subject, name) for name in systems if name not in (subject, against)]
+def candidate_comparisons(systems: Mapping[str, AnySystem], candidate: str, against: str) -> list[tuple[str, str]]:
+    """Return the pairs of the candidate and each other system except the baseline, with which all are compared."""
+    return [(candidate, name) for name in systems if name not in (candidate, against)]
 
 
 def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
-    """A sentence-transformers model in FP32, reading as many tokens as a version of it would."""
+    """Load a sentence-transformers model in FP32, which reads as many tokens as a version of it would."""
     origin = source.resolve(wanted)
     if Path(origin.location).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -145,7 +131,7 @@ def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
 
 
 def version_name(number: int) -> str:
-    """What a version is called in reports."""
+    """Return the name of a version in reports."""
     return f"version {number}"
 
 
@@ -158,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set beir/cranfield",
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
-    parser.add_argument("--version", metavar="N", type=int, required=True, help="the version in question")
+    parser.add_argument("--version", metavar="N", type=int, required=True, help="the version to evaluate")
     parser.add_argument(
         "--against", metavar="N", type=int, action="append", default=[], help="a further version to compare; repeatable"
     )
@@ -176,16 +162,20 @@ def _parser() -> argparse.ArgumentParser:
         "--base",
         metavar="MODEL",
         default="default",
-        help="what to compare in FP32 (default: the packaged model); or none",
+        help="the model to compare in FP32 (default: the packaged model), or none",
     )
     parser.add_argument(
         "--model", metavar="NAME=FOLDER", action="append", default=[], help="a further model in FP32; repeatable"
     )
     parser.add_argument("--compile", action="store_true", help="run FP32 models through torch.compile")
-    parser.add_argument("--runtime", choices=("auto", "openvino", "onnxruntime"), default="auto", help="of versions")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is by chance (default: 0)")
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="keep vectors there, so that no set is encoded twice")
+    parser.add_argument(
+        "--runtime", choices=("auto", "openvino", "onnxruntime"), default="auto", help="runtime of versions"
+    )
+    parser.add_argument("--resamples", type=int, default=10_000, help="draws of the bootstrap (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, help="folder that keeps vectors, so that no set is encoded twice"
+    )
     parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")
     return parser

@@ -1,22 +1,19 @@
-"""A report as Markdown tables."""
+"""Write a report as Markdown tables."""
 
 from __future__ import annotations
 
-from training.evaluation.report import Report
-
-COLUMNS = (
-    *("nDCG@10", "MAP", "MRR@10", "recall@1", "recall@5", "recall@10", "recall@100"),
-    *("precision@1", "precision@5", "precision@10"),
-)
+from relevance import METRICS
+from training.evaluation.report import EvaluationReport
 
 
-def render(report: Report) -> str:
-    """The whole report: a section a set, a line a system; then the differences by the deciding measures."""
+def render(report: EvaluationReport) -> str:
+    """Return the whole report: a section for each set, with a table of scores and a table of differences."""
     share = f"{report.settings['confidence']:.0%}"
     parts = [
         "# Evaluation",
         f"Compared with `{report.baseline}`. Intervals hold {share} of {report.settings['resamples']:,} paired "
-        f"bootstrap resamples; **bold** differences lie beyond them. {report.created}, {machine(report)}.",
+        f"bootstrap resamples; a difference is **bold** if its interval does not hold zero. {report.created}, "
+        f"{machine(report)}.",
         systems(report),
     ]
     for name in report.sets:
@@ -24,30 +21,30 @@ def render(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def heading(report: Report, name: str) -> str:
-    """A set's heading and size."""
+def heading(report: EvaluationReport, name: str) -> str:
+    """Return a set's heading and size."""
     found = report.sets[name]
-    what = {
+    size = {
         "retrieval": f"{found.queries:,} queries for {found.passages:,} passages",
-        "subject agreement": f"the nearest others of {found.queries:,} papers",
-        "subject probe": f"a logistic regression on {found.passages:,} papers' vectors, tested on {found.queries:,}",
+        "subject agreement": f"Nearest other papers of {found.queries:,} papers",
+        "subject probe": f"Logistic regression on vectors of {found.passages:,} papers, tested on {found.queries:,}",
     }[found.kind]
-    return f"## {name}\n\nOf {what}."
+    return f"## {name}\n\n{size}."
 
 
-def systems(report: Report) -> str:
-    """What each system is."""
-    lines = ["| system | what |", "| --- | --- |"]
+def systems(report: EvaluationReport) -> str:
+    """Return a table of the systems and their descriptions."""
+    lines = ["| system | description |", "| --- | --- |"]
     for name, description in report.systems.items():
-        told = [
+        parts = [
             f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12]}" for key, value in description.items()
         ]
-        lines.append(f"| {name} | {', '.join(told)} |")
+        lines.append(f"| {name} | {', '.join(parts)} |")
     return "\n".join(lines)
 
 
-def scores(report: Report, name: str) -> str:
-    """Means with half the width of their intervals, a line a system."""
+def scores(report: EvaluationReport, name: str) -> str:
+    """Return a table of means with half the width of their intervals, one line for each system."""
     metrics = metrics_of(report, name)
     lines = ["| system | " + " | ".join(metrics) + " |", "| --- |" + " ---: |" * len(metrics)]
     for system in report.systems:
@@ -60,8 +57,8 @@ def scores(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def differences(report: Report, name: str) -> str:
-    """Differences with their intervals, a line a pair."""
+def differences(report: EvaluationReport, name: str) -> str:
+    """Return a table of differences with their intervals, one line for each pair; empty if there is no pair."""
     metrics = metrics_of(report, name)
     pairs = list(dict.fromkeys((each.system, each.against) for each in report.differences if each.set == name))
     if not pairs:
@@ -80,12 +77,12 @@ def differences(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def metrics_of(report: Report, name: str) -> list[str]:
-    """The metrics of a set, those that matter most first."""
-    there = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
-    return [metric for metric in COLUMNS if metric in there] or there
+def metrics_of(report: EvaluationReport, name: str) -> list[str]:
+    """Return the metrics of a set, the most important first."""
+    present = list(dict.fromkeys(each.metric for each in report.scores if each.set == name))
+    return [metric for metric in METRICS if metric in present] or present
 
 
-def machine(report: Report) -> str:
-    """The class of machine in words."""
+def machine(report: EvaluationReport) -> str:
+    """Return the class of machine in words."""
     return f"{report.machine.get('cores')} cores of {report.machine.get('cpu')}"

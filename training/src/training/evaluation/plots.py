@@ -1,4 +1,4 @@
-"""A report as plots: what each system reaches on each set, and how far it is from the baseline."""
+"""Draw a report: the score of each system on each set, and its difference to the baseline."""
 
 from __future__ import annotations
 
@@ -8,39 +8,38 @@ from matplotlib.figure import Figure
 
 from charts import COLOURS, INK, as_png, new_figure
 from storage.durable import replace_file
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import Report
+from training.evaluation.report import PRIMARY, EvaluationReport
 
 
-def draw(report: Report, folder: Path) -> None:
-    """Writes `scores.png` and `differences.png`.
+def draw(report: EvaluationReport, folder: Path) -> None:
+    """Write `scores.png` and `differences.png`.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: A file cannot be written.
     """
     for name, figure in (("scores", scores(report)), ("differences", differences(report))):
         save(figure, folder / f"{name}.png")
 
 
-def scores(report: Report) -> Figure:
-    """Bars with intervals: a group a set, a bar a system, by the set's first measure."""
+def scores(report: EvaluationReport) -> Figure:
+    """Return a bar chart with intervals: a group for each set, a bar for each system, by the set's first metric."""
     shown = {name: first_metric(report, name) for name in report.sets}
     figure, (axes,) = new_figure(2 + 1.6 * len(shown), [4])
     width = 0.8 / len(report.systems)
     for index, system in enumerate(report.systems):
         found = [report.score(name, system, metric) for name, metric in shown.items()]
         places = [position + width * (index + 0.5) - 0.4 for position, score in enumerate(found) if score]
-        there = [score for score in found if score]
-        spread = [[score.mean - score.low for score in there], [score.high - score.mean for score in there]]
-        axes.bar(places, [score.mean for score in there], width, yerr=spread, capsize=2, label=system)
+        measured = [score for score in found if score]
+        spread = [[score.mean - score.low for score in measured], [score.high - score.mean for score in measured]]
+        axes.bar(places, [score.mean for score in measured], width, yerr=spread, capsize=2, label=system)
     axes.set_xticks(range(len(shown)), [f"{name}\n{metric}" for name, metric in shown.items()])
     axes.legend(fontsize="small")
     axes.grid(axis="y", alpha=0.3)
     return figure
 
 
-def differences(report: Report) -> Figure:
-    """Points with intervals: how far each system is from the one it is compared with, around a line at zero."""
+def differences(report: EvaluationReport) -> Figure:
+    """Return a chart of differences with intervals, one point for each pair and set, around a line at zero."""
     rows = [
         each for name in report.sets for each in report.differences
         if each.set == name and each.metric == first_metric(report, name)
@@ -59,10 +58,10 @@ def differences(report: Report) -> Figure:
     return figure
 
 
-def first_metric(report: Report, name: str) -> str:
-    """The deciding measure where the set has it, else the set's first."""
-    there = [each.metric for each in report.scores if each.set == name]
-    return PRIMARY if PRIMARY in there else there[0]
+def first_metric(report: EvaluationReport, name: str) -> str:
+    """Return the metric that decides promotion if the set has it, otherwise the set's first metric."""
+    present = [each.metric for each in report.scores if each.set == name]
+    return PRIMARY if PRIMARY in present else present[0]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves: every figure with its interval, and the difference of every pair that was asked for."""
+"""The report of an evaluation: every score and every difference, with its confidence interval."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import msgspec
 from storage.durable import replace_file
 from training.errors import EvaluationError
 
-SCHEMA = 1
-NAME = "report.json"
+REPORT_SCHEMA = 1
+REPORT_FILE = "report.json"
+PRIMARY = "nDCG@10"
+"""Metric that promotion is decided by."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """A system's mean over a set's queries.
+    """Mean of a system over the queries of a set.
 
     Attributes:
-        set: the set's name.
-        system: the system's.
+        set: name of the set.
+        system: name of the system.
         metric: such as nDCG@10.
         mean: between 0 and 1.
         low: lower end of the interval.
@@ -36,17 +38,17 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one system is above another on the same queries.
+    """Difference between two systems on the same queries.
 
     Attributes:
-        set: the set's name.
-        system: the one in question.
-        against: the other.
+        set: name of the set.
+        system: name of the first system.
+        against: name of the second system.
         metric: such as nDCG@10.
-        difference: of the means, above 0 where `system` is better.
-        low: lower end of its interval; the system is better beyond chance where this is above 0.
-        high: upper end; it is worse beyond chance where this is below 0.
-        p: two-sided.
+        difference: of the means, above 0 if `system` is better.
+        low: lower end of its interval; above 0 means that the system is better beyond chance.
+        high: upper end; below 0 means that the system is worse beyond chance.
+        p: two-sided p-value.
     """
 
     set: str
@@ -60,12 +62,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Set(msgspec.Struct, frozen=True, kw_only=True):
-    """What was evaluated on.
+    """Set that systems were evaluated on.
 
     Attributes:
         kind: `retrieval`, `subject agreement` or `subject probe`.
-        queries: how many means are over.
-        passages: how many were searched, or the classifier was trained with.
+        queries: number of queries that a mean is taken over.
+        passages: number of passages that were searched, or that the classifier was trained on.
         digest: of the files.
     """
 
@@ -75,19 +77,19 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """An evaluation.
+class EvaluationReport(msgspec.Struct, kw_only=True):
+    """Scores and differences of several systems on several sets.
 
     Attributes:
-        baseline: the system that every other is compared with.
-        systems: each system's description.
-        sets: each set's.
+        baseline: the system that every other system is compared with.
+        systems: description of each system by name.
+        sets: description of each set by name.
         scores: of every system on every set by every metric.
         differences: of every system to the baseline, and of the further pairs.
         settings: resamples, confidence, seed, depth.
-        created: when, ISO 8601 in UTC.
-        machine: the class of machine that it ran on.
-        schema: of this file.
+        created: time in ISO 8601, UTC.
+        machine: class of the machine that it ran on.
+        schema: version of this file's format.
     """
 
     baseline: str
@@ -98,43 +100,43 @@ class Report(msgspec.Struct, kw_only=True):
     settings: dict[str, Any]
     created: str
     machine: dict[str, Any]
-    schema: int = SCHEMA
+    schema: int = REPORT_SCHEMA
 
     def score(self, set_name: str, system: str, metric: str) -> Score | None:
-        """One score; None where it was not measured."""
+        """Return one score; None if it was not measured."""
         keys = (set_name, system, metric)
         return next((each for each in self.scores if (each.set, each.system, each.metric) == keys), None)
 
     def difference(self, set_name: str, system: str, against: str, metric: str) -> Difference | None:
-        """One difference; None where it was not measured."""
+        """Return one difference; None if it was not measured."""
         keys = (set_name, system, against, metric)
         found = (each for each in self.differences if (each.set, each.system, each.against, each.metric) == keys)
         return next(found, None)
 
-    def renamed(self, old: str, new: str) -> Report:
-        """The same report, a system called by another name."""
+    def rename_system(self, old: str, new: str) -> EvaluationReport:
+        """Return a copy of the report in which a system has another name."""
 
-        def told(name: str) -> str:
+        def rename(name: str) -> str:
             return new if name == old else name
 
         return msgspec.structs.replace(
             self,
-            baseline=told(self.baseline),
-            systems={told(name): dict(description) for name, description in self.systems.items()},
-            scores=[msgspec.structs.replace(each, system=told(each.system)) for each in self.scores],
+            baseline=rename(self.baseline),
+            systems={rename(name): dict(description) for name, description in self.systems.items()},
+            scores=[msgspec.structs.replace(each, system=rename(each.system)) for each in self.scores],
             differences=[
-                msgspec.structs.replace(each, system=told(each.system), against=told(each.against))
+                msgspec.structs.replace(each, system=rename(each.system), against=rename(each.against))
                 for each in self.differences
             ],
         )
 
     def write(self, folder: Path) -> Path:
-        """Writes `report.json` and returns its path.
+        """Write `report.json` and return its path.
 
         Raises:
-            EvaluationError: It cannot be written.
+            EvaluationError: The file cannot be written.
         """
-        path = folder / NAME
+        path = folder / REPORT_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
             content = json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=1)
@@ -144,13 +146,13 @@ class Report(msgspec.Struct, kw_only=True):
         return path
 
 
-def read_report(path: Path) -> Report:
-    """Reads a report.
+def read_report(path: Path) -> EvaluationReport:
+    """Read a report.
 
     Raises:
-        EvaluationError: The file is missing or is no report.
+        EvaluationError: The file is missing or is not a report.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        return msgspec.json.decode(path.read_bytes(), type=EvaluationReport)
     except (OSError, msgspec.MsgspecError) as error:
         raise EvaluationError(f"{path} cannot be read as an evaluation report: {error}.") from error

@@ -1,4 +1,4 @@
-"""`evaluate`: several systems on several sets, compared query by query."""
+"""Evaluate several systems on several sets, and compare them query by query."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance import Collection
+from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
+from training.arrays import Values
 from training.errors import EvaluationError
-from training.evaluation import bootstrap, markdown, metrics, plots, subjects
-from training.evaluation.bm25 import Bm25
-from training.evaluation.collection import Collection, read_collections
-from training.evaluation.metrics import Values
-from training.evaluation.ranking import nearest
-from training.evaluation.report import Difference, Report, Score, Set
+from training.evaluation import bootstrap, markdown, plots, subjects
+from training.evaluation.ranking import Bm25, Ranking, nearest
+from training.evaluation.report import Difference, EvaluationReport, Score, Set
+from training.evaluation.retrieval import load_collections, measure_ranking
 from training.evaluation.subjects import SubjectPapers
-from training.evaluation.systems import AnySystem, describe
+from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
-from training.progress import say
+from training.progress import log_progress
 
 SUBJECT_AGREEMENT = "subject agreement"
 SUBJECT_PROBE = "subject probe"
@@ -29,7 +30,7 @@ SUBJECT_PROBE = "subject probe"
 
 @dataclass(frozen=True)
 class _Comparison:
-    """How figures become intervals; the fields are the arguments of `evaluate`."""
+    """Arguments of `evaluate_systems` that decide which differences are computed and how wide intervals are."""
 
     baseline: str
     pairs: tuple[tuple[str, str], ...]
@@ -38,7 +39,7 @@ class _Comparison:
     seed: int
 
 
-def evaluate(
+def evaluate_systems(
     systems: Mapping[str, AnySystem],
     sets: Sequence[Path],
     output: Path,
@@ -53,48 +54,48 @@ def evaluate(
     seed: int = 0,
     depth: int = 1000,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
-) -> Report:
-    """Measures every system on every set and writes the report, as JSON, as Markdown and as plots.
+    progress: Callable[[str], None] = log_progress,
+) -> EvaluationReport:
+    """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
 
     Args:
-        systems: by the name they have in the report, in its order.
-        sets: folders in BEIR's layout; a set is called by its folder's name.
-        output: a folder that gets `report.json`, `report.md` and `*.png`; made if it is not there.
-        baseline: the system that every other is compared with.
+        systems: by their names in the report, in its order.
+        sets: folders in BEIR's layout; a set has its folder's name.
+        output: folder for `report.json`, `report.md` and `*.png`; created if it does not exist.
+        baseline: the system that every other system is compared with.
         comparisons: further pairs, (system, against).
-        subject_papers: a file of papers with categories, to measure subjects on; None leaves subjects out.
-        mapping: of that file's fields, where it needs one.
-        most_subject_papers: how many of its papers are read.
+        subject_papers: a file of papers with categories, to measure subjects on; None skips subjects.
+        mapping: of that file's fields, if it needs one.
+        most_subject_papers: number of its papers that are read.
         resamples: of the bootstrap.
         confidence: of the intervals.
-        seed: of everything that is by chance.
-        depth: how deep MAP looks (1,000 as in trec_eval).
-        cache: a folder that keeps vectors, so that an encoder (one whose description has a digest) encodes no set
-            twice; None keeps none.
-        progress: told a line now and then.
+        seed: of every random choice.
+        depth: number of ranks that MAP includes (1,000 as in trec_eval).
+        cache: folder that keeps the vectors of systems whose description has a digest, so that these encode each set
+            once; None keeps none.
+        progress: called with a line from time to time.
 
     Returns:
-        The report as it was written.
+        The report that was written.
 
     Raises:
         EvaluationError: A set cannot be read, a name is not among the systems, or the output cannot be written.
     """
     named = {baseline, *(name for pair in comparisons for name in pair)}
     if unknown := sorted(named - set(systems)):
-        raise EvaluationError(f"{', '.join(unknown)} is to be compared, and there are only: {', '.join(systems)}.")
+        raise EvaluationError(f"{', '.join(unknown)} cannot be compared; the systems are: {', '.join(systems)}.")
     if not sets and subject_papers is None:
         raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
     pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
     how = _Comparison(baseline, tuple(pairs), resamples, confidence, seed)
-    # Everything is read before the first hour of encoding is spent.
-    collections = read_collections(sets)
+    # Encoding can take hours, so files that cannot be read must be found before it.
+    collections = load_collections(sets)
     papers = (
         subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
     )
-    report = Report(
+    report = EvaluationReport(
         baseline=baseline,
-        systems={name: describe(system) for name, system in systems.items()},
+        systems={name: system_description(system) for name, system in systems.items()},
         sets={},
         scores=[],
         differences=[],
@@ -105,7 +106,7 @@ def evaluate(
     vectors = Vectors(cache, progress)
     for collection in collections:
         found = {
-            name: metrics.measure(_ranking(system, name, collection, depth, vectors), collection.judgements)
+            name: measure_ranking(_rank(system, name, collection, depth, vectors), collection)
             for name, system in systems.items()
         }
         size = Set(
@@ -121,17 +122,18 @@ def evaluate(
     return report
 
 
-def _ranking(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> metrics.Ranking:
+def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> Ranking:
+    queries, passages = list(collection.queries.values()), list(collection.passages.values())
     if isinstance(system, Bm25):
-        return system.rank(collection.queries, collection.passages, depth)
+        return system.rank(queries, passages, depth)
     label = f"{collection.name}, {name}"
-    passages = vectors.passages(system, collection.passages, f"{label}: passages")
-    queries = vectors.queries(system, collection.queries, f"{label}: queries")
-    return nearest(queries, passages, depth)
+    by_passage = vectors.passages(system, passages, f"{label}: passages")
+    by_query = vectors.queries(system, queries, f"{label}: queries")
+    return nearest(by_query, by_passage, depth)
 
 
 def _measure_subjects(
-    report: Report,
+    report: EvaluationReport,
     systems: Mapping[str, AnySystem],
     papers: SubjectPapers,
     how: _Comparison,
@@ -144,12 +146,13 @@ def _measure_subjects(
     probes: dict[str, Values] = {}
     for name, system in systems.items():
         if isinstance(system, Bm25):
-            ranking = subjects.without_self(system.rank(papers.texts, papers.texts, deepest + 1), range(count))
+            ranking = system.rank(papers.texts, papers.texts, deepest + 1)
+            positions = subjects.drop_self(ranking.positions, range(count))
         else:
             found = vectors.passages(system, papers.texts, f"subjects, {name}: papers")
-            ranking = nearest(found, found, deepest, without_self=True)
+            positions = nearest(found, found, deepest, without_self=True).positions
             probes[name] = subjects.probe(found, papers.subjects, train, test)
-        agreements[name] = subjects.agreement(ranking, papers.subjects)
+        agreements[name] = subjects.agreement(positions, papers.subjects)
     size = Set(kind=SUBJECT_AGREEMENT, queries=count, passages=count, digest=papers.digest)
     _add(report, SUBJECT_AGREEMENT, size, agreements, how)
     if probes:
@@ -157,17 +160,17 @@ def _measure_subjects(
         _add(report, SUBJECT_PROBE, size, probes, how)
 
 
-def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
-    """Turns the values of every query into means, differences and their intervals."""
+def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Values], how: _Comparison) -> None:
+    """Add the means, differences and intervals of a set to the report."""
     columns = [(system, metric) for system, values in found.items() for metric in values]
     values = np.stack([found[system][metric] for system, metric in columns], axis=1)
     means = values.mean(axis=0)
-    drawn = bootstrap.resampled_means(values, how.resamples, how.seed)
+    drawn = bootstrap.resample_means(values, how.resamples, how.seed)
     report.sets[name] = size
     for column, (system, metric) in enumerate(columns):
-        whole = bootstrap.interval(float(means[column]), drawn[:, column], how.confidence)
+        score = bootstrap.interval(float(means[column]), drawn[:, column], how.confidence)
         report.scores.append(
-            Score(set=name, system=system, metric=metric, mean=whole.value, low=whole.low, high=whole.high)
+            Score(set=name, system=system, metric=metric, mean=score.value, low=score.low, high=score.high)
         )
     place = {key: column for column, key in enumerate(columns)}
     for system, against in how.pairs:
@@ -186,11 +189,11 @@ def _add(report: Report, name: str, size: Set, found: Mapping[str, Values], how:
             )  # fmt: skip
 
 
-def write_report(report: Report, output: Path) -> None:
-    """Writes a report into a folder, which is made if it is not there: `report.json`, `report.md` and the plots.
+def write_report(report: EvaluationReport, output: Path) -> None:
+    """Write `report.json`, `report.md` and the plots into a folder, which is created if it does not exist.
 
     Raises:
-        EvaluationError: They cannot be written.
+        EvaluationError: A file cannot be written.
     """
     report.write(output)
     try:
@@ -201,11 +204,6 @@ def write_report(report: Report, output: Path) -> None:
 
 
 def machine() -> dict[str, object]:
-    """The class of machine: enough to compare figures by, nothing that names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & set(fields.get("flags", "").split())
-    return {"cpu": fields.get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}
+    """Return the class of this machine, which is needed to compare figures, and nothing that identifies it."""
+    features = {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"} & cpu_features()
+    return {"cpu": cpu_fields().get("model name", "unknown"), "cores": os.cpu_count(), "features": sorted(features)}

@@ -1,7 +1,7 @@
-"""What vectors know of subjects: whether neighbours share one, and whether a linear classifier can read it off.
+"""Measure how well vectors separate subjects: by the subjects of neighbours, and by a linear classifier.
 
-Neither is search: an encoder trained to cluster subjects wins both and searches worse. They are there to be seen beside
-the measures of search.
+Neither measures search: an encoder that is trained to cluster subjects is best at both and searches worse. They are
+reported beside the metrics of search.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import PapersError, passage_text, read_papers
-from training.compression.linear_layers import Floats
+from training.arrays import Floats, Values
 from training.errors import EvaluationError
-from training.evaluation.metrics import Ranking, Values
 
 AGREEMENT_DEPTHS = (1, 5, 10)
 FEWEST_OF_A_SUBJECT = 10
-"""Papers; rarer subjects can neither be neighbours nor be learnt, and are left out."""
+"""Number of papers. Rarer subjects are left out, because they have too few neighbours and training examples."""
 
 TEST_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class SubjectPapers:
-    """Papers whose subject is known.
+    """Papers with known subjects.
 
     Attributes:
-        texts: the passage text of each.
-        subjects: the primary category of each, as a number.
-        names: the categories' codes by number.
+        texts: passage text of each paper.
+        subjects: primary category of each paper, as an index of `names`.
+        names: codes of the categories.
         digest: of texts and categories.
     """
 
@@ -46,7 +45,7 @@ class SubjectPapers:
 
 
 def read_subjects(path: Path, *, mapping: str | None = None, most: int = 4000) -> SubjectPapers:
-    """Reads papers with categories, the first `most` of a file.
+    """Read the first `most` papers of a file that have a category.
 
     Raises:
         EvaluationError: The file cannot be read, or fewer than two categories have `FEWEST_OF_A_SUBJECT` papers.
@@ -55,13 +54,13 @@ def read_subjects(path: Path, *, mapping: str | None = None, most: int = 4000) -
         with read_papers(path, mapping) as reader:
             found = list(islice((paper for paper in reader if paper.categories), most))
     except PapersError as error:
-        raise EvaluationError(f"the papers to measure subjects on: {error}") from error
+        raise EvaluationError(f"the papers for measuring subjects cannot be read: {error}") from error
     counts = Counter(paper.categories[0] for paper in found)
     names = sorted(name for name, count in counts.items() if count >= FEWEST_OF_A_SUBJECT)
     if len(names) < 2:
         raise EvaluationError(
             f"{path} has {len(names)} categories of at least {FEWEST_OF_A_SUBJECT} papers among its first {most:,} "
-            "papers with a category; subjects take two. Give more papers, or none to leave subjects out."
+            "papers with a category, and two are needed. Give more papers, or leave the file out to skip subjects."
         )
     kept = [paper for paper in found if paper.categories[0] in names]
     texts = [passage_text(paper) for paper in kept]
@@ -70,22 +69,22 @@ def read_subjects(path: Path, *, mapping: str | None = None, most: int = 4000) -
     return SubjectPapers(texts, subjects, names, digest)
 
 
-def agreement(ranking: Ranking, subjects: NDArray[np.int64]) -> Values:
-    """The share of each paper's nearest others that have its primary category.
+def agreement(positions: NDArray[np.int64], subjects: NDArray[np.int64]) -> Values:
+    """Return the share of each paper's nearest other papers that have its primary category.
 
     Args:
-        ranking: [papers, depth], row i without paper i; -1 where nothing was found.
+        positions: [papers, depth], row i without paper i; -1 where nothing was found.
         subjects: [papers].
 
     Returns:
-        For each depth float64 [papers].
+        For each depth an array, float64 [papers].
     """
-    same = (subjects[ranking] == subjects[:, None]) & (ranking >= 0)
+    same = (subjects[positions] == subjects[:, None]) & (positions >= 0)
     return {f"agreement@{depth}": same[:, :depth].sum(axis=1) / depth for depth in AGREEMENT_DEPTHS}
 
 
 def split(subjects: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions to train and to test a classifier on, every category on both sides."""
+    """Return the positions to train a classifier on and those to test it on, with every category in both."""
     from sklearn.model_selection import train_test_split
 
     train, test = train_test_split(np.arange(len(subjects)), test_size=TEST_SHARE, stratify=subjects, random_state=seed)
@@ -93,10 +92,10 @@ def split(subjects: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], ND
 
 
 def probe(vectors: Floats, subjects: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]) -> Values:
-    """Whether a logistic regression on the vectors names each test paper's primary category.
+    """Train a logistic regression on vectors, and return whether it predicts each test paper's primary category.
 
-    Features are scaled by one number for all (unit vectors are small), so that scikit-learn's default strength of
-    regularisation means the same for every encoder of one dimension.
+    All features are scaled by the same number, because the components of unit vectors are small: scikit-learn's default
+    regularisation then has the same strength for every encoder with the same number of dimensions.
 
     Returns:
         `accuracy`, float64 [test papers] of 0 and 1.
@@ -109,8 +108,8 @@ def probe(vectors: Floats, subjects: NDArray[np.int64], train: NDArray[np.int64]
     return {"accuracy": (classifier.predict(scaled[test]) == subjects[test]).astype(np.float64)}
 
 
-def without_self(ranking: Ranking, queries: Sequence[int]) -> Ranking:
-    """A ranking one narrower, in which no query found itself."""
-    own = ranking == np.asarray(queries)[:, None]
+def drop_self(positions: NDArray[np.int64], queries: Sequence[int]) -> NDArray[np.int64]:
+    """Return a ranking that is one column narrower, without each query's own position (or without the last column)."""
+    own = positions == np.asarray(queries)[:, None]
     own[~own.any(axis=1), -1] = True
-    return np.asarray(ranking[~own].reshape(len(ranking), ranking.shape[1] - 1))
+    return np.asarray(positions[~own].reshape(len(positions), positions.shape[1] - 1))

@@ -1,37 +1,34 @@
-"""What can be compared: anything that makes vectors of queries and passages, and BM25."""
+"""Systems that an evaluation compares: a sentence-transformers model, a version, BM25, or any other encoder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from training.compression import parity
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
+from training.encoders import encode_fp32, version_encoder
 from training.errors import EvaluationError
-from training.evaluation.bm25 import Bm25
+from training.evaluation.ranking import Bm25
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
 class System(Protocol):
-    """An encoder that is compared.
+    """Encoder that is compared.
 
-    An implementation may have a `description`, a dictionary of JSON values, which the report quotes: a version's
-    number and digest stand there, and promotion goes by them. Where there is a `digest`, it must stand for all that
-    decides the vectors, as they are kept under it.
+    An implementation may have a `description`, a dictionary of JSON values that the report quotes. A version's
+    description holds its number and its digest, which promotion uses. A `digest` must change with everything that
+    changes the vectors, because vectors are cached under it.
     """
 
     def encode_queries(self, texts: list[str]) -> Floats:
-        """Vectors of length one, float32 [len(texts), dim]."""
+        """Return vectors of length one, float32 [len(texts), dim]."""
         ...
 
     def encode_passages(self, texts: list[str]) -> Floats:
-        """Vectors of length one, float32 [len(texts), dim]."""
+        """Return vectors of length one, float32 [len(texts), dim]."""
         ...
 
 
@@ -39,7 +36,7 @@ AnySystem = System | Bm25
 
 
 class TorchSystem:
-    """A sentence-transformers model in FP32, as training has it."""
+    """Sentence-transformers model in FP32, as it is trained."""
 
     def __init__(
         self,
@@ -50,13 +47,13 @@ class TorchSystem:
         compile: bool = False,
         batch_size: int = 32,
     ) -> None:
-        """Takes a loaded model.
+        """Describe the model for the report, and compile it if wanted.
 
         Args:
-            model: as it is to be measured, its `max_seq_length` set.
+            model: with `max_seq_length` as it is to be measured.
             name: for the report.
-            digest: of its weights, when they do not change any more; its vectors are kept under it.
-            compile: run it through torch.compile, which pays from thousands of texts on.
+            digest: of the weights, if they do not change any more; vectors are cached under it.
+            compile: run the model through torch.compile, which saves time from some thousands of texts on.
             batch_size: texts in one pass.
         """
         self._model = model
@@ -70,38 +67,35 @@ class TorchSystem:
             self.description["digest"] = digest
         if compile:
             self.description["compiled"] = True
-            # Lengths differ from batch to batch: without dynamic shapes each would be compiled anew.
+            # Batches have different lengths; without dynamic shapes, each length would be compiled separately.
             model.compile(dynamic=True)
 
     def encode_queries(self, texts: list[str]) -> Floats:
-        """Vectors of queries."""
+        """Return the vectors of queries."""
         return self.encode_passages(texts)
 
     def encode_passages(self, texts: list[str]) -> Floats:
-        """Vectors of passages."""
-        vectors = self._model.encode(
-            texts, batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        """Return the vectors of passages."""
+        return encode_fp32(self._model, texts, self._batch_size)
 
 
 class VersionSystem:
-    """A version folder, run by its own runtime.py: the very code that serves it."""
+    """Version folder, run by its own `runtime.py`, as when it is served."""
 
     def __init__(self, folder: Path, runtime: str = "auto") -> None:
-        """Loads the version.
+        """Load the version.
 
         Raises:
-            EvaluationError: The folder is no version, or the runtime is not installed here.
+            EvaluationError: The folder is not a version, or the runtime is not installed.
         """
         try:
             manifest = json.loads((folder / "manifest.json").read_bytes())
-            self._encode: Callable[[list[str]], Floats] = parity.encoder(folder, runtime)
+            self._encode = version_encoder(folder, runtime)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise EvaluationError(f"{folder} cannot be run as a version of the encoder: {error}.") from error
         self.description: dict[str, Any] = {
             "kind": f"version, {manifest.get('recipe', {}).get('precision', 'INT8')}",
-            # What is not published yet has no number.
+            # A version that is not published yet has no number.
             **({"version": manifest["version"]} if manifest["version"] else {}),
             "name": manifest["name"],
             "digest": manifest["digest"],
@@ -111,16 +105,16 @@ class VersionSystem:
         }
 
     def encode_queries(self, texts: list[str]) -> Floats:
-        """Vectors of queries."""
+        """Return the vectors of queries."""
         return self._encode(texts)
 
     def encode_passages(self, texts: list[str]) -> Floats:
-        """Vectors of passages."""
+        """Return the vectors of passages."""
         return self._encode(texts)
 
 
-def describe(system: AnySystem) -> dict[str, Any]:
-    """What the report says of a system."""
+def system_description(system: AnySystem) -> dict[str, Any]:
+    """Return the description of a system for the report."""
     if isinstance(system, Bm25):
         return {"kind": "BM25", "k1": system.k1, "b": system.b}
     found: dict[str, Any] = getattr(system, "description", {"kind": type(system).__name__})

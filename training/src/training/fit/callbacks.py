@@ -1,4 +1,4 @@
-"""What happens beside the steps of training: figures, tracking, profiling and stopping."""
+"""Callbacks of the trainer: figures, tracking, profiling and early stopping."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from training.fit.tracking import Tracker
 from training.fit.validation import METRIC
-from training.progress import say
+from training.progress import log_progress
 
-Report = Callable[[float, int], bool]
-"""Told MRR@10 and the step; says whether to stop."""
+ShouldStop = Callable[[float, int], bool]
+"""Function of MRR@10 and step, called after each evaluation; it returns True to stop the training."""
 
 
 class Figures(TrainerCallback):
-    """Loss, learning rate, throughput and MRR@10: to the terminal, to `metrics.jsonl` and to the tracker."""
+    """Write loss, learning rate, throughput and MRR@10 to standard error, to a file and to the tracker."""
 
-    def __init__(self, file: Path, tracker: Tracker, report: Report | None = None) -> None:
-        """Takes the file that lines are added to, the tracker, and who decides on stopping early."""
-        self._file, self._tracker, self._report = file, tracker, report
+    def __init__(self, file: Path, tracker: Tracker, should_stop: ShouldStop | None = None) -> None:
+        """Take the file to append lines to, the tracker, and the function that decides on early stopping."""
+        self._file, self._tracker, self._should_stop = file, tracker, should_stop
         self._started = self._busy = 0.0
         self._steps = 0
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Starts the clock: looks at the validation sets are not training time."""
+        """Start the clock, which runs during steps only: evaluations are not training time."""
         self._started = time.perf_counter()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Stops the clock."""
+        """Stop the clock."""
         self._busy += time.perf_counter() - self._started
         self._steps += 1
 
@@ -46,7 +46,7 @@ class Figures(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Writes what the trainer tells, with the pairs a second since it told the last."""
+        """Write the trainer's figures, and the pairs a second since the previous line."""
         if not state.is_world_process_zero or not logs:
             return
         figures = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
@@ -58,7 +58,7 @@ class Figures(TrainerCallback):
             file.write(json.dumps({"step": state.global_step, **figures}) + "\n")
         self._tracker.log({name: value for name, value in figures.items() if math.isfinite(value)}, state.global_step)
         if "loss" in figures:
-            say(
+            log_progress(
                 f"step {state.global_step} of {state.max_steps}: loss {figures['loss']:.4f}, "
                 f"learning rate {figures.get('learning_rate', 0):.2e}, {figures.get('pairs_per_second', 0):.1f} pairs/s"
             )
@@ -71,25 +71,25 @@ class Figures(TrainerCallback):
         metrics: Mapping[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Says MRR@10, and stops where whoever steers the run has seen enough."""
+        """Write MRR@10, and stop the training if the function that decides on it says so."""
         found = (metrics or {}).get(f"eval_{METRIC}")
         if found is None or not state.is_world_process_zero:
             return
-        say(f"step {state.global_step}: {METRIC} {found:.4f} on validation")
-        if self._report is not None and self._report(found, state.global_step):
+        log_progress(f"step {state.global_step}: {METRIC} {found:.4f} on validation")
+        if self._should_stop is not None and self._should_stop(found, state.global_step):
             control.should_training_stop = True
 
 
 class Profile(TrainerCallback):
-    """Where the time of a step goes: a trace for chrome://tracing or Perfetto, and a table."""
+    """Write where the time of a step goes: a trace for chrome://tracing or Perfetto, and a table."""
 
     def __init__(self, folder: Path, steps: int) -> None:
-        """Takes the folder to write into and how many steps to look at, after two that warm up."""
+        """Take the folder to write into and the number of steps to profile, after two that warm up."""
         self._folder, self._steps = folder, steps
         self._profiler: torch.profiler.profile | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Starts the profiler."""
+        """Start the profiler."""
         devices = [torch.profiler.ProfilerActivity.CPU]
         if torch.cuda.is_available() and not args.use_cpu:
             devices.append(torch.profiler.ProfilerActivity.CUDA)
@@ -101,14 +101,14 @@ class Profile(TrainerCallback):
         self._profiler.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Tells the profiler that a step is over."""
+        """Mark the end of a step, and stop the training after the last step to profile."""
         if self._profiler is not None:
             self._profiler.step()
         if state.global_step >= self._steps + 2:
             control.should_training_stop = True
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Stops the profiler."""
+        """Stop the profiler."""
         if self._profiler is not None:
             self._profiler.stop()
             self._profiler = None

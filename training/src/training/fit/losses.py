@@ -1,128 +1,225 @@
-"""The losses that the configuration can choose, all sentence-transformers' own."""
+"""Losses that the configuration can choose, all from sentence-transformers, and the keys of each.
+
+To add a loss, write a class here, add it to `LossConfig`, and give it a file in `configs/loss/`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from msgspec import structs
 
 from training.errors import ConfigurationError
-from training.fit.models import load
-from training.pipeline.configuration import (
-    CachedRanking,
-    Contrastive,
-    CoSent,
-    Distillation,
-    Guided,
-    Loss,
-    Model,
-    Ranking,
-)
+from training.fit import models
+from training.schema import Above0, AtLeast0, Positive, Section, about
 
+# Reading the configuration must not load torch, which takes seconds.
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor, nn
 
-LABELLED = (Contrastive, CoSent)
-"""These learn from labels; the others hold every other text of a batch for wrong and must see no label."""
+AddLabels = Callable[[Mapping[str, list[str]]], dict[str, Any]]
+"""Function for `Dataset.map` that returns the column of labels."""
+
+Scale = Annotated[Above0, about("factor of the similarities: one over the temperature")]
 
 
-def make_loss(settings: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None) -> nn.Module:
-    """A loss over a model, inside a Matryoshka wrapper where dimensions are given.
+class Loss(Section, tag_field="kind", frozen=True):
+    """Base class: keys of a loss, and its construction.
+
+    Attributes:
+        library_class: name of the class in sentence-transformers.
+        needs_labels: True if the loss learns from labelled pairs; other losses use the other texts of a batch as
+            negatives and must not see a label.
+        allows_matryoshka: True if the loss can be computed for several dimensions at once.
+    """
+
+    library_class: ClassVar[str]
+    needs_labels: ClassVar[bool] = False
+    allows_matryoshka: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Name in the group `loss`."""
+        return str(self.__struct_config__.tag)
+
+    def build(self, model: SentenceTransformer) -> nn.Module:
+        """Return the loss for a model.
+
+        Raises:
+            SourceError: Another model that the loss needs cannot be loaded.
+        """
+        from sentence_transformers.sentence_transformer import losses
+
+        built: nn.Module = getattr(losses, self.library_class)(model, **self._arguments(model))
+        return built
+
+    def other_models(self) -> dict[str, str]:
+        """Return folder or hub id of each other model that the loss needs, by the key that names it."""
+        return {}
+
+    def label_maker(self) -> AddLabels | None:
+        """Return a function that adds the labels which the loss computes itself; None if it computes none.
+
+        Raises:
+            SourceError: Another model that the loss needs cannot be loaded.
+        """
+        return None
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        """Return the arguments of the library's class; a key with the same name and meaning is passed on."""
+        return structs.asdict(self)
+
+
+class Ranking(Loss, tag="mnrl", frozen=True):
+    """Ranking of the positive above the other passages of the batch."""
+
+    library_class = "MultipleNegativesRankingLoss"
+
+    scale: Scale
+    symmetric: Annotated[bool, about("also rank the queries of a batch for each passage")]
+    hardness: Annotated[AtLeast0, about("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        both = ("query_to_doc", "doc_to_query")
+        hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": self.hardness} if self.hardness else {}
+        return {
+            "scale": self.scale,
+            "similarity_fct": exact_cosine,
+            "directions": both if self.symmetric else both[:1],
+            "partition_mode": "per_direction" if self.symmetric else "joint",
+            **hard,
+        }
+
+
+class CachedRanking(Ranking, tag="cached_mnrl", frozen=True):
+    """The same loss with cached gradients (Gao et al., 2021): batches larger than memory, for a third forward pass."""
+
+    library_class = "CachedMultipleNegativesRankingLoss"
+
+    mini_batch_size: Annotated[Positive, about("pairs whose gradients are computed at once")]
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        return {**super()._arguments(model), "mini_batch_size": self.mini_batch_size}
+
+
+class Guided(Loss, tag="gist", frozen=True):
+    """Ranking without false negatives: a text that the guide finds nearer than the positive is not a negative."""
+
+    library_class = "GISTEmbedLoss"
+    allows_matryoshka = False
+
+    guide: Annotated[str | None, about("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
+    temperature: Annotated[Above0, about("temperature of the similarities")]
+    margin: Annotated[AtLeast0, about("amount by which a negative must be less similar than the positive")]
+
+    def other_models(self) -> dict[str, str]:
+        """Return the guide."""
+        return {"loss.guide": self.guide} if self.guide is not None else {}
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
+        return {"guide": guide, "temperature": self.temperature, "margin": self.margin}
+
+
+class Contrastive(Loss, tag="contrastive", frozen=True):
+    """Distance of labelled pairs: small for 1, at least a margin for 0."""
+
+    library_class = "ContrastiveLoss"
+    needs_labels = True
+
+    margin: Annotated[Above0, about("smallest distance that pairs labelled 0 should have")]
+
+
+class CoSent(Loss, tag="cosent", frozen=True):
+    """Order of labelled pairs by similarity."""
+
+    library_class = "CoSENTLoss"
+    needs_labels = True
+
+    scale: Scale
+
+
+class Distillation(Loss, tag="distillation", frozen=True):
+    """Distance to the vectors that a larger teacher gives the same texts."""
+
+    library_class = "EmbedDistillLoss"
+    allows_matryoshka = False
+
+    teacher: Annotated[
+        str, about("folder or hub id of the teacher; if it has other dimensions, a projection is learnt as well")
+    ]
+    distance: Annotated[Literal["cosine", "l2", "mse"], about("distance to the teacher's vectors")]
+
+    def other_models(self) -> dict[str, str]:
+        """Return the teacher."""
+        return {"loss.teacher": self.teacher}
+
+    def label_maker(self) -> AddLabels:
+        """Return a function that adds the teacher's vectors of anchor and positive as the label."""
+        import torch
+
+        teacher = models.load_unchanged(self.teacher, "loss.teacher")
+
+        def add(batch: Mapping[str, list[str]]) -> dict[str, Any]:
+            vectors = [teacher.encode(batch[column], convert_to_tensor=True).cpu() for column in ("anchor", "positive")]
+            return {"label": torch.stack(vectors, dim=1).tolist()}
+
+        return add
+
+    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        dim = models.load_unchanged(self.teacher, "loss.teacher").get_embedding_dimension()
+        projection = None if dim == model.get_embedding_dimension() else dim
+        return {"distance_metric": self.distance, "projection_dim": projection}
+
+
+LossConfig = Ranking | CachedRanking | Guided | Contrastive | CoSent | Distillation
+
+
+def build_loss(loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None) -> nn.Module:
+    """Return the loss for a model, inside a Matryoshka loss if dimensions are given.
 
     Raises:
         ConfigurationError: The loss has no Matryoshka form, or a dimension is larger than the model's.
-        SourceError: The guide cannot be loaded.
+        SourceError: Another model that the loss needs cannot be loaded.
     """
-    loss = _plain(settings, model)
+    built = loss.build(model)
     if not matryoshka:
-        return loss
+        return built
     from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 
-    if isinstance(settings, Guided | Distillation):
-        raise ConfigurationError(f"matryoshka: it does not go with loss={_name(settings)}; use mnrl or cached_mnrl.")
+    if not loss.allows_matryoshka:
+        raise ConfigurationError(f"matryoshka cannot be combined with loss={loss.name}: choose mnrl or cached_mnrl.")
     dim = model.get_embedding_dimension() or 0
     if max(matryoshka) > dim:
-        raise ConfigurationError(f"matryoshka: {max(matryoshka)} is more than the model's {dim} dimensions.")
-    return MatryoshkaLoss(model, loss, list(matryoshka))
+        raise ConfigurationError(
+            f"matryoshka: {max(matryoshka)} is more than the model's {dim} dimensions: give smaller ones."
+        )
+    return MatryoshkaLoss(model, built, list(matryoshka))
 
 
-def check(settings: Loss, labelled: bool) -> None:
-    """Holds the pairs against the loss before anything is loaded.
+def check(loss: Loss, labelled: bool) -> None:
+    """Check that pairs and loss match, before anything is loaded.
 
     Raises:
-        ConfigurationError: The loss needs labels that are not there, or would take labelled pairs for right ones.
+        ConfigurationError: The loss needs labels and there are none, or the loss would take every labelled pair for a
+            positive one.
     """
-    if isinstance(settings, LABELLED) and not labelled:
-        raise ConfigurationError(f"loss={_name(settings)} learns from labelled pairs: choose pairs=labelled.")
-    if not isinstance(settings, LABELLED) and labelled:
+    if loss.needs_labels and not labelled:
+        raise ConfigurationError(f"loss={loss.name} learns from labelled pairs: choose pairs=labelled.")
+    if labelled and not loss.needs_labels:
         raise ConfigurationError(
-            f"loss={_name(settings)} takes every pair for a right one, and pairs.labelled is true: choose "
+            f"loss={loss.name} takes every pair for a positive one, but pairs.labelled is true: choose "
             "loss=contrastive or loss=cosent, or pairs without labels."
         )
 
 
-def teacher_vectors(settings: Distillation, columns: Sequence[str]) -> Callable[[dict[str, list[str]]], dict[str, Any]]:
-    """For `Dataset.map`: adds the teacher's vectors of these columns as the label.
-
-    Raises:
-        SourceError: The teacher cannot be loaded.
-    """
-    teacher = load(_as_it_is(settings.teacher))
-
-    def add(batch: dict[str, list[str]]) -> dict[str, Any]:
-        vectors = [teacher.encode(batch[column], convert_to_tensor=True).cpu() for column in columns]
-        return {"label": torch.stack(vectors, dim=1).tolist()}
-
-    return add
-
-
 def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Cosines in FP32 whatever autocast says: bf16 keeps eight bits, too few between a positive and a hard negative."""
+    """Return cosines in FP32 even under autocast: bf16 cannot tell a positive from a hard negative with its 8 bits."""
+    import torch
+    from torch.nn.functional import normalize
+
     with torch.autocast(left.device.type, enabled=False):
-        one, other = (nn.functional.normalize(side.float(), dim=-1) for side in (left, right))
+        one, other = (normalize(side.float(), dim=-1) for side in (left, right))
         return one @ other.T
-
-
-def _plain(settings: Loss, model: SentenceTransformer) -> nn.Module:
-    from sentence_transformers.sentence_transformer import losses
-
-    match settings:
-        case Ranking():
-            return losses.MultipleNegativesRankingLoss(model, **_ranking(settings))
-        case CachedRanking():
-            return losses.CachedMultipleNegativesRankingLoss(
-                model, mini_batch_size=settings.mini_batch_size, **_ranking(settings)
-            )
-        case Guided():
-            guide = load(_as_it_is(settings.guide), model.device.type)
-            return losses.GISTEmbedLoss(model, guide, temperature=settings.temperature, margin=settings.margin)
-        case Contrastive():
-            return losses.ContrastiveLoss(model, margin=settings.margin)
-        case CoSent():
-            return losses.CoSENTLoss(model, scale=settings.scale)
-        case Distillation():
-            dim = load(_as_it_is(settings.teacher)).get_embedding_dimension()
-            projection = None if dim == model.get_embedding_dimension() else dim
-            return losses.EmbedDistillLoss(model, distance_metric=settings.distance, projection_dim=projection)
-
-
-def _as_it_is(source: str | None) -> Model:
-    return Model(source=source, max_length=512, pooling="mean", freeze_embeddings=False, dropout=None)
-
-
-def _ranking(settings: Ranking | CachedRanking) -> dict[str, Any]:
-    both = ("query_to_doc", "doc_to_query")
-    hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": settings.hardness} if settings.hardness else {}
-    return {
-        "scale": settings.scale,
-        "similarity_fct": exact_cosine,
-        "directions": both if settings.symmetric else both[:1],
-        "partition_mode": "per_direction" if settings.symmetric else "joint",
-        **hard,
-    }
-
-
-def _name(settings: Loss) -> str:
-    return str(type(settings).__struct_config__.tag)

@@ -1,4 +1,4 @@
-"""Where a run's parameters and figures are written beside its own folder."""
+"""Tracking: a run's parameters and figures, written to MLflow or Weights & Biases beside the run's own folder."""
 
 from __future__ import annotations
 
@@ -8,64 +8,65 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from training.errors import ConfigurationError
-from training.pipeline.configuration import Configuration, MLflow, WandB
+from training.fit.config import MLflowConfig, TrackingConfig, WandbConfig
+
+Parameters = Mapping[str, Any]
+"""Values of the configuration by their flat keys, such as `trainer.learning_rate`."""
 
 
 class Tracker(Protocol):
-    """A place for parameters and figures."""
+    """Destination of figures."""
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Writes figures of a step."""
+        """Write the figures of a step."""
         ...
 
     def finish(self, *, failed: bool = False) -> None:
-        """Ends the run."""
+        """End the run."""
         ...
 
 
-class _Nowhere:
+class _NoTracker:
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Leaves them to the run's own files."""
+        """Do nothing; the run's own files hold the figures."""
 
     def finish(self, *, failed: bool = False) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 class _MLflow:
-    """A run in MLflow's file store."""
+    """Run in MLflow's file store."""
 
-    def __init__(self, settings: MLflow, configuration: Configuration, run: str) -> None:
+    def __init__(self, settings: MLflowConfig, parameters: Parameters, run: str, folder: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # MLflow would rather have a database; a folder of small files needs none, and lacks only new features.
+        # MLflow recommends a database; a folder of small files lacks only features that are not used here.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         from mlflow.tracking import MlflowClient
 
-        folder = Path(settings.folder or Path(configuration.paths.data) / "mlruns").absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._client = MlflowClient(tracking_uri=folder.as_uri())
+        store = Path(settings.folder or folder).absolute()
+        store.mkdir(parents=True, exist_ok=True)
+        self._client = MlflowClient(tracking_uri=store.as_uri())
         known = self._client.get_experiment_by_name(settings.experiment)
         experiment = known.experiment_id if known else self._client.create_experiment(settings.experiment)
         self._run = self._client.create_run(experiment, run_name=run).info.run_id
-        for name, value in parameters(configuration).items():
+        for name, value in parameters.items():
             self._client.log_param(self._run, name, value)
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Writes figures of a step."""
+        """Write the figures of a step."""
         for name, value in figures.items():
             self._client.log_metric(self._run, name.replace("@", "_at_"), value, step=step)
 
     def finish(self, *, failed: bool = False) -> None:
-        """Marks the run as finished or failed."""
+        """Mark the run as finished or failed."""
         self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
 
 
-class _WandB:
-    """A run of Weights & Biases; offline it is a folder that `wandb sync` sends later."""
+class _Wandb:
+    """Run of Weights & Biases. Offline it is a folder that `wandb sync` can send later."""
 
-    def __init__(self, settings: WandB, configuration: Configuration, run: str, folder: Path) -> None:
+    def __init__(self, settings: WandbConfig, parameters: Parameters, run: str, folder: Path) -> None:
         import wandb
 
         if settings.mode == "online" and not os.environ.get("WANDB_API_KEY"):
@@ -78,73 +79,53 @@ class _WandB:
             name=run,
             dir=str(folder),
             mode=settings.mode,
-            config=parameters(configuration),
+            config=dict(parameters),
             settings=wandb.Settings(
                 console="off", silent=True, x_disable_stats=True, disable_code=True, disable_git=True
             ),
         )
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Writes figures of a step."""
+        """Write the figures of a step."""
         self._run.log(dict(figures), step=step)
 
     def finish(self, *, failed: bool = False) -> None:
-        """Ends the run and writes what is buffered."""
+        """End the run and write what is buffered."""
         self._run.finish(exit_code=int(failed))
 
 
-NOWHERE: Tracker = _Nowhere()
+NO_TRACKER: Tracker = _NoTracker()
 
 
 @contextmanager
-def tracked(configuration: Configuration, run: str, folder: Path) -> Iterator[Tracker]:
-    """Tracking for as long as a training takes, ended as failed when that ends with an error; as `start` otherwise."""
-    tracker = start(configuration, run, folder)
+def track(
+    settings: TrackingConfig, parameters: Parameters, run: str, *, folder: Path, store: Path
+) -> Iterator[Tracker]:
+    """Yield a tracker, and end its run afterwards: as failed if an error ended the training.
+
+    Args:
+        settings: choice of the tracker.
+        parameters: values to write down.
+        run: name of the run.
+        folder: folder of the run, for files of Weights & Biases.
+        store: folder of MLflow's file store if the settings name none.
+
+    Raises:
+        ConfigurationError: The tracker is not installed or lacks its key.
+    """
+    tracker = NO_TRACKER
+    try:
+        if isinstance(settings, MLflowConfig):
+            tracker = _MLflow(settings, parameters, run, store)
+        elif isinstance(settings, WandbConfig):
+            tracker = _Wandb(settings, parameters, run, folder)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"tracking: {error.name} is not installed here. Install the extra of that name, or choose tracking=none."
+        ) from error
     try:
         yield tracker
     except BaseException:
         tracker.finish(failed=True)
         raise
     tracker.finish()
-
-
-def start(configuration: Configuration, run: str, folder: Path) -> Tracker:
-    """Starts tracking as the configuration says.
-
-    Args:
-        configuration: of the run; its parameters are written down.
-        run: the run's name.
-        folder: where a tracker may keep files of its own.
-
-    Raises:
-        ConfigurationError: The tracker is not installed or lacks its key.
-    """
-    settings = configuration.tracking
-    try:
-        if isinstance(settings, MLflow):
-            return _MLflow(settings, configuration, run)
-        if isinstance(settings, WandB):
-            return _WandB(settings, configuration, run, folder)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"tracking: {error.name} is not installed here. Install the extra of that name, or choose tracking=none."
-        ) from error
-    return NOWHERE
-
-
-def parameters(configuration: Configuration) -> dict[str, Any]:
-    """The configuration as flat keys; paths of this machine and the tracker's own settings are left out."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, inner)
-        else:
-            flat[prefix] = value
-
-    plain = msgspec.to_builtins(configuration)
-    for part in ("paths", "tracking", "sweep"):
-        plain.pop(part)
-    walk("", plain)
-    return flat

@@ -1,46 +1,37 @@
-"""What a run is refused for before its first minute, as its stages would come upon it only after the training."""
+"""Check before a run starts what its stages would otherwise refuse only after the training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.errors import ConfigurationError, SourceError
-from training.evaluation.collection import CORPUS, QRELS, QUERIES
-from training.fit import models
-from training.pipeline.configuration import Configuration, Distillation, Guided, Model
+from relevance.collection import CORPUS, QRELS, QUERIES
+from training.errors import ConfigurationError
+from training.fit import losses, models
+from training.pipeline.configuration import Configuration
 from training.registry import publish
 
 
 def check(configuration: Configuration) -> None:
-    """Looks whether all that the configuration names is there; reads nothing large and writes nothing.
+    """Check that everything the configuration names exists. Nothing large is read and nothing is written.
 
     Raises:
-        ConfigurationError: A file is missing, or pairs and loss do not go together; the message names the key.
-        SourceError: The model is not there.
+        ConfigurationError: A file is missing, or pairs and loss do not match; the message names the key.
+        SourceError: A model does not exist.
         PublishError: The model repository cannot be written into.
     """
-    for key, path in _named(configuration):
+    for key, path in _files(configuration):
         if not path.is_file():
             raise ConfigurationError(f"{key}: there is no file {path}.")
-    models.check(configuration.model)
-    loss = configuration.loss
-    teacher = loss.guide if isinstance(loss, Guided) else loss.teacher if isinstance(loss, Distillation) else None
-    if teacher is not None:
-        key = "loss.guide" if isinstance(loss, Guided) else "loss.teacher"
-        try:
-            models.check(Model(source=teacher, max_length=512, pooling="mean", freeze_embeddings=False, dropout=None))
-        except SourceError as error:
-            raise SourceError(str(error).replace("model.source", key)) from error
-    # Only now, as it brings torch.
-    from training.fit import losses
-
-    losses.check(loss, configuration.pairs.labelled)
+    models.check(configuration.model.source)
+    for key, source in configuration.loss.other_models().items():
+        models.check(source, key)
+    losses.check(configuration.loss, configuration.pairs.labelled)
     publish.check_writable(Path(configuration.paths.repository))
 
 
-def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
-    """Files that must be there, by the key that names them."""
+def _files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
+    """Yield the files that must exist, with the keys that name them."""
     if configuration.data.papers != "sample":
         yield "data.papers", Path(configuration.data.papers).expanduser()
     if configuration.pairs.citations:

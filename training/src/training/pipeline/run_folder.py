@@ -1,9 +1,9 @@
-"""A run's folder: what it was told, on what, by which code, and which of its stages are done.
+"""Folder of a run: its configuration, the code and the corpus it used, and the output of each stage that is done.
 
-`run.json` holds the experiment's name, git revision, environment and digests; `config/` the composed configuration, one
-file a stage with just what that stage depends on; and each stage has a folder of its own. A stage is written in
-`.making-<stage>/` and renamed when it is whole, so a folder that is there is complete. Only `train` works in place, as
-its checkpoints are what a killed run resumes from.
+`run.json` holds the experiment's name, git revision, environment and digests; `config/` holds the configuration, with
+one file for each stage that has exactly the parts which that stage depends on. Each stage has a folder of its own. It
+is written as `.making-<stage>/` and renamed when it is complete, so that a stage's folder is always complete. Only
+`train` works in place, because a killed run continues from its checkpoints.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import msgspec
 
 from storage.durable import replace_file
 from training.errors import RunError
-from training.pipeline.composition import CONFIGS, checked
+from training.pipeline.composition import ROOT, parse_configuration
 from training.pipeline.configuration import Configuration
 
 CONFIG = "config"
 RECORD = "run.json"
-DONE = "stage.json"
+DONE_FILE = "stage.json"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate", "datasets", "numpy")
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -42,59 +42,61 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "evaluate": ("seed", "evaluation"),
     "export": (),
 }
-"""The stages in their order, and the parts of the configuration that each depends on."""
+"""Stages in their order, and the parts of the configuration that each depends on."""
 
 STAGES = tuple(NEEDS)
 
 
 class RunFolder:
-    """The folder of one run.
+    """Folder of one run.
 
     Attributes:
-        folder: where it lies.
-        configuration: what the run was told.
+        folder: path of the folder.
+        configuration: configuration of the run.
     """
 
     def __init__(self, folder: Path, configuration: Configuration) -> None:
-        """Takes a folder that `create` or `open_run` looked at."""
+        """Take a folder that `create_run` or `open_run` checked."""
         self.folder = folder
         self.configuration = configuration
 
-    def stage(self, name: str) -> Path:
-        """The folder of a stage, whether it is done or not."""
+    def stage_folder(self, name: str) -> Path:
+        """Return the folder of a stage, which need not exist."""
         return self.folder / name
 
-    def done(self, name: str) -> bool:
-        """Whether a stage's output is there and was made from this configuration."""
+    def is_done(self, name: str) -> bool:
+        """Return True if a stage's output exists and was made from this configuration."""
         try:
-            made = json.loads((self.stage(name) / DONE).read_bytes())
+            made = json.loads((self.stage_folder(name) / DONE_FILE).read_bytes())
         except (OSError, ValueError):
             return False
         return bool(made.get("config") == self.digest(name))
 
     def digest(self, name: str) -> str:
-        """Of the configuration that a stage and those before it depend on."""
+        """Return the SHA-256 of the parts of the configuration that a stage and the stages before it depend on."""
         parts = [part for stage in STAGES[: STAGES.index(name) + 1] for part in NEEDS[stage]]
         plain = msgspec.to_builtins(self.configuration)
         text = json.dumps({part: plain[part] for part in parts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def need(self, name: str) -> Path:
-        """The folder of a stage that must be done.
+    def require_stage(self, name: str) -> Path:
+        """Return the folder of a stage.
 
         Raises:
-            RunError: It is not.
+            RunError: The stage is not done.
         """
-        if not self.done(name):
-            raise RunError(f"{self.stage(name)} is not there or was made from another configuration: run {name} first.")
-        return self.stage(name)
+        if not self.is_done(name):
+            raise RunError(
+                f"{self.stage_folder(name)} does not exist or was made from another configuration: run {name} first."
+            )
+        return self.stage_folder(name)
 
     @contextmanager
-    def making(self, name: str) -> Iterator[Path]:
-        """A folder to write a stage's output into; it becomes the stage's when all went well.
+    def write_stage(self, name: str) -> Iterator[Path]:
+        """Yield a folder to write a stage's output into, and make it the stage's folder if no error was raised.
 
         Raises:
-            RunError: It cannot be written, as when the disk is full; nothing half-made is left.
+            RunError: The folder cannot be written, for example because the disk is full. Nothing incomplete remains.
         """
         aside = self.folder / f".making-{name}"
         try:
@@ -102,21 +104,28 @@ class RunFolder:
             aside.mkdir(parents=True)
             try:
                 yield aside
-                self.mark(name, aside)
-                shutil.rmtree(self.stage(name), ignore_errors=True)
-                os.rename(aside, self.stage(name))
+                self.mark_done(name, aside)
+                shutil.rmtree(self.stage_folder(name), ignore_errors=True)
+                os.rename(aside, self.stage_folder(name))
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         except OSError as error:
             raise RunError(f"{name}: cannot write {error.filename or aside}: {error.strerror or error}.") from error
 
-    def mark(self, name: str, folder: Path | None = None) -> None:
-        """Says that a stage is done, with which configuration; not when, so that the same output is the same file."""
+    def mark_done(self, name: str, folder: Path | None = None) -> None:
+        """Record that a stage is done, and with which configuration.
+
+        The time is not recorded, so that the same output is always the same file.
+        """
         content = {"stage": name, "config": self.digest(name)}
-        replace_file((folder or self.stage(name)) / DONE, json.dumps(content, indent=2).encode())
+        replace_file((folder or self.stage_folder(name)) / DONE_FILE, json.dumps(content, indent=2).encode())
 
     def record(self, **facts: Any) -> None:
-        """Adds to `run.json`."""
+        """Add facts to `run.json`.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
         path = self.folder / RECORD
         try:
             known = json.loads(path.read_bytes()) if path.exists() else {}
@@ -124,8 +133,12 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be written: {error}.") from error
 
-    def recorded(self) -> dict[str, Any]:
-        """What `run.json` says."""
+    def read_record(self) -> dict[str, Any]:
+        """Return the content of `run.json`.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
         try:
             found: dict[str, Any] = json.loads((self.folder / RECORD).read_bytes())
         except (OSError, ValueError) as error:
@@ -133,18 +146,18 @@ class RunFolder:
         return found
 
 
-def create(
+def create_run(
     folder: Path, configuration: Configuration, inputs: Mapping[str, Mapping[str, str]] | None = None
 ) -> RunFolder:
-    """Makes a run's folder, or gives one that is there a new configuration: stages it changes are done no more.
+    """Make a run's folder, or give an existing one a new configuration: stages that it changes no longer count as done.
 
     Args:
-        folder: of the run.
-        configuration: what the run is told.
-        inputs: digests of what it names, by the part that names it; they are written into the files of the stages.
+        folder: folder of the run.
+        configuration: configuration of the run.
+        inputs: digests of the files that each part of the configuration names; they are written into the stages' files.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: The folder cannot be written.
     """
     plain = msgspec.to_builtins(configuration)
     run = RunFolder(folder, configuration)
@@ -153,8 +166,8 @@ def create(
         _write(folder / CONFIG / "config.json", plain)
         for stage, parts in NEEDS.items():
             named = {path: sha256 for part in parts for path, sha256 in (inputs or {}).get(part, {}).items()}
-            told = {part: plain[part] for part in parts}
-            _write(folder / CONFIG / f"{stage}.json", {**told, "inputs": named} if named else told)
+            needed = {part: plain[part] for part in parts}
+            _write(folder / CONFIG / f"{stage}.json", {**needed, "inputs": named} if named else needed)
     except OSError as error:
         raise RunError(f"cannot write the run's folder {folder}: {error.strerror}.") from error
     run.record(
@@ -167,21 +180,21 @@ def create(
 
 
 def open_run(folder: Path) -> RunFolder:
-    """A run that was created before.
+    """Return a run that was created before.
 
     Raises:
-        RunError: The folder is no run's.
-        ConfigurationError: Its configuration is not one of this version of the code.
+        RunError: The folder is not a run's folder.
+        ConfigurationError: This version of the code does not accept the configuration.
     """
     try:
         plain = json.loads((folder / CONFIG / "config.json").read_bytes())
     except (OSError, ValueError) as error:
         raise RunError(f"{folder} is not a run's folder ({error}). `akin train` makes one.") from error
-    return RunFolder(folder, checked(plain))
+    return RunFolder(folder, parse_configuration(plain))
 
 
 def environment() -> dict[str, Any]:
-    """Python, machine class and the packages that decide what training gives; nothing that names a machine."""
+    """Return Python, machine class and the packages that decide the result; nothing that identifies a machine."""
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -191,21 +204,20 @@ def environment() -> dict[str, Any]:
 
 
 def revision() -> dict[str, Any]:
-    """The commit of the code, and whether files differ from it; None where there is no git."""
-    root = CONFIGS.parents[1]
+    """Return the commit of the code, and True if files differ from it; None for both without git."""
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "changed": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "changed": None}
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    # Left alone where it says the same: what depends on the file need not be made again.
+    # An unchanged file keeps its time, so that DVC need not repeat what depends on it.
     if not path.exists() or path.read_text() != text:
         replace_file(path, text.encode())

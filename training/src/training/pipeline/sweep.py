@@ -1,103 +1,105 @@
-"""Search for parameters with Optuna: `python -m training.pipeline.sweep [OVERRIDES …]`; its study is on disk.
+"""Search for parameters with Optuna: `python -m training.pipeline.sweep [OVERRIDES …]`.
 
-Data and pairs are prepared once. A trial trains with the parameters that Optuna suggests and reports MRR@10 on the
-validation sets; nothing is exported. A killed sweep goes on when it is called again with the same study.
+Data and pairs are prepared once. Each trial trains with the parameters that Optuna suggests and reports MRR@10 on the
+validation sets; nothing is exported. The study is on disk: the same command continues a sweep that was killed.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.command import run_command
 from training.errors import ConfigurationError, RunError, TrainingError
 from training.pipeline import run_folder
-from training.pipeline.composition import composed, environment_defaults
+from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
 from training.pipeline.run_folder import NEEDS, RunFolder
-from training.pipeline.stages import stage as stage_named
-from training.progress import say, stage
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
+from training.progress import log_progress
 
 if TYPE_CHECKING:
     import optuna
 
-PREPARED = ("prepare", "pairs", "mine")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
+    """Run the command. Return 0 on success, 1 if it was refused with a message, 2 for a wrong argument."""
     parser = argparse.ArgumentParser(prog="python -m training.pipeline.sweep", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")
     parser.add_argument("--json", action="store_true", help="print the best trial as JSON")
-    options = parser.parse_intermixed_args(arguments)
-    environment_defaults()
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            result = sweep(options.overrides)
-        except TrainingError as error:
-            say(f"sweep: {error}")
-            return 1
-    print(json.dumps(result) if options.json else f"{result['best']}, {result['plot']}")
-    return 0
+    return run_command(parser, _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> str:
+    set_default_paths()
+    result = sweep(options.overrides)
+    return json.dumps(result) if options.json else f"{result['best']}, {result['plot']}"
 
 
 def sweep(overrides: Sequence[str]) -> dict[str, Any]:
-    """Runs the trials that the study still lacks.
+    """Run the trials that the study still lacks.
 
     Returns:
-        The best trial, how many there are, and where the plot is.
+        The best trial, the number of trials, and the path of the plot.
 
     Raises:
-        ConfigurationError: The space names a key that is not one, or one that changes the prepared data.
+        ConfigurationError: The space names a key that does not exist, or one that changes the prepared data.
     """
-    configuration = composed(overrides)
+    configuration = compose(overrides)
     settings = configuration.sweep
     check_space(settings.space, overrides)
     folder = Path(configuration.paths.data) / "training" / f"sweep-{settings.name}"
-    run = run_folder.create(folder, configuration)
-    for name in PREPARED:
-        if not run.done(name):
-            with stage(name):
-                stage_named(name)(run)
+    run = run_folder.create_run(folder, configuration)
+    run_stages(run, BEFORE_TRAINING)
     study = open_study(folder, configuration)
-    # Those that failed told nothing: they are run again.
-    told = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
-    for _ in range(settings.trials - told):
-        _trial(study, run, overrides)
-    return _result(study, folder)
+    # Failed trials gave no value and are repeated.
+    finished = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
+    for _ in range(settings.trials - finished):
+        _run_trial(study, run, overrides)
+    plot = folder / "study.png"
+    draw(study, plot)
+    best = study.best_trial
+    return {
+        "run": str(folder),
+        "trials": len(study.trials),
+        "best": {"number": best.number, "value": best.value, "params": best.params},
+        "plot": str(plot),
+    }
 
 
 def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
-    """Refuses a space that cannot be searched, before anything is prepared.
+    """Check that a space can be searched, before anything is prepared.
 
     Raises:
-        ConfigurationError: The message names the key.
+        ConfigurationError: It cannot; the message names the key.
     """
-    prepared = {part for name in PREPARED for part in NEEDS[name]} - {"model"}
+    prepared = {part for name in BEFORE_TRAINING for part in NEEDS[name]} - {"model"}
     for key, dimension in space.items():
         if key.split(".")[0] in prepared:
-            raise ConfigurationError(f"sweep.space.{key}: it changes the pairs, which all trials share.")
+            raise ConfigurationError(f"sweep.space.{key}: it changes the pairs, which all trials share. Remove it.")
         bounded = dimension.low is not None and dimension.high is not None
         if bounded == bool(dimension.values):
             raise ConfigurationError(f"sweep.space.{key}: give either values, or low and high.")
         low, high = dimension.low or 0, dimension.high or 0
         if bounded and not (0 if dimension.log else float("-inf")) < low <= high:
-            raise ConfigurationError(f"sweep.space.{key}: low must not be above high, and above 0 where log is true.")
+            raise ConfigurationError(f"sweep.space.{key}: low must not be above high, and above 0 if log is true.")
         first = dimension.values[0] if dimension.values else low
-        composed([*overrides, f"{key}={first}"])
+        compose([*overrides, f"{key}={first}"])
 
 
 def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
-    """The study on disk; trials that a kill left running are marked as failed.
+    """Return the study on disk. Trials that were running when a sweep was killed are marked as failed.
 
     Raises:
         ConfigurationError: Optuna is not installed here.
+        RunError: The study cannot be opened.
     """
     try:
         import optuna
@@ -125,8 +127,8 @@ def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
     return study
 
 
-def suggested(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:
-    """A value for every parameter of the space; between two whole numbers a whole one."""
+def suggest(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:
+    """Return a value for each parameter of the space; between two whole numbers it is a whole number."""
     found: dict[str, Any] = {}
     for key, dimension in space.items():
         low, high = dimension.low or 0, dimension.high or 0
@@ -139,34 +141,27 @@ def suggested(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any
     return found
 
 
-def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> None:
+def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> None:
     import optuna
 
     from training.fit.fine_tune import fine_tune
-    from training.pipeline.stages.train import task_of
+    from training.pipeline.stages.train import make_task
 
     trial = study.ask()
-    values = suggested(trial, run.configuration.sweep.space)
-    say(f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
-    own = composed([*overrides, *(f"{key}={value}" for key, value in values.items())])
+    values = suggest(trial, run.configuration.sweep.space)
+    log_progress(f"trial {trial.number}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
+    configuration = compose([*overrides, *(f"{key}={value}" for key, value in values.items())])
     folder = run.folder / f"trial-{trial.number}"
-    looks, pruned = 0, False
+    evaluations, pruned = 0, False
 
-    def report(value: float, step: int) -> bool:
-        nonlocal looks, pruned
-        looks += 1
-        trial.report(value, looks)
+    def should_stop(value: float, step: int) -> bool:
+        nonlocal evaluations, pruned
+        evaluations += 1
+        trial.report(value, evaluations)
         pruned = trial.should_prune()
         return pruned
 
-    task = dataclasses.replace(
-        task_of(run),
-        configuration=own,
-        digest=RunFolder(run.folder, own).digest("train"),
-        folder=folder,
-        name=folder.name,
-        report=report,
-    )
+    task = dataclasses.replace(make_task(run, configuration), folder=folder, name=folder.name, should_stop=should_stop)
     try:
         figures = fine_tune(task)
     except TrainingError:
@@ -175,46 +170,29 @@ def _trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) -> Non
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     found = figures["after"]["MRR@10"]
-    if pruned:  # its value is that of its last look: Optuna takes no other
+    if pruned:  # Optuna itself takes the value of the last evaluation and accepts no other
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:
         study.tell(trial, found)
-    say(f"trial {trial.number}: MRR@10 {found:.4f}" + (", pruned" if pruned else ""))
-
-
-def _result(study: optuna.Study, folder: Path) -> dict[str, Any]:
-    plot = folder / "study.png"
-    draw(study, plot)
-    best = study.best_trial
-    return {
-        "run": str(folder),
-        "trials": len(study.trials),
-        "best": {"number": best.number, "value": best.value, "params": best.params},
-        "plot": str(plot),
-    }
+    log_progress(f"trial {trial.number}: MRR@10 {found:.4f}" + (", pruned" if pruned else ""))
 
 
 def draw(study: optuna.Study, path: Path) -> None:
-    """MRR@10 of every trial, and the best so far."""
-    import matplotlib
+    """Draw MRR@10 of every trial, and the best value so far."""
+    from charts import as_png, new_figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    trials = [trial for trial in study.trials if trial.value is not None]
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for label, marker in (("COMPLETE", "o"), ("PRUNED", "x")):
-        some = [trial for trial in trials if trial.state.name == label]
-        axes.scatter(
-            [trial.number for trial in some], [trial.value or 0.0 for trial in some], marker=marker, label=label.lower()
-        )
-    done = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    best = [max(trial.value or 0 for trial in done[: count + 1]) for count in range(len(done))]
-    axes.step([trial.number for trial in done], best, where="post", label="best so far")
+    figure, (axes,) = new_figure(7, [4])
+    points: dict[str, list[tuple[int, float]]] = {"COMPLETE": [], "PRUNED": []}
+    for trial in study.trials:
+        if trial.value is not None and trial.state.name in points:
+            points[trial.state.name].append((trial.number, trial.value))
+    for (state, found), marker in zip(points.items(), "ox", strict=True):
+        axes.scatter([number for number, _ in found], [value for _, value in found], marker=marker, label=state.lower())
+    numbers, values = [number for number, _ in points["COMPLETE"]], [value for _, value in points["COMPLETE"]]
+    axes.step(numbers, list(accumulate(values, max)), where="post", label="best so far")
     axes.set(xlabel="trial", ylabel="MRR@10 on validation", title=study.study_name)
     axes.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    path.write_bytes(as_png(figure))
 
 
 if __name__ == "__main__":

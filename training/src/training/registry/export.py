@@ -1,4 +1,4 @@
-"""Makes a version of the encoder: load, export to ONNX, quantise, check parity, publish.
+"""Make a version of the encoder: load, export to ONNX, quantise, check parity, publish.
 
 Usage: python -m training.registry.export --calibration PAPERS --repository DIR [--source MODEL] [--json]
 """
@@ -6,7 +6,6 @@ Usage: python -m training.registry.export --calibration PAPERS --repository DIR 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
@@ -15,41 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.command import run_command
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.errors import PublishError, TrainingError
-from training.progress import say
+from training.errors import PublishError
 from training.registry import manifest, publish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 is success, 1 a refusal in words on standard error, 2 a wrong argument."""
-    options = _parser().parse_args(arguments)
-    # Libraries print; standard output is for the result alone.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            result = export(
-                options.source,
-                calibration_papers=options.calibration,
-                repository=options.repository,
-                mapping=options.map,
-                seed=options.seed,
-                how=Compression(pruning=Pruning(options.layers, options.token_count)),
-            )
-        except TrainingError as error:
-            say(f"export: {error}")
-            return 1
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        parity = result["parity"]
-        print(
-            f"version {result['version']} of {result['name']} "
-            f"({result['dim']} dimensions, {result['max_length']} tokens){', promoted' if result['promoted'] else ''}\n"
-            f"mean cosine to the original {parity['mean_cosine']:.5f}, worst {parity['min_cosine']:.5f}, "
-            f"alone against batched {parity['alone_vs_batched']:.6f}"
-        )
-    return 0
+    """Run the command and return its exit status."""
+    return run_command(_parser(), _export, arguments)
 
 
 def export(
@@ -61,21 +35,21 @@ def export(
     seed: int = 0,
     how: Compression | None = None,
 ) -> dict[str, Any]:
-    """Exports a model as the next version.
+    """Export a model as the next version.
 
     Args:
         wanted: a folder, a hub id, or None for the packaged default.
         calibration_papers: a file of papers that `papers.read_papers` reads.
-        repository: Triton's model repository; made if it does not exist.
-        mapping: of the papers' fields, where the file needs one.
-        seed: of every choice by chance.
-        how: it is compressed; None is INT8 as it ships.
+        repository: Triton's model repository; created if it does not exist.
+        mapping: of the papers' fields, if the file needs one.
+        seed: of every random choice.
+        how: settings of the compression; None is INT8 with the default recipe.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
 
     Raises:
-        TrainingError: Whatever stood in the way; the repository is as it was.
+        TrainingError: A step failed; the repository is unchanged.
     """
     publish.check_writable(repository)
     with tempfile.TemporaryDirectory(prefix="akin-version-") as folder:
@@ -87,19 +61,19 @@ def export(
 
 
 def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: Path | None) -> dict[str, Any]:
-    """Makes a copy of what `compress` made the next version.
+    """Publish a copy of a folder that `compress` filled as the next version.
 
     Args:
-        folder: with the model, the code that serves it and nothing else but the manifest.
-        repository: Triton's model repository; made if it does not exist.
+        folder: with the model, the code that serves it, and the manifest.
+        repository: Triton's model repository; created if it does not exist.
         made: the folder's manifest.
-        source: the model's own folder, of which a copy is kept; None for one that can be had again by its name.
+        source: the model's own folder, of which a copy is kept; None for a model that its name is enough to get again.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
 
     Raises:
-        PublishError: It cannot be written; the repository is as it was.
+        PublishError: The version cannot be written; the repository is unchanged.
     """
     with publish.staging(repository) as staged:
         try:
@@ -113,15 +87,35 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: P
             ) from error
         if source:
             publish.keep_source(source, repository, made["base"]["weights_sha256"])
-        there = publish.publish(staged, repository, numbered["version"])
-    return {**numbered, "promoted": there.promoted, "folder": str(there.folder)}
+        published = publish.publish(staged, repository, numbered["version"])
+    return {**numbered, "promoted": published.promoted, "folder": str(published.folder)}
+
+
+def _export(options: argparse.Namespace) -> str:
+    result = export(
+        options.source,
+        calibration_papers=options.calibration,
+        repository=options.repository,
+        mapping=options.map,
+        seed=options.seed,
+        how=Compression(pruning=Pruning(options.layers, options.token_count)),
+    )
+    if options.json:
+        return json.dumps(result, ensure_ascii=False)
+    parity = result["parity"]
+    return (
+        f"version {result['version']} of {result['name']} "
+        f"({result['dim']} dimensions, {result['max_length']} tokens){', promoted' if result['promoted'] else ''}\n"
+        f"mean cosine to the original {parity['mean_cosine']:.5f}, worst {parity['min_cosine']:.5f}, "
+        f"alone against batched {parity['alone_vs_batched']:.6f}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.registry.export",
         description="Make an INT8 version of a sentence-transformers model for Triton. It is published as the next "
-        "version of text_encoder if its vectors are true to the original's; the very first is promoted.",
+        "version of text_encoder if its vectors are close to the original's. The first version is promoted.",
         epilog="example: python -m training.registry.export --calibration data/sample-arxiv.json "
         "--repository model_repository",
     )
@@ -141,12 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         "--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text"
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
-    parser.add_argument("--seed", type=int, default=0, help="of the texts drawn and the tokens kept (default: 0)")
-    parser.add_argument("--layers", type=int, help="keep so many of the model's layers, evenly spaced (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
+    parser.add_argument("--layers", type=int, help="number of layers to keep, evenly spaced (default: all)")
     parser.add_argument(
         "--token-count",
         type=int,
-        help="drop tokens that the calibration papers have less often (WordPiece only; default: keep all)",
+        help="remove tokens that occur less often in the calibration papers (WordPiece only; default: keep all)",
     )
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON, with `promoted` and `folder`")
     return parser

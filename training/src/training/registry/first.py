@@ -1,4 +1,4 @@
-"""Makes the first version of the encoder, where none serves yet: what a container runs before Triton starts.
+"""Make the first version of the encoder if none is promoted; a container runs this before Triton starts.
 
 Usage: python -m training.registry.first --repository DIR --corpora DIR [--source MODEL]
 """
@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from papers import PapersError, fetch_sample
-from training.progress import say
+from training.progress import log_progress
 from training.registry import export, publish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exports unless a version is promoted; 0 is success, 1 a refusal in words, 2 a wrong argument."""
+    """Export a version unless one is promoted; return 0 for success and 1 for an error, which is printed."""
     options = _parser().parse_args(arguments)
-    pointer: Path = options.repository / publish.MODEL / publish.POINTER
+    pointer: Path = options.repository / publish.TEXT_ENCODER / publish.POINTER
     try:
         if pointer.is_file():
-            say(f"export: version {pointer.read_text().strip()} of {publish.MODEL} serves already")
+            log_progress(f"export: version {pointer.read_text().strip()} of {publish.TEXT_ENCODER} serves already")
             return 0
         calibration = fetch_sample(options.corpora)
     except OSError as error:
-        say(f"export: cannot use {error.filename}: {error.strerror}.")
+        log_progress(f"export: cannot use {error.filename}: {error.strerror}.")
         return 1
     except PapersError as error:
-        say(f"export: {error}")
+        log_progress(f"export: {error}")
         return 1
     command = ["--repository", str(options.repository), "--calibration", str(calibration)]
     return export.main([*command, "--source", options.source] if options.source else command)
@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.registry.first",
-        description="Make the first version of the encoder, calibrated with the sample papers. Where one is promoted "
-        "already, nothing is done.",
+        description="Make the first version of the encoder, calibrated with the sample papers. Do nothing if a version "
+        "is promoted already.",
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
-    parser.add_argument("--corpora", metavar="DIR", type=Path, required=True, help="where the sample papers are kept")
+    parser.add_argument(
+        "--corpora", metavar="DIR", type=Path, required=True, help="folder that keeps the sample papers"
+    )
     parser.add_argument("--source", metavar="MODEL", help="a model's folder or hub id (default: all-MiniLM-L6-v2)")
     return parser
 

@@ -1,4 +1,4 @@
-"""The manifest of a version: what it is, what it was made from and how, and how true it is to its original."""
+"""The manifest of a version: its encoder, its origin, its recipe, its files, and its parity with the original."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import Any
 from papers import PASSAGE_TEXT_VERSION
 from training.registry.source import file_sha256
 
-SCHEMA = 1
-NAME = "manifest.json"
+MANIFEST_SCHEMA = 1
+MANIFEST_FILE = "manifest.json"
 
 
 def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
-    """What tells an encoder from any other: of everything that decides which vector a paper gets, and nothing else.
+    """Return the digest that identifies an encoder: it covers everything that decides a paper's vector, and no more.
 
-    Returns:
-        SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
+    It is the SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
     """
     identity = {
         "graph": graph_sha256,
@@ -31,7 +30,7 @@ def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, pa
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def describe(
+def build_manifest(
     folder: Path,
     *,
     name: str,
@@ -42,15 +41,15 @@ def describe(
     base: Mapping[str, Any],
     recipe: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of the files that lie in a folder; its number and its parity are still to be told."""
+    """Return the manifest of the files in a folder, without a version number and with an empty parity."""
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != NAME
+        if path.is_file() and path.name != MANIFEST_FILE
     }
     graph, tokenizer = files["model.onnx"], files["tokenizer.json"]
     return {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "version": None,
         "name": name,
         "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, PASSAGE_TEXT_VERSION),
@@ -67,5 +66,5 @@ def describe(
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest into the folder it describes."""
-    (folder / NAME).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write the manifest into the folder that it describes."""
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

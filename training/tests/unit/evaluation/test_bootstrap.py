@@ -6,17 +6,17 @@ from training.evaluation import bootstrap
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     values = np.random.default_rng(1).normal(0.5, 0.2, size=(2000, 1))
-    found = bootstrap.interval(float(values.mean()), bootstrap.resampled_means(values, 4000, 0)[:, 0], 0.95)
+    found = bootstrap.interval(float(values.mean()), bootstrap.resample_means(values, 4000, 0)[:, 0], 0.95)
     half = 1.96 * values.std() / 2000**0.5
     assert found.low == pytest.approx(values.mean() - half, abs=half / 10)
     assert found.high == pytest.approx(values.mean() + half, abs=half / 10)
 
 
 def test_pairing_sees_what_the_spread_of_queries_hides() -> None:
-    chance = np.random.default_rng(2)
-    hard = chance.uniform(0, 1, 300)
-    values = np.stack([hard, hard + 0.01 + chance.normal(0, 0.02, 300)], axis=1)
-    drawn = bootstrap.resampled_means(values, 2000, 0)
+    rng = np.random.default_rng(2)
+    hard = rng.uniform(0, 1, 300)
+    values = np.stack([hard, hard + 0.01 + rng.normal(0, 0.02, 300)], axis=1)
+    drawn = bootstrap.resample_means(values, 2000, 0)
     apart = bootstrap.interval(0.01, drawn[:, 1] - drawn[:, 0], 0.95)
     assert 0 < apart.low < 0.01 < apart.high
     assert apart.p < 0.01
@@ -27,10 +27,10 @@ def test_pairing_sees_what_the_spread_of_queries_hides() -> None:
 
 def test_the_same_seed_gives_the_same_draws_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(3).uniform(size=(50, 2))
-    whole = bootstrap.resampled_means(values, 100, 7)
+    whole = bootstrap.resample_means(values, 100, 7)
     monkeypatch.setattr(bootstrap, "_COUNTS_AT_ONCE", 150)
-    np.testing.assert_allclose(bootstrap.resampled_means(values, 100, 7), whole, rtol=1e-12)
-    assert not np.allclose(bootstrap.resampled_means(values, 100, 8), whole)
+    np.testing.assert_allclose(bootstrap.resample_means(values, 100, 7), whole, rtol=1e-12)
+    assert not np.allclose(bootstrap.resample_means(values, 100, 8), whole)
 
 
 def test_no_difference_has_the_greatest_p_and_none_is_zero() -> None:

@@ -1,4 +1,4 @@
-"""`evaluate` over systems whose figures are known beforehand."""
+"""Evaluate systems whose figures are known beforehand."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from training.compression.linear_layers import Floats
+from training.arrays import Floats
 from training.errors import EvaluationError
-from training.evaluation import Bm25, evaluate, read_report
+from training.evaluation import Bm25, evaluate_systems, read_report
 from training.evaluation.ranking import nearest
 
 COUNT = 40
@@ -65,7 +65,7 @@ def categorised(tmp_path: Path) -> Path:
 def test_the_report_has_every_figure_and_reads_back(collection: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     systems = {"bm25": Bm25(), "good": Lookup(0), "worse": Lookup(10)}
-    report = evaluate(
+    report = evaluate_systems(
         systems, [collection], tmp_path / "out", baseline="good", comparisons=[("worse", "bm25")],
         resamples=500, progress=lines.append,
     )  # fmt: skip
@@ -97,7 +97,7 @@ def test_the_report_has_every_figure_and_reads_back(collection: Path, tmp_path: 
 def test_the_same_seed_gives_the_same_report(collection: Path, tmp_path: Path) -> None:
     def run(seed: int) -> list[object]:
         systems = {"good": Lookup(0), "worse": Lookup(10)}
-        report = evaluate(
+        report = evaluate_systems(
             systems, [collection], tmp_path / "out", baseline="good", resamples=200, seed=seed, progress=lambda _: None
         )
         return [report.scores, report.differences]
@@ -108,7 +108,7 @@ def test_the_same_seed_gives_the_same_report(collection: Path, tmp_path: Path) -
 def test_an_encoder_with_a_digest_reads_no_set_twice(collection: Path, tmp_path: Path) -> None:
     first, again, other, unnamed = Lookup(0, "a"), Lookup(0, "a"), Lookup(0, "b"), Lookup(0)
     for system in (first, again, other, unnamed):
-        report = evaluate(
+        report = evaluate_systems(
             {"x": system}, [collection], tmp_path / "out", baseline="x", resamples=10, cache=tmp_path / "kept",
             progress=lambda _: None,
         )  # fmt: skip
@@ -126,7 +126,7 @@ def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_pa
             own[:, 1] += [5 * ("cells" in text) for text in texts]
             return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
 
-    report = evaluate(
+    report = evaluate_systems(
         {"bm25": Bm25(), "subjects": ByTitle(0), "blind": Lookup(0)}, [], tmp_path / "out", baseline="blind",
         subject_papers=categorised, resamples=100, progress=lambda _: None,
     )  # fmt: skip
@@ -141,8 +141,8 @@ def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_pa
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"baseline": "none"}, "none is to be compared, and there are only: good"),
-        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad is to be compared"),
+        ({"baseline": "none"}, "none cannot be compared; the systems are: good"),
+        ({"baseline": "good", "comparisons": [("good", "bad")]}, "bad cannot be compared"),
         ({"baseline": "good", "sets": []}, "nothing to evaluate on"),
     ],
 )
@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_told_before_anything_is_encoded(
     system = Lookup(0)
     arguments = {"sets": [collection], "output": tmp_path / "out", **options}
     with pytest.raises(EvaluationError, match=complaint):
-        evaluate({"good": system}, **arguments)  # type: ignore[arg-type]
+        evaluate_systems({"good": system}, **arguments)  # type: ignore[arg-type]
     assert system.encoded == 0
     assert not (tmp_path / "out").exists()
 
@@ -163,7 +163,7 @@ def test_vectors_that_are_not_of_length_one_are_refused(collection: Path, tmp_pa
             return super().encode_passages(texts) * np.float32(2)
 
     with pytest.raises(EvaluationError, match="words, long: passages: not all vectors have length one"):
-        evaluate({"long": Long(0)}, [collection], tmp_path / "out", baseline="long", progress=lambda _: None)
+        evaluate_systems({"long": Long(0)}, [collection], tmp_path / "out", baseline="long", progress=lambda _: None)
     assert not (tmp_path / "out").exists()
 
 
@@ -171,7 +171,7 @@ def test_papers_without_subjects_are_told(collection: Path, tmp_path: Path) -> N
     papers = tmp_path / "papers.jsonl"
     papers.write_text("\n".join(json.dumps({"id": str(n), "title": f"t{n}", "abstract": f"a{n}"}) for n in range(9)))
     with pytest.raises(EvaluationError, match="has 0 categories of at least 10 papers"):
-        evaluate(
+        evaluate_systems(
             {"good": Lookup(0)}, [collection], tmp_path / "out", baseline="good", subject_papers=papers,
             mapping="id=id,title=title,abstract=abstract",
         )  # fmt: skip
@@ -179,7 +179,7 @@ def test_papers_without_subjects_are_told(collection: Path, tmp_path: Path) -> N
 
 def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None:
     passages = ["the wing lifts the aircraft", "cabbages and kings", "lifting a wing, twice a wing"]
-    ranking = Bm25().rank(["wings lifted", "the of and", "zebra"], passages, 10)
+    ranking = Bm25().rank(["wings lifted", "the of and", "zebra"], passages, 10).positions
     assert sorted(ranking[0][:2]) == [0, 2]
     assert ranking[0][2] == -1
     assert (ranking[1:] == -1).all()
@@ -187,7 +187,7 @@ def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None
 
 def test_of_equal_scores_the_earlier_comes_first_and_a_paper_is_not_its_own_neighbour() -> None:
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (4, 1))
-    assert nearest(same, same, 10).tolist() == [[0, 1, 2, 3]] * 4
-    found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True)
+    assert nearest(same, same, 10).positions.tolist() == [[0, 1, 2, 3]] * 4
+    found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True).positions
     assert all(row not in found[row] for row in range(4))
     assert found.shape == (4, 3)

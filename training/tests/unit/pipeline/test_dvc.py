@@ -1,4 +1,4 @@
-"""The pipeline as DVC reads it: its stages are those of a run, and what it names is there."""
+"""`dvc.yaml` has the stages of a run, and the files that it names exist."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.fit.fine_tune import CODE
-from training.pipeline.composition import CONFIGS, composed
-from training.pipeline.inputs import digests
-from training.pipeline.run_folder import NEEDS, STAGES, create
-from training.pipeline.stage import COMPOSE
+from training.fit.fine_tune import WEIGHTS_CODE
+from training.pipeline.composition import CONFIGS, compose
+from training.pipeline.run_folder import NEEDS, STAGES, create_run
+from training.pipeline.stage import COMPOSE, digest_inputs
 from training.registry.publish import CODE as SERVED
 
 ROOT = CONFIGS.parents[1]
@@ -18,7 +17,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 RUN = "${run}/"
 
 
-def test_its_stages_are_those_of_a_run_in_their_order() -> None:
+def test_the_stages_are_those_of_a_run_in_the_same_order() -> None:
     assert list(PIPELINE["stages"]) == [COMPOSE, *STAGES]
     for name, stage in PIPELINE["stages"].items():
         assert re.match(rf"\$\{{stage\}} {name}( --renew)? --folder \$\{{run\}}", stage["cmd"])
@@ -27,7 +26,7 @@ def test_its_stages_are_those_of_a_run_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_files_that_are_there_and_on_stages_before_it(name: str) -> None:
+def test_a_stage_depends_on_existing_files_and_on_earlier_stages(name: str) -> None:
     deps = PIPELINE["stages"][name]["deps"]
     before = STAGES[: STAGES.index(name)]
     made = [dep.removeprefix(RUN) for dep in deps if dep.startswith(RUN)]
@@ -36,14 +35,14 @@ def test_a_stage_depends_on_files_that_are_there_and_on_stages_before_it(name: s
     assert all((ROOT / dep).exists() for dep in deps if not dep.startswith(RUN))
 
 
-def test_what_decides_weights_and_versions_is_among_what_their_stages_depend_on() -> None:
+def test_train_and_compress_depend_on_the_code_that_decides_their_output() -> None:
     weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
-    assert weights == {f"training/src/training/fit/{name}" for name in CODE}
+    assert weights == {f"training/src/training/fit/{name}" for name in WEIGHTS_CODE}
     version = PIPELINE["stages"]["compress"]["deps"]
     assert {f"model_repository/text_encoder/{name}" for name in SERVED} <= set(version)
 
 
-def test_another_corpus_of_the_same_name_changes_what_prepare_depends_on(
+def test_a_changed_corpus_of_the_same_name_changes_the_inputs_of_prepare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AKIN_DATA", str(tmp_path))
@@ -52,10 +51,10 @@ def test_another_corpus_of_the_same_name_changes_what_prepare_depends_on(
     collection.mkdir()
     (collection / "corpus.jsonl").write_text("one\n")
     corpus.write_text("one\n")
-    configuration = composed(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
+    configuration = compose(["data=papers", f"data.papers={corpus}", f"evaluation.sets=[{collection}]"])
 
     def written() -> dict[str, bytes]:
-        create(tmp_path / "run", configuration, digests(configuration))
+        create_run(tmp_path / "run", configuration, digest_inputs(configuration))
         return {name: (tmp_path / "run" / "config" / f"{name}.json").read_bytes() for name in NEEDS}
 
     first = written()

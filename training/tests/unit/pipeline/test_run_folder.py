@@ -5,8 +5,8 @@ import pytest
 
 from training.errors import ConfigurationError, RunError
 from training.pipeline import run_folder
-from training.pipeline.composition import composed
-from training.pipeline.run_folder import NEEDS, create, open_run
+from training.pipeline.composition import compose
+from training.pipeline.run_folder import NEEDS, create_run, open_run
 
 
 @pytest.fixture(autouse=True)
@@ -15,52 +15,52 @@ def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
 
 
-def test_a_stage_is_done_only_for_the_configuration_it_was_made_from(tmp_path: Path) -> None:
-    run = create(tmp_path, composed(["experiment=smoke"]))
+def test_a_stage_is_done_only_for_its_own_configuration(tmp_path: Path) -> None:
+    run = create_run(tmp_path, compose(["experiment=smoke"]))
     for name in NEEDS:
-        with run.making(name) as folder:
+        with run.write_stage(name) as folder:
             (folder / "output").write_text("made")
-    again = create(tmp_path, composed(["experiment=smoke", "trainer.learning_rate=0.1"]))
-    assert [name for name in NEEDS if again.done(name)] == ["prepare", "pairs", "mine"]
+    again = create_run(tmp_path, compose(["experiment=smoke", "trainer.learning_rate=0.1"]))
+    assert [name for name in NEEDS if again.is_done(name)] == ["prepare", "pairs", "mine"]
     with pytest.raises(RunError, match="run train first"):
-        again.need("train")
+        again.require_stage("train")
 
 
-def test_a_stage_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    run = create(tmp_path, composed())
+def test_a_failed_stage_leaves_no_files(tmp_path: Path) -> None:
+    run = create_run(tmp_path, compose())
 
     def fill_the_disk() -> None:
-        with run.making("prepare") as folder:
+        with run.write_stage("prepare") as folder:
             (folder / "half").write_text("made")
             raise OSError(28, "No space left on device", str(folder))
 
     with pytest.raises(RunError, match="No space left"):
         fill_the_disk()
-    assert not run.done("prepare")
+    assert not run.is_done("prepare")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "run.json"]
 
 
 def test_a_run_records_code_environment_and_configuration(tmp_path: Path) -> None:
-    run = create(tmp_path, composed(["experiment=smoke"]))
-    told = run.recorded()
-    assert told["name"] == "smoke"
-    assert set(told["environment"]["packages"]) >= {"torch", "sentence-transformers"}
-    assert "commit" in told["revision"]
+    run = create_run(tmp_path, compose(["experiment=smoke"]))
+    record = run.read_record()
+    assert record["name"] == "smoke"
+    assert set(record["environment"]["packages"]) >= {"torch", "sentence-transformers"}
+    assert "commit" in record["revision"]
     assert open_run(tmp_path).configuration == run.configuration
 
 
-def test_each_stage_has_a_file_of_what_it_depends_on_that_changes_only_then(tmp_path: Path) -> None:
-    create(tmp_path, composed())
+def test_the_file_of_a_stage_changes_only_with_its_configuration(tmp_path: Path) -> None:
+    create_run(tmp_path, compose())
     before = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
-    create(tmp_path, composed(["loss.scale=50"]))
+    create_run(tmp_path, compose(["loss.scale=50"]))
     after = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
     assert [name for name in NEEDS if before[name] != after[name]] == ["train"]
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run's folder"):
         open_run(tmp_path)
-    create(tmp_path, composed())
+    create_run(tmp_path, compose())
     path = tmp_path / run_folder.CONFIG / "config.json"
     content = json.loads(path.read_text())
     content["trainer"]["momentum"] = 1

@@ -1,4 +1,4 @@
-"""`compress`: the fine-tuned model made small, as a folder that is a version in all but its number."""
+"""Stage `compress`: compress the fine-tuned model into a folder that is a version in all but its number."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
-from training.compression.quantize import Recipe
-from training.pipeline.configuration import Half, Int8
+from training.compression.quantize import QuantizationRecipe
+from training.pipeline.configuration import Fp16, Int8
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import corpus_path
 
-ENCODER = "encoder"
+ENCODER_FOLDER = "encoder"
 
 
-def run(run: RunFolder) -> None:
-    """Writes `encoder/`: the graph, the tokenizer, the code that serves them, and a manifest with the parity.
+def run_stage(run: RunFolder) -> None:
+    """Write `encoder/`: the graph, the tokenizer, the code that runs them, and a manifest with the parity.
 
     Raises:
-        TrainingError: The model cannot be compressed, or what comes of it is not true to it.
+        TrainingError: The model cannot be compressed, or the result differs too much from it.
     """
     configuration = run.configuration
     settings = configuration.compress
@@ -27,25 +27,27 @@ def run(run: RunFolder) -> None:
         if settings.calibration
         else corpus_path(configuration.data, Path(configuration.paths.data))
     )
-    model = run.need("train") / run.folder.name
-    with run.making("compress") as folder:
-        (folder / ENCODER).mkdir()
-        made = compress(
+    model = run.require_stage("train") / run.folder.name
+    with run.write_stage("compress") as folder:
+        (folder / ENCODER_FOLDER).mkdir()
+        manifest = compress(
             str(model),
-            folder / ENCODER,
+            folder / ENCODER_FOLDER,
             calibration_papers=calibration,
             mapping=None if settings.calibration else configuration.data.mapping,
             seed=configuration.seed,
-            how=compression(settings, configuration.seed),
+            how=choose_compression(settings, configuration.seed),
         )
-    size = sum(int(file["bytes"]) for file in made["files"].values())
-    run.record(compressed={"digest": made["digest"], "bytes": size, "parity": made["parity"]})
+    size = sum(int(file["bytes"]) for file in manifest["files"].values())
+    run.record(compressed={"digest": manifest["digest"], "bytes": size, "parity": manifest["parity"]})
 
 
-def compression(settings: Int8 | Half, seed: int) -> Compression:
-    """What the configuration asks for."""
+def choose_compression(settings: Int8 | Fp16, seed: int) -> Compression:
+    """Return the compression that the configuration describes."""
     pruning = Pruning(settings.layers, settings.token_count)
-    if isinstance(settings, Half):
+    if isinstance(settings, Fp16):
         return Compression("fp16", pruning)
-    recipe = Recipe(strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed)
+    recipe = QuantizationRecipe(
+        strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed
+    )
     return Compression("int8", pruning, recipe, settings.texts)

@@ -1,52 +1,52 @@
-"""`evaluate`: the compressed model on the run's held-out sets and on every collection, beside what it came from."""
+"""Stage `evaluate`: evaluate the compressed model on the held-out sets and on the configured collections."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from training.data.split import Part
-from training.evaluation import evaluate
-from training.evaluation.evaluate import compared, pairs
+from training.evaluation import evaluate_systems
+from training.evaluation.evaluate import candidate_comparisons, load_systems
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.compress import ENCODER
-from training.pipeline.stages.prepare import FILES
+from training.pipeline.stages.compress import ENCODER_FOLDER
+from training.pipeline.stages.prepare import PART_FILES
 
-OWN_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
-"""How the run's own files of papers are read."""
+PART_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
+"""Mapping with which the run's own files of papers are read."""
 
-SUBJECT = "compressed"
+CANDIDATE = "compressed"
 TUNED = "fine-tuned"
 
 
-def run(run: RunFolder) -> None:
-    """Writes the report and its plots.
+def run_stage(run: RunFolder) -> None:
+    """Write the report and its plots.
 
-    Compared are BM25, the base in FP32, the fine-tuned model in FP32, the version that serves, and the compressed model
-    as it would be published: an encoder that searches worse than what serves is seen before it is a version.
+    The compressed model is compared as it would be published, with BM25, the base in FP32, the fine-tuned model in FP32
+    and the version that serves: an encoder that searches worse is noticed before it becomes a version.
 
     Raises:
         EvaluationError: A collection cannot be read, or the report cannot be written.
     """
     configuration = run.configuration
     settings = configuration.evaluation
-    prepared = run.need("prepare")
-    tuned = run.need("train") / run.folder.name
-    systems, against = compared(
+    prepared = run.require_stage("prepare")
+    tuned = run.require_stage("train") / run.folder.name
+    systems, baseline = load_systems(
         Path(configuration.paths.repository),
-        {SUBJECT: run.need("compress") / ENCODER},
+        {CANDIDATE: run.require_stage("compress") / ENCODER_FOLDER},
         base=(configuration.model.source or "default") if settings.fp32 else "none",
         models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
     )
-    papers = prepared / FILES[Part.HELD_OUT] if settings.subjects else None
-    with run.making("evaluate") as folder:
-        evaluate(
+    papers = prepared / PART_FILES[Part.HELD_OUT] if settings.subjects else None
+    with run.write_stage("evaluate") as folder:
+        evaluate_systems(
             systems,
             [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
             folder,
-            baseline=against,
-            comparisons=pairs(systems, SUBJECT, against),
+            baseline=baseline,
+            comparisons=candidate_comparisons(systems, CANDIDATE, baseline),
             subject_papers=papers,
-            mapping=OWN_FIELDS if papers else None,
+            mapping=PART_FIELDS if papers else None,
             resamples=settings.resamples,
             seed=configuration.seed,
             cache=Path(configuration.paths.data) / "evaluation-vectors",

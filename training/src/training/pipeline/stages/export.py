@@ -1,4 +1,4 @@
-"""`export`: the compressed model, as it was evaluated, becomes a version with its report beside it."""
+"""Stage `export`: publish the compressed model, exactly as it was evaluated, as a version with its report."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from pathlib import Path
 from training.errors import EvaluationError, PublishError
 from training.evaluation import read_report, write_report
 from training.evaluation.evaluate import version_name
-from training.evaluation.report import NAME
+from training.evaluation.report import REPORT_FILE
+from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.compress import ENCODER
-from training.pipeline.stages.evaluate import SUBJECT
-from training.progress import say
+from training.pipeline.stages.compress import ENCODER_FOLDER
+from training.pipeline.stages.evaluate import CANDIDATE
+from training.progress import log_progress
 from training.registry import model_card, publish
 from training.registry.export import publish_next
-from training.registry.provenance import provenance
 
 
-def run(run: RunFolder) -> None:
-    """Publishes the version, puts its report where promotion looks for it, and writes its manifest and model card.
+def run_stage(run: RunFolder) -> None:
+    """Publish the version, and write its report, its manifest and its model card beside the versions.
 
     Raises:
-        PublishError: The repository cannot be written. A version that is there without its report is named.
+        PublishError: The repository cannot be written. The message names a version that exists without its report.
     """
     repository = Path(run.configuration.paths.repository)
-    encoder = run.need("compress") / ENCODER
-    report = read_report(run.need("evaluate") / NAME)
-    made = {**json.loads((encoder / "manifest.json").read_bytes()), "training": provenance(run)}
-    with run.making("export") as folder:
-        version = publish_next(encoder, repository, made, run.need("train") / run.folder.name)
-        beside = repository / publish.MODEL / publish.EVALUATIONS / made["digest"]
+    encoder = run.require_stage("compress") / ENCODER_FOLDER
+    report = read_report(run.require_stage("evaluate") / REPORT_FILE)
+    manifest = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
+    with run.write_stage("export") as folder:
+        version = publish_next(encoder, repository, manifest, run.require_stage("train") / run.folder.name)
+        beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / manifest["digest"]
         name = version_name(version["version"])
-        report = report.renamed(SUBJECT, name)
+        report = report.rename_system(CANDIDATE, name)
         report.systems[name]["version"] = version["version"]
         try:
             write_report(report, beside)
             model_card.write(version, report, name, beside)
         except EvaluationError as error:
             raise PublishError(
-                f"{name} is there, its report is not: {error} "
+                f"{name} was published, but its report was not written: {error} "
                 f"Evaluate it again: akin encoder evaluate {version['version']} --set FOLDER."
             ) from error
         (folder / "manifest.json").write_text(json.dumps(version, indent=2, ensure_ascii=False) + "\n")
@@ -47,4 +47,4 @@ def run(run: RunFolder) -> None:
         version={"number": version["version"], "digest": version["digest"], "promoted": version["promoted"]},
         evaluation=str(beside),
     )
-    say(f"encoder version {version['version']}, its report in {beside}")
+    log_progress(f"encoder version {version['version']}, its report in {beside}")

@@ -1,4 +1,4 @@
-"""`mine`: what each pair is held against, found with the model as it is before training."""
+"""Stage `mine`: find what each pair is compared with, using the model as it is before training."""
 
 from __future__ import annotations
 
@@ -12,80 +12,85 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from training import disk
-from training.data.neighbours import blocks
+from training.data.config import NegativesConfig, NeighboursConfig, NoMining
+from training.data.neighbours import make_blocks
 from training.data.pairs import Pair
-from training.errors import CorpusError
-from training.fit import models, precision
-from training.pipeline.configuration import Negatives, Neighbours, NoMining
+from training.errors import CorpusError, translate_write_errors
+from training.fit import models
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.pairs import FILE
-from training.progress import say, stage
+from training.pipeline.stages.pairs import PAIRS_FILE
+from training.progress import log_duration, log_progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def run(run: RunFolder) -> None:
-    """Writes `pairs.jsonl`: as it was, in blocks of neighbours, or with columns of negatives.
+def run_stage(run: RunFolder) -> None:
+    """Write `pairs.jsonl`: unchanged, in blocks of neighbours, or with columns of negatives.
 
     Raises:
-        CorpusError: Nothing is left after mining.
+        CorpusError: No pair is left after mining.
     """
     settings = run.configuration.mine
-    pairs = run.need("pairs") / FILE
-    with run.making("mine") as folder:
+    pairs = run.require_stage("pairs") / PAIRS_FILE
+    with run.write_stage("mine") as folder:
         if isinstance(settings, NoMining):
-            shutil.copyfile(pairs, folder / FILE)
+            shutil.copyfile(pairs, folder / PAIRS_FILE)
             return
         if run.configuration.pairs.labelled:
-            raise CorpusError("mine: labelled pairs bring their own negatives; choose mine=none.")
-        model = models.load(run.configuration.model, precision.device(run.configuration.trainer.device))
-        number = precision.choose(run.configuration.trainer.precision, model.device.type)
-        with disk.refusals(folder), precision.autocast(number, model.device.type):
-            if isinstance(settings, Neighbours):
-                _order(pairs, folder / FILE, settings, model, run.configuration.seed)
+            raise CorpusError("mine: labelled pairs contain their negatives already; choose mine=none.")
+        trainer = run.configuration.trainer
+        model = models.load(run.configuration.model, models.choose_device(trainer.device))
+        device = model.device.type
+        precision = models.choose_precision(trainer.precision, device)
+        with translate_write_errors(folder), models.autocast(precision, device):
+            if isinstance(settings, NeighboursConfig):
+                _order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             else:
-                _negatives(pairs, folder / FILE, settings, model, run.configuration.seed)
+                _add_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
 
 
-def _order(pairs: Path, target: Path, settings: Neighbours, model: SentenceTransformer, seed: int) -> None:
-    """Rows in blocks; those that fit into no block stand at the end, by chance."""
-    lines = pairs.read_bytes().splitlines()
-    made = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[Pair])
-    chance = np.random.default_rng(seed)
+def _order_in_blocks(
+    source: Path, target: Path, settings: NeighboursConfig, model: SentenceTransformer, seed: int
+) -> None:
+    """Write the pairs in blocks of neighbours, then in random order the pairs that are in no block."""
+    lines = source.read_bytes().splitlines()
+    pairs = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[Pair])
+    rng = np.random.default_rng(seed)
     model.max_seq_length = settings.max_length
-    found = []
-    for kind in sorted({pair.kind for pair in made}):
-        rows = np.array([index for index, pair in enumerate(made) if pair.kind == kind])
-        chance.shuffle(rows)
-        rows = rows[: round(len(rows) * settings.share)]
-        with stage(f"encoding {len(rows):,} anchors ({kind})"):
+    blocks = []
+    for kind in sorted({pair.kind for pair in pairs}):
+        positions = np.array([index for index, pair in enumerate(pairs) if pair.kind == kind])
+        rng.shuffle(positions)
+        positions = positions[: round(len(positions) * settings.share)]
+        with log_duration(f"encoding {len(positions):,} anchors ({kind})"):
             vectors = model.encode(
-                [made[row].anchor for row in rows], batch_size=settings.batch_size, show_progress_bar=False
+                [pairs[index].anchor for index in positions], batch_size=settings.batch_size, show_progress_bar=False
             )
         unit = np.asarray(vectors, dtype=np.float32)
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-        found += [rows[members] for members in blocks(unit, settings.block, seed)]
-    ordered = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
-    rest = np.setdiff1d(np.arange(len(made)), ordered)
-    chance.shuffle(rest)
-    say(f"{len(found):,} blocks of {settings.block} neighbours, {len(rest):,} pairs by chance")
+        blocks += [positions[members] for members in make_blocks(unit, settings.block, seed)]
+    ordered = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+    rest = np.setdiff1d(np.arange(len(pairs)), ordered)
+    rng.shuffle(rest)
+    log_progress(f"{len(blocks):,} blocks of {settings.block} neighbours, {len(rest):,} pairs in random order")
     with target.open("wb") as file:
-        file.writelines(lines[row] + b"\n" for row in np.concatenate([ordered, rest]))
+        file.writelines(lines[index] + b"\n" for index in np.concatenate([ordered, rest]))
 
 
-def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTransformer, seed: int) -> None:
+def _add_negatives(
+    source: Path, target: Path, settings: NegativesConfig, model: SentenceTransformer, seed: int
+) -> None:
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
 
-    # The miner draws from Python's own generator, where it samples at random.
+    # The miner draws from Python's own generator when it samples at random.
     random.seed(seed)
-    rows: Any = Dataset.from_json(str(pairs), cache_dir=str(target.parent / "cache"))
-    # The miner prints what it found.
-    with contextlib.redirect_stdout(sys.stderr), stage(f"mining among {len(rows):,} passages"):
+    dataset: Any = Dataset.from_json(str(source), cache_dir=str(target.parent / "cache"))
+    # The miner prints its statistics.
+    with contextlib.redirect_stdout(sys.stderr), log_duration(f"mining among {len(dataset):,} passages"):
         mined: Any = mine_hard_negatives(
-            rows.select_columns(["anchor", "positive"]),
+            dataset.select_columns(["anchor", "positive"]),
             model,
             num_negatives=settings.negatives,
             range_min=settings.range_min,
@@ -100,6 +105,6 @@ def _negatives(pairs: Path, target: Path, settings: Negatives, model: SentenceTr
         raise CorpusError(
             "mine: no pair keeps its negatives. Lower mine.relative_margin or raise mine.range_max, or give more pairs."
         )
-    say(f"{len(mined):,} of {len(rows):,} pairs have {settings.negatives} hard negatives")
+    log_progress(f"{len(mined):,} of {len(dataset):,} pairs have {settings.negatives} hard negatives")
     mined.to_json(str(target))
     shutil.rmtree(target.parent / "cache", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`pairs`: the papers that train become pairs of texts, one JSON object a line."""
+"""Stage `pairs`: make pairs of texts from the papers that train, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from training.data.pairs import make_pairs
 from training.data.split import Part
 from training.errors import CorpusError
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.prepare import FILES
-from training.progress import say
+from training.pipeline.stages.prepare import PART_FILES
+from training.progress import log_progress
 
-FILE = "pairs.jsonl"
+PAIRS_FILE = "pairs.jsonl"
 
 
-def run(run: RunFolder) -> None:
-    """Writes `pairs.jsonl`.
+def run_stage(run: RunFolder) -> None:
+    """Write `pairs.jsonl`, and the number of pairs by label.
 
     Raises:
-        CorpusError: The corpus does not give the pairs that were asked for.
+        CorpusError: The corpus does not give the requested pairs.
     """
     configuration = run.configuration
     encoder = msgspec.json.Encoder()
-    corpus = Corpus(run.need("prepare") / FILES[Part.TRAIN])
+    corpus = Corpus(run.require_stage("prepare") / PART_FILES[Part.TRAIN])
     labels: Counter[int | None] = Counter()
     try:
-        with run.making("pairs") as folder:
-            with (folder / FILE).open("wb") as file:
+        with run.write_stage("pairs") as folder:
+            with (folder / PAIRS_FILE).open("wb") as file:
                 for pair in make_pairs(corpus, configuration.pairs, configuration.seed):
                     file.write(encoder.encode(pair) + b"\n")
                     labels[pair.label] += 1
@@ -44,4 +44,4 @@ def run(run: RunFolder) -> None:
     finally:
         corpus.close()
     run.record(pairs=count)
-    say(f"{count:,} pairs")
+    log_progress(f"{count:,} pairs")

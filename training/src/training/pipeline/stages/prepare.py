@@ -1,7 +1,7 @@
-"""`prepare`: the corpus split by time and by near-duplicates, and the known-item sets made of what is held out.
+"""Stage `prepare`: split the corpus by time and near-duplicates, and make known-item sets of the held-out papers.
 
-The corpus is read twice as a stream: once for signatures and dates, once to write. Memory holds some hundred bytes a
-paper, and the papers that are held out.
+The corpus is read twice as a stream: once for signatures and dates, once to write the parts. Memory holds some hundred
+bytes for each paper, and the held-out papers.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, PapersError, fetch_sample, read_papers
+from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_paper
-from training.data.duplicates import MinHash, groups
+from training.data.duplicates import MinHash, group_duplicates
 from training.data.split import UNDATED, Part, Sizes, split
 from training.errors import CorpusError, EvaluationError
-from training.evaluation import KINDS, write_known_items
-from training.pipeline.configuration import Data
+from training.evaluation import RUN_KINDS, write_known_items
 from training.pipeline.run_folder import RunFolder
-from training.progress import say
+from training.progress import log_progress
 from training.registry.source import file_sha256
 
-FEWEST = 100
-"""Papers. Fewer leave nothing to hold out that a figure could be made from."""
+MIN_PAPERS = 100
+"""With fewer papers the held-out part is too small for a meaningful figure."""
 
-FILES = {Part.TRAIN: "train.jsonl", Part.VALIDATION: "validation.jsonl", Part.HELD_OUT: "held_out.jsonl"}
-# Some held-out papers fit no known-item search: too short, or with a title that another has.
-_SPARE = 1.1
+PART_FILES = {Part.TRAIN: "train.jsonl", Part.VALIDATION: "validation.jsonl", Part.HELD_OUT: "held_out.jsonl"}
+# Some held-out papers are no known items: too short, or with the title of another paper.
+_RESERVE = 1.1
 
 
-def run(run: RunFolder) -> None:
-    """Makes the three files of papers, `held_out/`, `validation/` and `split.json`.
+def run_stage(run: RunFolder) -> None:
+    """Write the three files of papers, `sets/` and `split.json`.
 
     Raises:
         CorpusError: The papers cannot be read or are too few.
     """
     data, seed = run.configuration.data, run.configuration.seed
     path = corpus_path(data, Path(run.configuration.paths.data))
-    days, group = _look_through(path, data, seed)
-    part = split(days, group, sizes(data))
-    with run.making("prepare") as folder:
+    days, group = _scan(path, data, seed)
+    part = split(days, group, part_sizes(data))
+    with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
-        sets = {**_sets(folder, Part.HELD_OUT, data), **_sets(folder, Part.VALIDATION, data)}
+        sets = {**_write_sets(folder, Part.HELD_OUT, data), **_write_sets(folder, Part.VALIDATION, data)}
         summary = {
             "papers": {"file": path.name, "sha256": file_sha256(path), "read": len(part)},
             "groups_of_near_duplicates": int((np.bincount(group) > 1).sum()),
@@ -56,14 +56,14 @@ def run(run: RunFolder) -> None:
         }
         (folder / "split.json").write_text(json.dumps(summary, indent=2) + "\n")
     run.record(data=summary)
-    say(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
+    log_progress(f"{len(part):,} papers: " + ", ".join(f"{count['papers']:,} {name}" for name, count in counts.items()))
 
 
-def corpus_path(data: Data, folder: Path) -> Path:
-    """The file of papers; the sample is fetched the first time.
+def corpus_path(data: DataConfig, folder: Path) -> Path:
+    """Return the path of the file of papers; the sample is downloaded the first time.
 
     Raises:
-        CorpusError: The sample cannot be fetched.
+        CorpusError: The sample cannot be downloaded.
     """
     if data.papers != "sample":
         return Path(data.papers).expanduser()
@@ -73,19 +73,19 @@ def corpus_path(data: Data, folder: Path) -> Path:
         raise CorpusError(f"data.papers: {error}") from error
 
 
-def sizes(data: Data) -> Sizes:
-    """How many groups the parts need for their known-item sets."""
+def part_sizes(data: DataConfig) -> Sizes:
+    """Return how many groups the parts need for their known-item sets."""
     held_out = max(data.title_candidates, data.first_sentence_candidates)
     return Sizes(
-        validation=int(data.validation_candidates * _SPARE),
-        held_out=int(held_out * _SPARE),
+        validation=int(data.validation_candidates * _RESERVE),
+        held_out=int(held_out * _RESERVE),
         validation_share=data.validation_share,
         held_out_share=data.held_out_share,
     )
 
 
-def usable(path: Path, data: Data) -> Iterator[Paper]:
-    """The papers of the corpus that have a title and an abstract.
+def read_usable(path: Path, data: DataConfig) -> Iterator[Paper]:
+    """Yield the papers of the corpus that have a title and an abstract.
 
     Raises:
         CorpusError: The file cannot be read.
@@ -97,52 +97,53 @@ def usable(path: Path, data: Data) -> Iterator[Paper]:
         raise CorpusError(f"data.papers: {error}") from error
 
 
-def _look_through(path: Path, data: Data, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _scan(path: Path, data: DataConfig, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return day and group of near-duplicates of each paper."""
     minhash = MinHash(shingle=data.shingle, bands=data.bands, rows=data.rows, seed=seed)
     days, signatures = [], []
-    for paper in usable(path, data):
+    for paper in read_usable(path, data):
         day = paper.published or paper.updated
         days.append(day.toordinal() if day else UNDATED)
         signatures.append(minhash.signature(paper))
-    if len(days) < FEWEST:
+    if len(days) < MIN_PAPERS:
         raise CorpusError(
-            f"data.papers: {path} has {len(days)} papers with title and abstract; training takes at least {FEWEST}."
+            f"data.papers: {path} has {len(days)} papers with title and abstract; training needs at least {MIN_PAPERS}."
         )
-    return np.array(days, dtype=np.int32), groups(signatures)
+    return np.array(days, dtype=np.int32), group_duplicates(signatures)
 
 
-def _write_parts(path: Path, data: Data, part: NDArray[np.int8], folder: Path) -> dict[str, dict[str, object]]:
-    counts: dict[Part, int] = dict.fromkeys(FILES, 0)
+def _write_parts(path: Path, data: DataConfig, part: NDArray[np.int8], folder: Path) -> dict[str, dict[str, object]]:
+    counts: dict[Part, int] = dict.fromkeys(PART_FILES, 0)
     first: dict[Part, str] = {}
     last: dict[Part, str] = {}
-    with ExitStack() as files:
-        opened = {which: files.enter_context((folder / name).open("wb")) for which, name in FILES.items()}
-        for paper, which in zip(usable(path, data), map(Part, part.tolist()), strict=True):
+    with ExitStack() as stack:
+        files = {which: stack.enter_context((folder / name).open("wb")) for which, name in PART_FILES.items()}
+        for paper, which in zip(read_usable(path, data), map(Part, part.tolist()), strict=True):
             if which is Part.NONE:
                 continue
-            write_paper(opened[which], paper)
+            write_paper(files[which], paper)
             counts[which] += 1
             if day := paper.published or paper.updated:
                 first[which] = min(first.get(which, str(day)), str(day))
                 last[which] = max(last.get(which, str(day)), str(day))
     return {
         which.name.lower(): {"papers": counts[which], "from": first.get(which), "to": last.get(which)}
-        for which in FILES
+        for which in PART_FILES
     }
 
 
-def _sets(folder: Path, which: Part, data: Data) -> dict[str, int]:
-    """Known-item sets in BEIR's layout: `held_out/title` and so on."""
-    made = {}
-    for kind in KINDS:
+def _write_sets(folder: Path, which: Part, data: DataConfig) -> dict[str, int]:
+    """Write the known-item sets of a part in BEIR's layout, such as `sets/held_out_title`, and return their sizes."""
+    written = {}
+    for kind in RUN_KINDS:
         most = data.validation_candidates
         if which is Part.HELD_OUT:
             most = data.title_candidates if kind == "title" else data.first_sentence_candidates
         name = f"{which.name.lower()}_{kind}"
         try:
-            made[name] = write_known_items(
-                read_corpus(folder / FILES[which]), folder / "sets" / name, kind=kind, most=most
+            written[name] = write_known_items(
+                read_corpus(folder / PART_FILES[which]), folder / "sets" / name, kind=kind, most=most
             )
         except EvaluationError as error:
             raise CorpusError(f"data.{which.name.lower()}_share leaves too little to search in: {error}") from error
-    return made
+    return written

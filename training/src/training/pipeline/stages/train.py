@@ -1,65 +1,103 @@
-"""`train`: the model is fine-tuned on the pairs that mining left. The one stage that a killed run resumes within."""
+"""Stage `train`: fine-tune the model on the mined pairs. It is the only stage that continues in the middle."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
-from training import disk
-from training.fit.fine_tune import CHECKPOINTS, Task, fine_tune, resumable
-from training.pipeline.run_folder import DONE, RunFolder, revision
-from training.pipeline.stages.pairs import FILE
+import msgspec
 
-FIGURES = "figures.json"
+from training.data.config import NeighboursConfig
+from training.errors import translate_write_errors
+from training.fit.fine_tune import CHECKPOINTS, Task, fine_tune, is_resumable
+from training.pipeline.configuration import Configuration
+from training.pipeline.run_folder import DONE_FILE, RunFolder, revision
+from training.pipeline.stages.pairs import PAIRS_FILE
+
+FIGURES_FILE = "figures.json"
 
 
-def run(run: RunFolder, *, profile: int = 0) -> None:
-    """Writes the model into a folder with the run's name, `metrics.jsonl` and `figures.json`.
+def run_stage(run: RunFolder, *, profile: int = 0) -> None:
+    """Write the model into a folder with the run's name, `metrics.jsonl` and `figures.json`.
 
     Args:
         run: the run.
-        profile: steps to look into instead of training, whose trace and table go into `profile/`; 0 trains.
+        profile: number of steps to profile instead of training, with the result in `profile/`; 0 trains.
     """
-    task = task_of(run, profile=profile)
-    by = revision()
-    figures = {**fine_tune(task), "revision": by}
+    task = make_task(run, run.configuration, profile=profile)
+    code = revision()
+    figures = {**fine_tune(task), "revision": code}
     if profile or int(os.environ.get("RANK", "0")):
         return
     shutil.rmtree(task.folder / "cache", ignore_errors=True)
-    with disk.refusals(task.folder):
-        (task.folder / FIGURES).write_text(json.dumps(figures, indent=2) + "\n")
-        run.mark("train")
-        # A model that is there needs them no more, and what trains again is not to find them.
+    with translate_write_errors(task.folder):
+        (task.folder / FIGURES_FILE).write_text(json.dumps(figures, indent=2) + "\n")
+        run.mark_done("train")
+        # A finished model does not need its checkpoints, and a new training must not find them.
         shutil.rmtree(task.folder / CHECKPOINTS, ignore_errors=True)
     run.record(training=figures)
 
 
 def renew(run: RunFolder) -> None:
-    """Removes what an earlier training left in a run, unless it was killed and this one goes on from its checkpoints.
+    """Remove the output of an earlier training, unless that was killed and this one can continue from its checkpoints.
 
     Raises:
-        RunError: A stage before it is not done, or something cannot be removed.
+        RunError: An earlier stage is not done, or something cannot be removed.
     """
-    task = task_of(run)
-    with disk.refusals(task.folder):
-        if task.folder.exists() and ((task.folder / DONE).exists() or not resumable(task)):
+    task = make_task(run, run.configuration)
+    with translate_write_errors(task.folder):
+        if task.folder.exists() and ((task.folder / DONE_FILE).exists() or not is_resumable(task)):
             shutil.rmtree(task.folder)
 
 
-def task_of(run: RunFolder, *, profile: int = 0) -> Task:
-    """What training is to do in a run.
+def make_task(run: RunFolder, configuration: Configuration, *, profile: int = 0) -> Task:
+    """Return the training of a run.
+
+    Args:
+        run: run whose earlier stages are done.
+        configuration: configuration of the run, or of a trial that shares the run's pairs.
+        profile: number of steps to profile instead of training.
 
     Raises:
-        RunError: A stage before it is not done.
+        RunError: An earlier stage is not done.
     """
-    sets = run.need("prepare") / "sets"
+    sets = run.require_stage("prepare") / "sets"
     return Task(
-        configuration=run.configuration,
-        digest=run.digest("train"),
-        pairs=run.need("mine") / FILE,
-        validation=tuple(sorted(sets.glob("validation_*"))),
-        folder=run.stage("train"),
         name=run.folder.name,
+        folder=run.stage_folder("train"),
+        pairs=run.require_stage("mine") / PAIRS_FILE,
+        validation=tuple(sorted(sets.glob("validation_*"))),
+        digest=RunFolder(run.folder, configuration).digest("train"),
+        seed=configuration.seed,
+        model=configuration.model,
+        loss=configuration.loss,
+        matryoshka=configuration.matryoshka,
+        trainer=configuration.trainer,
+        labelled=configuration.pairs.labelled,
+        keep_blocks=isinstance(configuration.mine, NeighboursConfig),
+        tracking=configuration.tracking,
+        tracking_store=Path(configuration.paths.data) / "mlruns",
+        parameters=flatten(configuration),
         profile=profile,
     )
+
+
+def flatten(configuration: Configuration) -> dict[str, Any]:
+    """Return the configuration by flat keys, without the machine's paths and the settings of tracker and sweep."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    plain = msgspec.to_builtins(configuration)
+    for part in ("paths", "tracking", "sweep"):
+        plain.pop(part)
+    walk("", plain)
+    return flat

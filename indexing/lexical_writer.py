@@ -1,0 +1,163 @@
+"""Write the lexical index of a snapshot with Tantivy, and the bitmaps of its common conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from tantivy import Document, Index, PreTokenizedString, Query, Schema, SchemaBuilder, Searcher, TextAnalyzer, Token
+
+from indexing.common_conditions import SAMPLED, fewest, likely_conditions
+from indexing.reservoir import Reservoir
+from papers import Paper
+from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
+from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_analyzer
+from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
+from retrieval_service.adapters.tantivy_index import open_index
+from retrieval_service.adapters.tex import plain
+from retrieval_service.ports import Rows, day_of
+
+_NAMES = name_analyzer()
+_TITLE_WEIGHT = 2
+_WRITER_BYTES = 128 << 20
+
+
+class LexicalWriter:
+    """Writes a lexical index into a directory of its own, or continues a copy of another index.
+
+    Every method raises OSError when the disk is full.
+    """
+
+    def __init__(self, directory: Path, *, continued: bool = False) -> None:
+        """Make the directory; with `continued`, open the index that is in it.
+
+        Raises:
+            SnapshotInvalid: There is no index to continue.
+        """
+        self._directory = directory
+        if continued:
+            index = open_index(directory)
+        else:
+            directory.mkdir(parents=True)
+            with self._os_errors():
+                index = Index(_schema(), str(directory), reuse=False)
+            index.register_tokenizer(ENGLISH, english_analyzer())
+            index.config_reader("manual")
+        self._index = index
+        self._schema = index.schema
+        self._sample: Reservoir[Paper] = Reservoir(SAMPLED)
+        # One writing thread keeps rows in order and segments few; it is many times faster than the encoder.
+        with self._os_errors():
+            self._writer: Any = index.writer(_WRITER_BYTES, 1)
+
+    def add(self, first_row: int, papers: Iterable[Paper]) -> None:
+        """Add papers as consecutive rows."""
+        for row, paper in enumerate(papers, first_row):
+            self._sample.offer(paper)
+            title, abstract = plain(paper.title), plain(paper.abstract)
+            document = Document()
+            # A title has few words and tells as much as an abstract, so its words count twice.
+            document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
+            document.add_text("title", title)
+            document.add_text("abstract", abstract)
+            document.add_pre_tokenized_text("author", _author_tokens(paper))
+            for category in paper.categories:
+                document.add_text("category", category)
+            if day := day_of(paper):
+                document.add_integer("day", day.toordinal())
+            document.add_unsigned("row", row)
+            with self._os_errors():
+                self._writer.add_document(document)
+
+    def delete(self, rows: Sequence[int]) -> None:
+        """Delete rows of the index that is continued; papers added afterwards may have the same row numbers."""
+        # Deleting by term does not work: Tantivy's binding makes a signed term of a number, and the field is unsigned.
+        if rows:
+            with self._os_errors():
+                self._writer.delete_documents_by_query(Query.term_set_query(self._schema, "row", list(rows)))
+
+    def close(self) -> None:
+        """Commit, wait for merges in the background, and write the bitmaps of common conditions."""
+        with self._os_errors():
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+            self._index.reload()
+            searcher = self._index.searcher()
+            write_common_rows(self._directory, int(searcher.num_docs), self._common(searcher))
+
+    def abandon(self) -> None:
+        """End the writing threads, which may still write files after a failure; lose what is not committed."""
+        self._writer = None
+
+    def __enter__(self) -> Self:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the writing threads; lose what is not committed."""
+        self.abandon()
+
+    def _common(self, searcher: Searcher) -> Iterator[tuple[Condition, Rows]]:
+        """Yield the common conditions, each with the rows that meet it."""
+        papers, queries = int(searcher.num_docs), ClauseQueries(self._schema)
+        if papers <= fewest(papers):
+            return
+        english = english_analyzer()
+        sample = [_fields(paper, english) for paper in self._sample.items]
+        # What was common before an index was continued probably still is, and the changes are too few to tell.
+        likely = [*CommonRows(self._directory, stale=True).conditions, *likely_conditions(sample, papers)]
+        for condition in dict.fromkeys(likely):
+            query = Query.const_score_query(queries.condition_query(condition), 0.0)
+            _, count = first_rows(searcher, query, 1)
+            if count >= fewest(papers, len(condition[1])):
+                yield condition, first_rows(searcher, query, count)[0]
+
+    @contextmanager
+    def _os_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:  # the type of all of Tantivy's own errors
+            raise OSError(f"{self._directory}: {error}") from error
+
+
+def same_in_index(one: Paper, other: Paper) -> bool:
+    """Return True if the index has the same content for two versions of a paper."""
+    return _indexed(one) == _indexed(other)
+
+
+def _indexed(paper: Paper) -> tuple[object, ...]:
+    return paper.title, paper.abstract, paper.authors, paper.categories, day_of(paper)
+
+
+def _schema() -> Schema:
+    return (
+        SchemaBuilder()
+        .add_text_field("text", tokenizer_name=ENGLISH, index_option="freq")
+        .add_text_field("title", tokenizer_name=ENGLISH, index_option="position")
+        .add_text_field("abstract", tokenizer_name=ENGLISH, index_option="position")
+        .add_text_field("author", tokenizer_name="raw", index_option="position")
+        .add_text_field("category", tokenizer_name="raw", index_option="basic")
+        .add_integer_field("day", indexed=True, fast=True)
+        .add_unsigned_field("row", indexed=True, fast=True)
+        .build()
+    )
+
+
+def _author_tokens(paper: Paper) -> PreTokenizedString:
+    """Return the words of the authors' names, each with its initial in the same place."""
+    tokens = []
+    for number, name in enumerate(paper.authors):
+        for place, word in enumerate(name_words(name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
+            tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
+    return PreTokenizedString("", tokens)
+
+
+def _fields(paper: Paper, english: TextAnalyzer) -> list[Condition]:
+    """Return the terms of a paper's fields. Each word of its authors' names is a field of its own."""
+    names = {word for name in paper.authors for word in name_words(name, _NAMES)}
+    found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
+    for field, text in (("title", paper.title), ("abstract", paper.abstract)):
+        found.append((field, tuple((token.position, token.text) for token in english.pre_tokenize(plain(text)).tokens)))
+    return found

@@ -1,0 +1,41 @@
+"""The application of the metrics port: the counters of the service, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
+from retrieval_service.metrics import Metrics
+from retrieval_service.routes.error_handlers import error_response
+from retrieval_service.settings import Settings
+
+
+def create_metrics_app(settings: Settings, metrics: Metrics) -> ASGIApp:
+    """Return the application of the metrics port.
+
+    Args:
+        settings: The address of the port and the host names it answers to.
+        metrics: The counters of the service.
+    """
+
+    async def counters(request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    app = Starlette(routes=[Route("/metrics", counters)], exception_handlers={HTTPException: _http_error})
+    listed = parse_hosts(settings.allowed_hosts)
+    # Prometheus may use the address, even if only names are allowed for the API.
+    hosts = AllowedHosts.of(settings.service_metrics_host, (*listed, settings.service_metrics_host) if listed else ())
+    return SecurityHeaders(HostCheck(app, hosts), api_headers("'none'"))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return error_response(
+        status, "not_found" if status == 404 else f"http_{status}", "This port has GET /metrics only."
+    )

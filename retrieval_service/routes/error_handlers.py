@@ -1,0 +1,69 @@
+"""Handlers that answer every error in the one shape."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge import error_body
+from retrieval_service.errors import BodyTooSlow, RequestError, RetrievalError, Unavailable
+from retrieval_service.public import public_detail, public_message
+from retrieval_service.routes.answers import json_response
+
+_log = logging.getLogger(__name__)
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def error_response(
+    status: int, code: str, message: str, detail: object = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the answer to an error."""
+    return json_response(error_body(code, message, detail), status, dict(headers or {}))
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RetrievalError)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    if isinstance(error, BodyTooSlow):
+        # The rest of the body would be read as the next request.
+        headers["Connection"] = "close"
+    message = public_message(error)
+    if message != error.message:
+        _log_once(error.message)
+    detail = error.detail if isinstance(error, RequestError) else public_detail(error.detail)
+    return error_response(error.status, error.code, message, detail, headers)
+
+
+@lru_cache(maxsize=64)
+def _log_once(text: str) -> None:
+    """Log the full text of an error whose answer says less, once only: many clients may meet it."""
+    _log.warning("Answered without the paths and addresses that it names: %s", text)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = {
+        404: "There is nothing at this address. GET /docs lists the addresses there are.",
+        405: f"{request.method} is not possible at this address. GET /docs lists the methods there are.",
+    }.get(error.status_code, str(error.detail))
+    code = _CODES.get(error.status_code, f"http_{error.status_code}")
+    return error_response(error.status_code, code, message, headers=error.headers)
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    # The server logs the trace; the answer shows no internals.
+    return error_response(500, "internal", "The service made a mistake; its log says more.")
+
+
+ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    RetrievalError: _service_error,
+    HTTPException: _http_error,
+    Exception: _unexpected_error,
+}
+"""Handlers of a Starlette application, by the type of the error."""

@@ -1,0 +1,122 @@
+"""OpenAPI document of the routes, from the models that they read and write."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from pydantic import TypeAdapter
+from starlette.routing import BaseRoute, Route
+
+from retrieval_service.routes.parameters import Parameters
+
+DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
+_REFERENCE = "#/components/schemas/{name}"
+_TIMEOUT = {
+    "name": "Akin-Timeout",
+    "in": "header",
+    "required": False,
+    "description": "Seconds that the client waits for the answer; then the work is given up.",
+    "schema": {"type": "number"},
+}
+
+
+class ErrorDetail(msgspec.Struct):
+    """Error: a code for programs, a message for people, and more for programs."""
+
+    code: str
+    message: str
+    detail: dict[str, Any] | None
+
+
+class ErrorAnswer(msgspec.Struct):
+    """The one shape of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class ApiRoute(Route):
+    """Route with its place in the OpenAPI document; the docstring of its endpoint is its description."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *methods: str,
+        takes: Parameters[Any] | None = None,
+        answers: type | None = None,
+        timed: bool = False,
+    ) -> None:
+        """Take a route.
+
+        Args:
+            path: Its path.
+            endpoint: The function that answers.
+            methods: Its HTTP methods; GET where none is given.
+            takes: Its parameters, in the body of a POST and in the address of a GET.
+            answers: Model of the answer.
+            timed: True if a request may shorten its deadline.
+        """
+        super().__init__(path, endpoint, methods=methods or ("GET",))
+        self.verbs = methods or ("GET",)
+        self.methods = set(self.verbs)  # without HEAD, for which a search would be made in vain
+        self.takes, self.answers, self.timed = takes, answers, timed
+
+    def operation(self, method: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the OpenAPI operation of a method, given the schemas of all models."""
+        name = self.endpoint.__name__
+        found: dict[str, Any] = {
+            "tags": [self.endpoint.__module__.rpartition(".")[2]],
+            "summary": name.replace("_", " ").capitalize(),
+            "description": inspect.getdoc(self.endpoint),
+            "operationId": f"{name}_{method.lower()}",
+        }
+        parameters = [
+            {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
+            for each in self.param_convertors
+        ]
+        if self.takes and method == "POST":
+            found["requestBody"] = {"required": True, "content": _json(self.takes.model.__name__)}
+        elif self.takes:
+            parameters += [
+                {"name": each, "in": "query", "required": False, "description": schema["description"], "schema": schema}
+                for each, schema in schemas[self.takes.model.__name__]["properties"].items()
+            ]
+        found["parameters"] = [*parameters, *([_TIMEOUT] if self.timed else [])]
+        found["responses"] = {"200": {"description": "Successful response."}}
+        if self.answers:
+            found["responses"] = {
+                "200": {"description": "Found.", "content": _json(self.answers.__name__)},
+                "4XX": {"description": "The request is wrong.", "content": _json(ErrorAnswer.__name__)},
+                "503": {"description": "Not now; see Retry-After.", "content": _json(ErrorAnswer.__name__)},
+            }
+        return found
+
+
+def openapi(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """Return the OpenAPI document of those routes that are an `ApiRoute`."""
+    documented = [route for route in routes if isinstance(route, ApiRoute)]
+    answers = [ErrorAnswer, *dict.fromkeys(route.answers for route in documented if route.answers)]
+    _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
+    takes = dict.fromkeys(route.takes for route in documented if route.takes)
+    _, definitions = TypeAdapter.json_schemas(
+        [(each.model.__name__, "validation", each.adapter) for each in takes],
+        ref_template=_REFERENCE.replace("name", "model"),
+    )
+    schemas |= definitions["$defs"]
+    paths: dict[str, Any] = {}
+    for route in documented:
+        for method in route.verbs:
+            paths.setdefault(route.path_format, {})[method.lower()] = route.operation(method, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Akin", "description": DESCRIPTION, "version": "1"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=name)}}}

@@ -1,0 +1,89 @@
+"""State that the routes share, and the deadline and the turn of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from math import isfinite
+from time import monotonic
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval_service.admission import Admission
+from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.errors import InvalidParameter
+from retrieval_service.metrics import Metrics
+from retrieval_service.search.engine import SearchEngine
+
+TIMEOUT_HEADER = "akin-timeout"
+"""Header of a request with the seconds that its client waits for the answer."""
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """Parts of a running application.
+
+    Attributes:
+        live: The corpus that is searched, and its encoder.
+        engine: Searches the corpus.
+        metrics: Counters and timers.
+        searches: Turns of searches and of texts to embed.
+        reads: Turns of reading a paper, which no search delays.
+        read_threads: Threads that read papers.
+        search_seconds: The longest time for an answer.
+        body_seconds: The longest time for a body to arrive.
+    """
+
+    live: LiveCorpus
+    engine: SearchEngine
+    metrics: Metrics
+    searches: Admission
+    reads: Admission
+    read_threads: Executor
+    search_seconds: float
+    body_seconds: float
+
+
+def service_state(request: Request) -> ServiceState:
+    """Return the state of the application that received a request."""
+    state: ServiceState = request.app.state.service
+    return state
+
+
+def deadline_of(request: Request) -> float:
+    """Return the moment at which work on an answer ends, by `time.monotonic`.
+
+    A request may shorten the service's own limit with the header Akin-Timeout.
+
+    Raises:
+        InvalidParameter: The header is not a number of seconds above 0.
+    """
+    now, longest = monotonic(), service_state(request).search_seconds
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return now + longest
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = float("nan")
+    if not isfinite(seconds) or seconds <= 0:
+        raise InvalidParameter(
+            f"The header Akin-Timeout must be a number of seconds above 0, such as 2.5, not {given[:40]!r}.",
+            {"parameter": "Akin-Timeout"},
+        )
+    return now + min(seconds, longest)
+
+
+async def answer_in_turn(
+    request: Request, turns: Admission, deadline: float, work: Callable[[], Coroutine[Any, Any, Response]]
+) -> Response:
+    """Return the response that the work makes in its turn, unless the client disconnects before."""
+
+    async def disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return await turns.run(work, until=deadline, gone=disconnect)

@@ -1,0 +1,129 @@
+"""Answer of a search: the one model that the engine returns, HTTP sends and OpenAPI shows.
+
+Fields are added over time, and none is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+from papers import Paper, links, subject
+from retrieval_service.ports import day_of
+
+
+class PaperAnswer(msgspec.Struct, kw_only=True):
+    """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv."""
+
+    id: str
+    title: str
+    abstract: str
+    authors: Sequence[str]
+    categories: Sequence[str]
+    primary_subject: str | None
+    subjects: list[str]
+    arxiv_id: str | None
+    date: str | None
+    doi: str | None
+    journal_ref: str | None
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, paper: Paper, **more: Any) -> Self:
+        """Return the answer for a paper, with the further fields of a subclass."""
+        subjects, day = [subject(code) for code in paper.categories], day_of(paper)
+        return cls(
+            id=paper.id,
+            title=paper.title,
+            abstract=paper.abstract,
+            authors=paper.authors,
+            categories=paper.categories,
+            primary_subject=subjects[0] if subjects else None,
+            subjects=subjects,
+            arxiv_id=paper.arxiv_id,
+            date=day.isoformat() if day else None,
+            doi=paper.doi,
+            journal_ref=paper.journal_ref,
+            links=links(paper),
+            **more,
+        )
+
+
+class SearchResult(PaperAnswer, kw_only=True):
+    """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
+
+    `duplicates` are the ids of other versions or records of the same paper, which this result stands for.
+    """
+
+    score: float
+    sources: dict[str, float]
+    duplicates: Sequence[str]
+
+
+class NamedPaper(msgspec.Struct):
+    """Paper that the request names."""
+
+    id: str
+    title: str
+
+
+class QueryAnswer(msgspec.Struct, kw_only=True):
+    """Query as it was understood; `truncated` if the encoder read only its beginning.
+
+    Papers are ranked by `words`; `operators` are the conditions that were read in the text. `text` is null if papers
+    were searched by papers, and `tokens` if the encoder was not asked.
+    """
+
+    text: str | None
+    like: list[NamedPaper]
+    truncated: bool
+    tokens: int | None
+    words: str | None
+    operators: Sequence[str]
+    unlike: list[NamedPaper]
+
+
+@dataclass
+class Timings:
+    """Milliseconds of each stage; 0 for a stage that was not needed. The halves overlap, so they do not add up."""
+
+    embed_ms: float = 0.0
+    vectors_ms: float = 0.0
+    lexical_ms: float = 0.0
+    fuse_ms: float = 0.0
+    fetch_ms: float = 0.0
+    total_ms: float = 0.0
+
+    def rounded(self) -> Timings:
+        """Return the timings in whole microseconds."""
+        return Timings(**{stage: round(ms, 3) for stage, ms in vars(self).items()})
+
+
+class EncoderAnswer(msgspec.Struct):
+    """Encoder that made the vectors."""
+
+    version: int
+    digest: str
+
+
+class SearchAnswer(msgspec.Struct, kw_only=True):
+    """Results of a search, best first, and how they were found; the results stand for `folded` more papers.
+
+    `mode` is lexical if the query had no words outside operators, and `degraded` says why only one half answered
+    although both were to. `searched` is the number of papers that the conditions admit.
+    """
+
+    results: list[SearchResult]
+    mode: str
+    query: QueryAnswer
+    k: int
+    offset: int
+    degraded: str | None
+    timings: Timings
+    searched: int
+    snapshot: str
+    encoder: EncoderAnswer
+    folded: int

@@ -1,0 +1,85 @@
+"""Read, check, update and tune a data directory that an earlier version wrote.
+
+`tests/data/data_of_schema_1.zip` was written before manifests noted which repository was harvested: eleven papers of a
+harvest of the set cs up to 2026-01-01, one of twelve withdrawn by an update.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexing.changes import ChangedPapers
+from indexing.embedding_store import EmbeddingStore, text_digest
+from indexing.tune import TuneOptions, tune_snapshot
+from indexing.update import update_snapshot
+from indexing.verify import check_rows, measure_recall
+from papers.remote import ARXIV, Harvest
+from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
+from retrieval_service.errors import SnapshotInvalid
+
+pytestmark = pytest.mark.integration
+
+KEPT = Path(__file__).parents[2] / "data" / "data_of_schema_1.zip"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(KEPT) as kept:
+        kept.extractall(tmp_path)
+    return tmp_path
+
+
+def test_the_manifest_is_read(data: Path) -> None:
+    name = SnapshotDirectory(data).current()
+    assert name is not None
+    directory = SnapshotDirectory(data).path(name)
+    written = json.loads((directory / "manifest.json").read_bytes())
+    assert "repository" not in written
+    manifest = read_manifest(directory)
+    assert (manifest.papers, manifest.harvested, manifest.subset) == (11, "2026-01-01", "cs")
+    assert (manifest.repository, manifest.change and manifest.change.unclaimed) == (None, "")
+    assert set(manifest.files) == set(written["files"])
+
+
+def test_the_embeddings_are_found(data: Path, kit: Any) -> None:
+    papers = kit.papers(12)
+    with EmbeddingStore(data / "embeddings" / kit.Encoder().identity.digest, 48) as store:
+        digests = [text_digest(f"{paper.title}. {paper.abstract}") for paper in papers]
+        assert len(store) == 12
+        assert (store.positions(digests) >= 0).all()
+        assert store.match_checksums(store.positions(digests)).all()
+
+
+def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any) -> None:
+    encoder, papers, snapshots = kit.Encoder(), kit.papers(14), SnapshotDirectory(data)
+    (old,) = snapshots.ids()
+    of_today = read_manifest(snapshots.path(old)).analysis_version == ANALYSIS_VERSION
+    checked = check_rows(snapshots.path(old), data, rows=None)
+    assert (checked.papers, checked.texts, checked.vectors, checked.damage) == (11, 11, 11, [])
+    assert measure_recall(snapshots.path(old), data).recall_at_10 == 1.0
+    if of_today:
+        assert verify_snapshot(snapshots.path(old)) == []
+        snapshot = open_snapshot(snapshots.path(old))
+        assert {paper.id for paper in snapshot.catalogue.papers(range(11))} == {
+            paper.id for number, paper in enumerate(papers[:12]) if number != 3
+        }
+        snapshot.close()
+    else:
+        with pytest.raises(SnapshotInvalid, match="build the index again"):
+            open_snapshot(snapshots.path(old))
+    harvest = Harvest("h.jsonl", ARXIV, "cs", "2026-01-01", "2026-02-01", 2, 0, 0, "0" * 64)
+    updated = asyncio.run(update_snapshot(ChangedPapers(papers[12:], "h.jsonl", harvest=harvest), encoder, data))
+    assert (updated.papers, updated.embedded) == (13, 2)
+    assert (updated.harvested, updated.repository, updated.subset) == ("2026-02-01", ARXIV, "cs")
+    tuned = asyncio.run(tune_snapshot(TuneOptions(), encoder, data))
+    assert verify_snapshot(snapshots.path(tuned.id)) == []
+    assert check_rows(snapshots.path(tuned.id), data, rows=None).damage == []
+    assert (tuned.harvested, tuned.repository) == ("2026-02-01", ARXIV)
+    assert tuned.id in snapshots.ids()

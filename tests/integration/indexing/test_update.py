@@ -1,0 +1,265 @@
+"""Update a snapshot: its answers are those of a new build, and unchanged texts are not embedded again."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import faiss
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexing import faiss_recipe
+from indexing import update as updating
+from indexing.changes import ChangedPapers
+from indexing.faiss_writer import add_all
+from indexing.options import BuildOptions
+from indexing.update import update_snapshot
+from papers import Paper, passage_text
+from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
+from retrieval_service.ports import Clause, Field, Filter
+
+EXACT, LISTS = 10**9, 10
+
+
+def update(papers: Any, encoder: Any, data: Path, *, exact_below: int = EXACT, **source: Any) -> Manifest:
+    wanted = ChangedPapers(papers, "changes", **source)
+    return asyncio.run(update_snapshot(wanted, encoder, data, options=BuildOptions(exact_below=exact_below)))
+
+
+def opened(data: Path, manifest: Manifest) -> Snapshot:
+    return open_snapshot(SnapshotDirectory(data).path(manifest.id))
+
+
+def everything(snapshot: Snapshot) -> list[Paper]:
+    return snapshot.catalogue.papers(range(len(snapshot.catalogue)))
+
+
+def found(hits: Any) -> dict[int, float]:
+    return dict(zip(hits.rows.tolist(), hits.scores.tolist(), strict=True))
+
+
+def vectors_of(papers: list[Paper], hashed: Any) -> Any:
+    """Return the vectors in half precision, as the store keeps them."""
+    stored = np.stack([hashed(passage_text(paper)) for paper in papers]).astype(np.float16).astype(np.float32)
+    return lambda rows: stored[rows]
+
+
+def refilled(snapshot: Path, papers: list[Paper], kit: Any) -> FaissIndex:
+    """Return an index with the trained parts of a snapshot's index, filled with all papers from the first on."""
+    manifest = msgspec.json.decode((snapshot / "manifest.json").read_bytes(), type=Manifest)
+    index = faiss.read_index(str(snapshot / "vectors.faiss"))
+    index.reset()
+    add_all(index, len(papers), vectors_of(papers, kit.hashed))
+    return FaissIndex(index, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
+
+
+def assert_same_answers(one: Snapshot, other: Snapshot, queries: list[str], hashed: Any) -> None:
+    """Check that both find every paper, with the same score, for every kind of query."""
+    assert everything(one) == everything(other)
+    assert one.catalogue.categories == other.catalogue.categories
+    assert one.catalogue.span == other.catalogue.span
+    for code in one.catalogue.categories:
+        having = Filter((Clause(Field.CATEGORY, (code,)),))
+        np.testing.assert_array_equal(*(each.catalogue.matching(having).mask for each in (one, other)))
+    count = len(one.catalogue)
+    for query in queries:
+        assert found(one.lexical.search(query, count)) == found(other.lexical.search(query, count))
+        assert found(one.vectors.search(hashed(query), count)) == found(other.vectors.search(hashed(query), count))
+
+
+@dataclass
+class Collection:
+    """Papers by number, each with the number of changes of its text and of its other fields."""
+
+    pool: list[Paper]
+    versions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+    def paper(self, number: int) -> Paper:
+        text, indexed, other = self.versions[number]
+        paper = self.pool[number]
+        return msgspec.structs.replace(
+            paper,
+            abstract=paper.abstract + " revised" * text,
+            categories=paper.categories if not indexed % 2 else ("q-bio.GN",),
+            doi=f"10.1/{other}" if other else None,
+        )
+
+    @property
+    def papers(self) -> list[Paper]:
+        return [self.paper(number) for number in self.versions]
+
+
+STEP = st.tuples(
+    st.dictionaries(st.integers(0, 59), st.sampled_from(["text", "indexed", "other", "same"]), max_size=12),
+    st.sets(st.integers(0, 59), max_size=12),
+    st.booleans(),
+)
+
+
+@pytest.mark.parametrize("exact_below", [EXACT, LISTS], ids=["exact", "lists"])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.sets(st.integers(0, 59), min_size=25), steps=st.lists(STEP, min_size=1, max_size=2))
+def test_answers_are_those_of_a_build_from_scratch(
+    kit: Any, monkeypatch: pytest.MonkeyPatch, exact_below: int, start: set[int], steps: Any
+) -> None:
+    monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 8)
+    monkeypatch.setattr("os.fsync", lambda _: None)  # a hundred snapshots need no protection from power failures
+    collection = Collection(kit.papers(60), dict.fromkeys(sorted(start), (0, 0, 0)))
+    folder = Path(tempfile.mkdtemp(prefix="akin-update-"))
+    try:
+        encoder = kit.Encoder()
+        manifest = kit.build(collection.papers, encoder, folder / "updated", exact_below=exact_below)
+        for changes, gone, complete in steps:
+            touched = {}
+            for number, kind in changes.items():
+                text, indexed, other = collection.versions.get(number, (0, 0, -1))
+                bump = {"text": (1, 0, 0), "indexed": (0, 1, 0), "other": (0, 0, 1), "same": (0, 0, 0)}[kind]
+                collection.versions[number] = (text + bump[0], indexed + bump[1], max(0, other) + bump[2])
+                touched[number] = collection.paper(number)
+            if gone >= collection.versions.keys():
+                gone = set()
+            for number in gone:
+                collection.versions.pop(number, None)
+            if complete:
+                manifest = update(
+                    collection.papers, encoder, folder / "updated", exact_below=exact_below, complete=True
+                )
+            else:
+                ids = [collection.pool[number].id for number in gone]
+                sent = [paper for number, paper in touched.items() if number not in gone]
+                manifest = update(sent, encoder, folder / "updated", exact_below=exact_below, withdrawn=ids)
+        ours = opened(folder / "updated", manifest)
+        assert sorted(everything(ours), key=lambda paper: paper.id) == sorted(
+            collection.papers, key=lambda paper: paper.id
+        )
+        scratch = kit.build(everything(ours), encoder, folder / "scratch", exact_below=exact_below)
+        theirs = opened(folder / "scratch", scratch)
+        if exact_below == LISTS:
+            theirs = replace(
+                theirs, vectors=refilled(SnapshotDirectory(folder / "updated").path(manifest.id), everything(ours), kit)
+            )
+        queries = [paper.title for paper in everything(ours)[:3]] + ["revised", "nothing of this"]
+        assert_same_answers(ours, theirs, queries, kit.hashed)
+        assert verify_snapshot(SnapshotDirectory(folder / "updated").path(manifest.id)) == []
+        for snapshot in (ours, theirs):
+            snapshot.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(300), kit.Encoder()
+    before = kit.build(papers[:200], encoder, tmp_path)
+    encoder.texts.clear()
+    changed = msgspec.structs.replace(papers[7], title="Another title")
+    renamed = msgspec.structs.replace(papers[8], authors=("Emmy Noether",))
+    after = update([*papers[100:250], changed, renamed], encoder, tmp_path, withdrawn=[papers[3].id, "9999.99999"])
+    assert sorted(encoder.texts) == sorted(passage_text(paper) for paper in [*papers[200:250], changed])
+    assert (after.papers, after.embedded, after.source) == (249, 51, "generated")
+    assert after.change is not None
+    assert (after.change.base, after.change.source) == (before.id, "changes")
+    counts = (after.change.added, after.change.replaced, after.change.withdrawn, after.change.unchanged)
+    assert counts == (50, 2, 1, 100)
+    snapshots = SnapshotDirectory(tmp_path)
+    assert snapshots.current() == after.id
+    assert verify_snapshot(snapshots.path(before.id)) == verify_snapshot(snapshots.path(after.id)) == []
+    assert everything(opened(tmp_path, before)) == papers[:200]
+
+
+def test_nothing_changed(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(30), kit.Encoder()
+    before = kit.build(papers, encoder, tmp_path)
+    assert update(papers, encoder, tmp_path, withdrawn=["9999.99999"]) == before
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
+    assert not list(SnapshotDirectory(tmp_path).root.glob(".building*"))
+
+
+def test_a_large_index_counts_removed_words_for_a_while(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updating, "REWRITE_BELOW", 0)
+    monkeypatch.setattr(updating, "STALE_SHARE", 0.02)
+    papers, encoder = kit.papers(400), kit.Encoder()
+    kit.build(papers[:300], encoder, tmp_path / "a")
+    grown = update(papers[300:], encoder, tmp_path / "a")
+    scratch = opened(tmp_path / "b", kit.build(papers, encoder, tmp_path / "b"))
+    queries = [paper.title for paper in papers[::100]]
+    assert_same_answers(opened(tmp_path / "a", grown), scratch, queries, kit.hashed)
+
+    fresh = msgspec.structs.replace(papers[9], title="Zyzzyva", abstract="Weevils of a kind.")
+    manifest = update([fresh], encoder, tmp_path / "a", withdrawn=[papers[0].id])
+    assert manifest.change is not None
+    assert manifest.change.stale == 3  # both removed texts, and the old row of the paper that moved
+    ours = opened(tmp_path / "a", manifest)
+    theirs = opened(tmp_path / "c", kit.build(everything(ours), encoder, tmp_path / "c"))
+    for query in queries:
+        one, other = found(ours.lexical.search(query, 400)), found(theirs.lexical.search(query, 400))
+        assert one == pytest.approx(other, rel=0.05)
+    assert len(ours.lexical.search("zyzzyva", 10).rows) == 1
+    manifest = update([], encoder, tmp_path / "a", withdrawn=[paper.id for paper in papers[1:8]])
+    assert manifest.change is not None
+    assert manifest.change.stale == 0
+    ours = opened(tmp_path / "a", manifest)
+    theirs = opened(tmp_path / "d", kit.build(everything(ours), encoder, tmp_path / "d"))
+    assert_same_answers(ours, theirs, queries, kit.hashed)
+
+
+def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    papers, encoder = kit.papers(40), kit.Encoder()
+    kit.build(papers, encoder, tmp_path)
+    encoder.texts.clear()
+    for module in ("indexing.update", "retrieval_service.corpus.snapshot"):
+        monkeypatch.setattr(f"{module}.ANALYSIS_VERSION", 99)
+    manifest = update([], encoder, tmp_path)
+    assert manifest.analysis_version == 99
+    assert encoder.texts == []
+    assert len(opened(tmp_path, manifest).lexical) == 40
+
+
+def test_lost_embeddings_are_made_again_if_they_are_needed(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(40), kit.Encoder()
+    kit.build(papers, encoder, tmp_path)
+    shutil.rmtree(tmp_path / "embeddings")
+    encoder.texts.clear()
+    manifest = update([], encoder, tmp_path, withdrawn=[papers[0].id, papers[39].id])
+    assert encoder.texts == [passage_text(papers[38])]
+    assert everything(opened(tmp_path, manifest)) == [papers[38], *papers[1:38]]
+
+
+def test_updates_that_cannot_be_made_are_refused(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(20), kit.Encoder()
+    with pytest.raises(NoSnapshot, match="akin index build"):
+        update(papers, encoder, tmp_path)
+    before = kit.build(papers, encoder, tmp_path)
+    with pytest.raises(EncoderMismatch, match=before.id):
+        update(papers, kit.Encoder("another"), tmp_path)
+    with pytest.raises(NoPapers, match="every paper"):
+        update([], encoder, tmp_path, complete=True)
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
+
+
+@pytest.mark.parametrize("name", ["catalogue.sqlite", "vectors.faiss", "digests.bin", "lexical/meta.json"])
+def test_damage_is_not_published_again(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(updating, "REWRITE_BELOW", 0)
+    monkeypatch.setattr(updating, "STALE_SHARE", 1.0)
+    papers, encoder = kit.papers(60), kit.Encoder()
+    before = kit.build(papers[:50], encoder, tmp_path)
+    path = SnapshotDirectory(tmp_path).path(before.id) / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+    with pytest.raises(SnapshotInvalid) as caught:
+        update(papers, encoder, tmp_path)
+    assert caught.value.path == path
+    assert SnapshotDirectory(tmp_path).ids() == [before.id]
+    assert SnapshotDirectory(tmp_path).current() == before.id

@@ -1,0 +1,38 @@
+"""Test that the command line imports what a command needs only when that command runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = set("faiss httpx indexing numpy papers pydantic retrieval_service rich settings tantivy".split())
+CODE = """
+import json, sys
+from akin.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("group", ["", "encoder", "index", "papers", "search", "up", "train"])
+def test_help_imports_nothing_heavy(group: str) -> None:
+    arguments = [*filter(None, [group]), "--help"]
+    done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True)
+    assert "Usage: " in done.stdout
+    # Typer itself imports pydantic, where it is installed, to read the parameters of a command.
+    assert HEAVY.intersection(json.loads(done.stderr)) <= ({"pydantic"} if group else set())
+
+
+def test_the_container_of_triton_needs_only_what_is_locked_for_it() -> None:
+    """The images of Triton have pydantic-settings and the encoder's libraries, and nothing of the command line."""
+    code = (
+        "import json, sys, akin.stack.foreground; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"httpx", "msgspec", "psutil", "rich", "tritonclient", "typer"}.isdisjoint(json.loads(done.stdout))

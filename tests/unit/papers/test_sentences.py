@@ -1,0 +1,27 @@
+import pytest
+
+from papers.sentences import ends_sentence, split_sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One is here. Two (e.g. this) too! $x$ is three?", ["One is here.", "Two (e.g. this) too!", "$x$ is three?"]),
+        ("See Lee et al. and others.  3 papers follow.", ["See Lee et al. and others.", "3 papers follow."]),
+        ("It ends. (Or not.) \\emph{New} ones.", ["It ends. (Or not.) \\emph{New} ones."]),
+        ("It is $x$. \\emph{New} ones.", ["It is $x$.", "\\emph{New} ones."]),
+        ("No end at all", ["No end at all"]),
+        (" \n", []),
+    ],
+)
+def test_split_sentences(text, sentences):
+    assert split_sentences(text) == sentences
+
+
+def test_the_last_piece_holds_what_is_left():
+    assert split_sentences("One. Two.  Three.", cuts=1) == ["One.", "Two.  Three."]
+
+
+def test_ends_sentence():
+    assert ends_sentence("“Is it deep?”")
+    assert not ends_sentence("Deep nets (in theory)")

@@ -1,0 +1,49 @@
+"""The OpenAPI document is complete, and refers to nothing that it lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from retrieval_service.app import create_app
+from retrieval_service.routes.parameters import Parameters
+from retrieval_service.search.request import SearchRequest
+from retrieval_service.settings import Settings
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Any:
+    # Nothing is opened unless the application's lifespan is entered; documentation needs nothing.
+    return TestClient(create_app(Settings(data=tmp_path))).get("/openapi.json").json()
+
+
+def test_every_route_for_clients_is_described(document: Any) -> None:
+    assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
+        "/search": ["get", "post"],
+        "/papers/{paper_id}/similar": ["get"],
+        "/papers/{paper_id}": ["get"],
+        "/corpus": ["get"],
+        "/embed": ["post"],
+        "/health": ["get"],
+        "/health/live": ["get"],
+        "/health/ready": ["get"],
+    }
+
+
+def test_references_resolve(document: Any) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)))
+    assert {"SearchRequest", "SearchAnswer", "ErrorAnswer"} <= references <= document["components"]["schemas"].keys()
+
+
+def test_get_and_post_take_the_same_parameters_and_each_is_explained(document: Any) -> None:
+    search = document["paths"]["/search"]
+    query = {each["name"]: each for each in search["get"]["parameters"] if each["in"] == "query"}
+    body = document["components"]["schemas"]["SearchRequest"]["properties"]
+    assert query.keys() == body.keys() <= set(Parameters(SearchRequest).names)
+    assert all(each["description"] for each in (*query.values(), *body.values()))
+    assert [each["name"] for each in search["post"]["parameters"]] == ["Akin-Timeout"]

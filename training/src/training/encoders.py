@@ -1,0 +1,67 @@
+"""Run encoders: a version by its own code, and a sentence-transformers model in FP32."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.arrays import Floats
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+RUNTIMES = ("onnxruntime", "openvino")
+
+Encode = Callable[[Sequence[str]], Floats]
+"""Texts in, vectors of length one out, float32 [texts, dim]."""
+
+
+def version_encoder(folder: Path, runtime: str = "auto") -> Encode:
+    """Return the encoder of a version folder, run by the folder's own `runtime.py`.
+
+    Args:
+        folder: of a version, published or not.
+        runtime: one of `RUNTIMES`, or `auto` for the one that would serve on this machine.
+
+    Raises:
+        ImportError: `runtime.py` cannot be loaded, or the runtime is not installed.
+    """
+    loaded = _load_module(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
+    return lambda texts: loaded.encode(list(texts))[0].copy()
+
+
+def version_encoders(folder: Path) -> dict[str, Encode]:
+    """Return the encoder of a version folder on every runtime that is installed, by the runtime's name."""
+    return {name: version_encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
+
+
+def encode_fp32(model: SentenceTransformer, texts: Sequence[str], batch_size: int = 32) -> Floats:
+    """Return the vectors of a sentence-transformers model in FP32, of length one, [texts, dim]."""
+    vectors = model.encode(list(texts), batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _load_module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("akin_staged_runtime", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded as a Python module.")
+    module = importlib.util.module_from_spec(spec)
+    # Bytecode would be a file in the version folder that its manifest does not list.
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        sys.path.remove(str(path.parent))
+        # Each version has files of the same names: modules that were imported from this folder must not be reused.
+        for name, loaded in list(sys.modules.items()):
+            if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).parent == path.parent:
+                del sys.modules[name]
+    return module

@@ -1,0 +1,126 @@
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from papers import Paper
+from training.data.corpus import Corpus, read_corpus, write_paper
+from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
+from training.errors import CorpusError
+
+
+def settings(**changed: object) -> PairsConfig:
+    return PairsConfig(
+        **{"shares": {"title": 1}, "most": None, "balanced": False, "citations": None, "labelled": False, **changed}
+    )
+
+
+def write_corpus(folder: Path, papers: list[Paper]) -> Corpus:
+    path = folder / "papers.jsonl"
+    with path.open("wb") as file:
+        for paper in papers:
+            write_paper(file, paper)
+    assert list(read_corpus(path)) == papers
+    return Corpus(path)
+
+
+@pytest.fixture
+def papers(make_papers: Callable[[int], list[Paper]]) -> list[Paper]:
+    return make_papers(60)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, papers: list[Paper]) -> Iterator[Corpus]:
+    made = write_corpus(tmp_path, papers)
+    yield made
+    made.close()
+
+
+def test_two_sources_divide_the_papers(corpus: Corpus, papers: list[Paper]) -> None:
+    pairs = list(make_pairs(corpus, settings(shares={"title": 1, "first_sentence": 1}), seed=0))
+    titles = {paper.title: paper for paper in papers}
+    assert Counter(pair.kind for pair in pairs) == {"title": 30, "first_sentence": 30}
+    for pair in pairs:
+        if pair.kind == "title":
+            assert titles[pair.anchor].abstract == pair.positive
+        else:
+            assert pair.anchor.startswith("We study")
+            assert pair.anchor not in pair.positive
+    by_title = {pair.anchor for pair in pairs if pair.kind == "title"}
+    by_sentence = {pair.positive.split(". ")[0] for pair in pairs if pair.kind == "first_sentence"}
+    assert not by_title & by_sentence
+
+
+def test_the_same_seed_gives_the_same_pairs_and_most_limits_them(corpus: Corpus) -> None:
+    first = list(make_pairs(corpus, settings(most=10), seed=1))
+    assert first == list(make_pairs(corpus, settings(most=10), seed=1))
+    assert first != list(make_pairs(corpus, settings(most=10), seed=2))
+    assert len(first) == 10
+
+
+def test_two_halves_joined_are_the_abstract(corpus: Corpus, papers: list[Paper]) -> None:
+    whole = {paper.abstract for paper in papers}
+    pairs = list(make_pairs(corpus, settings(shares={"halves": 1}), seed=0))
+    assert {f"{pair.anchor} {pair.positive}" for pair in pairs} == whole
+
+
+def test_one_sentence_has_no_halves() -> None:
+    assert halves("No end at all") is None
+
+
+def subject_of(papers: list[Paper]) -> dict[str, str]:
+    return {paper.abstract: paper.categories[0] for paper in papers}
+
+
+def test_only_pairs_labelled_1_share_a_subject(corpus: Corpus, papers: list[Paper]) -> None:
+    subject = subject_of(papers)
+    pairs = list(subject_pairs(corpus, 50, balanced=False, labelled=True))
+    assert Counter(pair.label for pair in pairs) == {1: 50, 0: 50}
+    for pair in pairs:
+        assert (subject[pair.anchor] == subject[pair.positive]) == (pair.label == 1)
+        assert pair.anchor != pair.positive
+
+
+def test_balanced_subjects_are_drawn_equally_often(tmp_path: Path, papers: list[Paper]) -> None:
+    rare = [p for p in papers if p.categories[0] == "cs.IR"][:2] + [p for p in papers if p.categories[0] == "hep-th"]
+    corpus, subject = write_corpus(tmp_path, rare), subject_of(papers)
+    counts = {
+        balanced: Counter(subject[pair.anchor] for pair in subject_pairs(corpus, 400, balanced=balanced))
+        for balanced in (True, False)
+    }
+    corpus.close()
+    assert 150 < counts[True]["cs.IR"] < 250
+    assert counts[False]["cs.IR"] < 80
+
+
+def test_subjects_of_one_paper_each_are_refused(tmp_path: Path, papers: list[Paper]) -> None:
+    corpus = write_corpus(tmp_path, papers[:3])
+    with pytest.raises(CorpusError, match="no subject has two papers"):
+        list(subject_pairs(corpus, 5, balanced=False))
+    corpus.close()
+
+
+def test_citations_are_read_from_a_file(corpus: Corpus, papers: list[Paper], tmp_path: Path) -> None:
+    file = tmp_path / "citations.jsonl"
+    lines = [{"citing": "p1", "cited": "p2"}, {"citing": "p1", "cited": "elsewhere"}]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    (pair,) = make_pairs(corpus, settings(shares={"citation": 1}, citations=str(file)), seed=0)
+    assert papers[1].title in pair.anchor
+    assert papers[2].abstract in pair.positive
+    file.write_text(json.dumps({"citing": "a", "cited": "b"}))
+    with pytest.raises(CorpusError, match=r"pairs\.citations"):
+        list(make_pairs(corpus, settings(shares={"citation": 1}, citations=str(file)), seed=0))
+    with pytest.raises(CorpusError, match=r"pairs\.citations"):
+        list(make_pairs(corpus, settings(shares={"citation": 1}), seed=0))
+
+
+def test_shares_of_zero_are_refused(corpus: Corpus) -> None:
+    with pytest.raises(CorpusError, match=r"pairs\.shares"):
+        list(make_pairs(corpus, settings(shares={"title": 0}), seed=0))
+
+
+def test_every_source_that_can_be_configured_has_a_function() -> None:
+    assert {*ONE_PAPER_SOURCES, "subject", "citation"} == set(get_args(PairSource))

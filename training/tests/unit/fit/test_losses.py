@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+import tokenizers
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from torch import nn
+
+from training.errors import ConfigurationError, SourceError
+from training.fit import losses
+from training.fit.losses import Loss, build_loss, check
+from training.pipeline.composition import compose, groups
+
+DIM = 8
+TEXTS = {"anchor": ["graph kernel", "quark"], "positive": ["lattice tensor", "neuron spin"]}
+
+
+@pytest.fixture(autouse=True)
+def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKIN_DATA", "data")
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one layer with random weights, as SentenceTransformer.save() writes it."""
+    path = tmp_path_factory.mktemp("model")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, *" ".join(TEXTS["anchor"] + TEXTS["positive"]).split()]
+    made = tokenizers.BertWordPieceTokenizer({word: number for number, word in enumerate(words)})
+    transformers.BertTokenizerFast(tokenizer_object=made._tokenizer).save_pretrained(path / "base")
+    sizes = {"hidden_size": DIM, "intermediate_size": DIM, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
+    transformers.BertModel(config).save_pretrained(path / "base")
+    modules = [Transformer(str(path / "base")), Pooling(DIM)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(path / "model"))
+    return path / "model"
+
+
+@pytest.fixture
+def model(folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(folder), device="cpu")
+
+
+def configure(name: str, source: Path) -> Loss:
+    """The loss of that name; other models that it needs are the model itself."""
+    keys = {"gist": [f"loss.guide={source}"], "distillation": [f"loss.teacher={source}"]}
+    return compose([f"loss={name}", *keys.get(name, [])]).loss
+
+
+@pytest.mark.parametrize("name", groups()["loss"])
+def test_every_loss_is_built_and_gives_a_number(name: str, model: SentenceTransformer, folder: Path) -> None:
+    settings = configure(name, folder)
+    built = build_loss(settings, model)
+    assert isinstance(built, nn.Module)
+    labels = torch.tensor([1, 0]) if settings.needs_labels else None
+    if add_labels := settings.label_maker():
+        labels = torch.tensor(add_labels(TEXTS)["label"])
+        assert labels.shape == (2, 2, DIM)
+    value = built([model.preprocess(TEXTS[column]) for column in ("anchor", "positive")], labels)
+    value = value["loss"] if isinstance(value, dict) else value
+    assert torch.isfinite(value)
+
+
+@pytest.mark.parametrize("name", groups()["loss"])
+def test_a_loss_accepts_either_labelled_pairs_or_others(name: str, folder: Path) -> None:
+    settings = configure(name, folder)
+    check(settings, settings.needs_labels)
+    with pytest.raises(ConfigurationError, match=f"loss={name}"):
+        check(settings, not settings.needs_labels)
+
+
+@pytest.mark.parametrize("name", groups()["loss"])
+def test_matryoshka_is_refused_where_the_loss_does_not_allow_it(
+    name: str, model: SentenceTransformer, folder: Path
+) -> None:
+    settings = configure(name, folder)
+    if settings.allows_matryoshka:
+        assert type(build_loss(settings, model, [DIM, 4])).__name__ == "MatryoshkaLoss"
+        with pytest.raises(ConfigurationError, match="16 is more"):
+            build_loss(settings, model, [16])
+    else:
+        with pytest.raises(ConfigurationError, match=f"loss={name}"):
+            build_loss(settings, model, [DIM])
+
+
+def test_another_model_that_cannot_be_loaded_is_named_by_its_key(model: SentenceTransformer) -> None:
+    with pytest.raises(SourceError, match=r"^loss\.guide: /nowhere"):
+        build_loss(compose(["loss=gist", "loss.guide=/nowhere"]).loss, model)
+
+
+def test_every_class_of_loss_can_be_chosen() -> None:
+    def leaves(cls: type[Loss]) -> set[str]:
+        return {str(cls.__struct_config__.tag)}.union(*map(leaves, cls.__subclasses__()))
+
+    assert set().union(*map(leaves, losses.Loss.__subclasses__())) == set(groups()["loss"])
