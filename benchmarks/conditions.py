@@ -23,7 +23,7 @@ import numpy as np
 
 from akin.cli.output import say
 from akin.settings import Settings
-from benchmarks.report import Row, publish
+from benchmarks.report import Row, write_and_print
 from indexing.catalogue_writer import CatalogueWriter
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, read_papers
@@ -95,7 +95,7 @@ def mix_papers(papers: Sequence[Paper], count: int, seed: int = 1) -> Iterator[P
         )
 
 
-def open_index(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, TantivyIndex]:
+def open_lexical_search(corpus: str, count: int, folder: Path) -> tuple[SqliteCatalogue, TantivyIndex]:
     """Build the catalogue and the lexical index of `count` papers, unless they exist, and open them."""
     directory = folder / str(count)
     if not (directory / "complete").exists():
@@ -175,7 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings.read()
     folder = options.folder or settings.data / "benchmarks" / "conditions"
-    corpus = LexicalSearch(*open_index(options.corpus, options.papers, folder))
+    corpus = LexicalSearch(*open_lexical_search(options.corpus, options.papers, folder))
     titles = [paper.title for paper in islice(read_papers(options.corpus), _TITLES)]
     measure_window(corpus, titles, [], 2 * options.seconds)
     dataset, rows = f"{options.papers:,} papers", []
@@ -196,4 +196,4 @@ def main() -> None:
             Row(kind, dataset, "sent", float(np.median([pair[1].sent for pair in pairs])), "a second"),
         ]
         say(f"{kind}: {1000 * alone:.1f} ms alone, {1000 * beside:.1f} ms beside: {beside / alone:.2f} times")
-    publish("conditions", rows, settings.data / "benchmarks", say)
+    write_and_print("conditions", rows, settings.data / "benchmarks", say)

@@ -20,7 +20,7 @@ import numpy as np
 from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import index_collection, private_stack
 from papers import read_papers
 from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
@@ -66,8 +66,8 @@ def main() -> None:
             index_collection(running, collection)
             scores[collection.name] = score_choices(collection, search_halves(running, collection))
     rows, verdict = learn(scores)
-    path = write("fusion", rows, settings.data / "benchmarks", verdict=verdict)
-    print(table(rows))
+    path = write_rows("fusion", rows, settings.data / "benchmarks", verdict=verdict)
+    print(rows_table(rows))
     say(verdict)
     say(f"written to {path} and {path.with_suffix('.md')}")
 

@@ -22,7 +22,7 @@ from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.parts import throughput, waiting_times
 from benchmarks.encoder.systems import CellResult
 from benchmarks.encoder.texts import Supply, read_complete_papers
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, rows_table, write_rows
 
 _NAME = "ours, Triton gRPC, GPU"
 
@@ -45,9 +45,9 @@ def main() -> None:
     rows = measure_gpu(
         options.grpc, Supply(read_complete_papers(corpus_path(settings, options.corpus), 30_000)), options.rounds
     )
-    path = write("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
+    path = write_rows("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
     report = path.with_suffix(".md")
-    report.write_text(f"{device['name']}, driver {device['driver']}: {summary}\n\n{table(rows)}")
+    report.write_text(f"{device['name']}, driver {device['driver']}: {summary}\n\n{rows_table(rows)}")
     print(report.read_text())
     say(f"written to {path} and {report.name}")
     if not passed:

@@ -20,7 +20,7 @@ import msgspec
 
 from akin.cli.output import say
 from akin.settings import Settings
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import FIELDS
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
@@ -46,8 +46,8 @@ def main() -> None:
         papers = list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))
         with lexical_index(papers) as directory:
             rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
-    path = write("long_queries", rows, Settings.read().data / "benchmarks")
-    print(table(rows))
+    path = write_rows("long_queries", rows, Settings.read().data / "benchmarks")
+    print(rows_table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 

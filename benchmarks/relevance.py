@@ -9,7 +9,7 @@ from pathlib import Path
 from akin.cli.output import say
 from akin.settings import Settings
 from akin.stack import local_http
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import index_collection, private_stack
 from relevance import Collection, mean_metrics, read_collections, scores_of_order
 
@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench NAME=relevance", description=__doc__)
     parser.add_argument("collections", nargs="+", type=Path, help="folders in BEIR's layout")
     rows = measure(read_collections(parser.parse_args().collections))
-    path = write("relevance", rows, Settings.read().data / "benchmarks")
-    print(table(rows))
+    path = write_rows("relevance", rows, Settings.read().data / "benchmarks")
+    print(rows_table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 

@@ -38,7 +38,7 @@ class Row:
     unit: str = ""
 
 
-def machine() -> dict[str, object]:
+def machine_class() -> dict[str, object]:
     """Return the class of machine: enough to compare figures by, nothing that identifies it."""
     model = cpu_fields().get("model name", "unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -46,7 +46,7 @@ def machine() -> dict[str, object]:
     return {"cpu": model, "cores": os.cpu_count(), "int8": features, "memory_gb": round(memory / 2**30)}
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that figures depend on, as far as they are installed."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
@@ -71,33 +71,33 @@ def percentile_rows(system: str, dataset: str, rounds: Sequence[Sequence[float]]
     ]
 
 
-def write(name: str, rows: Iterable[Row], folder: Path, **more: object) -> Path:
+def write_rows(name: str, rows: Iterable[Row], folder: Path, **more: object) -> Path:
     """Write `<name>.json` and `<name>.md`, and return the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = list(rows)
     content = {
         "rows": [asdict(row) for row in rows],
-        "machine": machine(),
-        "versions": versions(),
+        "machine": machine_class(),
+        "versions": package_versions(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         **more,
     }
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1))
-    (folder / f"{name}.md").write_text(table(rows))
+    (folder / f"{name}.md").write_text(rows_table(rows))
     return path
 
 
-def publish(name: str, rows: Iterable[Row], folder: Path, say: Callable[[str], None], **more: object) -> Path:
+def write_and_print(name: str, rows: Iterable[Row], folder: Path, say: Callable[[str], None], **more: object) -> Path:
     """Write the rows, print them as a table, report the paths, and return the path of the JSON."""
     rows = list(rows)
-    path = write(name, rows, folder, **more)
-    print(table(rows))
+    path = write_rows(name, rows, folder, **more)
+    print(rows_table(rows))
     say(f"written to {path} and {path.with_suffix('.md').name}")
     return path
 
 
-def table(rows: Iterable[Row]) -> str:
+def rows_table(rows: Iterable[Row]) -> str:
     """Return a Markdown table: a line for each system and metric, a column for each dataset."""
     cells = {(row.system, row.metric, row.dataset): row for row in rows}
     datasets = list(dict.fromkeys(dataset for _, _, dataset in cells))

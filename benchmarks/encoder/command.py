@@ -27,7 +27,7 @@ from benchmarks.encoder.systems import (
 from benchmarks.encoder.texts import Supply, read_complete_papers
 from benchmarks.environment import INFINITY, PEERS, ROOT, peer_environment
 from benchmarks.processes import WorkerFailed
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, rows_table, write_rows
 
 ENCODER_PARTS = ("bulk", "clients", "alone", "gathered", "batches", "fidelity")
 _PAPERS = 30_000
@@ -86,8 +86,8 @@ def write_results(rows: Sequence[Row], folder: Path, systems: Sequence[Embedding
     peers = {each.name: each.versions for each in systems if isinstance(each, EngineProcess)}
     findings = targets.compare_with_targets(rows)
     texts = {"given": dict(supply.given), "composed": dict(supply.composed)}
-    path = write("encoder", rows, folder, peers=peers, texts=texts, judged=[vars(each) for each in findings])
-    path.with_suffix(".md").write_text(f"{targets.results_table(findings)}\n{table(rows)}")
+    path = write_rows("encoder", rows, folder, peers=peers, texts=texts, judged=[vars(each) for each in findings])
+    path.with_suffix(".md").write_text(f"{targets.results_table(findings)}\n{rows_table(rows)}")
     path.with_suffix(".svg").write_text(plot_run(rows))
 
 

@@ -12,7 +12,7 @@ from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.systems import start_triton_servers
 from benchmarks.encoder.texts import Supply, read_complete_papers
 from benchmarks.processes import resident, tree
-from benchmarks.report import Row, publish
+from benchmarks.report import Row, write_and_print
 
 _SIZES = (1, 3, 8, 32, 64)
 _TURN = 2_000
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     finally:
         http.close()
         grpc.close()
-    publish("encoder-memory", rows, folder, say)
+    write_and_print("encoder-memory", rows, folder, say)
 
 
 def measure_memory(address: str, pid: int, supply: Supply, count: int) -> list[Row]:

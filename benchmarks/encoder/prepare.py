@@ -27,8 +27,8 @@ def main() -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.copytree(published_weights(), aside / "torch")
-    export_onnx(aside)
-    export_openvino(aside, calibration)
+    export_onnx_peers(aside)
+    export_openvino_peer(aside, calibration)
     shutil.copytree(aside / "torch", aside / "infinity", ignore=shutil.ignore_patterns("*.bin"))
     shutil.copy(aside / "onnx" / "onnx" / "model_int8.onnx", aside / "infinity" / "model_quantized.onnx")
     shutil.rmtree(target, ignore_errors=True)
@@ -43,7 +43,7 @@ def published_weights() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def export_onnx(folder: Path) -> None:
+def export_onnx_peers(folder: Path) -> None:
     """Export FP32 ONNX, and the dynamic INT8 that the documentation recommends for this kind of CPU."""
     from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
 
@@ -59,7 +59,7 @@ def export_onnx(folder: Path) -> None:
     settings.write_text(json.dumps({**json.loads(settings.read_text()), **limits}))
 
 
-def export_openvino(folder: Path, calibration: Path) -> None:
+def export_openvino_peer(folder: Path, calibration: Path) -> None:
     """Export static INT8, calibrated on the field `text` of each line of a file."""
     from sentence_transformers import SentenceTransformer, export_static_quantized_openvino_model
 

@@ -20,7 +20,7 @@ from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read_complete_papers
-from benchmarks.report import Row, percentile_rows, publish
+from benchmarks.report import Row, percentile_rows, write_and_print
 from benchmarks.stack import await_snapshot, private_stack, stack_environment
 from papers import Paper
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         searched = write_corpus(settings, "searched", papers[:_SEARCHED])
         await_snapshot(settings, build_index(settings, str(searched)).id)
         rows = measure_waits(settings, papers, supply, options.rounds, options.seconds, options.step)
-    publish("encoder-search", rows, base.data / "benchmarks", say)
+    write_and_print("encoder-search", rows, base.data / "benchmarks", say)
 
 
 def measure_waits(

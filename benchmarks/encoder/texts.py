@@ -9,7 +9,7 @@ from pathlib import Path
 
 from papers import Paper, read_papers
 
-TEXT_KINDS = ("abstracts", "titles", "queries", "mixed")
+SUPPLY_KINDS = ("abstracts", "titles", "queries", "mixed")
 _QUERY_WORDS = (3, 9)
 _TITLE_WORDS = (6, 14)
 # English as BERT's vocabulary cuts it has 1.3 to 1.4 tokens a word.
@@ -77,7 +77,7 @@ class Supply:
     def _next(self, kind: str) -> str:
         if kind == "mixed":
             self._turn += 1
-            return self._next(TEXT_KINDS[self._turn % 3])
+            return self._next(SUPPLY_KINDS[self._turn % 3])
         while True:
             text = next(self._real.get(kind, iter(())), None)
             real = text is not None

@@ -13,13 +13,13 @@ from akin.registry.versions import MODEL, promoted_version
 from akin.settings import Settings
 from benchmarks.environment import RETRIEVAL
 from benchmarks.processes import WorkerFailed
-from benchmarks.report import Row, machine, table, write
+from benchmarks.report import Row, machine_class, rows_table, write_rows
 from benchmarks.retrieval import growth
 from benchmarks.retrieval.collection import embed_collection, prepare_collection
 from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, build_system, compare_systems, result_rows
 from benchmarks.retrieval.http_path import measure_over_http
 from benchmarks.retrieval.plot import Points, plot
-from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
+from benchmarks.retrieval.systems import CANDIDATE_PREFIX, OURS, SYSTEMS
 from storage.durable import replace_file
 
 MOST_TEXTS = 2_500_000
@@ -56,8 +56,8 @@ def main() -> None:
             rows += measure_over_http(collection, count, label(count), options.source, options.seconds, say)
     rows = earlier_rows(results / "retrieval.json", rows, collection.recipe) + rows
     rows.sort(key=lambda row: size(row.dataset))
-    path = write("retrieval", rows, results, texts=collection.recipe)
-    print(table(rows))
+    path = write_rows("retrieval", rows, results, texts=collection.recipe)
+    print(rows_table(rows))
     names = {row.dataset: size(row.dataset) for row in rows}
     found = growth.curves(rows, names)
     if found:
@@ -111,7 +111,7 @@ def earlier_rows(path: Path, rows: Sequence[Row], recipe: Mapping[str, object]) 
     """Return rows of earlier runs on the same collection and class of machine, except those that `rows` replaces."""
     try:
         earlier = json.loads(path.read_bytes())
-        if earlier["texts"] != recipe or earlier["machine"] != machine():
+        if earlier["texts"] != recipe or earlier["machine"] != machine_class():
             return []
         found = [Row(**row) for row in earlier["rows"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -132,7 +132,7 @@ def write_plot(path: Path, curves: Mapping[str, Points], x_label: str, y_label: 
 
 def python_of(system: str) -> Path:
     """Return the interpreter of the environment that a system is installed in."""
-    return Path(sys.executable) if system in OURS or system.startswith(CANDIDATE) else RETRIEVAL
+    return Path(sys.executable) if system in OURS or system.startswith(CANDIDATE_PREFIX) else RETRIEVAL
 
 
 def size(name: str) -> int:

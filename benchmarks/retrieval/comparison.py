@@ -104,7 +104,7 @@ def compare_systems(
             workers.append(worker)
         target = 0.0
         for result, worker in zip(results, workers, strict=True):
-            choose_point(result, worker, truth, target)
+            choose_operating_point(result, worker, truth, target)
             target = target or result.recall - ALLOWANCE
             say(f"{result.name}: recall {result.recall:.4f} at {result.point}")
         for _ in range(rounds):
@@ -119,7 +119,7 @@ def compare_systems(
                 result.memory_mb = answer["memory_mb"]
 
 
-def choose_point(result: SystemResult, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
+def choose_operating_point(result: SystemResult, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
     """Try operating points; take the fastest of those that reach the target, or the one with the highest recall."""
     for point in worker.first["points"]:
         seconds = []

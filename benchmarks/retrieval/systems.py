@@ -265,7 +265,7 @@ SYSTEMS: dict[str, Callable[[], VectorSystem]] = {
     "usearch": Usearch,
     "milvus-lite": MilvusLite,
 }
-CANDIDATE = "akin "
+CANDIDATE_PREFIX = "akin "
 """Before codes, it makes the name of a recipe to try: `akin RaBitQ,Refine(SQ8)`."""
 
 OURS = ("akin", "IVF4096,Flat nprobe=64")
@@ -273,4 +273,4 @@ OURS = ("akin", "IVF4096,Flat nprobe=64")
 
 def system_of(name: str) -> VectorSystem:
     """Return the system of a name, or the one with the recipe that the name contains."""
-    return Akin(name.removeprefix(CANDIDATE)) if name.startswith(CANDIDATE) else SYSTEMS[name]()
+    return Akin(name.removeprefix(CANDIDATE_PREFIX)) if name.startswith(CANDIDATE_PREFIX) else SYSTEMS[name]()

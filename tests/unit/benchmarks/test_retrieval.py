@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.report import Row, write
+from benchmarks.report import Row, write_rows
 from benchmarks.retrieval import catalogue, growth
 from benchmarks.retrieval.collection import TextCollection, prepare_collection
 from benchmarks.retrieval.command import earlier_rows, label, size
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose_point, result_rows
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose_operating_point, result_rows
 from benchmarks.retrieval.exact import mean_recall
 from benchmarks.retrieval.plot import plot
 from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
@@ -116,7 +116,7 @@ def test_the_fastest_point_that_reaches_the_target_is_chosen():
     truth = np.tile(np.arange(10), (4, 1))
     worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose_point(entry, worker, truth, 0.8)
+    choose_operating_point(entry, worker, truth, 0.8)
     assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
     assert 10 not in worker.asked
 
@@ -124,7 +124,7 @@ def test_the_fastest_point_that_reaches_the_target_is_chosen():
 def test_the_best_point_is_chosen_if_none_reaches_the_target():
     truth = np.tile(np.arange(10), (4, 1))
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose_point(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
+    choose_operating_point(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
     assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
 
 
@@ -170,7 +170,7 @@ def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     recipe = {"version": 1, "texts": 100}
     index, http = Row("akin", "100k", "qps", 1.0), Row("akin over HTTP", "100k", "ready_s", 2.0)
     other = Row("akin", "600k", "qps", 3.0)
-    path = write("retrieval", [index, http, other], tmp_path, texts=recipe)
+    path = write_rows("retrieval", [index, http, other], tmp_path, texts=recipe)
     assert earlier_rows(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
     assert earlier_rows(path, [], recipe | {"texts": 99}) == []
     assert earlier_rows(tmp_path / "none.json", [index], recipe) == []
