@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,23 +56,69 @@ class Reply(NamedTuple):
     digest: str
 
 
-class Wire(Protocol):
-    """One of Triton's protocols. `ready_versions` and `infer` raise EncoderUnavailable without a timely answer."""
+class Wire(ABC):
+    """Client of one of Triton's protocols; a protocol defines how a call is sent and its failures translated."""
+
+    def __init__(self, address: str, module: Any, **options: Any) -> None:
+        """Take `host:port` and tritonclient's module of the protocol; the first call connects."""
+        self._address = address
+        self._module = module
+        self._options = options
+        self._open_client: Any = None
+
+    @property
+    def _client(self) -> Any:
+        # A connection belongs to the event loop it was made in.
+        if self._open_client is None:
+            self._open_client = self._module.InferenceServerClient(self._address, **self._options)
+        return self._open_client
+
+    @abstractmethod
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
+        """Return what a method of the client returns; raise EncoderUnavailable if it fails or is not timely."""
 
     async def ready_versions(self, seconds: float) -> list[int]:
-        """Return the versions of the model that are ready."""
+        """Return the versions of the model that are ready; raise EncoderUnavailable without a timely answer."""
+        metadata = await self._call("get_model_metadata", seconds, ENCODER_MODEL)
+        return [int(version) for version in (metadata["versions"] if isinstance(metadata, dict) else metadata.versions)]
 
     async def device(self, version: int, seconds: float) -> str | None:
         """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
+        try:
+            # The model's configuration has the device too, but reading that needs a key.
+            return "gpu" if await self._call("is_model_ready", seconds, _ON_GPU, str(version)) else "cpu"
+        except EncoderUnavailable:
+            return None
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue."""
+        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue.
+
+        Raises:
+            EncoderUnavailable: There is no timely answer, or it lacks a part.
+        """
+        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
+        tensor.set_data_from_numpy(_column(texts))
+        result = await self._call(
+            "infer",
+            seconds,
+            ENCODER_MODEL,
+            [tensor],
+            model_version=str(version),
+            outputs=[self._module.InferRequestedOutput(name) for name in _OUTPUTS],
+            parameters=purpose,
+            # With 0 Triton would use its own default.
+            timeout=max(1, int(seconds * 1e6)),
+        )
+        return _reply(result)
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._open_client is not None:
+            await self._open_client.close()
+            self._open_client = None
 
 
-class GrpcWire:
+class GrpcWire(Wire):
     """Triton over gRPC."""
 
     def __init__(self, address: str) -> None:
@@ -79,59 +126,16 @@ class GrpcWire:
         # Imported here because each client loads many modules, and a process uses only one of them.
         import tritonclient.grpc.aio as client
 
-        self._address = address
-        self._module = client
-        self._open_client: Any = None
+        super().__init__(address, client, channel_args=_CHANNEL)
 
-    @property
-    def _client(self) -> Any:
-        # A channel belongs to the event loop it was made in.
-        if self._open_client is None:
-            self._open_client = self._module.InferenceServerClient(self._address, channel_args=_CHANNEL)
-        return self._open_client
-
-    async def ready_versions(self, seconds: float) -> list[int]:
-        """Return the versions of the model that are ready."""
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
         try:
-            metadata = await self._client.get_model_metadata(ENCODER_MODEL, client_timeout=seconds)
+            return await getattr(self._client, method)(*arguments, client_timeout=seconds, **options)
         except InferenceServerException as error:
             raise _translate(error, self._address, seconds) from error
-        return _numbers(metadata.versions)
-
-    async def device(self, version: int, seconds: float) -> str | None:
-        """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
-        try:
-            return _device(await self._client.is_model_ready(_ON_GPU, str(version), client_timeout=seconds))
-        except InferenceServerException:
-            return None
-
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue."""
-        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
-        tensor.set_data_from_numpy(_column(texts))
-        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        try:
-            result = await self._client.infer(
-                ENCODER_MODEL,
-                [tensor],
-                model_version=str(version),
-                outputs=outputs,
-                client_timeout=seconds,
-                parameters=purpose,
-                timeout=_microseconds(seconds),
-            )
-        except InferenceServerException as error:
-            raise _translate(error, self._address, seconds) from error
-        return _reply(result)
-
-    async def close(self) -> None:
-        """Close the channel."""
-        if self._open_client is not None:
-            await self._open_client.close()
-            self._open_client = None
 
 
-class HttpWire:
+class HttpWire(Wire):
     """Triton over HTTP."""
 
     def __init__(self, address: str) -> None:
@@ -139,54 +143,13 @@ class HttpWire:
         import aiohttp
         import tritonclient.http.aio as client
 
-        self._address = address
-        self._module = client
+        super().__init__(address, client)
         self._lost = (aiohttp.ClientError, OSError)
-        self._open_client: Any = None
 
-    @property
-    def _client(self) -> Any:
-        if self._open_client is None:
-            self._open_client = self._module.InferenceServerClient(self._address)
-        return self._open_client
-
-    async def ready_versions(self, seconds: float) -> list[int]:
-        """Return the versions of the model that are ready."""
-        metadata = await self._answer(self._client.get_model_metadata(ENCODER_MODEL), seconds)
-        return _numbers(metadata["versions"])
-
-    async def device(self, version: int, seconds: float) -> str | None:
-        """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
-        try:
-            return _device(await self._answer(self._client.is_model_ready(_ON_GPU, str(version)), seconds))
-        except EncoderUnavailable:
-            return None
-
-    async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue."""
-        tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
-        tensor.set_data_from_numpy(_column(texts))
-        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        call = self._client.infer(
-            ENCODER_MODEL,
-            [tensor],
-            model_version=str(version),
-            outputs=outputs,
-            parameters=purpose,
-            timeout=_microseconds(seconds),
-        )
-        return _reply(await self._answer(call, seconds))
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._open_client is not None:
-            await self._open_client.close()
-            self._open_client = None
-
-    async def _answer(self, call: Any, seconds: float) -> Any:
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                return await call
+                return await getattr(self._client, method)(*arguments, **options)
         except InferenceServerException as error:
             raise _translate(error, self._address, seconds) from error
         except TimeoutError as error:
@@ -212,20 +175,6 @@ def _reply(result: Any) -> Reply:
         # Bytes in a tensor; a string where a proxy has converted the tensor to JSON.
         digest.decode() if isinstance(digest, bytes) else str(digest),
     )
-
-
-def _microseconds(seconds: float) -> int:
-    # With 0 Triton would use its own default.
-    return max(1, int(seconds * 1e6))
-
-
-def _numbers(versions: Iterable[str]) -> list[int]:
-    return [int(version) for version in versions]
-
-
-def _device(on_gpu: bool) -> str:
-    """Return the name of the device; the model's configuration has it too, but reading that needs a key."""
-    return "gpu" if on_gpu else "cpu"
 
 
 def _translate(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:

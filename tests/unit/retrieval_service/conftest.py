@@ -15,7 +15,7 @@ from papers import Paper
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import Embedded, EncoderIdentity, Field, Filter, Hits, RowSet, day_of
 from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.fusion import MinMax
+from retrieval_service.search.fusion import min_max
 
 
 class ListCatalogue:
@@ -119,4 +119,4 @@ def fakes() -> SimpleNamespace:
 @pytest.fixture
 def engine() -> Any:
     with ThreadPoolExecutor(2) as executor:
-        yield SearchEngine(executor, MinMax(), 100)
+        yield SearchEngine(executor, min_max, 100)
