@@ -42,9 +42,9 @@ from retrieval_service.corpus.manifest import (
 )
 from retrieval_service.corpus.snapshot import check_opens
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
-from retrieval_service.ports import Encoder, Rows
+from retrieval_service.ports import Catalogue, Encoder, Rows
 
-PAPERS_AT_ONCE = 900
+_PAPERS_AT_ONCE = 900
 
 
 class RowWriter:
@@ -143,10 +143,7 @@ def load_digests(base: Path, manifest: Manifest) -> NDArray[np.void]:
 def write_lexical(directory: Path, catalogue: CatalogueWriter) -> None:
     """Write the whole lexical index from the catalogue."""
     with LexicalWriter(directory / LEXICAL) as lexical:
-        first = 0
-        for papers in _fetch_in_runs(catalogue, range(len(catalogue))):
-            lexical.add(first, papers)
-            first += len(papers)
+        lexical.add(0, fetch_papers(catalogue, range(len(catalogue))))
         lexical.close()
 
 
@@ -164,17 +161,15 @@ def change_lexical(directory: Path, catalogue: CatalogueWriter, before: int, rew
     wanted = [*kept, *range(before, count)]
     with LexicalWriter(directory / LEXICAL, continued=True) as lexical:
         lexical.delete([*kept, *range(count, before)])
-        at = 0
-        for papers in _fetch_in_runs(catalogue, wanted):
-            for row, paper in zip(wanted[at : at + len(papers)], papers, strict=True):
-                lexical.add(row, [paper])
-            at += len(papers)
+        for row, paper in zip(wanted, fetch_papers(catalogue, wanted), strict=True):
+            lexical.add(row, [paper])
         lexical.close()
 
 
-def _fetch_in_runs(catalogue: CatalogueWriter, rows: Sequence[int]) -> Iterator[list[Paper]]:
-    for at in range(0, len(rows), PAPERS_AT_ONCE):
-        yield catalogue.papers(rows[at : at + PAPERS_AT_ONCE])
+def fetch_papers(catalogue: CatalogueWriter | Catalogue, rows: Sequence[int]) -> Iterator[Paper]:
+    """Yield the papers of some rows, a bounded number of which is in memory at a time."""
+    for at in range(0, len(rows), _PAPERS_AT_ONCE):
+        yield from catalogue.papers(rows[at : at + _PAPERS_AT_ONCE])
 
 
 async def write_vectors(
