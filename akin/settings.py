@@ -55,7 +55,7 @@ class Settings(StackSettings):
         """Return the variables from which another process reads the same settings."""
         return {self.variable(field): str(getattr(self, field)) for field in type(self).model_fields}
 
-    def elsewhere(self, data: Path, ports: Sequence[int]) -> Self:
+    def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""
         return self.model_copy(update={"data": data, **dict(zip(PORT_FIELDS, ports, strict=True))})
 
@@ -72,12 +72,12 @@ class Settings(StackSettings):
     @property
     def service_url(self) -> str:
         """Return the address of the service on this machine."""
-        return f"http://{reachable(self.service_host)}:{self.service_port}"
+        return f"http://{reachable_host(self.service_host)}:{self.service_port}"
 
     @property
     def ui_url(self) -> str:
         """Return the address of the page on this machine."""
-        return f"http://{reachable(self.ui_host)}:{self.ui_port}"
+        return f"http://{reachable_host(self.ui_host)}:{self.ui_port}"
 
 
 def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
@@ -92,7 +92,7 @@ def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
         raise BadSetting(str(error)) from None
 
 
-def reachable(host: str) -> str:
+def reachable_host(host: str) -> str:
     """Return the host to put in a URL for a server of this machine that listens on an address.
 
     A server that listens on all addresses is reached on the loopback address.

@@ -115,7 +115,7 @@ def find_usable_manifest(settings: Settings, say: Say) -> Manifest | None:
 
 
 def find_current_manifest(settings: Settings, source_name: str) -> Manifest | None:
-    """Return the manifest of the live snapshot if a build from this source would give the same; None otherwise."""
+    """Return the manifest of the live snapshot if it has this source, the promoted encoder and the present analysis."""
     with cli_errors():
         snapshots = SnapshotDirectory(settings.data)
         current = snapshots.current()
@@ -209,14 +209,8 @@ def update_index(
     empty = source.path.is_file() and source.path.stat().st_size == 0  # of a harvest that found nothing
     with ExitStack() as stack:
         reader = None if empty else stack.enter_context(source.read(rejects))
-        changes = ChangedPapers(
-            reader or (),
-            source.name,
-            may_lack is not None,
-            withdrawn,
-            source.harvest,
-            1.0 if may_lack is None else may_lack,
-        )
+        complete, share = may_lack is not None, 1.0 if may_lack is None else may_lack
+        changes = ChangedPapers(reader or (), source.name, complete, withdrawn, source.harvest, share)
         stack.enter_context(cli_errors())
         manifest = run_with_encoder(
             settings,

@@ -23,7 +23,7 @@ import numpy as np
 
 from akin.cli.output import say
 from akin.settings import Settings
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, publish
 from indexing.catalogue_writer import CatalogueWriter
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, read_papers
@@ -35,20 +35,7 @@ from retrieval_service.search.request import SearchRequest
 _BATCH = 5_000
 _HALF = 350  # characters of an abstract
 _TITLES = 500
-_WORDS = (
-    "model",
-    "data",
-    "method",
-    "result",
-    "system",
-    "network",
-    "field",
-    "energy",
-    "state",
-    "time",
-    "quantum",
-    "base",
-)
+_WORDS = "model data method result system network field energy state time quantum base".split()
 _PHRASES = (
     *("neural network", "machine learning", "state of the art", "magnetic field", "deep learning", "ground state"),
     *("large scale", "phase transition", "black hole", "dark matter", "time series", "convolutional neural network"),
@@ -181,21 +168,24 @@ def main() -> None:
     parser.add_argument("--papers", type=int, default=2_500_000, help="the number of composed papers")
     parser.add_argument("--seconds", type=float, default=2, help="seconds of each window")
     parser.add_argument(
-        "--rounds", type=int, default=8, help="windows with each kind of condition, and as many without"
+        "--rounds", type=int, default=8, help="number of windows with each kind of condition, and without"
     )
     parser.add_argument("--folder", type=Path, help="the folder of the index; default: data/benchmarks/conditions")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     settings = Settings.read()
-    folder = asked.folder or settings.data / "benchmarks" / "conditions"
-    corpus = LexicalSearch(*open_index(asked.corpus, asked.papers, folder))
-    titles = [paper.title for paper in islice(read_papers(asked.corpus), _TITLES)]
-    measure_window(corpus, titles, [], 2 * asked.seconds)
-    dataset, rows = f"{asked.papers:,} papers", []
+    folder = options.folder or settings.data / "benchmarks" / "conditions"
+    corpus = LexicalSearch(*open_index(options.corpus, options.papers, folder))
+    titles = [paper.title for paper in islice(read_papers(options.corpus), _TITLES)]
+    measure_window(corpus, titles, [], 2 * options.seconds)
+    dataset, rows = f"{options.papers:,} papers", []
     for kind, requests in CONDITIONS.items():
         # In turn, and the best of each: other work on the machine only makes searches slower.
         pairs = [
-            (measure_window(corpus, titles, [], asked.seconds), measure_window(corpus, titles, requests, asked.seconds))
-            for _ in range(asked.rounds)
+            (
+                measure_window(corpus, titles, [], options.seconds),
+                measure_window(corpus, titles, requests, options.seconds),
+            )
+            for _ in range(options.rounds)
         ]
         alone, beside = (min(pair[side].p95 for pair in pairs) for side in (0, 1))
         rows += [
@@ -205,6 +195,4 @@ def main() -> None:
             Row(kind, dataset, "sent", float(np.median([pair[1].sent for pair in pairs])), "a second"),
         ]
         say(f"{kind}: {1000 * alone:.1f} ms alone, {1000 * beside:.1f} ms beside: {beside / alone:.2f} times")
-    path = write("conditions", rows, settings.data / "benchmarks")
-    print(table(rows))
-    say(f"written to {path} and {path.with_suffix('.md')}")
+    publish("conditions", rows, settings.data / "benchmarks", say)

@@ -91,7 +91,7 @@ class Worker:
         return message
 
 
-def answers() -> Callable[[Message], None]:
+def open_answers() -> Callable[[Message], None]:
     """Return the function by which a worker sends a message; what anything else prints goes to the log."""
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

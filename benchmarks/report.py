@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -85,6 +85,15 @@ def write(name: str, rows: Iterable[Row], folder: Path, **more: object) -> Path:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1))
     (folder / f"{name}.md").write_text(table(rows))
+    return path
+
+
+def publish(name: str, rows: Iterable[Row], folder: Path, say: Callable[[str], None], **more: object) -> Path:
+    """Write the rows, print them as a table, report the paths, and return the path of the JSON."""
+    rows = list(rows)
+    path = write(name, rows, folder, **more)
+    print(table(rows))
+    say(f"written to {path} and {path.with_suffix('.md').name}")
     return path
 
 

@@ -34,7 +34,7 @@ def private_stack(*folders: str) -> Iterator[Settings]:
 def private_settings(*folders: str) -> Settings:
     """Return the settings of a stack of its own: its data in `data/benchmarks/<folders>`, and free ports."""
     base = Settings.read()
-    return base.elsewhere(base.data.joinpath("benchmarks", *folders), free_ports(len(PORTS)))
+    return base.with_data_and_ports(base.data.joinpath("benchmarks", *folders), free_ports(len(PORTS)))
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Draw charts with matplotlib, in one style, as SVG or PNG.
 
-Whoever imports this package needs matplotlib (the extra `plots`).
+Importing this package needs matplotlib (the extra `plots`).
 """
 
 from __future__ import annotations

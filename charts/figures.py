@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008)."""
+"""Colours that are distinct with every kind of colour blindness (Okabe and Ito, 2008)."""
 
 INK = "#010203"
 """The colour of text and axes. SVG output replaces it with one that fits a light or a dark page."""
@@ -36,6 +36,7 @@ _STYLE: dict[Any, Any] = {  # matplotlib's type lists every key
     "grid.alpha": 0.25,
     "grid.color": INK,
     "legend.frameon": False,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
     "svg.hashsalt": "akin",  # without it, ids differ from one run to the next
 }
@@ -94,8 +95,6 @@ def draw_lines(
     """
     axes.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
     axes.set_title(title, loc="left")
-    for axis in [axes.xaxis] * log_x + [axes.yaxis] * log_y:
-        axis.set_major_formatter("{x:g}")
     axes.grid()
     for number, line in enumerate(lines):
         colour, dash = COLOURS[number % len(COLOURS)], _DASHES[number % len(_DASHES)]
@@ -105,6 +104,11 @@ def draw_lines(
             if y is not None:
                 tip = line.tips[place] if line.tips else f"{line.name}: {y:,.4g} at {x:,.4g}"
                 axes.plot([x], [y], "o", color=colour, markersize=4, gid=_TIP + tip)
+    for axis in [axes.xaxis] * log_x + [axes.yaxis] * log_y:
+        low, high = axis.get_data_interval()
+        axis.set_major_formatter("{x:g}")
+        # Within one decade, only minor ticks may be visible.
+        axis.set_minor_formatter("{x:g}" if high < 10 * low else "")
     if limit is not None:
         axes.axhline(limit, color=INK, linewidth=1, linestyle=(0, (4, 3)), gid="limit")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -1,4 +1,7 @@
-"""Read the body of a request up to a limit of length and time."""
+"""Read the body of a request up to a limit of length and time.
+
+Starlette's own limit is not used: it replaces the answer to a too long body by plain text, and has no time limit.
+"""
 
 from __future__ import annotations
 

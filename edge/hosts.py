@@ -125,8 +125,8 @@ class HostCheck:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            asked = f"under the name {hosts[0][:100]!r}" if len(hosts) == 1 else "without a name, or under several"
-            message = f"This server does not answer requests {asked}. {SETTING} adds names."
+            name = f"under the name {hosts[0][:100]!r}" if len(hosts) == 1 else "without a name, or under several"
+            message = f"This server does not answer requests {name}. {SETTING} adds names."
             body = error_body("host_not_allowed", message, {"setting": SETTING})
             await refuse(send, 421, body, [("connection", "close")])
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, ReadWindow, embed_windows
+from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
 from indexing.embedding_store import EmbeddingStore
 from indexing.faiss_recipe import recipe_for
 from indexing.options import BuildOptions, OnProgress, Progress
@@ -62,11 +63,11 @@ async def build_snapshot(
         PapersError: the source could not be read to its end.
     """
     options = options or BuildOptions()
-    snapshots, who, intake = SnapshotDirectory(data), encoder.identity, Intake(papers)
+    snapshots, identity, intake = SnapshotDirectory(data), encoder.identity, Intake(papers)
     with (
         report_write_errors(data),
         snapshots.new_build() as directory,
-        EmbeddingStore(data / "embeddings" / who.digest, who.dim) as store,
+        EmbeddingStore(data / "embeddings" / identity.digest, identity.dim) as store,
     ):
         embedding = EmbeddingPass(encoder, store, options.batch, options.in_flight)
         rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory))
@@ -85,9 +86,8 @@ async def build_snapshot(
             report("embed", rows.count)
 
         try:
-            await embed_windows(
-                embedding, _new_papers(intake, rows), write, lambda done: report("embed", rows.count + done)
-            )
+            read = partial(_read_window, intake, rows)
+            await embed_windows(embedding, read, write, lambda done: report("embed", rows.count + done))
             if not rows.count:
                 raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
             report("index", 0)
@@ -100,7 +100,7 @@ async def build_snapshot(
             store.by_row(np.concatenate(positions)),
             encoder,
             sample,
-            recipe=recipe_for(rows.count, who.dim, exact_below=options.exact_below, memory_mb=options.memory_mb),
+            recipe=recipe_for(rows.count, identity.dim, exact_below=options.exact_below, memory_mb=options.memory_mb),
             target=options.recall_target,
             on_tuning=lambda: report("tune", 0),
         )
@@ -112,7 +112,7 @@ async def build_snapshot(
             papers=rows.count,
             rejected=intake.rejected,
             embedded=embedding.embedded,
-            encoder=EncoderRecord(who.version, who.digest, who.dim, who.max_length),
+            encoder=EncoderRecord(identity.version, identity.digest, identity.dim, identity.max_length),
             passage_text_version=PASSAGE_TEXT_VERSION,
             analysis_version=ANALYSIS_VERSION,
             index=index,
@@ -124,18 +124,14 @@ async def build_snapshot(
         return await asyncio.to_thread(publish, snapshots, directory, draft, use=options.use)
 
 
-def _new_papers(intake: Intake, rows: RowWriter) -> ReadWindow:
-    """Return a function that reads the next window: usable papers whose ids are not taken yet."""
-
-    def read(in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
-        while window := intake.read_window():
-            taken = {paper.id for earlier in in_flight for paper in earlier.papers}
-            taken |= rows.catalogue.rows([paper.id for paper in window]).keys()
-            if usable := [paper for paper in window if intake.accept(paper, taken)]:
-                return usable
-        return []
-
-    return read
+def _read_window(intake: Intake, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
+    """Return the next usable papers whose ids are not taken yet; an empty list at the end."""
+    while window := intake.read_window():
+        taken = {paper.id for earlier in in_flight for paper in earlier.papers}
+        taken |= rows.catalogue.rows([paper.id for paper in window]).keys()
+        if usable := [paper for paper in window if intake.accept(paper, taken)]:
+            return usable
+    return []
 
 
 def _reasons(intake: Intake) -> str:

@@ -152,11 +152,11 @@ class CatalogueWriter:
         stale[changed] = True
         stale[self._count :] = True
         having, nothing = _rows_by_category(changed, papers), np.empty(0, ROW_TYPE)
-        anew = {}
+        updated = {}
         for code in {*columns, *having}:
             kept = columns.get(code, nothing)
-            anew[code] = np.sort(np.concatenate([kept[~stale[kept]], having.get(code, nothing)]))
-        return days, anew
+            updated[code] = np.sort(np.concatenate([kept[~stale[kept]], having.get(code, nothing)]))
+        return days, updated
 
 
 def _rows_by_category(rows: Iterable[int], papers: Sequence[Paper]) -> dict[str, NDArray[np.uint32]]:

@@ -38,10 +38,12 @@ from retrieval_service.corpus.manifest import (
     Manifest,
     check_digest,
     file_records,
+    read_manifest,
     write_manifest,
 )
 from retrieval_service.corpus.snapshot import check_opens
-from retrieval_service.errors import SnapshotError, SnapshotInvalid
+from retrieval_service.corpus.snapshot_lock import SnapshotLock
+from retrieval_service.errors import NoSnapshot, SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Catalogue, Encoder, Rows
 
 _PAPERS_AT_ONCE = 900
@@ -276,6 +278,27 @@ def publish(snapshots: SnapshotDirectory, directory: Path, draft: Manifest, *, u
     if use:
         snapshots.use(manifest.id)
     return manifest
+
+
+@contextlib.contextmanager
+def hold_base(data: Path, base: str | None) -> Iterator[tuple[Path, Manifest]]:
+    """Lock the snapshot that another one is made from, so that it is not removed; yield its directory and manifest.
+
+    Args:
+        data: the data directory.
+        base: id of the snapshot; None for the live one.
+
+    Raises:
+        NoSnapshot: there is no snapshot.
+        SnapshotError: a file could not be written.
+    """
+    snapshots = SnapshotDirectory(data)
+    name = base or snapshots.current()
+    if name is None:
+        raise NoSnapshot("There is no snapshot yet; make the first with: akin index build SOURCE")
+    path = snapshots.path(name)
+    with report_write_errors(data), contextlib.closing(SnapshotLock(path)):
+        yield path, read_manifest(path)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -24,15 +23,14 @@ from indexing.faiss_recipe import Recipe, candidates, check_served, refusal_reas
 from indexing.faiss_writer import VectorsOf, build_index, centroids_of, read_index, write_index
 from indexing.options import OnProgress, Progress
 from indexing.recall import Queries, QuerySample, embed_queries, measure, measure_curve
-from indexing.snapshot_parts import copy_catalogue, link_lexical, load_digests, publish, report_write_errors
+from indexing.snapshot_parts import copy_catalogue, hold_base, link_lexical, load_digests, publish
 from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, CurvePoint, IndexRecord, Manifest, read_manifest
+from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, CurvePoint, IndexRecord, Manifest
 from retrieval_service.corpus.snapshot import open_snapshot
-from retrieval_service.corpus.snapshot_lock import SnapshotLock
-from retrieval_service.errors import NoSnapshot, SnapshotError, SnapshotInvalid
+from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Encoder, Vectors
 
 # A recipe with refinement is measured with its usual number of candidates times each of these.
@@ -83,14 +81,9 @@ async def tune_snapshot(
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: the queries cannot be embedded.
     """
-    snapshots = SnapshotDirectory(data)
-    name = base or snapshots.current()
-    if name is None:
-        raise NoSnapshot("There is no snapshot to tune; make the first with: akin index build SOURCE")
-    path = snapshots.path(name)
     report = progress or (lambda _: None)
-    with report_write_errors(data), closing(SnapshotLock(path)):
-        old = read_manifest(path)
+    with hold_base(data, base) as (path, old):
+        snapshots = SnapshotDirectory(data)
         _check_encoder(old, encoder)
         recipes = _choose_recipes(wanted, old)
         # The new snapshot takes everything but the index from this one: what the service refuses of it, it refuses too.
@@ -105,8 +98,8 @@ async def tune_snapshot(
             report(Progress("tune", 0, None, 0, "exact search"))
             texts, own, description = _choose_queries(wanted, path, old)
             queries = await embed_queries(encoder, texts, own, old.papers, corpus)
-            contest = _Contest(wanted, old, path, directory, corpus, queries, description, report)
-            index = await asyncio.to_thread(contest.run, recipes)
+            comparison = _Comparison(wanted, old, path, directory, corpus, queries, description, report)
+            index = await asyncio.to_thread(comparison.run, recipes)
             report(Progress("publish", old.papers, old.papers, 0))
             draft = msgspec.structs.replace(old, embedded=0, index=index)
             await asyncio.to_thread(_copy_parts, path, directory, old)
@@ -185,7 +178,7 @@ class _NotBuilt(Exception):
 
 
 @dataclass
-class _Contest:
+class _Comparison:
     """Comparison of candidates; the file of the best one becomes the vector index of the new snapshot."""
 
     wanted: TuneOptions

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,10 +30,10 @@ from indexing.snapshot_parts import (
     change_lexical,
     change_vectors,
     copy_catalogue,
+    hold_base,
     link_lexical,
     load_digests,
     publish,
-    report_write_errors,
     write_lexical,
     write_vectors,
 )
@@ -43,17 +42,8 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.manifest import (
-    CATALOGUE,
-    VECTORS,
-    Change,
-    IndexRecord,
-    Manifest,
-    check_digest,
-    read_manifest,
-)
-from retrieval_service.corpus.snapshot_lock import SnapshotLock
-from retrieval_service.errors import EncoderMismatch, NoSnapshot, SnapshotError, SourceIncomplete
+from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Change, IndexRecord, Manifest, check_digest
+from retrieval_service.errors import EncoderMismatch, SnapshotError, SourceIncomplete
 from retrieval_service.ports import Encoder, Rows
 
 REWRITE_BELOW = 100_000
@@ -96,13 +86,7 @@ async def update_snapshot(
         SnapshotError: a file could not be written.
         PapersError: the source could not be read to its end.
     """
-    snapshots = SnapshotDirectory(data)
-    name = base or snapshots.current()
-    if name is None:
-        raise NoSnapshot("There is no snapshot to update; make the first with: akin index build SOURCE")
-    path = snapshots.path(name)
-    with report_write_errors(data), closing(SnapshotLock(path)):
-        old = read_manifest(path)
+    with hold_base(data, base) as (path, old):
         _check_encoder(old, encoder)
         _check_source(source)
         update = _Update(source, encoder, data, path, old, options or BuildOptions(), progress or (lambda _: None))
@@ -120,10 +104,10 @@ class _Update:
     report: OnProgress
 
     async def run(self) -> Manifest:
-        who, snapshots = self.encoder.identity, SnapshotDirectory(self.data)
+        identity, snapshots = self.encoder.identity, SnapshotDirectory(self.data)
         with (
             snapshots.new_build() as directory,
-            EmbeddingStore(self.data / "embeddings" / who.digest, who.dim) as store,
+            EmbeddingStore(self.data / "embeddings" / identity.digest, identity.dim) as store,
         ):
             self.report(Progress("copy", 0, self.old.papers, 0))
             changes = Changes(self.source, await asyncio.to_thread(load_digests, self.base, self.old))

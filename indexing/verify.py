@@ -22,7 +22,7 @@ from papers import PASSAGE_TEXT_VERSION, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS
-from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Manifest, read_manifest
+from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, read_manifest
 from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing, SnapshotInvalid
 from retrieval_service.ports import Rows
@@ -281,11 +281,7 @@ def measure_recall(directory: Path, data: Path, *, queries: int = 256, seed: int
         sample = exact_nearest(corpus(own), own, manifest.papers, corpus)
     index = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
     recall, ms = measure(index, sample)
-    return RecallMeasurement(recall, ms, count, published_recall(manifest))
-
-
-def published_recall(manifest: Manifest) -> float | None:
-    """Return the recall@10 that a manifest names for its index as it is searched; None for an exact index."""
-    index = manifest.index
-    points = [p for p in index.curve if (p.recipe or index.recipe) == index.recipe and p.nprobe == index.nprobe]
-    return next((p.recall_at_10 for p in points if p.k_factor in (index.k_factor, 1.0)), None)
+    used = manifest.index
+    points = [p for p in used.curve if (p.recipe or used.recipe) == used.recipe and p.nprobe == used.nprobe]
+    published = next((p.recall_at_10 for p in points if p.k_factor in (used.k_factor, 1.0)), None)
+    return RecallMeasurement(recall, ms, count, published)

@@ -114,7 +114,7 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
             "interrupted": interrupted,
         }
     )
-    results.write_report(found, place)
+    results.save_report(found, place)
     print(place / "report.html")
     return interrupted
 

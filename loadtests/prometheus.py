@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+from prometheus_client.parser import text_string_to_metric_families
 
 Series = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -33,23 +31,13 @@ class HistogramSummary:
 
 
 def parse(text: str) -> Series:
-    """Return the series of a text in the exposition format; other lines are skipped."""
-    found = {}
-    for line in text.splitlines():
-        matched = None if line.startswith("#") else _LINE.match(line.strip())
-        if matched is None:
-            continue
-        try:
-            value = float(matched[3])
-        except ValueError:
-            continue
-        found[matched[1], tuple(sorted(_LABEL.findall(matched[2] or "")))] = value
-    return found
+    """Return the series of a text in the exposition format.
 
-
-def increase(before: Series, after: Series, name: str) -> float:
-    """Return the growth of a counter, summed over its labels."""
-    return sum(value - _earlier(before, after, key) for key, value in after.items() if key[0] == name)
+    Raises:
+        ValueError: The text has another format.
+    """
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
 
 
 def summarise_histogram(before: Series, after: Series, name: str, label: str) -> list[HistogramSummary]:

@@ -13,7 +13,7 @@ _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
 _STRETCH = {"users": "the last level of users", "rate": "the last sustained trial with its settling seconds"}
 
 
-def render(results: Mapping[str, Any]) -> str:
+def render_report(results: Mapping[str, Any]) -> str:
     """Return the page for the content of `results.json`."""
     title = "Load test: users" if results["kind"] == "users" else "Load test: constant rate"
     body = [f"<h1>{title}</h1>", _headline(results), _notes(results)]

@@ -15,7 +15,7 @@ from loadtests.errors import OutputUnwritable
 from loadtests.options import Options
 from loadtests.prometheus import Series, summarise_histogram
 from loadtests.queries import QuerySource
-from loadtests.report import render
+from loadtests.report import render_report
 from loadtests.samples import Level, RequestSample, Use, frequent_errors, summarise, summarise_kinds, timeline, within
 from loadtests.schedule import Trial
 from loadtests.service import Target
@@ -157,7 +157,7 @@ def create_folder(output: Path, now: datetime) -> Path:
     )
 
 
-def write_report(results: Mapping[str, Any], place: Path) -> None:
+def save_report(results: Mapping[str, Any], place: Path) -> None:
     """Write `results.json` and `report.html`.
 
     Raises:
@@ -165,7 +165,7 @@ def write_report(results: Mapping[str, Any], place: Path) -> None:
     """
     try:
         (place / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (place / "report.html").write_text(render(results), encoding="utf-8")
+        (place / "report.html").write_text(render_report(results), encoding="utf-8")
     except OSError as error:
         raise OutputUnwritable(f"{error.filename or place} cannot be written ({error.strerror}).") from error
 

@@ -85,9 +85,9 @@ def counters(metrics: str | None) -> prometheus.Series:
         return {}
     try:
         status, content = _request(metrics, "GET", "/metrics", None)
-    except TargetUnreachable:
+        return prometheus.parse(content.decode("utf-8", "replace")) if status == 200 else {}
+    except (TargetUnreachable, ValueError):
         return {}
-    return prometheus.parse(content.decode("utf-8", "replace")) if status == 200 else {}
 
 
 def request_json(

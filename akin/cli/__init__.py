@@ -44,17 +44,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        code = _exit_code(error)
-        if code is None:
+        from papers import PapersError
+
+        if not isinstance(error, AkinError | PapersError):
             raise
         print(f"akin: {error}", file=sys.stderr)
-        sys.exit(code)
-
-
-def _exit_code(error: Exception) -> int | None:
-    """Return the exit code of an expected error; None for any other, which is a fault of this program."""
-    if isinstance(error, AkinError):
-        return error.exit_code
-    from papers import PapersError
-
-    return PapersUnusable.exit_code if isinstance(error, PapersError) else None
+        sys.exit(error.exit_code if isinstance(error, AkinError) else PapersUnusable.exit_code)

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from akin.registry.evaluations import Evaluation
     from akin.registry.promotion import Promotion
     from akin.registry.versions import Version
@@ -40,9 +38,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a quantised encoder as a new version. Only the very first version is promoted."""
-    from akin.settings import Settings
-
-    result = export_version(Settings.read(), source, calibration, layers=layers, token_count=token_count)
+    result = export_version(read_settings(), source, calibration, layers=layers, token_count=token_count)
     if json:
         print_json(result)
     else:
@@ -79,34 +75,30 @@ def export_version(
 @app.command("list")
 def list_versions(json: Json = False) -> None:
     """List the versions in the registry."""
-    from rich.table import Table
-
-    from akin.cli.output import stdout
     from akin.registry import evaluations, versions
-    from akin.settings import Settings
 
-    repository = Settings.read().repository
+    repository = read_settings().repository
     found = versions.versions(repository)
     if json:
         print_json([version_as_json(repository, version) for version in found])
         return
-    table = Table(
-        *("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", "evaluated"), box=None
-    )
-    for version in found:
-        made = version.manifest
-        table.add_row(
+    columns = ("version", "serves", "model", "dim", "length", "cosine to FP32", "created", "digest", "evaluated")
+    rows = [
+        (
             str(version.number),
             "yes" if version.promoted else "",
-            str(made.get("name", "")),
-            str(made.get("dim", "")),
-            str(made.get("max_length", "")),
-            f"{made.get('parity', {}).get('mean_cosine', float('nan')):.4f}",
-            str(made.get("created", ""))[:16],
+            *(str(version.manifest.get(name, "")) for name in ("name", "dim", "max_length")),
+            f"{version.manifest.get('parity', {}).get('mean_cosine', float('nan')):.4f}",
+            str(version.manifest.get("created", ""))[:16],
             version.digest[:12],
             "yes" if evaluations.read(repository, version.digest) else "",
         )
-    stdout.print(table if found else "no versions yet; make the first with: akin encoder export")
+        for version in found
+    ]
+    if rows:
+        print_table(columns, rows)
+    else:
+        print("no versions yet; make the first with: akin encoder export")
 
 
 @app.command()
@@ -115,21 +107,19 @@ def info(
     json: Json = False,
 ) -> None:
     """Describe a version: its source, how it was made, and how close its vectors are to those of its source."""
-    from akin.cli.output import stdout
     from akin.registry import evaluations, versions
-    from akin.settings import Settings
 
-    repository = Settings.read().repository
+    repository = read_settings().repository
     found = versions.promoted_version(repository) if version is None else versions.find(repository, version)
     if json:
         print_json(version_as_json(repository, found))
         return
-    stdout.print(f"version {found.number}{' (promoted)' if found.promoted else ''}", markup=False)
+    print(f"version {found.number}{' (promoted)' if found.promoted else ''}")
     for name, value in found.manifest.items():
         text = jsonlib.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        stdout.print(f"  {name:<22} {text}", markup=False)
+        print(f"  {name:<22} {text}")
     if evaluations.read(repository, found.digest):
-        stdout.print(f"  {'evaluation':<22} {evaluations.folder(repository, found.digest)}", markup=False)
+        print(f"  {'evaluation':<22} {evaluations.folder(repository, found.digest)}")
 
 
 def version_as_json(repository: Path, version: Version) -> dict[str, Any]:
@@ -156,12 +146,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure how well a version searches, compared with BM25, the base model and the version that serves."""
-    from akin.cli.output import stdout
     from akin.registry import evaluations, versions
-    from akin.settings import Settings
     from akin.training_environment import run_in_training
 
-    settings = Settings.read()
+    settings = read_settings()
     found = versions.find(settings.repository, version)
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
     arguments += ["--cache", str(settings.data / "evaluation-vectors")]
@@ -174,22 +162,20 @@ def evaluate(
         return
     report = evaluations.read(settings.repository, found.digest)
     if report is not None:
-        stdout.print(evaluation_table(report))
+        print_evaluation(report)
     say(f"report, model card and plots are in {result['folder']}")
 
 
-def evaluation_table(report: Evaluation) -> Table:
-    """Return a table of the measure that decides promotion: one line for each system, one column for each set."""
-    from rich.table import Table
-
+def print_evaluation(report: Evaluation) -> None:
+    """Print the measure that decides a promotion: one line for each system, one column for each set."""
     from akin.registry import evaluations
 
     sets = [name for name, each in report.sets.items() if each.kind == evaluations.SEARCH]
-    means = {(each.system, each.set): each.mean for each in report.scores if each.metric == evaluations.MEASURE}
-    table = Table(evaluations.MEASURE, *sets, box=None)
-    for system in report.systems:
-        table.add_row(system, *(f"{means[system, name]:.4f}" if (system, name) in means else "" for name in sets))
-    return table
+    means = {
+        (each.system, each.set): f"{each.mean:.4f}" for each in report.scores if each.metric == evaluations.MEASURE
+    }
+    rows = [(system, *(means.get((system, name), "") for name in sets)) for system in report.systems]
+    print_table((evaluations.MEASURE, *sets), rows)
 
 
 @app.command()
@@ -201,11 +187,9 @@ def compare(
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
 ) -> None:
     """Compare ways to compress a model: the relevance that each loses, the time and size it saves. Publish nothing."""
-    from akin.cli.output import stdout
-    from akin.settings import Settings
     from akin.training_environment import run_in_training
 
-    settings = Settings.read()
+    settings = read_settings()
     folder = (output or settings.data / "comparisons" / what).absolute()
     arguments = [what, "--calibration", str(corpus_path(settings, calibration)), "--output", str(folder)]
     arguments += ["--cache", str(settings.data / "evaluation-vectors")]
@@ -213,7 +197,7 @@ def compare(
         arguments += ["--set", str(each)]
     arguments += ["--source", source] if source else []
     run_in_training(settings, "compression.compare", arguments, "nothing was published")
-    stdout.print((folder / "comparison.md").read_text(), markup=False)
+    print((folder / "comparison.md").read_text())
     say(f"table and plots are in {folder}")
 
 
@@ -238,9 +222,8 @@ def for_gpu(
 ) -> None:
     """Make the files with which a GPU serves a version: the model `encoder` in FP16 and its Triton configuration."""
     from akin.registry import gpu, versions
-    from akin.settings import Settings
 
-    settings = Settings.read()
+    settings = read_settings()
     if runtime not in gpu.RUNTIMES:
         raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
     versions.find(settings.repository, version)
@@ -273,9 +256,8 @@ def promote(
     An index made with another encoder must then be built again.
     """
     from akin.registry import promotion
-    from akin.settings import Settings
 
-    line = promotion.promote(Settings.read().repository, version, override=override)
+    line = promotion.promote(read_settings().repository, version, override=override)
     if line is None:
         say(f"encoder version {version} is already promoted")
         return
@@ -286,38 +268,34 @@ def promote(
 def rollback() -> None:
     """Go back to the version that served before. Repeat to go back further."""
     from akin.registry import promotion
-    from akin.settings import Settings
 
-    report_promotion(promotion.rollback(Settings.read().repository))
+    report_promotion(promotion.rollback(read_settings().repository))
 
 
 @app.command()
 def history(json: Json = False) -> None:
     """List every promotion: time, version, and reason."""
     import msgspec
-    from rich.table import Table
 
-    from akin.cli.output import stdout
     from akin.registry import promotion
-    from akin.settings import Settings
 
-    found = promotion.history(Settings.read().repository)
+    found = promotion.history(read_settings().repository)
     if json:
         print_json(msgspec.to_builtins(found))
         return
-    table = Table("at", "version", "before", "how", "reason", box=None)
-    for line in found:
-        table.add_row(line.at, str(line.version), str(line.before or ""), line.how, line.reason)
-    stdout.print(table if found else "no version was promoted since the first export")
+    if found:
+        rows = [(line.at, str(line.version), str(line.before or ""), line.how, line.reason) for line in found]
+        print_table(("at", "version", "before", "how", "reason"), rows)
+    else:
+        print("no version was promoted since the first export")
 
 
 def report_promotion(line: Promotion) -> None:
     """Print what a promotion did, load the version into a running stack, and print the next step."""
     from akin.registry.switch import serve_promoted
-    from akin.settings import Settings
 
     say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
-    beside = serve_promoted(Settings.read(), say)
+    beside = serve_promoted(read_settings(), say)
     say(
         "searches use it as soon as an index made with it is live: akin index build SOURCE, or akin index use SNAPSHOT"
         + ("" if beside else ", then akin up")

@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
-STAGES = {
-    "copy": "copying",
-    "embed": "embedding",
-    "index": "indexing",
-    "tune": "tuning",
-    "publish": "publishing",
-}
+STAGES = {"copy": "copying", "embed": "embedding", "index": "indexing", "tune": "tuning", "publish": "publishing"}
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from akin.settings import Settings
 
     stdout: Console
     stderr: Console
@@ -32,6 +35,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
+def read_settings() -> Settings:
+    """Return the settings of this process's environment."""
+    from akin.settings import Settings
+
+    return Settings.read()
+
+
 def say(message: str) -> None:
     """Print a line of progress on standard error."""
     print(message, file=sys.stderr)
@@ -40,3 +50,13 @@ def say(message: str) -> None:
 def print_json(data: Any) -> None:
     """Print data as JSON on standard output."""
     print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on standard output."""
+    from rich.table import Table
+
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*row)
+    _console("stdout").print(table)

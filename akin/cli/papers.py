@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
@@ -51,10 +51,9 @@ def fetch(
 
     To continue an interrupted fetch, give the same command again.
     """
-    from akin.settings import Settings
     from papers.remote import ARXIV, download
 
-    folder = to or Settings.read().data / "corpora"
+    folder = to or read_settings().data / "corpora"
     if source == "oai":
         folder = folder / HARVESTS
         url = url or ARXIV
@@ -112,19 +111,12 @@ def harvest_of(path: Path) -> Harvest | None:
 @contextmanager
 def fetch_progress(*, of_bytes: bool) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar of bytes or of records; yield the function that moves it."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as rich
 
     from akin.cli.output import stderr
 
-    amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
-    columns = (TextColumn("fetching  "), BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    amount = rich.DownloadColumn() if of_bytes else rich.MofNCompleteColumn()
+    columns = (rich.TextColumn("fetching  "), rich.BarColumn(), amount, rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
         task = bars.add_task("fetching", total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

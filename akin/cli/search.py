@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ def search(
     json: Json = False,
 ) -> None:
     """Search with the running service, as the page does."""
-    from akin.settings import Settings
-
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
@@ -70,7 +68,7 @@ def search(
     body.update({name: value for name, value in given.items() if value})
     if text is not None:
         body["query"] = text
-    answer = ask(Settings.read(), body)
+    answer = ask(read_settings(), body)
     if json:
         print_json(answer)
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, read_settings, say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,29 +19,26 @@ def add_to(app: typer.Typer) -> None:
 
 def up() -> None:
     """Start Triton, the service and the page in the background; return when they are ready."""
-    from akin.settings import Settings
     from akin.stack import lifecycle
 
-    stack = lifecycle.up(Settings.read(), say)
+    stack = lifecycle.up(read_settings(), say)
     print(f"page     {stack.page}\nservice  {stack.service}  (interactive description: {stack.service}/docs)")
 
 
 def down() -> None:
     """Stop everything that `akin up` started, and remove the temporary files that it left."""
-    from akin.settings import Settings
     from akin.stack import lifecycle
 
-    stopped = lifecycle.down(Settings.read())
+    stopped = lifecycle.down(read_settings())
     say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 
 def status(json: Json = False) -> None:
     """Print the state of every part of the stack. The exit code is 0 if all of them run, 1 otherwise."""
-    from akin.settings import Settings
     from akin.stack.record import running
     from akin.stack.status import stack_as_json, status_lines
 
-    stack = running(Settings.read())
+    stack = running(read_settings())
     found = [each.name for each in stack.parts or stack.children] if stack else []
     whole = stack is not None and bool(found) and all(stack.state(name) == "running" for name in found)
     if json:
@@ -66,15 +63,14 @@ def demo(
     """Make a search page of papers in one command: export, index, start, search. Ctrl-C stops everything."""
     from akin.cli import encoder, index, search
     from akin.registry.versions import promoted_number
-    from akin.settings import Settings
     from akin.stack import lifecycle
     from akin.stack.record import running
     from akin.stack.status import follow
 
-    settings = Settings.read()
+    settings = read_settings()
     before = running(settings)
     if before is None:
-        lifecycle.expect_free(settings)
+        lifecycle.check_can_start(settings)
     if promoted_number(settings.repository) is None:
         encoder.export_version(settings, source=None, calibration="sample")
     index.build_if_needed(settings, corpus)

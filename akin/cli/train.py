@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import BadSetting
 
 SWEEP = "sweep"
@@ -32,10 +32,9 @@ def train(
     json: Json = False,
 ) -> None:
     """Train an encoder and export it as a new version, evaluated. Groups and keys: docs/training.md."""
-    from akin.settings import Settings
     from akin.training_environment import run_in_training
 
-    settings = Settings.read()
+    settings = read_settings()
     wanted = list(overrides or [])
     # The training commands read these from the environment, as they do under DVC.
     os.environ["AKIN_DATA"], os.environ["AKIN_MODEL_REPOSITORY"] = str(settings.data), str(settings.repository)

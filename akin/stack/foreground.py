@@ -62,7 +62,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
         look = partial(check_inner, settings.repository, inner, version.number)
         wait_for(f"the model {inner}", look, settings.wait_seconds, log)
     try:
-        shown = repository_of_one(settings.repository, version, settings.run / "triton-repository", inner)
+        shown = single_version_repository(settings.repository, version, settings.run / "triton-repository", inner)
         command = server_command(
             settings,
             shown,
@@ -80,7 +80,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
     return command, server_environment(settings, environ)
 
 
-def repository_of_one(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
+def single_version_repository(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
     """Make a model repository in `folder` with one version of the encoder, and return it.
 
     It also gets the same version of the `inner` model that the encoder calls, if one is named (`AKIN_ENCODER_INNER`).

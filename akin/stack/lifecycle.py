@@ -68,14 +68,14 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
             attempts = request_retry(settings, stack)
         else:
             prepare(settings, stack, say)
-        asked = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
-        assert asked is not None
+        supervisor = start_supervisor(settings) if stack is None or not stack.supervised else stack.supervisor
+        assert supervisor is not None
     try:
-        return await_ready(settings, asked, attempts, say, stack)
+        return await_ready(settings, supervisor, attempts, say, stack)
     except BaseException:
         if fresh:
             with contextlib.suppress(StackError):
-                stop_if_owned(settings, asked)
+                stop_if_owned(settings, supervisor)
         raise
 
 
@@ -154,7 +154,7 @@ def await_ready(
         AkinError: A part failed; the class is that of the part's own error.
         StackError: The stack was stopped meanwhile.
     """
-    said = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
+    reported = {part.name for part in before.parts if before.state(part.name) == "running"} if before else set()
     while True:
         stack = read(settings)
         if stack is None or stack.supervisor != supervisor:
@@ -166,8 +166,8 @@ def await_ready(
             )
         if stack.attempts >= attempt:
             for part in stack.parts:
-                if part.state in ("starting", "running") and part.name not in said:
-                    said.add(part.name)
+                if part.state in ("starting", "running") and part.name not in reported:
+                    reported.add(part.name)
                     say(f"starting {part.name}{describe_encoders(stack) if part.name == 'Triton' else ''}")
                 if has_failed(part, first=before is None):
                     raise error_of(part, stopped=before is None)
@@ -340,7 +340,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         remove_regions(settings.run, grpc)
 
 
-def expect_free(settings: Settings) -> None:
+def check_can_start(settings: Settings) -> None:
     """Check long before a stack is started that its ports are free; remove what an earlier stack has left.
 
     Raises:

@@ -72,7 +72,7 @@ def follow(settings: Settings, stack: Stack, say: Callable[[str], None]) -> NoRe
     Raises:
         StackError: The stack was stopped by another command.
     """
-    said = {part.name: part.state for part in stack.parts}
+    reported = {part.name: part.state for part in stack.parts}
     while True:
         time.sleep(0.5)
         now = running(settings)
@@ -81,6 +81,6 @@ def follow(settings: Settings, stack: Stack, say: Callable[[str], None]) -> NoRe
         if not now.supervised:
             now = lifecycle.up(settings, say)
         for part in now.parts:
-            if part.state != said.get(part.name):
-                said[part.name] = part.state
+            if part.state != reported.get(part.name):
+                reported[part.name] = part.state
                 say(f"{part.name}: {part.state}{'' if part.state == 'running' else f' ({part.reason})'}")

@@ -26,7 +26,7 @@ def wait_for(whom: str, look: Callable[[], Found], seconds: float, say: Callable
         AkinError: The last one that `look` raised, after that time.
     """
     deadline = time.monotonic() + seconds
-    said = -REPEAT_SECONDS
+    reported_at = -REPEAT_SECONDS
     while True:
         try:
             return look()
@@ -34,7 +34,7 @@ def wait_for(whom: str, look: Callable[[], Found], seconds: float, say: Callable
             now = time.monotonic()
             if now >= deadline:
                 raise
-            if now - said >= REPEAT_SECONDS:
-                said = now
+            if now - reported_at >= REPEAT_SECONDS:
+                reported_at = now
                 say(f"waiting for {whom} (at most {deadline - now:.0f} s): {error}")
         time.sleep(min(1.0, max(0.0, deadline - now)))

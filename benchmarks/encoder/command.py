@@ -16,7 +16,7 @@ from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.encoder import parts, targets
 from benchmarks.encoder.parts import TIMED_PARTS, Effort
-from benchmarks.encoder.plot import draw
+from benchmarks.encoder.plot import plot_run
 from benchmarks.encoder.systems import (
     EmbeddingSystem,
     EngineProcess,
@@ -88,7 +88,7 @@ def write_results(rows: Sequence[Row], folder: Path, systems: Sequence[Embedding
     texts = {"given": dict(supply.given), "composed": dict(supply.composed)}
     path = write("encoder", rows, folder, peers=peers, texts=texts, judged=[vars(each) for each in findings])
     path.with_suffix(".md").write_text(f"{targets.results_table(findings)}\n{table(rows)}")
-    path.with_suffix(".svg").write_text(draw(rows))
+    path.with_suffix(".svg").write_text(plot_run(rows))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.systems import start_triton_servers
 from benchmarks.encoder.texts import Supply, read_complete_papers
 from benchmarks.processes import resident, tree
-from benchmarks.report import Row, table, write
+from benchmarks.report import Row, publish
 
 _SIZES = (1, 3, 8, 32, 64)
 _TURN = 2_000
@@ -33,9 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     finally:
         http.close()
         grpc.close()
-    path = write("encoder-memory", rows, folder)
-    print(table(rows))
-    say(f"written to {path} and {path.with_suffix('.md').name}")
+    publish("encoder-memory", rows, folder, say)
 
 
 def measure_memory(address: str, pid: int, supply: Supply, count: int) -> list[Row]:

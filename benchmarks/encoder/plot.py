@@ -10,7 +10,7 @@ from charts import Line, as_svg, draw_bars, draw_lines, new_figure
 _KINDS = ("abstracts", "titles", "queries")
 
 
-def draw(rows: Sequence[Row]) -> str:
+def plot_run(rows: Sequence[Row]) -> str:
     """Return the plot as SVG; parts that were not measured are left out."""
     bars = {kind: values for kind in _KINDS if (values := _bulk(rows, kind))}
     lines = _by_clients(rows)

@@ -20,7 +20,7 @@ from akin.cli.index import build_index
 from akin.cli.output import say
 from akin.settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read_complete_papers
-from benchmarks.report import Row, percentile_rows, table, write
+from benchmarks.report import Row, percentile_rows, publish
 from benchmarks.stack import await_snapshot, private_stack, stack_environment
 from papers import Paper
 
@@ -43,9 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         searched = write_corpus(settings, "searched", papers[:_SEARCHED])
         await_snapshot(settings, build_index(settings, str(searched)).id)
         rows = measure_waits(settings, papers, supply, options.rounds, options.seconds, options.step)
-    path = write("encoder-search", rows, base.data / "benchmarks")
-    print(table(rows))
-    say(f"written to {path} and {path.with_suffix('.md').name}")
+    publish("encoder-search", rows, base.data / "benchmarks", say)
 
 
 def measure_waits(

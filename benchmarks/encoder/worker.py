@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.encoder.engines import ENGINES, Engine
-from benchmarks.processes import Message, answers, orders
+from benchmarks.processes import Message, open_answers, orders
 
 _LIBRARIES = frozenset(
     "torch transformers sentence-transformers optimum optimum-intel fastembed onnxruntime openvino "
@@ -25,7 +25,7 @@ _LIBRARIES = frozenset(
 
 def main() -> None:
     """Load the engine, send its versions, and carry out orders until there are no more."""
-    answer = answers()
+    answer = open_answers()
     engine = ENGINES[sys.argv[1]](Path(sys.argv[2]))
     engine.encode(["a first text, to have everything loaded"], 1)
     versions = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"] in _LIBRARIES}

@@ -48,7 +48,7 @@ def papers(collection: TextCollection, count: int, seed: int = 1) -> Iterator[Pa
             yield Paper(id=f"{text.paper}-{shard * SHARD + place}", title=title, abstract=" ".join(parts))
 
 
-def build(
+def build_made_snapshot(
     collection: TextCollection, count: int, settings: Settings, source_name: str, say: Callable[[str], None]
 ) -> Manifest:
     """Store the vectors of the papers as embeddings, then build and publish a snapshot of the papers.

@@ -32,7 +32,7 @@ class TextCollection:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the collection that `prepare` has made there."""
+        """Open the collection that `prepare_collection` has made there."""
         self.folder = folder
         self.recipe = json.loads((folder / "recipe.json").read_bytes())
 
@@ -54,7 +54,9 @@ class TextCollection:
         return self.folder / "vectors" / f"{name}.f16.npy"
 
 
-def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]) -> TextCollection:
+def prepare_collection(
+    source: Path, folder: Path, count: int, encoder_digest: str, say: Callable[[str], None]
+) -> TextCollection:
     """Write the texts of a collection, unless they exist.
 
     Raises:
@@ -85,7 +87,7 @@ def prepare(source: Path, folder: Path, count: int, encoder_digest: str, say: Ca
     return TextCollection(folder)
 
 
-def embed(
+def embed_collection(
     collection: TextCollection, count: int, encoder: Path, python: Path, say: Callable[[str], None], workers: int = 0
 ) -> None:
     """Embed those of the queries and the first `count` texts that have no vectors yet.

@@ -15,28 +15,28 @@ from benchmarks.environment import RETRIEVAL
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Row, machine, table, write
 from benchmarks.retrieval import growth
-from benchmarks.retrieval.collection import embed, prepare
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, build, compare, result_rows
+from benchmarks.retrieval.collection import embed_collection, prepare_collection
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, build_system, compare_systems, result_rows
 from benchmarks.retrieval.http_path import measure_over_http
 from benchmarks.retrieval.plot import Points, plot
 from benchmarks.retrieval.systems import CANDIDATE, OURS, SYSTEMS
 from storage.durable import replace_file
 
-LARGEST = 2_500_000
+MOST_TEXTS = 2_500_000
 RETRIEVAL_PARTS = ("index", "http")
 
 
 def main() -> None:
     """Measure the chosen parts and sizes; print the table and write it to `data/benchmarks/`."""
     settings = Settings.read()
-    asked = read_options(settings)
+    options = parse_options(settings)
     encoder = promoted_version(settings.repository)
-    collection = prepare(asked.source, asked.folder, asked.texts, encoder.digest, say)
-    sizes = [size(name) for name in asked.sizes.split(",") if name]
+    collection = prepare_collection(options.source, options.folder, options.texts, encoder.digest, say)
+    sizes = [size(name) for name in options.sizes.split(",") if name]
     wanted = max(sizes)
-    if asked.embed:
+    if options.embed:
         python = settings.triton_home / "python/bin/python"
-        embed(collection, wanted, settings.repository / MODEL / str(encoder.number), python, say)
+        embed_collection(collection, wanted, settings.repository / MODEL / str(encoder.number), python, say)
     there = collection.embedded
     if short := [label(count) for count in sizes if count > there]:
         say(f"only {there:,} texts have vectors, so these sizes are left out: {', '.join(short)}")
@@ -44,16 +44,16 @@ def main() -> None:
     results = settings.data / "benchmarks"
     results.mkdir(parents=True, exist_ok=True)
     for count in [count for count in sizes if count <= there]:
-        if "index" in asked.parts:
-            peers = [*asked.candidates, *(name for name in asked.peers.split(",") if name)]
-            entries = index_search(peers, collection.folder, count, asked.rounds)
+        if "index" in options.parts:
+            peers = [*options.candidates, *(name for name in options.peers.split(",") if name)]
+            entries = index_search(peers, collection.folder, count, options.rounds)
             rows += result_rows(entries, label(count))
             curves = {entry.name: [(found, qps) for _, found, qps in entry.curve] for entry in entries}
             write_plot(
                 results / f"retrieval-{label(count)}.svg", curves, "recall@10", "queries/s, two threads", log_x=False
             )
-        if "http" in asked.parts:
-            rows += measure_over_http(collection, count, label(count), asked.source, asked.seconds, say)
+        if "http" in options.parts:
+            rows += measure_over_http(collection, count, label(count), options.source, options.seconds, say)
     rows = earlier_rows(results / "retrieval.json", rows, collection.recipe) + rows
     rows.sort(key=lambda row: size(row.dataset))
     path = write("retrieval", rows, results, texts=collection.recipe)
@@ -68,14 +68,14 @@ def main() -> None:
     say(f"written to {path} and {path.with_suffix('.md')}")
 
 
-def read_options(settings: Settings) -> argparse.Namespace:
+def parse_options(settings: Settings) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="make bench NAME=retrieval", description=__doc__)
     parser.add_argument("source", type=Path, help="a file of papers, such as 100,000 records of arXiv")
     parser.add_argument(
         "--folder", type=Path, default=settings.data / "vectors", help="the folder of the collection and the indexes"
     )
-    parser.add_argument("--texts", type=int, default=LARGEST, help="the number of texts to cut out of the papers")
+    parser.add_argument("--texts", type=int, default=MOST_TEXTS, help="the number of texts to cut out of the papers")
     parser.add_argument("--sizes", default="600k,2.5M", help="the sizes to measure at, such as 600k,2.5M")
     peers = ",".join(name for name in SYSTEMS if name not in OURS)
     parser.add_argument("--peers", default=peers, help="the systems to compare with, separated by commas")
@@ -100,10 +100,10 @@ def index_search(peers: list[str], folder: Path, count: int, rounds: int) -> lis
     for name in (REFERENCE, AKIN, *peers):
         say(f"{label(count)}: building {name}")
         try:
-            entries.append(build(name, python_of(name), folder, count, indexes))
+            entries.append(build_system(name, python_of(name), folder, count, indexes))
         except WorkerFailed as error:
             say(str(error))
-    compare(entries, python_of, folder, count, indexes, rounds, say)
+    compare_systems(entries, python_of, folder, count, indexes, rounds, say)
     return entries
 
 

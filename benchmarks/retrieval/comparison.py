@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.processes import Message, Worker
 from benchmarks.report import Row
-from benchmarks.retrieval.exact import nearest, recall
+from benchmarks.retrieval.exact import exact_neighbours, mean_recall
 from benchmarks.retrieval.shards import queries
 from benchmarks.retrieval.systems import OURS, Akin, OperatingPoint, system_of
 
@@ -65,7 +65,7 @@ class SystemResult:
     memory_mb: float = 0.0
 
 
-def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> SystemResult:
+def build_system(name: str, python: Path, folder: Path, count: int, indexes: Path) -> SystemResult:
     """Build a system's index of the first `count` vectors, unless it exists.
 
     Raises:
@@ -78,7 +78,7 @@ def build(name: str, python: Path, folder: Path, count: int, indexes: Path) -> S
     return SystemResult(name, **json.loads(record.read_text()))
 
 
-def compare(
+def compare_systems(
     results: list[SystemResult],
     pythons: Callable[[str], Path],
     folder: Path,
@@ -94,7 +94,7 @@ def compare(
     Raises:
         WorkerFailed: A system's process ended.
     """
-    truth = nearest(folder, count)
+    truth = exact_neighbours(folder, count)
     with ExitStack() as stack:
         workers = []
         for result in results:
@@ -104,7 +104,7 @@ def compare(
             workers.append(worker)
         target = 0.0
         for result, worker in zip(results, workers, strict=True):
-            choose(result, worker, truth, target)
+            choose_point(result, worker, truth, target)
             target = target or result.recall - ALLOWANCE
             say(f"{result.name}: recall {result.recall:.4f} at {result.point}")
         for _ in range(rounds):
@@ -119,14 +119,14 @@ def compare(
                 result.memory_mb = answer["memory_mb"]
 
 
-def choose(result: SystemResult, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
+def choose_point(result: SystemResult, worker: Worker, truth: NDArray[np.int64], target: float) -> None:
     """Try operating points; take the fastest of those that reach the target, or the one with the highest recall."""
     for point in worker.first["points"]:
         seconds = []
         for _ in range(_TRIES):
             answer = _search(worker, point, len(truth), found=True)
             seconds.append(answer["seconds"])
-        result.curve.append((point, recall(np.array(answer["found"]), truth), len(truth) / min(seconds)))
+        result.curve.append((point, mean_recall(np.array(answer["found"]), truth), len(truth) / min(seconds)))
         # Points with one parameter are ordered from the fastest to the best: all later ones are slower.
         if len(point) == 1 and result.curve[-1][1] >= target:
             break

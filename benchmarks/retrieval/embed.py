@@ -1,6 +1,6 @@
 """Embed shards of texts in the Python that runs Triton's model; `collection.py` describes the files.
 
-`collection.embed` runs this as `python embed.py ENCODER_FOLDER COLLECTION_FOLDER SHARD…`. A shard is written under
+`embed_collection` runs this as `python embed.py ENCODER_FOLDER COLLECTION_FOLDER SHARD…`. A shard is written under
 another name and renamed: a killed run loses only the current shard.
 """
 

@@ -43,13 +43,13 @@ def measure_over_http(
     settings = private_settings("retrieval", str(count))
     started = time.monotonic()
     say(f"{dataset}: building a snapshot")
-    manifest = catalogue.build(collection, count, settings, f"{count:,} made papers", say)
+    manifest = catalogue.build_made_snapshot(collection, count, settings, f"{count:,} made papers", say)
     took = time.monotonic() - started
     rows = [
         Row("akin over HTTP", dataset, "snapshot_build_s", round(took, 1), "s"),
         Row("akin over HTTP", dataset, "snapshot_mb", sum(f.bytes for f in manifest.files.values()) / 1e6, "MB"),
     ]
-    with start_service(settings, say) as ready_s:
+    with run_service(settings, say) as ready_s:
         rows.append(Row("akin over HTTP", dataset, "ready_s", round(ready_s, 2), "s"))
         rows += measure_alone(settings, dataset, source)
         for requests, mode, limit_ms in LOADS:
@@ -63,13 +63,13 @@ def measure_over_http(
 
 
 @contextmanager
-def start_service(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
+def run_service(settings: Settings, say: Callable[[str], None]) -> Iterator[float]:
     """Start a stack; yield the seconds from the start of the service's process until it is ready; stop the stack."""
     lifecycle.up(settings, say)
     try:
         child = service_process(settings)
         deadline = time.monotonic() + 120
-        while not is_ready(settings):
+        while not service_is_ready(settings):
             if time.monotonic() > deadline:
                 raise SystemExit(f"the service was not ready after 120 s; see {child.log}")
             time.sleep(0.05)
@@ -78,7 +78,7 @@ def start_service(settings: Settings, say: Callable[[str], None]) -> Iterator[fl
         lifecycle.down(settings)
 
 
-def is_ready(settings: Settings) -> bool:
+def service_is_ready(settings: Settings) -> bool:
     """Return True if the service has a snapshot and its encoder."""
     try:
         answer = local_http.get(f"{settings.service_url}/health/ready", timeout=5)
@@ -89,10 +89,10 @@ def is_ready(settings: Settings) -> bool:
 
 def measure_alone(settings: Settings, dataset: str, source: Path) -> list[Row]:
     """Measure one request after the other: the median latency, and the median time of each stage from the answers."""
-    asked = some_papers(source)
+    papers = some_papers(source)
     rows = []
     with local_http.client(base_url=settings.service_url, timeout=60) as client:
-        for kind, texts in (("title", [p.title for p in asked]), ("abstract", [p.abstract for p in asked])):
+        for kind, texts in (("title", [p.title for p in papers]), ("abstract", [p.abstract for p in papers])):
             for mode in ("hybrid", "dense"):
                 latencies: list[float] = []
                 stages: dict[str, list[float]] = {}

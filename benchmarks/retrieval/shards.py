@@ -16,7 +16,7 @@ def vectors_path(folder: Path, shard: int) -> Path:
     return folder / "vectors" / f"{shard:05}.f16.npy"
 
 
-def blocks(folder: Path, count: int) -> Iterator[NDArray[np.float32]]:
+def vector_blocks(folder: Path, count: int) -> Iterator[NDArray[np.float32]]:
     """Yield the first `count` vectors, float32 [at most 10,000, dim] at a time."""
     for at in range(0, count, SHARD):
         yield np.load(vectors_path(folder, at // SHARD))[: count - at].astype(np.float32)

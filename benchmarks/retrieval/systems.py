@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.retrieval.shards import SHARD, blocks, rows
+from benchmarks.retrieval.shards import SHARD, rows, vector_blocks
 
 if TYPE_CHECKING:
     from indexing.faiss_recipe import Recipe
@@ -77,7 +77,7 @@ class Akin:
         from indexing.faiss_writer import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
-        dim = next(iter(blocks(folder, 1))).shape[1]
+        dim = next(iter(vector_blocks(folder, 1))).shape[1]
         index = build_index(self.recipe(count, dim), count, dim, lambda wanted: rows(folder, wanted))
         write_index(index, path)
 
@@ -131,10 +131,10 @@ class Reference:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        dim = next(iter(blocks(folder, 1))).shape[1]
+        dim = next(iter(vector_blocks(folder, 1))).shape[1]
         index = faiss.index_factory(dim, f"IVF{self.lists},Flat", faiss.METRIC_INNER_PRODUCT)
-        index.train(np.concatenate(list(blocks(folder, min(self.sample, count)))))
-        for block in blocks(folder, count):
+        index.train(np.concatenate(list(vector_blocks(folder, min(self.sample, count)))))
+        for block in vector_blocks(folder, count):
             index.add(block)
         faiss.write_index(index, str(path))
 
@@ -162,7 +162,7 @@ class Hnswlib:
         import hnswlib
 
         index: Any = None
-        for place, block in enumerate(blocks(folder, count)):
+        for place, block in enumerate(vector_blocks(folder, count)):
             if index is None:
                 index = hnswlib.Index(space="ip", dim=block.shape[1])
                 index.init_index(max_elements=count, M=16, ef_construction=200, random_seed=1)
@@ -194,7 +194,7 @@ class Usearch:
         from usearch.index import Index
 
         index: Any = None
-        for place, block in enumerate(blocks(folder, count)):
+        for place, block in enumerate(vector_blocks(folder, count)):
             if index is None:
                 index = Index(ndim=block.shape[1], metric="ip", dtype="f16")
             index.add(np.arange(place * SHARD, place * SHARD + len(block)), block, threads=threads)
@@ -230,7 +230,7 @@ class MilvusLite:
         schema = client.create_schema(auto_id=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         made = False
-        for place, block in enumerate(blocks(folder, count)):
+        for place, block in enumerate(vector_blocks(folder, count)):
             if not made:
                 schema.add_field("vector", DataType.FLOAT_VECTOR, dim=block.shape[1])
                 client.create_collection("texts", schema=schema)

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.processes import Message, answers, orders, resident, tree
+from benchmarks.processes import Message, open_answers, orders, resident, tree
 from benchmarks.retrieval.shards import queries
 from benchmarks.retrieval.systems import VectorSystem, system_of
 
 
 def main() -> None:
     """Build or serve."""
-    answer = answers()
+    answer = open_answers()
     action, name, folder, count, index, threads = sys.argv[1:]
     system = system_of(name)
     path = Path(index)
@@ -43,14 +43,14 @@ def serve(
     system: VectorSystem, folder: Path, count: int, path: Path, threads: int, answer: Callable[[Message], None]
 ) -> None:
     """Open the index and carry out orders until there are no more."""
-    asked = queries(folder)
+    vectors = queries(folder)
     importlib.import_module(system.library)
     before = memory_mb()
     started = time.perf_counter()
-    system.open(path, count, asked.shape[1], threads)
+    system.open(path, count, vectors.shape[1], threads)
     answer({"open_s": time.perf_counter() - started, "points": system.points})
     for order in orders():
-        some = asked[: order["queries"]]
+        some = vectors[: order["queries"]]
         times: list[float] = []
         started = time.perf_counter()
         if order["single"]:

@@ -214,13 +214,12 @@ class MicroBatches:
     def _next(self) -> list[_Query]:
         """Wait for queries and return the next batch; return an empty one when closed and all are answered."""
         with self._changed:
-            batch: list[_Query] = []
-            while not batch:
+            while True:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
                 if not self._waiting:
-                    break
-                batch = self._take()
-            return batch
+                    return []
+                if batch := self._take():
+                    return batch
 
     def _take(self) -> list[_Query]:
         """Take queries of the same k and nprobe from the head of the queue; none where all of them were cancelled."""

@@ -139,7 +139,7 @@ def use_one_thread() -> None:
 def one_thread() -> Iterator[None]:
     """Make FAISS use one thread inside the block."""
     before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
+    use_one_thread()
     try:
         yield
     finally:

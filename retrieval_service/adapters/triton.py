@@ -24,7 +24,7 @@ from retrieval_service.ports import Embedded, EncoderIdentity
 
 _CANARY = "papers akin to yours"
 _MOST_TEXTS = 64
-# Seconds. When Triton drops a request at its deadline, the answer arrives up to so long before the deadline.
+# Seconds. Triton's answer to a request that it drops at its deadline may arrive this long before the deadline.
 _ALMOST = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 

@@ -97,7 +97,9 @@ class SnapshotDirectory:
         path = self.path(snapshot_id)
         with lock_alone(path) as unused:
             if snapshot_id == self.current():
-                raise SnapshotInUse(f"Snapshot {snapshot_id} is live; make another one live first: akin index use ID")
+                raise SnapshotInUse(
+                    f"Snapshot {snapshot_id} is the live one; make another one live first: akin index use ID"
+                )
             if not unused:
                 raise SnapshotInUse(
                     f"Snapshot {snapshot_id} is in use, by a service that has not changed to the live one yet or by a "

@@ -202,7 +202,7 @@ class LiveCorpus:
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
             if isinstance(error, SnapshotError):
-                # A wrong encoder needs no pause: it is found out before any file is opened.
+                # A wrong encoder needs no pause: the manifest shows it before any index is opened.
                 self._refusals.note(named, files)
             self._refuse(named, error)
             return False

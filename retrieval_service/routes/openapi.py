@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from retrieval_service.routes.parameters import Parameters
 
-DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
+_DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 _REFERENCE = "#/components/schemas/{name}"
 _TIMEOUT = {
     "name": "Akin-Timeout",
@@ -112,7 +112,7 @@ def openapi(routes: Iterable[BaseRoute]) -> dict[str, Any]:
             paths.setdefault(route.path_format, {})[method.lower()] = route.operation(method, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Akin", "description": DESCRIPTION, "version": "1"},
+        "info": {"title": "Akin", "description": _DESCRIPTION, "version": "1"},
         "paths": paths,
         "components": {"schemas": schemas},
     }

@@ -17,7 +17,7 @@ from akin.stack.processes import Child, await_group_end, kill_group, reap, tail
 from akin.stack.record import PartState, State
 from akin.stack.supervisor.health import FailureDetector, Health, work_of
 from akin.stack.supervisor.parts import Part
-from akin.stack.supervisor.restarts import Restarts
+from akin.stack.supervisor.restarts import RestartPolicy
 
 TICK_SECONDS = 0.2
 
@@ -27,7 +27,7 @@ class Stopping(Exception):
 
 
 @dataclass(frozen=True)
-class Pace:
+class ProbeIntervals:
     """Times between two probes of a running part.
 
     Attributes:
@@ -55,9 +55,9 @@ class Keeper:
         changed: Callable[[], None],
         say: Callable[[str], None],
         *,
-        restarts: Restarts | None = None,
+        policy: RestartPolicy | None = None,
         detector: Callable[[], FailureDetector] = FailureDetector,
-        pace: Pace | None = None,
+        intervals: ProbeIntervals | None = None,
         before: threading.Event | None = None,
         adopted: Child | None = None,
         earlier: PartState | None = None,
@@ -68,9 +68,9 @@ class Keeper:
             part: The part to keep running.
             changed: Called whenever `child` or `state` has changed.
             say: Writes a line into the supervisor's log.
-            restarts: The policy of restarts, which counts the part's failures.
+            policy: The restart policy, which counts the part's failures.
             detector: Makes the failure detector for one process of the part.
-            pace: The times between probes.
+            intervals: The times between probes.
             before: The event to wait for before the first start.
             adopted: A running process of the part.
             earlier: The state that an earlier supervisor has recorded.
@@ -83,8 +83,8 @@ class Keeper:
         if adopted and earlier and earlier.state == "running":
             self.state = replace(self.state, since=earlier.since)
         self._changed, self._say = changed, say
-        self._restarts = restarts or Restarts()
-        self._detector, self._pace = detector, pace or Pace()
+        self._policy = policy or RestartPolicy()
+        self._detector, self._intervals = detector, intervals or ProbeIntervals()
         self._before, self._adopted = before, adopted
         self._leaving = threading.Event()
         self._nudged = threading.Event()
@@ -108,7 +108,7 @@ class Keeper:
     def try_again(self) -> None:
         """Forget earlier failures; start the part at once if it was given up or waits for its restart."""
         if self.state.state != "running":
-            self._restarts.forget()
+            self._policy.forget()
             self.state = replace(self.state, failures=0)
             self._nudged.set()
 
@@ -116,7 +116,7 @@ class Keeper:
         """Keep the part running until `leave` is called."""
         if self._adopted is not None:
             self._say(f"{self.part.name} already runs (pid {self._adopted.pid}): it is left as it is")
-            self._is("running", since=self.state.since)
+            self._set_state("running", since=self.state.since)
             self.tried.set()
         while self._adopted is None and self._before is not None and not self._before.wait(TICK_SECONDS):
             if self._leaving.is_set():
@@ -132,17 +132,17 @@ class Keeper:
                 child = None
             if trouble is None:
                 return
-            self._after(trouble, error)
+            self._record_failure(trouble, error)
 
     def _start(self) -> tuple[Child | None, str | None, str]:
         """Start the part; return its process, or None with the reason and the class of the error."""
-        self._is("starting")
+        self._set_state("starting")
         self._ready_at = 0.0
         try:
             if self.child is not None:
                 self._end(self.child)
             self.part.clear()
-            self.part.start(self._began)
+            self.part.start(self._on_start)
         except Stopping:
             return None, None, ""
         except (AkinError, OSError) as error:
@@ -152,12 +152,12 @@ class Keeper:
                 self._end(self.child)
             return None, str(error), type(error).__name__
         self._ready_at = time.monotonic()
-        self._is("running", failures=self._restarts.failures)
+        self._set_state("running", failures=self._policy.failures)
         self._say(f"{self.part.name} is ready (pid {self.child.pid if self.child else '?'})")
         self.tried.set()
         return self.child, None, ""
 
-    def _began(self, child: Child) -> None:
+    def _on_start(self, child: Child) -> None:
         self.child = child
         self._changed()
         if self._leaving.is_set():
@@ -166,8 +166,8 @@ class Keeper:
     def _watch(self, child: Child) -> str | None:
         """Watch a process; return the reason why it ended or must end, or None if the stack is being stopped."""
         detector = self._detector()
-        probe_at = time.monotonic() + self._pace.well
-        with contextlib.ExitStack() as stack:
+        probe_at = time.monotonic() + self._intervals.well
+        with contextlib.ExitStack() as closing:
             poll = select.poll()
             try:
                 descriptor = os.pidfd_open(child.pid)
@@ -177,7 +177,7 @@ class Keeper:
                 # Old kernels and some sandboxes lack it: the poll then only waits, and `alive` shows the end.
                 pass
             else:
-                stack.callback(os.close, descriptor)
+                closing.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
             while child.alive:
                 if self._leaving.is_set():
@@ -192,7 +192,7 @@ class Keeper:
                 trouble = detector.judge(result, began, now, partial(work_of, child.pid))
                 if trouble is not None and child.alive:
                     return f"{trouble}: killed"
-                probe_at = now + (self._pace.well if result.health is Health.ANSWERS else self._pace.doubtful)
+                probe_at = now + (self._intervals.well if result.health is Health.ANSWERS else self._intervals.doubtful)
         return None if self._leaving.is_set() else _ending(child)
 
     def _end(self, child: Child) -> None:
@@ -203,32 +203,32 @@ class Keeper:
         reap(child.pid)
         await_group_end(child, 5.0)
 
-    def _after(self, trouble: str, error: str) -> None:
+    def _record_failure(self, trouble: str, error: str) -> None:
         """Record a failure, and wait until it is time to start the part again."""
         ready = time.monotonic() - self._ready_at if self._ready_at else 0.0
         if self._adopted is not None:
             # It was ready before this supervisor, for an unknown time: count that as long enough.
-            ready, self._adopted = self._restarts.quiet, None
-        pause = self._restarts.count_failure(ready)
+            ready, self._adopted = self._policy.quiet, None
+        pause = self._policy.count_failure(ready)
         self._nudged.clear()
         if self._leaving.is_set():
             return
-        failures = self._restarts.failures
+        failures = self._policy.failures
         if pause is None:
             log = f" Its log, {self.child.log}, ends:\n{tail(self.child.log)}" if self.child else ""
             reason = f"{trouble} (failure {failures} in a row).{log if log.strip() not in trouble else ''}"
             self._say(f"{self.part.name} is given up: {reason}\nTry again with: akin up")
-            self._is("given up", failures=failures, reason=reason, error=error)
+            self._set_state("given up", failures=failures, reason=reason, error=error)
         else:
             named = trouble if trouble.startswith(self.part.name) else f"{self.part.name}: {trouble}"
             self._say(f"{named}; it is started again in {pause:g} s")
-            self._is("restarting", failures=failures, reason=trouble, error=error)
+            self._set_state("restarting", failures=failures, reason=trouble, error=error)
         self.tried.set()
         self._nudged.wait(pause)
         self._nudged.clear()
         self.state = replace(self.state, restarts=self.state.restarts + 1)
 
-    def _is(self, state: State, **more: object) -> None:
+    def _set_state(self, state: State, **more: object) -> None:
         self.state = replace(self.state, **{"state": state, "since": time.time(), **more})  # type: ignore[arg-type]
         self._changed()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Restarts:
+class RestartPolicy:
     """Restart policy of one part, with its count of failures.
 
     Attributes:

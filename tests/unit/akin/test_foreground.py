@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry.versions import Version, promoted_version
 from akin.settings import ROOT, Settings, encoder_settings
-from akin.stack.foreground import check_port, policy, prepare, repository_of_one
+from akin.stack.foreground import check_port, policy, prepare, single_version_repository
 from akin.stack.processes import free_ports
 
 CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
@@ -39,7 +39,7 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     version_in(models, 2)
     version_in(models, 3, promoted=False)
     for _ in range(2):  # a second start finds what the first one left
-        shown = repository_of_one(models, promoted_version(models), tmp_path / "run" / "shown")
+        shown = single_version_repository(models, promoted_version(models), tmp_path / "run" / "shown")
     assert sorted(entry.name for entry in (shown / "text_encoder").iterdir()) == ["2", "config.pbtxt"]
     assert (shown / "text_encoder/2/manifest.json").read_text() == (models / "text_encoder/2/manifest.json").read_text()
     config = text_format.Parse((shown / "text_encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
@@ -53,10 +53,10 @@ def test_an_inner_model_of_the_same_version_is_added_or_reported_as_missing(tmp_
     version_in(models, 1)
     (models / "encoder" / "1").mkdir(parents=True)
     with pytest.raises(EncoderError, match=r"AKIN_ENCODER_INNER is 'encoder'.* no version 1 .*akin encoder gpu 1"):
-        repository_of_one(models, promoted_version(models), tmp_path / "shown", "encoder")
+        single_version_repository(models, promoted_version(models), tmp_path / "shown", "encoder")
     (models / "encoder" / "config.pbtxt").write_text('name: "encoder"')
     (models / "encoder" / "2").mkdir()
-    shown = repository_of_one(models, promoted_version(models), tmp_path / "shown", "encoder")
+    shown = single_version_repository(models, promoted_version(models), tmp_path / "shown", "encoder")
     assert sorted(entry.name for entry in (shown / "encoder").iterdir()) == ["1", "config.pbtxt"]
     assert (shown / "encoder" / "1").resolve() == models / "encoder" / "1"
     config = text_format.Parse((shown / "encoder/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
@@ -174,7 +174,7 @@ def test_the_configuration_has_no_version_policy_of_its_own() -> None:
 
 def test_a_repository_without_a_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"config\.pbtxt cannot be read \(No such file"):
-        repository_of_one(tmp_path, Version(1, True, {"digest": "0"}), tmp_path / "shown")
+        single_version_repository(tmp_path, Version(1, True, {"digest": "0"}), tmp_path / "shown")
 
 
 @pytest.mark.parametrize(

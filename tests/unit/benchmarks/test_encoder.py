@@ -1,4 +1,4 @@
-"""The encoder's measurement: texts that are new every time, and ratios of the right figures."""
+"""Test the encoder benchmark: its supply of texts, its turns, its targets and its plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks.encoder.parts import Effort, interleave
-from benchmarks.encoder.plot import draw
+from benchmarks.encoder.plot import plot_run
 from benchmarks.encoder.systems import CellResult
 from benchmarks.encoder.targets import compare_with_targets, results_table
 from benchmarks.encoder.texts import Supply
@@ -70,19 +70,19 @@ def test_targets_are_ratios_within_the_run() -> None:
     assert results_table(list(found.values())).count("missed") == 2
 
 
-def test_what_was_not_measured_is_not_judged() -> None:
+def test_targets_without_figures_are_left_out() -> None:
     assert compare_with_targets([Row("fastembed FP32", "abstracts", "texts/s, bulk", 3, "/s")]) == []
 
 
-def test_the_picture_is_whole() -> None:
-    picture = draw(rows(500, 100, 3.0))
-    ElementTree.fromstring(picture)
-    assert "sentence-transformers torch FP32" in picture
-    ElementTree.fromstring(draw([]))
+def test_the_plot_is_well_formed() -> None:
+    plot = plot_run(rows(500, 100, 3.0))
+    ElementTree.fromstring(plot)
+    assert "sentence-transformers torch FP32" in plot
+    ElementTree.fromstring(plot_run([]))
 
 
 class Clockwork:
-    """A system that takes a millisecond a text, and remembers its turn."""
+    """System that takes a millisecond a text and records its turns."""
 
     served = False
 

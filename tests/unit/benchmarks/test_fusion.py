@@ -16,7 +16,7 @@ def half(*rows: int) -> Hits:
 
 
 def collection(name: str, good: str, queries: int = 10) -> tuple[Collection, dict[str, Halves]]:
-    """Queries whose one relevant paper is first in the `good` half and last of ten in the other."""
+    """Return queries whose relevant paper is first in the `good` results and tenth in the others."""
     wanted = {str(number): {"right": 1} for number in range(queries)}
     order = [half(0, *range(2, 11)), half(*range(1, 10), 0)]
     dense, lexical = order if good == "dense" else order[::-1]
@@ -38,7 +38,7 @@ def test_the_better_half_gets_the_weight() -> None:
         assert scores(good)[f"{good}0"][(way, weight)][0] == pytest.approx(1.0)
 
 
-def test_what_helps_everywhere_is_robust_and_what_helps_somewhere_is_not() -> None:
+def test_a_choice_is_robust_only_if_it_helps_on_every_collection() -> None:
     rows, verdict = learn(scores("dense", "dense", "dense"))
     assert "not robust" not in verdict
     elsewhere = [row.value for row in rows if (row.system, row.metric) == ("learned on the others", "nDCG@10")]
@@ -50,7 +50,7 @@ def test_the_default_wins_ties() -> None:
     assert best([{choice: [0.5] for choice in scores("dense")["dense0"]}]) == DEFAULT
 
 
-def test_known_items_are_not_in_what_they_should_find(tmp_path: Path) -> None:
+def test_the_query_of_a_known_item_is_not_part_of_its_passage(tmp_path: Path) -> None:
     paper = (
         '{{"id": "2001.0000{n}", "title": "Title {n}", "abstract": "First {n}. Middle {n}. Last {n}.", "authors": "A"}}'
     )

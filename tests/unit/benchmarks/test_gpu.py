@@ -1,4 +1,4 @@
-"""The GPU's measurement says where it cannot run, and names the device where it can."""
+"""Test how the GPU benchmark finds the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gpu import find_gpu
 
 
-def test_a_machine_without_a_gpu_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_gpu_gets_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="no NVIDIA GPU here"):
         find_gpu()

@@ -13,8 +13,8 @@ from benchmarks.environment import ROOT
 from benchmarks.processes import Worker, WorkerFailed, cpu_seconds, resident, tree
 
 PROGRAM = """
-from benchmarks.processes import answers, orders
-answer = answers()
+from benchmarks.processes import open_answers, orders
+answer = open_answers()
 print("loading")
 answer({"ready": True})
 for order in orders():

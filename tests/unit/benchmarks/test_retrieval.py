@@ -1,4 +1,4 @@
-"""What the retrieval benchmark makes of papers, how it chooses what to compare, and what it predicts."""
+"""Test the retrieval benchmark: its texts and papers, its choice of operating points, its predictions and plots."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.report import Row, write
 from benchmarks.retrieval import catalogue, growth
-from benchmarks.retrieval.collection import TextCollection, prepare
+from benchmarks.retrieval.collection import TextCollection, prepare_collection
 from benchmarks.retrieval.command import earlier_rows, label, size
-from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose, result_rows
-from benchmarks.retrieval.exact import recall
+from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose_point, result_rows
+from benchmarks.retrieval.exact import mean_recall
 from benchmarks.retrieval.plot import plot
 from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
 from papers import Paper
@@ -52,7 +52,7 @@ def test_pieces_are_what_the_author_wrote():
     assert {piece.kind for piece in found} >= {"title", "abstract", "2 sentences", "1 clause", "2 clauses"}
 
 
-def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_asked_about():
+def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_with_a_query():
     papers = some_papers(60)
     texts, queries = cut_texts(papers, 10**6)
     again, _ = cut_texts(papers, 10**6)
@@ -61,11 +61,11 @@ def test_texts_are_distinct_the_same_every_time_and_none_is_of_a_paper_that_is_a
     asked = {query.paper for query in queries}
     assert len(asked) == len(queries) == 6
     assert not asked & {text.paper for text in texts}
-    # All of these papers end with one and the same sentence, so it belongs to those that are held out.
+    # All of these papers end with the same sentence, so the held-out papers have it too.
     assert "A second survey is planned." not in {text.text for text in texts}
 
 
-def test_fewer_texts_are_the_beginning_of_more():
+def test_fewer_texts_are_the_first_of_more():
     papers = some_papers(60)
     assert cut_texts(papers, 50)[0] == cut_texts(papers, 10**6)[0][:50]
 
@@ -76,20 +76,20 @@ def test_a_collection_keeps_texts_as_they_are_and_refuses_another_encoder(tmp_pa
     records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
     records[3]["abstract"] = odd
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
-    prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    prepare_collection(source, tmp_path / "made", 1000, "an encoder", print)
     collection = TextCollection(tmp_path / "made")
     texts = list(collection.texts(collection.recipe["texts"]))
     assert len(texts) == sum(collection.recipe["kinds"].values()) > 100
     assert collection.embedded == 0
     with pytest.raises(SystemExit, match="another recipe, source or encoder"):
-        prepare(source, tmp_path / "made", 1000, "another encoder", print)
+        prepare_collection(source, tmp_path / "made", 1000, "another encoder", print)
 
 
 def test_made_papers_are_as_long_as_abstracts_and_begin_with_their_text(tmp_path):
     source = tmp_path / "papers.jsonl"
     records = [{"id": p.id, "title": p.title, "abstract": p.abstract, "categories": "cs.LG"} for p in some_papers(30)]
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
-    collection = prepare(source, tmp_path / "made", 1000, "an encoder", print)
+    collection = prepare_collection(source, tmp_path / "made", 1000, "an encoder", print)
     made = list(islice(catalogue.papers(collection, 50), 50))
     texts = list(islice(collection.texts(50), 50))
     assert len({paper.id for paper in made}) == 50
@@ -100,7 +100,7 @@ def test_made_papers_are_as_long_as_abstracts_and_begin_with_their_text(tmp_path
 
 
 class FakeWorker:
-    """Finds the first n of the ten right answers in n/1000 seconds."""
+    """Worker that finds the first n of the ten right answers in n/1000 seconds."""
 
     def __init__(self, points: list[dict[str, int]]) -> None:
         self.first = {"points": points}
@@ -112,23 +112,23 @@ class FakeWorker:
         return {"seconds": good / 1000, "found": [[*range(good), *range(100, 110 - good)]] * order["queries"]}
 
 
-def test_the_quickest_point_that_is_good_enough_is_compared():
+def test_the_fastest_point_that_reaches_the_target_is_chosen():
     truth = np.tile(np.arange(10), (4, 1))
     worker = FakeWorker([{"ef": 5}, {"ef": 8}, {"ef": 10}])
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose(entry, worker, truth, 0.8)
+    choose_point(entry, worker, truth, 0.8)
     assert (entry.point, entry.recall) == ({"ef": 8}, 0.8)
     assert 10 not in worker.asked
 
 
-def test_where_no_point_is_good_enough_the_best_is_compared():
+def test_the_best_point_is_chosen_if_none_reaches_the_target():
     truth = np.tile(np.arange(10), (4, 1))
     entry = SystemResult("hnswlib", build_s=1, file_mb=1)
-    choose(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
+    choose_point(entry, FakeWorker([{"ef": 3}, {"ef": 6}]), truth, 0.9)
     assert (entry.point, entry.recall) == ({"ef": 6}, 0.6)
 
 
-def test_ratios_are_of_rounds_that_lay_side_by_side():
+def test_ratios_are_of_adjacent_rounds():
     ours = SystemResult(AKIN, 1, 1, qps=[50, 500], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=30)
     theirs = SystemResult(
         REFERENCE, 1, 1, qps=[10, 100], single_qps=[1, 1], p50_ms=[1, 1], p95_ms=[1, 1], memory_mb=120
@@ -137,16 +137,16 @@ def test_ratios_are_of_rounds_that_lay_side_by_side():
     assert (rows["qps_ratio"], rows["memory_ratio"], rows["qps"]) == (5.0, 0.25, 275)
 
 
-def test_recall_counts_what_was_found_whatever_its_order():
+def test_recall_does_not_depend_on_the_order():
     truth = np.arange(10)[None]
-    assert recall(truth[:, ::-1], truth) == 1.0
-    assert recall(np.where(truth < 4, truth, truth + 100), truth) == pytest.approx(0.4)
+    assert mean_recall(truth[:, ::-1], truth) == 1.0
+    assert mean_recall(np.where(truth < 4, truth, truth + 100), truth) == pytest.approx(0.4)
 
 
-def test_a_cost_that_grows_with_the_square_root_is_predicted_so():
+def test_a_cost_that_grows_with_the_square_root_is_predicted():
     sizes = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
     rows = [Row("akin", name, "build_s", n**0.5) for name, n in sizes.items() if n > 10_000]
-    # Nothing is trained for an exact index: that its build takes a moment says nothing of lists.
+    # An exact index has no training, so its build time does not belong to the curve.
     rows.append(Row("akin", "10k", "build_s", 0.01))
     curve = growth.curves(rows, sizes)["index build, s"]
     assert growth.predict(curve) == pytest.approx((10_000.0, 0.5))
@@ -161,12 +161,12 @@ def test_plots_are_svg():
         plot({}, "papers", "ms")
 
 
-def test_sizes_are_written_as_people_write_them():
+def test_sizes_have_units():
     assert [size(name) for name in ("10k", "600k", "2.5M", "1234")] == [10_000, 600_000, 2_500_000, 1234]
     assert [label(count) for count in (10_000, 600_000, 2_500_000)] == ["10k", "600k", "2.5M"]
 
 
-def test_a_run_replaces_what_it_measured_and_keeps_the_rest(tmp_path):
+def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     recipe = {"version": 1, "texts": 100}
     index, http = Row("akin", "100k", "qps", 1.0), Row("akin over HTTP", "100k", "ready_s", 2.0)
     other = Row("akin", "600k", "qps", 3.0)

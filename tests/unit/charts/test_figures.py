@@ -44,6 +44,13 @@ def test_the_same_figures_give_the_same_bytes_that_suit_light_and_dark_pages() -
     assert "prefers-color-scheme:dark" in first
 
 
+def test_a_logarithmic_axis_has_plain_numbers_also_within_one_decade() -> None:
+    for points, expected in (([(0.1, 1), (100, 2)], {"0.1", "1", "10", "100"}), ([(0.3, 1), (0.8, 2)], {"0.4", "0.6"})):
+        texts = {text.text for text in fromstring(drawing([Line("a $ b $", points)], log_x=True)).iter(f"{SVG}text")}
+        assert expected | {"a $ b $"} <= texts
+        assert not any("mathdefault" in str(text) for text in texts)
+
+
 def test_bars_have_their_names_and_figures() -> None:
     figure, (axes,) = new_figure(6, [2])
     draw_bars(axes, "rates", {"ours": 1200.4, "theirs": 300}, ["ours"])

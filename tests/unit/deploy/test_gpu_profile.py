@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2
 from akin.registry import gpu
 from akin.registry.versions import Version
 from akin.settings import ROOT
-from akin.stack.foreground import repository_of_one
+from akin.stack.foreground import single_version_repository
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 CPU, GPU = ("triton", "retrieval"), ("triton-gpu", "retrieval-gpu")
@@ -67,7 +67,7 @@ def test_triton_gets_the_generated_configuration_with_one_version(tmp_path: Path
     )
     gpu.write(models, made, runtime)
     inner = environment_of("triton-gpu")["AKIN_ENCODER_INNER"]
-    shown = repository_of_one(models, Version(2, True, {"digest": "0"}), tmp_path / "shown", inner)
+    shown = single_version_repository(models, Version(2, True, {"digest": "0"}), tmp_path / "shown", inner)
     for name in (inner, "text_encoder"):
         config = text_format.Parse((shown / name / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
         assert config.name == name

@@ -11,18 +11,18 @@ from loadtests.options import ROOT, read_options, seconds
 @pytest.mark.parametrize(
     ("text", "expected"), [("60s", 60), ("90", 90), ("2m", 120), ("1m30s", 90), ("1.5m", 90), ("6h", 21_600)]
 )
-def test_durations_are_read_as_people_write_them(text: str, expected: float) -> None:
+def test_durations_have_units(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "s", "0s", "0.5s", "-5s", "1 m", "60sec", "7h", "1e3", "nan", "60s!"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(BadOption, match="no duration"):
         seconds(text)
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "many", "1.5", "10001", "²", ""])
-def test_a_number_of_users_that_has_no_sense_is_refused_by_name(value: str) -> None:
+def test_a_wrong_number_of_users_is_refused_with_the_option(value: str) -> None:
     with pytest.raises(BadOption, match="--users"):
         read_options(["users", f"--users={value}"])
 
@@ -41,13 +41,13 @@ def test_a_number_of_users_that_has_no_sense_is_refused_by_name(value: str) -> N
         ([], "users|rate"),
     ],
 )
-def test_what_has_no_sense_is_refused_by_name(arguments: list[str], named: str) -> None:
+def test_wrong_options_are_refused_with_their_name(arguments: list[str], named: str) -> None:
     with pytest.raises(BadOption) as caught:
         read_options(arguments)
     assert named in str(caught.value)
 
 
-def test_defaults_and_the_place_of_reports() -> None:
+def test_defaults_and_the_folder_of_reports() -> None:
     options = read_options(["users"], {})
     assert (options.users, options.duration, options.scenario) == (20, 60, "reference")
     assert options.output == ROOT / "data" / "loadtests"
@@ -66,11 +66,11 @@ def test_defaults_and_the_place_of_reports() -> None:
         (["--metrics", "http://10.0.0.1:1/"], "0", "http://10.0.0.1:1"),
     ],
 )
-def test_the_counters_are_read_at_the_port_for_operators(arguments: list[str], port: str, place: str | None) -> None:
+def test_the_counters_are_read_at_the_metrics_port(arguments: list[str], port: str, place: str | None) -> None:
     assert read_options(["users", *arguments], {"AKIN_SERVICE_METRICS_PORT": port}).metrics == place
 
 
-def test_a_port_for_metrics_that_is_none_is_refused_by_name() -> None:
+def test_a_wrong_metrics_port_is_refused_with_its_name() -> None:
     with pytest.raises(BadOption, match="AKIN_SERVICE_METRICS_PORT"):
         read_options(["users"], {"AKIN_SERVICE_METRICS_PORT": "many"})
     with pytest.raises(BadOption, match="--metrics"):

@@ -32,7 +32,7 @@ def test_a_paper_gives_its_title_its_abstract_and_each_sentence() -> None:
     assert distinct_texts([PAPERS[0], PAPERS[0]]) == 5
 
 
-def test_an_abstract_without_sentences_is_one() -> None:
+def test_an_abstract_of_short_sentences_is_one_sentence() -> None:
     assert sentences("Too short.") == ["Too short."]
 
 
@@ -55,21 +55,21 @@ def test_long_queries_are_whole_abstracts_first_then_parts_of_them() -> None:
     assert any(later in paper.abstract for paper in PAPERS)
 
 
-def test_what_has_to_be_repeated_is_counted() -> None:
+def test_repetitions_are_counted() -> None:
     queries = QuerySource(PAPERS, seed=1)
     # The abstracts have fewer words than a run needs, so that the runs are the abstracts themselves.
     drawn = [queries.long() for _ in range(260)]
     assert queries.repeated == len(drawn) - len(set(drawn)) == 10
 
 
-def test_texts_that_the_service_has_seen_are_not_drawn() -> None:
+def test_texts_that_were_used_before_are_not_drawn() -> None:
     seen = [paper.abstract for paper in PAPERS[:200]]
     queries = QuerySource(PAPERS, seed=1, used=seen)
     assert not {queries.long() for _ in range(50)} & set(seen)
     assert queries.repeated == 0
 
 
-def test_the_seed_decides() -> None:
+def test_the_texts_depend_on_the_seed() -> None:
     def drawn(seed: int) -> list[str]:
         queries = QuerySource(PAPERS, seed=seed)
         return [queries.short() for _ in range(20)]
@@ -77,14 +77,14 @@ def test_the_seed_decides() -> None:
     assert drawn(5) == drawn(5) != drawn(6)
 
 
-def test_too_few_papers_are_refused_in_words() -> None:
+def test_too_few_papers_are_refused() -> None:
     with pytest.raises(TooFewQueries, match=r"3 papers hold 15 .*--queries"):
         QuerySource(PAPERS[:3])
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("fields", [("id", "abstract"), ("_id", "text")])
-def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, fields: tuple[str, str], zipped: bool) -> None:
+def test_bad_lines_of_a_file_are_skipped(tmp_path: Path, fields: tuple[str, str], zipped: bool) -> None:
     key, abstract = fields
     lines = [
         json.dumps({key: "1", "title": " A\n title ", abstract: "  An\n  abstract. "}),
@@ -103,18 +103,18 @@ def test_a_file_of_papers_may_hold_other_lines(tmp_path: Path, fields: tuple[str
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", gzip.compress(b"x" * 1000)[:20]])
-def test_a_file_without_papers_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_papers_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "papers.jsonl"
     path.write_bytes(content)
     with pytest.raises(BadOption, match=r"papers\.jsonl"):
         papers_of_file(path)
 
 
-def test_the_service_is_asked_until_its_papers_are_known() -> None:
+def test_searches_go_on_until_all_papers_are_found() -> None:
     asked: list[str] = []
 
     def search(body: dict[str, Any]) -> list[dict[str, Any]]:
-        # Ten more papers for every question, and then always the same.
+        # Ten more papers for each of the first queries, and then always the same.
         asked.append(body["query"])
         first = 10 * min(len(asked) - 1, 5)
         return [{"id": str(n), "title": f"Title {n}", "abstract": f"Abstract {n}"} for n in range(first, first + 10)]
@@ -126,7 +126,7 @@ def test_the_service_is_asked_until_its_papers_are_known() -> None:
     assert len(asked) == 6
 
 
-def test_gathering_ends_where_nothing_new_is_found() -> None:
+def test_searches_end_when_they_find_nothing_new() -> None:
     def search(body: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"id": "1", "title": "The same", "abstract": "always"}]
 

@@ -13,7 +13,7 @@ from loadtests.errors import OutputUnwritable
 from loadtests.options import read_options
 from loadtests.prometheus import parse
 from loadtests.queries import QuerySource
-from loadtests.report import render
+from loadtests.report import render_report
 from loadtests.results import (
     common_results,
     create_folder,
@@ -21,7 +21,7 @@ from loadtests.results import (
     level_results,
     process_results,
     rate_results,
-    write_report,
+    save_report,
 )
 from loadtests.samples import Level, RequestSample, Use, summarise
 from loadtests.schedule import Trial
@@ -57,7 +57,7 @@ def results(own: dict[str, Any], *arguments: str) -> dict[str, Any]:
     )
 
 
-def of_a_crowd() -> dict[str, Any]:
+def user_results() -> dict[str, Any]:
     return results(level_results(SAMPLES, [Level(10, 0.0, 4.0), Level(20, 5.0, 10.0)]), "users", "--users", "20")
 
 
@@ -65,23 +65,23 @@ def trial(rate: float, *, fast: bool, overloaded: bool = False, sustained: bool 
     return Trial(rate, 8.0, summarise(SAMPLES[:50], 8.0), 0.4, overloaded, fast, sustained)
 
 
-def test_levels_hold_what_was_sent_in_them() -> None:
-    levels = of_a_crowd()["levels"]
+def test_levels_have_the_requests_that_were_sent_in_them() -> None:
+    levels = user_results()["levels"]
     assert [(each["users"], each["requests"], each["p50_ms"], each["errors"]) for each in levels] == [
         (10, 40, 29, 0),
         (20, 50, 84, 1),
     ]
 
 
-def test_a_level_that_never_counted_is_left_out() -> None:
+def test_a_level_without_measurement_is_left_out() -> None:
     assert level_results(SAMPLES, [Level(10, 3.0, 3.0)])["levels"] == []
 
 
 def test_the_page_shows_the_last_level_the_stages_and_the_processes() -> None:
-    found = of_a_crowd()
+    found = user_results()
     assert found["stages"] == [{"label": "embed", "count": 5, "mean_ms": 4.0, "p50_ms": 5.0, "p95_ms": 9.5}]
     assert [each["cores_mean"] for each in found["processes"]] == [2.0, 1.0]
-    page = render(found)
+    page = render_report(found)
     assert "<b>20 users</b>" in page
     assert "p95 107 ms" in page
     assert "<td>embed</td><td>5</td><td>4</td><td>5</td><td>9.5</td>" in page
@@ -90,15 +90,15 @@ def test_the_page_shows_the_last_level_the_stages_and_the_processes() -> None:
     assert "same cores" in page
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_lets_no_text_become_markup() -> None:
-    page = render(of_a_crowd())
+def test_the_page_needs_no_other_files_and_escapes_texts() -> None:
+    page = render_report(user_results())
     assert not re.search(r"""<script|<link|<img|src=|href=(?!"#)|@import|url\((?!#)""", page)
     assert "503 busy &amp; &lt;gone&gt;" in page
     assert "<sample>" not in page
 
 
 def test_drawings_are_well_formed() -> None:
-    drawings = re.findall(r"<svg.*?</svg>", render(of_a_crowd()), re.DOTALL)
+    drawings = re.findall(r"<svg.*?</svg>", render_report(user_results()), re.DOTALL)
     assert len(drawings) == 5
     for drawing in drawings:
         ElementTree.fromstring(drawing)
@@ -107,20 +107,20 @@ def test_drawings_are_well_formed() -> None:
 def test_the_highest_rate_is_the_sustained_one() -> None:
     best = trial(137, fast=True, sustained=True)
     trials = [trial(160, fast=True), trial(320, fast=False, overloaded=True), best]
-    page = render(results(rate_results(trials, best, ""), "rate", "--p95", "100"))
+    page = render_report(results(rate_results(trials, best, ""), "rate", "--p95", "100"))
     assert "<b>137 requests/s</b> sustained for 8 s with p95 of at most 100 ms" in page
     assert "overloaded, cut short" in page
     assert "whether or not earlier ones had been answered" in page
 
 
-def test_no_rate_is_said_with_its_reason() -> None:
-    page = render(results(rate_results([trial(10, fast=False)], None, "no rate was fast"), "rate"))
+def test_the_page_has_the_reason_why_there_is_no_rate() -> None:
+    page = render_report(results(rate_results([trial(10, fast=False)], None, "no rate was fast"), "rate"))
     assert "No rate with p95 of at most 100 ms was found: no rate was fast." in page
 
 
-def test_an_interruption_before_anything_still_has_a_page() -> None:
-    found = of_a_crowd() | level_results([], []) | {"interrupted": True, "timeline": [], "kinds": {}, "processes": []}
-    page = render(found)
+def test_a_run_without_measurements_has_a_page() -> None:
+    found = user_results() | level_results([], []) | {"interrupted": True, "timeline": [], "kinds": {}, "processes": []}
+    page = render_report(found)
     assert "Interrupted before anything was measured." in page
     assert "figures until then" in page
 
@@ -133,18 +133,18 @@ def test_a_report_has_a_folder_of_its_own(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     first, second = create_folder(tmp_path, now), create_folder(tmp_path, now)
     assert (first.name, second.name) == ("20260102T030405Z", "20260102T030405Z-2")
-    write_report(of_a_crowd(), second)
+    save_report(user_results(), second)
     assert json.loads((second / "results.json").read_text())["levels"][1]["users"] == 20
     assert (second / "report.html").read_text().startswith("<!doctype html>")
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputUnwritable, match=r"file.*--output"):
         create_folder(tmp_path / "file", datetime.now(UTC))
     with pytest.raises(OutputUnwritable, match="gone"):
-        write_report(of_a_crowd(), tmp_path / "gone")
+        save_report(user_results(), tmp_path / "gone")
 
 
 def test_a_chart_without_figures_says_so() -> None:
-    assert "Nothing was measured" in render(of_a_crowd() | {"timeline": []})
+    assert "Nothing was measured" in render_report(user_results() | {"timeline": []})

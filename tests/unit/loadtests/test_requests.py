@@ -30,7 +30,7 @@ def test_the_reference_mix_has_its_shares() -> None:
         ("embed", "/embed", {"abstract"}),
     ],
 )
-def test_requests_are_what_the_service_takes(wanted: str, path: str, fields: set[str]) -> None:
+def test_requests_have_the_fields_of_the_service(wanted: str, path: str, fields: set[str]) -> None:
     request = Requests(wanted, "lexical", queries()).next()
     assert (request.method, request.path) == ("POST", path)
     body = json.loads(request.body)
@@ -38,14 +38,14 @@ def test_requests_are_what_the_service_takes(wanted: str, path: str, fields: set
     assert body.get("mode", "lexical") == "lexical"
 
 
-def test_an_answer_of_one_half_alone_is_a_failure() -> None:
+def test_a_degraded_answer_is_a_failure() -> None:
     assert failure_reason(200, b'{"results":[],"degraded":null}') == ""
     assert failure_reason(200, b'{"results":[],"degraded":"the encoder is away"}') == "degraded answer"
     assert failure_reason(200, b'{"degraded": "spaced"}') == "degraded answer"
     assert failure_reason(200, json.dumps({"abstract": 'It says "degraded":"so"', "degraded": None}).encode()) == ""
 
 
-def test_errors_are_named_by_the_services_own_word() -> None:
+def test_errors_have_the_services_error_code() -> None:
     assert failure_reason(503, b'{"error":{"code":"encoder_busy","message":"later"}}') == "503 encoder_busy"
     assert failure_reason(502, b"<html>") == "502"
     assert failure_reason(500, b'{"error":"text"}') == "500"

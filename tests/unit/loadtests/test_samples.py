@@ -26,7 +26,7 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([], 0.5) is None
 
 
-def test_only_good_answers_are_throughput_but_all_are_latency() -> None:
+def test_failed_requests_count_for_latency_but_not_for_throughput() -> None:
     summary = summarise([sample(0, 10), sample(1, 30, "503"), sample(2, 20)], 2)
     assert summary.requests == 3
     assert summary.per_second == 1.0
@@ -34,23 +34,23 @@ def test_only_good_answers_are_throughput_but_all_are_latency() -> None:
     assert summary.errors == 1
 
 
-def test_nothing_is_summed_up_as_nothing() -> None:
+def test_no_requests_have_no_latency() -> None:
     summary = summarise([], 5)
     assert (summary.requests, summary.per_second, summary.p95_ms) == (0, 0, None)
 
 
-def test_a_stretch_has_its_beginning_and_not_its_end() -> None:
+def test_a_stretch_includes_its_start_but_not_its_end() -> None:
     samples = [sample(at, 1) for at in (0.9, 1.0, 1.5, 2.0)]
     assert [each.at for each in within(samples, 1, 2)] == [1.0, 1.5]
 
 
-def test_kinds_are_summed_up_apart() -> None:
+def test_each_kind_has_its_own_figures() -> None:
     kinds = summarise_kinds([sample(0, 1, kind="a"), sample(0, 2, kind="b"), sample(0, 4, kind="b")], 1)
     assert list(kinds) == ["b", "a"]
     assert kinds["b"].max_ms == 4
 
 
-def test_the_same_failures_are_counted_together() -> None:
+def test_equal_errors_are_counted_together() -> None:
     samples = [sample(0, 1, "503 busy"), sample(1, 1), sample(2, 1, "503 busy"), sample(3, 1, "no answer")]
     assert frequent_errors(samples) == [
         {"kind": "search", "error": "503 busy", "count": 2},
@@ -58,7 +58,7 @@ def test_the_same_failures_are_counted_together() -> None:
     ]
 
 
-def test_the_timeline_shows_where_nothing_happened() -> None:
+def test_the_timeline_has_empty_stretches() -> None:
     moments = timeline([sample(0.2, 5), sample(0.9, 9), sample(2.1, 7, "x")])
     assert [(moment.at, moment.per_second, moment.p95_ms, moment.errors) for moment in moments] == [
         (0, 2, 9, 0),
@@ -72,5 +72,5 @@ def test_the_timeline_shows_where_nothing_happened() -> None:
     ("users", "levels", "expected"),
     [(100, 5, [20, 40, 60, 80, 100]), (7, 3, [3, 5, 7]), (2, 5, [1, 2]), (1, 5, [1]), (9, 1, [9])],
 )
-def test_a_ramp_ends_at_the_number_asked_for(users: int, levels: int, expected: list[int]) -> None:
+def test_a_ramp_ends_at_the_number_of_users(users: int, levels: int, expected: list[int]) -> None:
     assert ramp(users, levels) == expected

@@ -9,12 +9,12 @@ from loadtests.schedule import RateSearch, arrivals, is_fast, most_waiting
 def test_arrivals_are_equally_spaced_and_fill_the_time() -> None:
     due = list(arrivals(4, 2))
     assert due == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75]
-    # The last is not late by sums of rounding errors.
+    # Rounding errors do not add up.
     assert list(arrivals(3, 1_000))[-1] == 2_999 / 3
 
 
 def found(capacity: float, search: RateSearch) -> tuple[float | None, int]:
-    """What the search finds on a service that is fast up to a rate, and in how many trials."""
+    """Return the rate that the search finds for a service that is fast up to `capacity`, and the number of trials."""
     trials = 0
     while (rate := search.next()) is not None:
         trials += 1
@@ -24,7 +24,7 @@ def found(capacity: float, search: RateSearch) -> tuple[float | None, int]:
 
 
 @pytest.mark.parametrize("capacity", [0.9, 3, 10, 47.5, 137, 900, 4_000])
-def test_the_search_comes_within_its_gap_of_the_capacity(capacity: float) -> None:
+def test_the_rate_is_within_the_gap_of_the_capacity(capacity: float) -> None:
     highest, trials = found(capacity, RateSearch(10, gap=1.06))
     assert highest is not None
     assert highest <= capacity <= highest * 1.06
@@ -35,12 +35,12 @@ def test_a_service_that_is_never_fast_has_no_rate() -> None:
     assert found(0.1, RateSearch(10, least=0.5)) == (None, 5)
 
 
-def test_the_search_ends_at_the_most_it_may_try() -> None:
+def test_the_search_ends_at_the_highest_rate() -> None:
     highest, _ = found(1e9, RateSearch(10, most=100))
     assert highest == 100
 
 
-def test_a_failure_below_a_pass_takes_it_back() -> None:
+def test_a_failure_below_a_pass_cancels_the_pass() -> None:
     search = RateSearch(10)
     search.tell(10, True)
     search.tell(20, True)
@@ -50,7 +50,7 @@ def test_a_failure_below_a_pass_takes_it_back() -> None:
     assert search.next() == 7.5
 
 
-def test_fast_is_a_kept_limit_without_an_error() -> None:
+def test_a_fast_trial_is_within_the_limit_and_has_no_error() -> None:
     good = summarise([RequestSample(0, "search", 100, "")], 1)
     assert is_fast(good, False, 100)
     assert not is_fast(good, False, 99.9)
@@ -59,7 +59,7 @@ def test_fast_is_a_kept_limit_without_an_error() -> None:
     assert not is_fast(summarise([], 1), False, 100)
 
 
-def test_a_slow_rate_may_have_as_many_waiting_as_its_limit_needs() -> None:
+def test_the_number_of_waiting_requests_has_bounds() -> None:
     assert most_waiting(1) == 50
     assert most_waiting(200) == 400
     assert most_waiting(10_000) == 1_000

@@ -26,7 +26,7 @@ RUNS_NOT = {"running": False, "processes": [], "service": None, "triton": None}
 
 
 class Command:
-    """A stand-in for `akin` that writes down what it was asked."""
+    """Fake `akin` that records its arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ def command(tmp_path: Path) -> Command:
 
 
 def silent(text: str) -> None:
-    """Says nothing."""
+    """Ignore the message."""
 
 
 def test_a_running_stack_is_used_and_left_running(command: Command) -> None:
@@ -71,20 +71,20 @@ def test_a_running_stack_is_used_and_left_running(command: Command) -> None:
     assert command.asked == ["status --json"]
 
 
-def test_what_was_started_is_stopped(command: Command) -> None:
+def test_a_started_stack_is_stopped(command: Command) -> None:
     with use_stack(command.options(), silent) as found:
         assert found.started
         assert command.asked == ["status --json", "up", "status --json"]
     assert command.asked[-1] == "down"
 
 
-def test_what_was_started_is_stopped_after_a_failure_too(command: Command) -> None:
+def test_a_started_stack_is_stopped_after_a_failure_too(command: Command) -> None:
     with pytest.raises(TargetUnreachable), use_stack(command.options(), silent):
         raise TargetUnreachable("gone")
     assert command.asked[-1] == "down"
 
 
-def test_a_stack_that_does_not_start_is_said(command: Command) -> None:
+def test_a_stack_that_does_not_start_is_an_error(command: Command) -> None:
     (command.folder / "cannot").touch()
     with pytest.raises(StackFailed, match="akin up"), use_stack(command.options(), silent):
         pass
@@ -98,7 +98,7 @@ def test_a_corpus_is_indexed_unless_it_is_live(command: Command) -> None:
         assert command.asked.index("index build papers/arxiv.jsonl.gz") < len(command.asked) - 2
 
 
-def test_a_running_stack_with_other_papers_is_not_touched(command: Command) -> None:
+def test_a_running_stack_with_other_papers_is_left_alone(command: Command) -> None:
     command.says("status", RUNS)
     with (
         pytest.raises(BadOption, match=r"searches sample, not arxiv\.jsonl"),
@@ -108,7 +108,7 @@ def test_a_running_stack_with_other_papers_is_not_touched(command: Command) -> N
     assert not {"up", "down"} & set(command.asked)
 
 
-def test_half_a_stack_is_not_touched(command: Command) -> None:
+def test_part_of_a_stack_is_left_alone(command: Command) -> None:
     processes = [{"name": "Triton", "pid": 11, "alive": True}, {"name": "the page", "pid": 12, "alive": False}]
     command.says("status", RUNS | {"running": False, "processes": processes})
     with pytest.raises(TargetUnreachable, match="only part"), use_stack(command.options(), silent):
@@ -128,14 +128,14 @@ def test_another_service_needs_no_akin_here(tmp_path: Path) -> None:
         assert found.triton == "127.0.0.1:8"
 
 
-def test_a_missing_command_is_said_with_the_next_step(tmp_path: Path) -> None:
+def test_a_missing_command_is_an_error_with_the_next_step(tmp_path: Path) -> None:
     options = dataclasses.replace(read_options(["users"], {}), akin=tmp_path / "akin")
     with pytest.raises(StackFailed, match="make setup"), use_stack(options, silent):
         pass
 
 
 class Service(BaseHTTPRequestHandler):
-    """Answers from a table."""
+    """Service that answers from a table."""
 
     answers: dict[str, tuple[int, Any]] = {}  # noqa: RUF012  # set by each test
 
@@ -148,7 +148,7 @@ class Service(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Keeps quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -174,14 +174,14 @@ CORPUS = {
 }
 
 
-def test_what_is_measured_is_asked_of_the_service(service: str) -> None:
+def test_the_target_comes_from_the_service(service: str) -> None:
     Service.answers = {"/health/ready": (200, {"components": READY}), "/corpus": (200, CORPUS)}
     found = target(service, 0)
     assert (found.papers, found.encoder, found.years) == (314, 2, (1995, 2021))
     assert found.categories == {"cs.LG": "Machine Learning"}
 
 
-def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> None:
+def test_a_service_without_papers_is_an_error_with_the_next_step(service: str) -> None:
     Service.answers = {"/health/ready": (503, {"components": {"snapshot": {"status": "missing"}}})}
     with pytest.raises(NothingToSearch, match="akin index build sample"):
         target(service, 0)
@@ -194,7 +194,7 @@ def test_a_service_without_papers_is_said_with_the_next_step(service: str) -> No
         {"status": "damaged", "reason": "has terms of analysis 1, not 2"},
     ],
 )
-def test_an_index_that_is_refused_or_damaged_is_said_with_the_reason(service: str, snapshot: dict[str, object]) -> None:
+def test_a_refused_or_damaged_index_is_an_error_with_the_reason(service: str, snapshot: dict[str, object]) -> None:
     Service.answers = {"/health/ready": (503, {"components": {"snapshot": snapshot}})}
     with pytest.raises(NothingToSearch, match="its index: has terms of analysis 1, not 2"):
         target(service, 0)
@@ -206,7 +206,7 @@ def test_a_service_without_encoder_is_not_measured(service: str) -> None:
         target(service, 0)
 
 
-def test_a_stranger_at_the_address_is_noticed(service: str) -> None:
+def test_another_server_at_the_address_is_an_error(service: str) -> None:
     Service.answers = {"/health/ready": (200, "<html>"), "/metrics": (200, "n 3\n")}
     with pytest.raises(TargetUnreachable, match="JSON"):
         target(service, 0)
@@ -215,7 +215,7 @@ def test_a_stranger_at_the_address_is_noticed(service: str) -> None:
     assert counters(service) == counters(None) == {}
 
 
-def test_nobody_at_the_address_is_said() -> None:
+def test_no_server_at_the_address_is_an_error() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"

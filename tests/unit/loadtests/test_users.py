@@ -1,4 +1,4 @@
-"""What needs Locust: asked in its own environment, as its import replaces parts of the standard library."""
+"""Test the users in Locust's environment: importing Locust replaces parts of the standard library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(json.dumps({
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="Locust's environment is not set up: make .venv-loadtests/ready")
-def test_scenarios_are_played_by_their_users_and_the_reference_mix_keeps_its_shares() -> None:
+def test_scenarios_have_their_users_and_the_reference_mix_has_its_shares() -> None:
     done = subprocess.run([PYTHON, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

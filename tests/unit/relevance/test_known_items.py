@@ -74,6 +74,6 @@ def test_a_set_is_replaced_whole_and_nothing_else_is_ever_removed(tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["known", "thesis"]
 
 
-def test_an_unknown_kind_names_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_kind_is_refused_with_the_known_kinds(tmp_path: Path) -> None:
     with pytest.raises(RelevanceError, match="by 'author'; choose one of: title, first_sentence"):
         write_known_items(papers(12), tmp_path / "known", kind="author", most=50)

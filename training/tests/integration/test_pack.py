@@ -1,4 +1,4 @@
-"""Several texts in one row have the vectors that they have alone, or the graph is not packed."""
+"""Compare the vectors of texts that share a row with their vectors alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
     return found
 
 
-def test_a_text_has_the_same_vector_in_any_company(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_text_has_the_same_vector_beside_any_other_texts(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     plain = exported(tiny_model("bert"), tmp_path)
     packed = pack(plain)
     assert packed is not None
@@ -66,5 +66,5 @@ def test_a_text_has_the_same_vector_in_any_company(tiny_model: Callable[[str], P
         np.testing.assert_allclose(together[place], run(plain, alone)[0], atol=1e-6)
 
 
-def test_a_graph_without_a_table_of_positions_is_left_alone(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_graph_without_a_table_of_positions_is_not_packed(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     assert pack(exported(tiny_model("modernbert"), tmp_path)) is None

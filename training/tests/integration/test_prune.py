@@ -1,4 +1,4 @@
-"""Smaller models, and the comparison of what they cost."""
+"""Prune models, and compare the loss."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from training.registry import export, source
 
 pytestmark = [
     pytest.mark.integration,
-    # Of libraries that the export calls, about themselves.
+    # Warnings of libraries about their own code.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 FIELDS = "id=id,title=title,abstract=abstract"
@@ -33,7 +33,7 @@ def texts(papers: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])
-def test_layers_go_and_the_rest_still_encodes(kind: str, tiny_model: Callable[[str], Path]) -> None:
+def test_a_model_with_fewer_layers_still_encodes(kind: str, tiny_model: Callable[[str], Path]) -> None:
     model = source.load(source.resolve(str(tiny_model(kind))))
     before = model.encode(["baran cesel"])
     assert prune(model, Pruning(layers=1), []) == {"layers": 1}
@@ -44,14 +44,14 @@ def test_layers_go_and_the_rest_still_encodes(kind: str, tiny_model: Callable[[s
         keep_layers(model, 2)
 
 
-def test_tokens_that_stay_keep_their_vectors(tiny_model: Callable[[str], Path], texts: Iterator[str]) -> None:
+def test_kept_tokens_keep_their_vectors(tiny_model: Callable[[str], Path], texts: Iterator[str]) -> None:
     model = source.load(source.resolve(str(tiny_model("bert"))))
     known = next(texts)
     before, vocabulary = model.encode([known]), len(model.tokenizer)
     left = prune(model, Pruning(token_count=1), [known])
     assert left == {"tokens": len(model.tokenizer)}
     assert left["tokens"] < vocabulary
-    # A text whose every token stayed is read as it was; one whose tokens went is still read.
+    # A text with kept tokens only has the same vector; a text with removed tokens can still be encoded.
     np.testing.assert_allclose(model.encode([known]), before, atol=1e-5)
     assert max(model.tokenizer("zyrzyr qqq")["input_ids"]) < left["tokens"]
     assert model.encode(["zyrzyr qqq"]).shape == before.shape
@@ -75,7 +75,7 @@ def test_byte_pairs_are_refused(tiny_model: Callable[[str], Path], texts: Iterat
         prune(model, Pruning(token_count=1), texts)
 
 
-def test_a_pruned_version_says_so_and_ways_to_compress_are_compared(
+def test_the_manifest_records_pruning_and_variants_are_compared(
     tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path
 ) -> None:
     model = tiny_model("bert")

@@ -1,4 +1,4 @@
-"""Simplified graphs say the same as before, with less to do."""
+"""Simplified graphs have fewer operators and the same output."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def traced(folder: Path, scratch: Path) -> onnx.ModelProto:
     model = source.load(source.resolve(str(folder)))
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
-            # Untrained biases are all zero, and tracing makes one constant of equal ones.
+            # Untrained biases are all zero, and tracing merges equal constants.
             torch.nn.init.normal_(parameter, std=0.02)
     onnx_export_from_model(model, scratch, task="feature-extraction", opset=18, do_validation=False)
     graph = onnx.load(scratch / "model.onnx")
@@ -53,11 +53,11 @@ def test_vectors_stay_the_same_in_padded_batches_of_any_shape(
         np.testing.assert_allclose(run(after, feed), run(before, feed), atol=1e-5)
 
 
-def test_what_tracing_left_in_an_attention_is_gone(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_needless_operators_of_tracing_are_removed(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     before = traced(tiny_model("bert"), tmp_path)
     after = simplify(before)
     kinds = Counter(node.op_type for node in after.graph.node)
-    # The scale of query and key in two layers; what is left multiplies in GELU (twice a layer) and in the pooling.
+    # The scales of query and key in two layers are gone; GELU (two for each layer) and pooling still multiply.
     assert kinds["Sqrt"] == 0
     assert Counter(node.op_type for node in before.graph.node)["Mul"] - kinds["Mul"] >= 4
     masks = [node for node in after.graph.node if node.op_type == "Expand" and "nsqueeze" in node.input[0]]

@@ -20,7 +20,7 @@ def corpus(count: int) -> list[Paper]:
 
 
 def owner(text: str) -> str | None:
-    """The number of the paper that a text shows, if it shows any."""
+    """Return the number of the paper that a text was made from, if the text holds it."""
     digits = "".join(letter for letter in text if letter.isdigit() or letter == " ").split()
     return digits[0] if digits else None
 
@@ -59,7 +59,7 @@ def test_papers_do_not_always_give_the_same_kind() -> None:
     assert len(set(passages)) > 30
 
 
-def test_the_seed_decides() -> None:
+def test_the_texts_depend_on_the_seed() -> None:
     assert draw(corpus(60)) == draw(corpus(60))
     assert draw(corpus(60)) != draw(corpus(60), seed=1)
 

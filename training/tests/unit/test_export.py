@@ -17,7 +17,7 @@ def test_a_missing_file_of_papers_ends_in_one_line_and_leaves_nothing(
     assert not repository.exists()
 
 
-def test_an_argument_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_argument_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         export.main(["--json"])
     assert left.value.code == 2

@@ -21,7 +21,9 @@ def test_if_a_version_is_promoted_nothing_is_made(tmp_path: Path, capsys: pytest
     assert not (tmp_path / "corpora").exists()
 
 
-def test_otherwise_it_is_exported_with_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_promoted_version_one_is_exported_with_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(first, "fetch_sample", lambda folder: folder / "sample.json")
     monkeypatch.setattr(export, "main", lambda arguments: asked.append(arguments) or 1)
@@ -37,7 +39,7 @@ def test_otherwise_it_is_exported_with_the_sample(tmp_path: Path, monkeypatch: p
         (PermissionError(13, "Permission denied", "/data/corpora"), "cannot use /data/corpora: Permission denied.\n"),
     ],
 )
-def test_what_stands_in_the_way_is_told_in_a_line(
+def test_an_error_is_printed_as_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trouble: Exception, words: str
 ) -> None:
     def fetch(folder: Path) -> Path:

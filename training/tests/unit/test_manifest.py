@@ -40,7 +40,7 @@ def test_every_file_is_listed_with_its_digest_but_the_manifest_itself(tmp_path: 
     assert json.loads((tmp_path / "manifest.json").read_text())["digest"] == expected
 
 
-def test_digest_does_not_depend_on_what_does_not_change_vectors(tmp_path: Path) -> None:
+def test_the_digest_ignores_files_that_do_not_change_vectors(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"graph")
     (tmp_path / "tokenizer.json").write_bytes(b"{}")
     first = describe(tmp_path)

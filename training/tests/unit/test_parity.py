@@ -14,7 +14,7 @@ TRUE /= np.linalg.norm(TRUE, axis=1, keepdims=True)
 
 
 def encoder(noise: float = 0.0, company: float = 0.0, seed: int = 1) -> Encode:
-    """Gives the true vectors with noise; `company` is noise that only texts in a batch get."""
+    """Return an encoder that adds noise to the true vectors; `company` is noise for texts in a batch only."""
 
     def encode(texts: Sequence[str]) -> Floats:
         rows = [TEXTS.index(text) for text in texts]
@@ -25,7 +25,7 @@ def encoder(noise: float = 0.0, company: float = 0.0, seed: int = 1) -> Encode:
     return encode
 
 
-def test_what_is_true_passes_and_is_accounted_for() -> None:
+def test_a_close_encoder_passes_and_its_figures_are_returned() -> None:
     found = parity.measure({"onnxruntime": encoder(0.02), "openvino": encoder(0.03, seed=2)}, TRUE, TEXTS)
     parity.require(found)
     assert found["mean_cosine"] == found["runtimes"]["openvino"]["mean_cosine"] < 1
@@ -43,6 +43,8 @@ def test_what_is_true_passes_and_is_accounted_for() -> None:
         ({"onnxruntime": encoder(float("nan"))}, "the mean cosine to the original is nan"),
     ],
 )
-def test_what_is_not_is_refused_with_its_figure(encoders: dict[str, Encode], complaint: str) -> None:
+def test_an_encoder_that_differs_too_much_is_refused_with_the_figure(
+    encoders: dict[str, Encode], complaint: str
+) -> None:
     with pytest.raises(ParityError, match=complaint):
         parity.require(parity.measure(encoders, TRUE, TEXTS))

@@ -10,7 +10,7 @@ from training.registry import publish
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The tracked model folder of a project."""
+    """Create the tracked model folder of a project."""
     folder = tmp_path / "project" / "text_encoder"
     folder.mkdir(parents=True)
     for name in ("config.pbtxt", *publish.CODE):
@@ -54,7 +54,7 @@ def test_the_projects_own_repository_keeps_its_configuration(project: Path) -> N
     assert (project / "config.pbtxt").stat().st_ino == before
 
 
-def test_others_may_read_a_version(repository: Path, project: Path) -> None:
+def test_every_user_can_read_a_version(repository: Path, project: Path) -> None:
     folder = make(repository, project).folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
@@ -71,7 +71,7 @@ def test_nothing_is_left_of_an_export_that_fails(repository: Path, project: Path
     assert names(repository / "text_encoder") == set()
 
 
-def test_what_a_killed_export_left_is_removed_after_a_day(repository: Path, project: Path) -> None:
+def test_folders_of_a_killed_export_are_removed_after_a_day(repository: Path, project: Path) -> None:
     model = repository / "text_encoder"
     for name, age in ((".staging-old", 2 * 86400), (".staging-running", 60)):
         (model / name).mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_a_version_appears_before_the_pointer_names_it(
     assert there == [True]
 
 
-def test_a_repository_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_repository_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(PublishError, match=r"cannot write into .*file.*AKIN_MODEL_REPOSITORY"),
@@ -122,7 +122,7 @@ def test_a_repository_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None
         pytest.fail("a file became a repository")
 
 
-def test_a_repository_that_cannot_be_written_is_told_before_the_work_and_nothing_is_made(tmp_path: Path) -> None:
+def test_check_writable_refuses_a_file_and_creates_nothing(tmp_path: Path) -> None:
     publish.check_writable(tmp_path / "new" / "repository")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")

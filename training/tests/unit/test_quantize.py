@@ -13,7 +13,7 @@ WIDTH = 16
 
 
 def graph(linear: bool = True) -> onnx.ModelProto:
-    """Token ids → rows of a table → two linear layers side by side, one with a bias → their sum."""
+    """Return a graph: token ids → rows of a table → two parallel linear layers, one with a bias → their sum."""
     rng = np.random.default_rng(0)
     constants = {
         "table": rng.normal(size=(50, WIDTH)) * np.logspace(-1, 1, WIDTH),
@@ -73,7 +73,7 @@ def test_layers_that_read_the_same_are_one_group() -> None:
     assert [(layer.weight, layer.bias) for layer in group.layers] == [("left", "bias"), ("right", None)]
 
 
-def test_the_quantised_graph_says_the_same(quantized: onnx.ModelProto) -> None:
+def test_the_quantised_graph_has_nearly_the_same_output(quantized: onnx.ModelProto) -> None:
     true, found = run(graph()), run(quantized)
     assert np.square(true - found).sum() / np.square(true).sum() < 1e-3
 
@@ -90,8 +90,8 @@ def test_activations_are_uint8_and_weights_int8_in_seven_bits(quantized: onnx.Mo
     assert not left & {"left", "right"}
 
 
-def test_integer_kernels_give_what_the_graph_says(quantized: onnx.ModelProto) -> None:
-    # ONNX Runtime turns the graph into integer products when it optimises; a saturating one would show here.
+def test_integer_kernels_give_the_output_of_the_unoptimised_graph(quantized: onnx.ModelProto) -> None:
+    # The optimised graph multiplies integers; a saturating product would give another output.
     np.testing.assert_allclose(run(quantized), run(quantized, optimised=False), rtol=1e-4, atol=1e-3)
 
 
@@ -100,7 +100,7 @@ def test_only_operators_of_the_standard(quantized: onnx.ModelProto) -> None:
     assert {entry.domain for entry in quantized.opset_import} == {""}
 
 
-def test_the_original_stays_as_it_is(quantized: onnx.ModelProto) -> None:
+def test_the_original_is_not_changed(quantized: onnx.ModelProto) -> None:
     original = graph()
     before = original.SerializeToString()
     quantize.quantize(original, feeds())

@@ -15,7 +15,7 @@ def test_a_grid_holds_zero_exactly_and_rounds_by_at_most_half_a_step() -> None:
     grid = Grid.over(-0.2, 3.7)
     values = np.linspace(-0.2, 3.7, 1001, dtype=np.float32)
     assert grid.round(np.zeros(1, dtype=np.float32))[0] == 0
-    # A whole step at the ends, where zero's being a level moves the grid by up to half of one.
+    # A whole step at the ends, because holding zero exactly moves the grid by up to half a step.
     assert np.abs(grid.round(values) - values).max() <= grid.scale * 1.001
     assert len(np.unique(grid.round(values))) <= 256
 

@@ -6,7 +6,7 @@ from training.errors import SourceError
 from training.registry import source
 
 
-def test_a_folder_without_modules_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_without_modules_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no modules\.json"):
         source.resolve(str(tmp_path))
 
@@ -21,7 +21,7 @@ def test_an_owner_and_a_name_are_a_hub_id() -> None:
     assert source.resolve("owner/name") == source.ModelSource("name", "owner/name", "hub owner/name")
 
 
-def test_the_manifest_learns_no_path_of_this_machine(tmp_path: Path) -> None:
+def test_the_origin_holds_no_path_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "modules.json").write_text("[]")

@@ -17,9 +17,9 @@ from akin.errors import EncoderError, StackError
 from akin.stack.processes import Child, group_of, start, stop, wait_until
 from akin.stack.record import PartState
 from akin.stack.supervisor.health import FailureDetector, Health, ProbeResult
-from akin.stack.supervisor.keeper import Keeper, Pace, Stopping
+from akin.stack.supervisor.keeper import Keeper, ProbeIntervals, Stopping
 from akin.stack.supervisor.parts import Part, Started
-from akin.stack.supervisor.restarts import Restarts
+from akin.stack.supervisor.restarts import RestartPolicy
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -46,9 +46,9 @@ class Stage:
             part,
             lambda: self.states.append(self.keepers[-1].state),
             self.said.append,
-            restarts=Restarts(first=0.001, longest=0.001, most=most, quiet=quiet),
+            policy=RestartPolicy(first=0.001, longest=0.001, most=most, quiet=quiet),
             detector=lambda: FailureDetector(tries=2, idle_seconds=0.0),
-            pace=Pace(well=0.0, doubtful=0.0),
+            intervals=ProbeIntervals(well=0.0, doubtful=0.0),
             **options,  # type: ignore[arg-type]
         )
         self.keepers.append(keeper)
@@ -242,5 +242,5 @@ def test_a_process_that_starts_while_the_stack_stops_is_stopped(stage: Stage) ->
     stage.until(lambda: stage.runs(1))
     keeper.leave()
     with pytest.raises(Stopping):
-        stage.start(keeper._began)
+        stage.start(keeper._on_start)
     assert not stage.born[1].alive

@@ -47,7 +47,7 @@ def differences(report: EvaluationReport) -> Figure:
     figure, (axes,) = new_figure(7, [1.2 + 0.28 * len(rows)])
     for place, each in enumerate(reversed(rows)):
         colour = COLOURS[2] if each.low > 0 else COLOURS[1] if each.high < 0 else INK
-        # An interval of a skewed statistic need not hold the observed difference: no bar of negative length.
+        # The interval of a skewed statistic may not hold the difference itself; bars must not be negative.
         spread = [[max(0, each.difference - each.low)], [max(0, each.high - each.difference)]]
         axes.errorbar([each.difference], [place], xerr=spread, fmt="o", capsize=3, color=colour)
     labels = [f"{each.set}: {each.system} – {each.against}" for each in reversed(rows)]

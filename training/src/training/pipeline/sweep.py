@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,25 +179,20 @@ def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) ->
 
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw MRR@10 of every trial, and the best value so far."""
-    import matplotlib
+    from charts import as_png, new_figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    trials = [trial for trial in study.trials if trial.value is not None]
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for label, marker in (("COMPLETE", "o"), ("PRUNED", "x")):
-        some = [trial for trial in trials if trial.state.name == label]
-        axes.scatter(
-            [trial.number for trial in some], [trial.value or 0.0 for trial in some], marker=marker, label=label.lower()
-        )
-    done = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    best = [max(trial.value or 0 for trial in done[: count + 1]) for count in range(len(done))]
-    axes.step([trial.number for trial in done], best, where="post", label="best so far")
+    figure, (axes,) = new_figure(7, [4])
+    points: dict[str, list[tuple[int, float]]] = {"COMPLETE": [], "PRUNED": []}
+    for trial in study.trials:
+        if trial.value is not None and trial.state.name in points:
+            points[trial.state.name].append((trial.number, trial.value))
+    for (state, found), marker in zip(points.items(), "ox", strict=True):
+        axes.scatter([number for number, _ in found], [value for _, value in found], marker=marker, label=state.lower())
+    numbers, values = [number for number, _ in points["COMPLETE"]], [value for _, value in points["COMPLETE"]]
+    axes.step(numbers, list(accumulate(values, max)), where="post", label="best so far")
     axes.set(xlabel="trial", ylabel="MRR@10 on validation", title=study.study_name)
     axes.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    path.write_bytes(as_png(figure))
 
 
 if __name__ == "__main__":

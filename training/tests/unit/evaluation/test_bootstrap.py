@@ -12,7 +12,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     assert found.high == pytest.approx(values.mean() + half, abs=half / 10)
 
 
-def test_pairing_sees_what_the_spread_of_queries_hides() -> None:
+def test_a_paired_difference_is_significant_although_the_single_intervals_overlap() -> None:
     rng = np.random.default_rng(2)
     hard = rng.uniform(0, 1, 300)
     values = np.stack([hard, hard + 0.01 + rng.normal(0, 0.02, 300)], axis=1)
@@ -20,12 +20,12 @@ def test_pairing_sees_what_the_spread_of_queries_hides() -> None:
     apart = bootstrap.interval(0.01, drawn[:, 1] - drawn[:, 0], 0.95)
     assert 0 < apart.low < 0.01 < apart.high
     assert apart.p < 0.01
-    # Unpaired, the two intervals lie nearly on each other.
+    # The intervals of the two means overlap.
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     assert low[1] < high[0]
 
 
-def test_the_same_seed_gives_the_same_draws_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_seed_gives_the_same_draws_for_any_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(3).uniform(size=(50, 2))
     whole = bootstrap.resample_means(values, 100, 7)
     monkeypatch.setattr(bootstrap, "_COUNTS_AT_ONCE", 150)
@@ -33,6 +33,6 @@ def test_the_same_seed_gives_the_same_draws_however_they_are_cut(monkeypatch: py
     assert not np.allclose(bootstrap.resample_means(values, 100, 8), whole)
 
 
-def test_no_difference_has_the_greatest_p_and_none_is_zero() -> None:
+def test_p_is_one_without_a_difference_and_is_never_zero() -> None:
     assert bootstrap.interval(0.0, np.zeros(100), 0.95).p == 1
     assert bootstrap.interval(1.0, np.ones(99), 0.95).p == pytest.approx(0.02)

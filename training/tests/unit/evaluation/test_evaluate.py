@@ -17,7 +17,7 @@ WORDS = [f"word{n}" for n in range(COUNT)]
 
 
 class Lookup:
-    """Text n is the nth unit vector; `wrong` queries point to their neighbour instead."""
+    """Encoder that turns text n into unit vector n, and each of the first `wrong` queries into the next vector."""
 
     def __init__(self, wrong: int, digest: str | None = None) -> None:
         self.wrong = wrong
@@ -62,7 +62,7 @@ def categorised(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_report_has_every_figure_and_reads_back(collection: Path, tmp_path: Path) -> None:
+def test_the_report_has_every_figure_and_can_be_read_again(collection: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     systems = {"bm25": Bm25(), "good": Lookup(0), "worse": Lookup(10)}
     report = evaluate_systems(
@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_report(collection: Path, tmp_path: Path) -
     assert run(1) == run(1) != run(2)
 
 
-def test_an_encoder_with_a_digest_reads_no_set_twice(collection: Path, tmp_path: Path) -> None:
+def test_an_encoder_with_a_digest_encodes_each_set_once(collection: Path, tmp_path: Path) -> None:
     first, again, other, unnamed = Lookup(0, "a"), Lookup(0, "a"), Lookup(0, "b"), Lookup(0)
     for system in (first, again, other, unnamed):
         report = evaluate_systems(
@@ -116,9 +116,9 @@ def test_an_encoder_with_a_digest_reads_no_set_twice(collection: Path, tmp_path:
     assert [system.encoded for system in (first, again, other, unnamed)] == [2 * COUNT, 0, 2 * COUNT, 2 * COUNT]
 
 
-def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_path: Path) -> None:
+def test_subjects_are_measured_for_encoders_and_for_bm25(categorised: Path, tmp_path: Path) -> None:
     class ByTitle(Lookup):
-        """Two directions, one a subject, and a little of the paper's own."""
+        """Encoder whose vectors point mostly to the paper's subject, and a little to the paper's own direction."""
 
         def encode_passages(self, texts: list[str]) -> Floats:
             own = super().encode_passages(texts)
@@ -146,7 +146,7 @@ def test_subjects_are_measured_of_encoders_and_of_bm25(categorised: Path, tmp_pa
         ({"baseline": "good", "sets": []}, "nothing to evaluate on"),
     ],
 )
-def test_what_does_not_fit_is_told_before_anything_is_encoded(
+def test_wrong_arguments_are_refused_before_anything_is_encoded(
     collection: Path, tmp_path: Path, options: dict[str, object], complaint: str
 ) -> None:
     system = Lookup(0)
@@ -167,7 +167,7 @@ def test_vectors_that_are_not_of_length_one_are_refused(collection: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_papers_without_subjects_are_told(collection: Path, tmp_path: Path) -> None:
+def test_papers_without_subjects_are_refused(collection: Path, tmp_path: Path) -> None:
     papers = tmp_path / "papers.jsonl"
     papers.write_text("\n".join(json.dumps({"id": str(n), "title": f"t{n}", "abstract": f"a{n}"}) for n in range(9)))
     with pytest.raises(EvaluationError, match="has 0 categories of at least 10 papers"):
@@ -185,7 +185,7 @@ def test_bm25_ranks_by_stems_and_finds_nothing_where_no_term_is_shared() -> None
     assert (ranking[1:] == -1).all()
 
 
-def test_of_equal_scores_the_earlier_comes_first_and_a_paper_is_not_its_own_neighbour() -> None:
+def test_equal_scores_keep_the_order_and_a_paper_is_not_its_own_neighbour() -> None:
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (4, 1))
     assert nearest(same, same, 10).positions.tolist() == [[0, 1, 2, 3]] * 4
     found = nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 10, without_self=True).positions
