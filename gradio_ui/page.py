@@ -37,10 +37,9 @@ async def search(service: SearchService, state: PageState, notes: Notes) -> View
         return View(render.hint(notes), "")
     try:
         answer = await service.search(state)
-    except RequestRefused as error:
-        return View(render.notices(notes), render.problem(error))
     except RequestFailed as error:
-        _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
+        if not isinstance(error, RequestRefused):
+            _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
     corpus = await _corpus_of(service, answer.snapshot)
     names = {category.code: category.name for category in corpus.categories} if corpus else {}

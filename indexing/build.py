@@ -121,10 +121,7 @@ async def build_snapshot(
             subset=harvest.subset if harvest else None,
             repository=harvest.url if harvest else None,
         )
-        manifest = await asyncio.to_thread(publish, snapshots, directory, draft)
-        if options.use:
-            snapshots.use(manifest.id)
-        return manifest
+        return await asyncio.to_thread(publish, snapshots, directory, draft, use=options.use)
 
 
 def _read_window(intake: Intake, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:

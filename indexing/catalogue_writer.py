@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,8 @@ class CatalogueWriter:
         first = self._count
         self._db.executemany(_INSERT, (_record(row, paper) for row, paper in enumerate(papers, first)))
         self._days.append(_days_of(papers))
-        by_category: defaultdict[str, list[int]] = defaultdict(list)
-        for row, paper in enumerate(papers, first):
-            for code in dict.fromkeys(paper.categories):
-                by_category[code].append(row)
-        for code, rows in by_category.items():
-            self._rows[code].append(np.asarray(rows, ROW_TYPE))
+        for code, rows in _rows_by_category(range(first, first + len(papers)), papers).items():
+            self._rows[code].append(rows)
         self._count += len(papers)
 
     def replace(self, row: int, paper: Paper) -> None:
@@ -155,15 +151,20 @@ class CatalogueWriter:
         stale = np.zeros(max(self._count, longest), np.bool_)
         stale[changed] = True
         stale[self._count :] = True
-        having: defaultdict[str, list[int]] = defaultdict(list)
-        for row, paper in zip(changed, papers, strict=True):
-            for code in dict.fromkeys(paper.categories):
-                having[code].append(row)
+        having, nothing = _rows_by_category(changed, papers), np.empty(0, ROW_TYPE)
         updated = {}
         for code in {*columns, *having}:
-            kept = columns.get(code, np.empty(0, ROW_TYPE))
-            updated[code] = np.sort(np.concatenate([kept[~stale[kept]], np.asarray(having.get(code, []), ROW_TYPE)]))
+            kept = columns.get(code, nothing)
+            updated[code] = np.sort(np.concatenate([kept[~stale[kept]], having.get(code, nothing)]))
         return days, updated
+
+
+def _rows_by_category(rows: Iterable[int], papers: Sequence[Paper]) -> dict[str, NDArray[np.uint32]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for row, paper in zip(rows, papers, strict=True):
+        for code in dict.fromkeys(paper.categories):
+            found[code].append(row)
+    return {code: np.asarray(having, ROW_TYPE) for code, having in found.items()}
 
 
 def _days_of(papers: Sequence[Paper]) -> NDArray[np.int32]:

@@ -15,6 +15,7 @@ from indexing.faiss_writer import VectorsOf, chunks
 from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
+from retrieval_service.corpus.manifest import CurvePoint
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import DEPTHS, Encoder, Rows, Vectors
 
@@ -48,23 +49,6 @@ class Queries:
     def first(self, count: int) -> Queries:
         """Return the first queries."""
         return Queries(self.vectors[:count], self.own[:count], self.truth[:count])
-
-
-@dataclass(frozen=True)
-class Point:
-    """Measurement of one way to search.
-
-    Attributes:
-        breadth: lists that are searched, or candidates that a search in a graph keeps; 0 for an exact index.
-        k_factor: candidates that are refined for each result.
-        recall_at_10: share of the ten nearest papers that are found.
-        ms: milliseconds per query, on one thread.
-    """
-
-    breadth: int
-    k_factor: float
-    recall_at_10: float
-    ms: float
 
 
 class QuerySample:
@@ -190,7 +174,7 @@ def measure(index: FaissIndex, queries: Queries) -> tuple[float, float]:
     return round(float(np.mean(shares)), 4) if shares else 1.0, round(min(ms), 3)
 
 
-def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -> list[Point]:
+def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -> list[CurvePoint]:
     """Return the points from the narrowest search to the first that meets the target.
 
     If none meets it, the last point is the widest search, or the one after which wider ones found no more.
@@ -201,18 +185,18 @@ def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -
         queries: the queries.
         target: the recall@10 to meet.
     """
-    curve: list[Point] = []
+    curve: list[CurvePoint] = []
     widest = recipe.nlist or min(2048, int(index.ntotal))
     breadth = 1 if recipe.nlist else min(16, widest)
     while True:
         recall, ms = measure(FaissIndex(index, nprobe=breadth, k_factor=recipe.k_factor), queries)
-        curve.append(Point(breadth, recipe.k_factor, recall, ms))
+        curve.append(CurvePoint(breadth, recall, ms, k_factor=recipe.k_factor))
         if recall >= target or breadth >= widest or _is_level(curve, breadth, widest):
             return curve
         breadth = min(widest, breadth + max(1, breadth // 2))
 
 
-def _is_level(curve: list[Point], breadth: int, widest: int) -> bool:
+def _is_level(curve: list[CurvePoint], breadth: int, widest: int) -> bool:
     if len(curve) <= _STEPS_WITHOUT_GAIN or breadth * 4 < widest**0.5:
         return False
     return curve[-1].recall_at_10 - curve[-1 - _STEPS_WITHOUT_GAIN].recall_at_10 < _NO_GAIN

@@ -25,7 +25,7 @@ from indexing.catalogue_writer import CatalogueWriter
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import RowsCannotChange, VectorsOf, build_index, change_rows, read_index, write_index
 from indexing.lexical_writer import LexicalWriter
-from indexing.recall import Point, QuerySample, embed_queries, measure_curve
+from indexing.recall import QuerySample, embed_queries, measure_curve
 from papers import Paper
 from retrieval_service.corpus.digests import DIGESTS, digest_rows, read_digests
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
@@ -44,9 +44,9 @@ from retrieval_service.corpus.manifest import (
 from retrieval_service.corpus.snapshot import check_opens
 from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import NoSnapshot, SnapshotError, SnapshotInvalid
-from retrieval_service.ports import Encoder, Rows
+from retrieval_service.ports import Catalogue, Encoder, Rows
 
-PAPERS_AT_ONCE = 900
+_PAPERS_AT_ONCE = 900
 
 
 class RowWriter:
@@ -145,10 +145,7 @@ def load_digests(base: Path, manifest: Manifest) -> NDArray[np.void]:
 def write_lexical(directory: Path, catalogue: CatalogueWriter) -> None:
     """Write the whole lexical index from the catalogue."""
     with LexicalWriter(directory / LEXICAL) as lexical:
-        first = 0
-        for papers in _fetch_in_runs(catalogue, range(len(catalogue))):
-            lexical.add(first, papers)
-            first += len(papers)
+        lexical.add(0, fetch_papers(catalogue, range(len(catalogue))))
         lexical.close()
 
 
@@ -166,17 +163,15 @@ def change_lexical(directory: Path, catalogue: CatalogueWriter, before: int, rew
     wanted = [*kept, *range(before, count)]
     with LexicalWriter(directory / LEXICAL, continued=True) as lexical:
         lexical.delete([*kept, *range(count, before)])
-        at = 0
-        for papers in _fetch_in_runs(catalogue, wanted):
-            for row, paper in zip(wanted[at : at + len(papers)], papers, strict=True):
-                lexical.add(row, [paper])
-            at += len(papers)
+        for row, paper in zip(wanted, fetch_papers(catalogue, wanted), strict=True):
+            lexical.add(row, [paper])
         lexical.close()
 
 
-def _fetch_in_runs(catalogue: CatalogueWriter, rows: Sequence[int]) -> Iterator[list[Paper]]:
-    for at in range(0, len(rows), PAPERS_AT_ONCE):
-        yield catalogue.papers(rows[at : at + PAPERS_AT_ONCE])
+def fetch_papers(catalogue: CatalogueWriter | Catalogue, rows: Sequence[int]) -> Iterator[Paper]:
+    """Yield the papers of some rows, a bounded number of which is in memory at a time."""
+    for at in range(0, len(rows), _PAPERS_AT_ONCE):
+        yield from catalogue.papers(rows[at : at + _PAPERS_AT_ONCE])
 
 
 async def write_vectors(
@@ -203,7 +198,7 @@ async def write_vectors(
         on_tuning: called when the measurements begin.
     """
     index: Any = await asyncio.to_thread(build_index, recipe, papers, encoder.identity.dim, corpus)
-    curve: list[Point] = []
+    curve: list[CurvePoint] = []
     if not recipe.exact:
         on_tuning()
         queries = await embed_queries(encoder, sample.texts, sample.rows, papers, corpus)
@@ -212,21 +207,19 @@ async def write_vectors(
     return _index_record(recipe, papers, target, curve, sample.description)
 
 
-def _index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Point], queries: str) -> IndexRecord:
+def _index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[CurvePoint], queries: str) -> IndexRecord:
     if recipe.exact:
         return IndexRecord(recipe=recipe.factory, why=recipe.why)
     serves = curve[-1]
     found = "finds" if serves.recall_at_10 >= target else "finds as many as any, fewer than"
     return IndexRecord(
         recipe=recipe.factory,
-        why=f"{recipe.why}; nprobe {serves.breadth} {found} {target:g} of the ten nearest",
+        why=f"{recipe.why}; nprobe {serves.nprobe} {found} {target:g} of the ten nearest",
         nlist=recipe.nlist,
-        nprobe=serves.breadth,
+        nprobe=serves.nprobe,
         k_factor=recipe.k_factor,
         recall_target=target,
-        curve=tuple(
-            CurvePoint(point.breadth, point.recall_at_10, point.ms, k_factor=point.k_factor) for point in curve
-        ),
+        curve=tuple(curve),
         trained_on=papers,
         queries=queries,
     )
@@ -258,13 +251,14 @@ def carry_over(index: IndexRecord, base: str) -> IndexRecord:
     return msgspec.structs.replace(index, queries=f"{index.queries} [measured in {base}]")
 
 
-def publish(snapshots: SnapshotDirectory, directory: Path, draft: Manifest) -> Manifest:
+def publish(snapshots: SnapshotDirectory, directory: Path, draft: Manifest, *, use: bool) -> Manifest:
     """Write the manifest of a new snapshot, open the snapshot as the service does, and publish it.
 
     Args:
         snapshots: the published snapshots.
         directory: the new one's.
         draft: the manifest; its id, its time and its files are filled in here.
+        use: make the snapshot the live one.
 
     Returns:
         The manifest.
@@ -281,6 +275,8 @@ def publish(snapshots: SnapshotDirectory, directory: Path, draft: Manifest) -> M
     write_manifest(directory, manifest)
     check_opens(directory, manifest.id)
     snapshots.publish(directory)
+    if use:
+        snapshots.use(manifest.id)
     return manifest
 
 

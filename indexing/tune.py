@@ -22,7 +22,7 @@ from indexing.embedding_store import EmbeddingStore
 from indexing.faiss_recipe import Recipe, candidates, check_served, refusal_reason
 from indexing.faiss_writer import VectorsOf, build_index, centroids_of, read_index, write_index
 from indexing.options import OnProgress, Progress
-from indexing.recall import Point, Queries, QuerySample, embed_queries, measure, measure_curve
+from indexing.recall import Queries, QuerySample, embed_queries, measure, measure_curve
 from indexing.snapshot_parts import copy_catalogue, hold_base, link_lexical, load_digests, publish
 from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
@@ -103,10 +103,7 @@ async def tune_snapshot(
             report(Progress("publish", old.papers, old.papers, 0))
             draft = msgspec.structs.replace(old, embedded=0, index=index)
             await asyncio.to_thread(_copy_parts, path, directory, old)
-            manifest = await asyncio.to_thread(publish, snapshots, directory, draft)
-            if wanted.use:
-                snapshots.use(manifest.id)
-            return manifest
+            return await asyncio.to_thread(publish, snapshots, directory, draft, use=wanted.use)
 
 
 def _check_encoder(manifest: Manifest, encoder: Encoder) -> None:
@@ -219,18 +216,11 @@ class _Comparison:
                 path.unlink()
                 self._skip(recipe, str((error.detail or {})["reason"]), number, len(recipes))
                 continue
-            for point in self._measure(index, recipe):
-                self.points.append(
-                    CurvePoint(
-                        nprobe=point.breadth,
-                        recall_at_10=point.recall_at_10,
-                        ms=point.ms,
-                        recipe=recipe.factory,
-                        k_factor=point.k_factor,
-                        memory_mb=round(path.stat().st_size / 1e6, 1),
-                        build_s=round(seconds, 1),
-                    )
-                )
+            size, built = round(path.stat().st_size / 1e6, 1), round(seconds, 1)
+            self.points += [
+                msgspec.structs.replace(point, recipe=recipe.factory, memory_mb=size, build_s=built)
+                for point in self._measure(index, recipe)
+            ]
             del index
             chosen, why = choose_point(self.points, self.wanted.recall, self.wanted.memory_mb)
             if best is None or chosen.recipe == recipe.factory:
@@ -277,11 +267,11 @@ class _Comparison:
             self.centroids[nlist] = found
         return index, seconds
 
-    def _measure(self, index: Any, recipe: Recipe) -> list[Point]:
+    def _measure(self, index: Any, recipe: Recipe) -> list[CurvePoint]:
         if recipe.exact:
             # A few queries are enough to measure the time; an exact index finds everything.
             recall, ms = measure(FaissIndex(index), self.queries.first(_EXACT_QUERIES))
-            return [Point(0, 1.0, recall, ms)]
+            return [CurvePoint(0, recall, ms)]
         factors = [recipe.k_factor * times for times in _REFINE_FACTORS] if recipe.refined else [1.0]
         return [
             point

@@ -129,10 +129,7 @@ class _Update:
             self.report(Progress("publish", len(changes.digests), len(changes.digests), embedding.embedded))
             (directory / DIGESTS).write_bytes(changes.digests.tobytes())
             draft = self._draft(index, changes, newest, stale, embedding.embedded)
-            manifest = await asyncio.to_thread(publish, snapshots, directory, draft)
-            if self.options.use:
-                snapshots.use(manifest.id)
-            return manifest
+            return await asyncio.to_thread(publish, snapshots, directory, draft, use=self.options.use)
 
     @property
     def _analysis_changed(self) -> bool:

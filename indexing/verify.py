@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexing.embedding_store import StoredEmbeddings, text_digest
 from indexing.faiss_writer import chunks, codes_match
 from indexing.recall import exact_nearest, measure
-from indexing.snapshot_parts import PAPERS_AT_ONCE, load_digests
+from indexing.snapshot_parts import fetch_papers, load_digests
 from papers import PASSAGE_TEXT_VERSION, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
@@ -177,8 +177,7 @@ def _find_wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> R
     try:
         right = [
             text_digest(passage_text(paper)) == text.tobytes()
-            for some in (rows[at : at + PAPERS_AT_ONCE] for at in range(0, len(rows), PAPERS_AT_ONCE))
-            for paper, text in zip(catalogue.papers(some.tolist()), texts[some], strict=True)
+            for paper, text in zip(fetch_papers(catalogue, rows.tolist()), texts[rows], strict=True)
         ]
     except KeyError as error:
         raise SnapshotInvalid(directory / CATALOGUE, f"has no paper in row {error}") from error

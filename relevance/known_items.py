@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from papers import Paper
+from papers.sentences import split_sentences
 from relevance.collection import CORPUS, QRELS, QUERIES
 from relevance.errors import RelevanceError
 from storage.durable import sync
 
 FEWEST = 10
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9$\\])")
 _SHORTEST_SENTENCE = 30
 _SHORTEST_REST = 100
 
@@ -31,7 +30,7 @@ def title_and_abstract(paper: Paper) -> Parts | None:
 
 def first_sentence_and_rest(paper: Paper) -> Parts | None:
     """Return the abstract's first sentence as query and title and rest as passage; None for a short abstract."""
-    sentences = _SENTENCE_END.split(paper.abstract, maxsplit=1)
+    sentences = split_sentences(paper.abstract, cuts=1)
     if len(sentences) < 2 or len(sentences[0]) < _SHORTEST_SENTENCE or len(sentences[1]) < _SHORTEST_REST:
         return None
     return sentences[0], paper.title, sentences[1]
@@ -39,7 +38,7 @@ def first_sentence_and_rest(paper: Paper) -> Parts | None:
 
 def last_sentence_and_rest(paper: Paper) -> Parts | None:
     """Return the abstract's last sentence as query and title and rest as passage; None for a single sentence."""
-    *rest, last = _SENTENCE_END.split(paper.abstract)
+    *rest, last = split_sentences(paper.abstract) or [""]
     return (last, paper.title, " ".join(rest)) if rest and paper.title else None
 
 

@@ -126,7 +126,7 @@ def _open(settings: Settings, path: Path) -> Snapshot:
     gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
     return open_snapshot(
         path,
-        lexical_terms=settings.lexical_terms,
-        lexical_postings=settings.lexical_postings,
+        terms=settings.lexical_terms,
+        postings=settings.lexical_postings,
         gpu=None if settings.vector_device == "cpu" else gpu,
     )

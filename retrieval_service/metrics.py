@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -21,41 +22,27 @@ class Metrics:
         """Register all metrics, at zero."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            "akin_requests_total", "Requests answered.", ["route", "method", "status"], registry=self.registry
-        )
-        self.latency = Histogram(
-            "akin_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
-        )
-        self.in_flight = Gauge("akin_requests_in_flight", "Requests that are being answered.", registry=self.registry)
-        self._queued = Gauge("akin_requests_queued", "Requests that wait for their turn.", registry=self.registry)
-        self._refused = Counter(
-            "akin_requests_refused_total", "Requests that were refused or given up.", ["reason"],
-            registry=self.registry,
-        )  # fmt: skip
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, buckets=_SECONDS, registry=self.registry)
+        self.requests = counter("akin_requests_total", "Requests answered.", ["route", "method", "status"])
+        self.latency = histogram("akin_request_seconds", "Time to answer.", ["route"])
+        self.in_flight = gauge("akin_requests_in_flight", "Requests that are being answered.")
+        self._queued = gauge("akin_requests_queued", "Requests that wait for their turn.")
+        self._refused = counter("akin_requests_refused_total", "Requests that were refused or given up.", ["reason"])
         for error in (Overloaded, DeadlineExceeded, BodyTooSlow):
             # Present from the start as 0: an alert sees the first refusal only as a change.
             self._refused.labels(error.code)
-        self._stages = Histogram(
-            "akin_search_stage_seconds", "Time in a stage of a search.", ["stage"], buckets=_SECONDS,
-            registry=self.registry,
-        )  # fmt: skip
-        self._degraded = Counter(
-            "akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.", registry=self.registry
+        self._stages = histogram("akin_search_stage_seconds", "Time in a stage of a search.", ["stage"])
+        self._degraded = counter("akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.")
+        self._encoder_failures = counter(
+            "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"]
         )
-        self._encoder_failures = Counter(
-            "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._papers = Gauge("akin_snapshot_papers", "Papers in the live snapshot.", registry=self.registry)
-        self._snapshot = Gauge(
-            "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._damaged = Gauge(
-            "akin_snapshot_damaged", "1 while files of the live snapshot are not as published.", registry=self.registry
+        self._papers = gauge("akin_snapshot_papers", "Papers in the live snapshot.")
+        self._snapshot = gauge(
+            "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"]
         )
-        self._swaps = Counter("akin_snapshot_swaps_total", "Snapshots that became live.", registry=self.registry)
+        self._damaged = gauge("akin_snapshot_damaged", "1 while files of the live snapshot are not as published.")
+        self._swaps = counter("akin_snapshot_swaps_total", "Snapshots that became live.")
 
     def count_queued(self, count: Callable[[], int]) -> None:
         """Take the function that returns how many requests wait."""

@@ -174,13 +174,7 @@ def _id(value: Any) -> str | None:
 
 def _text(value: Any, field: str | None) -> str:
     """Return a text, or the texts of a list joined: some collections store a list of sentences."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return one_line(value)
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return one_line(" ".join(value))
-    raise _WrongType(f"{field!r} is {_kind(value)}, not text")
+    return one_line(" ".join(_strings(value, field, "text")))
 
 
 def _authors(value: Any, field: str | None) -> tuple[str, ...]:
@@ -196,13 +190,15 @@ def _authors(value: Any, field: str | None) -> tuple[str, ...]:
 
 
 def _categories(value: Any, field: str | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return categories(value)
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return tuple(dict.fromkeys(code for part in value for code in categories(part)))
-    raise _WrongType(f"{field!r} is {_kind(value)}, not categories")
+    return tuple(dict.fromkeys(code for part in _strings(value, field, "categories") for code in categories(part)))
+
+
+def _strings(value: Any, field: str | None, wanted: str) -> list[str]:
+    """Return the strings of a list, a single string in a list, or an empty list for a missing value."""
+    strings = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(part, str) for part in strings):
+        raise _WrongType(f"{field!r} is {_kind(value)}, not {wanted}")
+    return strings
 
 
 def _day(value: Any, field: str | None) -> date | None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingABC
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from papers.errors import BadRecord
@@ -67,9 +66,7 @@ class PaperReader:
         """Return the reader itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the reader."""
         self.close()
 

@@ -95,29 +95,24 @@ def download(
     if not name or name.startswith("."):
         raise RemoteError(f"{source}: the address does not end with the name of a file.")
     with partial_file(folder / f".{name}.part") as file:
-        return _Transfer(url, file, folder / name, policy or RetryPolicy(pause=0.0), notify, progress).run(sha256)
+        client = Client(policy or RetryPolicy(pause=0.0), notify)
+        return _Transfer(url, file, folder / name, client, notify, progress).run(sha256)
 
 
+@dataclass
 class _Transfer:
     """One call of `download`: the part, its digest so far, and the server's version of the file."""
 
-    def __init__(
-        self,
-        url: str,
-        file: Any,
-        target: Path,
-        policy: RetryPolicy,
-        notify: Notify,
-        progress: Callable[[int, int | None], None],
-    ) -> None:
-        self.url = url
-        self.file = file
-        self.part = Path(file.name)
+    url: str
+    file: Any
+    target: Path
+    client: Client
+    notify: Notify
+    progress: Callable[[int, int | None], None]
+
+    def __post_init__(self) -> None:
+        self.part = Path(self.file.name)
         self.state = self.part.with_suffix(".json")
-        self.target = target
-        self.client = Client(policy, notify)
-        self.notify = notify
-        self.progress = progress
         self.validator = self._stored_validator()
         self.digest = hashlib.sha256()
         self.have = self.had = self._resume()

@@ -7,8 +7,8 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -79,17 +79,8 @@ class _State(msgspec.Struct):
 
     def account(self, sha256: str) -> Harvest:
         """Return the account of the finished harvest whose file has this digest."""
-        return Harvest(
-            file=self.name,
-            url=self.url,
-            subset=self.subset,
-            since=self.since,
-            until=self.until or self.since or "",
-            records=self.records,
-            deleted=self.deleted,
-            unusable=self.unusable,
-            sha256=sha256,
-        )
+        own = {"file": self.name, "until": self.until or self.since or "", "sha256": sha256}
+        return msgspec.convert(msgspec.structs.asdict(self) | own, Harvest)
 
 
 def harvest(
@@ -147,7 +138,7 @@ class _HarvestRun:
     """One call of `harvest`."""
 
     folder: Path
-    file: BinaryIO
+    file: BufferedRandom
     wanted: _State
     client: Client
     notify: Notify
@@ -220,7 +211,7 @@ class _HarvestRun:
 
     def _finish(self, state: _State) -> Harvest:
         self.file.seek(0)
-        done = state.account(_digest(self.file))
+        done = state.account(hashlib.file_digest(self.file, "sha256").hexdigest())
         # After an interruption between these steps, the next harvest into the folder completes them.
         (self.folder / _PART).rename(self.folder / done.file)
         _write_account(self.folder, done)
@@ -239,7 +230,7 @@ def _unrecorded_harvest(folder: Path) -> Harvest | None:
         if (folder / _PART).exists() and (folder / _PART).stat().st_size >= state.bytes > 0:
             return None
         with (folder / state.name).open("rb") as file:
-            return state.account(_digest(file))
+            return state.account(hashlib.file_digest(file, "sha256").hexdigest())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
@@ -248,10 +239,3 @@ def _write_account(folder: Path, done: Harvest) -> None:
     replace_file(folder / f"{done.file}.json", msgspec.json.encode(done))
     sync(folder)
     (folder / _STATE).unlink(missing_ok=True)
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

@@ -14,19 +14,10 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from papers.remote.http import BadAnswer
 
-_TEXTS = {
-    "id": "id",
-    "submitter": "submitter",
-    "authors": "authors",
-    "title": "title",
-    "comments": "comments",
-    "journal-ref": "journal-ref",
-    "doi": "doi",
-    "report-no": "report-no",
-    "categories": "categories",
-    "license": "license",
-    "abstract": "abstract",
-}
+_TEXTS = (
+    *("id", "submitter", "authors", "title", "comments", "journal-ref", "doi", "report-no", "categories", "license"),
+    "abstract",
+)
 
 
 class Refusal(Exception):
@@ -115,12 +106,12 @@ def _record(element: Element) -> dict[str, Any] | None:
     raw = next(iter(metadata), None) if metadata is not None else None
     if raw is None:
         return None
-    found: dict[str, Any] = dict.fromkeys(_TEXTS.values())
+    found: dict[str, Any] = dict.fromkeys(_TEXTS)
     versions = []
     for part in raw:
         name = _name(part)
         if name in _TEXTS:
-            found[_TEXTS[name]] = part.text
+            found[name] = part.text
         elif name == "version":
             versions.append({"version": part.get("version", ""), "created": _text(part, "date")})
     found["id"] = (found["id"] or paper_id).strip()

@@ -36,23 +36,14 @@ STOP_WORDS = tuple(
 
 def english_analyzer() -> TextAnalyzer:
     """Return an analyzer for words in lower case, accents folded, function words dropped, stemmed."""
-    return (
-        TextAnalyzerBuilder(Tokenizer.simple())
-        .filter(Filter.remove_long(_LONGEST_TERM))
-        .filter(Filter.lowercase())
-        .filter(Filter.ascii_fold())
-        .filter(Filter.custom_stopword(list(STOP_WORDS)))
-        .filter(Filter.stemmer("english"))
-        .build()
-    )
+    return _folded_words().filter(Filter.custom_stopword(list(STOP_WORDS))).filter(Filter.stemmer("english")).build()
 
 
 def name_analyzer() -> TextAnalyzer:
     """Return an analyzer for the words of a name in lower case, accents folded; none is dropped or stemmed."""
-    return (
-        TextAnalyzerBuilder(Tokenizer.simple())
-        .filter(Filter.remove_long(_LONGEST_TERM))
-        .filter(Filter.lowercase())
-        .filter(Filter.ascii_fold())
-        .build()
-    )
+    return _folded_words().build()
+
+
+def _folded_words() -> TextAnalyzerBuilder:
+    words = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(_LONGEST_TERM))
+    return words.filter(Filter.lowercase()).filter(Filter.ascii_fold())

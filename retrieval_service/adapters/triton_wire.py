@@ -57,40 +57,58 @@ class Reply(NamedTuple):
 
 
 class Wire(ABC):
-    """One of Triton's protocols; each method but `device` raises EncoderUnavailable without a valid answer in time."""
+    """Client of one of Triton's protocols; a protocol defines how a call is sent and its failures translated."""
 
-    def __init__(self, address: str, module: Any) -> None:
-        """Take `host:port` and tritonclient's module for the protocol; the first call connects."""
+    def __init__(self, address: str, module: Any, **options: Any) -> None:
+        """Take `host:port` and tritonclient's module of the protocol; the first call connects."""
         self._address = address
         self._module = module
+        self._options = options
         self._open_client: Any = None
 
+    @property
+    def _client(self) -> Any:
+        # A connection belongs to the event loop it was made in.
+        if self._open_client is None:
+            self._open_client = self._module.InferenceServerClient(self._address, **self._options)
+        return self._open_client
+
+    @abstractmethod
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
+        """Return what a method of the client returns; raise EncoderUnavailable if it fails or is not timely."""
+
     async def ready_versions(self, seconds: float) -> list[int]:
-        """Return the versions of the model that are ready."""
+        """Return the versions of the model that are ready; raise EncoderUnavailable without a timely answer."""
         metadata = await self._call("get_model_metadata", seconds, ENCODER_MODEL)
-        # The HTTP client returns decoded JSON, the gRPC client a message.
-        versions = metadata["versions"] if isinstance(metadata, dict) else metadata.versions
-        return [int(version) for version in versions]
+        return [int(version) for version in (metadata["versions"] if isinstance(metadata, dict) else metadata.versions)]
 
     async def device(self, version: int, seconds: float) -> str | None:
         """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
-        # The model's configuration has the device too, but reading that needs a key.
         try:
+            # The model's configuration has the device too, but reading that needs a key.
             return "gpu" if await self._call("is_model_ready", seconds, _ON_GPU, str(version)) else "cpu"
         except EncoderUnavailable:
             return None
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
-        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue."""
+        """Run the model on 1 to 64 texts; Triton drops a request that waits for `seconds` in its queue.
+
+        Raises:
+            EncoderUnavailable: There is no timely answer, or it lacks a part.
+        """
         tensor = self._module.InferInput("TEXT", [len(texts), 1], "BYTES")
         tensor.set_data_from_numpy(_column(texts))
-        outputs = [self._module.InferRequestedOutput(name) for name in _OUTPUTS]
-        # With a timeout of 0 Triton would use its own default.
-        timeout = max(1, int(seconds * 1e6))
         result = await self._call(
-            *("infer", seconds, ENCODER_MODEL, [tensor]),
-            model_version=str(version), outputs=outputs, parameters=purpose, timeout=timeout,
-        )  # fmt: skip
+            "infer",
+            seconds,
+            ENCODER_MODEL,
+            [tensor],
+            model_version=str(version),
+            outputs=[self._module.InferRequestedOutput(name) for name in _OUTPUTS],
+            parameters=purpose,
+            # With 0 Triton would use its own default.
+            timeout=max(1, int(seconds * 1e6)),
+        )
         return _reply(result)
 
     async def close(self) -> None:
@@ -98,21 +116,6 @@ class Wire(ABC):
         if self._open_client is not None:
             await self._open_client.close()
             self._open_client = None
-
-    @property
-    def _client(self) -> Any:
-        # A connection belongs to the event loop it was made in.
-        if self._open_client is None:
-            self._open_client = self._connect()
-        return self._open_client
-
-    @abstractmethod
-    def _connect(self) -> Any:
-        """Return a new client."""
-
-    @abstractmethod
-    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
-        """Return the result of a method of the client; raise EncoderUnavailable if it fails or takes too long."""
 
 
 class GrpcWire(Wire):
@@ -123,12 +126,9 @@ class GrpcWire(Wire):
         # Imported here because each client loads many modules, and a process uses only one of them.
         import tritonclient.grpc.aio as client
 
-        super().__init__(address, client)
+        super().__init__(address, client, channel_args=_CHANNEL)
 
-    def _connect(self) -> Any:
-        return self._module.InferenceServerClient(self._address, channel_args=_CHANNEL)
-
-    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
         try:
             return await getattr(self._client, method)(*arguments, client_timeout=seconds, **options)
         except InferenceServerException as error:
@@ -146,10 +146,7 @@ class HttpWire(Wire):
         super().__init__(address, client)
         self._lost = (aiohttp.ClientError, OSError)
 
-    def _connect(self) -> Any:
-        return self._module.InferenceServerClient(self._address)
-
-    async def _call(self, method: str, seconds: float, *arguments: object, **options: Any) -> Any:
+    async def _call(self, method: str, seconds: float, *arguments: Any, **options: Any) -> Any:
         try:
             async with asyncio.timeout(seconds):
                 return await getattr(self._client, method)(*arguments, **options)

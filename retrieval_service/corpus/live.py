@@ -142,7 +142,8 @@ class LiveCorpus:
         wanted = self._last_whole or named if named in self._damaged else named
         corpus = self._corpus
         if wanted is not None and (corpus is None or corpus.manifest.id != wanted):
-            await self._change_to(wanted)
+            if not await self._change_to(wanted) and corpus is not None:
+                await self._check_encoder(corpus)
         elif corpus is not None:
             self._refused = (named, self._damaged[named]) if named is not None and wanted != named else None
             await self._check_encoder(corpus)
@@ -185,30 +186,26 @@ class LiveCorpus:
                 # A bug in `refresh` must be visible in the log, and must not end the watching for good.
                 _log.exception("The check for a new snapshot failed.")
 
-    async def _change_to(self, named: str) -> None:
+    async def _change_to(self, named: str) -> bool:
+        """Serve another snapshot; return False where it cannot be served now, and the one before stays in use."""
         before = self._corpus
         files = await asyncio.to_thread(file_states, self._snapshots.root / named)
         if self._refusals.holds(named, files):
-            if before is not None:
-                await self._check_encoder(before)
-            return
+            return False
         try:
             path = self._snapshots.path(named)
             digest = read_manifest(path).encoder.digest
             encoder, encoder_error = await self._find_encoder(digest, named, before.encoder if before else None)
             if before is not None and before.encoder is not None and encoder is None:
                 # Triton is slow or ending. Until this is known, searches go on with the encoder that there is.
-                await self._check_encoder(before)
-                return
+                return False
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:
             if isinstance(error, SnapshotError):
                 # A wrong encoder needs no pause: the manifest shows it before any index is opened.
                 self._refusals.note(named, files)
             self._refuse(named, error)
-            if before is not None:
-                await self._check_encoder(before)
-            return
+            return False
         corpus = OpenCorpus(snapshot, encoder, encoder_error, self._observer)
         if self._warm is not None:
             try:
@@ -230,6 +227,7 @@ class LiveCorpus:
             if before.manifest.id not in self._damaged:
                 self._last_whole = before.manifest.id
             before.retire()
+        return True
 
     async def _find_encoder(
         self, digest: str, named: str, in_use: Encoder | None = None

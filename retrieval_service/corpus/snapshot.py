@@ -29,9 +29,6 @@ from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
 
 _log = logging.getLogger(__name__)
 
-# What a lexical search reads at most, unless the settings say otherwise.
-LEXICAL_TERMS, LEXICAL_POSTINGS = 64, 3_000_000
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -59,13 +56,7 @@ class Snapshot:
             self.lock.close()
 
 
-def open_snapshot(
-    directory: Path,
-    *,
-    lexical_terms: int = LEXICAL_TERMS,
-    lexical_postings: int = LEXICAL_POSTINGS,
-    gpu: GpuOptions | None = None,
-) -> Snapshot:
+def open_snapshot(directory: Path, *, gpu: GpuOptions | None = None, **lexical_limits: int) -> Snapshot:
     """Open a published snapshot, after checking that its parts are whole and belong together.
 
     Sizes and both ends of every file are checked, and everything is parsed; `verify_snapshot` checks whole digests. A
@@ -73,9 +64,8 @@ def open_snapshot(
 
     Args:
         directory: The snapshot.
-        lexical_terms: The most terms that a lexical search looks up.
-        lexical_postings: The most entries of the lexical index that it reads.
         gpu: Copies the vector index to GPUs; where that fails, the index stays in main memory and says why in `status`.
+        lexical_limits: The limits of a lexical search, `terms` and `postings`; see `TantivyIndex`.
 
     Raises:
         SnapshotNotFound: The snapshot was removed.
@@ -83,7 +73,7 @@ def open_snapshot(
     """
     lock = SnapshotLock(directory)
     try:
-        return replace(_open(directory, directory.name, lexical_terms, lexical_postings, gpu), lock=lock)
+        return replace(_open(directory, directory.name, gpu, **lexical_limits), lock=lock)
     except BaseException:
         lock.close()
         raise
@@ -102,13 +92,7 @@ def check_opens(building: Path, name: str) -> None:
     _open(building, name).close()
 
 
-def _open(
-    directory: Path,
-    name: str,
-    lexical_terms: int = LEXICAL_TERMS,
-    lexical_postings: int = LEXICAL_POSTINGS,
-    gpu: GpuOptions | None = None,
-) -> Snapshot:
+def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_limits: int) -> Snapshot:
     manifest = read_manifest(directory)
     if manifest.id != name:
         raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")
@@ -129,7 +113,7 @@ def _open(
             raise SnapshotInvalid(
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
-        lexical = TantivyIndex(directory / LEXICAL, terms=lexical_terms, postings=lexical_postings)
+        lexical = TantivyIndex(directory / LEXICAL, **lexical_limits)
         for file, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
             if len(part) != manifest.papers:
                 raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {manifest.papers}")

@@ -7,9 +7,9 @@ whatever the depth of the search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +23,21 @@ _RRF_CONSTANT = 60
 Shares = NDArray[np.float64]
 
 
-class Fusion(Protocol):
-    """A way to turn the scores of a ranking into shares."""
-
-    def shares(self, scores: NDArray[np.float32]) -> Shares:
-        """Return shares in 0..1 for scores that fall from the best to the worst of the pool."""
+Fusion = Callable[[NDArray[np.float32]], Shares]
+"""Returns shares in 0..1 for scores that fall from the best to the worst of the pool."""
 
 
-class MinMax:
-    """Shares by score: 1 for the best of the pool, 0 for the worst, and linear between them."""
-
-    def shares(self, scores: NDArray[np.float32]) -> Shares:
-        """Return shares in proportion to the scores; 1 for all where all are equal."""
-        exact = scores.astype(np.float64)
-        # Where the pool is deeper than the first search of an index, a later row may have a better score.
-        best, worst = exact.max(), exact.min()
-        return (exact - worst) / (best - worst) if best > worst else np.ones(len(exact))
+def min_max(scores: NDArray[np.float32]) -> Shares:
+    """Return shares in proportion to the scores: 1 for the best, 0 for the worst; 1 for all where all are equal."""
+    exact = scores.astype(np.float64)
+    # Where the pool is deeper than the first search of an index, a later row may have a better score.
+    best, worst = exact.max(), exact.min()
+    return (exact - worst) / (best - worst) if best > worst else np.ones(len(exact))
 
 
-class ReciprocalRank:
-    """Shares by rank alone: Cormack, Clarke and Büttcher 2009, with their constant of 60, scaled to 1 for the first."""
-
-    def shares(self, scores: NDArray[np.float32]) -> Shares:
-        """Return shares that fall with the reciprocal of the rank."""
-        return (_RRF_CONSTANT + 1) / (_RRF_CONSTANT + 1 + np.arange(len(scores)))
+def reciprocal_rank(scores: NDArray[np.float32]) -> Shares:
+    """Return shares by rank alone: Cormack, Clarke and Büttcher 2009, with their constant of 60, 1 for the first."""
+    return (_RRF_CONSTANT + 1) / (_RRF_CONSTANT + 1 + np.arange(len(scores)))
 
 
 class FusedRanking(NamedTuple):
@@ -58,7 +49,7 @@ class FusedRanking(NamedTuple):
     lexical: Shares
 
 
-FUSIONS: Mapping[str, Fusion] = MappingProxyType({"minmax": MinMax(), "rrf": ReciprocalRank()})
+FUSIONS: Mapping[str, Fusion] = MappingProxyType({"minmax": min_max, "rrf": reciprocal_rank})
 """Every way of fusing, by its name in the settings."""
 
 
@@ -70,7 +61,7 @@ def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = 
     for hits, own_weight in ((dense, weight), (lexical, 1 - weight)):
         at = np.searchsorted(rows, hits.rows)
         if in_pool := min(pool, len(hits.rows)):
-            scores[at[:in_pool]] += own_weight * fusion.shares(hits.scores[:in_pool])
+            scores[at[:in_pool]] += own_weight * fusion(hits.scores[:in_pool])
         better_rank[at] = np.minimum(better_rank[at], np.arange(len(hits.rows)))
         scores_here = np.full(len(rows), np.nan)
         scores_here[at] = hits.scores

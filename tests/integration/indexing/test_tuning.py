@@ -91,7 +91,7 @@ def test_recall_agrees_with_a_plain_computation() -> None:
     index = build_index(lists, 400, 16, lambda rows: vectors[rows])
     curve = measure_curve(index, lists, asked, 0.8)
     assert [point.recall_at_10 < 0.8 for point in curve] == [True] * (len(curve) - 1) + [False]
-    index.nprobe = curve[-1].breadth
+    index.nprobe = curve[-1].nprobe
     _, rows = index.search(vectors[own], 11)
     plain = [
         len(set(found[found != row][:10].tolist()) & set(truth.tolist())) / 10
@@ -106,7 +106,7 @@ def test_measuring_ends_if_the_target_is_out_of_reach() -> None:
     asked = exact_nearest(vectors[:50], np.arange(50), 600, lambda rows: vectors[rows])
     coarse = Recipe("IVF4,RaBitQ", 4, 1.0, "")
     index = build_index(coarse, 600, 16, lambda rows: vectors[rows])
-    assert measure_curve(index, coarse, asked, 0.999)[-1].breadth <= 4
+    assert measure_curve(index, coarse, asked, 0.999)[-1].nprobe <= 4
 
 
 def test_every_candidate_can_be_made_and_served() -> None:

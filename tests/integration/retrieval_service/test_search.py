@@ -231,7 +231,7 @@ def test_the_same_paper_is_shown_once(tmp_path: Path, kit: Any) -> None:
 
 
 def test_dense_and_lexical_search_admit_the_same_papers(corpus: Any) -> None:
-    snapshot = corpus.open(lexical_terms=1000)
+    snapshot = corpus.open(terms=1000)
     for wanted in (
         Filter((Clause(Field.CATEGORY, ("cs.LG", "hep-th")),), date(2004, 1, 1), date(2009, 1, 1)),
         Filter((), date(2020, 1, 1), None),

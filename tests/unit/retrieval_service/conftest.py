@@ -16,7 +16,7 @@ from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
 from retrieval_service.ports import Embedded, EncoderIdentity, Hits, RowSet
 from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.fusion import MinMax
+from retrieval_service.search.fusion import min_max
 
 
 class ListCatalogue:
@@ -120,4 +120,4 @@ def fakes() -> SimpleNamespace:
 @pytest.fixture
 def engine() -> Any:
     with ThreadPoolExecutor(2) as executor:
-        yield SearchEngine(executor, MinMax(), 100)
+        yield SearchEngine(executor, min_max, 100)

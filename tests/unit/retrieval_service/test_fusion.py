@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Hits
-from retrieval_service.search.fusion import Fusion, MinMax, ReciprocalRank, fuse, single_ranking
+from retrieval_service.search.fusion import Fusion, fuse, min_max, reciprocal_rank, single_ranking
 
 
 def hits(*scored: tuple[int, float]) -> Hits:
@@ -20,7 +20,7 @@ def ranking(rows: list[int]) -> Hits:
 
 
 def test_min_max_is_the_mean_of_scaled_scores() -> None:
-    fused = fuse(hits((1, 0.9), (2, 0.5), (3, 0.1)), hits((2, 30.0), (4, 20.0), (1, 10.0)), MinMax(), 100)
+    fused = fuse(hits((1, 0.9), (2, 0.5), (3, 0.1)), hits((2, 30.0), (4, 20.0), (1, 10.0)), min_max, 100)
     assert dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True)) == pytest.approx(
         {2: (0.5 + 1.0) / 2, 1: (1.0 + 0.0) / 2, 4: 0.25, 3: 0.0}
     )
@@ -28,26 +28,26 @@ def test_min_max_is_the_mean_of_scaled_scores() -> None:
 
 
 def test_reciprocal_rank_uses_only_ranks() -> None:
-    fused = fuse(ranking([1, 2]), hits((2, 1e9), (3, -5.0)), ReciprocalRank(), 100)
+    fused = fuse(ranking([1, 2]), hits((2, 1e9), (3, -5.0)), reciprocal_rank, 100)
     scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
     assert scores == pytest.approx({1: 0.5, 2: (61 / 62 + 1) / 2, 3: 61 / 62 / 2})
 
 
 def test_the_rankings_may_weigh_differently() -> None:
     dense, lexical = hits((1, 0.9), (2, 0.1)), hits((2, 30.0), (1, 10.0))
-    assert fuse(dense, lexical, MinMax(), 100, weight=0.8).scores.tolist() == pytest.approx([0.8, 0.2])
-    assert fuse(dense, lexical, MinMax(), 100, weight=0.2).rows.tolist() == [2, 1]
-    assert fuse(dense, lexical, MinMax(), 100, weight=1.0).rows.tolist() == [1, 2]
+    assert fuse(dense, lexical, min_max, 100, weight=0.8).scores.tolist() == pytest.approx([0.8, 0.2])
+    assert fuse(dense, lexical, min_max, 100, weight=0.2).rows.tolist() == [2, 1]
+    assert fuse(dense, lexical, min_max, 100, weight=1.0).rows.tolist() == [1, 2]
 
 
 def test_the_score_of_each_index_is_returned() -> None:
-    fused = fuse(hits((7, 0.5)), hits((8, 12.0), (7, 3.0)), MinMax(), 100)
+    fused = fuse(hits((7, 0.5)), hits((8, 12.0), (7, 3.0)), min_max, 100)
     at = fused.rows.tolist().index(7)
     assert (fused.dense[at], fused.lexical[at]) == (0.5, 3.0)
     assert np.isnan(fused.dense[fused.rows.tolist().index(8)])
 
 
-@pytest.mark.parametrize("fusion", [MinMax(), ReciprocalRank()])
+@pytest.mark.parametrize("fusion", [min_max, reciprocal_rank])
 def test_equal_scores_and_empty_rankings(fusion: Fusion) -> None:
     assert fuse(hits((1, 0.5), (2, 0.5)), hits(), fusion, 100).rows.tolist() == [1, 2]
     assert fuse(hits(), hits(), fusion, 100).rows.tolist() == []
@@ -65,7 +65,7 @@ def test_a_single_ranking_keeps_its_scores() -> None:
 rankings = st.lists(st.integers(0, 40), unique=True, max_size=30)
 
 
-@pytest.mark.parametrize("fusion", [MinMax(), ReciprocalRank()])
+@pytest.mark.parametrize("fusion", [min_max, reciprocal_rank])
 @given(dense=rankings, lexical=rankings, pool=st.integers(1, 10), depth=st.integers(0, 30))
 def test_a_deeper_search_only_appends(
     fusion: Fusion, dense: list[int], lexical: list[int], pool: int, depth: int
