@@ -20,18 +20,12 @@ from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
+from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderIdentity
+from tests.unit.clock import Clock
 from tests.unit.published import published_manifest
 
 DIGEST = "a" * 64
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Encoders:
@@ -52,17 +46,6 @@ class Encoders:
         pass
 
 
-class Seen:
-    def record_snapshot(self, manifest: Any) -> None:
-        pass
-
-    def record_damage(self, is_so: bool) -> None:
-        pass
-
-    def record_encoder_failure(self, error: Unavailable) -> None:
-        pass
-
-
 class Refused:
     """A live corpus whose only snapshot cannot be opened."""
 
@@ -70,7 +53,9 @@ class Refused:
         self.clock = Clock()
         self.opened = 0
         self.encoders = Encoders(error)
-        self.serving = LiveCorpus(SnapshotDirectory(data), self.encoders, Seen(), open_as=self._open, watch_seconds=1.0)
+        self.serving = LiveCorpus(
+            SnapshotDirectory(data), self.encoders, Metrics(), open_as=self._open, watch_seconds=1.0
+        )
         self.serving._refusals = Refusals(1.0, self.clock)
         self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
         self.path = SnapshotDirectory(data).path("one")
@@ -210,7 +195,7 @@ async def test_each_query_gets_its_own_error_when_the_encoder_is_lost(room: Refu
         async def embed_queries(self, _: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
-    served = OpenCorpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    served = OpenCorpus(Whole(), Another(), None, Metrics())  # type: ignore[arg-type]
     raised: list[BaseException] = []
     for _ in range(50):
         with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:
