@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.integration.generated import Corpus, HashEncoder, OneEncoder, build, generated_papers, hashed, words
+from tests.integration import generated
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,15 +18,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> generated.Corpus:
     """Build 1,500 papers with an exact index; a test must not change it."""
-    data, encoder, papers = tmp_path_factory.mktemp("corpus"), HashEncoder(), generated_papers(1500)
-    return Corpus(data, papers, encoder, build(papers, encoder, data))
+    data = tmp_path_factory.mktemp("corpus")
+    return generated.Corpus(data, *generated.built(data, 1500))
 
 
 @pytest.fixture
 def kit() -> SimpleNamespace:
     """Return the functions that make a test's own corpus."""
     return SimpleNamespace(
-        papers=generated_papers, Encoder=HashEncoder, OneEncoder=OneEncoder, build=build, hashed=hashed, words=words
-    )
+        papers=generated.generated_papers, Encoder=generated.HashEncoder, OneEncoder=generated.OneEncoder,
+        build=generated.build, built=generated.built, hashed=generated.hashed, words=generated.words,
+    )  # fmt: skip

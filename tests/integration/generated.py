@@ -121,6 +121,12 @@ def build(papers: Iterable[Paper], encoder: HashEncoder, data: Path, **options: 
     return asyncio.run(build_snapshot(papers, encoder, data, source_name="generated", options=BuildOptions(**options)))
 
 
+def built(data: Path, count: int, **options: Any) -> tuple[list[Paper], HashEncoder, Manifest]:
+    """Build a snapshot of generated papers; return these, the encoder and the manifest."""
+    papers, encoder = generated_papers(count), HashEncoder()
+    return papers, encoder, build(papers, encoder, data, **options)
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Published snapshot, with its papers and its encoder."""

@@ -62,8 +62,7 @@ def test_texts_are_embedded_once(tmp_path: Path, kit: Any) -> None:
 
 
 def test_vectors_are_those_of_the_encoder(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(2500), kit.Encoder()
-    manifest = kit.build(papers, encoder, tmp_path, batch=16, in_flight=3)
+    papers, _, manifest = kit.built(tmp_path, 2500, batch=16, in_flight=3)
     snapshot = opened(tmp_path, manifest)
     rows = [0, 1, 2047, 2048, 2499]
     expected = np.stack([kit.hashed(f"{papers[row].title}. {papers[row].abstract}") for row in rows])
@@ -81,8 +80,7 @@ def test_a_build_succeeds_with_an_encoder_too_busy_for_queries(tmp_path: Path, k
 
 
 def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(3000), kit.Encoder()
-    manifest = kit.build(papers, encoder, tmp_path, exact_below=1000, recall_target=0.9)
+    papers, encoder, manifest = kit.built(tmp_path, 3000, exact_below=1000, recall_target=0.9)
     index = manifest.index
     assert index.recipe == "IVF16,PQ24x4fs,Refine(SQ8)"
     assert index.curve[-1].nprobe == index.nprobe

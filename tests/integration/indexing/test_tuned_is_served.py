@@ -37,8 +37,7 @@ from tests.integration.snapshots import opened, tune, update
 def test_a_recipe_that_cannot_be_served_is_refused_before_a_build(
     tmp_path: Path, kit: Any, factory: str, words: str
 ) -> None:
-    encoder = kit.Encoder()
-    before = kit.build(kit.papers(200), encoder, tmp_path)
+    _, encoder, before = kit.built(tmp_path, 200)
     encoder.texts.clear()
     with pytest.raises(SnapshotError, match=words):
         tune(encoder, tmp_path, "SQfp16", factory)
@@ -49,8 +48,7 @@ def test_a_recipe_that_cannot_be_served_is_refused_before_a_build(
 def test_a_recipe_that_fails_only_in_use_is_refused_too(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = kit.Encoder()
-    before = kit.build(kit.papers(400), encoder, tmp_path)
+    _, encoder, before = kit.built(tmp_path, 400)
     monkeypatch.setattr("indexing.tune.refusal_reason", lambda *_: None)
     for factory, words in (("HNSW16,PQ12x4", "cannot be served"), ("IVF512,SQ8", "cannot be made of the 400 papers")):
         with pytest.raises(SnapshotError, match=words):
@@ -73,8 +71,7 @@ def test_the_usual_candidates_suit_corpora_of_every_size(tmp_path: Path, kit: An
 def test_a_snapshot_that_the_service_refuses_is_not_tuned(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = kit.Encoder()
-    before = kit.build(kit.papers(60), encoder, tmp_path)
+    _, encoder, before = kit.built(tmp_path, 60)
     monkeypatch.setattr("retrieval_service.corpus.snapshot.ANALYSIS_VERSION", 99)
     encoder.texts.clear()
     with pytest.raises(SnapshotInvalid, match="build the index again"):
@@ -92,8 +89,7 @@ def test_a_snapshot_that_the_service_refuses_is_not_tuned(
 def test_a_snapshot_that_cannot_be_opened_is_not_published(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch, make: str
 ) -> None:
-    encoder = kit.Encoder()
-    before = kit.build(kit.papers(60), encoder, tmp_path)
+    _, encoder, before = kit.built(tmp_path, 60)
 
     def spoilt(directory: Path) -> Any:
         records = file_records(directory)

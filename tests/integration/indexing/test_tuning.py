@@ -27,8 +27,7 @@ def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faiss_recipe, "VECTORS_PER_LIST", 60)
-    papers, encoder = kit.papers(1000), kit.Encoder()
-    before = kit.build(papers, encoder, tmp_path)
+    papers, encoder, before = kit.built(tmp_path, 1000)
     encoder.texts.clear()
     recipes = ("SQfp16", "IVF16,SQ8", "IVF16,RaBitQ,Refine(SQ8)", "HNSW16,SQ8")
     after = tune(encoder, tmp_path, *recipes, recall=0.9)

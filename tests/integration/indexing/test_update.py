@@ -156,8 +156,7 @@ def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, 
 
 
 def test_nothing_changed(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(30), kit.Encoder()
-    before = kit.build(papers, encoder, tmp_path)
+    papers, encoder, before = kit.built(tmp_path, 30)
     assert update(papers, encoder, tmp_path, withdrawn=["9999.99999"]) == before
     assert SnapshotDirectory(tmp_path).ids() == [before.id]
     assert not list(SnapshotDirectory(tmp_path).root.glob(".building*"))
@@ -194,8 +193,7 @@ def test_a_large_index_counts_removed_words_for_a_while(
 
 
 def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    papers, encoder = kit.papers(40), kit.Encoder()
-    kit.build(papers, encoder, tmp_path)
+    _, encoder, _ = kit.built(tmp_path, 40)
     encoder.texts.clear()
     for module in ("indexing.update", "retrieval_service.corpus.snapshot"):
         monkeypatch.setattr(f"{module}.ANALYSIS_VERSION", 99)
@@ -206,8 +204,7 @@ def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatc
 
 
 def test_lost_embeddings_are_made_again_if_they_are_needed(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(40), kit.Encoder()
-    kit.build(papers, encoder, tmp_path)
+    papers, encoder, _ = kit.built(tmp_path, 40)
     shutil.rmtree(tmp_path / "embeddings")
     encoder.texts.clear()
     manifest = update([], encoder, tmp_path, withdrawn=[papers[0].id, papers[39].id])

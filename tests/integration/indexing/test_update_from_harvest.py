@@ -17,8 +17,7 @@ from tests.integration.snapshots import opened, update
 
 
 def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) -> None:
-    papers, encoder = kit.papers(30), kit.Encoder()
-    kit.build(papers, encoder, tmp_path)
+    papers, encoder, _ = kit.built(tmp_path, 30)
     lines = [
         {"id": papers[4].id, "update_date": "2026-01-01", "deleted": True},
         {"id": papers[5].id, "title": "A new title", "abstract": papers[5].abstract, "versions": []},

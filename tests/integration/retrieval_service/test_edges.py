@@ -105,8 +105,7 @@ def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
 
 
 def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:
-    encoder = kit.Encoder()
-    manifest = kit.build(kit.papers(60), encoder, tmp_path)
+    _, encoder, manifest = kit.built(tmp_path, 60)
     (tmp_path / "snapshots" / manifest.id / "vectors.faiss").write_bytes(b"nothing")
     with client_of(tmp_path, encoder) as client:
         answers = [client.get("/health/ready"), client.post("/search", json={"query": "x"})]
@@ -118,8 +117,7 @@ def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:
 
 
 def test_the_corpus_names_its_source_without_its_folder(tmp_path: Path, kit: Any) -> None:
-    encoder = kit.Encoder()
-    manifest = kit.build(kit.papers(60), encoder, tmp_path)
+    _, encoder, manifest = kit.built(tmp_path, 60)
     path = tmp_path / "snapshots" / manifest.id / "manifest.json"
     path.write_text(path.read_text().replace('"generated"', '"/home/me/papers.jsonl"'))
     with client_of(tmp_path, encoder) as client:

@@ -57,8 +57,7 @@ def test_without_a_snapshot_the_service_runs_and_says_what_to_do(
 
 
 def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve: Any) -> None:
-    encoder, papers = kit.Encoder(), kit.papers(200)
-    kit.build(papers, encoder, tmp_path)
+    papers, encoder, _ = kit.built(tmp_path, 200)
     ask = {"query": papers[7].title}
     with serve(encoder) as client:
         assert client.post("/search", json=ask).json()["degraded"] is None
@@ -85,8 +84,7 @@ def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve:
 
 
 def test_it_starts_without_an_encoder(tmp_path: Path, kit: Any, serve: Any) -> None:
-    encoder, papers = kit.Encoder(), kit.papers(50)
-    kit.build(papers, encoder, tmp_path)
+    papers, encoder, _ = kit.built(tmp_path, 50)
     encoder.away = True
     with serve(encoder) as client:
         assert client.post("/search", json={"query": papers[0].title}).json()["degraded"]
@@ -95,8 +93,7 @@ def test_it_starts_without_an_encoder(tmp_path: Path, kit: Any, serve: Any) -> N
 
 
 def test_an_encoder_that_ends_without_queries_is_detected(tmp_path: Path, kit: Any, serve: Any) -> None:
-    encoder = kit.Encoder()
-    kit.build(kit.papers(50), encoder, tmp_path)
+    _, encoder, _ = kit.built(tmp_path, 50)
     with serve(encoder) as client:
         encoder.away = True
         within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
@@ -131,8 +128,7 @@ def test_the_only_snapshot_is_of_another_encoder(tmp_path: Path, kit: Any, serve
 
 
 def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> None:
-    encoder = kit.Encoder()
-    kept = kit.build(kit.papers(50), encoder, tmp_path)
+    _, encoder, kept = kit.built(tmp_path, 50)
     with serve(encoder) as client:
         damaged = kit.build(kit.papers(60), encoder, tmp_path, use=False)
         (tmp_path / "snapshots" / damaged.id / "vectors.faiss").write_bytes(b"nothing")
@@ -171,8 +167,7 @@ def test_damage_inside_a_file_is_found_while_it_is_served(
 
 
 def test_the_snapshot_before_a_damaged_one_is_served_again(tmp_path: Path, flipped: str, kit: Any, serve: Any) -> None:
-    encoder = kit.Encoder()
-    kept = kit.build(kit.papers(50), encoder, tmp_path)
+    _, encoder, kept = kit.built(tmp_path, 50)
     with serve(encoder) as client:
         SnapshotDirectory(tmp_path).use(flipped)
 
@@ -245,8 +240,7 @@ def test_a_change_of_snapshots_loses_and_mixes_no_answers(tmp_path: Path, kit: A
 
 
 def test_a_new_snapshot_is_searched_before_it_is_served(tmp_path: Path, kit: Any, serve: Any) -> None:
-    encoder = kit.Encoder()
-    kit.build(kit.papers(50), encoder, tmp_path)
+    _, encoder, _ = kit.built(tmp_path, 50)
     encoder.texts.clear()
     with serve(encoder) as client:
         assert client.get("/health/ready").status_code == 200
