@@ -60,21 +60,18 @@ class PageState:
 
     def address(self) -> str:
         """Return the query part of the URL with its `?`, without default values; empty if all values are defaults."""
-        fields: list[tuple[str, str]] = [("q", self.q)] if self.q else []
-        fields += [("like", paper_id) for paper_id in self.like]
-        fields += [("unlike", paper_id) for paper_id in self.unlike]
-        if self.mode != MODES[0]:
-            fields.append(("mode", self.mode))
-        fields += [("categories", code) for code in self.categories]
-        if self.from_year is not None:
-            fields.append(("from", str(self.from_year)))
-        if self.to_year is not None:
-            fields.append(("to", str(self.to_year)))
-        if self.k != DEFAULT_RESULTS:
-            fields.append(("k", str(self.k)))
-        if self.offset:
-            fields.append(("offset", str(self.offset)))
-        return "?" + urlencode(fields) if fields else ""
+        fields = [
+            ("q", self.q or None),
+            *(("like", paper_id) for paper_id in self.like),
+            *(("unlike", paper_id) for paper_id in self.unlike),
+            ("mode", None if self.mode == MODES[0] else self.mode),
+            *(("categories", code) for code in self.categories),
+            *(("from", self.from_year), ("to", self.to_year)),
+            ("k", None if self.k == DEFAULT_RESULTS else self.k),
+            ("offset", self.offset or None),
+        ]
+        given = [(name, value) for name, value in fields if value is not None]
+        return "?" + urlencode(given) if given else ""
 
     def next_page(self) -> PageState:
         """Return the state of the page after this one."""

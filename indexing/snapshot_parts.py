@@ -59,18 +59,13 @@ class RowWriter:
 
     def __init__(self, directory: Path, snapshot_id: str) -> None:
         """Create the files."""
-        self.catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id)
         self.count = 0
-        try:
-            self._digests = (directory / DIGESTS).open("wb")
-            try:
-                self._lexical = LexicalWriter(directory / LEXICAL)
-            except BaseException:
-                self._digests.close()
-                raise
-        except BaseException:
-            self.catalogue.abandon()
-            raise
+        with contextlib.ExitStack() as on_error:
+            self.catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id)
+            on_error.callback(self.catalogue.abandon)
+            self._digests = on_error.enter_context((directory / DIGESTS).open("wb"))
+            self._lexical = LexicalWriter(directory / LEXICAL)
+            on_error.pop_all()
 
     def add(self, papers: Sequence[Paper], texts: Sequence[bytes]) -> None:
         """Add papers, whose texts have these digests, as the next rows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -133,11 +134,8 @@ def _choose_queries(wanted: TuneOptions, base: Path, manifest: Manifest) -> tupl
     """Return the texts of the queries, the row of each one's own paper or -1, and their description."""
     if wanted.queries is not None:
         return wanted.queries, np.full(len(wanted.queries), -1, np.int64), f"{len(wanted.queries):,} queries given"
-    catalogue = SqliteCatalogue(base / CATALOGUE)
-    try:
+    with closing(SqliteCatalogue(base / CATALOGUE)) as catalogue:
         sample = QuerySample.draw(catalogue.papers, manifest.papers)
-    finally:
-        catalogue.close()
     return sample.texts, sample.rows, sample.description
 
 

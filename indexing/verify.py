@@ -7,6 +7,7 @@ vector index must hold the code of the embedding that is stored under this diges
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,16 +174,13 @@ def _spread(papers: int, rows: int | None, seed: int | None) -> Rows:
 
 
 def _find_wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> Rows:
-    catalogue = SqliteCatalogue(directory / CATALOGUE)
     try:
-        right = [
-            text_digest(passage_text(paper)) == text.tobytes()
-            for paper, text in zip(fetch_papers(catalogue, rows.tolist()), texts[rows], strict=True)
-        ]
+        with closing(SqliteCatalogue(directory / CATALOGUE)) as catalogue:
+            papers = fetch_papers(catalogue, rows.tolist())
+            pairs = zip(papers, texts[rows], strict=True)
+            right = [text_digest(passage_text(paper)) == text.tobytes() for paper, text in pairs]
     except KeyError as error:
         raise SnapshotInvalid(directory / CATALOGUE, f"has no paper in row {error}") from error
-    finally:
-        catalogue.close()
     return rows[~np.asarray(right, np.bool_)]
 
 
