@@ -125,15 +125,13 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
         paper_id = _id(_value(record, mapping.id))
         if not paper_id:
             return flaw(Reason.NO_ID, raw)
-        title = abstract = ""
-        if mapping.title:
-            if (value := _value(record, mapping.title)) is None:
-                return flaw(Reason.NO_TITLE, raw, paper_id)
-            title = _text(value, mapping.title)
-        if mapping.abstract:
-            if (value := _value(record, mapping.abstract)) is None:
-                return flaw(Reason.NO_ABSTRACT, raw, paper_id)
-            abstract = _text(value, mapping.abstract)
+        texts = []
+        for field, missing in ((mapping.title, Reason.NO_TITLE), (mapping.abstract, Reason.NO_ABSTRACT)):
+            value = _value(record, field)
+            if field and value is None:
+                return flaw(missing, raw, paper_id)
+            texts.append(_text(value, field))
+        title, abstract = texts
         if not title and not abstract:
             return flaw(Reason.NO_TEXT, raw, paper_id)
         return Paper(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
 from gradio_ui.serve import create_server_app
 from gradio_ui.settings import Settings
+from tests.integration.service import asgi
 
 
 class HangingService(httpx.AsyncBaseTransport):
@@ -33,26 +33,6 @@ class HangingService(httpx.AsyncBaseTransport):
         return httpx.Response(500)
 
 
-async def asgi(app: Any, path: str, query: str, leaves: asyncio.Event) -> bytes:
-    """Return the page's answer to a browser that opens an address and leaves."""
-    sent = bytearray()
-
-    async def receive() -> dict[str, Any]:
-        await leaves.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.extend(message.get("body", b""))
-
-    scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
-        "path": path, "raw_path": path.encode(), "query_string": query.encode(), "headers": [(b"host", b"localhost")],
-        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "root_path": "",
-    }  # fmt: skip
-    await app(scope, receive, send)
-    return bytes(sent)
-
-
 async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
     hanging, leaves = HangingService(), asyncio.Event()
     settings = Settings(service_url="http://service.test")
@@ -62,7 +42,7 @@ async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
     async with app.router.lifespan_context(app):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as browser:
             (await browser.post("/gradio_api/queue/join", json=asked)).raise_for_status()
-        reading = asyncio.ensure_future(asgi(app, "/gradio_api/queue/data", "session_hash=reader", leaves))
+        reading = asyncio.ensure_future(asgi(app, "GET", "/gradio_api/queue/data", leaves, query="session_hash=reader"))
         async with asyncio.timeout(5):
             await hanging.begun.wait()
         await asyncio.sleep(0.1)
@@ -70,7 +50,7 @@ async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
         leaves.set()
         async with asyncio.timeout(5):
             await hanging.given_up.wait()
-            assert b"process_starts" in await reading
+            assert b"process_starts" in b"".join(message.get("body", b"") for message in await reading)
 
 
 async def test_a_browser_may_return_in_time() -> None:

@@ -22,7 +22,7 @@ import pytest
 from indexing.build import build_snapshot
 from indexing.options import Progress
 from papers import Paper, read_papers
-from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import (
     BuildInProgress,
     EncoderUnavailable,
@@ -32,6 +32,7 @@ from retrieval_service.errors import (
     SnapshotNotFound,
 )
 from retrieval_service.ports import Embedded
+from tests.integration.snapshots import opened
 
 
 def test_a_snapshot_is_whole_and_live(corpus: Any) -> None:
@@ -63,7 +64,7 @@ def test_texts_are_embedded_once(tmp_path: Path, kit: Any) -> None:
 def test_vectors_are_those_of_the_encoder(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(2500), kit.Encoder()
     manifest = kit.build(papers, encoder, tmp_path, batch=16, in_flight=3)
-    snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
+    snapshot = opened(tmp_path, manifest)
     rows = [0, 1, 2047, 2048, 2499]
     expected = np.stack([kit.hashed(f"{papers[row].title}. {papers[row].abstract}") for row in rows])
     np.testing.assert_allclose(snapshot.vectors.vectors(rows), expected, atol=1e-3)
@@ -90,9 +91,7 @@ def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> 
     assert [point.recall_at_10 < 0.9 for point in index.curve[:-1]] == [True] * (len(index.curve) - 1)
     smaller = kit.build(papers, encoder, tmp_path, exact_below=1000, memory_mb=0.2).index
     assert (smaller.recipe, "limit 0.2 MB" in smaller.why) == ("IVF16,SQ8", True)
-    snapshots = SnapshotDirectory(tmp_path)
-    exact = open_snapshot(snapshots.path(kit.build(papers, encoder, tmp_path).id))
-    lists = open_snapshot(snapshots.path(manifest.id))
+    exact, lists = opened(tmp_path, kit.build(papers, encoder, tmp_path)), opened(tmp_path, manifest)
     queries = [kit.hashed(paper.title) for paper in papers[:50]]
     shares = []
     for query in queries:

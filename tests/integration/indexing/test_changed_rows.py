@@ -11,13 +11,7 @@ import pytest
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import RowsCannotChange, add_all, build_index, change_rows
 from retrieval_service.adapters.faiss_index import FaissIndex
-
-pytestmark = pytest.mark.integration
-
-
-def found(hits: Any) -> dict[int, float]:
-    return dict(zip(hits.rows.tolist(), hits.scores.tolist(), strict=True))
-
+from tests.integration.snapshots import score_by_row
 
 RECIPES = [
     "SQfp16",
@@ -49,7 +43,7 @@ def test_changed_rows_are_found_as_in_a_new_index(factory: str) -> None:
         ours, theirs = (FaissIndex(each, nprobe=3, k_factor=recipe.k_factor) for each in (index, scratch))
         for query in unit[1400:1420]:
             for k in (10, len(expected)):
-                assert found(ours.search(query, k)) == found(theirs.search(query, k))
+                assert score_by_row(ours.search(query, k)) == score_by_row(theirs.search(query, k))
         np.testing.assert_array_equal(ours.vectors([0, 3, 899]), theirs.vectors([0, 3, 899]))
 
     index = build_index(recipe, 1000, 32, lambda some: before[some])
@@ -74,7 +68,7 @@ def test_some_indexes_can_only_grow(factory: str) -> None:
         add_all(scratch, 800, lambda some: unit[some])
         ours, theirs = (FaissIndex(each, nprobe=3, k_factor=8.0) for each in (index, scratch))
         for query in unit[850:]:
-            assert found(ours.search(query, 10)) == found(theirs.search(query, 10))
+            assert score_by_row(ours.search(query, 10)) == score_by_row(theirs.search(query, 10))
     for total, rows in ((799, []), (800, [4])):
         with pytest.raises(RowsCannotChange):
             change_rows(index, total, np.asarray(rows, np.int64), lambda some: unit[some])

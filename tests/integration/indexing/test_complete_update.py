@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import gzip
 import io
@@ -13,15 +12,11 @@ from typing import Any
 
 import pytest
 
-from indexing.changes import ChangedPapers
-from indexing.options import BuildOptions
-from indexing.update import update_snapshot
 from papers import Paper, PaperFileUnreadable, read_papers
 from papers.remote import Harvest
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import NoPapers, SourceIncomplete
-
-pytestmark = pytest.mark.integration
+from tests.integration.snapshots import update
 
 
 @pytest.fixture
@@ -37,9 +32,7 @@ def line(paper: Paper, **other: Any) -> bytes:
 
 def complete(path: Path, data: Path, kit: Any, fields: str | None = None, **more: Any) -> Manifest:
     with read_papers(path, fields) as reader:
-        source = ChangedPapers(reader, path.name, complete=True, **({"may_lack": 0.05} | more))
-        work = update_snapshot(source, kit.Encoder(), data, options=BuildOptions())
-        return asyncio.run(work)
+        return update(reader, kit.Encoder(), data, complete=True, **({"may_lack": 0.05} | more))
 
 
 def ids(data: Path) -> set[str]:
@@ -111,7 +104,7 @@ def test_withdrawing_more_than_the_share_needs_permission(data: Path, tmp_path: 
     path.write_bytes(b"".join(map(line, papers[7:])))
     assert complete(path, data, kit).papers == 73  # three of 76
     with pytest.raises(NoPapers):
-        asyncio.run(update_snapshot(ChangedPapers((), "none", complete=True), kit.Encoder(), data))
+        update((), kit.Encoder(), data, complete=True)
 
 
 @pytest.mark.parametrize("name", ["all.jsonl", "all.jsonl.gz", "all.csv", "all-quoted.csv", "all-utf8.jsonl"])

@@ -6,7 +6,6 @@ harvest of the set cs up to 2026-01-01, one of twelve withdrawn by an update.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zipfile
 from pathlib import Path
@@ -14,17 +13,13 @@ from typing import Any
 
 import pytest
 
-from indexing.changes import ChangedPapers
 from indexing.embedding_store import EmbeddingStore, text_digest
-from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import update_snapshot
 from indexing.verify import check_rows, measure_recall
 from papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
 from retrieval_service.errors import SnapshotInvalid
-
-pytestmark = pytest.mark.integration
+from tests.integration.snapshots import tune, update
 
 KEPT = Path(__file__).parents[2] / "data" / "data_of_schema_1.zip"
 
@@ -75,10 +70,10 @@ def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any)
         with pytest.raises(SnapshotInvalid, match="build the index again"):
             open_snapshot(snapshots.path(old))
     harvest = Harvest("h.jsonl", ARXIV, "cs", "2026-01-01", "2026-02-01", 2, 0, 0, "0" * 64)
-    updated = asyncio.run(update_snapshot(ChangedPapers(papers[12:], "h.jsonl", harvest=harvest), encoder, data))
+    updated = update(papers[12:], encoder, data, harvest=harvest)
     assert (updated.papers, updated.embedded) == (13, 2)
     assert (updated.harvested, updated.repository, updated.subset) == ("2026-02-01", ARXIV, "cs")
-    tuned = asyncio.run(tune_snapshot(TuneOptions(), encoder, data))
+    tuned = tune(encoder, data)
     assert verify_snapshot(snapshots.path(tuned.id)) == []
     assert check_rows(snapshots.path(tuned.id), data, rows=None).damage == []
     assert (tuned.harvested, tuned.repository) == ("2026-02-01", ARXIV)

@@ -13,8 +13,7 @@ from indexing import embedding_store
 from indexing.embed import require_positions
 from indexing.embedding_store import EmbeddingStore, text_digest
 from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid
-
-pytestmark = pytest.mark.integration
+from tests.integration.snapshots import flip
 
 DIM = 8
 
@@ -125,12 +124,6 @@ def test_a_damaged_vector_does_not_match_its_checksum(tmp_path: Path) -> None:
             file.seek(3 * DIM * 2)
             file.write(b"\x55")
         assert np.flatnonzero(~store.match_checksums(np.arange(15))).tolist() == [3]
-
-
-def flip(path: Path, at: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[at] ^= 0x10
-    path.write_bytes(content)
 
 
 def test_the_store_returns_the_vectors_that_were_appended(tmp_path: Path) -> None:

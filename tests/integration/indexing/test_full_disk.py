@@ -5,7 +5,6 @@ The system's limit on a file's size stands in for the disk: a write that would p
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +13,10 @@ from typing import Any
 
 import pytest
 
-from indexing.changes import ChangedPapers
-from indexing.faiss_recipe import parse_recipe
 from indexing.options import BuildOptions
-from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import update_snapshot
 from retrieval_service.corpus import Manifest, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import SnapshotError
+from tests.integration import snapshots
 
 Make = Callable[[Any, Any, Path], Manifest]
 
@@ -42,12 +38,11 @@ def build(kit: Any, encoder: Any, data: Path) -> Manifest:
 
 
 def update(kit: Any, encoder: Any, data: Path) -> Manifest:
-    options = BuildOptions(exact_below=1000)
-    return asyncio.run(update_snapshot(ChangedPapers(kit.papers(1500), "more"), encoder, data, options=options))
+    return snapshots.update(kit.papers(1500), encoder, data, options=BuildOptions(exact_below=1000))
 
 
 def tune(kit: Any, encoder: Any, data: Path) -> Manifest:
-    return asyncio.run(tune_snapshot(TuneOptions(recall=0.8, recipes=(parse_recipe("IVF8,SQ8"),)), encoder, data))
+    return snapshots.tune(encoder, data, "IVF8,SQ8", recall=0.8)
 
 
 @pytest.mark.parametrize(
@@ -56,23 +51,23 @@ def tune(kit: Any, encoder: Any, data: Path) -> Manifest:
     ids=["embedding", "build", "update", "tune"],
 )
 def test_a_disk_that_fills(tmp_path: Path, kit: Any, make: Make, embedded: bool) -> None:
-    encoder, snapshots = kit.Encoder(), SnapshotDirectory(tmp_path)
+    encoder, directory = kit.Encoder(), SnapshotDirectory(tmp_path)
     if embedded:
         unused = kit.build(kit.papers(1500), encoder, tmp_path)
     before = kit.build(kit.papers(1100), encoder, tmp_path)
     if embedded:
-        snapshots.remove(unused.id)
+        directory.remove(unused.id)
     largest = max(file.bytes for file in before.files.values())
     said = set()
     for size in (16, 3_000, 40_000, 100_000, largest // 2):
         with room_for(size), pytest.raises(SnapshotError) as caught:
             make(kit, encoder, tmp_path)
         said.add(str(caught.value))
-        assert snapshots.ids() == [before.id]
-        assert snapshots.current() == before.id
-        assert not list(snapshots.root.glob(".building*"))
+        assert directory.ids() == [before.id]
+        assert directory.current() == before.id
+        assert not list(directory.root.glob(".building*"))
     assert all("could not be written" in words for words in said)
-    assert verify_snapshot(snapshots.path(before.id)) == []
+    assert verify_snapshot(directory.path(before.id)) == []
     after = make(kit, encoder, tmp_path)
-    assert verify_snapshot(snapshots.path(after.id)) == []
+    assert verify_snapshot(directory.path(after.id)) == []
     assert after.papers == (1100 if make is tune else 1500)

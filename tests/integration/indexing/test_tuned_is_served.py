@@ -13,23 +13,14 @@ import pytest
 
 from indexing import tune as indexing_tune
 from indexing.build import build_snapshot
-from indexing.changes import ChangedPapers
-from indexing.faiss_recipe import Recipe, candidates, parse_recipe, refusal_reason
+from indexing.faiss_recipe import candidates, refusal_reason
 from indexing.options import BuildOptions
 from indexing.recall import BEGINNINGS, TITLES, QuerySample, first_sentence
-from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import update_snapshot
 from papers import Paper
-from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
+from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
-
-pytestmark = pytest.mark.integration
-
-
-def tune(encoder: Any, data: Path, *factories: str, **wanted: Any) -> Manifest:
-    recipes = tuple(parse_recipe(factory) for factory in factories) or None
-    return asyncio.run(tune_snapshot(TuneOptions(recipes=recipes, **wanted), encoder, data))
+from tests.integration.snapshots import opened, tune, update
 
 
 @pytest.mark.parametrize(
@@ -74,7 +65,7 @@ def test_the_usual_candidates_suit_corpora_of_every_size(tmp_path: Path, kit: An
     for count in (1, 2, 7):
         kit.build(kit.papers(count), encoder, tmp_path)
         manifest = tune(encoder, tmp_path)
-        snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
+        snapshot = opened(tmp_path, manifest)
         assert len(snapshot.vectors.search(kit.hashed("graph"), 10).rows) == count
         snapshot.close()
 
@@ -113,7 +104,7 @@ def test_a_snapshot_that_cannot_be_opened_is_not_published(
     monkeypatch.setattr("indexing.snapshot_parts.file_records", spoilt)
     ways: dict[str, Callable[[], Any]] = {
         "build": lambda: kit.build(kit.papers(61), encoder, tmp_path),
-        "update": lambda: asyncio.run(update_snapshot(ChangedPapers(kit.papers(61), "more"), encoder, tmp_path)),
+        "update": lambda: update(kit.papers(61), encoder, tmp_path),
         "tune": lambda: tune(encoder, tmp_path, "SQfp16"),
     }
     with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss"):
@@ -142,8 +133,7 @@ def test_papers_without_titles_are_tuned_with_their_abstracts(tmp_path: Path, ki
     assert BEGINNINGS in tuned.index.queries or titled == 1200
     shutil.rmtree(tmp_path / "snapshots")
     kit.build(papers[:900], encoder, tmp_path, exact_below=1000)
-    work = update_snapshot(ChangedPapers(papers, "more"), encoder, tmp_path, options=BuildOptions(exact_below=1000))
-    grown = asyncio.run(work)
+    grown = update(papers, encoder, tmp_path, options=BuildOptions(exact_below=1000))
     assert grown.index.curve or grown.index.recipe == "SQfp16"
 
 
@@ -162,9 +152,7 @@ def test_tuning_without_queries_is_refused(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     asyncio.run(build_snapshot(kit.papers(30), encoder, tmp_path, source_name="generated"))
     with pytest.raises(SnapshotError, match="--queries"):
-        asyncio.run(
-            tune_snapshot(TuneOptions(queries=(), recipes=(Recipe("SQfp16", None, 1.0, ""),)), encoder, tmp_path)
-        )
+        tune(encoder, tmp_path, "SQfp16", queries=())
 
 
 def test_a_candidate_that_cannot_be_served_is_left_out(

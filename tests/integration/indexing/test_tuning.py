@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,17 @@ import numpy as np
 import pytest
 
 from indexing import faiss_recipe, faiss_writer
-from indexing.changes import ChangedPapers
 from indexing.faiss_recipe import Recipe, candidates, parse_recipe
 from indexing.faiss_writer import build_index
 from indexing.options import BuildOptions
 from indexing.recall import exact_nearest, measure, measure_curve
-from indexing.tune import TuneOptions, choose_point, tune_snapshot
-from indexing.update import update_snapshot
+from indexing.tune import choose_point
 from indexing.verify import measure_recall
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.corpus.manifest import CurvePoint, IndexRecord
 from retrieval_service.errors import BuildInProgress, NoSnapshot, SnapshotError
-
-
-def tune(encoder: Any, data: Path, **wanted: Any) -> Manifest:
-    return asyncio.run(tune_snapshot(TuneOptions(**wanted), encoder, data))
+from tests.integration.snapshots import opened, tune, update
 
 
 def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
@@ -36,12 +30,12 @@ def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
     papers, encoder = kit.papers(1000), kit.Encoder()
     before = kit.build(papers, encoder, tmp_path)
     encoder.texts.clear()
-    recipes = tuple(map(parse_recipe, ("SQfp16", "IVF16,SQ8", "IVF16,RaBitQ,Refine(SQ8)", "HNSW16,SQ8")))
-    after = tune(encoder, tmp_path, recall=0.9, recipes=recipes)
+    recipes = ("SQfp16", "IVF16,SQ8", "IVF16,RaBitQ,Refine(SQ8)", "HNSW16,SQ8")
+    after = tune(encoder, tmp_path, *recipes, recall=0.9)
     assert set(encoder.texts) <= {paper.title for paper in papers}
     assert after.embedded == 0
     index = after.index
-    assert {point.recipe for point in index.curve} == {recipe.factory for recipe in recipes}
+    assert {point.recipe for point in index.curve} == set(recipes)
     assert {point.k_factor for point in index.curve if "Refine" in point.recipe} == {4.0, 8.0, 16.0}
     best, why = choose_point(index.curve, 0.9, None)
     assert (index.recipe, index.nprobe or 0, index.k_factor) == (best.recipe, best.nprobe, best.k_factor)
@@ -50,10 +44,10 @@ def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
     snapshots = SnapshotDirectory(tmp_path)
     assert snapshots.current() == after.id
     assert verify_snapshot(snapshots.path(before.id)) == verify_snapshot(snapshots.path(after.id)) == []
-    snapshot = open_snapshot(snapshots.path(after.id))
+    snapshot = opened(tmp_path, after)
     assert snapshot.catalogue.papers([0, 999]) == [papers[0], papers[999]]
     assert abs(measure_recall(snapshots.path(after.id), tmp_path).recall_at_10 - best.recall_at_10) < 0.1
-    grown = asyncio.run(update_snapshot(ChangedPapers(kit.papers(1020), "more"), encoder, tmp_path))
+    grown = update(kit.papers(1020), encoder, tmp_path)
     assert grown.index.recipe == index.recipe
     assert grown.papers == 1020
 
@@ -61,13 +55,11 @@ def test_the_cheapest_sufficient_index_is_served_and_no_paper_is_embedded(
 def test_a_growing_corpus_gets_another_index_whether_size_or_measurements_chose_it(tmp_path: Path, kit: Any) -> None:
     encoder, papers = kit.Encoder(), kit.papers(400)
     kit.build(papers[:100], encoder, tmp_path)
-    tuned = tune(encoder, tmp_path, recall=0.9, recipes=(parse_recipe("SQfp16"),)).index
+    tuned = tune(encoder, tmp_path, "SQfp16", recall=0.9).index
     assert (tuned.recipe, tuned.chosen, tuned.trained_on) == ("SQfp16", True, 100)
 
     def updated(count: int) -> IndexRecord:
-        source = ChangedPapers(papers[:count], "changes", complete=True)
-        options = BuildOptions(exact_below=130)
-        return asyncio.run(update_snapshot(source, encoder, tmp_path, options=options)).index
+        return update(papers[:count], encoder, tmp_path, options=BuildOptions(exact_below=130), complete=True).index
 
     assert updated(140).recipe == "SQfp16"
     lists = updated(400)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -18,48 +17,29 @@ from hypothesis import strategies as st
 
 from indexing import faiss_recipe
 from indexing import update as updating
-from indexing.changes import ChangedPapers
 from indexing.faiss_writer import add_all
 from indexing.options import BuildOptions
-from indexing.update import update_snapshot
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
+from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
+from tests.integration.snapshots import flip, opened, score_by_row, stored_vectors, update
 
 EXACT, LISTS = 10**9, 10
-
-
-def update(papers: Any, encoder: Any, data: Path, *, exact_below: int = EXACT, **source: Any) -> Manifest:
-    wanted = ChangedPapers(papers, "changes", **source)
-    return asyncio.run(update_snapshot(wanted, encoder, data, options=BuildOptions(exact_below=exact_below)))
-
-
-def opened(data: Path, manifest: Manifest) -> Snapshot:
-    return open_snapshot(SnapshotDirectory(data).path(manifest.id))
 
 
 def everything(snapshot: Snapshot) -> list[Paper]:
     return snapshot.catalogue.papers(range(len(snapshot.catalogue)))
 
 
-def found(hits: Any) -> dict[int, float]:
-    return dict(zip(hits.rows.tolist(), hits.scores.tolist(), strict=True))
-
-
-def vectors_of(papers: list[Paper], hashed: Any) -> Any:
-    """Return the vectors in half precision, as the store keeps them."""
-    stored = np.stack([hashed(passage_text(paper)) for paper in papers]).astype(np.float16).astype(np.float32)
-    return lambda rows: stored[rows]
-
-
-def refilled(snapshot: Path, papers: list[Paper], kit: Any) -> FaissIndex:
+def refilled(snapshot: Path, papers: list[Paper]) -> FaissIndex:
     """Return an index with the trained parts of a snapshot's index, filled with all papers from the first on."""
     manifest = msgspec.json.decode((snapshot / "manifest.json").read_bytes(), type=Manifest)
     index = faiss.read_index(str(snapshot / "vectors.faiss"))
     index.reset()
-    add_all(index, len(papers), vectors_of(papers, kit.hashed))
+    stored = stored_vectors(papers)
+    add_all(index, len(papers), lambda rows: stored[rows])
     return FaissIndex(index, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
 
 
@@ -73,8 +53,9 @@ def assert_same_answers(one: Snapshot, other: Snapshot, queries: list[str], hash
         np.testing.assert_array_equal(*(each.catalogue.matching(having).mask for each in (one, other)))
     count = len(one.catalogue)
     for query in queries:
-        assert found(one.lexical.search(query, count)) == found(other.lexical.search(query, count))
-        assert found(one.vectors.search(hashed(query), count)) == found(other.vectors.search(hashed(query), count))
+        assert score_by_row(one.lexical.search(query, count)) == score_by_row(other.lexical.search(query, count))
+        vector = hashed(query)
+        assert score_by_row(one.vectors.search(vector, count)) == score_by_row(other.vectors.search(vector, count))
 
 
 @dataclass
@@ -117,7 +98,7 @@ def test_answers_are_those_of_a_build_from_scratch(
     collection = Collection(kit.papers(60), dict.fromkeys(sorted(start), (0, 0, 0)))
     folder = Path(tempfile.mkdtemp(prefix="akin-update-"))
     try:
-        encoder = kit.Encoder()
+        encoder, options = kit.Encoder(), BuildOptions(exact_below=exact_below)
         manifest = kit.build(collection.papers, encoder, folder / "updated", exact_below=exact_below)
         for changes, gone, complete in steps:
             touched = {}
@@ -131,13 +112,11 @@ def test_answers_are_those_of_a_build_from_scratch(
             for number in gone:
                 collection.versions.pop(number, None)
             if complete:
-                manifest = update(
-                    collection.papers, encoder, folder / "updated", exact_below=exact_below, complete=True
-                )
+                manifest = update(collection.papers, encoder, folder / "updated", options=options, complete=True)
             else:
                 ids = [collection.pool[number].id for number in gone]
                 sent = [paper for number, paper in touched.items() if number not in gone]
-                manifest = update(sent, encoder, folder / "updated", exact_below=exact_below, withdrawn=ids)
+                manifest = update(sent, encoder, folder / "updated", options=options, withdrawn=ids)
         ours = opened(folder / "updated", manifest)
         assert sorted(everything(ours), key=lambda paper: paper.id) == sorted(
             collection.papers, key=lambda paper: paper.id
@@ -146,7 +125,7 @@ def test_answers_are_those_of_a_build_from_scratch(
         theirs = opened(folder / "scratch", scratch)
         if exact_below == LISTS:
             theirs = replace(
-                theirs, vectors=refilled(SnapshotDirectory(folder / "updated").path(manifest.id), everything(ours), kit)
+                theirs, vectors=refilled(SnapshotDirectory(folder / "updated").path(manifest.id), everything(ours))
             )
         queries = [paper.title for paper in everything(ours)[:3]] + ["revised", "nothing of this"]
         assert_same_answers(ours, theirs, queries, kit.hashed)
@@ -203,7 +182,7 @@ def test_a_large_index_counts_removed_words_for_a_while(
     ours = opened(tmp_path / "a", manifest)
     theirs = opened(tmp_path / "c", kit.build(everything(ours), encoder, tmp_path / "c"))
     for query in queries:
-        one, other = found(ours.lexical.search(query, 400)), found(theirs.lexical.search(query, 400))
+        one, other = score_by_row(ours.lexical.search(query, 400)), score_by_row(theirs.lexical.search(query, 400))
         assert one == pytest.approx(other, rel=0.05)
     assert len(ours.lexical.search("zyzzyva", 10).rows) == 1
     manifest = update([], encoder, tmp_path / "a", withdrawn=[paper.id for paper in papers[1:8]])
@@ -255,9 +234,7 @@ def test_damage_is_not_published_again(tmp_path: Path, kit: Any, monkeypatch: py
     papers, encoder = kit.papers(60), kit.Encoder()
     before = kit.build(papers[:50], encoder, tmp_path)
     path = SnapshotDirectory(tmp_path).path(before.id) / name
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
+    flip(path)
     with pytest.raises(SnapshotInvalid) as caught:
         update(papers, encoder, tmp_path)
     assert caught.value.path == path

@@ -11,17 +11,9 @@ import msgspec
 import pytest
 
 from indexing.build import build_snapshot
-from indexing.changes import ChangedPapers
-from indexing.update import update_snapshot
 from papers import read_papers
 from papers.remote import Harvest
-from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
-
-pytestmark = pytest.mark.integration
-
-
-def update(papers: Any, encoder: Any, data: Path, harvest: Harvest | None = None) -> Manifest:
-    return asyncio.run(update_snapshot(ChangedPapers(papers, "changes", harvest=harvest), encoder, data))
+from tests.integration.snapshots import opened, update
 
 
 def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) -> None:
@@ -40,7 +32,7 @@ def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) 
     assert (manifest.harvested, manifest.subset) == ("2026-01-02", None)
     assert manifest.change is not None
     assert (manifest.change.added, manifest.change.replaced, manifest.change.withdrawn) == (1, 2, 1)
-    snapshot = open_snapshot(SnapshotDirectory(tmp_path).path(manifest.id))
+    snapshot = opened(tmp_path, manifest)
     assert papers[4].id not in snapshot.catalogue.rows([papers[4].id])
     hits = snapshot.lexical.search("unheard things", 3)
     assert [paper.id for paper in snapshot.catalogue.papers(hits.rows.tolist())] == ["2601.00001"]

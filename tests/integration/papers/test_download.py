@@ -17,8 +17,6 @@ from papers.remote import download, finished_harvests, public_url
 from tests.integration.papers.conftest import POLICY, Answer, Server, send
 from tests.integration.papers.test_harvest import harvested, repository
 
-pytestmark = pytest.mark.integration
-
 CONTENT = b"".join(b"line %d of a file of papers\n" % n for n in range(60_000))
 
 

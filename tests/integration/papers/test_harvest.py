@@ -21,8 +21,6 @@ from papers.remote.http import RetryPolicy
 from storage.durable import replace_file
 from tests.integration.papers.conftest import POLICY, Server, send
 
-pytestmark = pytest.mark.integration
-
 OAI = '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>{date}</responseDate>'
 
 

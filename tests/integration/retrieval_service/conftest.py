@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from retrieval_service.app import create_app
-from retrieval_service.settings import Settings
-from tests.integration.generated import Corpus, OneEncoder
+from tests.integration.generated import Corpus
+from tests.integration.service import client_of
 
 
 @pytest.fixture
 def client(corpus: Corpus) -> Iterator[TestClient]:
     """Yield a client of the service over the shared corpus."""
-    settings = Settings(data=corpus.data, watch_seconds=0.05, search_threads=2)
-    with TestClient(create_app(settings, OneEncoder(corpus.encoder)), raise_server_exceptions=False) as client:
+    with client_of(corpus.data, corpus.encoder, watch_seconds=0.05, search_threads=2) as client:
         yield client

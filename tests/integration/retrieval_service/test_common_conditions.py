@@ -21,8 +21,6 @@ from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import Clause, Field
 
-pytestmark = pytest.mark.integration
-
 PAPERS = 1_200
 FEWEST = 60
 AT_ONCE = 50
@@ -104,16 +102,20 @@ def continued(base: Path, directory: Path) -> Path:
 
 
 class CountedSearcher:
-    """A searcher that counts the rows that it returns."""
+    """A searcher that counts its searches and the rows that it returns, and calls `then` before one of them."""
 
     def __init__(self, searcher: Any) -> None:
         self.searcher = searcher
-        self.most = self.total = 0
+        self.searches = self.most = self.total = self.at = 0
+        self.then = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.searcher, name)
 
     def search(self, *arguments: Any, **named: Any) -> Any:
+        self.searches += 1
+        if self.searches == self.at:
+            self.then()
         found = self.searcher.search(*arguments, **named)
         self.most = max(self.most, len(found.hits))
         self.total += len(found.hits)

@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
-from indexing.embedding_store import EmbeddingStore, text_digest
 from retrieval_service.corpus import open_snapshot, verify_snapshot
-from retrieval_service.errors import BuildInProgress, SnapshotInvalid
+from retrieval_service.errors import SnapshotInvalid
+from tests.integration.snapshots import flip
 
 
 @pytest.fixture
 def copy(corpus: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(corpus.data / "snapshots" / corpus.manifest.id, tmp_path / corpus.manifest.id))
-
-
-def flip(path: Path, at: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[at] ^= 0x10
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("name", ["vectors.faiss", "catalogue.sqlite", "lexical/meta.json"])
@@ -39,7 +32,7 @@ def test_a_flipped_bit_is_found(copy: Path, name: str, place: float) -> None:
 
 def test_every_file_of_the_lexical_index_counts(copy: Path) -> None:
     for path in (copy / "lexical").glob("*.idx"):
-        flip(path, path.stat().st_size // 2)
+        flip(path)
         assert path in [error.path for error in verify_snapshot(copy)]
 
 
@@ -131,50 +124,3 @@ def test_a_flipped_bit_at_either_end_is_found_when_opening(copy: Path, place: in
     flip(path, place)
     with pytest.raises(SnapshotInvalid, match=r"vectors\.faiss: is damaged"):
         open_snapshot(copy)
-
-
-def test_the_store_gives_back_what_it_took(tmp_path: Path) -> None:
-    rng = np.random.default_rng(3)
-    digests = [text_digest(f"text {i}") for i in range(1000)]
-    vectors = rng.standard_normal((1000, 12)).astype(np.float32)
-    with EmbeddingStore(tmp_path, 12) as store:
-        assert store.append(digests[:600], vectors[:600]).tolist() == list(range(600))
-        store.append(digests[600:], vectors[600:])
-        assert store.positions([text_digest("other"), digests[999], digests[0]]).tolist() == [-1, 999, 0]
-    with EmbeddingStore(tmp_path, 12) as store:
-        assert len(store) == 1000
-        positions = store.positions(digests[::-1])
-        assert positions.tolist() == list(range(1000))[::-1]
-        np.testing.assert_array_equal(store.vectors(positions), vectors[::-1].astype(np.float16).astype(np.float32))
-        with pytest.raises(BuildInProgress):
-            EmbeddingStore(tmp_path, 12)
-
-
-@pytest.mark.parametrize("cut", [1, 7, 24, 25])
-@pytest.mark.parametrize("name", ["keys.bin", "vectors.f16"])
-def test_a_torn_tail_is_cut_off(tmp_path: Path, name: str, cut: int) -> None:
-    vectors = np.eye(12, dtype=np.float32)
-    digests = [text_digest(str(i)) for i in range(12)]
-    with EmbeddingStore(tmp_path, 12) as store:
-        store.append(digests, vectors)
-    path = tmp_path / name
-    path.write_bytes(path.read_bytes()[:-cut])
-    with EmbeddingStore(tmp_path, 12) as store:
-        kept = len(store)
-        assert kept in (10, 11)
-        assert store.positions(digests).tolist() == [*range(kept), *[-1] * (12 - kept)]
-        store.append(digests[kept:], vectors[kept:])
-        np.testing.assert_array_equal(store.vectors(store.positions(digests)), vectors)
-
-
-def test_a_vector_that_never_reached_the_disk_is_forgotten(tmp_path: Path) -> None:
-    digests = [text_digest(str(i)) for i in range(12)]
-    with EmbeddingStore(tmp_path, 12) as store:
-        store.append(digests, np.eye(12, dtype=np.float32))
-    flip(tmp_path / "vectors.f16", 8 * 24 + 3)
-    with EmbeddingStore(tmp_path, 12) as store:
-        assert len(store) == 12
-        assert store.positions(digests).tolist() == [*range(8), -1, *range(9, 12)]
-        assert store.append(digests[8:9], np.eye(12, dtype=np.float32)[8:9]).tolist() == [12]
-    with EmbeddingStore(tmp_path, 12) as store:
-        np.testing.assert_array_equal(store.vectors(store.positions(digests)), np.eye(12))

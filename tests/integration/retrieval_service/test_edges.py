@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,11 @@ from starlette.testclient import TestClient
 
 from akin.stack.processes import free_ports
 from edge import api_headers
-from retrieval_service.app import create_app
 from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.routes.docs import STYLE_SOURCE
 from retrieval_service.settings import Settings
+from tests.integration.service import client_of, start_service
 
-pytestmark = pytest.mark.integration
 EVIL = {"origin": "https://evil.example"}
 ASK_FIRST = {**EVIL, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
 
@@ -56,13 +52,8 @@ def test_the_answer_to_an_unexpected_error_has_the_headers(client: TestClient, m
     assert "content-security-policy" in answer.headers
 
 
-def app_of(corpus: Any, kit: Any, **settings: Any) -> TestClient:
-    made = create_app(Settings(data=corpus.data, **settings), kit.OneEncoder(corpus.encoder))
-    return TestClient(made, raise_server_exceptions=False, base_url="http://localhost")
-
-
-def test_on_loopback_only_loopback_names_are_allowed(corpus: Any, kit: Any) -> None:
-    client = app_of(corpus, kit, allowed_hosts="")
+def test_on_loopback_only_loopback_names_are_allowed(corpus: Any) -> None:
+    client = client_of(corpus.data, corpus.encoder, allowed_hosts="")
     for host in ("localhost", "127.0.0.1:8080", "[::1]:9"):
         assert client.get("/health/live", headers={"host": host}).status_code == 200
     refused = client.get("/health/live", headers={"host": "rebound.example:8080"})
@@ -70,19 +61,23 @@ def test_on_loopback_only_loopback_names_are_allowed(corpus: Any, kit: Any) -> N
     assert "content-security-policy" in refused.headers
 
 
-def test_on_other_addresses_any_name_is_allowed_unless_some_are_set(corpus: Any, kit: Any) -> None:
+def test_on_other_addresses_any_name_is_allowed_unless_some_are_set(corpus: Any) -> None:
     ask = {"host": "papers.example"}
-    assert app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="").get("/health/live", headers=ask).is_success
-    listed = app_of(corpus, kit, service_host="0.0.0.0", allowed_hosts="a.example, *.example.org")
+    assert (
+        client_of(corpus.data, corpus.encoder, service_host="0.0.0.0", allowed_hosts="")
+        .get("/health/live", headers=ask)
+        .is_success
+    )
+    listed = client_of(corpus.data, corpus.encoder, service_host="0.0.0.0", allowed_hosts="a.example, *.example.org")
     assert listed.get("/health/live", headers=ask).status_code == 421
     assert listed.get("/health/live", headers={"host": "x.example.org"}).is_success
 
 
-def test_no_other_site_may_read_unless_it_is_named(corpus: Any, kit: Any) -> None:
-    closed = app_of(corpus, kit)
+def test_no_other_site_may_read_unless_it_is_named(corpus: Any) -> None:
+    closed = client_of(corpus.data, corpus.encoder)
     for answer in (closed.get("/health/live", headers=EVIL), closed.options("/search", headers=ASK_FIRST)):
         assert not [name for name in answer.headers if name.startswith("access-control-")]
-    named = app_of(corpus, kit, cors_origins="https://site.example, http://localhost:3000")
+    named = client_of(corpus.data, corpus.encoder, cors_origins="https://site.example, http://localhost:3000")
     for answer in (named.get("/health/live", headers=EVIL), named.options("/search", headers=ASK_FIRST)):
         assert "access-control-allow-origin" not in answer.headers
     site = {"origin": "https://site.example"}
@@ -113,7 +108,7 @@ def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:
     encoder = kit.Encoder()
     manifest = kit.build(kit.papers(60), encoder, tmp_path)
     (tmp_path / "snapshots" / manifest.id / "vectors.faiss").write_bytes(b"nothing")
-    with TestClient(create_app(Settings(data=tmp_path), kit.OneEncoder(encoder))) as client:
+    with client_of(tmp_path, encoder) as client:
         answers = [client.get("/health/ready"), client.post("/search", json={"query": "x"})]
     for answer in answers:
         assert answer.status_code == 503
@@ -127,18 +122,8 @@ def test_the_corpus_names_its_source_without_its_folder(tmp_path: Path, kit: Any
     manifest = kit.build(kit.papers(60), encoder, tmp_path)
     path = tmp_path / "snapshots" / manifest.id / "manifest.json"
     path.write_text(path.read_text().replace('"generated"', '"/home/me/papers.jsonl"'))
-    with TestClient(create_app(Settings(data=tmp_path), kit.OneEncoder(encoder))) as client:
+    with client_of(tmp_path, encoder) as client:
         assert client.get("/corpus").json()["source"] == "papers.jsonl"
-
-
-def served(data: Path, **environment: str) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "retrieval_service"],
-        env={**kept, "AKIN_DATA": str(data), "AKIN_TRITON_URL": "grpc://127.0.0.1:1", **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def await_answer(url: str) -> httpx.Response:
@@ -154,9 +139,7 @@ def await_answer(url: str) -> httpx.Response:
 @pytest.mark.parametrize("on", [True, False])
 def test_one_process_serves_two_ports_and_stops_at_once(tmp_path: Path, on: bool) -> None:
     service, metrics = free_ports(2)
-    with served(
-        tmp_path, AKIN_SERVICE_PORT=str(service), AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0"
-    ) as running:
+    with start_service(tmp_path, service, AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0") as running:
         try:
             assert await_answer(f"http://127.0.0.1:{service}/health/live").is_success
             if on:
@@ -173,7 +156,7 @@ def test_a_taken_metrics_port_is_reported_before_anything_is_opened(tmp_path: Pa
     [service] = free_ports(1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with served(tmp_path, AKIN_SERVICE_PORT=str(service), AKIN_SERVICE_METRICS_PORT=str(port)) as running:
+        with start_service(tmp_path, service, AKIN_SERVICE_METRICS_PORT=str(port)) as running:
             _, said = running.communicate(timeout=60)
     assert running.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in said

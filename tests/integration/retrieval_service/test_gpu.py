@@ -9,13 +9,11 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 
 from retrieval_service.adapters.faiss_gpu import MOST_SELECTED, GpuIndex, GpuOptions, NoGpu, add_stored, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.app import create_app
 from retrieval_service.ports import RowSet
-from retrieval_service.settings import Settings
+from tests.integration.service import client_of
 
 TOTAL, DIM = 4000, 32
 GPUS = faiss.get_num_gpus() if hasattr(faiss, "StandardGpuResources") else 0
@@ -95,11 +93,10 @@ def test_after_a_failure_the_gpu_is_not_used_and_the_status_says_why(
 
 
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
-def test_without_a_gpu_the_service_serves_and_reports_it(corpus: Any, kit: Any, main: FaissIndex) -> None:
+def test_without_a_gpu_the_service_serves_and_reports_it(corpus: Any, main: FaissIndex) -> None:
     with pytest.raises(NoGpu, match=r"(?i)gpu"):
         clone_to_gpu(main, GpuOptions(every=False, float16=True))
-    settings = Settings(data=corpus.data, search_threads=1, vector_device="gpu")
-    with TestClient(create_app(settings, kit.OneEncoder(corpus.encoder))) as client:
+    with client_of(corpus.data, corpus.encoder, search_threads=1, vector_device="gpu") as client:
         assert client.post("/search", json={"query": corpus.papers[0].title, "mode": "dense"}).json()["results"]
         snapshot = client.get("/health/ready").json()["components"]["snapshot"]
         assert "gpu" in snapshot["without_gpu"].lower()

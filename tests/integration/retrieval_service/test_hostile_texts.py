@@ -5,12 +5,9 @@ from __future__ import annotations
 from time import process_time
 from typing import Any
 
-import pytest
 from starlette.testclient import TestClient
 
 from tests.unit.hostile import LONG, MOST_SECONDS, RUNS
-
-pytestmark = pytest.mark.integration
 
 
 def pieces(text: str, size: int, most: int) -> list[str]:

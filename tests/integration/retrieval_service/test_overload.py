@@ -19,6 +19,7 @@ import uvicorn
 from retrieval_service.app import create_app
 from retrieval_service.ports import Embedded
 from retrieval_service.settings import Settings
+from tests.integration.service import asgi
 
 AT_ONCE, WAITING = 4, 8
 
@@ -165,26 +166,8 @@ async def test_no_search_takes_longer_than_the_service_allows(corpus: Any, kit: 
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
 
 
-async def asgi(app: Any, messages: Sequence[dict[str, Any]], leaves: asyncio.Event, path: str = "/search") -> list[Any]:
-    """Return the answer to a client that sends some messages and then waits, or leaves."""
-    left, sent = list(messages), []
-
-    async def receive() -> dict[str, Any]:
-        if left:
-            return left.pop(0)
-        await leaves.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
-        "query_string": b"", "headers": [(b"content-type", b"application/json"), (b"host", b"localhost")],
-        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "root_path": "",
-    }  # fmt: skip
-    await app(scope, receive, send)
-    return sent
+async def post(app: Any, messages: Sequence[dict[str, Any]], leaves: asyncio.Event, path: str = "/search") -> list[Any]:
+    return await asgi(app, "POST", path, leaves, messages=messages)
 
 
 def body_of(text: str) -> list[dict[str, Any]]:
@@ -195,11 +178,11 @@ async def test_a_client_that_leaves_is_no_failure_and_its_work_is_cancelled(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     leaves = asyncio.Event()
-    begun = [asyncio.ensure_future(asgi(service.app, body_of(f"begun {n}"), leaves)) for n in range(AT_ONCE)]
-    waiting = [asyncio.ensure_future(asgi(service.app, body_of(f"waiting {n}"), leaves)) for n in range(WAITING)]
+    begun = [asyncio.ensure_future(post(service.app, body_of(f"begun {n}"), leaves)) for n in range(AT_ONCE)]
+    waiting = [asyncio.ensure_future(post(service.app, body_of(f"waiting {n}"), leaves)) for n in range(WAITING)]
     await service.until("akin_requests_queued", WAITING)
     half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
-    sending = asyncio.ensure_future(asgi(service.app, half, leaves))
+    sending = asyncio.ensure_future(post(service.app, half, leaves))
     await asyncio.sleep(0.01)
     leaves.set()
     await asyncio.gather(*begun, *waiting, sending)
@@ -228,10 +211,10 @@ async def test_after_a_client_has_left_its_threads_start_no_more_searches(corpus
         lexical.search = held
         try:
             leaves = asyncio.Event()
-            first = asyncio.ensure_future(asgi(service.app, body_of("first"), asyncio.Event()))
+            first = asyncio.ensure_future(post(service.app, body_of("first"), asyncio.Event()))
             while not asked:
                 await asyncio.sleep(0.005)
-            leaving = [asyncio.ensure_future(asgi(service.app, body_of(f"leaving {n}"), leaves)) for n in range(3)]
+            leaving = [asyncio.ensure_future(post(service.app, body_of(f"leaving {n}"), leaves)) for n in range(3)]
             await asyncio.sleep(0.05)
             leaves.set()
             await asyncio.wait_for(asyncio.gather(*leaving), 5)
@@ -247,7 +230,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(corpus: Any, kit: Any) ->
     async with running(corpus, kit, body_seconds=0.1) as service:
         half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
         for path in ("/search", "/embed"):
-            start, body = await asyncio.wait_for(asgi(service.app, half, asyncio.Event(), path), 5)
+            start, body = await asyncio.wait_for(post(service.app, half, asyncio.Event(), path), 5)
             assert start["status"] == 408
             assert (b"connection", b"close") in start["headers"]
             assert json.loads(body["body"])["error"]["code"] == "body_timeout"

@@ -13,9 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from papers import Paper, passage_text
-from retrieval_service.app import create_app
 from retrieval_service.filter import Clause, Field, Filter
-from retrieval_service.settings import Settings
+from tests.integration.service import client_of
 
 Admits = Callable[[Paper], bool]
 
@@ -214,8 +213,7 @@ def test_the_same_paper_is_shown_once(tmp_path: Path, kit: Any) -> None:
     ]
     encoder = kit.Encoder()
     kit.build([*papers, *again], encoder, tmp_path)
-    settings = Settings(data=tmp_path, search_threads=1)
-    with TestClient(create_app(settings, kit.OneEncoder(encoder)), raise_server_exceptions=False) as client:
+    with client_of(tmp_path, encoder, search_threads=1) as client:
         for mode in ("dense", "lexical", "hybrid"):
             for paper, repeated in ((papers[5], again[0]), (papers[7], again[1])):
                 answer = found(client, query=passage_text(paper), mode=mode, k=20)

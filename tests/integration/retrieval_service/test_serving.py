@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,9 +17,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from akin.stack.processes import free_ports
 from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.settings import Settings
+from tests.integration.service import client_of, start_service
+from tests.integration.snapshots import flip
 
 
 def within_seconds(seconds: float, happened: Callable[[], bool]) -> None:
@@ -33,12 +33,8 @@ def within_seconds(seconds: float, happened: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, kit: Any) -> Callable[[Any], TestClient]:
-    def make(encoder: Any) -> TestClient:
-        settings = Settings(data=tmp_path, watch_seconds=0.03, search_threads=2)
-        return TestClient(create_app(settings, kit.OneEncoder(encoder)), raise_server_exceptions=False)
-
-    return make
+def serve(tmp_path: Path) -> Callable[[Any], TestClient]:
+    return lambda encoder: client_of(tmp_path, encoder, watch_seconds=0.03, search_threads=2)
 
 
 def test_without_a_snapshot_the_service_runs_and_says_what_to_do(
@@ -150,10 +146,8 @@ def flipped(corpus: Any, tmp_path: Path) -> str:
     """Return a published snapshot with a flipped bit in a part that opening does not check."""
     name = corpus.manifest.id
     path = shutil.copytree(corpus.data / "snapshots" / name, tmp_path / "snapshots" / name) / "vectors.faiss"
-    content = bytearray(path.read_bytes())
-    assert len(content) > 2 * 65_536
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
+    assert path.stat().st_size > 2 * 65_536
+    flip(path)
     return str(name)
 
 
@@ -261,29 +255,10 @@ def test_a_new_snapshot_is_searched_before_it_is_served(tmp_path: Path, kit: Any
         assert "akin_search_stage_seconds_count{" not in client.app.state.metrics.text().decode()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def service(data: Path, port: int, **more: str) -> subprocess.Popen[str]:
-    nowhere = f"grpc://127.0.0.1:{free_port()}"
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "retrieval_service"],
-        cwd=Path(__file__).parents[3],
-        env=os.environ
-        | {"AKIN_DATA": str(data), "AKIN_SERVICE_PORT": str(port), "AKIN_TRITON_URL": nowhere}
-        | {"AKIN_SERVICE_METRICS_PORT": "0", **more},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_serves_without_triton_and_ends_clean(corpus: Any, ending: signal.Signals) -> None:
-    port = free_port()
-    process = service(corpus.data, port)
+    [port] = free_ports(1)
+    process = start_service(corpus.data, port)
     url = f"http://127.0.0.1:{port}"
 
     def up() -> bool:
@@ -311,7 +286,7 @@ def test_the_process_serves_without_triton_and_ends_clean(corpus: Any, ending: s
 
 
 def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path) -> None:
-    process = service(tmp_path, 8080, AKIN_POOL="many")
+    process = start_service(tmp_path, 8080, AKIN_POOL="many")
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert errors.startswith("AKIN_POOL is 'many': ")
@@ -322,7 +297,7 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        process = service(tmp_path, taken.getsockname()[1])
+        process = start_service(tmp_path, taken.getsockname()[1])
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Address already in use. AKIN_SERVICE_HOST and AKIN_SERVICE_PORT choose another address." in errors

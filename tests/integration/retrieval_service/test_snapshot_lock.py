@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from retrieval_service.adapters import faiss_index
-from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.corpus import directory as directory_module
 from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotError, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
-from retrieval_service.settings import Settings
-
-pytestmark = pytest.mark.integration
+from tests.integration.service import client_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +29,7 @@ def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_snapshot_that_a_service_still_serves_is_not_removed(tmp_path: Path, kit: Any) -> None:
     snapshots, encoder = SnapshotDirectory(tmp_path), kit.Encoder()
     old = kit.build(kit.papers(30), encoder, tmp_path).id
-    settings = Settings(data=tmp_path, watch_seconds=30)
-    with TestClient(create_app(settings, kit.OneEncoder(encoder))) as client:
+    with client_of(tmp_path, encoder, watch_seconds=30) as client:
         before = sorted(snapshots.path(old).rglob("*"))
         # CURRENT names another snapshot now, and the service has not read it yet.
         for papers in (31, 32, 33):

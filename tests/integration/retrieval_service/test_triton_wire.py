@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import deserialize_bytes_tensor
 
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable
@@ -64,11 +65,7 @@ class GrpcServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
         await asyncio.sleep(self.model.delay)
         if self.model.refusals:
             await context.abort(*self.model.refusals.pop(0))
-        raw, texts = request.raw_input_contents[0], []
-        while raw:
-            length = int.from_bytes(raw[:4], "little")
-            texts.append(raw[4 : 4 + length])
-            raw = raw[4 + length :]
+        texts = deserialize_bytes_tensor(request.raw_input_contents[0]).tolist()
         assert list(request.inputs[0].shape) == [len(texts), 1]
         vectors, tokens = self.model.answer(texts)
         name = self.model.digests[request.model_version].encode()
@@ -100,12 +97,7 @@ def http_application(model: Model) -> web.Application:
         body = await request.read()
         header = int(request.headers["Inference-Header-Content-Length"])
         count = json.loads(body[:header])["inputs"][0]["shape"][0]
-        raw, texts = body[header:], []
-        for _ in range(count):
-            length = int.from_bytes(raw[:4], "little")
-            texts.append(raw[4 : 4 + length])
-            raw = raw[4 + length :]
-        vectors, tokens = model.answer(texts)
+        vectors, tokens = model.answer(deserialize_bytes_tensor(body[header:]).tolist())
         digests = [model.digests[request.match_info["version"]]] * count
         outputs = [
             {"name": "EMBEDDING", "datatype": "FP32", "shape": [count, DIM], "data": vectors.ravel().tolist()},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,16 +14,7 @@ from hypothesis import strategies as st
 from retrieval_service.admission import Admission
 from retrieval_service.deadline import seconds_left
 from retrieval_service.errors import ClientGone, DeadlineExceeded, Overloaded, RetrievalError
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.clock import Clock
 
 
 class Work:
@@ -61,6 +54,13 @@ class Refusals:
 
 async def never() -> None:
     await asyncio.Event().wait()
+
+
+def until_set(leaves: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    async def gone() -> None:
+        await leaves.wait()
+
+    return gone
 
 
 async def settle() -> None:
@@ -133,10 +133,7 @@ async def test_work_is_cancelled_when_its_client_leaves(ahead: int) -> None:
     turns = Admission(1, 5, seen)
     others = [begin(turns, work, f"other {number}") for number in range(ahead)]
 
-    async def gone() -> None:
-        await leaves.wait()
-
-    leaving = begin(turns, work, "leaving", gone=gone)
+    leaving = begin(turns, work, "leaving", gone=until_set(leaves))
     behind = begin(turns, work, "behind")
     await settle()
     leaves.set()
@@ -161,11 +158,7 @@ async def test_abandoned_work_keeps_its_turn_while_its_threads_run() -> None:
             await thread.wait()
 
     leaves = asyncio.Event()
-
-    async def gone() -> None:
-        await leaves.wait()
-
-    task = asyncio.ensure_future(turns.run(work, until=1e12, gone=gone))
+    task = asyncio.ensure_future(turns.run(work, until=1e12, gone=until_set(leaves)))
     await settle()
     leaves.set()
     with pytest.raises(ClientGone):
@@ -189,11 +182,8 @@ async def test_a_bug_in_abandoned_work_is_logged(caplog: pytest.LogCaptureFixtur
         finally:
             raise ZeroDivisionError
 
-    async def gone() -> None:
-        await asyncio.sleep(0)
-
     with pytest.raises(ClientGone):
-        await turns.run(work, until=1e12, gone=gone)
+        await turns.run(work, until=1e12, gone=lambda: asyncio.sleep(0))
     await turns.finish()
     await settle()
     assert "given up" in caplog.text
@@ -221,11 +211,7 @@ def test_no_turn_is_lost_or_given_twice(at_once: int, waiting: int, steps: list[
         for what, which in steps:
             if what == "ask":
                 leaves, ends = asyncio.Event(), asyncio.Event()
-
-                async def gone(leaves: asyncio.Event = leaves) -> None:
-                    await leaves.wait()
-
-                run = turns.run(lambda ends=ends: work(ends), until=1e12, gone=gone)  # type: ignore[misc]
+                run = turns.run(partial(work, ends), until=1e12, gone=until_set(leaves))
                 asked.append((asyncio.ensure_future(run), leaves, ends))
             elif asked:
                 task, leaves, ends = asked[which % len(asked)]

@@ -41,10 +41,12 @@ class Encoders:
 
     def __init__(self, *encoders: Encoder) -> None:
         self.ready = {encoder.identity.version: encoder for encoder in encoders}
-        self.slow: EncoderUnavailable | None = None
+        self.slow: Unavailable | None = None
         self.answers = True
+        self.asked = 0
 
     async def find(self, digest: str | None = None) -> Encoder:
+        self.asked += 1
         if self.slow is not None:
             raise self.slow
         for encoder in self.ready.values():

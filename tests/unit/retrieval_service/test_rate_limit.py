@@ -8,14 +8,7 @@ from starlette.testclient import TestClient
 from retrieval_service.app import create_app
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.settings import Settings
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.clock import Clock
 
 
 async def statuses(limit: RateLimit, times: int, client: str = "10.0.0.1", path: str = "/search") -> list[int]:

@@ -8,6 +8,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from traceback import walk_tb
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,47 +21,13 @@ from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
+from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderIdentity
+from tests.unit.clock import Clock
 from tests.unit.published import published_manifest
+from tests.unit.retrieval_service.test_live_corpus import Encoders
 
 DIGEST = "a" * 64
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Encoders:
-    """A source of encoders that always fails."""
-
-    def __init__(self, error: Unavailable) -> None:
-        self.error = error
-        self.asked = 0
-
-    async def find(self, digest: str | None = None) -> Any:
-        self.asked += 1
-        raise self.error
-
-    async def is_ready(self, version: int) -> bool:
-        return False
-
-    async def close(self) -> None:
-        pass
-
-
-class Seen:
-    def record_snapshot(self, manifest: Any) -> None:
-        pass
-
-    def record_damage(self, is_so: bool) -> None:
-        pass
-
-    def record_encoder_failure(self, error: Unavailable) -> None:
-        pass
 
 
 class Refused:
@@ -69,8 +36,11 @@ class Refused:
     def __init__(self, data: Path, error: Unavailable) -> None:
         self.clock = Clock()
         self.opened = 0
-        self.encoders = Encoders(error)
-        self.serving = LiveCorpus(SnapshotDirectory(data), self.encoders, Seen(), open_as=self._open, watch_seconds=1.0)
+        self.encoders = Encoders()
+        self.encoders.slow = error
+        self.serving = LiveCorpus(
+            SnapshotDirectory(data), self.encoders, Metrics(), open_as=self._open, watch_seconds=1.0
+        )
         self.serving._refusals = Refusals(1.0, self.clock)
         self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
         self.path = SnapshotDirectory(data).path("one")
@@ -144,26 +114,23 @@ async def test_a_missing_encoder_is_looked_for_at_every_refresh(tmp_path: Path) 
     room = Refused(tmp_path, EncoderMismatch("Triton serves another one."))
     await room.looks(20)
     assert (room.encoders.asked, room.opened) == (20, 0)
-    room.encoders.error = EncoderUnavailable("Triton is away.")
+    room.encoders.slow = EncoderUnavailable("Triton is away.")
     await room.looks(1)
     assert room.opened == 1
+
+
+def whole(room: Refused, **more: Any) -> Any:
+    return SimpleNamespace(manifest=room.files, vectors=None, lexical=None, catalogue=None, **more)
 
 
 async def test_a_snapshot_whose_warm_up_fails_is_not_opened_at_every_refresh(tmp_path: Path) -> None:
     room = Refused(tmp_path, EncoderUnavailable("Triton is away."))
     closed: list[int] = []
 
-    class Whole:
-        manifest = room.files
-        vectors = lexical = catalogue = None
-
-        def close(self) -> None:
-            closed.append(1)
-
     async def warm(_: Any) -> None:
         raise ZeroDivisionError
 
-    room.serving._open = lambda _: Whole()  # type: ignore[assignment,return-value]
+    room.serving._open = lambda _: whole(room, close=lambda: closed.append(1))
     room.serving._warm = warm
     for _ in range(100):
         if room.serving._refusals.holds("one", file_states(room.path)):
@@ -200,17 +167,13 @@ async def test_an_error_that_is_raised_repeatedly_does_not_grow(tmp_path: Path) 
 
 
 async def test_each_query_gets_its_own_error_when_the_encoder_is_lost(room: Refused) -> None:
-    class Whole:
-        manifest = room.files
-        vectors = lexical = catalogue = None
-
     class Another:
         identity = EncoderIdentity(1, DIGEST, 2)
 
         async def embed_queries(self, _: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
-    served = OpenCorpus(Whole(), Another(), None, Seen())  # type: ignore[arg-type]
+    served = OpenCorpus(whole(room), Another(), None, Metrics())  # type: ignore[arg-type]
     raised: list[BaseException] = []
     for _ in range(50):
         with pytest.raises(EncoderMismatch, match="Version 1 was another one") as caught:

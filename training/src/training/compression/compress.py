@@ -5,7 +5,6 @@ The result is a version folder without a number. Its parity is checked with the 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,9 +74,6 @@ def compress(
     """
     how = how or Compression()
     origin = source.resolve(wanted)
-    if Path(origin.location).is_dir():
-        # A folder is complete: libraries need not contact the hub. They read this when they are imported.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     texts = calibration.read_texts(calibration_papers, mapping=mapping, calibration=how.texts, seed=seed)
     with log_duration("loading libraries"):
         # Imported only now: they take seconds, and a wrong path should be reported before.

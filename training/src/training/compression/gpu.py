@@ -65,8 +65,6 @@ def export_fp16(
     """
     manifest = _manifest(repository, version)
     origin = source.resolve(wanted or original_source(repository, manifest["base"]))
-    if Path(origin.location).is_dir():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
     with log_duration(f"loading {origin.name}"):
         from training.compression import fp16, onnx_export

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,8 +122,6 @@ def candidate_comparisons(systems: Mapping[str, AnySystem], candidate: str, agai
 def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
     """Load a sentence-transformers model in FP32, which reads as many tokens as a version of it would."""
     origin = source.resolve(wanted)
-    if Path(origin.location).is_dir():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     model = source.load(origin)
     model.max_seq_length = source.max_length(model)
     return TorchSystem(model, origin.name, digest=source.weights_sha256(model, origin), compile=compile)

@@ -121,8 +121,6 @@ def _find(source: str | None, key: str = "model.source") -> tuple[sources.ModelS
         found = sources.resolve(source)
     except SourceError as error:
         raise SourceError(f"{key}: {error}") from error
-    if Path(found.location).is_dir():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # sentence-transformers itself adds mean pooling to a hub model that has none.
     return found, False
 

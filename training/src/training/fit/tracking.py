@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from training.errors import ConfigurationError
 from training.fit.config import MLflowConfig, TrackingConfig, WandbConfig
@@ -15,27 +15,17 @@ Parameters = Mapping[str, Any]
 """Values of the configuration by their flat keys, such as `trainer.learning_rate`."""
 
 
-class Tracker(Protocol):
-    """Destination of figures."""
+class Tracker:
+    """Destination of figures. This class writes none: the run's own files hold them."""
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
         """Write the figures of a step."""
-        ...
 
     def finish(self, *, failed: bool = False) -> None:
         """End the run."""
-        ...
 
 
-class _NoTracker:
-    def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Do nothing; the run's own files hold the figures."""
-
-    def finish(self, *, failed: bool = False) -> None:
-        """Do nothing."""
-
-
-class _MLflow:
+class _MLflow(Tracker):
     """Run in MLflow's file store."""
 
     def __init__(self, settings: MLflowConfig, parameters: Parameters, run: str, folder: Path) -> None:
@@ -63,7 +53,7 @@ class _MLflow:
         self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
 
 
-class _Wandb:
+class _Wandb(Tracker):
     """Run of Weights & Biases. Offline it is a folder that `wandb sync` can send later."""
 
     def __init__(self, settings: WandbConfig, parameters: Parameters, run: str, folder: Path) -> None:
@@ -94,7 +84,7 @@ class _Wandb:
         self._run.finish(exit_code=int(failed))
 
 
-NO_TRACKER: Tracker = _NoTracker()
+NO_TRACKER = Tracker()
 
 
 @contextmanager

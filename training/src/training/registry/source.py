@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,12 +44,19 @@ class ModelSource:
 def resolve(source: str | None) -> ModelSource:
     """Return the model that a command's argument names: a folder or a hub id; None names the packaged default.
 
+    A folder is complete, so libraries that are imported afterwards do not contact the hub.
+
     Raises:
         SourceError: The folder holds no sentence-transformers model, or the packaged weights differ from the published
             ones.
     """
-    if source is None:
-        return _packaged()
+    found = _packaged() if source is None else _find(source)
+    if Path(found.location).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return found
+
+
+def _find(source: str) -> ModelSource:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if not (folder / "modules.json").is_file():
