@@ -200,7 +200,7 @@ class MicroBatches:
             try:
                 vectors = np.stack([query.vector for query in batch])
                 scores, rows = self._search(vectors, batch[0].k, batch[0].nprobe)
-            except Exception as error:  # whatever it is, the callers must get it
+            except Exception as error:  # every error must reach the callers, which wait for it
                 for query in batch:
                     # One error object per caller: raised in many threads, a shared one would collect their frames.
                     failed = RuntimeError(str(error) or type(error).__name__)

@@ -29,7 +29,7 @@ class FaissIndex:
         depth: Decides how far a search looks.
         readable: True if the vectors of rows can be read back.
         row_coder: The part of the index whose codes `vectors` decodes.
-        status: Reason why the index is not on a GPU although the settings ask for one; None otherwise.
+        status: Reason why the index is not on a GPU although the settings require one; None otherwise.
     """
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
@@ -37,7 +37,7 @@ class FaissIndex:
 
         Args:
             index: The index as FAISS represents it.
-            nprobe: Lists that a search looks into; the candidates that it keeps (`efSearch`) for a graph.
+            nprobe: Lists that a search reads; the candidates that it keeps (`efSearch`) for a graph.
             k_factor: Candidates that are refined for each result.
         """
         ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
