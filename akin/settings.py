@@ -81,7 +81,7 @@ class Settings(StackSettings):
 
 
 def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
-    """Return the settings of the encoder inside Triton. Checked here, a mistake is one line instead of Triton's fifty.
+    """Return the settings of the encoder inside Triton. An error found here is one line, in Triton it is fifty.
 
     Raises:
         BadSetting: One of them cannot be used.

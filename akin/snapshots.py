@@ -36,7 +36,7 @@ MAY_LACK = 0.05
 
 Say = Callable[[str], None]
 ShowProgress = Callable[[], AbstractContextManager[OnProgress]]
-"""Returns a progress bar; entering it gives the function that moves it."""
+"""Function that returns a progress bar as a context manager; its value is the function that updates the bar."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def find_manifest(settings: Settings, snapshot: str | None) -> Manifest:
 
 
 def find_usable_manifest(settings: Settings, say: Say) -> Manifest | None:
-    """Return the manifest of the live snapshot, whatever its source is; None if there is no live snapshot.
+    """Return the manifest of the live snapshot, of any source; None if there is no live snapshot.
 
     Raises:
         EncoderError: another encoder than the promoted one made it, so that it cannot be searched.
@@ -242,8 +242,8 @@ def _report_update(manifest: Manifest, source_name: str, seconds: float, say: Sa
     say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
     if change.kept:
         say(
-            f"{change.kept:,} papers that {source_name} does not hold stay, as they may be those of its records that "
-            "cannot be read: correct these records, or name the papers to remove in a file for --withdraw"
+            f"{change.kept:,} papers stay although {source_name} lacks them: some of its records cannot be read and "
+            "may be these papers. Correct the records, or list the papers to remove in a file for --withdraw."
         )
     if change.unclaimed:
         day = manifest.harvested or "unknown"

@@ -131,9 +131,9 @@ def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
         rows.append(Row("learned on its other queries", name, "nDCG@10", round(_cross_validate(own), 4)))
         if others:
             choice = best(others)
-            with_data_and_ports = statistics.mean(own[choice])
-            gains.append(with_data_and_ports - default)
-            rows.append(Row("learned on the others", name, "nDCG@10", round(with_data_and_ports, 4)))
+            other_mean = statistics.mean(own[choice])
+            gains.append(other_mean - default)
+            rows.append(Row("learned on the others", name, "nDCG@10", round(other_mean, 4)))
             rows.append(Row("learned on the others", name, "weight", choice[1]))
     method, weight = best(list(scores.values()))
     if (method, weight) == DEFAULT or not gains:

@@ -1,6 +1,6 @@
 """Answer only requests for host names that belong to this server.
 
-Another site can let its own name point to this machine (DNS rebinding), so that its scripts can read the servers that
+Another site can point its own name to this machine (DNS rebinding), so that its scripts can read the servers that
 listen on loopback here. The browser still sends that site's name in `Host`, and the request is refused for it.
 """
 
@@ -27,7 +27,7 @@ _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-
 def parse_hosts(text: str) -> tuple[str, ...]:
     """Return the names of a list with commas: `example.org`, `*.example.org`, `10.0.0.1`, `[::1]`.
 
-    `*` alone stands for every name, `0.0.0.0` and `::` for every address.
+    `*` alone matches every name, `0.0.0.0` and `::` match every address.
 
     Raises:
         ValueError: One is not such a name.
@@ -53,7 +53,7 @@ class AllowedHosts:
     """Host names under which a server answers.
 
     Attributes:
-        listed: The names of the setting; `*.example.org` stands for every name below `example.org`.
+        listed: The names of the setting; `*.example.org` matches every name below `example.org`.
         on_loopback: True if the server listens on a loopback address.
     """
 

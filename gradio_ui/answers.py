@@ -29,7 +29,7 @@ class FoundPaper(_AnswerPart):
 
 
 class LikedPaper(_AnswerPart):
-    """Paper of the query, to which similar papers, or dissimilar ones, are searched."""
+    """Paper in the query: the results are similar to it, or dissimilar."""
 
     id: str
     title: str = ""

@@ -17,7 +17,7 @@ from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
 
 _MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
-_MODES_INFO = "Dense goes by meaning, lexical by the words themselves, hybrid by both."
+_MODES_INFO = "Dense compares meanings, lexical compares words, hybrid uses both."
 
 Updates = tuple[Any, ...]
 """Values, or Gradio's descriptions of an update, for the components that an event updates."""

@@ -89,7 +89,7 @@ class SearchService:
             base_url=self.url,
             transport=transport,
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
-            # After this time the page gives up, and the service can cancel the request.
+            # After this time the page shows an error, and the service can cancel the request.
             headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}"},
             limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
             # The proxies of the environment are for other sites, not for the service.
@@ -158,7 +158,7 @@ class SearchService:
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
-            raise AnswerNotUnderstood("Something answers, but not as Akin's search service does.") from error
+            raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
 
 
 def search_request(state: PageState) -> dict[str, object]:

@@ -112,7 +112,7 @@ class Gate:
                 kind.validate_python(value)
             self._sessions.check_pending(request.session_hash)
         except BodyTooLong:
-            text = f"That is more than the page sends: at most {LONGEST_BODY // 1024} KiB. Search for a shorter text."
+            text = f"The request is too long (at most {LONGEST_BODY // 1024} KiB). Search for a shorter text."
             await _refuse(send, 413, "body_too_large", text)
         except BodyTooSlow:
             await _refuse(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
@@ -140,7 +140,7 @@ class Gate:
 
         await self._app(scope, receive, forward)
         if status == 503:
-            text = "The page has as many searches under way as it can. Try again in a moment."
+            text = "Too many searches are running. Try again in a moment."
             await _refuse(send, 503, "queue_full", text, [("retry-after", "2")])
         elif status != 200:
             await _refuse(send, 500, "internal", "The page failed; its log has the details.")

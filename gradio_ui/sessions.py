@@ -57,7 +57,7 @@ class Sessions:
             TooManyPending: The session must fetch answers first.
         """
         if len(self._queue.pending_event_ids_session.get(session, ())) >= self._each:
-            raise TooManyPending("Your last searches are still under way. Wait a moment, then search again.")
+            raise TooManyPending("Your last searches are still running. Wait a moment, then search again.")
 
     async def record(self, session: str) -> None:
         """Record that a session has sent an event; if too many sessions have no stream, remove the oldest."""
@@ -76,9 +76,9 @@ class Sessions:
             TooManyStreams: The process has too many open streams.
         """
         if not self._queue.pending_event_ids_session.get(session) or self._streams[session] >= _STREAMS_OF_ONE:
-            raise NoAnswerPending("No answer is under way here. Search again, or reload the page.")
+            raise NoAnswerPending("There is no running search in this session. Search again, or reload the page.")
         if self._streams.total() >= self._most_streams:
-            raise TooManyStreams("The page has as many searches under way as it can. Try again in a moment.")
+            raise TooManyStreams("Too many searches are running. Try again in a moment.")
         self._streams[session] += 1
         self._unread.pop(session, None)
         try:

@@ -32,8 +32,8 @@ class PageState:
         unlike: Ids of papers that results must not be similar to; empty without `like`.
         mode: One of `MODES`.
         categories: Category codes, any of which a paper must have; no code holds a comma.
-        from_year: First year of publication wanted, or None.
-        to_year: Last year of publication wanted, or None.
+        from_year: First year of publication, or None.
+        to_year: Last year of publication, or None.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
     """
@@ -152,7 +152,7 @@ def make_state(
     first = _whole(from_year, "first year", 1000, 9999, notes)
     last = _whole(to_year, "last year", 1000, 9999, notes)
     if first is not None and last is not None and first > last:
-        notes.append(f"The years were the wrong way round; {last} to {first} was used.")
+        notes.append(f"The first year was later than the last; the search used {last} to {first}.")
         first, last = last, first
     state = PageState(
         q=text,

@@ -76,9 +76,7 @@ def require_positions(store: EmbeddingStore, digests: Sequence[bytes]) -> Rows:
     """
     positions = store.positions(digests)
     if lost := int(np.count_nonzero(positions < 0)):
-        raise SnapshotError(
-            f"The vectors of {lost:,} texts are not where they were stored: nothing was published; start again."
-        )
+        raise SnapshotError(f"{lost:,} stored vectors are missing. Nothing was published; run the command again.")
     return positions
 
 
@@ -88,7 +86,7 @@ class EmbeddingWindow:
 
     Attributes:
         papers: the papers.
-        digests: of each paper's text, the key of its vector in the store.
+        digests: digest of each paper's text, the key of its vector in the store.
         store: the store.
         stored_before: number of papers whose vectors need no request of this window.
         tasks: the requests; each returns its number of texts.

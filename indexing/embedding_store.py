@@ -269,7 +269,7 @@ class EmbeddingStore(StoredEmbeddings):
         """Close the files and release the lock."""
         super().close()
         for file in (self._vectors, self._keys):
-            # Closing tries once more to write what a full disk refused; that `append` has raised an error already.
+            # `close` flushes again after a full disk. `append` has already raised that error.
             with contextlib.suppress(OSError):
                 file.close()
 

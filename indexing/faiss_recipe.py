@@ -83,8 +83,8 @@ def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_
     smaller = [usual, _one_bit(nlist), _eight_bit(nlist)]
     chosen = next((recipe for recipe in smaller if megabytes(recipe, papers, dim) <= memory_mb), smaller[-1])
     size = megabytes(chosen, papers, dim)
-    fits = f"of the {memory_mb:g} it may take" if size <= memory_mb else f"as none fits in {memory_mb:g}"
-    return replace(chosen, why=f"{chosen.why}; about {size:,.4g} MB, {fits}")
+    fits = f"limit {memory_mb:g} MB" if size <= memory_mb else f"no index fits the limit of {memory_mb:g} MB"
+    return replace(chosen, why=f"{chosen.why}; about {size:,.4g} MB ({fits})")
 
 
 def megabytes(recipe: Recipe, papers: int, dim: int) -> float:
@@ -213,7 +213,7 @@ def check_served(path: Path, *, nprobe: int | None, k_factor: float) -> None:
     """Use an index file as the service does: search all rows, search some rows, read vectors back.
 
     Raises:
-        SnapshotInvalid: one of these fails; the message says which.
+        SnapshotInvalid: one of these fails; the message names it.
     """
     index = FaissIndex.open(path, nprobe=nprobe, k_factor=k_factor)
     count = len(index)

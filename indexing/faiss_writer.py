@@ -48,7 +48,7 @@ def build_index(
         papers: number of vectors.
         dim: length of the vectors.
         vectors: returns the vectors of some rows.
-        seed: of the sample.
+        seed: seed of the sample.
         centroids: centroids of the lists [nlist, dim] if they are known; training them is most of the work.
     """
     index = faiss.index_factory(dim, recipe.factory, faiss.METRIC_INNER_PRODUCT)
@@ -75,7 +75,7 @@ def add_all(index: Any, papers: int, vectors: VectorsOf) -> None:
     for rows in chunks(np.arange(papers)):
         index.add(vectors(rows))
     if isinstance(index, faiss.IndexIVF):
-        # Without a refining index, only this map tells where the code of a row is.
+        # Without a refining index, only this map has the place of a row's code.
         index.make_direct_map()
 
 

@@ -47,10 +47,9 @@ def claim_harvest(before: Manifest, newest: date | None, harvest: Harvest | None
         return unmoved._replace(unclaimed=f"the harvest is of the set {harvest.subset}, the snapshot {of}")
     until = before.harvested or (newest.isoformat() if newest else None)
     if harvest.since is not None and (until is None or harvest.since > until):
-        has = f"up to {until}" if until else "up to no day that is known"
+        has = f"has arXiv's changes only up to {until}" if until else "has no known harvest day"
         return unmoved._replace(
-            unclaimed=f"the harvest begins on {harvest.since}, and the snapshot has changes {has}: harvest from there "
-            "with akin index update oai"
+            unclaimed=f"the harvest begins on {harvest.since}, and the snapshot {has}: run akin index update oai"
         )
     return Claim(harvest.until or until, harvest.url)
 

@@ -59,7 +59,7 @@ class LexicalWriter:
             self._sample.offer(paper)
             title, abstract = plain(paper.title), plain(paper.abstract)
             document = Document()
-            # A title has few words and tells as much as an abstract, so its words count twice.
+            # A title describes a paper in few words, so its words count twice.
             document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
             document.add_text("title", title)
             document.add_text("abstract", abstract)
@@ -107,7 +107,7 @@ class LexicalWriter:
             return
         english = english_analyzer()
         sample = [_fields(paper, english) for paper in self._sample.items]
-        # What was common before an index was continued probably still is, and the changes are too few to tell.
+        # The sample of a continued index holds only its few new papers, so the earlier conditions are added.
         likely = [*CommonRows(self._directory, stale=True).conditions, *likely_conditions(sample, papers)]
         for condition in dict.fromkeys(likely):
             query = Query.const_score_query(queries.condition_query(condition), 0.0)

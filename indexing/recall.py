@@ -1,4 +1,4 @@
-"""Measure how much of an exact search an index finds, how long it takes, and the narrowest search that finds enough."""
+"""Measure recall and time of an index against exact search; find the smallest nprobe that reaches the target."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ TUNING_QUERIES = 256
 TITLES = "titles of papers, each without its own paper"
 BEGINNINGS = "beginnings of abstracts, each without its own paper"
 _ENOUGH_TITLES = 64
-# Of an abstract: characters that are read, most words of a query, and fewest words that end a sentence.
+# Limits for a query made from an abstract: characters read, most words, fewest words of a sentence.
 _READ, _WORDS, _FEWEST_WORDS = 2000, 16, 4
 _ROUNDS = 2
-# A wider search is given up when four more steps have added less than this.
+# The curve ends when four more steps have added less than this.
 _NO_GAIN, _STEPS_WITHOUT_GAIN = 0.001, 4
 
 
@@ -37,8 +37,8 @@ class Queries:
 
     Attributes:
         vectors: float32 [n, dim].
-        own: int64 [n], the row that each query was taken from, or -1. This row counts neither as sought nor as found,
-            as if the paper were not in the corpus.
+        own: int64 [n], the row that each query was taken from, or -1. This row is left out of the truth and of the
+            results, as if the paper were not in the corpus.
         truth: int64 [n, ≤ 10], the rows that exact search finds.
     """
 
@@ -136,7 +136,7 @@ def exact_nearest(vectors: Vectors, own: Rows, papers: int, corpus: VectorsOf) -
     """Return queries with the rows that exact search over the whole corpus finds for them.
 
     Args:
-        vectors: of the queries, float32 [n, dim].
+        vectors: vectors of the queries, float32 [n, dim].
         own: the row that each query was taken from, or -1.
         papers: size of the corpus.
         corpus: returns the vectors of some rows.
@@ -187,16 +187,16 @@ def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -
     """
     curve: list[CurvePoint] = []
     widest = recipe.nlist or min(2048, int(index.ntotal))
-    breadth = 1 if recipe.nlist else min(16, widest)
+    nprobe = 1 if recipe.nlist else min(16, widest)
     while True:
-        recall, ms = measure(FaissIndex(index, nprobe=breadth, k_factor=recipe.k_factor), queries)
-        curve.append(CurvePoint(breadth, recall, ms, k_factor=recipe.k_factor))
-        if recall >= target or breadth >= widest or _is_level(curve, breadth, widest):
+        recall, ms = measure(FaissIndex(index, nprobe=nprobe, k_factor=recipe.k_factor), queries)
+        curve.append(CurvePoint(nprobe, recall, ms, k_factor=recipe.k_factor))
+        if recall >= target or nprobe >= widest or _is_level(curve, nprobe, widest):
             return curve
-        breadth = min(widest, breadth + max(1, breadth // 2))
+        nprobe = min(widest, nprobe + max(1, nprobe // 2))
 
 
-def _is_level(curve: list[CurvePoint], breadth: int, widest: int) -> bool:
-    if len(curve) <= _STEPS_WITHOUT_GAIN or breadth * 4 < widest**0.5:
+def _is_level(curve: list[CurvePoint], nprobe: int, widest: int) -> bool:
+    if len(curve) <= _STEPS_WITHOUT_GAIN or nprobe * 4 < widest**0.5:
         return False
     return curve[-1].recall_at_10 - curve[-1 - _STEPS_WITHOUT_GAIN].recall_at_10 < _NO_GAIN

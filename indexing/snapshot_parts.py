@@ -206,10 +206,12 @@ def _index_record(recipe: Recipe, papers: int, target: float, curve: Sequence[Cu
     if recipe.exact:
         return IndexRecord(recipe=recipe.factory, why=recipe.why)
     serves = curve[-1]
-    found = "finds" if serves.recall_at_10 >= target else "finds as many as any, fewer than"
+    recall = f"recall@10 is {serves.recall_at_10:g} at nprobe {serves.nprobe}"
+    if serves.recall_at_10 < target:
+        recall += f", below the target of {target:g}; a larger nprobe does not improve it"
     return IndexRecord(
         recipe=recipe.factory,
-        why=f"{recipe.why}; nprobe {serves.nprobe} {found} {target:g} of the ten nearest",
+        why=f"{recipe.why}; {recall}",
         nlist=recipe.nlist,
         nprobe=serves.nprobe,
         k_factor=recipe.k_factor,

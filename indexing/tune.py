@@ -1,6 +1,6 @@
 """Choose a snapshot's index by measurement.
 
-Candidates are built, searched and compared. The cheapest one that finds enough becomes the index of a new snapshot. The
+Candidates are built, searched and compared. The cheapest one that reaches the recall is the new snapshot's index. The
 old snapshot stays unchanged, and no paper is embedded.
 """
 
@@ -63,7 +63,7 @@ class TuneOptions:
 async def tune_snapshot(
     wanted: TuneOptions, encoder: Encoder, data: Path, *, base: str | None = None, progress: OnProgress | None = None
 ) -> Manifest:
-    """Measure candidates for a snapshot's index, and publish a snapshot with the cheapest one that finds enough.
+    """Measure candidates for a snapshot's index, and publish a snapshot with the cheapest one that reaches the recall.
 
     Args:
         wanted: the requirements, and the candidates.
@@ -87,7 +87,7 @@ async def tune_snapshot(
         snapshots = SnapshotDirectory(data)
         _check_encoder(old, encoder)
         recipes = _choose_recipes(wanted, old)
-        # The new snapshot takes everything but the index from this one: what the service refuses of it, it refuses too.
+        # Check the old snapshot first: the new one reuses all its parts except the index.
         (await asyncio.to_thread(open_snapshot, path)).close()
         folder = data / "embeddings" / old.encoder.digest
         with snapshots.new_build() as directory, EmbeddingStore(folder, old.encoder.dim) as store:
@@ -166,9 +166,9 @@ def choose_point(points: Sequence[CurvePoint], recall: float, memory_mb: float |
         fastest = min(point.ms for point in enough)
         fast = [point for point in enough if point.ms <= fastest * _NOISE]
         best = min(fast, key=lambda point: (point.memory_mb, point.ms))
-        return best, f"fast and small among {len(points)} measured ways to find {recall:g} of the ten nearest{room}"
+        return best, f"fast and small among {len(points)} measured indexes that reach recall@10 {recall:g}{room}"
     best = max(fitting, key=lambda point: (point.recall_at_10, -point.ms))
-    return best, f"no measured way finds {recall:g} of the ten nearest{room}; this one finds most"
+    return best, f"no measured index reaches recall@10 {recall:g}{room}; this one has the highest"
 
 
 class _NotBuilt(Exception):

@@ -141,7 +141,7 @@ def check_rows(directory: Path, data: Path, *, rows: int | None, seed: int | Non
         directory: the snapshot.
         data: the data directory, which holds the embeddings.
         rows: number of rows to compare; None for all.
-        seed: of the choice of rows; None for another choice each time.
+        seed: seed of the choice of rows; None for another choice each time.
 
     Raises:
         SnapshotInvalid: a part cannot be read at all.
@@ -258,7 +258,7 @@ def measure_recall(directory: Path, data: Path, *, queries: int = 256, seed: int
         directory: the snapshot.
         data: the data directory, which holds the embeddings.
         queries: number of papers to use as queries.
-        seed: of the sample.
+        seed: seed of the sample.
 
     Raises:
         SnapshotInvalid: the index or the digests are damaged.

@@ -11,7 +11,7 @@ import psutil
 from loadtests.samples import Use
 
 MACHINE = 0
-"""The id that stands for the whole machine; no process has it."""
+"""The id of the whole machine in the figures; no process has it."""
 
 
 class Watch:

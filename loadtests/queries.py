@@ -106,7 +106,7 @@ class QuerySource:
 
 
 def sentences(abstract: str) -> list[str]:
-    """Return the sentences of an abstract that are long enough to search for; the abstract itself if none is."""
+    """Return the sentences of an abstract that are long enough for a query; the abstract if all are too short."""
     found = [part for part in _SENTENCE_END.split(abstract) if len(part.split()) >= _LEAST_WORDS]
     return found or [abstract]
 

@@ -107,7 +107,7 @@ def _status(akin: Path) -> dict[str, Any]:
 
 
 def _json(akin: Path, *arguments: str) -> Any:
-    """Return the JSON that a command of `akin` prints, whatever its exit code (`status` fails if nothing runs)."""
+    """Return the JSON that a command of `akin` prints, with any exit code (`status` fails if nothing runs)."""
     try:
         done = subprocess.run([akin, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except OSError as error:

@@ -24,7 +24,7 @@ class Collection:
     """A test collection. Its corpus is read when `passages` is first used.
 
     Attributes:
-        folder: that holds the three files; its name is the collection's name.
+        folder: folder of the three files; its name is the collection's name.
         queries: text of each query that has a relevant passage, by the query's id.
         qrels: gain (above 0) of each relevant passage, by the ids of query and passage.
     """

@@ -57,8 +57,8 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
     would be a right answer.
 
     Args:
-        papers: of which the first `most` that fit the kind are taken.
-        folder: to write; a collection that is already there is replaced.
+        papers: papers; the first `most` that fit the kind are taken.
+        folder: folder to write; a collection that is already there is replaced.
         kind: a key of `KNOWN_ITEM_KINDS`.
         most: greatest number of queries.
         fewest: least number of queries.

@@ -31,7 +31,8 @@ def query_metrics(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> d
     """Return each metric's values, one for each query in the order of `qrels`, between 0 and 1.
 
     Args:
-        run: a query that is missing has found nothing. MAP and recall@k see only the passages that are in it.
+        run: scores by query and passage. A query that is not in it counts as having no results. MAP and recall@k use
+            only its passages.
         qrels: a query needs at least one relevant passage.
         metrics: names such as those in `METRICS`, with any depth behind the @.
 

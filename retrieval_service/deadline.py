@@ -24,7 +24,7 @@ class Deadline:
         self._given_up = False
 
     def give_up(self) -> None:
-        """Let the deadline pass now, also for threads that work until it."""
+        """Make the deadline pass now, also for threads that work until it."""
         self._given_up = True
 
     @property

@@ -2,7 +2,7 @@
 
 RetrievalError
 ├── ClientGone                the client closed its connection before it was answered (499)
-├── RequestError              the request is wrong: 400 unless said otherwise
+├── RequestError              the request is wrong: 400 unless noted otherwise
 │   ├── InvalidJson           the body is not JSON, or not an object
 │   ├── WrongContentType      the body is not declared as JSON (415)
 │   ├── BodyTooLarge          the body is longer than any valid request (413)

@@ -30,7 +30,7 @@ class Metrics:
         self._queued = gauge("akin_requests_queued", "Requests that wait for their turn.")
         self._refused = counter("akin_requests_refused_total", "Requests that were refused or given up.", ["reason"])
         for error in (Overloaded, DeadlineExceeded, BodyTooSlow):
-            # Present from the start as 0: an alert sees the first refusal only as a change.
+            # Start every label at 0: `rate` needs an earlier value to show the first refusal.
             self._refused.labels(error.code)
         self._stages = histogram("akin_search_stage_seconds", "Time in a stage of a search.", ["stage"])
         self._degraded = counter("akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.")

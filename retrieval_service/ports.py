@@ -40,7 +40,7 @@ class EncoderIdentity:
         digest: The SHA-256 over its graph, tokenizer and text rules.
         dim: Length of its vectors.
         max_length: Tokens that it reads of a text; None where this is unknown.
-        device: "cpu" or "gpu"; None where Triton does not say.
+        device: "cpu" or "gpu"; None if Triton does not report it.
     """
 
     version: int
@@ -128,7 +128,7 @@ class VectorIndex(Protocol):
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although the settings ask for a GPU; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
 
     def __len__(self) -> int:
         """Return the number of vectors."""
@@ -136,7 +136,7 @@ class VectorIndex(Protocol):
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
         """Return the k admitted rows of greatest cosine with a unit vector [dim]; fewer if there are fewer.
 
-        `nprobe` overrides the number of lists that an index with inverted lists looks into.
+        `nprobe` overrides the number of lists that a search of an index with inverted lists reads.
         """
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
@@ -226,5 +226,5 @@ class Corpus(Protocol):
         """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
 
         Raises:
-            Unavailable: No vector can be made now; the message says why.
+            Unavailable: No vector can be made now; the message has the reason.
         """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from retrieval_service.errors import RequestError, RetrievalError
 
-# Routes of the service, which messages refer to. With anything after them they are paths of this machine.
+# Routes of the service, which messages refer to. A longer path is a path of this machine, not a route.
 _OWN = r"(?:docs|openapi\.json|search|embed|corpus|metrics|papers|health(?:/live|/ready)?)(?=[\s,;:)?]|\.\s|\.?$)"
 _QUOTED = re.compile(r"""(['"`])(~?/[^'"`\n]*)\1""")
 _PATH = re.compile(rf"""(?<![\w/.:~*-])~?/(?!{_OWN})[^\s'"`,;()<>\[\]{{}}]+""")

@@ -35,7 +35,7 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     )
     triton_allow_unpatched: bool = Field(
         default=False,
-        description="Accept another address for its HTTP, as a proxy before it limits and buffers bodies.",
+        description="Allow HTTP on other addresses. Set it only if a proxy in front limits and buffers request bodies.",
     )
     training_python: Path = Field(
         default=Path(".venv-training/bin/python"), description="Python that trains and exports encoders."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def cpu_fields() -> dict[str, str]:
-    """Return what Linux says about the first core, by its names, such as `model name`; empty on other systems."""
+    """Return the fields of /proc/cpuinfo for the first core, such as `model name`; empty on other systems."""
     try:
         first = Path("/proc/cpuinfo").read_text("utf-8").partition("\n\n")[0]
     except OSError:

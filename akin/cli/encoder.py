@@ -186,7 +186,7 @@ def compare(
     source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
 ) -> None:
-    """Compare ways to compress a model: the relevance that each loses, the time and size it saves. Publish nothing."""
+    """Compare ways to compress a model by loss of relevance, time and size. Publish nothing."""
     from akin.training_environment import run_in_training
 
     settings = read_settings()
@@ -251,7 +251,7 @@ def promote(
         ),
     ] = None,
 ) -> None:
-    """Make a version serve if its evaluation shows it worse than the present one on no set, and better on at least one.
+    """Promote a version that searches better than the serving one on at least one set, and worse on none.
 
     An index made with another encoder must then be built again.
     """
@@ -297,6 +297,6 @@ def report_promotion(line: Promotion) -> None:
     say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
     beside = serve_promoted(read_settings(), say)
     say(
-        "searches use it as soon as an index made with it is live: akin index build SOURCE, or akin index use SNAPSHOT"
+        "searches use it after an index made with it is live: akin index build SOURCE, or akin index use SNAPSHOT"
         + ("" if beside else ", then akin up")
     )

@@ -88,7 +88,7 @@ def info(
     snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
     json: Json = False,
 ) -> None:
-    """Describe a snapshot: its papers, its encoder, its index and the measurements of that."""
+    """Describe a snapshot: papers, encoder, index, and measurements of the index."""
     from akin.settings import Settings
     from akin.snapshots import find_manifest
     from retrieval_service.corpus.directory import SnapshotDirectory

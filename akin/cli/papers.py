@@ -42,7 +42,8 @@ def fetch(
         str | None, typer.Option("--set", help="Harvest only one set, such as cs or physics:hep-th.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Another OAI-PMH repository that speaks arXivRaw. Default: arXiv's.")
+        str | None,
+        typer.Option(help="Address of an OAI-PMH repository with arXivRaw. Default: arXiv's."),
     ] = None,
     pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests of a harvest.")] = 3.0,
     json: Json = False,

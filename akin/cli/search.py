@@ -93,7 +93,7 @@ def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
         raise SearchFailed(
-            f"{settings.service_url} answers, but not as Akin's service: check that no other program uses its port."
+            f"{settings.service_url} answers, but is not Akin's service: check that no other program uses its port."
         ) from error
     if response.is_error:
         raise SearchFailed(answer.get("error", {}).get("message", f"the service answered {response.status_code}"))

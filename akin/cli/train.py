@@ -40,7 +40,7 @@ def train(
     os.environ["AKIN_DATA"], os.environ["AKIN_MODEL_REPOSITORY"] = str(settings.data), str(settings.repository)
     if wanted[:1] == [SWEEP]:
         if resume or profile or processes > 1:
-            raise BadSetting("sweep continues its study by itself: leave out --resume, --profile and --processes.")
+            raise BadSetting("sweep always continues its study: leave out --resume, --profile and --processes.")
         report(run_in_training(settings, "pipeline.sweep", wanted[1:], "the trials that ended are kept"), json)
         return
     arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]

@@ -45,7 +45,7 @@ def update(
     url: Annotated[
         str | None,
         typer.Option(
-            help="With `oai`: the repository, which speaks arXivRaw. Default: the snapshot's repository, or arXiv's."
+            help="With `oai`: address of a repository with arXivRaw. Default: the snapshot's repository, or arXiv's."
         ),
     ] = None,
     pause: Annotated[float, typer.Option(min=0.0, help="With `oai`: seconds between two requests.")] = 3.0,
@@ -90,7 +90,7 @@ def tune(
     use: Annotated[bool, typer.Option(help="Make the new snapshot the live one.")] = True,
     json: Json = False,
 ) -> None:
-    """Measure ways to index the papers against exact search, and serve the cheapest that finds enough.
+    """Measure several vector indexes, and use the cheapest one that reaches the recall.
 
     Makes a new snapshot with the chosen index and all measurements in its manifest; embeds no paper.
     """
@@ -122,7 +122,7 @@ def verify(
     queries: Annotated[int, typer.Option(min=1, help="Papers to use as queries, each without itself.")] = 256,
     rows: Annotated[
         str, typer.Option(help="Number of rows to compare with their papers' texts and embeddings, or `all`.")
-    ] = "100000",  # meets any 2,048 wrong rows in a run in up to 100 million papers
+    ] = "100000",  # evenly spread, they hit every 2,048 adjacent rows of 100 million
     json: Json = False,
 ) -> None:
     """Check a snapshot: files against published digests, rows against their own texts, its index against exact search.
@@ -149,7 +149,7 @@ def prune(
     keep: Annotated[int, typer.Option(min=1, help="Number of the newest snapshots to keep.")] = 2,
     json: Json = False,
 ) -> None:
-    """Remove all but the newest snapshots, never the live one nor one that is in use; their embeddings stay."""
+    """Remove old snapshots. The newest, the live one and those in use stay, and so do all embeddings."""
     from akin.settings import Settings
     from akin.snapshots import cli_errors
     from retrieval_service.corpus.directory import SnapshotDirectory

@@ -29,7 +29,7 @@ def main() -> int:
         version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, log)
         made = find_made(settings.repository, version, runtime)
         if made:
-            # The configuration belongs to all versions: write it for this one, whichever was made last.
+            # The configuration belongs to all versions: write it for this one, not for the version that was made last.
             gpu.write(settings.repository, made, runtime)
             log(f"version {version.number} of {gpu.INNER_MODEL} is already made, for {runtime}")
             return 0

@@ -183,7 +183,7 @@ def describe_encoders(stack: Stack) -> str:
 
 
 def has_failed(part: PartState, *, first: bool) -> bool:
-    """Return True if waiting for a part makes no sense any more.
+    """Return True if the start of a part has failed for good.
 
     During a stack's first start every failure counts. Later, a part that ended while it ran is restarted: wait for it.
     """
@@ -305,7 +305,7 @@ def command_lock_path(settings: Settings) -> Path:
 
 
 def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
-    """Return the lock that lets one command at a time start or stop the stack."""
+    """Return the lock that prevents two commands from starting or stopping the stack at the same time."""
     busy = f"another `akin up` or `akin down` is running for {settings.data}: try again when it has ended."
     return hold_lock(command_lock_path(settings), 120.0, StackError(busy))
 

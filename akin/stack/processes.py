@@ -53,7 +53,7 @@ def start(
         command: The program and its arguments.
         environment: Its whole environment.
         log: The file to which its output is appended.
-        tied: True if the kernel must end it when this process ends, for whatever reason.
+        tied: True if the kernel must end it when this process ends, for any reason.
 
     Raises:
         StackError: The program is missing or cannot be executed.
@@ -77,7 +77,7 @@ def start(
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends (Linux: prctl, PR_SET_PDEATHSIG)."""
+    """Make the kernel end this process when its parent ends (Linux: prctl, PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -113,7 +113,7 @@ def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
 
 
 def stop(children: Sequence[Child], seconds: float = 15.0) -> None:
-    """End processes by SIGTERM, wait, then kill whatever still runs in their groups.
+    """End processes by SIGTERM, wait, then kill the processes of their groups that still run.
 
     A process that still runs after a third of the time gets a second SIGTERM: one that was just starting may have lost
     the first. The kill reaches processes that did not end in time and children that they left, such as Triton's Python

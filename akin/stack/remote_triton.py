@@ -1,4 +1,4 @@
-"""Wait for a Triton that was started with_data_and_ports, for example in another container."""
+"""Wait for a Triton that another process started, for example in another container."""
 
 from __future__ import annotations
 

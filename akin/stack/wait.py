@@ -17,7 +17,7 @@ def wait_for(whom: str, look: Callable[[], Found], seconds: float, say: Callable
     """Call a function once a second until it succeeds, and return its result.
 
     Args:
-        whom: The name of the awaited thing in messages.
+        whom: The name of the awaited service in messages.
         look: Returns the result, or raises an `AkinError` that names the reason why it is not there yet.
         seconds: The longest wait; with 0, `look` is called once.
         say: Prints a line, at first and every half minute.

@@ -136,7 +136,7 @@ def python_of(system: str) -> Path:
 
 
 def size(name: str) -> int:
-    """Return the number that `600k` or `2.5M` stands for."""
+    """Return the number that a text such as `600k` or `2.5M` means."""
     units = {"k": 1_000, "M": 1_000_000}
     return round(float(name[:-1]) * units[name[-1]]) if name[-1:] in units else int(name)
 

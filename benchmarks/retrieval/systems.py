@@ -119,7 +119,7 @@ class Akin:
 
 
 class Reference:
-    """`IVF4096,Flat`, whole vectors in memory, trained on 40 vectors for each list: FAISS wants at least 39."""
+    """`IVF4096,Flat`, whole vectors in memory, trained on 40 vectors for each list: FAISS needs at least 39."""
 
     library = "faiss"
     points: Sequence[OperatingPoint] = ({"nprobe": 64},)

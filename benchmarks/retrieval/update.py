@@ -41,7 +41,7 @@ class Traffic:
         answers: The number of answers from each snapshot.
         failures: The errors of searches that failed.
         latencies: The latency of each search, in ms.
-        late: The number of searches sent more than 50 ms late; if it is high, the rate was lower than wanted.
+        late: The number of searches sent more than 50 ms late; if it is high, the rate was lower than the target.
     """
 
     answers: Counter[str] = field(default_factory=Counter)

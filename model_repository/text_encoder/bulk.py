@@ -2,7 +2,7 @@
 
 Each thread has its own graph, so that a query never waits for bulk work to end; the two only share the cores. A thread
 takes a share of the waiting jobs, encodes them together, and answers each job when its last text is done. A job that
-the queue cannot hold is refused at once: this limits memory, and the client can ask again. (A queue policy in Triton's
+the queue cannot hold is refused at once: this limits memory, and the client can try again. (A queue policy in Triton's
 configuration would also limit the queue, but then Triton stalls for half a second now and then.)
 
 If a client cannot be answered or a text cannot be encoded, only that job fails; its group and the thread continue.
@@ -47,7 +47,7 @@ class EncodeJob:
     Attributes:
         texts: The texts.
         answer: Called with the vectors and the token counts.
-        fail: Called with the reason of a failure, and True if the client can ask again.
+        fail: Called with the reason of a failure, and True if the client can try again.
         cancelled: Returns True if the client has cancelled the request.
         seconds: The longest wait of the client; None for no limit.
         urgent: True for a query, False for bulk work.
@@ -195,7 +195,7 @@ class BulkQueue:
 
 
 def fail_each(encoder: BulkEncoder | None, group: list[EncodeJob], error: Exception) -> None:
-    """Fail the jobs of a group that could not be encoded; of several jobs, only those that fail again by themselves."""
+    """Encode the jobs of a failed group one by one, and fail only the jobs that fail alone."""
     for job in group:
         if not job.left:
             continue

@@ -21,7 +21,7 @@ from runtime import TextEncoder
 
 # How often Python switches between threads, in seconds: short, so that a query does not wait for bulk work in Python.
 _SWITCH_INTERVAL = 0.0005
-# Asking Triton if a request was cancelled takes 0.14 ms, during which nothing else runs. Ask only for requests with at
+# The check for a cancelled request takes 0.14 ms, during which nothing else runs. Check only for requests with at
 # least this many characters, whose encoding takes much longer. (Triton itself checks requests while they are queued.)
 _ASK_FROM_CHARACTERS = 500
 
@@ -77,7 +77,7 @@ class TritonPythonModel:
             else:
                 waiting.append((position, texts))
         if sum(len(texts) for _, texts in waiting) >= self.full_batch:
-            # After a full batch, more queries wait in Triton's queue, which has no limit. Move them into one that has.
+            # Triton's queue has no limit. Move the queries of a full batch to the queue of `bulk.py`, which has one.
             for position, texts in waiting:
                 self.later.offer(self.job(requests[position], texts, urgent=True))
         elif waiting:

@@ -71,7 +71,7 @@ class PaperReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file and the rejects file; the end of the papers does so by itself."""
+        """Close the file and the rejects file. Reading to the last paper closes them too."""
         self._file.close()
         if self._rejects is not None:
             self._rejects.close()

@@ -86,7 +86,7 @@ class Client:
             accept: a status that is not treated as an error, in addition to those of success.
 
         Raises:
-            RemoteError: the address cannot be used, or the status is an error that no repetition mends.
+            RemoteError: the address cannot be used, or the status is a permanent error.
             httpx.HTTPError: the request failed for a reason that may pass: call this within `retry`.
         """
         if not url.startswith(("http://", "https://")):
@@ -168,7 +168,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException:
 
 
 def _describe(error: BaseException) -> str:
-    """Return a clause for a message that says how a request failed."""
+    """Return the reason of a failed request, as a part of a message."""
     if isinstance(error, httpx.HTTPStatusError):
         return _describe_status(error.response)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)):
@@ -185,7 +185,7 @@ def _describe_status(response: httpx.Response) -> str:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Return the seconds that the header `Retry-After`, a number or a date, asks to wait; None without it."""
+    """Return the wait in seconds from the header `Retry-After` (a number or a date); None without it."""
     value = error.response.headers.get("Retry-After", "") if isinstance(error, httpx.HTTPStatusError) else ""
     if value.strip().isdigit():
         return float(value)

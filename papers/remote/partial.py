@@ -23,7 +23,7 @@ def partial_file(path: Path) -> Iterator[Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             with path.open("a+b") as file:
-                # The system releases the lock when the process ends, in whatever way.
+                # The system releases the lock when the process ends, also when it is killed.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The previous holder of the lock may have renamed this file to its final name meanwhile.
                 if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 ANALYSIS_VERSION = 2
-"""Raise this whenever a text would give other terms or fields. The service refuses an index of another version."""
+"""Increase this number when the terms or fields of a text change. The service refuses an index of another version."""
 
 ENGLISH = "akin_english"
 """The name by which an index refers to `english_analyzer`."""

@@ -1,7 +1,7 @@
 """A filter's clauses in the lexical index: as queries beside a text, and as the rows that meet them.
 
 `ClauseQueries` translates a clause to a Tantivy query. `ClauseRows` finds the rows for the vector search: from bitmaps
-(`common_rows`) where a clause has them, from the answers it remembers, or from a search of the index.
+(`common_rows`) where a clause has them, from its cache, or from a search of the index.
 
 Tantivy returns a row in a fifth of a microsecond, in which it holds the interpreter's lock. So rows are fetched in runs
 of at most `AT_ONCE`. Between two runs the index is searched without the lock, so that other threads wait for one run
@@ -43,7 +43,7 @@ _Value = TypeVar("_Value")
 
 
 def initial(word: str) -> str:
-    """Return the term that stands for every name with the first letter of a word."""
+    """Return the term that matches every name with the first letter of a word."""
     return f"{word[0]}*"
 
 
@@ -134,7 +134,7 @@ class ClauseQueries:
         if not words:
             return []
         *given, last = words
-        # A given name may be an initial in the paper, and an initial in the query stands for any name that begins so.
+        # A given name may be an initial in the paper, and an initial in the query matches any name that begins with it.
         choices = [(initial(word),) if len(word) == 1 else (word, word[0]) for word in given]
         ways = [[*way, last] for way in product(*choices)]
         if not given:
@@ -188,7 +188,7 @@ class ClauseRows:
         return np.unpackbits(bits, count=self._papers).view(np.bool_)
 
     def _answer(self, clauses: Sequence[Clause]) -> Bits:
-        """Return the rows that meet all of some clauses, of which either all exclude or none does; keep the answer."""
+        """Return and cache the rows that meet all clauses. Either all clauses exclude, or none does."""
         key = frozenset(clauses)
         bits = self._answers.get(key)
         if bits is None:
@@ -272,7 +272,7 @@ def _mark(searcher: Searcher, schema: Schema, query: Query, mask: NDArray[np.boo
 class Recent(Generic[_Key, _Value]):
     """The values that were used last, for several threads.
 
-    Unlike `functools.lru_cache`, it can be asked for a value without computing it.
+    Unlike `functools.lru_cache`, `get` returns a cached value and never computes one.
     """
 
     def __init__(self, most: int) -> None:
@@ -282,7 +282,7 @@ class Recent(Generic[_Key, _Value]):
         self._lock = Lock()
 
     def get(self, key: _Key) -> _Value | None:
-        """Return the value of a key; None where none is kept."""
+        """Return the cached value of a key; None if there is none."""
         with self._lock:
             if (value := self._values.pop(key, None)) is not None:
                 self._values[key] = value

@@ -83,7 +83,7 @@ class Wire(ABC):
         return [int(version) for version in (metadata["versions"] if isinstance(metadata, dict) else metadata.versions)]
 
     async def device(self, version: int, seconds: float) -> str | None:
-        """Return "gpu" or "cpu", where the model runs; None where Triton does not say."""
+        """Return the device of the model, "gpu" or "cpu"; None if Triton does not report it."""
         try:
             # The model's configuration has the device too, but reading that needs a key.
             return "gpu" if await self._call("is_model_ready", seconds, _ON_GPU, str(version)) else "cpu"

@@ -27,13 +27,13 @@ class BackgroundCheck(Thread):
         self._stopped = False
 
     def stop(self) -> None:
-        """Let the thread end after the file that it reads now."""
+        """End the thread after the file that it reads now."""
         self._stopped = True
 
     def run(self) -> None:
         """Read until damage is found or all files are read."""
         if sys.platform == "linux":
-            # Linux gives each thread its own priority: this thread gets the time that searches leave.
+            # Lowest priority, so that this thread does not slow searches; Linux sets it for each thread.
             os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
         for name in self._manifest.files:
             if self._stopped:

@@ -102,7 +102,7 @@ class LiveCorpus:
 
     @property
     def damage(self) -> RetrievalError | None:
-        """The damage of the snapshot that is served for want of a whole one; None where it has none."""
+        """Damage of the served snapshot; None if it is intact. A damaged one is served only if none is intact."""
         return self._damaged.get(self._corpus.manifest.id) if self._corpus else None
 
     @contextmanager
@@ -136,7 +136,7 @@ class LiveCorpus:
         return await encoder.embed_queries([text]), encoder.identity
 
     async def refresh(self) -> None:
-        """Go over to a new live snapshot, away from a damaged one, and connect to a missing encoder."""
+        """Open a new live snapshot, replace a damaged one by the last intact one, and reconnect to a lost encoder."""
         named = await asyncio.to_thread(self._snapshots.current)
         self._note_damage()
         wanted = self._last_whole or named if named in self._damaged else named
@@ -157,7 +157,7 @@ class LiveCorpus:
             return
         self._damaged[corpus.manifest.id] = check.damage
         _log.error(
-            "Snapshot %s is damaged: %s. %s. Use a whole one (akin index list, akin index use), or build it again.",
+            "Snapshot %s is damaged: %s. %s. Use an intact one (akin index list, akin index use), or build it again.",
             corpus.manifest.id,
             check.damage,
             f"Going back to {self._last_whole}" if self._last_whole else "It stays in use, as there is no other",
@@ -197,7 +197,7 @@ class LiveCorpus:
             digest = read_manifest(path).encoder.digest
             encoder, encoder_error = await self._find_encoder(digest, named, before.encoder if before else None)
             if before is not None and before.encoder is not None and encoder is None:
-                # Triton is slow or ending. Until this is known, searches go on with the encoder that there is.
+                # Triton may be slow or stopping: keep the present encoder until the next check.
                 return False
             snapshot = await asyncio.to_thread(self._open, path)
         except (SnapshotError, EncoderMismatch) as error:

@@ -32,7 +32,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
     """One point of the measured curve of recall against time.
 
     Attributes:
-        nprobe: Lists that a search looks into; a graph's candidates (`efSearch`); 0 for an exact index.
+        nprobe: Lists that a search reads; a graph's candidates (`efSearch`); 0 for an exact index.
         recall_at_10: Recall against exact search.
         ms: Milliseconds for a query, on one thread.
         recipe: The recipe of the index that was searched; empty for the snapshot's own.
@@ -57,7 +57,7 @@ class IndexRecord(msgspec.Struct, frozen=True):
         recipe: A string for FAISS's index factory.
         why: The reason for its choice.
         nlist: Number of inverted lists; None for an exact index.
-        nprobe: Lists that a search looks into by default.
+        nprobe: Lists that a search reads by default.
         k_factor: Candidates that are refined for each result.
         recall_target: The recall@10 that `nprobe` was chosen to reach.
         curve: The measured points.

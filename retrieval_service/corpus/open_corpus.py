@@ -82,7 +82,7 @@ class OpenCorpus:
     def needs_encoder_check(self) -> bool:
         """Return True if at least one query failed and none succeeded since the previous call, and reset the counters.
 
-        When this returns True, the failure counts again in the next call.
+        The result stays True in the next calls until a query succeeds.
         """
         self._failed, self._answered = self._failed and not self._answered, False
         return self._failed

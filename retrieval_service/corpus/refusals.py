@@ -1,4 +1,4 @@
-"""Remember which snapshot was refused, so that it is opened again only when the result may be another."""
+"""Record the refused snapshot, so that it is opened again only after its files change or a pause ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 LONGEST_PAUSE = 300.0
-"""Seconds after which an unchanged snapshot is tried again at the latest, as the cause may lie outside its files."""
+"""Longest pause in seconds before an unchanged snapshot is opened again: the cause may be outside its files."""
 
 Files = tuple[tuple[str, int, int, int], ...]
 
@@ -47,5 +47,5 @@ class Refusals:
         self._retry_at = self._clock() + self._pause
 
     def clear(self) -> None:
-        """Forget the refused snapshot."""
+        """Clear the record of the refused snapshot."""
         self._refused = None

@@ -64,7 +64,7 @@ def open_snapshot(directory: Path, *, gpu: GpuOptions | None = None, **lexical_l
 
     Args:
         directory: The snapshot.
-        gpu: Copies the vector index to GPUs; where that fails, the index stays in main memory and says why in `status`.
+        gpu: Copies the vector index to GPUs; if it fails, the index stays in main memory; `status` has the reason.
         lexical_limits: The limits of a lexical search, `terms` and `postings`; see `TantivyIndex`.
 
     Raises:

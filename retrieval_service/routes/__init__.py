@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: parameters are read, the search is asked, answers are written. No decision is made here."""
+"""HTTP routes: read the parameters, call `search`, write the answer. All decisions are in `search`."""

@@ -1,4 +1,4 @@
-"""Answers that are not those of a search; fields are added over time, and none is removed."""
+"""Answers that are not those of a search; fields may be added, but are never removed."""
 
 from __future__ import annotations
 

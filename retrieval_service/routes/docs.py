@@ -1,4 +1,4 @@
-"""`/docs` and `/openapi.json`: the description of the routes, for people and for programs."""
+"""`/docs` and `/openapi.json`: the description of the routes, for readers and for programs."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ async def _service_error(request: Request, error: Exception) -> Response:
 
 @lru_cache(maxsize=64)
 def _log_once(text: str) -> None:
-    """Log the full text of an error whose answer says less, once only: many clients may meet it."""
-    _log.warning("Answered without the paths and addresses that it names: %s", text)
+    """Log the full text of an error that is answered without its details, once only: many clients may cause it."""
+    _log.warning("Error answered without its paths and addresses: %s", text)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -58,7 +58,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
     # The server logs the trace; the answer shows no internals.
-    return error_response(500, "internal", "The service made a mistake; its log says more.")
+    return error_response(500, "internal", "Internal error of the service. Its log has the details.")
 
 
 ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {

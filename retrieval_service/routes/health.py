@@ -36,9 +36,9 @@ async def ready(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Refuse, and name the port for operators: the counters are not for every client that searches."""
+    """Answer 404 with the setting of the metrics port: clients that search must not read the metrics."""
     raise NotHere(
-        "Metrics are not at this port. They are at the one for operators, which AKIN_SERVICE_METRICS_PORT sets.",
+        "Metrics are on another port: the setting AKIN_SERVICE_METRICS_PORT names it.",
         {"setting": "AKIN_SERVICE_METRICS_PORT"},
     )
 

@@ -24,7 +24,7 @@ _TIMEOUT = {
 
 
 class ErrorDetail(msgspec.Struct):
-    """Error: a code for programs, a message for people, and more for programs."""
+    """Error: a code for programs, a message for readers, and details for programs."""
 
     code: str
     message: str
@@ -90,7 +90,10 @@ class ApiRoute(Route):
             found["responses"] = {
                 "200": {"description": "Found.", "content": _json(self.answers.__name__)},
                 "4XX": {"description": "The request is wrong.", "content": _json(ErrorAnswer.__name__)},
-                "503": {"description": "Not now; see Retry-After.", "content": _json(ErrorAnswer.__name__)},
+                "503": {
+                    "description": "Temporarily unavailable; repeat after the seconds in Retry-After.",
+                    "content": _json(ErrorAnswer.__name__),
+                },
             }
         return found
 

@@ -1,6 +1,6 @@
 """Answer of a search: the one model that the engine returns, HTTP sends and OpenAPI shows.
 
-Fields are added over time, and none is removed.
+Fields may be added, but are never removed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
 class SearchResult(PaperAnswer, kw_only=True):
     """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
 
-    `duplicates` are the ids of other versions or records of the same paper, which this result stands for.
+    `duplicates` are the ids of other versions or records of the same paper, which this result represents.
     """
 
     score: float
@@ -74,7 +74,7 @@ class QueryAnswer(msgspec.Struct, kw_only=True):
     """Query as it was understood; `truncated` if the encoder read only its beginning.
 
     Papers are ranked by `words`; `operators` are the conditions that were read in the text. `text` is null if papers
-    were searched by papers, and `tokens` if the encoder was not asked.
+    were searched by papers, and `tokens` if the encoder was not used.
     """
 
     text: str | None
@@ -110,10 +110,10 @@ class EncoderAnswer(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct, kw_only=True):
-    """Results of a search, best first, and how they were found; the results stand for `folded` more papers.
+    """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
-    `mode` is lexical if the query had no words outside operators, and `degraded` says why only one half answered
-    although both were to. `searched` is the number of papers that the conditions admit.
+    `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
+    search failed. `searched` is the number of papers that the conditions admit.
     """
 
     results: list[SearchResult]

@@ -1,7 +1,8 @@
 """Fold results that are one paper: versions of it, or two records of it.
 
 Vectors cheaply find pairs that may be one paper; the texts decide. From the best result to the worst, a result that is
-the same paper as a better one is folded into it. A page depends neither on its length nor on the results after it.
+the same paper as a better one is folded into the better one. So the first results of a page do not change with its
+length.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ NEAR = 0.95
 """Least cosine of two papers whose texts are compared. Coding changes a stored vector's cosines by up to 0.02."""
 
 AHEAD = 20
-"""A result lists the papers folded into it that are at most this many places after it."""
+"""Greatest distance, in places of the ranking, between a result and a duplicate that it lists."""
 
 _SAME_WORDS = 0.8
 _SPARE = 2
-_COMPARED = 3  # better results that one is compared with: with many near-identical papers, all would be too many
+_COMPARED = 3  # most better results to compare a result with: limits the work for many near-identical papers
 _DECIMALS = 4  # of a cosine: its last digits depend on the size of the product it was computed in
 # The calling thread computes products of at most this size. The algebra library splits larger ones among threads of its
 # own, which wait for each other when the cores are busy: milliseconds instead of microseconds.
@@ -133,7 +134,7 @@ def _cosines(vectors: Vectors) -> Vectors:
 
 
 def _fold(near: Mapping[int, Rows], papers: Mapping[int, Paper]) -> dict[int, int]:
-    """Return, by places, the paper that each repeated paper is folded into, among the nearest unfolded ones."""
+    """Return the place of each duplicate with the place of the result that it is folded into."""
     into: dict[int, int] = {}
     for worse, places in near.items():
         shown = islice((better for better in map(int, places) if better not in into), _COMPARED)

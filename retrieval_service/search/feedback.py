@@ -2,7 +2,7 @@
 
 This is the relevance feedback of J. J. Rocchio ("Relevance feedback in information retrieval", 1971) without a query to
 start from. The disliked papers weigh a fifth of the liked, in the range of Manning, Raghavan and Schütze 2008 (0.15 to
-0.75), as a liked paper says more about where to search than a disliked one.
+0.75), as a liked paper describes the wanted results better than a disliked one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The best `pool` papers of each ranking get a share between 0 and 1, and a paper's score is the weighted mean of its two
 shares. Papers below the pool have no share and follow in the order of their better rank, so that a page is the same
-whatever the depth of the search.
+at any depth of the search.
 """
 
 from __future__ import annotations

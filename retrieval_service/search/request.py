@@ -55,14 +55,14 @@ def require_text(text: str | None, name: str) -> str:
         QueryTooLong: The text has more than `LONGEST_QUERY` characters.
     """
     if text is None:
-        raise BlankQuery(f"Say what you are looking for: {name} is missing.", {"parameter": name})
+        raise BlankQuery(f"The parameter {name} is missing: give a text to search for.", {"parameter": name})
     if len(text) > LONGEST_QUERY:
         raise QueryTooLong(
             f"The {name} has {len(text)} characters; at most {LONGEST_QUERY} are read. Send a shorter text.",
             {"parameter": name, "length": len(text), "limit": LONGEST_QUERY},
         )
     if not text:
-        raise BlankQuery(f"Say what you are looking for: {name} is blank.", {"parameter": name})
+        raise BlankQuery(f"The parameter {name} is blank: give a text to search for.", {"parameter": name})
     return text
 
 

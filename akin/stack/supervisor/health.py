@@ -1,4 +1,4 @@
-"""Tell a part that hangs from one that is busy.
+"""Distinguish a part that hangs from a busy one.
 
 A part that answers wrongly several times in a row is broken. A part that does not answer hangs if its processes have
 also used no processor time and read nothing from disk for some time. While they work it may be busy, and gets more

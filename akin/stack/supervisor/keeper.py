@@ -106,7 +106,7 @@ class Keeper:
         self._nudged.set()
 
     def try_again(self) -> None:
-        """Forget earlier failures; start the part at once if it was given up or waits for its restart."""
+        """Reset the count of failures; start the part at once if it was given up or waits for its restart."""
         if self.state.state != "running":
             self._policy.forget()
             self.state = replace(self.state, failures=0)

@@ -187,7 +187,7 @@ class TritonProbe:
         return result
 
     def _count(self) -> dict[str, float]:
-        """Return the number of requests that each version has answered; empty if the server does not tell."""
+        """Return the number of requests that each version has answered; empty if the server does not report it."""
         try:
             text = self._client.get(f"http://127.0.0.1:{self._settings.triton_metrics_port}/metrics").text
         except httpx.HTTPError:

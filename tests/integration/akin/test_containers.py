@@ -63,10 +63,10 @@ def test_an_index_is_built_by_a_triton_in_the_foreground(
     papers = tmp_path / "papers.jsonl"
     papers.write_text("\n".join(map(json.dumps, PAPERS)))
     # Started at the same time, it waits for the other.
-    with_data_and_ports = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
+    elsewhere = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
     built = subprocess.run(
         [AKIN, "index", "build", str(papers), "--if-none"],
-        env={**environment, **with_data_and_ports}, capture_output=True, text=True, timeout=150, check=False,
+        env={**environment, **elsewhere}, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
     assert "waiting for Triton (at most 120 s)" in built.stderr

@@ -63,7 +63,7 @@ def test_the_day_moves_with_harvests_that_cover_the_set(tmp_path: Path, kit: Any
             "https://oai",
             "cs",
             False,
-            "begins on 2026-01-11, and the snapshot has changes up to 2026-01-10",
+            "begins on 2026-01-11, and the snapshot has arXiv's changes only up to 2026-01-10",
         ),
         ("2026-03-01", "https://oai", None, False, "begins on 2026-03-01"),
         ("2026-01-01", "https://other", "cs", False, "is of https://other, the snapshot of https://oai"),

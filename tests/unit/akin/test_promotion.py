@@ -129,7 +129,7 @@ def test_rollback_goes_back_step_by_step_to_the_first(repository: Path) -> None:
 
 def test_rollback_to_a_missing_version_is_refused_and_changes_nothing(repository: Path) -> None:
     promotion.promote(repository, 2, override="x")
-    (repository / versions.MODEL / "1").rename(repository / "with_data_and_ports")
+    (repository / versions.MODEL / "1").rename(repository / "elsewhere")
     with pytest.raises(EncoderError, match="version 1 is not in"):
         promotion.rollback(repository)
     assert versions.promoted_number(repository) == 2

@@ -44,8 +44,8 @@ def test_a_readable_or_invalid_key_is_replaced(settings: Settings, left: str) ->
     elif left == "bytes":
         path.write_bytes(b"\xff" * 64)
     else:
-        path.rename(path.with_name("with_data_and_ports"))
-        path.symlink_to("with_data_and_ports")
+        path.rename(path.with_name("elsewhere"))
+        path.symlink_to("elsewhere")
     key = triton_key.make(settings)
     assert key != old
     assert triton_key.read(settings) == key

@@ -63,8 +63,8 @@ async def search(respond: Respond) -> RequestFailed:
         (refusal(429, "overloaded"), ServiceBusy, "About overloaded."),
         (refusal(404, "unknown_paper"), RequestRefused, "About unknown_paper."),
         (lambda _: httpx.Response(502, text="<h1>Bad gateway</h1>"), AnswerNotUnderstood, "502"),
-        (lambda _: httpx.Response(200, text="hello"), AnswerNotUnderstood, "not as Akin"),
-        (lambda _: httpx.Response(200, json={"results": [{"id": 1}], "k": 10}), AnswerNotUnderstood, "not as Akin"),
+        (lambda _: httpx.Response(200, text="hello"), AnswerNotUnderstood, "not Akin"),
+        (lambda _: httpx.Response(200, json={"results": [{"id": 1}], "k": 10}), AnswerNotUnderstood, "not Akin"),
         (lambda _: httpx.Response(307, headers={"location": "/"}), AnswerNotUnderstood, "307"),
     ],
 )

@@ -33,12 +33,12 @@ def test_recipes(papers: int, factory: str) -> None:
 @pytest.mark.parametrize(
     ("papers", "memory", "factory", "words"),
     [
-        (2_500_000, 2000, PRODUCT, "of the 2000 it may take"),
-        (2_500_000, 1200, RABITQ, "of the 1200"),
-        (2_500_000, 1050, "IVF4096,SQ8", "of the 1050"),
-        (2_500_000, 100, "IVF4096,SQ8", "as none fits in 100"),
-        (40_000, 31, "SQfp16", "of the 31"),
-        (40_000, 20, "IVF256,RaBitQ,Refine(SQ8)", "of the 20"),
+        (2_500_000, 2000, PRODUCT, "limit 2000 MB"),
+        (2_500_000, 1200, RABITQ, "limit 1200 MB"),
+        (2_500_000, 1050, "IVF4096,SQ8", "limit 1050 MB"),
+        (2_500_000, 100, "IVF4096,SQ8", "no index fits the limit of 100 MB"),
+        (40_000, 31, "SQfp16", "limit 31 MB"),
+        (40_000, 20, "IVF256,RaBitQ,Refine(SQ8)", "limit 20 MB"),
     ],
 )
 def test_recipes_that_fit(papers: int, memory: float, factory: str, words: str) -> None:

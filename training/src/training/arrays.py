@@ -1,4 +1,4 @@
-"""Types of the arrays that rooms of this package hand to each other."""
+"""Types of arrays that several modules of this package use."""
 
 from __future__ import annotations
 

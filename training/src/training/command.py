@@ -24,7 +24,7 @@ def run_command(
         parser: its `prog` ends with the module's name. It exits with 2 if an argument is wrong.
         work: takes the parsed arguments.
         arguments: None for those of the process.
-        name: of the command, which precedes an error's message; None for the module's name.
+        name: name of the command, which precedes an error's message; None for the module's name.
     """
     options = parser.parse_intermixed_args(arguments)
     # Some libraries print, but standard output must hold the result and nothing else.

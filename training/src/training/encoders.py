@@ -26,7 +26,7 @@ def version_encoder(folder: Path, runtime: str = "auto") -> Encode:
     """Return the encoder of a version folder, run by the folder's own `runtime.py`.
 
     Args:
-        folder: of a version, published or not.
+        folder: folder of a version, published or not.
         runtime: one of `RUNTIMES`, or `auto` for the one that would serve on this machine.
 
     Raises:

@@ -74,10 +74,10 @@ class Cost:
     """Size and time of a variant.
 
     Attributes:
-        megabytes: of the graph and the tokenizer.
+        megabytes: size of the graph and the tokenizer.
         passage_ms: milliseconds for each text of a batch of passages, median of the rounds.
         query_ms: milliseconds for a single query, median of the rounds.
-        mean_cosine: to the original model, or to the pruned model if the variant is pruned.
+        mean_cosine: mean cosine to the original model, or to the pruned model if the variant is pruned.
     """
 
     megabytes: float
@@ -110,8 +110,8 @@ def compare(
         calibration_papers: a file of papers.
         sets: folders in BEIR's layout.
         output: folder for `comparison.md`, `tradeoff.png` and the evaluation's report.
-        mapping: of the papers' fields, if the file needs one.
-        resamples: of the bootstrap.
+        mapping: mapping of the papers' fields, if the file needs one.
+        resamples: number of resamples of the bootstrap.
         cache: folder that keeps vectors, as in `evaluate_systems`.
 
     Raises:

@@ -33,9 +33,9 @@ class Compression:
     """Settings of a compression.
 
     Attributes:
-        precision: of the graph: `int8`, `fp16`, or `fp32`, which leaves it unchanged.
+        precision: precision of the graph: `int8`, `fp16`, or `fp32`, which leaves it unchanged.
         pruning: layers and tokens that are removed first; parity is then measured to the pruned model.
-        recipe: of the quantisation to INT8; None is the default recipe.
+        recipe: recipe of the quantisation to INT8; None is the default recipe.
         texts: number of texts for calibration.
     """
 
@@ -59,10 +59,10 @@ def compress(
 
     Args:
         wanted: a folder, a hub id, or None for the packaged default.
-        folder: to write into.
+        folder: folder to write into.
         calibration_papers: a file of papers that `papers.read_papers` reads.
-        mapping: of the papers' fields, if the file needs one.
-        seed: of every random choice.
+        mapping: mapping of the papers' fields, if the file needs one.
+        seed: seed of every random choice.
         how: settings; None is INT8 with the default recipe.
         faithful: raise `ParityError` if parity is too low; False only measures it, as comparisons do.
 
@@ -70,7 +70,7 @@ def compress(
         The manifest.
 
     Raises:
-        TrainingError: A step failed; its subclass says which.
+        TrainingError: A step failed; the subclass names the step.
     """
     how = how or Compression()
     origin = source.resolve(wanted)
@@ -138,7 +138,7 @@ def _convert(
         with log_duration("converting to FP16"):
             return fp16.convert(graph), {
                 "precision": "FP16",
-                "method": "FP16, in FP32 what lies behind the last matrix product",
+                "method": "FP16, but FP32 after the last matrix product",
             }
     from training.compression import quantize
 

@@ -27,7 +27,7 @@ def convert(graph: onnx.ModelProto) -> onnx.ModelProto:
     time, and in FP16 the length of a vector would be exact to three digits only.
 
     Args:
-        graph: in FP32; it is not changed.
+        graph: graph in FP32; it is not changed.
     """
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)

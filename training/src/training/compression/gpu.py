@@ -54,8 +54,8 @@ def export_fp16(
         version: its number.
         wanted: the model that the version was made from; None takes it from the manifest.
         texts: a file of papers that parity is measured on.
-        mapping: of the papers' fields, if the file needs one.
-        runtime: that will run the graph, one of `GPU_RUNTIMES`.
+        mapping: mapping of the papers' fields, if the file needs one.
+        runtime: runtime that will run the graph, one of `GPU_RUNTIMES`.
 
     Returns:
         A description: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.

@@ -95,10 +95,10 @@ def observe(
 
     Args:
         model: the FP32 graph.
-        groups: from `find_groups`.
+        groups: groups that `find_groups` returned.
         feeds: the graph's inputs, one text at a time without padding.
         rows_per_text: number of tokens kept of each text.
-        seed: of the choice of tokens.
+        seed: seed of the choice of tokens.
 
     Raises:
         QuantizationError: An activation is not a finite number.

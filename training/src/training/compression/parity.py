@@ -23,8 +23,8 @@ class Fidelity:
     """Figures of one runtime on the held-out texts.
 
     Attributes:
-        mean_cosine: to the reference.
-        min_cosine: of the worst text.
+        mean_cosine: mean cosine to the reference.
+        min_cosine: cosine of the worst text.
         alone_vs_batched: least cosine between the vectors of a text that is encoded alone and in a batch.
     """
 

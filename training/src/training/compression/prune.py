@@ -41,7 +41,7 @@ def prune(model: SentenceTransformer, pruning: Pruning, texts: Iterable[str]) ->
     Args:
         model: a sentence-transformers model whose first module is a transformer.
         pruning: layers and tokens to keep.
-        texts: in which tokens are counted.
+        texts: texts in which tokens are counted.
 
     Returns:
         For the manifest: the numbers of `layers` and of `tokens` that are left, for each that was pruned.

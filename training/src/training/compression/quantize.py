@@ -28,15 +28,15 @@ class QuantizationRecipe:
     """Settings of a quantisation, all of which are written to the manifest.
 
     Attributes:
-        strengths: of smoothing, to choose from; 0 is none, and saves a multiplication at run time. Above 0.8, channels
-            that have small values in calibration get weights too coarse for the few texts with large values there: the
-            error on calibration falls, but the vectors of single texts turn by 20 degrees.
-        cuts: of the range of the activations, to choose from, as shares of the range that was observed.
-        damping: of the compensation, as a share of the mean second moment. It prevents large errors in channels that
-            are rare in calibration.
+        strengths: candidate strengths of smoothing; 0 means none, which saves a multiplication at run time. Above 0.8,
+            channels with small values in calibration get weights that are too coarse for the few texts with large
+            values there: the error on calibration falls, but the vectors of single texts turn by 20 degrees.
+        cuts: candidate ranges of the activations, as shares of the observed range.
+        damping: damping of the compensation, as a share of the mean second moment. It prevents large errors in channels
+            that are rare in calibration.
         rows_per_text: number of tokens of each calibration text that errors are measured on.
         rows_to_choose: total number of tokens that strengths and cuts are compared on.
-        seed: of the choice of tokens.
+        seed: seed of the choice of tokens.
     """
 
     strengths: tuple[float, ...] = (0.0, 0.5, 0.6, 0.7, 0.8)
@@ -61,12 +61,12 @@ class Choice:
     """Quantisation that was chosen for a group of layers.
 
     Attributes:
-        divisor: of each channel of the activations [K]; None without smoothing.
-        grid: of the activations.
+        divisor: divisor of each channel of the activations [K]; None without smoothing.
+        grid: grid of the activations.
         steps: quantised weights of all layers of the group, side by side, int8 [K, N].
-        scales: of the weights, float32 [N].
+        scales: scales of the weights, float32 [N].
         shift: added to the biases to correct the mean error, float32 [N].
-        error: of the group's output, as a share of its energy.
+        error: error of the group's output, as a share of its energy.
     """
 
     divisor: Floats | None

@@ -48,7 +48,7 @@ def smoothing_divisors(activations: Activations, weights: Floats, strength: floa
     mean of one, which does not change the result and keeps numbers of ordinary size.
 
     Args:
-        activations: of width K.
+        activations: activations of width K.
         weights: [K, N].
         strength: 0 changes nothing, 1 makes all channels of the activations equally wide.
 

@@ -31,7 +31,7 @@ class DataConfig(Section, frozen=True):
 
 
 class NoMining(Section, tag="none", tag_field="kind", frozen=True):
-    """Pairs as they are."""
+    """No mining: the pairs stay unchanged."""
 
 
 class NegativesConfig(Section, tag="negatives", tag_field="kind", frozen=True):

@@ -1,9 +1,10 @@
 """Groups of near-duplicates, by MinHash and locality-sensitive hashing (Broder, 1997; Indyk and Motwani, 1998).
 
 Memory holds `bands` numbers of eight bytes for each paper, whatever its length, so that millions of papers fit. Two
-papers that agree in a band count as near-duplicates without a further comparison: with 8 bands of 4 rows, half of the
-pairs that share 0.54 of their shingles agree, and one in 160 of the pairs that share a sixth. A group that is slightly
-too large costs nothing; a near-duplicate in another part of the split would make a search look better than it is.
+papers that agree in a band count as near-duplicates without a further comparison: with 8 bands of 4 rows, two
+papers that share 54 % of their shingles agree with probability 1/2, two that share a sixth with probability 1/160. A
+group that is slightly too large costs nothing; a near-duplicate in another part of the split would make a search look
+better than it is.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def resample_means(values: NDArray[np.float64], resamples: int, seed: int) -> ND
     Args:
         values: [queries, columns]; each column is averaged over the same draws.
         resamples: number of draws.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         float64 [resamples, columns].

@@ -83,7 +83,7 @@ def load_systems(
         models: further models in FP32, as NAME=FOLDER.
         others: numbers of further versions.
         compile: run models in FP32 through torch.compile.
-        runtime: of versions.
+        runtime: runtime that versions run on.
 
     Returns:
         The systems in the report's order, with the candidate last, and the name of the baseline: the promoted version

@@ -19,8 +19,8 @@ class Ranking(NamedTuple):
     """The best passages of each query, the best first.
 
     Attributes:
-        positions: of the passages in the corpus, int64 [queries, depth]; -1 where nothing was found.
-        scores: of these passages, float32 [queries, depth].
+        positions: positions of the passages in the corpus, int64 [queries, depth]; -1 where nothing was found.
+        scores: scores of these passages, float32 [queries, depth].
     """
 
     positions: NDArray[np.int64]

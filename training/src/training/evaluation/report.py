@@ -45,7 +45,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         system: name of the first system.
         against: name of the second system.
         metric: such as nDCG@10.
-        difference: of the means, above 0 if `system` is better.
+        difference: difference of the means, above 0 if `system` is better.
         low: lower end of its interval; above 0 means that the system is better beyond chance.
         high: upper end; below 0 means that the system is worse beyond chance.
         p: two-sided p-value.
@@ -68,7 +68,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
         kind: `retrieval`, `subject agreement` or `subject probe`.
         queries: number of queries that a mean is taken over.
         passages: number of passages that were searched, or that the classifier was trained on.
-        digest: of the files.
+        digest: digest of the files.
     """
 
     kind: str
@@ -84,8 +84,8 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
         baseline: the system that every other system is compared with.
         systems: description of each system by name.
         sets: description of each set by name.
-        scores: of every system on every set by every metric.
-        differences: of every system to the baseline, and of the further pairs.
+        scores: score of every system on every set by every metric.
+        differences: difference of every system to the baseline, and of the further pairs.
         settings: resamples, confidence, seed, depth.
         created: time in ISO 8601, UTC.
         machine: class of the machine that it ran on.

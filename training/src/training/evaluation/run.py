@@ -59,17 +59,17 @@ def evaluate_systems(
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
 
     Args:
-        systems: by their names in the report, in its order.
+        systems: systems by their names in the report, in its order.
         sets: folders in BEIR's layout; a set has its folder's name.
         output: folder for `report.json`, `report.md` and `*.png`; created if it does not exist.
         baseline: the system that every other system is compared with.
         comparisons: further pairs, (system, against).
         subject_papers: a file of papers with categories, to measure subjects on; None skips subjects.
-        mapping: of that file's fields, if it needs one.
+        mapping: mapping of that file's fields, if it needs one.
         most_subject_papers: number of its papers that are read.
-        resamples: of the bootstrap.
-        confidence: of the intervals.
-        seed: of every random choice.
+        resamples: number of resamples of the bootstrap.
+        confidence: confidence level of the intervals.
+        seed: seed of every random choice.
         depth: number of ranks that MAP includes (1,000 as in trec_eval).
         cache: folder that keeps the vectors of systems whose description has a digest, so that these encode each set
             once; None keeps none.

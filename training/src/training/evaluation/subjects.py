@@ -35,7 +35,7 @@ class SubjectPapers:
         texts: passage text of each paper.
         subjects: primary category of each paper, as an index of `names`.
         names: codes of the categories.
-        digest: of texts and categories.
+        digest: digest of texts and categories.
     """
 
     texts: list[str]

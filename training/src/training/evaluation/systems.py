@@ -47,12 +47,12 @@ class TorchSystem:
         compile: bool = False,
         batch_size: int = 32,
     ) -> None:
-        """Describe the model for the report, and compile it if wanted.
+        """Describe the model for the report, and compile it if `compile` is set.
 
         Args:
-            model: with `max_seq_length` as it is to be measured.
-            name: for the report.
-            digest: of the weights, if they do not change any more; vectors are cached under it.
+            model: model whose `max_seq_length` has the value to measure.
+            name: name in the report.
+            digest: digest of the weights, if these are final; vectors are cached under it.
             compile: run the model through torch.compile, which saves time from some thousands of texts on.
             batch_size: texts in one pass.
         """

@@ -71,7 +71,7 @@ class Figures(TrainerCallback):
         metrics: Mapping[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Write MRR@10, and stop the training if the function that decides on it says so."""
+        """Write MRR@10, and stop the training if the given function returns True."""
         found = (metrics or {}).get(f"eval_{METRIC}")
         if found is None or not state.is_world_process_zero:
             return

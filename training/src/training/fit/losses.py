@@ -94,7 +94,10 @@ class Ranking(Loss, tag="mnrl", frozen=True):
 
 
 class CachedRanking(Ranking, tag="cached_mnrl", frozen=True):
-    """The same loss with cached gradients (Gao et al., 2021): batches larger than memory, for a third forward pass."""
+    """`Ranking` with cached gradients (Gao et al., 2021): allows batches larger than the memory.
+
+    It runs the forward pass of each batch once more.
+    """
 
     library_class = "CachedMultipleNegativesRankingLoss"
 
@@ -216,7 +219,7 @@ def check(loss: Loss, labelled: bool) -> None:
 
 
 def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return cosines in FP32 even under autocast: bf16 cannot tell a positive from a hard negative with its 8 bits."""
+    """Return cosines in FP32 even under autocast: the 8 bits of bf16 are too coarse for hard negatives."""
     import torch
     from torch.nn.functional import normalize
 

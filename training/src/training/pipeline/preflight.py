@@ -1,4 +1,4 @@
-"""Check before a run starts what its stages would otherwise refuse only after the training."""
+"""Check the inputs of a run before it starts, so that no stage fails after hours of training."""
 
 from __future__ import annotations
 

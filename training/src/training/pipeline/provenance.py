@@ -24,7 +24,7 @@ def describe_training(run: RunFolder) -> dict[str, Any]:
     plain = _without_folders(msgspec.to_builtins(run.configuration))
     return {
         "experiment": run.configuration.name,
-        # None where an earlier version of the code trained, which did not write it down.
+        # None if an earlier version of the code made the run: it did not record this value.
         "revision": figures.get("revision"),
         "base": figures.get("base"),
         "corpus": _read(run.require_stage("prepare") / "split.json")["papers"],

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def digest_inputs(configuration: Configuration) -> dict[str, dict[str, str]]:
     """Return the SHA-256 of each file or folder that the configuration names, by part and by its name there.
 
-    With these digests DVC notices that a corpus has changed although its name has not. Names that are no paths (the
+    With these digests DVC detects a changed corpus with an unchanged name. Names that are no paths (the
     sample, a packaged model, a hub id) are left out.
 
     Raises:

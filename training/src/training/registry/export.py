@@ -41,8 +41,8 @@ def export(
         wanted: a folder, a hub id, or None for the packaged default.
         calibration_papers: a file of papers that `papers.read_papers` reads.
         repository: Triton's model repository; created if it does not exist.
-        mapping: of the papers' fields, if the file needs one.
-        seed: of every random choice.
+        mapping: mapping of the papers' fields, if the file needs one.
+        seed: seed of every random choice.
         how: settings of the compression; None is INT8 with the default recipe.
 
     Returns:
@@ -64,10 +64,10 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: P
     """Publish a copy of a folder that `compress` filled as the next version.
 
     Args:
-        folder: with the model, the code that serves it, and the manifest.
+        folder: folder with the model, the code that serves it, and the manifest.
         repository: Triton's model repository; created if it does not exist.
         made: the folder's manifest.
-        source: the model's own folder, of which a copy is kept; None for a model that its name is enough to get again.
+        source: the model's own folder, of which a copy is kept; None for a model that can be fetched again by its name.
 
     Returns:
         The manifest, with `promoted` and the `folder`.

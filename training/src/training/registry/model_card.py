@@ -22,10 +22,10 @@ def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, fo
     """Write the card into a folder and return its path.
 
     Args:
-        manifest: of the version.
+        manifest: manifest of the version.
         report: an evaluation of the version.
         system: name of the version in the report.
-        folder: to write into.
+        folder: folder to write into.
 
     Raises:
         EvaluationError: The card cannot be written.

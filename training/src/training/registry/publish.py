@@ -108,7 +108,7 @@ def staging(repository: Path, name: str = TEXT_ENCODER) -> Iterator[Path]:
 
 
 def finish(staged: Path) -> None:
-    """Let everyone read a staged folder, and write it to the disk.
+    """Make a staged folder readable for all users, and write it to the disk.
 
     Raises:
         OSError: A file cannot be changed.
@@ -124,7 +124,7 @@ def keep_source(model: Path, repository: Path, sha256: str) -> None:
     Args:
         model: the folder that SentenceTransformer.save() wrote.
         repository: Triton's model repository.
-        sha256: of the weights, as in the version's manifest.
+        sha256: digest of the weights, as in the version's manifest.
 
     Raises:
         PublishError: The copy cannot be written; no part of it is left.

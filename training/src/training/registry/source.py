@@ -33,7 +33,7 @@ class ModelSource:
     Attributes:
         name: short name.
         location: a folder, or an id on the hub.
-        origin: for the manifest: a package, a folder's name or a hub id, but never a path of this machine.
+        origin: origin for the manifest: a package, a folder's name or a hub id, but never a path of this machine.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""Stage `mine`: find what each pair is compared with, using the model as it is before training."""
+"""Stage `mine`: add hard negatives to each pair, or order the pairs in blocks of similar papers.
+
+The stage uses the model as it is before training.
+"""
 
 from __future__ import annotations
 
