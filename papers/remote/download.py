@@ -19,7 +19,6 @@ from papers.remote.http import Client, Notify, RetryPolicy
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
-_BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -181,8 +180,7 @@ class _Transfer:
             self.file.truncate(0)
             return 0
         self.file.seek(0)
-        while block := self.file.read(_BLOCK):
-            self.digest.update(block)
+        hashlib.file_digest(self.file, lambda: self.digest)
         return int(self.file.tell())
 
     def _remember(self, response: httpx.Response) -> None:

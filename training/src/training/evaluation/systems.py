@@ -25,11 +25,9 @@ class System(Protocol):
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return vectors of length one, float32 [len(texts), dim]."""
-        ...
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Return vectors of length one, float32 [len(texts), dim]."""
-        ...
 
 
 AnySystem = System | Bm25
