@@ -229,7 +229,7 @@ def for_gpu(
     versions.find(settings.repository, version)
     papers = corpus_path(settings, texts)
     cache = engine_cache or gpu.ENGINE_CACHE
-    made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=cache)
+    made, files = gpu.export_gpu_model(settings, version, runtime, papers, source=source, engine_cache=cache)
     absent = gpu.missing_steps(settings.repository, version, runtime)
     if json:
         print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})

@@ -76,7 +76,7 @@ def find(repository: Path, number: int) -> Version:
     return Version(number, _pointer(repository) == str(number), manifest(repository, number))
 
 
-def promote(repository: Path, number: int) -> Version:
+def set_promoted_version(repository: Path, number: int) -> Version:
     """Move the pointer without a check; `akin.registry.promotion.promote` checks the evaluation and keeps the history.
 
     Raises:

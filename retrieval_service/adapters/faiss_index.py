@@ -11,7 +11,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_nprobe import SearchDepth, decoding_is_cheaper
+from retrieval_service.adapters.faiss_nprobe import NprobeChoice, decoding_is_cheaper
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -42,7 +42,7 @@ class FaissIndex:
         """
         ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
         self.index = index
-        self.depth = SearchDepth(ivf, nprobe)
+        self.depth = NprobeChoice(ivf, nprobe)
         self.status: str | None = None
         self._codes = _codes_in_row_order(index)
         self.row_coder: Any = self._codes if self._codes is not None else ivf

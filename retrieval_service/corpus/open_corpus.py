@@ -10,7 +10,7 @@ from typing import Protocol
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import Embedded, Encoder, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class OpenCorpus:
         self._holders = 0
         self._retired = False
 
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a query, and the encoder that made it.
 
         Raises:

@@ -14,7 +14,7 @@ import numpy as np
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
-from retrieval_service.public import public_message
+from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
 from retrieval_service.search.feedback import feedback_text, feedback_vector
@@ -111,7 +111,7 @@ class _Search:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
             # Lexical search runs while the query is embedded and vectors are searched.
-            beside = self._start(self.lexical.reach, depth) if self.lexical and mode is Mode.HYBRID else None
+            beside = self._start(self.lexical.search_deeper, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
                 if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
                     self.dense = await self._dense_ranking(plan, within)
@@ -133,7 +133,7 @@ class _Search:
 
     def _reach(self, ranking: Ranking, depth: int, beside: Job[None] | None) -> None:
         """Search one index; rank at once where the other is done, as ranking takes less time than changing threads."""
-        ranking.reach(depth)
+        ranking.search_deeper(depth)
         if beside is None or beside.done:
             self._rank(depth)
 
@@ -147,7 +147,7 @@ class _Search:
             except Unavailable as error:
                 if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise
-                self.degraded = f"{public_message(error)} These results come from lexical search alone."
+                self.degraded = f"{redact_message(error)} These results come from lexical search alone."
                 return None
             self.timings.embed_ms = _ms_since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])

@@ -47,11 +47,11 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
 
 def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
     """Return the rows that a filter admits."""
-    rows = catalogue.matching(wanted)
+    rows = catalogue.find_rows(wanted)
     words = [clause for clause in wanted.clauses if clause.field not in CATALOGUE_FIELDS]
     if not words:
         return rows
-    mask = rows.mask & lexical.matching(words)
+    mask = rows.mask & lexical.find_rows(words)
     return RowSet(mask, int(np.count_nonzero(mask)))
 
 

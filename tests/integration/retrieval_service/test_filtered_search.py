@@ -100,9 +100,9 @@ def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissInd
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert index.depth.reach(near, half)[0] < index.depth.reach(far, half)[0] <= index.depth.nlist
+    assert index.depth.choose_nprobe(near, half)[0] < index.depth.choose_nprobe(far, half)[0] <= index.depth.nlist
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index.depth.reach(near, everything)[0] >= index.depth.nprobe()
+    assert index.depth.choose_nprobe(near, everything)[0] >= index.depth.nprobe()
 
 
 def test_a_requested_nprobe_is_used(index: FaissIndex, world: Any) -> None:
