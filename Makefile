@@ -129,7 +129,7 @@ DURATION ?= 60s
 SCENARIO ?= reference
 
 .PHONY: loadtest
-loadtest: setup .venv-loadtests/ready ## people who search: USERS=20 DURATION=60s SCENARIO=reference CORPUS=sample
+loadtest: setup .venv-loadtests/ready ## simulated users: USERS=20 DURATION=60s SCENARIO=reference CORPUS=sample
 	.venv-loadtests/bin/python -m loadtests users --users "$(USERS)" --duration "$(DURATION)" --scenario "$(SCENARIO)" \
 	  $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
@@ -156,7 +156,7 @@ check-training: .venv-training/ready ## types of the training half, which needs 
 	cd training && ../.venv-training/bin/mypy
 
 .PHONY: test
-test: setup check check-training browser ## both checks, and every test
+test: setup check check-training browser ## both checks, and the default tests
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 

@@ -187,16 +187,16 @@ def measure_curve(index: Any, recipe: Recipe, queries: Queries, target: float) -
     """
     curve: list[CurvePoint] = []
     widest = recipe.nlist or min(2048, int(index.ntotal))
-    breadth = 1 if recipe.nlist else min(16, widest)
+    nprobe = 1 if recipe.nlist else min(16, widest)
     while True:
-        recall, ms = measure(FaissIndex(index, nprobe=breadth, k_factor=recipe.k_factor), queries)
-        curve.append(CurvePoint(breadth, recall, ms, k_factor=recipe.k_factor))
-        if recall >= target or breadth >= widest or _is_level(curve, breadth, widest):
+        recall, ms = measure(FaissIndex(index, nprobe=nprobe, k_factor=recipe.k_factor), queries)
+        curve.append(CurvePoint(nprobe, recall, ms, k_factor=recipe.k_factor))
+        if recall >= target or nprobe >= widest or _is_level(curve, nprobe, widest):
             return curve
-        breadth = min(widest, breadth + max(1, breadth // 2))
+        nprobe = min(widest, nprobe + max(1, nprobe // 2))
 
 
-def _is_level(curve: list[CurvePoint], breadth: int, widest: int) -> bool:
-    if len(curve) <= _STEPS_WITHOUT_GAIN or breadth * 4 < widest**0.5:
+def _is_level(curve: list[CurvePoint], nprobe: int, widest: int) -> bool:
+    if len(curve) <= _STEPS_WITHOUT_GAIN or nprobe * 4 < widest**0.5:
         return False
     return curve[-1].recall_at_10 - curve[-1 - _STEPS_WITHOUT_GAIN].recall_at_10 < _NO_GAIN

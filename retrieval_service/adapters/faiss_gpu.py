@@ -85,7 +85,7 @@ class GpuIndex:
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
         """Return the k admitted rows of greatest inner product with a vector [dim]."""
         k = min(k, len(self))
-        lists = self._main.depth.nprobe(nprobe) if self._has_lists else None
+        lists = self._main.nprobe_rule.nprobe(nprobe) if self._has_lists else None
         filtered = within is not None and within.count < len(self)
         if self.status is None and not filtered and 0 < k <= MOST_SELECTED and (lists or 1) <= MOST_SELECTED:
             try:
@@ -134,7 +134,7 @@ def clone_to_gpu(main: FaissIndex, options: GpuOptions) -> GpuIndex:
             add_stored(clone, main)
     except RuntimeError as error:
         raise NoGpu(f"the index could not be copied ({str(error).strip().splitlines()[0]})") from error
-    return GpuIndex(main, clone, lists=whole and main.depth.nlist is not None)
+    return GpuIndex(main, clone, lists=whole and main.nprobe_rule.nlist is not None)
 
 
 def add_stored(flat: Any, main: FaissIndex) -> None:

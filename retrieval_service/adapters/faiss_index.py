@@ -11,7 +11,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval_service.adapters.faiss_nprobe import NprobeChoice, decoding_is_cheaper
+from retrieval_service.adapters.faiss_nprobe import NprobeRule, decoding_is_cheaper
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -42,7 +42,7 @@ class FaissIndex:
         """
         ivf = faiss.extract_index_ivf(index) if _is_ivf(index) else None
         self.index = index
-        self.depth = NprobeChoice(ivf, nprobe)
+        self.nprobe_rule = NprobeRule(ivf, nprobe)
         self.status: str | None = None
         self._codes = _codes_in_row_order(index)
         self.row_coder: Any = self._codes if self._codes is not None else ivf
@@ -80,9 +80,9 @@ class FaissIndex:
         if k == 0:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
         if within is None or within.count == len(self):
-            parameters = self._parameters(self.depth.nprobe(nprobe))
+            parameters = self._parameters(self.nprobe_rule.nprobe(nprobe))
         else:
-            lists = self.depth.within(vector, within, nprobe)
+            lists = self.nprobe_rule.within(vector, within, nprobe)
             if lists is None:
                 return self._compare_all(within, vector, k)
             # FAISS keeps a bare pointer to `bits`, which must live until the search is over.
@@ -122,7 +122,7 @@ class FaissIndex:
     def _parameters(self, nprobe: int, selector: Any = None) -> Any:
         if isinstance(self.index, faiss.IndexHNSW):
             return faiss.SearchParametersHNSW(efSearch=nprobe, sel=selector)
-        if self.depth.nlist is None:
+        if self.nprobe_rule.nlist is None:
             return None
         inner = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         if isinstance(self.index, faiss.IndexRefine):

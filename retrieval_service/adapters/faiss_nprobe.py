@@ -34,7 +34,7 @@ _CHEAP_ENOUGH = 1e6
 _FILTERS_KEPT = 8
 
 
-class NprobeChoice:
+class NprobeRule:
     """The `nprobe` of an index: lists to read, or a graph's candidates (`efSearch`).
 
     Attributes:

@@ -85,7 +85,7 @@ def test_recall_within_filters(index: FaissIndex, world: Any) -> None:
 
 def test_recall_of_lists_alone(index: FaissIndex, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check the lists alone: in a corpus a hundred times larger, comparing all vectors would take too long."""
-    if index.depth.nlist is None:
+    if index.nprobe_rule.nlist is None:
         pytest.skip("an index without lists compares every admitted vector")
     monkeypatch.setattr(faiss_nprobe, "exact_is_cheaper", lambda *_: False)
     vectors, queries, dice = world
@@ -95,14 +95,18 @@ def test_recall_of_lists_alone(index: FaissIndex, world: Any, monkeypatch: pytes
 
 
 def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissIndex, world: Any) -> None:
-    if index.depth.nlist is None:
+    if index.nprobe_rule.nlist is None:
         pytest.skip("an index without lists has none to count")
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert index.depth.choose_nprobe(near, half)[0] < index.depth.choose_nprobe(far, half)[0] <= index.depth.nlist
+    assert (
+        index.nprobe_rule.choose_nprobe(near, half)[0]
+        < index.nprobe_rule.choose_nprobe(far, half)[0]
+        <= index.nprobe_rule.nlist
+    )
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index.depth.choose_nprobe(near, everything)[0] >= index.depth.nprobe()
+    assert index.nprobe_rule.choose_nprobe(near, everything)[0] >= index.nprobe_rule.nprobe()
 
 
 def test_a_requested_nprobe_is_used(index: FaissIndex, world: Any) -> None:
