@@ -1,6 +1,6 @@
 """Read the encoder registry: version folders in the model repository, and the pointer to the promoted one.
 
-Training publishes version folders and promotes the very first. After that only `promote` moves the pointer, and
+Training publishes version folders and promotes the very first. After that only `set_promoted_version` moves the pointer, and
 `akin.registry.promotion` decides whether it may.
 """
 

@@ -1,4 +1,4 @@
-"""Nobody's text may cost more than half a second, nor more than in proportion to its length."""
+"""No text may cost more than half a second, nor more than in proportion to its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kill one part of the real stack after the other: each is restarted soon, and searches are answered."""
+"""Kill one part of the real stack after the other: each is restarted within a limit, and searches are answered."""
 
 from __future__ import annotations
 

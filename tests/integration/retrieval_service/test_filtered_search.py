@@ -106,7 +106,7 @@ def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissInd
         <= index.nprobe_rule.nlist
     )
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index.nprobe_rule.choose_nprobe(near, everything)[0] >= index.nprobe_rule.nprobe()
+    assert rule.choose_nprobe(near, everything)[0] >= rule.nprobe()
 
 
 def test_a_requested_nprobe_is_used(index: FaissIndex, world: Any) -> None:
