@@ -39,7 +39,7 @@ class EncoderIdentity:
         version: Its number in the model repository.
         digest: The SHA-256 over its graph, tokenizer and text rules.
         dim: Length of its vectors.
-        max_length: Tokens that it reads of a text; None where this is unknown.
+        max_length: Tokens that it reads of a text; None if this is unknown.
         device: "cpu" or "gpu"; None if Triton does not report it.
     """
 

@@ -1,7 +1,7 @@
 """Read the encoder registry: version folders in the model repository, and the pointer to the promoted one.
 
-Training publishes version folders and promotes the very first. After that only `set_promoted_version` moves the pointer, and
-`akin.registry.promotion` decides whether it may.
+Training publishes version folders and promotes the very first. After that only `set_promoted_version` moves the
+pointer, and `akin.registry.promotion` decides whether it may.
 """
 
 from __future__ import annotations

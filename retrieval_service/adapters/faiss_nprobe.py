@@ -42,7 +42,7 @@ class NprobeRule:
     """
 
     def __init__(self, ivf: Any, nprobe: int | None) -> None:
-        """Take the inverted lists of an index, None where it has none, and the `nprobe` of its manifest."""
+        """Take the inverted lists of an index (None if it has none) and the `nprobe` of its manifest."""
         self.nlist = int(ivf.nlist) if ivf is not None else None
         self._ivf = ivf
         self._default = nprobe or 1

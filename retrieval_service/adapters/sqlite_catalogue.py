@@ -125,7 +125,7 @@ class SqliteCatalogue:
 
 
 def newest_day(path: Path) -> date | None:
-    """Return the day of the newest paper in a catalogue; None where no paper has a day.
+    """Return the day of the newest paper in a catalogue; None if no paper has a day.
 
     Raises:
         SnapshotInvalid: The file is not a catalogue, or is damaged.

@@ -59,7 +59,7 @@ class ClauseAlternative(NamedTuple):
 
     Attributes:
         query: Finds the papers.
-        condition: The same as a field and its terms; None where the query cannot be written so.
+        condition: The same as a field and its terms; None if the query cannot be written so.
     """
 
     query: Query
@@ -76,7 +76,7 @@ class ClauseQueries:
         self._names = name_analyzer()
 
     def query(self, clause: Clause) -> Query | None:
-        """Return the query for papers that have one of a clause's values; None where no value has a term ("the")."""
+        """Return the query for papers that have one of a clause's values; None if no value has a term ("the")."""
         parts = self.parts(clause)
         return best_of_queries([part.query for part in parts]) if parts else None
 
@@ -99,7 +99,7 @@ class ClauseQueries:
         return Query.phrase_query(self._schema, field, list(terms))
 
     def days(self, admitted: Filter) -> Query | None:
-        """Return the query for papers of a filter's days; None where the filter has no days."""
+        """Return the query for papers of a filter's days; None if the filter has no days."""
         if not (admitted.first or admitted.last):
             return None
         first, last = admitted.first or date.min, admitted.last or date.max
@@ -146,7 +146,7 @@ class ClauseQueries:
 
 
 def best_of_queries(queries: Sequence[Query]) -> Query:
-    """Return the query for what any of the queries matches, with the greatest of their scores."""
+    """Return one query for the papers that any of the queries matches, with the greatest of their scores."""
     return queries[0] if len(queries) == 1 else Query.disjunction_max_query(list(queries))
 
 

@@ -25,7 +25,7 @@ from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.ports import Hits
 
-_LEAST_TERMS = 6  # used whatever they cost: a short question has as many
+_LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
 # until the terms carry this share of the query's information.
 _CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95

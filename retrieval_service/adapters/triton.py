@@ -182,7 +182,7 @@ class _Limits(msgspec.Struct):
 
 
 def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
-    """Return how many tokens an encoder reads; None where its manifest is missing or of another encoder."""
+    """Return how many tokens an encoder reads; None if its manifest is missing or of another encoder."""
     try:
         limits = msgspec.json.decode(
             (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits

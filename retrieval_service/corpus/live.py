@@ -97,7 +97,7 @@ class LiveCorpus:
 
     @property
     def refusal(self) -> RetrievalError | None:
-        """Reason why the snapshot that CURRENT names is not served; None where it is."""
+        """Reason why the snapshot that CURRENT names is not served; None if it is served."""
         return self._refused[1] if self._refused else None
 
     @property
@@ -187,7 +187,7 @@ class LiveCorpus:
                 _log.exception("The check for a new snapshot failed.")
 
     async def _change_to(self, named: str) -> bool:
-        """Serve another snapshot; return False where it cannot be served now, and the one before stays in use."""
+        """Serve another snapshot; return False if it cannot be served now; then the previous one stays in use."""
         before = self._corpus
         files = await asyncio.to_thread(file_states, self._snapshots.root / named)
         if self._refusals.is_refused(named, files):
@@ -248,7 +248,7 @@ class LiveCorpus:
             return None, error.without_traceback()
 
     async def _check_encoder(self, corpus: OpenCorpus) -> None:
-        """Check that a corpus's encoder is ready; find it again where it is not, and drop it after repeated misses."""
+        """Check that a corpus's encoder is ready; reconnect if it is not, and drop it after repeated failures."""
         in_use, suspect = corpus.encoder, corpus.needs_encoder_check()
         if in_use is not None and not suspect and await self._encoders.is_ready(in_use.identity.version):
             self._misses = 0

@@ -13,7 +13,7 @@ Files = tuple[tuple[str, int, int, int], ...]
 
 
 def file_states(directory: Path) -> Files:
-    """Return path, size, time and inode of every file of a snapshot, to detect changes; empty where there are none."""
+    """Return path, size, time and inode of every file of a snapshot, to detect changes; empty if there are none."""
     found = []
     try:
         for path in sorted(directory.rglob("*")):

@@ -1,4 +1,4 @@
-"""State that the routes share, and the deadline and the turn of a request."""
+"""Hold the state that the routes share; give a request its deadline and its turn."""
 
 from __future__ import annotations
 

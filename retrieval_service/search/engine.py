@@ -97,7 +97,7 @@ class _Search:
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
-        """Return the plan, and the admitted rows; None where every row is admitted."""
+        """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
         plan = plan_search(self.request, corpus.catalogue)
         if plan.admitted is None:
@@ -138,7 +138,7 @@ class _Search:
             self._rank(depth)
 
     async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
-        """Return the ranking by vectors; None where lexical search answers alone because the encoder is away."""
+        """Return the ranking by vectors; None if lexical search answers alone because the encoder is unavailable."""
         vector = None
         if plan.words is not None:
             started = perf_counter()
@@ -177,7 +177,7 @@ class _Search:
         return hits
 
     def _rank(self, depth: int) -> None:
-        """Join the rankings and make the page; leave it unmade where the page depends on a deeper search."""
+        """Join the rankings and make the page; make none if the page depends on a deeper search."""
         check_deadline()
         self.ranked_to = depth
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):

@@ -24,7 +24,7 @@ _COMPARED = 500  # codes that an unknown one is compared with, each of which may
 
 
 def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue) -> Filter | None:
-    """Return the filter of a request and of the operators in its query; None where every paper is admitted.
+    """Return the filter of a request and of the operators in its query; None if every paper is admitted.
 
     Ids that the corpus lacks admit nothing: a list of papers may be longer than the corpus.
 

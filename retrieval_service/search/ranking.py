@@ -37,7 +37,7 @@ class Ranking:
         self.ended = False
 
     def search_deeper(self, depth: int) -> None:
-        """Search to the next of the depths and append the new rows; do nothing where the ranking has ended."""
+        """Search to the next of the depths and append the new rows; do nothing if the ranking has ended."""
         if self.ended:
             return
         requested = depth + len(self._left_out)

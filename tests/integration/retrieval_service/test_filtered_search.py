@@ -100,11 +100,8 @@ def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissInd
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert (
-        index.nprobe_rule.choose_nprobe(near, half)[0]
-        < index.nprobe_rule.choose_nprobe(far, half)[0]
-        <= index.nprobe_rule.nlist
-    )
+    rule = index.nprobe_rule
+    assert rule.choose_nprobe(near, half)[0] < rule.choose_nprobe(far, half)[0] <= rule.nlist
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
     assert rule.choose_nprobe(near, everything)[0] >= rule.nprobe()
 
