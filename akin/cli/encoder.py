@@ -247,7 +247,7 @@ def promote(
     override: Annotated[
         str | None,
         typer.Option(
-            metavar="REASON", help="Promote it without proof by an evaluation; the reason is kept in the history."
+            metavar="REASON", help="Promote it without proof by an evaluation; the reason is stored in the history."
         ),
     ] = None,
 ) -> None:

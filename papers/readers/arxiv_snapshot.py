@@ -120,5 +120,5 @@ def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
 
 
 def _version_date(version: _Version) -> date | None:
-    # Without the time of day, millions of versions share the few thousand texts that `day` caches.
+    # Without the time of day, millions of versions share the few thousand texts that `parse_day` caches.
     return parse_day(version.created[:16]) if version.created else None

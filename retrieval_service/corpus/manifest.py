@@ -110,7 +110,7 @@ class Change(msgspec.Struct, frozen=True):
         kept: Papers that are not in a source that is to be the whole corpus, and that stay because some of its records
             could not be read.
         unclaimed: Why a harvest did not advance the day up to which the snapshot has arXiv's changes; empty if it
-            did, and where there was no harvest.
+            did, or if there was no harvest.
     """
 
     base: str
