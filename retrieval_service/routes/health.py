@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.errors import NoSnapshot, NotHere, RetrievalError
 from retrieval_service.redaction import redact_message, redact_text
 from retrieval_service.routes.answers import json_response

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, read_manifest
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable

@@ -16,7 +16,7 @@ import pytest
 
 from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.corpus.refusals import LONGEST_PAUSE, RefusedSnapshot, file_states
