@@ -102,7 +102,7 @@ class SearchService:
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._ask("POST", "/search", Answer, search_request(state))
+        return await self._send_request("POST", "/search", Answer, search_request(state))
 
     async def corpus(self, snapshot: str | None = None) -> CorpusInfo:
         """Return the description of the corpus; the last one is reused if it belongs to this snapshot.
@@ -111,7 +111,7 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
-            self._corpus = await self._ask("GET", "/corpus", CorpusInfo)
+            self._corpus = await self._send_request("GET", "/corpus", CorpusInfo)
         return self._corpus
 
     async def await_ready(self) -> None:
@@ -144,7 +144,9 @@ class SearchService:
         """Close the connections."""
         await self.close()
 
-    async def _ask(self, method: str, path: str, shape: type[_Shape], body: dict[str, object] | None = None) -> _Shape:
+    async def _send_request(
+        self, method: str, path: str, shape: type[_Shape], body: dict[str, object] | None = None
+    ) -> _Shape:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:

@@ -87,7 +87,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
         names: The names of categories by code.
     """
     if not answer.results:
-        return _nothing_found(state)
+        return _empty_results(state)
     best = max(paper.score for paper in answer.results)
     cards = "".join(
         f"<li>{paper_card(paper, rank, best, state, names)}</li>"
@@ -176,7 +176,7 @@ def _titles(papers: Iterable[LikedPaper]) -> str:
     return ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in papers)
 
 
-def _nothing_found(state: PageState) -> str:
+def _empty_results(state: PageState) -> str:
     advice = "Try other words, or fewer of them."
     if state.offset:
         first = escape(replace(state, offset=0).address())

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
+from indexing.embed import EmbeddingPass, EmbeddingWindow, PaperSource, embed_windows
 from indexing.embedding_store import EmbeddingStore
-from indexing.faiss_recipe import recipe_for
+from indexing.faiss_recipe import choose_recipe
 from indexing.options import BuildOptions, OnProgress, Progress
 from indexing.recall import QuerySample
 from indexing.snapshot_parts import RowWriter, publish, report_write_errors, write_vectors
@@ -63,7 +63,7 @@ async def build_snapshot(
         PapersError: the source could not be read to its end.
     """
     options = options or BuildOptions()
-    snapshots, identity, intake = SnapshotDirectory(data), encoder.identity, Intake(papers)
+    snapshots, identity, intake = SnapshotDirectory(data), encoder.identity, PaperSource(papers)
     with (
         report_write_errors(data),
         snapshots.new_build() as directory,
@@ -100,7 +100,9 @@ async def build_snapshot(
             store.by_row(np.concatenate(positions)),
             encoder,
             sample,
-            recipe=recipe_for(rows.count, identity.dim, exact_below=options.exact_below, memory_mb=options.memory_mb),
+            recipe=choose_recipe(
+                rows.count, identity.dim, exact_below=options.exact_below, memory_mb=options.memory_mb
+            ),
             target=options.recall_target,
             on_tuning=lambda: report("tune", 0),
         )
@@ -124,7 +126,7 @@ async def build_snapshot(
         return await asyncio.to_thread(publish, snapshots, directory, draft, use=options.use)
 
 
-def _read_window(intake: Intake, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
+def _read_window(intake: PaperSource, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
     """Return the next usable papers whose ids are not taken yet; an empty list at the end."""
     while window := intake.read_window():
         taken = {paper.id for earlier in in_flight for paper in earlier.papers}
@@ -134,6 +136,6 @@ def _read_window(intake: Intake, rows: RowWriter, in_flight: Sequence[EmbeddingW
     return []
 
 
-def _reasons(intake: Intake) -> str:
+def _reasons(intake: PaperSource) -> str:
     rejected = intake.rejected
     return f" (rejected: {', '.join(f'{n} {reason}' for reason, n in rejected.items())})" if rejected else ""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexing.catalogue_writer import CatalogueWriter
-from indexing.embed import EmbeddingPass, EmbeddingWindow, Intake, embed_windows
+from indexing.embed import EmbeddingPass, EmbeddingWindow, PaperSource, embed_windows
 from indexing.embedding_store import text_digest
 from indexing.lexical_writer import same_in_index
 from indexing.options import OnProgress, Progress
@@ -64,7 +64,7 @@ class Changes:
         self.added = self.replaced = self.withdrawn = self.unchanged = self.kept = 0
         self.rewritten: set[int] = set()
         self.revectored: set[int] = set()
-        self.intake = Intake(source.papers)
+        self.intake = PaperSource(source.papers)
         self._source = source
         self._before = len(digests)
         self._seen = np.zeros(self._before, np.bool_)

@@ -24,7 +24,7 @@ _MOST = 4_096  # conditions
 _LONGEST_PHRASE = 4
 
 
-def fewest(papers: int, words: int = 1) -> int:
+def min_papers(papers: int, words: int = 1) -> int:
     """Return the least number of papers that must meet a condition of so many words for it to have a bitmap."""
     return max(FEWEST, round((SHARE if words == 1 else SHARE_OF_PHRASES) * papers))
 
@@ -43,7 +43,8 @@ def likely_conditions(sample: Sequence[Sequence[Condition]], papers: int) -> lis
         for fields in sample:
             counts.update({phrase for field in fields for phrase in _phrases(field, length, common)})
         least, in_phrase = (
-            max(2.0, _CHANCE * len(sample) * fewest(papers, words) / max(papers, 1)) for words in (length, length + 1)
+            max(2.0, _CHANCE * len(sample) * min_papers(papers, words) / max(papers, 1))
+            for words in (length, length + 1)
         )
         found += [(count, condition) for condition, count in counts.items() if count >= least]
         common = {condition for condition, count in counts.items() if count >= in_phrase}

@@ -20,7 +20,7 @@ WINDOW = 2048
 _WINDOWS_IN_FLIGHT = 2
 
 
-class Intake:
+class PaperSource:
     """Source of papers, read in windows, with the numbers of records that were not taken."""
 
     def __init__(self, papers: Iterable[Paper]) -> None:

@@ -65,7 +65,7 @@ def exact_recipe(why: str) -> Recipe:
     return Recipe("SQfp16", None, 1.0, why)
 
 
-def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_mb: float | None = None) -> Recipe:
+def choose_recipe(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_mb: float | None = None) -> Recipe:
     """Return the recipe for a corpus of this size, or a smaller one if the usual one needs too much memory.
 
     Args:
@@ -74,7 +74,7 @@ def recipe_for(papers: int, dim: int, *, exact_below: int = EXACT_BELOW, memory_
         exact_below: corpora of fewer papers get an exact index.
         memory_mb: most megabytes for the index; None for no limit.
     """
-    nlist = lists_for(papers)
+    nlist = choose_nlist(papers)
     usual = _one_bit(nlist) if dim % 2 else _product(nlist, dim)
     if papers < exact_below:
         usual = exact_recipe(f"exact: fewer than {exact_below} papers")
@@ -97,7 +97,7 @@ def megabytes(recipe: Recipe, papers: int, dim: int) -> float:
     return (papers * row + 4 * dim * (recipe.nlist or 0)) / 1e6
 
 
-def lists_for(papers: int) -> int:
+def choose_nlist(papers: int) -> int:
     """Return the number of inverted lists for a corpus: a power of two that leaves enough vectors to train each."""
     # Four square roots of the corpus balances the cost of choosing lists against the cost of reading them.
     lists = min(4 * isqrt(papers), papers // VECTORS_PER_LIST)
@@ -106,7 +106,7 @@ def lists_for(papers: int) -> int:
 
 def candidates(papers: int, dim: int) -> list[Recipe]:
     """Return the recipes worth measuring for a corpus of this size, the fastest to build first."""
-    n = lists_for(papers)
+    n = choose_nlist(papers)
     found = [
         exact_recipe("every vector is compared"),
         _eight_bit(n),
@@ -174,14 +174,16 @@ def retrain_reason(
     return None
 
 
-def successor(recipe: str, k_factor: float, papers: int, dim: int, *, exact_below: int = EXACT_BELOW) -> Recipe:
+def choose_next_recipe(
+    recipe: str, k_factor: float, papers: int, dim: int, *, exact_below: int = EXACT_BELOW
+) -> Recipe:
     """Return the recipe for a corpus that has outgrown its index: of the same kind if that kind suits the new size."""
     if papers < exact_below or recipe == exact_recipe("").factory:
-        return recipe_for(papers, dim, exact_below=exact_below)
+        return choose_recipe(papers, dim, exact_below=exact_below)
     why = "as the snapshot before it, for more or fewer papers"
     if not recipe.startswith("IVF"):
         return Recipe(recipe, None, k_factor, why)
-    nlist = lists_for(papers)
+    nlist = choose_nlist(papers)
     return Recipe(re.sub(r"^IVF\d+", f"IVF{nlist}", recipe), nlist, k_factor, why)
 
 

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from tantivy import Document, Index, PreTokenizedString, Query, Schema, SchemaBuilder, Searcher, TextAnalyzer, Token
 
-from indexing.common_conditions import SAMPLED, fewest, likely_conditions
+from indexing.common_conditions import SAMPLED, likely_conditions, min_papers
 from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
 from retrieval_service.adapters.tantivy_index import open_index
-from retrieval_service.adapters.tex import plain
+from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.filter import day_of
 from retrieval_service.ports import Rows
 
@@ -57,7 +57,7 @@ class LexicalWriter:
         """Add papers as consecutive rows."""
         for row, paper in enumerate(papers, first_row):
             self._sample.offer(paper)
-            title, abstract = plain(paper.title), plain(paper.abstract)
+            title, abstract = to_plain_text(paper.title), to_plain_text(paper.abstract)
             document = Document()
             # A title describes a paper in few words, so its words count twice.
             document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
@@ -103,7 +103,7 @@ class LexicalWriter:
     def _common(self, searcher: Searcher) -> Iterator[tuple[Condition, Rows]]:
         """Yield the common conditions, each with the rows that meet it."""
         papers, queries = int(searcher.num_docs), ClauseQueries(self._schema)
-        if papers <= fewest(papers):
+        if papers <= min_papers(papers):
             return
         english = english_analyzer()
         sample = [_fields(paper, english) for paper in self._sample.items]
@@ -112,7 +112,7 @@ class LexicalWriter:
         for condition in dict.fromkeys(likely):
             query = Query.const_score_query(queries.condition_query(condition), 0.0)
             _, count = first_rows(searcher, query, 1)
-            if count >= fewest(papers, len(condition[1])):
+            if count >= min_papers(papers, len(condition[1])):
                 yield condition, first_rows(searcher, query, count)[0]
 
     @contextmanager
@@ -125,10 +125,10 @@ class LexicalWriter:
 
 def same_in_index(one: Paper, other: Paper) -> bool:
     """Return True if the index has the same content for two versions of a paper."""
-    return _indexed(one) == _indexed(other)
+    return _indexed_fields(one) == _indexed_fields(other)
 
 
-def _indexed(paper: Paper) -> tuple[object, ...]:
+def _indexed_fields(paper: Paper) -> tuple[object, ...]:
     return paper.title, paper.abstract, paper.authors, paper.categories, day_of(paper)
 
 
@@ -160,5 +160,7 @@ def _fields(paper: Paper, english: TextAnalyzer) -> list[Condition]:
     names = {word for name in paper.authors for word in name_words(name, _NAMES)}
     found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):
-        found.append((field, tuple((token.position, token.text) for token in english.pre_tokenize(plain(text)).tokens)))
+        found.append(
+            (field, tuple((token.position, token.text) for token in english.pre_tokenize(to_plain_text(text)).tokens))
+        )
     return found

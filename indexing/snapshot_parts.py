@@ -241,7 +241,7 @@ def change_vectors(base: Path, directory: Path, papers: int, rows: Rows, corpus:
     return True
 
 
-def carry_over(index: IndexRecord, base: str) -> IndexRecord:
+def inherit_index_record(index: IndexRecord, base: str) -> IndexRecord:
     """Return the record of an index whose rows were changed: it names the snapshot that its curve was measured in."""
     if not index.curve or index.queries.endswith("]"):
         return index

@@ -21,16 +21,16 @@ from indexing.catalogue_writer import CatalogueWriter
 from indexing.changes import ChangedPapers, Changes
 from indexing.embed import WINDOW, EmbeddingPass, require_positions
 from indexing.embedding_store import EmbeddingStore
-from indexing.faiss_recipe import retrain_reason, successor
+from indexing.faiss_recipe import choose_next_recipe, retrain_reason
 from indexing.harvest_date import claim_harvest
 from indexing.options import BuildOptions, OnProgress, Progress
 from indexing.recall import QuerySample
 from indexing.snapshot_parts import (
-    carry_over,
     change_lexical,
     change_vectors,
     copy_catalogue,
     hold_base,
+    inherit_index_record,
     link_lexical,
     load_digests,
     publish,
@@ -170,14 +170,14 @@ class _Update:
 
             await asyncio.to_thread(check_digest, self.base, VECTORS, self.old)
             if await asyncio.to_thread(change_vectors, self.base, directory, count, rows, corpus):
-                return carry_over(old, self.old.id)
+                return inherit_index_record(old, self.old.id)
         return await write_vectors(
             directory,
             count,
             store.by_row(await positions_of(np.arange(count))),
             self.encoder,
             QuerySample.draw(catalogue.papers, count),
-            recipe=successor(old.recipe, old.k_factor, count, self.old.encoder.dim, exact_below=below),
+            recipe=choose_next_recipe(old.recipe, old.k_factor, count, self.old.encoder.dim, exact_below=below),
             target=old.recall_target or self.options.recall_target,
             on_tuning=lambda: self.report(Progress("tune", 0, count, embedding.embedded)),
         )

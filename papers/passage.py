@@ -6,7 +6,7 @@ from papers.paper import Paper
 from papers.sentences import ends_sentence
 
 PASSAGE_TEXT_VERSION = 1
-"""Raise it with every change of the text that `passage_text` returns: vectors of two versions are not comparable."""
+"""Increase this number when the text of `passage_text` changes: vectors of two versions are not comparable."""
 
 
 def passage_text(paper: Paper) -> str:

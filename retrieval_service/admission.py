@@ -106,7 +106,7 @@ class Admission:
             await asyncio.wait(self._abandoned)
 
     def _turn(self) -> asyncio.Future[None] | None:
-        """Return the future to wait for before the work begins; None where it may begin at once."""
+        """Return the future to wait for before the work begins; None if it may begin at once."""
         if self.running < self._at_once:
             self.running += 1
             return None

@@ -45,7 +45,7 @@ class RetrievalError(Exception):
         code: Identifies the error for programs.
         status: The HTTP status of the answer.
         message: The text for users.
-        detail: The facts of the message for programs; None where there are none.
+        detail: The facts of the message for programs; None if there are none.
     """
 
     code: ClassVar[str] = "internal"

@@ -39,7 +39,7 @@ class EncoderIdentity:
         version: Its number in the model repository.
         digest: The SHA-256 over its graph, tokenizer and text rules.
         dim: Length of its vectors.
-        max_length: Tokens that it reads of a text; None where this is unknown.
+        max_length: Tokens that it reads of a text; None if this is unknown.
         device: "cpu" or "gpu"; None if Triton does not report it.
     """
 
@@ -50,7 +50,7 @@ class EncoderIdentity:
     device: str | None = None
 
 
-class Embedded(NamedTuple):
+class EmbeddingBatch(NamedTuple):
     """Vectors of a batch of texts.
 
     Attributes:
@@ -69,10 +69,10 @@ class Encoder(Protocol):
     def identity(self) -> EncoderIdentity:
         """Version, digest and sizes of the encoder."""
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Return the vectors of queries, or raise an error within the time that a query has."""
 
-    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Return the vectors of papers; wait while the encoder is busy."""
 
 
@@ -168,7 +168,7 @@ class LexicalIndex(Protocol):
             admitted: The filter.
         """
 
-    def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
+    def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
 
 
@@ -192,7 +192,7 @@ class Catalogue(Protocol):
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""
 
-    def matching(self, wanted: Filter) -> RowSet:
+    def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
 
     def close(self) -> None:
@@ -222,7 +222,7 @@ class Corpus(Protocol):
     def catalogue(self) -> Catalogue:
         """The papers."""
 
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
 
         Raises:

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @dataclasses.dataclass(frozen=True)
 class RunningStack:
-    """A stack that serves the sample papers, and the environment in which `akin` commands speak to it."""
+    """A stack that serves the sample papers, and the environment in which `akin` commands use it."""
 
     settings: Settings
     environment: dict[str, str]
@@ -57,7 +57,7 @@ def akin(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPr
 
 
 def environment_for(data: Path, repository: Path) -> dict[str, str]:
-    """The environment of a stack of its own: its folders, and ports that nobody uses."""
+    """The environment of a stack of its own: its folders, and free ports."""
     ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
     return {**kept, **ports, "AKIN_DATA": str(data), "AKIN_MODEL_REPOSITORY": str(repository)}
@@ -82,7 +82,7 @@ def code_of(module: str) -> set[Path]:
 
 @pytest.fixture(autouse=True)
 def _names_of_test_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has applications in this process answer under the name that test clients ask under."""
+    """Make applications in this process answer under the host name that test clients use."""
     monkeypatch.setenv("AKIN_ALLOWED_HOSTS", "testserver")
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def corpus_path(settings: Settings, source: str) -> Path:
-    """Return the file that SOURCE names; fetch the sample papers if they are asked for and not there.
+    """Return the file that SOURCE names; fetch the sample papers if SOURCE is `sample` and they are not there.
 
     Raises:
         PapersError: The sample cannot be fetched; the message names another way to get papers.

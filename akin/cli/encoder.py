@@ -229,7 +229,7 @@ def for_gpu(
     versions.find(settings.repository, version)
     papers = corpus_path(settings, texts)
     cache = engine_cache or gpu.ENGINE_CACHE
-    made, files = gpu.make(settings, version, runtime, papers, source=source, engine_cache=cache)
+    made, files = gpu.export_gpu_model(settings, version, runtime, papers, source=source, engine_cache=cache)
     absent = gpu.missing_steps(settings.repository, version, runtime)
     if json:
         print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})
@@ -247,7 +247,7 @@ def promote(
     override: Annotated[
         str | None,
         typer.Option(
-            metavar="REASON", help="Promote it without proof by an evaluation; the reason is kept in the history."
+            metavar="REASON", help="Promote it without proof by an evaluation; the reason is stored in the history."
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Define `akin index build | list | info | use`; the other commands of the group are in `upkeep`."""
+"""Define `akin index build | list | info | use`; the other commands of the group are in `index_maintenance`."""
 
 from __future__ import annotations
 

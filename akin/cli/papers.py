@@ -76,11 +76,11 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
         PapersUnusable: `since` is not a day.
         PapersError: The repository cannot be harvested; the message names the next step.
     """
-    from papers.readers.fields import day
+    from papers.readers.fields import parse_day
     from papers.remote import harvest
     from papers.remote.http import RetryPolicy
 
-    if since is not None and (day(since) is None or len(since) != 10):
+    if since is not None and (parse_day(since) is None or len(since) != 10):
         raise PapersUnusable(f"--from {since}: give a day as 2026-01-31.")
     say(f"harvesting {url} from {since or 'the beginning'}: one connection, {pause:g} s between requests")
     with fetch_progress(of_bytes=False) as show:

@@ -68,14 +68,14 @@ def search(
     body.update({name: value for name, value in given.items() if value})
     if text is not None:
         body["query"] = text
-    answer = ask(read_settings(), body)
+    answer = request_search(read_settings(), body)
     if json:
         print_json(answer)
     else:
         show(answer)
 
 
-def ask(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
+def request_search(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     """Return the service's answer to a search.
 
     Raises:

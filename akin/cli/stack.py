@@ -35,10 +35,10 @@ def down() -> None:
 
 def status(json: Json = False) -> None:
     """Print the state of every part of the stack. The exit code is 0 if all of them run, 1 otherwise."""
-    from akin.stack.record import running
+    from akin.stack.record import find_running_stack
     from akin.stack.status import stack_as_json, status_lines
 
-    stack = running(read_settings())
+    stack = find_running_stack(read_settings())
     found = [each.name for each in stack.parts or stack.children] if stack else []
     whole = stack is not None and bool(found) and all(stack.state(name) == "running" for name in found)
     if json:
@@ -64,11 +64,11 @@ def demo(
     from akin.cli import encoder, index, search
     from akin.registry.versions import promoted_number
     from akin.stack import lifecycle
-    from akin.stack.record import running
+    from akin.stack.record import find_running_stack
     from akin.stack.status import follow
 
     settings = read_settings()
-    before = running(settings)
+    before = find_running_stack(settings)
     if before is None:
         lifecycle.check_can_start(settings)
     if promoted_number(settings.repository) is None:
@@ -76,7 +76,7 @@ def demo(
     index.build_if_needed(settings, corpus)
     stack = lifecycle.up(settings, say)
     try:
-        search.show(search.ask(settings, {"query": query, "k": 3}))
+        search.show(search.request_search(settings, {"query": query, "k": 3}))
         print(f"\nSearch on {stack.page}   (Ctrl-C stops everything)")
         follow(settings, stack, say)
     except KeyboardInterrupt:

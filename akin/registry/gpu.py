@@ -135,7 +135,7 @@ def trtexec_arguments(inputs: Sequence[str], max_length: int) -> list[str]:
     return found
 
 
-def make(
+def export_gpu_model(
     settings: Settings,
     version: int,
     runtime: str,

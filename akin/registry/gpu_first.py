@@ -27,13 +27,13 @@ def main() -> int:
         settings = Settings.read()
         runtime = gpu_runtime()
         version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, log)
-        made = find_made(settings.repository, version, runtime)
+        made = find_existing_model(settings.repository, version, runtime)
         if made:
             # The configuration belongs to all versions: write it for this one, not for the version that was made last.
             gpu.write(settings.repository, made, runtime)
             log(f"version {version.number} of {gpu.INNER_MODEL} is already made, for {runtime}")
             return 0
-        made, _ = gpu.make(settings, version.number, runtime, sample_path(settings))
+        made, _ = gpu.export_gpu_model(settings, version.number, runtime, sample_path(settings))
     except AkinError as error:
         log(str(error))
         return error.exit_code
@@ -45,7 +45,7 @@ def main() -> int:
     return 0
 
 
-def find_made(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
+def find_existing_model(repository: Path, version: Version, runtime: str) -> dict[str, Any] | None:
     """Return what `training.compression.gpu` recorded for this encoder and runtime; None if it made nothing."""
     path = repository / gpu.INNER_MODEL / str(version.number) / "made.json"
     try:

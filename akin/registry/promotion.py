@@ -179,7 +179,7 @@ def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion
     path = repository / MODEL / HISTORY
     lines = [msgspec.to_builtins(each) for each in (*history(repository), line)]
     # The pointer first: if the history then lacks this line, `before` of the next promotion replaces it.
-    versions.promote(repository, target.number)
+    versions.set_promoted_version(repository, target.number)
     try:
         replace_file(path, "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in lines).encode())
     except OSError as error:

@@ -16,7 +16,7 @@ import httpx
 from akin.registry.versions import promoted_version
 from akin.settings import Settings
 from akin.stack import local_http, triton_key
-from akin.stack.record import Stack, encoders_lock, running, update
+from akin.stack.record import Stack, encoders_lock, find_running_stack, update
 from akin.stack.triton import is_ready, load
 from retrieval_service.corpus.directory import SnapshotDirectory
 
@@ -29,13 +29,15 @@ def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
     Raises:
         EncoderError: Triton refuses it; the encoders that were served before still are.
     """
-    stack = running(settings)
+    stack = find_running_stack(settings)
     if stack is None or not stack.serves:
         return False
     version = promoted_version(settings.repository)
     if version.number not in stack.encoders or not is_ready(stack.triton_http, version.number):
         say(f"loading encoder version {version.number} beside {' and '.join(map(str, stack.encoders))}")
-        change(settings, stack, [*(number for number in stack.encoders if number != version.number), version.number])
+        set_served_versions(
+            settings, stack, [*(number for number in stack.encoders if number != version.number), version.number]
+        )
     return True
 
 
@@ -56,7 +58,7 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
     Raises:
         EncoderError: Triton refuses.
     """
-    stack = running(settings)
+    stack = find_running_stack(settings)
     if stack is None or len(stack.encoders) < 2:
         return
     version = promoted_version(settings.repository)
@@ -67,10 +69,10 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
         sleep(0.2)
     if served and served["encoder"].get("version") == version.number:
         say(f"searches now use encoder version {version.number}; unloading the others")
-        change(settings, stack, [version.number])
+        set_served_versions(settings, stack, [version.number])
 
 
-def change(settings: Settings, stack: Stack, numbers: list[int]) -> None:
+def set_served_versions(settings: Settings, stack: Stack, numbers: list[int]) -> None:
     """Make the running Triton serve exactly these versions, and record them.
 
     Raises:

@@ -1,7 +1,7 @@
 """Read the encoder registry: version folders in the model repository, and the pointer to the promoted one.
 
-Training publishes version folders and promotes the very first. After that only `promote` moves the pointer, and
-`akin.registry.promotion` decides whether it may.
+Training publishes version folders and promotes the very first. After that only `set_promoted_version` moves the
+pointer, and `akin.registry.promotion` decides whether it may.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def find(repository: Path, number: int) -> Version:
     return Version(number, _pointer(repository) == str(number), manifest(repository, number))
 
 
-def promote(repository: Path, number: int) -> Version:
+def set_promoted_version(repository: Path, number: int) -> Version:
     """Move the pointer without a check; `akin.registry.promotion.promote` checks the evaluation and keeps the history.
 
     Raises:

@@ -29,7 +29,7 @@ from akin.stack.processes import (
     stop,
     tail,
 )
-from akin.stack.record import PartState, Stack, read, running
+from akin.stack.record import PartState, Stack, find_running_stack, read
 from akin.stack.shared_memory import remove_regions
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
@@ -52,7 +52,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
         EncoderError: No encoder was exported.
     """
     with command_lock(settings):
-        stack = running(settings)
+        stack = find_running_stack(settings)
         if stack is not None and stack.of_earlier_release:
             # Its Triton loads models without a key, and its page and service lack the present limits.
             promoted_version(settings.repository)
@@ -324,7 +324,7 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
         await_encoder(settings.triton_url, version, settings.wait_seconds, say)
         yield settings.triton_url, version
         return
-    stack = running(settings)
+    stack = find_running_stack(settings)
     if stack is not None and version.number in stack.encoders and stack.serves:
         yield f"grpc://{stack.triton}", version
         return
@@ -347,7 +347,7 @@ def check_can_start(settings: Settings) -> None:
         StackError: A port is taken.
     """
     with command_lock(settings):
-        if running(settings) is None:
+        if find_running_stack(settings) is None:
             clear(settings)
             check_ports(settings)
 

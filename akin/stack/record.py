@@ -134,7 +134,7 @@ def read(settings: Settings) -> Stack | None:
     return stack if stack.boot in ("", boot()) else None
 
 
-def running(settings: Settings) -> Stack | None:
+def find_running_stack(settings: Settings) -> Stack | None:
     """Return the stack that `akin up` started from this data folder; None if no process of it runs."""
     stack = read(settings)
     if stack is None:

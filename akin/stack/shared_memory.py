@@ -36,7 +36,7 @@ def remove_regions(run: Path, port: int | None = None) -> list[str]:
     """
     prefix = _prefix_of(run) if port is None else region_prefix(run, port)
     found = sorted(SHARED_MEMORY.glob(f"{prefix}*"))
-    mapped = _mapped() if found else ""
+    mapped = _read_shared_mappings() if found else ""
     removed = []
     for path in found:
         if path.name not in mapped:
@@ -49,7 +49,7 @@ def _prefix_of(run: Path) -> str:
     return f"{_ALL}{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:12]}_"
 
 
-def _mapped() -> str:
+def _read_shared_mappings() -> str:
     """Return the lines of shared memory in the maps of all processes that can be read."""
     lines = []
     # psutil reads `smaps` instead, for which the kernel walks every page of the process: seconds for a large index.

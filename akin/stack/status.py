@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from akin.errors import StackError
 from akin.settings import Settings
 from akin.stack import lifecycle
-from akin.stack.record import PartState, Stack, running
+from akin.stack.record import PartState, Stack, find_running_stack
 
 
 def stack_as_json(stack: Stack | None, *, whole: bool) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def follow(settings: Settings, stack: Stack, say: Callable[[str], None]) -> NoRe
     reported = {part.name: part.state for part in stack.parts}
     while True:
         time.sleep(0.5)
-        now = running(settings)
+        now = find_running_stack(settings)
         if now is None:
             raise StackError("the stack was stopped by another command.")
         if not now.supervised:

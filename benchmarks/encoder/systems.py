@@ -178,7 +178,7 @@ def start_infinity(name: str, engine: str, folder: Path, logs: Path) -> Embeddin
 
 
 def start_triton_servers(settings: Settings, logs: Path) -> tuple[EmbeddingServer, EmbeddingServer]:
-    """Start one Triton with the promoted_version encoder; return it as a server over gRPC and as one over HTTP."""
+    """Start one Triton with the promoted encoder; return it as a server over gRPC and as one over HTTP."""
     version = promoted_version(settings.repository)
     settings = settings.model_copy(update={"data": logs.parent})
     http, grpc, metrics = free_ports(3)

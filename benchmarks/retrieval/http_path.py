@@ -162,7 +162,7 @@ def service_memory_mb(settings: Settings) -> float:
 
 def service_process(settings: Settings) -> Child:
     """Return the service's process in a running stack."""
-    running = record.running(settings)
+    running = record.find_running_stack(settings)
     if running is None:
         raise SystemExit(f"the stack has stopped during the measurement; see {settings.logs}")
     return next(child for child in running.children if child.name == "the service")

@@ -83,11 +83,11 @@ class Akin:
 
     def recipe(self, count: int, dim: int) -> Recipe:
         """Return the recipe for `count` vectors of this length."""
-        from indexing.faiss_recipe import recipe_for
+        from indexing.faiss_recipe import choose_recipe
 
         if not self.codes:
-            return recipe_for(count, dim)
-        recipe = recipe_for(count, dim, exact_below=0)
+            return choose_recipe(count, dim)
+        recipe = choose_recipe(count, dim, exact_below=0)
         return replace(recipe, factory=f"IVF{recipe.nlist},{self.codes}")
 
     def open(self, path: Path, count: int, dim: int, threads: int) -> None:

@@ -90,7 +90,7 @@ class EncodeJob:
         try:
             return self.cancelled()
         except Exception as error:
-            # As in `deliver`; encoding the texts in vain does no harm.
+            # As in `deliver`; encoding the texts of a cancelled request does no harm.
             _log.warning("cannot find out if a client has cancelled: %s", error)
             return False
 

@@ -52,9 +52,9 @@ class TritonPythonModel:
         self.full_batch = config["max_batch_size"]
         sys.setswitchinterval(_SWITCH_INTERVAL)
         # Bulk threads also answer queries beyond a full batch, so their encoders must be warm too.
-        twins = [self.encoder.twin() for _ in range(self.encoder.lanes)]
-        self.encoder.warm_up(twins)
-        self.later = BulkQueue(twins.pop, threads=len(twins), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
+        clones = [self.encoder.clone() for _ in range(self.encoder.lanes)]
+        self.encoder.warm_up(clones)
+        self.later = BulkQueue(clones.pop, threads=len(clones), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
         pb_utils.Logger.log_info(
             f"text_encoder version {args['model_version']} is warm: {self.encoder.runtime}, "
             f"{self.encoder.threads} threads, digest {self.encoder.digest[:12]}"

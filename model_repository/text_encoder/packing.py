@@ -69,16 +69,18 @@ def plan(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: 
         The runs, the longest rows first.
     """
     if not shares_rows:
-        return split(lengths, texts, max_length, budget)
+        return pack_single_rows(lengths, texts, max_length, budget)
     plans = []
     for row_length in SHARED_LENGTHS:
         short = [at for at in texts if lengths[at] <= row_length]
         rest = [at for at in texts if lengths[at] > row_length]
-        plans.append(split(lengths, rest, max_length, budget) + shared(lengths, short, row_length, budget))
+        plans.append(
+            pack_single_rows(lengths, rest, max_length, budget) + pack_shared_rows(lengths, short, row_length, budget)
+        )
     return min(plans, key=lambda runs: sum(work(run.shape.rows, run.length) for run in runs))
 
 
-def shared(lengths: Sequence[int], texts: Sequence[int], row_length: int, budget: int) -> list[Run]:
+def pack_shared_rows(lengths: Sequence[int], texts: Sequence[int], row_length: int, budget: int) -> list[Run]:
     """Return runs of shared rows. Each text, the longest first, goes to the row where it leaves the least room."""
     rows: list[list[int]] = []
     by_room: list[list[int]] = [[] for _ in range(row_length + 1)]
@@ -124,7 +126,7 @@ def run_sizes(rows: int, length: int, budget: int) -> list[int]:
     return taken
 
 
-def split(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: int) -> list[Run]:
+def pack_single_rows(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget: int) -> list[Run]:
     """Return runs of texts of similar length with one row each.
 
     Dynamic programming over the texts in order of length: the best solution up to each text follows from the earlier
@@ -134,18 +136,18 @@ def split(lengths: Sequence[int], texts: Sequence[int], max_length: int, budget:
     # For each number of texts: the work of all of them, and the rows of their last run.
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end, last in enumerate(order, start=1):
-        length = bucket(lengths[last], max_length)
+        length = padded_length(lengths[last], max_length)
         best.append(min((best[max(end - rows, 0)][0] + work(rows, length), rows) for rows in sizes(length, budget)))
     runs = []
     end = len(order)
     while end:
         start = max(end - best[end][1], 0)
-        runs.append(Run([[text] for text in order[start:end]], bucket(lengths[order[end - 1]], max_length), 1))
+        runs.append(Run([[text] for text in order[start:end]], padded_length(lengths[order[end - 1]], max_length), 1))
         end = start
     return runs
 
 
-def deal(lengths: Sequence[int], lanes: int) -> list[list[int]]:
+def distribute_over_lanes(lengths: Sequence[int], lanes: int) -> list[list[int]]:
     """Return the positions of the texts in parts of similar work: one for each lane, or one if there is little work.
 
     Each text, the longest first, goes to the part with the least work so far.
@@ -172,7 +174,7 @@ def padded_rows(rows: int) -> int:
 
 
 @cache
-def bucket(length: int, max_length: int) -> int:
+def padded_length(length: int, max_length: int) -> int:
     """Return the padded length of a text of `length` tokens that has its own row.
 
     Padding is wasted work, and every length is one more shape to keep warm. Short texts get finer steps, as padding is
@@ -191,7 +193,7 @@ def sizes(length: int, budget: int) -> list[int]:
 def shapes(max_length: int, budget: int, *, shares_rows: bool) -> list[Shape]:
     """Return every shape that `plan` can produce."""
     shortest = SHARED_LENGTHS[0] + 1 if shares_rows else 1
-    lengths = sorted({bucket(length, max_length) for length in range(shortest, max_length + 1)})
+    lengths = sorted({padded_length(length, max_length) for length in range(shortest, max_length + 1)})
     alone = [Shape(rows, length, 1) for length in lengths for rows in sizes(length, budget)]
     if not shares_rows:
         return alone

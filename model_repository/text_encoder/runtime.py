@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from packing import ROWS, Run, Shape, deal, plan, shapes
+from packing import ROWS, Run, Shape, distribute_over_lanes, plan, shapes
 
 # A single short text is padded to one of these lengths. Each has its own graph of fixed shape (28 MB).
 ALONE_LENGTHS = (16, 32)
@@ -49,7 +49,7 @@ _NOTHING = Tokenized([], np.empty(0, np.int32))
 
 
 class TextEncoder:
-    """Loaded version of the encoder. Only one thread may use it at a time; each other thread needs a `twin`.
+    """Loaded version of the encoder. Only one thread may use it at a time; each other thread needs a `clone`.
 
     Attributes:
         dim: The length of a vector.
@@ -107,14 +107,14 @@ class TextEncoder:
         self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         self._open()
 
-    def twin(self) -> TextEncoder:
+    def clone(self) -> TextEncoder:
         """Return the same encoder for another thread: with one lane, not warm."""
-        twin = copy.copy(self)
-        twin.threads = self.threads // self.lanes
-        twin.lanes = 1
-        twin._alone = {}
-        twin._open()
-        return twin
+        clone = copy.copy(self)
+        clone.threads = self.threads // self.lanes
+        clone.lanes = 1
+        clone._alone = {}
+        clone._open()
+        return clone
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Encode texts of any lengths.
@@ -144,7 +144,7 @@ class TextEncoder:
         Yields:
             The positions of a run's texts and their vectors, float32 [texts, dim], run by run.
         """
-        mine, *others = deal(tokenized.lengths, self.lanes)
+        mine, *others = distribute_over_lanes(tokenized.lengths, self.lanes)
         theirs = [self._pool.submit(list, self._run_on(lane, tokenized, part)) for lane, part in enumerate(others, 1)]
         try:
             yield from self._run_on(0, tokenized, mine)
@@ -159,8 +159,8 @@ class TextEncoder:
         for run in plan(tokenized.lengths, texts, self.max_length, self.token_budget, shares_rows=self.shares_rows):
             yield run.members, self._run(lane, tokenized, run)
 
-    def warm_up(self, twins: Sequence[TextEncoder] = ()) -> None:
-        """Run every shape of this encoder and its twins once, so that no query is the first of its shape.
+    def warm_up(self, clones: Sequence[TextEncoder] = ()) -> None:
+        """Run every shape of this encoder and its clones once, so that no query is the first of its shape.
 
         ONNX Runtime needs no preparation for a shape: its smallest and largest run suffice. An inner model is warm when
         it is loaded, and Triton does not allow to call it yet.
@@ -173,7 +173,7 @@ class TextEncoder:
         every = shapes(self.max_length, self.token_budget, shares_rows=self.shares_rows)
         if self.runtime != "openvino":
             every = [every[0], every[-1]]
-        first, *others = [graph for each in (self, *twins) for graph in each._graphs]
+        first, *others = [graph for each in (self, *clones) for graph in each._graphs]
         self._warm(first, every)
         for length, graph in self._alone.items():
             self._warm(graph, [Shape(1, length, 1)])

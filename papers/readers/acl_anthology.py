@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
-from papers.readers.fields import day, one_line
+from papers.readers.fields import one_line, parse_day
 from papers.readers.report import Flaw, Reason, flaw
 
 _LONG_MARKUP = 1 << 11
@@ -113,7 +113,7 @@ def _id(element: Element, collection: str, volume: str) -> str:
 def _publication_date(meta: Element) -> date | None:
     year, month = _text(meta, "year"), _text(meta, "month")
     # "July", "July 5–10" and "Jul-Aug" all begin with a month's name; without one, only the year is used.
-    return day(f"1 {month[:3].title()} {year}") or day(year)
+    return parse_day(f"1 {month[:3].title()} {year}") or parse_day(year)
 
 
 def _text(element: Element, tag: str) -> str:

@@ -11,7 +11,7 @@ from datetime import date
 import msgspec
 
 from papers.paper import Paper
-from papers.readers.fields import arxiv_codes, author_names, day, one_line, parsed_names
+from papers.readers.fields import arxiv_codes, one_line, parse_author_lists, parse_author_names, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
 
 
@@ -62,11 +62,11 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
     if record.authors_parsed:
-        authors = parsed_names(record.authors_parsed)
+        authors = parse_author_lists(record.authors_parsed)
     elif isinstance(record.authors, list):
         authors = tuple(name for name in map(one_line, record.authors) if name)
     else:
-        authors = author_names(record.authors) if record.authors else ()
+        authors = parse_author_names(record.authors) if record.authors else ()
     codes = record.categories
     if isinstance(codes, list):
         codes = " ".join(codes)
@@ -81,7 +81,7 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         authors=authors,
         categories=arxiv_codes(codes) if codes else (),
         published=published,
-        updated=updated or (day(record.update_date) if record.update_date else None),
+        updated=updated or (parse_day(record.update_date) if record.update_date else None),
         doi=record.doi.strip() or None if record.doi else None,
         journal_ref=one_line(record.journal_ref) or None if record.journal_ref else None,
         versions=len(versions),
@@ -120,5 +120,5 @@ def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
 
 
 def _version_date(version: _Version) -> date | None:
-    # Without the time of day, millions of versions share the few thousand texts that `day` caches.
-    return day(version.created[:16]) if version.created else None
+    # Without the time of day, millions of versions share the few thousand texts that `parse_day` caches.
+    return parse_day(version.created[:16]) if version.created else None

@@ -10,7 +10,7 @@ import msgspec
 
 from papers.errors import MappingError, UnknownFormat
 from papers.readers.mapped_records import csv_header
-from papers.readers.mapping import Mapping, check_fields, listing, mapping_by_own_names, suggest_mapping
+from papers.readers.mapping import Mapping, check_fields, format_field_names, mapping_by_own_names, suggest_mapping
 from papers.readers.paper_file import PaperFile
 
 
@@ -93,7 +93,7 @@ def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) ->
         return mapping
     if own := mapping_by_own_names(fields):
         return own
-    names = listing(dict.fromkeys(fields))
+    names = format_field_names(dict.fromkeys(fields))
     if likely := suggest_mapping(fields):
         raise MappingError(f"{file.path}: its records have the fields {names}; give a mapping, such as --map {likely}")
     raise MappingError(

@@ -28,7 +28,7 @@ def one_line(text: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def day(text: str) -> date | None:
+def parse_day(text: str) -> date | None:
     """Return the day of a date's text, or None if the text is not a date.
 
     Accepts ISO 8601 ("2025-03-18", with or without a time), a year, a year and month (the first day is returned), and
@@ -44,7 +44,7 @@ def day(text: str) -> date | None:
         return None
 
 
-def author_names(text: str) -> tuple[str, ...]:
+def parse_author_names(text: str) -> tuple[str, ...]:
     """Return the names in a printed list of authors: "A. One, B. Two (1) and C. Three Jr. ((1) Somewhere)".
 
     Affiliations, in brackets, are left out.
@@ -77,7 +77,7 @@ def _without_brackets(text: str) -> str:
     return "".join(kept)
 
 
-def parsed_names(parsed: list[list[str]]) -> tuple[str, ...]:
+def parse_author_lists(parsed: list[list[str]]) -> tuple[str, ...]:
     """Return the names in arXiv's `authors_parsed`: lists of last name, first name, suffix and affiliations."""
     names = (one_line(f"{' '.join(parts[1:2])} {' '.join(parts[:1])} {' '.join(parts[2:3])}") for parts in parsed)
     return tuple(name for name in names if name)

@@ -15,7 +15,7 @@ import msgspec
 
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
-from papers.readers.fields import author_names, categories, day, one_line
+from papers.readers.fields import categories, one_line, parse_author_names, parse_day
 from papers.readers.mapping import Mapping
 from papers.readers.report import Flaw, Reason, Report, flaw
 
@@ -179,7 +179,7 @@ def _authors(value: Any, field: str | None) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return author_names(value)
+        return parse_author_names(value)
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
@@ -206,7 +206,7 @@ def _day(value: Any, field: str | None) -> date | None:
         value = str(value)
     if not isinstance(value, str):
         raise _WrongType(f"{field!r} is {_kind(value)}, not a date")
-    return day(value)
+    return parse_day(value)
 
 
 def _kind(value: Any) -> str:

@@ -83,7 +83,9 @@ def check_fields(mapping: Mapping, known: Iterable[str]) -> None:
     fields = list(dict.fromkeys(known))
     for target, field in mapping.items():
         if field not in fields:
-            raise MappingError(f"there is no field {field!r} (mapped to {target!r}); the fields are {listing(fields)}")
+            raise MappingError(
+                f"there is no field {field!r} (mapped to {target!r}); the fields are {format_field_names(fields)}"
+            )
 
 
 def suggest_mapping(known: Iterable[str]) -> Mapping | None:
@@ -105,7 +107,7 @@ def mapping_by_own_names(known: Iterable[str]) -> Mapping | None:
     )
 
 
-def listing(fields: Iterable[str]) -> str:
+def format_field_names(fields: Iterable[str]) -> str:
     """Return at most 20 field names for a message, and the number of the others."""
     names = list(fields)
     return ", ".join(repr(name) for name in names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -9,7 +9,7 @@ import msgspec
 from papers.arxiv_id import parse_arxiv_id
 from papers.errors import UnknownFormat
 from papers.paper import Paper
-from papers.readers.fields import day, one_line
+from papers.readers.fields import one_line, parse_day
 from papers.readers.paper_file import PaperFile
 from papers.readers.report import Flaw, Reason, flaw
 
@@ -66,6 +66,6 @@ def _paper(raw: bytes) -> Paper | Flaw:
         title=title,
         abstract=abstract,
         authors=tuple(names),
-        published=day(record.arxiv_published),
-        updated=day(record.arxiv_updated),
+        published=parse_day(record.arxiv_published),
+        updated=parse_day(record.arxiv_updated),
     )

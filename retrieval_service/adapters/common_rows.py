@@ -45,7 +45,7 @@ class CommonRows:
     """The bitmaps of an index, opened for reading."""
 
     def __init__(self, directory: Path, *, stale: bool = False) -> None:
-        """Open the bitmaps of an index; there are none where the file is missing or was made of another index.
+        """Open the bitmaps of an index; there are none if the file is missing or was made of another index.
 
         With `stale`, bitmaps of an earlier state of the index are opened too.
 
@@ -74,7 +74,7 @@ class CommonRows:
         return list(self._places)
 
     def bits(self, condition: Condition | None) -> Bits | None:
-        """Return the read-only bitmap of the rows that meet a condition; None where it has no bitmap."""
+        """Return the read-only bitmap of the rows that meet a condition; None if it has no bitmap."""
         place = self._places.get(condition) if condition is not None else None
         return None if place is None else self._bits[place]
 
@@ -110,7 +110,7 @@ def index_digest(directory: Path) -> str:
 
 
 def _read_header(path: Path) -> _Header | None:
-    """Return the header of a file; None where there is no file.
+    """Return the header of a file; None if there is no file.
 
     Raises:
         ValueError: The file is of another kind, or incomplete.

@@ -222,7 +222,7 @@ class MicroBatches:
                     return batch
 
     def _take(self) -> list[_Query]:
-        """Take queries of the same k and nprobe from the head of the queue; none where all of them were cancelled."""
+        """Take queries of the same k and nprobe from the head of the queue; none if all of them were cancelled."""
         batch: list[_Query] = []
         while self._waiting and len(batch) < self._most:
             # A deeper search may order equal scores differently: an answer must not depend on the other queries.

@@ -26,7 +26,7 @@ class FaissIndex:
 
     Attributes:
         index: The index as FAISS represents it; read-only.
-        depth: Decides how far a search looks.
+        nprobe_rule: Chooses the `nprobe` of a search.
         readable: True if the vectors of rows can be read back.
         row_coder: The part of the index whose codes `vectors` decodes.
         status: Reason why the index is not on a GPU although the settings require one; None otherwise.
@@ -178,7 +178,7 @@ def _hits(found: tuple[Any, Any]) -> Hits:
 
 
 def _codes_in_row_order(index: Any) -> Any:
-    """Return the part of an index that holds a code for every row, in order; None where there is no such part."""
+    """Return the part of an index that holds a code for every row, in order; None if there is no such part."""
     if isinstance(index, faiss.IndexRefine):
         return faiss.downcast_index(index.refine_index)
     if isinstance(index, faiss.IndexHNSW):

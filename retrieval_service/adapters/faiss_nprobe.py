@@ -42,7 +42,7 @@ class NprobeRule:
     """
 
     def __init__(self, ivf: Any, nprobe: int | None) -> None:
-        """Take the inverted lists of an index, None where it has none, and the `nprobe` of its manifest."""
+        """Take the inverted lists of an index (None if it has none) and the `nprobe` of its manifest."""
         self.nlist = int(ivf.nlist) if ivf is not None else None
         self._ivf = ivf
         self._default = nprobe or 1
@@ -59,15 +59,15 @@ class NprobeRule:
             return None
         nprobe, visited = self.nprobe(requested), 0
         if requested is None:
-            nprobe, visited = self.reach(vector, within)
+            nprobe, visited = self.choose_nprobe(vector, within)
         return None if exact_is_cheaper(within.count, len(within.mask), visited) else nprobe
 
-    def reach(self, vector: Vectors, within: RowSet) -> tuple[int, int]:
+    def choose_nprobe(self, vector: Vectors, within: RowSet) -> tuple[int, int]:
         """Return the number of nearest lists that hold enough admitted vectors, and the number of vectors in them."""
         if self._lists is None:
             # Two threads may do this at the same time, with the same result.
             self._lists = InvertedLists(self._ivf)
-        return self._lists.reach(vector, within, self.nprobe())
+        return self._lists.choose_nprobe(vector, within, self.nprobe())
 
 
 def decoding_is_cheaper(admitted: int, total: int) -> bool:
@@ -102,7 +102,7 @@ class InvertedLists:
         # Row sets are compared by identity: the catalogue returns the same object for the same filter.
         self._admitted = lru_cache(_FILTERS_KEPT)(self._count)
 
-    def reach(self, vector: Vectors, within: RowSet, nprobe: int) -> tuple[int, int]:
+    def choose_nprobe(self, vector: Vectors, within: RowSet, nprobe: int) -> tuple[int, int]:
         """Return the number of nearest lists that a filtered search reads, and the number of vectors in them.
 
         Args:

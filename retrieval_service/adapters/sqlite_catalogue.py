@@ -76,7 +76,7 @@ class SqliteCatalogue:
         """Return the papers of some rows, in the order of the rows."""
         return papers_of(self._db, rows)
 
-    def matching(self, wanted: Filter) -> RowSet:
+    def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)
 
@@ -89,13 +89,13 @@ class SqliteCatalogue:
         mask = np.ones(self._count, np.bool_)
         for clause in wanted.clauses:
             if clause.field in CATALOGUE_FIELDS:
-                mask &= self._having(clause) != clause.excluded
+                mask &= self._rows_with_any_value(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._days >= (wanted.first or date.min).toordinal()
             mask &= self._days <= (wanted.last or date.max).toordinal()
         return RowSet(mask, int(np.count_nonzero(mask)))
 
-    def _having(self, clause: Clause) -> NDArray[np.bool_]:
+    def _rows_with_any_value(self, clause: Clause) -> NDArray[np.bool_]:
         if clause.field is Field.ROW:
             mask = np.zeros(self._count, np.bool_)
             mask[list(map(int, clause.values))] = True
@@ -125,7 +125,7 @@ class SqliteCatalogue:
 
 
 def newest_day(path: Path) -> date | None:
-    """Return the day of the newest paper in a catalogue; None where no paper has a day.
+    """Return the day of the newest paper in a catalogue; None if no paper has a day.
 
     Raises:
         SnapshotInvalid: The file is not a catalogue, or is damaged.

@@ -22,7 +22,7 @@ from tantivy import FieldType, Occur, Order, Query, Schema, Searcher, TextAnalyz
 
 from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tex import plain
+from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.ports import Rows
@@ -49,17 +49,17 @@ def initial(word: str) -> str:
 
 def name_words(name: str, analyzer: TextAnalyzer) -> list[str]:
     """Return the words of a name, given names first: "Last, First" is turned round."""
-    last, comma, first = plain(name.replace("_", " ")).partition(",")
+    last, comma, first = to_plain_text(name.replace("_", " ")).partition(",")
     words: list[str] = analyzer.analyze(f"{first} {last}" if comma else last)
     return words
 
 
-class Part(NamedTuple):
+class ClauseAlternative(NamedTuple):
     """One of the ways in which a paper may meet a clause.
 
     Attributes:
         query: Finds the papers.
-        condition: The same as a field and its terms; None where the query cannot be written so.
+        condition: The same as a field and its terms; None if the query cannot be written so.
     """
 
     query: Query
@@ -76,16 +76,16 @@ class ClauseQueries:
         self._names = name_analyzer()
 
     def query(self, clause: Clause) -> Query | None:
-        """Return the query for papers that have one of a clause's values; None where no value has a term ("the")."""
+        """Return the query for papers that have one of a clause's values; None if no value has a term ("the")."""
         parts = self.parts(clause)
-        return either([part.query for part in parts]) if parts else None
+        return best_of_queries([part.query for part in parts]) if parts else None
 
-    def parts(self, clause: Clause) -> list[Part]:
+    def parts(self, clause: Clause) -> list[ClauseAlternative]:
         """Return the ways to have one of a clause's values; an empty list where no value has a term ("the")."""
         if clause.field is Field.CATEGORY:
-            return [Part(self._one_of("category", clause.values))]
+            return [ClauseAlternative(self._one_of("category", clause.values))]
         if clause.field is Field.ROW:
-            return [Part(self._rows(clause.values))]
+            return [ClauseAlternative(self._rows(clause.values))]
         values = [str(value) for value in clause.values]
         if clause.field is Field.AUTHOR:
             return [part for value in values for part in self._author(value)]
@@ -99,7 +99,7 @@ class ClauseQueries:
         return Query.phrase_query(self._schema, field, list(terms))
 
     def days(self, admitted: Filter) -> Query | None:
-        """Return the query for papers of a filter's days; None where the filter has no days."""
+        """Return the query for papers of a filter's days; None if the filter has no days."""
         if not (admitted.first or admitted.last):
             return None
         first, last = admitted.first or date.min, admitted.last or date.max
@@ -117,8 +117,8 @@ class ClauseQueries:
         each = [(Occur.Should, Query.term_query(self._schema, "row", row, "basic")) for row in rows]
         return Query.boolean_query(each) if each else Query.empty_query()
 
-    def _words(self, text: str, fields: Sequence[str]) -> list[Part]:
-        tokens = self._english.pre_tokenize(plain(text)).tokens
+    def _words(self, text: str, fields: Sequence[str]) -> list[ClauseAlternative]:
+        tokens = self._english.pre_tokenize(to_plain_text(text)).tokens
         # Function words are not in the index, but their positions are counted.
         terms = tuple((token.position - tokens[0].position, token.text) for token in tokens)
         if not terms:
@@ -127,9 +127,9 @@ class ClauseQueries:
             queries = [Query.term_query(self._schema, field, terms[0][1], "freq") for field in fields]
         else:
             queries = [Query.phrase_query(self._schema, field, list(terms)) for field in fields]
-        return [Part(query, (field, terms)) for query, field in zip(queries, fields, strict=True)]
+        return [ClauseAlternative(query, (field, terms)) for query, field in zip(queries, fields, strict=True)]
 
-    def _author(self, name: str) -> list[Part]:
+    def _author(self, name: str) -> list[ClauseAlternative]:
         words = name_words(name, self._names)[-_LONGEST_NAME:]
         if not words:
             return []
@@ -139,12 +139,14 @@ class ClauseQueries:
         ways = [[*way, last] for way in product(*choices)]
         if not given:
             condition = "author", ((0, initial(last) if len(last) == 1 else last),)
-            return [Part(self.condition_query(condition), condition)]
-        return [Part(Query.phrase_query(self._schema, "author", list(way), _WORDS_BETWEEN)) for way in ways]
+            return [ClauseAlternative(self.condition_query(condition), condition)]
+        return [
+            ClauseAlternative(Query.phrase_query(self._schema, "author", list(way), _WORDS_BETWEEN)) for way in ways
+        ]
 
 
-def either(queries: Sequence[Query]) -> Query:
-    """Return the query for what any of the queries matches, with the greatest of their scores."""
+def best_of_queries(queries: Sequence[Query]) -> Query:
+    """Return one query for the papers that any of the queries matches, with the greatest of their scores."""
     return queries[0] if len(queries) == 1 else Query.disjunction_max_query(list(queries))
 
 
@@ -158,9 +160,9 @@ class ClauseRows:
         self._queries = queries
         self._common = common
         self._papers = int(searcher.num_docs)
-        self._answers: Recent[frozenset[Clause], Bits] = Recent(_ANSWERS_KEPT)
+        self._answers: LruCache[frozenset[Clause], Bits] = LruCache(_ANSWERS_KEPT)
 
-    def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
+    def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers].
 
         Clauses with neither a kept answer nor bitmaps are searched for together, all that exclude as one query and all
@@ -212,7 +214,7 @@ class ClauseRows:
             else:
                 unknown.append(part.query)
         if unknown:
-            bits |= self._search(either(unknown))
+            bits |= self._search(best_of_queries(unknown))
         # A clause without a term is met by every paper, whether it excludes or not.
         return ~bits if clauses[0].excluded or not parts else bits
 
@@ -269,7 +271,7 @@ def _mark(searcher: Searcher, schema: Schema, query: Query, mask: NDArray[np.boo
         _mark(searcher, schema, query, mask, middle, end)
 
 
-class Recent(Generic[_Key, _Value]):
+class LruCache(Generic[_Key, _Value]):
     """The values that were used last, for several threads.
 
     Unlike `functools.lru_cache`, `get` returns a cached value and never computes one.

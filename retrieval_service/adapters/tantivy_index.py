@@ -19,13 +19,13 @@ from tantivy import Index, Occur, Order, Query
 from retrieval_service.adapters.common_rows import CommonRows
 from retrieval_service.adapters.english import ENGLISH, english_analyzer
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows
-from retrieval_service.adapters.tex import plain
+from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.ports import Hits
 
-_LEAST_TERMS = 6  # used whatever they cost: a short question has as many
+_LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
 # until the terms carry this share of the query's information.
 _CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95
@@ -91,13 +91,13 @@ class TantivyIndex:
             parts.append((Occur.Should if scored else Occur.Must, terms))
         return self._best(Query.boolean_query(parts), k)
 
-    def matching(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
+    def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers].
 
         Raises:
             DeadlineExceeded: The deadline has passed.
         """
-        return self._rows.matching(clauses)
+        return self._rows.find_rows(clauses)
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
@@ -139,11 +139,11 @@ class TantivyIndex:
         return chosen
 
     def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:
-        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(plain(text))))
+        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(to_plain_text(text))))
         unwanted, weight = against
         if not unwanted:
             return counts
-        for term, count in Counter(self._analyzer.analyze(plain(unwanted))).items():
+        for term, count in Counter(self._analyzer.analyze(to_plain_text(unwanted))).items():
             counts[term] = counts.get(term, 0.0) - weight * count
         return {term: count for term, count in counts.items() if count > 0}
 

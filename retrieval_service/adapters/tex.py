@@ -50,7 +50,7 @@ _MOST_MARKS = 30
 _MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1},}}+")
 
 
-def plain(text: str) -> str:
+def to_plain_text(text: str) -> str:
     """Return the text with TeX resolved, Greek letters named, and ligatures and full-width letters replaced."""
     if "\\" in text or "_" in text or "^" in text:
         text = " ".join(text.split())
@@ -60,7 +60,7 @@ def plain(text: str) -> str:
         text = _NAMED.sub(lambda found: f" {found[1]} ", _VARIANT.sub(r"\\", text))
         text = _LOOK.sub(" ", text)
     if not text.isascii():
-        text = _GREEK_LETTERS.sub(_named, unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)))
+        text = _GREEK_LETTERS.sub(_greek_name, unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)))
         if not text.isascii():
             text = "".join(letter for letter in text if not unicodedata.combining(letter))
     if "_" in text or "^" in text:
@@ -78,7 +78,7 @@ def _few_marks(found: re.Match[str]) -> str:
     return "".join(kept)
 
 
-def _named(found: re.Match[str]) -> str:
+def _greek_name(found: re.Match[str]) -> str:
     letters = found[0]
     if len(letters) > _LONGEST_SYMBOL or not _GREEK.keys() >= set(letters.lower()):
         return letters

@@ -20,7 +20,7 @@ from retrieval_service.errors import (
     EncoderRefused,
     EncoderUnavailable,
 )
-from retrieval_service.ports import Embedded, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
 
 _CANARY = "papers akin to yours"
 _MOST_TEXTS = 64
@@ -116,7 +116,7 @@ class TritonEncoder:
         self._triton = triton
         self.identity = identity
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Return the vectors of queries; Triton gets no more time than is left until the deadline.
 
         Raises:
@@ -132,7 +132,7 @@ class TritonEncoder:
                 raise DeadlineExceeded from error
             raise
 
-    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
         """Return the vectors of papers; repeat the request while Triton is busy or restarting.
 
         Raises:
@@ -153,13 +153,15 @@ class TritonEncoder:
                     raise
                 await asyncio.sleep(pause)
 
-    async def _embed(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Embedded:
+    async def _embed(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> EmbeddingBatch:
         parts = [
             await self._one(texts[at : at + _MOST_TEXTS], seconds, purpose) for at in range(0, len(texts), _MOST_TEXTS)
         ]
         if not parts:
-            return Embedded(np.empty((0, self.identity.dim), np.float32), np.empty(0, np.int32))
-        return Embedded(np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts]))
+            return EmbeddingBatch(np.empty((0, self.identity.dim), np.float32), np.empty(0, np.int32))
+        return EmbeddingBatch(
+            np.concatenate([part.vectors for part in parts]), np.concatenate([p.tokens for p in parts])
+        )
 
     async def _one(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> Reply:
         reply = await self._triton.wire.infer(texts, self.identity.version, seconds, purpose)
@@ -180,7 +182,7 @@ class _Limits(msgspec.Struct):
 
 
 def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
-    """Return how many tokens an encoder reads; None where its manifest is missing or of another encoder."""
+    """Return how many tokens an encoder reads; None if its manifest is missing or of another encoder."""
     try:
         limits = msgspec.json.decode(
             (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits

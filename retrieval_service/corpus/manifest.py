@@ -37,8 +37,8 @@ class CurvePoint(msgspec.Struct, frozen=True):
         ms: Milliseconds for a query, on one thread.
         recipe: The recipe of the index that was searched; empty for the snapshot's own.
         k_factor: Candidates that are refined for each result.
-        memory_mb: Size of the index, in megabytes; 0 where unknown.
-        build_s: Seconds that the index took to make; 0 where unknown.
+        memory_mb: Size of the index, in megabytes; 0 if unknown.
+        build_s: Seconds that the index took to make; 0 if unknown.
     """
 
     nprobe: int
@@ -87,7 +87,7 @@ class FileRecord(msgspec.Struct, frozen=True):
     Attributes:
         sha256: SHA-256 of the whole file.
         bytes: Its size.
-        ends: SHA-256 of its first and last 64 KiB, which is quick to check at every start; empty where unknown.
+        ends: SHA-256 of its first and last 64 KiB, which is quick to check at every start; empty if unknown.
     """
 
     sha256: str
@@ -109,8 +109,8 @@ class Change(msgspec.Struct, frozen=True):
             from scratch.
         kept: Papers that are not in a source that is to be the whole corpus, and that stay because some of its records
             could not be read.
-        unclaimed: Why a harvest did not advance the day up to which the snapshot has arXiv's changes; empty where it
-            did, and where there was no harvest.
+        unclaimed: Why a harvest did not advance the day up to which the snapshot has arXiv's changes; empty if it
+            did, or if there was no harvest.
     """
 
     base: str
@@ -143,7 +143,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         change: Difference from the snapshot it was made from; None when it was built from its source.
         harvested: The day up to which the snapshot has arXiv's changes, in the repository's own dates.
         subset: The arXiv set that it was built from; None for all sets, and for other sources.
-        repository: The address of the harvested repository; None where there is none or it is unknown.
+        repository: The address of the harvested repository; None if there is none or it is unknown.
     """
 
     schema: int = SCHEMA

@@ -10,7 +10,7 @@ from typing import Protocol
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import Embedded, Encoder, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class OpenCorpus:
         lexical: The lexical index.
         catalogue: The papers.
         encoder: The encoder that made its vectors; None while it is not ready.
-        encoder_error: Why the encoder is not ready; None where it is, or where the reason is unknown.
+        encoder_error: Why the encoder is not ready; None if it is ready, or if the reason is unknown.
         corpus_answer: The encoded answer of `GET /corpus`, kept once it was made.
     """
 
@@ -56,7 +56,7 @@ class OpenCorpus:
         self._holders = 0
         self._retired = False
 
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a query, and the encoder that made it.
 
         Raises:
@@ -80,7 +80,7 @@ class OpenCorpus:
         return embedded, encoder.identity
 
     def needs_encoder_check(self) -> bool:
-        """Return True if at least one query failed and none succeeded since the previous call, and reset the counters.
+        """Return True if at least one query failed and none succeeded since the previous call.
 
         The result stays True in the next calls until a query succeeds.
         """

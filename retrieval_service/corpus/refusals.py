@@ -13,7 +13,7 @@ Files = tuple[tuple[str, int, int, int], ...]
 
 
 def file_states(directory: Path) -> Files:
-    """Return path, size, time and inode of every file of a snapshot, to detect changes; empty where there are none."""
+    """Return path, size, time and inode of every file of a snapshot, to detect changes; empty if there are none."""
     found = []
     try:
         for path in sorted(directory.rglob("*")):
@@ -25,7 +25,7 @@ def file_states(directory: Path) -> Files:
     return tuple(found)
 
 
-class Refusals:
+class RefusedSnapshot:
     """The last snapshot that could not be opened, the state of its files, and the time of the next try."""
 
     def __init__(self, first_pause: float, clock: Callable[[], float] = monotonic) -> None:
@@ -35,11 +35,11 @@ class Refusals:
         self._refused: tuple[str, Files] | None = None
         self._retry_at = 0.0
 
-    def holds(self, name: str, files: Files) -> bool:
+    def is_refused(self, name: str, files: Files) -> bool:
         """Return True if a snapshot with exactly these files was refused and its pause is not over."""
         return self._refused == (name, files) and self._clock() < self._retry_at
 
-    def note(self, name: str, files: Files) -> None:
+    def record(self, name: str, files: Files) -> None:
         """Record that a snapshot with these files was refused now."""
         again = self._refused == (name, files)
         self._pause = min(2 * self._pause, LONGEST_PAUSE) if again else self._first

@@ -39,7 +39,7 @@ class Snapshot:
         vectors: The vector index.
         lexical: The lexical index.
         catalogue: The papers.
-        lock: Keeps the snapshot from being removed; None where it is not published yet.
+        lock: Keeps the snapshot from being removed; None if it is not published yet.
     """
 
     manifest: Manifest

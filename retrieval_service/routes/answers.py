@@ -8,7 +8,7 @@ from starlette.responses import Response
 from papers import CATEGORIES
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import Catalogue, EncoderIdentity
-from retrieval_service.public import public_detail
+from retrieval_service.redaction import redact_detail
 from retrieval_service.search.answer import EncoderAnswer
 
 _encode = msgspec.json.Encoder().encode
@@ -63,7 +63,7 @@ def corpus_answer(manifest: Manifest, catalogue: Catalogue) -> CorpusAnswer:
         ],
         snapshot=manifest.id,
         encoder=EncoderAnswer(manifest.encoder.version, manifest.encoder.digest),
-        source=str(public_detail(manifest.source)),
+        source=str(redact_detail(manifest.source)),
     )
 
 

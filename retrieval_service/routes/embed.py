@@ -17,7 +17,7 @@ _EMBED = Parameters(EmbedRequest)
 async def embed(request: Request) -> Response:
     """Return the vector of an abstract, by the encoder that made the corpus's vectors."""
     state, deadline = service_state(request), deadline_of(request)
-    text = require_text((await _EMBED.of_body(request)).text, "abstract")
+    text = require_text((await _EMBED.parse_body(request)).text, "abstract")
 
     async def answer() -> Response:
         # A single text is a query to the encoder, which is answered before work in bulk.

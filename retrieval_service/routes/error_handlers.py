@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from edge import error_body
 from retrieval_service.errors import BodyTooSlow, RequestError, RetrievalError, Unavailable
-from retrieval_service.public import public_detail, public_message
+from retrieval_service.redaction import redact_detail, redact_message
 from retrieval_service.routes.answers import json_response
 
 _log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ async def _service_error(request: Request, error: Exception) -> Response:
     if isinstance(error, BodyTooSlow):
         # The rest of the body would be read as the next request.
         headers["Connection"] = "close"
-    message = public_message(error)
+    message = redact_message(error)
     if message != error.message:
         _log_once(error.message)
-    detail = error.detail if isinstance(error, RequestError) else public_detail(error.detail)
+    detail = error.detail if isinstance(error, RequestError) else redact_detail(error.detail)
     return error_response(error.status, error.code, message, detail, headers)
 
 

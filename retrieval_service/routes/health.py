@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.errors import NoSnapshot, NotHere, RetrievalError
-from retrieval_service.public import public_message, public_text
+from retrieval_service.redaction import redact_message, redact_text
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.state import service_state
@@ -63,16 +63,16 @@ def _components(corpus: LiveCorpus) -> dict[str, object]:
         if current.encoder is None:
             encoder = {"status": "unavailable", "reason": _reason(current.encoder_error)}
     if corpus.damage is not None:
-        snapshot |= {"status": "damaged", "reason": public_message(corpus.damage)}
+        snapshot |= {"status": "damaged", "reason": redact_message(corpus.damage)}
     if refusal is not None:
-        snapshot["refused"] = {"code": refusal.code, "reason": public_message(refusal)}
+        snapshot["refused"] = {"code": refusal.code, "reason": redact_message(refusal)}
     if current is not None and current.vectors.status:
-        snapshot["without_gpu"] = public_text(current.vectors.status)
+        snapshot["without_gpu"] = redact_text(current.vectors.status)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if current else "missing"}}
 
 
 def _reason(trouble: RetrievalError | None) -> str:
-    return "it is not ready" if trouble is None else public_message(trouble)
+    return "it is not ready" if trouble is None else redact_message(trouble)
 
 
 ROUTES = (

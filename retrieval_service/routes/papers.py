@@ -13,14 +13,14 @@ from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.answer import PaperAnswer
 from retrieval_service.search.planner import paper_rows
-from retrieval_service.search.request import readable
+from retrieval_service.search.request import replace_unprintable
 from retrieval_service.threads import Job
 
 
 async def paper(request: Request) -> Response:
     """Return a paper by its id, or by its arXiv id in any form."""
     state = service_state(request)
-    paper_id = readable(request.path_params["paper_id"])
+    paper_id = replace_unprintable(request.path_params["paper_id"])
 
     async def answer() -> Response:
         with state.live.hold() as corpus:

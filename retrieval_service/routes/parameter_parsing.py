@@ -94,7 +94,7 @@ class Parameters(Generic[Model]):
                 values[name] = value
         return values
 
-    def of_query(self, request: Request) -> Model:
+    def parse_query_string(self, request: Request) -> Model:
         """Return the model of a request's query string.
 
         Raises:
@@ -102,7 +102,7 @@ class Parameters(Generic[Model]):
         """
         return self.validate(self.query_values(request.query_params.multi_items()))
 
-    async def of_body(self, request: Request) -> Model:
+    async def parse_body(self, request: Request) -> Model:
         """Return the model of a request's JSON body.
 
         Raises:

@@ -18,14 +18,14 @@ _SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 async def search(request: Request) -> Response:
     """Find the papers nearest to a question, an abstract, or papers."""
     deadline = deadline_of(request)
-    wanted = await _SEARCH.of_body(request) if request.method == "POST" else _SEARCH.of_query(request)
+    wanted = await _SEARCH.parse_body(request) if request.method == "POST" else _SEARCH.parse_query_string(request)
     return await _find(request, wanted, deadline)
 
 
 async def similar(request: Request) -> Response:
     """Find the papers nearest to a paper of the corpus, without that paper."""
     deadline = deadline_of(request)
-    narrowed = _SIMILAR.of_query(request)
+    narrowed = _SIMILAR.parse_query_string(request)
     return await _find(request, SearchRequest(like=(request.path_params["paper_id"],), **vars(narrowed)), deadline)
 
 

@@ -1,4 +1,4 @@
-"""State that the routes share, and the deadline and the turn of a request."""
+"""Hold the state that the routes share; give a request its deadline and its turn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval_service.admission import Admission
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.errors import InvalidParameter
 from retrieval_service.metrics import Metrics
 from retrieval_service.search.engine import SearchEngine

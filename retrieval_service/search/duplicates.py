@@ -71,7 +71,7 @@ def make_page(
         papers: Returns the papers of some rows; called once, unless more than a few results are folded.
 
     Returns:
-        The page; None where it depends on a deeper ranking.
+        The page; None if it depends on a deeper ranking.
     """
     known: dict[int, Paper] = {}
     examined = 0

@@ -14,7 +14,7 @@ import numpy as np
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
-from retrieval_service.public import public_message
+from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
 from retrieval_service.search.feedback import feedback_text, feedback_vector
@@ -97,7 +97,7 @@ class _Search:
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
-        """Return the plan, and the admitted rows; None where every row is admitted."""
+        """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
         plan = plan_search(self.request, corpus.catalogue)
         if plan.admitted is None:
@@ -111,7 +111,7 @@ class _Search:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
             # Lexical search runs while the query is embedded and vectors are searched.
-            beside = self._start(self.lexical.reach, depth) if self.lexical and mode is Mode.HYBRID else None
+            beside = self._start(self.lexical.search_deeper, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
                 if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
                     self.dense = await self._dense_ranking(plan, within)
@@ -133,12 +133,12 @@ class _Search:
 
     def _reach(self, ranking: Ranking, depth: int, beside: Job[None] | None) -> None:
         """Search one index; rank at once where the other is done, as ranking takes less time than changing threads."""
-        ranking.reach(depth)
+        ranking.search_deeper(depth)
         if beside is None or beside.done:
             self._rank(depth)
 
     async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
-        """Return the ranking by vectors; None where lexical search answers alone because the encoder is away."""
+        """Return the ranking by vectors; None if lexical search answers alone because the encoder is unavailable."""
         vector = None
         if plan.words is not None:
             started = perf_counter()
@@ -147,7 +147,7 @@ class _Search:
             except Unavailable as error:
                 if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise
-                self.degraded = f"{public_message(error)} These results come from lexical search alone."
+                self.degraded = f"{redact_message(error)} These results come from lexical search alone."
                 return None
             self.timings.embed_ms = _ms_since(started)
             vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
@@ -177,7 +177,7 @@ class _Search:
         return hits
 
     def _rank(self, depth: int) -> None:
-        """Join the rankings and make the page; leave it unmade where the page depends on a deeper search."""
+        """Join the rankings and make the page; make none if the page depends on a deeper search."""
         check_deadline()
         self.ranked_to = depth
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):

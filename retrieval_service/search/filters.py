@@ -24,7 +24,7 @@ _COMPARED = 500  # codes that an unknown one is compared with, each of which may
 
 
 def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue) -> Filter | None:
-    """Return the filter of a request and of the operators in its query; None where every paper is admitted.
+    """Return the filter of a request and of the operators in its query; None if every paper is admitted.
 
     Ids that the corpus lacks admit nothing: a list of papers may be longer than the corpus.
 
@@ -47,11 +47,11 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
 
 def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
     """Return the rows that a filter admits."""
-    rows = catalogue.matching(wanted)
+    rows = catalogue.find_rows(wanted)
     words = [clause for clause in wanted.clauses if clause.field not in CATALOGUE_FIELDS]
     if not words:
         return rows
-    mask = rows.mask & lexical.matching(words)
+    mask = rows.mask & lexical.find_rows(words)
     return RowSet(mask, int(np.count_nonzero(mask)))
 
 

@@ -28,7 +28,7 @@ class SearchPlan:
         unlike: The papers to search away from.
         like_rows: The rows of `like`, which are never results.
         unlike_rows: The rows of `unlike`, which are never results.
-        admitted: The filter; None where every paper is admitted.
+        admitted: The filter; None if every paper is admitted.
     """
 
     mode: Mode

@@ -36,8 +36,8 @@ class Ranking:
         self.hits = _NOTHING
         self.ended = False
 
-    def reach(self, depth: int) -> None:
-        """Search to the next of the depths and append the new rows; do nothing where the ranking has ended."""
+    def search_deeper(self, depth: int) -> None:
+        """Search to the next of the depths and append the new rows; do nothing if the ranking has ended."""
         if self.ended:
             return
         requested = depth + len(self._left_out)

@@ -37,7 +37,7 @@ class Mode(StrEnum):
     LEXICAL = "lexical"
 
 
-def readable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """Return the text with a space for every control character and a replacement for every lone surrogate."""
     if text.isprintable():
         return text
@@ -68,7 +68,7 @@ def require_text(text: str | None, name: str) -> str:
 
 def _clean(text: str) -> str:
     # `require_text` refuses a longer text, which must not take any time before.
-    return readable(text).strip() if len(text) <= LONGEST_QUERY else text
+    return replace_unprintable(text).strip() if len(text) <= LONGEST_QUERY else text
 
 
 def _no_bool(value: object) -> object:
@@ -93,7 +93,7 @@ def _split(parts: list[str]) -> list[str]:
 def _whole(parts: list[str]) -> list[str]:
     if not all(part.strip() for part in parts):
         raise ValueError("must not be blank")
-    return [readable(part).strip() for part in parts]
+    return [replace_unprintable(part).strip() for part in parts]
 
 
 def _with_letters(names: list[str]) -> list[str]:
@@ -224,7 +224,7 @@ class SearchRequest(SimilarRequest):
     ] = True
 
     @model_validator(mode="after")
-    def _check_what_is_sought(self) -> Self:
+    def _check_query_or_like(self) -> Self:
         if self.like and self.text is not None:
             raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
         if self.unlike and not self.like:

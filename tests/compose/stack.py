@@ -1,4 +1,4 @@
-"""A stack of docker-compose.yml that a test starts, and takes down whatever happens."""
+"""Start a stack of docker-compose.yml for a test, and always remove it at the end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Stack:
         return found.stdout
 
     def run(self, service: str, *command: str, **environment: str) -> tuple[int, str]:
-        """One more container of a service, with other settings; its exit code and what it said."""
+        """Run one more container of a service, with other settings; return its exit code and its output."""
         settings = [f"-e{name}={value}" for name, value in environment.items()]
         found = self.compose("run", "--rm", "--no-deps", "-T", *settings, service, *command)
         return found.returncode, found.stdout

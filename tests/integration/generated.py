@@ -19,7 +19,7 @@ from indexing.options import BuildOptions
 from papers import Paper
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
-from retrieval_service.ports import Embedded, EncoderIdentity, Vectors
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Vectors
 
 DIM = 48
 _SYLLABLES = [a + b for a in "bcdfglmnprstvz" for b in "aeiou"]
@@ -66,19 +66,19 @@ class HashEncoder:
         self.away = False
         self.largest_batch = 0
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         return self._embed(texts)
 
-    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
         return self._embed(texts)
 
-    def _embed(self, texts: Sequence[str]) -> Embedded:
+    def _embed(self, texts: Sequence[str]) -> EmbeddingBatch:
         if self.away:
             raise EncoderUnavailable("The encoder is away.")
         self.texts.extend(texts)
         self.largest_batch = max(self.largest_batch, len(texts))
         counts = np.asarray([len(text.split()) + 2 for text in texts], np.int32)
-        return Embedded(np.stack([hashed(text, self.identity.dim) for text in texts]), counts)
+        return EmbeddingBatch(np.stack([hashed(text, self.identity.dim) for text in texts]), counts)
 
 
 def hashed(text: str, dim: int = DIM) -> Vectors:

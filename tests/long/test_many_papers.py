@@ -15,7 +15,7 @@ from indexing.embedding_store import MERGE_AFTER
 from indexing.verify import check_rows
 from papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
-from retrieval_service.ports import Embedded, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
 
 pytestmark = pytest.mark.long
 
@@ -25,13 +25,13 @@ class DigestEncoder:
 
     identity = EncoderIdentity(1, sha256(b"digest").hexdigest(), 32, max_length=64, device="cpu")
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         return await self.embed_passages(texts)
 
-    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
+    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
         content = b"".join(blake2b(text.encode(), digest_size=32).digest() for text in texts)
         drawn = np.frombuffer(content, np.uint8).reshape(len(texts), 32).astype(np.float32) - 127.5
-        return Embedded(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.full(len(texts), 9, np.int32))
+        return EmbeddingBatch(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.full(len(texts), 9, np.int32))
 
 
 def test_150_000_papers_are_right_row_by_row(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Nobody's text may cost more than half a second, nor more than in proportion to its length."""
+"""No text may cost more than half a second, nor more than in proportion to its length."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import name_words
-from retrieval_service.adapters.tex import plain
+from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
 from retrieval_service.search.operators import parse_query
-from retrieval_service.search.request import SearchRequest, readable, require_text
+from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
 from tests.unit.hostile import RUNS, objection
 
 _PARAMETERS = Parameters(SearchRequest)
@@ -73,12 +73,12 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(plain(text)),
+    "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
     "operators": parse_query,
     "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
-    "control characters": readable,
+    "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
     "a query that is too long": lambda text: _PARAMETERS.validate({"query": 26 * text}),
     "a checked query": lambda text: require_text(text, "query"),
@@ -87,15 +87,15 @@ WORK: dict[str, Callable[[str], object]] = {
     "categories": lambda text: category_codes([text], ["cs.LG"]),
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.
-    "plain text": plain,
-    "words with places": lambda text: _ENGLISH.pre_tokenize(plain(text)).tokens,
+    "plain text": to_plain_text,
+    "words with places": lambda text: _ENGLISH.pre_tokenize(to_plain_text(text)).tokens,
     "an author's name": lambda text: name_words(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
     "a line": fields.one_line,
-    "a day": fields.day.__wrapped__,
-    "printed authors": fields.author_names,
-    "parsed authors": lambda text: fields.parsed_names([[text, text, text]]),
+    "a day": fields.parse_day.__wrapped__,
+    "printed authors": fields.parse_author_names,
+    "parsed authors": lambda text: fields.parse_author_lists([[text, text, text]]),
     "arXiv's categories": fields.arxiv_codes.__wrapped__,
     "a list of categories": fields.categories,
     "a category's name": subject,

@@ -2,5 +2,5 @@
 
 import os
 
-# Models of these tests are folders; nothing may ask the hub, whatever imports its library first.
+# Models of these tests are folders: block requests to the hub before its library is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"

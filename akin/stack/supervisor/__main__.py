@@ -38,7 +38,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         """Take over the running processes of the record, and prepare to start the other parts."""
-        earlier = record.running(settings)
+        earlier = record.find_running_stack(settings)
         self._settings = settings = addresses_of(earlier, settings)
         self._asked_to_stop, self._asked_again = threading.Event(), threading.Event()
         self._writing = threading.Lock()

@@ -16,7 +16,7 @@ from akin.errors import AkinError
 from akin.stack.processes import Child, await_group_end, kill_group, reap, tail
 from akin.stack.record import PartState, State
 from akin.stack.supervisor.health import FailureDetector, Health, work_of
-from akin.stack.supervisor.parts import Part
+from akin.stack.supervisor.parts import StackPart
 from akin.stack.supervisor.restart_policy import RestartPolicy
 
 TICK_SECONDS = 0.2
@@ -51,7 +51,7 @@ class Keeper:
 
     def __init__(
         self,
-        part: Part,
+        part: StackPart,
         changed: Callable[[], None],
         say: Callable[[str], None],
         *,
@@ -172,7 +172,7 @@ class Keeper:
             try:
                 descriptor = os.pidfd_open(child.pid)
             except ProcessLookupError:
-                return _ending(child)
+                return _exit_reason(child)
             except (OSError, AttributeError):
                 # Old kernels and some sandboxes lack it: the poll then only waits, and `alive` shows the end.
                 pass
@@ -193,7 +193,7 @@ class Keeper:
                 if trouble is not None and child.alive:
                     return f"{trouble}: killed"
                 probe_at = now + (self._intervals.well if result.health is Health.ANSWERS else self._intervals.doubtful)
-        return None if self._leaving.is_set() else _ending(child)
+        return None if self._leaving.is_set() else _exit_reason(child)
 
     def _end(self, child: Child) -> None:
         """Kill the rest of a process and its group, unless the stack is being stopped."""
@@ -233,7 +233,7 @@ class Keeper:
         self._changed()
 
 
-def _ending(child: Child) -> str:
+def _exit_reason(child: Child) -> str:
     """Return how a process has ended, if this process can find out."""
     try:
         pid, status = os.waitpid(child.pid, os.WNOHANG)

@@ -29,7 +29,7 @@ Started = Callable[[Child], None]
 
 
 @dataclass(frozen=True)
-class Part:
+class StackPart:
     """Part of the stack.
 
     Attributes:
@@ -46,13 +46,13 @@ class Part:
     clear: Callable[[], object] = lambda: None
 
 
-def parts(settings: Settings) -> list[Part]:
+def parts(settings: Settings) -> list[StackPart]:
     """Return the parts of a stack in the order of their start."""
     triton = TritonProbe(settings)
     return [
-        Part("Triton", lambda started: start_encoders(settings, started), triton, lambda: clear_triton(settings)),
-        Part("the service", lambda started: start_service(settings, started), HttpProbe(service_health(settings))),
-        Part("the page", lambda started: start_page(settings, started), HttpProbe(settings.ui_url)),
+        StackPart("Triton", lambda started: start_encoders(settings, started), triton, lambda: clear_triton(settings)),
+        StackPart("the service", lambda started: start_service(settings, started), HttpProbe(service_health(settings))),
+        StackPart("the page", lambda started: start_page(settings, started), HttpProbe(settings.ui_url)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Triton's backend `onnxruntime`, played on a CPU: it runs the `model.onnx` of whichever model names it."""
+"""Stand-in for Triton's backend `onnxruntime` on a CPU: it runs the `model.onnx` of the model that uses it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`text_encoder` over `encoder` on a real GPU: a Triton that serves both, started by whoever has one.
+"""`text_encoder` over `encoder` on a real GPU: a running Triton that serves both.
 
-`make bench NAME=gpu` runs these and measures; it says how such a server is started.
+`make bench NAME=gpu` runs these and measures; its help explains how to start such a server.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from akin.settings import PORTS, ROOT, Settings
 from akin.stack.leftovers import find_marked
 from akin.stack.lifecycle import is_whole
 from akin.stack.processes import free_ports
-from akin.stack.record import running
+from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
 
@@ -65,7 +65,7 @@ class Local:
         return subprocess.CompletedProcess(arguments, process.returncode, output, said)
 
     def status(self) -> dict[str, Any]:
-        stack = running(self.settings)
+        stack = find_running_stack(self.settings)
         return stack_as_json(stack, whole=stack is not None and is_whole(stack))
 
     def pids(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Kill one part of the real stack after the other: each is restarted soon, and searches are answered."""
+"""Kill one part of the real stack after the other: each is restarted within a limit, and searches are answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from akin.settings import Settings
 from akin.stack.leftovers import find_marked
-from akin.stack.record import running
+from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
 from tests.conftest import CACHE, RunningStack, environment_for
@@ -29,7 +29,7 @@ class Watched(RunningStack):
     """A running stack whose parts are killed."""
 
     def status(self) -> dict[str, Any]:
-        return stack_as_json(running(self.settings), whole=True)
+        return stack_as_json(find_running_stack(self.settings), whole=True)
 
     def pid(self, name: str) -> int:
         return int(next(each["pid"] for each in self.status()["processes"] if each["name"] == name))

@@ -31,7 +31,7 @@ from retrieval_service.errors import (
     SnapshotInUse,
     SnapshotNotFound,
 )
-from retrieval_service.ports import Embedded
+from retrieval_service.ports import EmbeddingBatch
 from tests.integration.snapshots import opened
 
 
@@ -72,7 +72,7 @@ def test_vectors_are_those_of_the_encoder(tmp_path: Path, kit: Any) -> None:
 
 def test_a_build_succeeds_with_an_encoder_too_busy_for_queries(tmp_path: Path, kit: Any) -> None:
     class Busy(kit.Encoder):  # type: ignore[misc,name-defined]  # the kit is made at run time
-        async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+        async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
             raise EncoderUnavailable("Triton did not answer within 2 s.")
 
     manifest = kit.build(kit.papers(1100), Busy(), tmp_path, exact_below=1000)

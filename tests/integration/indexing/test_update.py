@@ -50,7 +50,7 @@ def assert_same_answers(one: Snapshot, other: Snapshot, queries: list[str], hash
     assert one.catalogue.span == other.catalogue.span
     for code in one.catalogue.categories:
         having = Filter((Clause(Field.CATEGORY, (code,)),))
-        np.testing.assert_array_equal(*(each.catalogue.matching(having).mask for each in (one, other)))
+        np.testing.assert_array_equal(*(each.catalogue.find_rows(having).mask for each in (one, other)))
     count = len(one.catalogue)
     for query in queries:
         assert score_by_row(one.lexical.search(query, count)) == score_by_row(other.lexical.search(query, count))

@@ -80,7 +80,7 @@ def expected(index: TantivyIndex, clause: Clause) -> NDArray[np.bool_]:
 
 def assert_same_rows(index: TantivyIndex) -> None:
     for clause in clauses():
-        np.testing.assert_array_equal(index.matching([clause]), expected(index, clause), str(clause))
+        np.testing.assert_array_equal(index.find_rows([clause]), expected(index, clause), str(clause))
 
 
 def continued(base: Path, directory: Path) -> Path:
@@ -151,7 +151,7 @@ def test_a_condition_with_a_bitmap_fetches_no_rows(lexical: Path) -> None:
         Clause(Field.AUTHOR, ("a",)),
         Clause(Field.AUTHOR, ("wang", "p")),
     ):
-        assert index.matching([clause]).any()
+        assert index.find_rows([clause]).any()
     assert searcher.total == 0
 
 
@@ -161,14 +161,14 @@ def test_no_condition_fetches_many_rows_at_once(lexical: Path, made_before: bool
         (lexical / COMMON_ROWS).unlink()
     index, searcher = counted(lexical)
     for clause in clauses():
-        index.matching([clause])
+        index.find_rows([clause])
     assert 0 < searcher.most <= AT_ONCE
 
 
 def test_a_condition_that_most_papers_meet_fetches_the_other_rows(lexical: Path) -> None:
     (lexical / COMMON_ROWS).unlink()
     index, searcher = counted(lexical)
-    meeting = int(np.count_nonzero(index.matching([Clause(Field.ABSTRACT, ("neural",))])))
+    meeting = int(np.count_nonzero(index.find_rows([Clause(Field.ABSTRACT, ("neural",))])))
     assert meeting > 0.6 * PAPERS
     assert searcher.total <= PAPERS - meeting + 2 * AT_ONCE
 
@@ -223,4 +223,4 @@ def test_several_clauses_match_the_rows_that_meet_each_of_them(lexical: Path, bi
     for count in (2, 2, 3, 3, 4, 8, 30) * 4:
         some = dice.sample(every, count)
         meeting = np.logical_and.reduce([wanted[clause] for clause in some])
-        assert np.array_equal(index.matching(some), meeting), some
+        assert np.array_equal(index.find_rows(some), meeting), some

@@ -49,28 +49,28 @@ def searcher(counting: tuple[TantivyIndex, CountedSearcher]) -> CountedSearcher:
 
 
 def test_many_exclusions_are_searched_for_as_one(index: TantivyIndex, searcher: CountedSearcher) -> None:
-    found = index.matching(EXCLUSIONS)
+    found = index.find_rows(EXCLUSIONS)
     most = 1 + 4 * (PAPERS // AT_ONCE)
     assert searcher.searches <= most
 
     before = searcher.searches
-    assert np.array_equal(index.matching(EXCLUSIONS), found)
+    assert np.array_equal(index.find_rows(EXCLUSIONS), found)
     assert searcher.searches == before
     assert np.array_equal(found, [row % 120 >= 60 for row in range(PAPERS)])
 
 
 def test_required_clauses_are_searched_for_as_one(index: TantivyIndex, searcher: CountedSearcher) -> None:
     wanted = [Clause(Field.TITLE, ("even",)), Clause(Field.ANYWHERE, ("v0",)), Clause(Field.ANYWHERE, ("w6", "w12"))]
-    found = index.matching(wanted)
+    found = index.find_rows(wanted)
     assert searcher.searches == 1
     assert np.flatnonzero(found).tolist() == [row for row in range(PAPERS) if row % 120 in (6, 12)]
 
 
 def test_a_clause_searched_for_before_is_not_searched_for_again(index: TantivyIndex, searcher: CountedSearcher) -> None:
-    index.matching(EXCLUSIONS[:1])
-    index.matching(EXCLUSIONS[1:2])
+    index.find_rows(EXCLUSIONS[:1])
+    index.find_rows(EXCLUSIONS[1:2])
     before = searcher.searches
-    index.matching(EXCLUSIONS[:2])
+    index.find_rows(EXCLUSIONS[:2])
     assert searcher.searches == before
 
 
@@ -82,13 +82,13 @@ def test_after_the_deadline_no_further_run_is_fetched(
     monkeypatch.setattr(deadlines, "monotonic", lambda: clock[0])
     searcher.at, searcher.then = 3, lambda: clock.__setitem__(0, now + 20)
     with deadline(now + 10), pytest.raises(DeadlineExceeded):
-        index.matching([Clause(Field.TITLE, ("odd",))])
+        index.find_rows([Clause(Field.TITLE, ("odd",))])
     assert searcher.searches == 3
     with deadline(now + 10), pytest.raises(DeadlineExceeded):
         index.search("odd", 10)
     assert searcher.searches == 3
     # The incomplete answer was not kept.
-    assert int(index.matching([Clause(Field.TITLE, ("odd",))]).sum()) == PAPERS // 2
+    assert int(index.find_rows([Clause(Field.TITLE, ("odd",))]).sum()) == PAPERS // 2
 
 
 def test_a_search_whose_client_is_gone_stops_in_its_thread(index: TantivyIndex, searcher: CountedSearcher) -> None:
@@ -108,7 +108,7 @@ def test_a_search_whose_client_is_gone_stops_in_its_thread(index: TantivyIndex, 
                 await asyncio.to_thread(inside.wait, 5)
 
             async def work() -> None:
-                await Job(executor, index.matching, [Clause(Field.TITLE, ("odd",))]).result()
+                await Job(executor, index.find_rows, [Clause(Field.TITLE, ("odd",))]).result()
 
             with pytest.raises(ClientGone):
                 await admission.run(work, until=monotonic() + 60, gone=gone)

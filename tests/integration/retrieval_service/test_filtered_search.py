@@ -100,9 +100,10 @@ def test_more_lists_are_searched_for_a_filter_far_from_the_query(index: FaissInd
     vectors, _, dice = world
     half = filters(vectors, dice)["topic 0.5"]
     near, far = vectors[17], -vectors[17]
-    assert index.nprobe_rule.reach(near, half)[0] < index.nprobe_rule.reach(far, half)[0] <= index.nprobe_rule.nlist
+    rule = index.nprobe_rule
+    assert rule.choose_nprobe(near, half)[0] < rule.choose_nprobe(far, half)[0] <= rule.nlist
     everything = RowSet(np.ones(TOTAL, bool), TOTAL)
-    assert index.nprobe_rule.reach(near, everything)[0] >= index.nprobe_rule.nprobe()
+    assert rule.choose_nprobe(near, everything)[0] >= rule.nprobe()
 
 
 def test_a_requested_nprobe_is_used(index: FaissIndex, world: Any) -> None:

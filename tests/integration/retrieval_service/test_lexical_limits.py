@@ -25,7 +25,7 @@ def test_a_limit_on_entries_drops_the_least_informative_terms(corpus: Any) -> No
     assert sum(entries(chosen)) <= index._postings
     assert [term for term in everything if term in chosen] == chosen
     assert index.search(text, 1).rows.tolist() == [0]
-    # The first six terms are used, whatever they cost.
+    # The first six terms are used at any cost.
     index._postings = 1
     assert index._weights(text, ("", 0.0)) == everything[:6]
     snapshot.close()

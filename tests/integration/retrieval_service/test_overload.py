@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from retrieval_service.app import create_app
-from retrieval_service.ports import Embedded
+from retrieval_service.ports import EmbeddingBatch
 from retrieval_service.settings import Settings
 from tests.integration.service import asgi
 
@@ -36,7 +36,7 @@ class Hanging:
         self.given_up: list[str] = []
         self.now = self.most = 0
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         self.asked += texts
         self.now += 1
         self.most = max(self.most, self.now)
@@ -47,7 +47,7 @@ class Hanging:
             raise
         finally:
             self.now -= 1
-        found: Embedded = await self.inner.embed_queries(texts)
+        found: EmbeddingBatch = await self.inner.embed_queries(texts)
         return found
 
 

@@ -237,10 +237,10 @@ def test_dense_and_lexical_search_admit_the_same_papers(corpus: Any) -> None:
         Filter((Clause(Field.CATEGORY, ("stat.ML",)), Clause(Field.CATEGORY, ("cs.LG", "cs.IR"), excluded=True))),
         Filter((Clause(Field.ROW, tuple(range(0, 1500, 3))), Clause(Field.ROW, (9, 12), excluded=True))),
     ):
-        rows = set(np.flatnonzero(snapshot.catalogue.matching(wanted).mask).tolist())
+        rows = set(np.flatnonzero(snapshot.catalogue.find_rows(wanted).mask).tolist())
         everything = " ".join(paper.abstract for paper in corpus.papers[:200])
         lexical = set(snapshot.lexical.search(everything, 1500, admitted=wanted).rows.tolist())
-        dense = snapshot.vectors.search(np.ones(48, np.float32), 1500, within=snapshot.catalogue.matching(wanted))
+        dense = snapshot.vectors.search(np.ones(48, np.float32), 1500, within=snapshot.catalogue.find_rows(wanted))
         assert set(dense.rows.tolist()) == rows
         assert lexical <= rows
         assert len(lexical) > 0.9 * len(rows)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from akin.cli.search import ask
+from akin.cli.search import request_search
 from akin.registry.switch import components
 from akin.settings import ROOT, Settings
 from akin.stack.record import Stack
@@ -60,7 +60,7 @@ def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
     assert answers(url)
     assert HttpProbe(url)().health is Health.ANSWERS
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
-    assert ask(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
+    assert request_search(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"
     model.mkdir()
     (model / "config.pbtxt").write_text('name: "text_encoder"')

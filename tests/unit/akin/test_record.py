@@ -31,7 +31,7 @@ def stack_of(*children: Child, state: record.State = "running") -> Stack:
 
 def test_a_stack_is_read_as_it_was_written(settings: Settings) -> None:
     record.create(settings, stack_of(THIS), GONE)
-    stack = record.running(settings)
+    stack = record.find_running_stack(settings)
     assert stack == replace(stack_of(THIS), supervisor=GONE, boot=record.boot())
 
 
@@ -54,7 +54,7 @@ def test_a_stopped_stack_is_not_recorded_again(settings: Settings) -> None:
 
 def test_a_record_from_before_the_last_boot_is_ignored(settings: Settings) -> None:
     record.write(settings, replace(stack_of(THIS), boot="another"))
-    assert record.running(settings) is None
+    assert record.find_running_stack(settings) is None
 
 
 def test_a_record_of_an_earlier_release_is_read(settings: Settings) -> None:
@@ -63,7 +63,7 @@ def test_a_record_of_an_earlier_release_is_read(settings: Settings) -> None:
     for name in ("parts", "supervisor", "attempts", "boot", "triton_metrics"):
         del found[name]
     record.record_path(settings).write_text(json.dumps(found))
-    stack = record.running(settings)
+    stack = record.find_running_stack(settings)
     assert stack is not None
     assert (stack.supervised, stack.serves, stack.state("Triton")) == (False, True, "running")
 

@@ -18,7 +18,7 @@ def publish(repository: Path, number: int, digest: str = "ab") -> None:
 def test_versions_are_in_order_and_one_is_promoted(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         publish(tmp_path, number)
-    versions.promote(tmp_path, 2)
+    versions.set_promoted_version(tmp_path, 2)
     found = versions.versions(tmp_path)
     assert [(version.number, version.promoted) for version in found] == [(1, False), (2, True), (10, False)]
     assert versions.promoted_version(tmp_path).number == 2
@@ -39,15 +39,15 @@ def test_an_empty_registry_is_reported_with_the_next_step(tmp_path: Path) -> Non
 
 def test_promoting_a_missing_version_changes_nothing(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    versions.promote(tmp_path, 1)
+    versions.set_promoted_version(tmp_path, 1)
     with pytest.raises(EncoderError, match="version 7 is not in"):
-        versions.promote(tmp_path, 7)
+        versions.set_promoted_version(tmp_path, 7)
     assert versions.promoted_version(tmp_path).number == 1
 
 
 def test_a_pointer_to_a_removed_version_is_reported(tmp_path: Path) -> None:
     publish(tmp_path, 1)
-    versions.promote(tmp_path, 1)
+    versions.set_promoted_version(tmp_path, 1)
     (tmp_path / versions.MODEL / "1" / "manifest.json").unlink()
     (tmp_path / versions.MODEL / "1").rmdir()
     with pytest.raises(EncoderError, match=r"version 1 is not in .* \(it has: none\)"):

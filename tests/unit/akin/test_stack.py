@@ -18,7 +18,7 @@ from akin.registry.versions import versions
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
-from akin.stack.record import PartState, Stack, State, running
+from akin.stack.record import PartState, Stack, State, find_running_stack
 from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
 from retrieval_service.corpus.directory import SnapshotDirectory
@@ -147,7 +147,7 @@ def test_the_status_of_a_stack_of_an_earlier_release_is_printed_and_down_stops_i
     of_earlier_release: tuple[Settings, list[Child]],
 ) -> None:
     settings, children = of_earlier_release
-    found = running(settings)
+    found = find_running_stack(settings)
     assert found is not None
     assert stack_as_json(found, whole=True)["supervisor"] is None
     assert next(line.split()[-3:-1] for line in status_lines(found, ["Triton"])) == ["pid", str(children[0].pid)]

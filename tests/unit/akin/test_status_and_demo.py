@@ -31,7 +31,7 @@ def test_a_demonstration_prints_changes_of_its_parts_and_replaces_an_ended_super
     mended: list[Settings] = []
     said: list[str] = []
     monkeypatch.setattr(status.time, "sleep", lambda _: None)
-    monkeypatch.setattr(status, "running", lambda _: met.pop(0))
+    monkeypatch.setattr(status, "find_running_stack", lambda _: met.pop(0))
     monkeypatch.setattr(status.lifecycle, "up", lambda settings, say: mended.append(settings) or stack_of(PART))
     with pytest.raises(StackError, match="stopped by another command"):
         status.follow(Settings.read({}), STACK, said.append)

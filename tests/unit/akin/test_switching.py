@@ -33,10 +33,10 @@ def served(monkeypatch: pytest.MonkeyPatch, snapshot: str) -> list[list[int]]:
     told: list[list[int]] = []
     stack = Stack([], [1, 2], "http://service", "http://page", "triton", "http://triton", complete=True)
     answers: dict[str, Any] = {"snapshot": {"id": snapshot}, "encoder": {"version": 2}}
-    monkeypatch.setattr(switch, "running", lambda _: stack)
+    monkeypatch.setattr(switch, "find_running_stack", lambda _: stack)
     monkeypatch.setattr(switch, "components", lambda _: answers)
     monkeypatch.setattr(switch, "promoted_version", lambda _: Version(2, True, {}))
-    monkeypatch.setattr(switch, "change", lambda settings, stack, numbers: told.append(numbers))
+    monkeypatch.setattr(switch, "set_served_versions", lambda settings, stack, numbers: told.append(numbers))
     return told
 
 

@@ -1,4 +1,4 @@
-"""Workers: lines of JSON in both directions, whatever else they print, and an error with the end of their log."""
+"""Workers: lines of JSON in both directions beside other output, and an error with the end of their log."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_one_command_replaces_the_services_by_those_for_a_gpu(swapped: Compose) 
     assert set(swapped.started("gpu")) == {"export", "export-gpu", "index", "ui", *GPU}
     assert set(read({}).started()) == {"export", "index", "ui", *CPU}
     for before, after in zip(CPU, GPU, strict=True):
-        assert swapped.services[after].networks["monitoring"].aliases == [before]  # by which Prometheus asks for it
+        assert swapped.services[after].networks["monitoring"].aliases == [before]  # that Prometheus uses
         assert swapped.services[after].ports == swapped.services[before].ports
     command = "AKIN_CPU_SERVICES=0 docker compose --profile gpu up"
     for text in ("docker-compose.yml", "docs/containers.md"):

@@ -61,7 +61,7 @@ async def test_every_answer_has_the_headers_once() -> None:
 
 
 def receive_of(*chunks: bytes | None) -> Receive:
-    """Receive the chunks; None stands for a closed connection, the end for a client that sends nothing more."""
+    """Receive the chunks; None is a closed connection, the end is a client that sends nothing more."""
     left = list(chunks)
 
     async def receive() -> Message:

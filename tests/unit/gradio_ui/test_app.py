@@ -107,7 +107,7 @@ def test_nothing_is_fetched_from_other_sites() -> None:
 
 
 # Gradio leaves event loops open when it builds a page, over which a session with warnings as errors would trip later;
-# and what a page loads can only be told in an interpreter that has loaded nothing else.
+# and what a page loads can only be tested in an interpreter that has loaded nothing else.
 BUILD = """
 import json, sys
 from gradio_ui.app import build_app

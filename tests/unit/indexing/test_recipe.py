@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import candidates, megabytes, parse_recipe, recipe_for, retrain_reason, successor
+from indexing.faiss_recipe import candidates, choose_next_recipe, choose_recipe, megabytes, parse_recipe, retrain_reason
 from indexing.faiss_writer import build_index, write_index
 
 RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
@@ -24,7 +24,7 @@ PRODUCT = "IVF4096,PQ192x4fs,Refine(SQ8)"
     ],
 )
 def test_recipes(papers: int, factory: str) -> None:
-    recipe = recipe_for(papers, 384)
+    recipe = choose_recipe(papers, 384)
     assert recipe.factory == factory
     assert recipe.nlist is None or papers / recipe.nlist >= 100
     assert parse_recipe(factory).k_factor == recipe.k_factor
@@ -42,7 +42,7 @@ def test_recipes(papers: int, factory: str) -> None:
     ],
 )
 def test_recipes_that_fit(papers: int, memory: float, factory: str, words: str) -> None:
-    recipe = recipe_for(papers, 384, memory_mb=memory)
+    recipe = choose_recipe(papers, 384, memory_mb=memory)
     assert recipe.factory == factory
     assert words in recipe.why
 
@@ -51,13 +51,13 @@ def test_recipes_that_fit(papers: int, memory: float, factory: str, words: str) 
 def test_an_index_has_the_estimated_size(memory: float | None, tmp_path: Path) -> None:
     vectors = np.random.default_rng(1).standard_normal((4000, 32)).astype(np.float32)
     for below in (0, 5000):
-        recipe = recipe_for(4000, 32, exact_below=below, memory_mb=memory)
+        recipe = choose_recipe(4000, 32, exact_below=below, memory_mb=memory)
         write_index(build_index(recipe, 4000, 32, lambda rows: vectors[rows]), tmp_path / "index")
         assert (tmp_path / "index").stat().st_size == pytest.approx(megabytes(recipe, 4000, 32) * 1e6, rel=0.1)
 
 
 def test_vectors_of_odd_length_have_one_bit_codes() -> None:
-    assert recipe_for(2_500_000, 383).factory == RABITQ
+    assert choose_recipe(2_500_000, 383).factory == RABITQ
 
 
 def test_candidates_follow_the_size() -> None:
@@ -96,8 +96,8 @@ def test_an_index_is_trained_again_if_its_corpus_has_changed_too_much(
 
 
 def test_a_successor_is_of_the_same_kind() -> None:
-    assert successor("IVF2048,SQ8", 1.0, 2_500_000, 384).factory == "IVF4096,SQ8"
-    assert successor("IVF2048,PQ192x4fs,Refine(SQ8)", 16.0, 2_500_000, 384).k_factor == 16.0
-    assert successor("HNSW32,SQ8", 1.0, 150_000, 384).factory == "HNSW32,SQ8"
-    assert successor("SQfp16", 1.0, 60_000, 384).factory == "IVF512,PQ192x4fs,Refine(SQ8)"
-    assert successor("IVF256,SQ8", 1.0, 30_000, 384).factory == "SQfp16"
+    assert choose_next_recipe("IVF2048,SQ8", 1.0, 2_500_000, 384).factory == "IVF4096,SQ8"
+    assert choose_next_recipe("IVF2048,PQ192x4fs,Refine(SQ8)", 16.0, 2_500_000, 384).k_factor == 16.0
+    assert choose_next_recipe("HNSW32,SQ8", 1.0, 150_000, 384).factory == "HNSW32,SQ8"
+    assert choose_next_recipe("SQfp16", 1.0, 60_000, 384).factory == "IVF512,PQ192x4fs,Refine(SQ8)"
+    assert choose_next_recipe("IVF256,SQ8", 1.0, 30_000, 384).factory == "SQfp16"

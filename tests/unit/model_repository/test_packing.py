@@ -61,7 +61,7 @@ def test_padding_is_never_worse_than_one_text_a_run(packing: ModuleType, lengths
     def cost(runs: Sequence[Any]) -> float:
         return sum(float(packing.work(packing.padded_rows(len(run.rows)), run.length)) for run in runs)
 
-    alone = [packing.Run([[text]], packing.bucket(length, 256), 1) for text, length in enumerate(lengths)]
+    alone = [packing.Run([[text]], packing.padded_length(length, 256), 1) for text, length in enumerate(lengths)]
     assert cost(packing.plan(lengths, range(len(lengths)), 256, budget, shares_rows=False)) <= cost(alone) + 1e-6
 
 
@@ -90,10 +90,10 @@ def test_short_texts_are_not_padded_to_a_long_neighbour(packing: ModuleType) -> 
 
 
 def test_a_length_that_is_no_multiple_of_the_step_is_the_last_bucket(packing: ModuleType) -> None:
-    assert packing.bucket(100, 100) == 100
-    assert packing.bucket(97, 100) == 100
-    assert packing.bucket(96, 100) == 96
-    assert packing.bucket(0, 100) == 8
+    assert packing.padded_length(100, 100) == 100
+    assert packing.padded_length(97, 100) == 100
+    assert packing.padded_length(96, 100) == 96
+    assert packing.padded_length(0, 100) == 8
 
 
 def test_short_texts_have_finer_lengths_than_long_ones(packing: ModuleType) -> None:
@@ -102,14 +102,14 @@ def test_short_texts_have_finer_lengths_than_long_ones(packing: ModuleType) -> N
 
 
 def test_little_work_stays_on_one_lane(packing: ModuleType) -> None:
-    assert packing.deal([10, 9, 11], 2) == [[0, 1, 2]]
-    assert packing.deal([250], 2) == [[0]]
-    assert packing.deal([100, 200], 1) == [[0, 1]]
+    assert packing.distribute_over_lanes([10, 9, 11], 2) == [[0, 1, 2]]
+    assert packing.distribute_over_lanes([250], 2) == [[0]]
+    assert packing.distribute_over_lanes([100, 200], 1) == [[0, 1]]
 
 
 @given(lengths=lengths, lanes=st.integers(1, 4))
 def test_lanes_get_every_text_once_and_similar_work(packing: ModuleType, lengths: list[int], lanes: int) -> None:
-    parts = packing.deal(lengths, lanes)
+    parts = packing.distribute_over_lanes(lengths, lanes)
     assert sorted(text for part in parts for text in part) == list(range(len(lengths)))
     if len(parts) > 1:
         assert len(parts) == min(lanes, len(lengths))

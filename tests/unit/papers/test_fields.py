@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.fields import arxiv_codes, author_names, categories, day, one_line, parsed_names
+from papers.readers.fields import arxiv_codes, categories, one_line, parse_author_lists, parse_author_names, parse_day
 from papers.readers.seen_ids import SeenIds
 
 
@@ -31,12 +31,12 @@ def test_one_line_is_a_split_and_a_join(text):
     ],
 )
 def test_day(text, expected):
-    assert day(text) == expected
+    assert parse_day(text) == expected
 
 
 @given(st.text())
 def test_no_text_breaks_day(text):
-    day(text)
+    parse_day(text)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_no_text_breaks_day(text):
     ],
 )
 def test_author_names(text, expected):
-    assert author_names(text) == expected
+    assert parse_author_names(text) == expected
 
 
 def test_parsed_names():
-    assert parsed_names([["Balázs", "C.", ""], ["King", "M. L.", "Jr.", "Atlanta"], ["CERN"], []]) == (
+    assert parse_author_lists([["Balázs", "C.", ""], ["King", "M. L.", "Jr.", "Atlanta"], ["CERN"], []]) == (
         "C. Balázs",
         "M. L. King Jr.",
         "CERN",

@@ -14,7 +14,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
-from retrieval_service.ports import Embedded, EncoderIdentity, Hits, RowSet
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import min_max
 
@@ -45,7 +45,7 @@ class ListCatalogue:
         self.fetches += 1
         return [self.all[row] for row in rows]
 
-    def matching(self, wanted: Filter) -> RowSet:
+    def find_rows(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
             [
                 all(
@@ -85,7 +85,7 @@ class Scripted:
         angles = np.radians(10.0 * np.asarray(rows, np.float32))
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
-    def matching(self, clauses: Sequence[Any]) -> Any:
+    def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])
 
 
@@ -100,12 +100,12 @@ class Corpus:
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
 
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
         if self.trouble is not None:
             raise self.trouble
         self.embedded.append(text)
         tokens = np.asarray([len(text.split())], np.int32)
-        return Embedded(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
+        return EmbeddingBatch(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.unit.clock import Clock
 
 
 class Work:
-    """Work that ends when the test lets it; records which work began, and how much ran at the same time."""
+    """Work that ends when the test ends it; records which work began, and how much ran at the same time."""
 
     def __init__(self) -> None:
         self.began: list[str] = []

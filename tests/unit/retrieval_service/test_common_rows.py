@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from indexing import common_conditions
-from indexing.common_conditions import fewest, likely_conditions
+from indexing.common_conditions import likely_conditions, min_papers
 from indexing.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import Condition
 
@@ -32,9 +32,9 @@ def test_the_sample_of_a_short_stream_is_the_stream() -> None:
 
 
 def test_the_least_number_of_papers_for_a_bitmap() -> None:
-    assert fewest(10_000) == common_conditions.FEWEST
-    assert fewest(3_200_000) == 100_000
-    assert fewest(3_200_000, 2) == 12_500
+    assert min_papers(10_000) == common_conditions.FEWEST
+    assert min_papers(3_200_000) == 100_000
+    assert min_papers(3_200_000, 2) == 12_500
 
 
 def test_terms_and_phrases_of_enough_papers_are_likely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from retrieval_service.search.request import SearchRequest
 
 
 class FakeWire:
-    """Records the seconds that Triton gets; answers, or lets the time pass and fails."""
+    """Records the seconds that Triton gets; answers, or waits until the time has passed and fails."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

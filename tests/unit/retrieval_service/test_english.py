@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from retrieval_service.adapters.english import STOP_WORDS, english_analyzer
-from retrieval_service.adapters.tex import plain
+from retrieval_service.adapters.tex import to_plain_text
 
 
 def terms(text: str) -> list[str]:
-    return list(english_analyzer().analyze(plain(text)))
+    return list(english_analyzer().analyze(to_plain_text(text)))
 
 
 @pytest.mark.parametrize(

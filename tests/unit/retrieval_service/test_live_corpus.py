@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, read_manifest
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
-from retrieval_service.ports import Embedded, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
 from tests.unit.published import published_manifest
 
 LATE = EncoderUnavailable("Triton did not answer within 2 s.")
@@ -28,10 +28,10 @@ class Encoder:
         self.identity = EncoderIdentity(version, digest, 2)
         self.trouble: Unavailable | None = None
 
-    async def embed_queries(self, texts: Sequence[str]) -> Embedded:
+    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
         if self.trouble is not None:
             raise self.trouble
-        return Embedded(np.ones((len(texts), 2), np.float32), np.ones(len(texts), np.int32))
+        return EmbeddingBatch(np.ones((len(texts), 2), np.float32), np.ones(len(texts), np.int32))
 
     embed_passages = embed_queries
 

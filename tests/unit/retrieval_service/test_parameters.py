@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.search.request import EmbedRequest, Mode, SearchRequest, SimilarRequest, readable, require_text
+from retrieval_service.search.request import (
+    EmbedRequest,
+    Mode,
+    SearchRequest,
+    SimilarRequest,
+    replace_unprintable,
+    require_text,
+)
 
 SEARCH = Parameters(SearchRequest)
 
@@ -145,7 +152,7 @@ def test_the_length_is_counted_in_characters() -> None:
 
 @given(st.text())
 def test_control_characters_are_replaced(text: str) -> None:
-    clean = readable(text)
+    clean = replace_unprintable(text)
     assert len(clean) == len(text)
     clean.encode()
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in clean)
@@ -158,4 +165,4 @@ def test_a_blank_query_is_refused(text: str) -> None:
 
 
 def test_lone_surrogates_are_replaced() -> None:
-    assert readable("a\ud800b") == "a\ufffdb"
+    assert replace_unprintable("a\ud800b") == "a\ufffdb"

@@ -30,7 +30,7 @@ def test_a_deeper_search_only_appends(rows: int, seed: int, left_out: set[int]) 
     ranking = Ranking(index, np.asarray(sorted(left_out), np.int64))
     before: list[int] = []
     for depth in DEPTHS:
-        ranking.reach(depth)
+        ranking.search_deeper(depth)
         found = ranking.hits.rows.tolist()
         assert found[: len(before)] == before
         assert len(set(found)) == len(found) == len(ranking.hits.scores)
@@ -47,6 +47,6 @@ def test_a_complete_ranking_is_not_searched_again() -> None:
     index = Fickle(40, 1)
     ranking = Ranking(index, np.empty(0, np.int64))
     for depth in DEPTHS:
-        ranking.reach(depth)
+        ranking.search_deeper(depth)
     assert index.asked == [DEPTHS[0]]
     assert len(ranking.hits.rows) == 40

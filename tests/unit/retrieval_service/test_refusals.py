@@ -16,10 +16,10 @@ import pytest
 
 from retrieval_service.adapters.faiss_gpu import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
-from retrieval_service.corpus.live import LiveCorpus
+from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
-from retrieval_service.corpus.refusals import LONGEST_PAUSE, Refusals, file_states
+from retrieval_service.corpus.refusals import LONGEST_PAUSE, RefusedSnapshot, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderIdentity
@@ -41,7 +41,7 @@ class Refused:
         self.serving = LiveCorpus(
             SnapshotDirectory(data), self.encoders, Metrics(), open_as=self._open, watch_seconds=1.0
         )
-        self.serving._refusals = Refusals(1.0, self.clock)
+        self.serving._refusals = RefusedSnapshot(1.0, self.clock)
         self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
         self.path = SnapshotDirectory(data).path("one")
         (self.path / "vectors.faiss").write_bytes(b"bad")
@@ -133,7 +133,7 @@ async def test_a_snapshot_whose_warm_up_fails_is_not_opened_at_every_refresh(tmp
     room.serving._open = lambda _: whole(room, close=lambda: closed.append(1))
     room.serving._warm = warm
     for _ in range(100):
-        if room.serving._refusals.holds("one", file_states(room.path)):
+        if room.serving._refusals.is_refused("one", file_states(room.path)):
             await room.serving.refresh()
         else:
             with pytest.raises(ZeroDivisionError):

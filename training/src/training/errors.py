@@ -1,4 +1,4 @@
-"""Errors of the training room, as one tree, and the translation of errors about writing.
+"""Errors of this package, as one tree, and the translation of errors about writing.
 
 TrainingError
 ├── ConfigurationError   a group, a key or a value of the configuration is wrong

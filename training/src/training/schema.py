@@ -24,6 +24,6 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of the configuration. It refuses keys that it does not define."""
 
 
-def about(explanation: str) -> Meta:
+def explain(explanation: str) -> Meta:
     """Return the explanation of a key, to be put into its annotation."""
     return Meta(description=explanation)

@@ -24,7 +24,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def make(repository: Path, project: Path, content: str = "graph") -> publish.PublishedVersion:
-    with publish.staging(repository) as staged:
+    with publish.staging_folder(repository) as staged:
         publish.copy_code(staged, project)
         (staged / "model.onnx").write_text(content)
         return publish.publish(staged, repository, publish.next_version(repository), project)
@@ -62,7 +62,7 @@ def test_every_user_can_read_a_version(repository: Path, project: Path) -> None:
 
 def test_nothing_is_left_of_an_export_that_fails(repository: Path, project: Path) -> None:
     def fail_half_way() -> None:
-        with publish.staging(repository) as staged:
+        with publish.staging_folder(repository) as staged:
             (staged / "model.onnx").write_text("half")
             raise RuntimeError("half way")
 
@@ -77,13 +77,13 @@ def test_folders_of_a_killed_export_are_removed_after_a_day(repository: Path, pr
         (model / name).mkdir(parents=True)
         then = (model / name).stat().st_mtime - age
         os.utime(model / name, (then, then))
-    with publish.staging(repository) as staged:
+    with publish.staging_folder(repository) as staged:
         assert names(model) == {".staging-running", staged.name}
 
 
 def test_a_version_is_never_overwritten(repository: Path, project: Path) -> None:
     make(repository, project, "first")
-    with publish.staging(repository) as staged:
+    with publish.staging_folder(repository) as staged:
         (staged / "model.onnx").write_text("second")
         with pytest.raises(PublishError, match="version 1 cannot be published"):
             publish.publish(staged, repository, 1, project)
@@ -117,7 +117,7 @@ def test_a_repository_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(PublishError, match=r"cannot write into .*file.*AKIN_MODEL_REPOSITORY"),
-        publish.staging(tmp_path / "file"),
+        publish.staging_folder(tmp_path / "file"),
     ):
         pytest.fail("a file became a repository")
 

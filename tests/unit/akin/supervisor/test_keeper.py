@@ -18,7 +18,7 @@ from akin.stack.processes import Child, group_of, start, stop, wait_until
 from akin.stack.record import PartState
 from akin.stack.supervisor.health import FailureDetector, Health, ProbeResult
 from akin.stack.supervisor.keeper import Keeper, ProbeIntervals, Stopping
-from akin.stack.supervisor.parts import Part, Started
+from akin.stack.supervisor.parts import StackPart, Started
 from akin.stack.supervisor.restart_policy import RestartPolicy
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
@@ -41,7 +41,7 @@ class Stage:
         self.keepers: list[Keeper] = []
 
     def keep(self, *, most: int = 50, quiet: float = 30.0, **options: object) -> Keeper:
-        part = Part("the part", self.start, lambda: self.answers, self.clear)
+        part = StackPart("the part", self.start, lambda: self.answers, self.clear)
         keeper = Keeper(
             part,
             lambda: self.states.append(self.keepers[-1].state),

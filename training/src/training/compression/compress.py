@@ -129,7 +129,7 @@ def compress(
 def _convert(
     graph: onnx.ModelProto, feeds: Iterable[Feed], how: Compression, seed: int
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Return the graph in the precision that is wanted, and the recipe for the manifest."""
+    """Return the graph in the requested precision, and the recipe for the manifest."""
     if how.precision == "fp32":
         return graph, {"precision": "FP32", "method": "none"}
     if how.precision == "fp16":
@@ -148,7 +148,7 @@ def _convert(
 
 
 def _quiet() -> None:
-    """Silence the warnings and progress bars of libraries, which are addressed to their own users."""
+    """Silence the warnings and progress bars of libraries: they concern these libraries, not this command."""
     from optimum.utils import logging as optimum_logging
     from transformers.utils import logging as transformers_logging
 

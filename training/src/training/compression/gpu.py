@@ -150,7 +150,7 @@ def _publish(repository: Path, version: int, graph: bytes, made: dict[str, Any])
     """Publish the folder of a version; an older folder is replaced, because it was made from the same weights."""
     model = repository / GPU_ENCODER
     target = model / str(version)
-    with publish.staging(repository, GPU_ENCODER) as staged:
+    with publish.staging_folder(repository, GPU_ENCODER) as staged:
         before = model / f".before-{staged.name}"
         try:
             (staged / "model.onnx").write_bytes(graph)

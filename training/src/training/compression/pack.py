@@ -8,7 +8,7 @@ The packed graph has these inputs beside the token ids:
 
 * `segment_ids` [rows, tokens]: number of the token's text within its row, from 1; 0 for padding;
 * `position_ids` [rows, tokens]: position of the token in its text, from 0;
-* `slots` [texts]: numbers of the texts that are wanted of each row: 1, 2, …
+* `slots` [texts]: numbers of the texts to return of each row: 1, 2, …
 
 Its output is [rows, texts, dim]; the vectors of slots without a text are meaningless.
 """

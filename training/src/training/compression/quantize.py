@@ -88,7 +88,7 @@ def quantize(
     Args:
         model: the graph; it is not changed.
         feeds: calibration texts, one at a time without padding.
-        recipe: None is the default recipe.
+        recipe: recipe of the quantisation; None is the default recipe.
         progress: called with a line from time to time.
 
     Raises:

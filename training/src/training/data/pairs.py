@@ -18,7 +18,7 @@ from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
 from training.data.corpus import Corpus
 from training.errors import CorpusError
-from training.schema import AtLeast0, Positive, Section, about
+from training.schema import AtLeast0, Positive, Section, explain
 
 PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
 NO_SUBJECT = -1
@@ -28,18 +28,18 @@ class PairsConfig(Section, frozen=True):
     """Texts that belong together."""
 
     shares: Annotated[
-        dict[PairSource, AtLeast0], about("share of each source among the pairs; the shares need not sum to one")
+        dict[PairSource, AtLeast0], explain("share of each source among the pairs; the shares need not sum to one")
     ]
-    most: Annotated[Positive | None, about("pairs to make at most; `null` makes as many as there are papers")]
+    most: Annotated[Positive | None, explain("pairs to make at most; `null` makes as many as there are papers")]
     balanced: Annotated[
-        bool, about("for `subject`: draw every subject equally often, instead of in proportion to its papers")
+        bool, explain("for `subject`: draw every subject equally often, instead of in proportion to its papers")
     ]
     citations: Annotated[
-        str | None, about('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
+        str | None, explain('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
     ]
     labelled: Annotated[
         bool,
-        about("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
+        explain("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
     ]
 
 

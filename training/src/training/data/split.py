@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 UNDATED = 0
 
 
-class Part(IntEnum):
+class SplitPart(IntEnum):
     """Part of the corpus. `NONE` is for papers that would let one part contain a near-duplicate of another part."""
 
     NONE = 0
@@ -50,20 +50,20 @@ def split(days: NDArray[np.int32], group: NDArray[np.int32], sizes: Sizes) -> ND
         sizes: largest sizes of the parts.
 
     Returns:
-        `Part`, int8 [papers].
+        `SplitPart`, int8 [papers].
     """
     # Oldest first; equal days in the order of the file.
     order = np.lexsort((np.arange(len(days)), days))
     firsts = order[np.sort(np.unique(group[order], return_index=True)[1])]
     held_out = min(sizes.held_out, int(len(firsts) * sizes.held_out_share))
     validation = min(sizes.validation, int(len(firsts) * sizes.validation_share))
-    part = np.full(len(days), Part.NONE, dtype=np.int8)
+    part = np.full(len(days), SplitPart.NONE, dtype=np.int8)
     cut = len(firsts) - held_out - validation
-    part[firsts[cut : cut + validation]] = Part.VALIDATION
-    part[firsts[cut + validation :]] = Part.HELD_OUT
+    part[firsts[cut : cut + validation]] = SplitPart.VALIDATION
+    part[firsts[cut + validation :]] = SplitPart.HELD_OUT
     trains = np.isin(group, group[firsts[:cut]])
     # If all papers have one date or none, time cannot split them: the order of the groups decides alone.
     newest = days[firsts[cut]] if cut < len(firsts) else np.iinfo(np.int32).max
     old_enough = (days < newest) | np.isin(np.arange(len(days)), firsts[:cut]) | (days == UNDATED)
-    part[trains & old_enough] = Part.TRAIN
+    part[trains & old_enough] = SplitPart.TRAIN
     return part

@@ -20,7 +20,7 @@ class Interval:
     """Mean or difference with its confidence interval.
 
     Attributes:
-        value: over the queries that were measured.
+        value: the mean or difference, over the measured queries.
         low: lower end of the interval.
         high: upper end.
         p: two-sided p-value: twice the share of draws on the other side of zero.

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def evaluate_version(options: argparse.Namespace) -> str:
-    """Evaluate a version, write its report and model card, and return the report as text, or as JSON if wanted."""
+    """Evaluate a version, write its report and model card, and return the report as text, or as JSON with `--json`."""
     model = options.repository / publish.TEXT_ENCODER
     candidate = version_name(options.version)
     systems, against = load_systems(

@@ -23,8 +23,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         set: name of the set.
         system: name of the system.
-        metric: such as nDCG@10.
-        mean: between 0 and 1.
+        metric: name of the metric, such as nDCG@10.
+        mean: mean score, between 0 and 1.
         low: lower end of the interval.
         high: upper end.
     """
@@ -44,7 +44,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         set: name of the set.
         system: name of the first system.
         against: name of the second system.
-        metric: such as nDCG@10.
+        metric: name of the metric, such as nDCG@10.
         difference: difference of the means, above 0 if `system` is better.
         low: lower end of its interval; above 0 means that the system is better beyond chance.
         high: upper end; below 0 means that the system is worse beyond chance.

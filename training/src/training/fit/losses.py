@@ -12,7 +12,7 @@ from msgspec import structs
 
 from training.errors import ConfigurationError
 from training.fit import models
-from training.schema import Above0, AtLeast0, Positive, Section, about
+from training.schema import Above0, AtLeast0, Positive, Section, explain
 
 # Reading the configuration must not load torch, which takes seconds.
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AddLabels = Callable[[Mapping[str, list[str]]], dict[str, Any]]
 """Function for `Dataset.map` that returns the column of labels."""
 
-Scale = Annotated[Above0, about("factor of the similarities: one over the temperature")]
+Scale = Annotated[Above0, explain("factor of the similarities: one over the temperature")]
 
 
 class Loss(Section, tag_field="kind", frozen=True):
@@ -72,14 +72,14 @@ class Loss(Section, tag_field="kind", frozen=True):
         return structs.asdict(self)
 
 
-class Ranking(Loss, tag="mnrl", frozen=True):
+class RankingLoss(Loss, tag="mnrl", frozen=True):
     """Ranking of the positive above the other passages of the batch."""
 
     library_class = "MultipleNegativesRankingLoss"
 
     scale: Scale
-    symmetric: Annotated[bool, about("also rank the queries of a batch for each passage")]
-    hardness: Annotated[AtLeast0, about("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
+    symmetric: Annotated[bool, explain("also rank the queries of a batch for each passage")]
+    hardness: Annotated[AtLeast0, explain("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         both = ("query_to_doc", "doc_to_query")
@@ -93,29 +93,29 @@ class Ranking(Loss, tag="mnrl", frozen=True):
         }
 
 
-class CachedRanking(Ranking, tag="cached_mnrl", frozen=True):
-    """`Ranking` with cached gradients (Gao et al., 2021): allows batches larger than the memory.
+class CachedRankingLoss(RankingLoss, tag="cached_mnrl", frozen=True):
+    """`RankingLoss` with cached gradients (Gao et al., 2021): allows batches larger than the memory.
 
     It runs the forward pass of each batch once more.
     """
 
     library_class = "CachedMultipleNegativesRankingLoss"
 
-    mini_batch_size: Annotated[Positive, about("pairs whose gradients are computed at once")]
+    mini_batch_size: Annotated[Positive, explain("pairs whose gradients are computed at once")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         return {**super()._arguments(model), "mini_batch_size": self.mini_batch_size}
 
 
-class Guided(Loss, tag="gist", frozen=True):
+class GuidedRankingLoss(Loss, tag="gist", frozen=True):
     """Ranking without false negatives: a text that the guide finds nearer than the positive is not a negative."""
 
     library_class = "GISTEmbedLoss"
     allows_matryoshka = False
 
-    guide: Annotated[str | None, about("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
-    temperature: Annotated[Above0, about("temperature of the similarities")]
-    margin: Annotated[AtLeast0, about("amount by which a negative must be less similar than the positive")]
+    guide: Annotated[str | None, explain("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
+    temperature: Annotated[Above0, explain("temperature of the similarities")]
+    margin: Annotated[AtLeast0, explain("amount by which a negative must be less similar than the positive")]
 
     def other_models(self) -> dict[str, str]:
         """Return the guide."""
@@ -132,7 +132,7 @@ class Contrastive(Loss, tag="contrastive", frozen=True):
     library_class = "ContrastiveLoss"
     needs_labels = True
 
-    margin: Annotated[Above0, about("smallest distance that pairs labelled 0 should have")]
+    margin: Annotated[Above0, explain("smallest distance that pairs labelled 0 should have")]
 
 
 class CoSent(Loss, tag="cosent", frozen=True):
@@ -151,9 +151,9 @@ class Distillation(Loss, tag="distillation", frozen=True):
     allows_matryoshka = False
 
     teacher: Annotated[
-        str, about("folder or hub id of the teacher; if it has other dimensions, a projection is learnt as well")
+        str, explain("folder or hub id of the teacher; if it has other dimensions, a projection is learnt as well")
     ]
-    distance: Annotated[Literal["cosine", "l2", "mse"], about("distance to the teacher's vectors")]
+    distance: Annotated[Literal["cosine", "l2", "mse"], explain("distance to the teacher's vectors")]
 
     def other_models(self) -> dict[str, str]:
         """Return the teacher."""
@@ -177,7 +177,7 @@ class Distillation(Loss, tag="distillation", frozen=True):
         return {"distance_metric": self.distance, "projection_dim": projection}
 
 
-LossConfig = Ranking | CachedRanking | Guided | Contrastive | CoSent | Distillation
+LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation
 
 
 def build_loss(loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None) -> nn.Module:

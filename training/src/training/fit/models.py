@@ -84,7 +84,7 @@ def check(source: str | None, key: str = "model.source") -> None:
 
 
 def choose_device(wanted: Literal["auto", "cpu"]) -> str:
-    """Return `cuda` if a GPU is wanted and there is one, else `cpu`."""
+    """Return `cuda` if a GPU is requested and available, else `cpu`."""
     import torch
 
     return "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu"

@@ -14,20 +14,20 @@ from training.data.config import DataConfig, MiningConfig
 from training.data.pairs import PairsConfig
 from training.fit.config import ModelConfig, TrackingConfig, TrainerConfig
 from training.fit.losses import LossConfig
-from training.schema import AtLeast0, Count, Positive, Section, Share, about
+from training.schema import AtLeast0, Count, Positive, Section, Share, explain
 
-Layers = Annotated[Positive | None, about("layers to keep, evenly spaced; `null` keeps all")]
+Layers = Annotated[Positive | None, explain("layers to keep, evenly spaced; `null` keeps all")]
 TokenCount = Annotated[
-    Positive | None, about("drop tokens that the calibration papers contain less often than this; `null` keeps all")
+    Positive | None, explain("drop tokens that the calibration papers contain less often than this; `null` keeps all")
 ]
-Calibration = Annotated[str | None, about("papers for calibration and for the parity check; `null` is the corpus")]
+Calibration = Annotated[str | None, explain("papers for calibration and for the parity check; `null` is the corpus")]
 
 
 class Paths(Section, frozen=True):
     """Folders of the machine."""
 
-    data: Annotated[str, about("folder to write to; by default the setting AKIN_DATA")]
-    repository: Annotated[str, about("Triton's model repository; by default the setting AKIN_MODEL_REPOSITORY")]
+    data: Annotated[str, explain("folder to write to; by default the setting AKIN_DATA")]
+    repository: Annotated[str, explain("Triton's model repository; by default the setting AKIN_MODEL_REPOSITORY")]
 
 
 class Int8(Section, tag="int8", tag_field="precision", frozen=True):
@@ -36,16 +36,16 @@ class Int8(Section, tag="int8", tag_field="precision", frozen=True):
     layers: Layers
     token_count: TokenCount
     calibration: Calibration
-    texts: Annotated[Positive, about("calibration texts on which ranges are measured")]
+    texts: Annotated[Positive, explain("calibration texts on which ranges are measured")]
     smoothing: Annotated[
-        list[Share], Meta(min_length=1), about("strengths of smoothing to choose from, for each layer; 0 is none")
+        list[Share], Meta(min_length=1), explain("strengths of smoothing to choose from, for each layer; 0 is none")
     ]
     cuts: Annotated[
         list[Annotated[float, Meta(gt=0, le=1)]],
         Meta(min_length=1),
-        about("shares of the observed range of activations to choose from"),
+        explain("shares of the observed range of activations to choose from"),
     ]
-    damping: Annotated[AtLeast0, about("damping of the compensation of rounding errors")]
+    damping: Annotated[AtLeast0, explain("damping of the compensation of rounding errors")]
 
 
 class Fp16(Section, tag="fp16", tag_field="precision", frozen=True):
@@ -59,12 +59,12 @@ class Fp16(Section, tag="fp16", tag_field="precision", frozen=True):
 class EvaluationConfig(Section, frozen=True):
     """Evaluation of the version, in addition to the held-out sets of the run."""
 
-    sets: Annotated[list[str], about("further collections: folders in BEIR's layout")]
+    sets: Annotated[list[str], explain("further collections: folders in BEIR's layout")]
     fp32: Annotated[
-        bool, about("also evaluate the base and the model before compression, which takes several times as long")
+        bool, explain("also evaluate the base and the model before compression, which takes several times as long")
     ]
-    subjects: Annotated[bool, about("also measure subject agreement and a linear probe on held-out papers")]
-    resamples: Annotated[Positive, about("resamples of the bootstrap")]
+    subjects: Annotated[bool, explain("also measure subject agreement and a linear probe on held-out papers")]
+    resamples: Annotated[Positive, explain("resamples of the bootstrap")]
 
 
 class Dimension(Section, frozen=True):
@@ -79,22 +79,22 @@ class Dimension(Section, frozen=True):
 class SweepConfig(Section, frozen=True):
     """Search for parameters with `akin train sweep`."""
 
-    name: Annotated[str, about("name of the study")]
-    trials: Annotated[Positive, about("trials in total, over all calls of the command; failed trials do not count")]
+    name: Annotated[str, explain("name of the study")]
+    trials: Annotated[Positive, explain("trials in total, over all calls of the command; failed trials do not count")]
     space: Annotated[
         dict[str, Dimension],
-        about("parameters by key: `values`, or `low`, `high` and `log`; between two whole numbers only whole ones"),
+        explain("parameters by key: `values`, or `low`, `high` and `log`; between two whole numbers only whole ones"),
     ]
-    warmup_looks: Annotated[Count, about("evaluations in a trial before it may be pruned")]
-    startup_trials: Annotated[Count, about("first trials, which are never pruned")]
+    warmup_looks: Annotated[Count, explain("evaluations in a trial before it may be pruned")]
+    startup_trials: Annotated[Count, explain("first trials, which are never pruned")]
 
 
 class Configuration(Section, frozen=True):
     """Whole configuration of a run."""
 
-    name: Annotated[str, about("name of the experiment")]
-    seed: Annotated[int, about("seed of every random choice")]
-    matryoshka: Annotated[list[Positive] | None, about("dimensions of a Matryoshka loss, such as `[384,128,64]`")]
+    name: Annotated[str, explain("name of the experiment")]
+    seed: Annotated[int, explain("seed of every random choice")]
+    matryoshka: Annotated[list[Positive] | None, explain("dimensions of a Matryoshka loss, such as `[384,128,64]`")]
     paths: Paths
     data: DataConfig
     pairs: PairsConfig

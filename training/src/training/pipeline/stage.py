@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 run = run_folder.open_run(options.folder)
                 if options.renew:
-                    from training.pipeline.stages.train import renew
+                    from training.pipeline.stages.train import remove_stale_output
 
-                    renew(run)
+                    remove_stale_output(run)
                 load_stage(options.name)(run)
         except TrainingError as error:
             # Of several processes only the first one writes the message.

@@ -75,7 +75,7 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: P
     Raises:
         PublishError: The version cannot be written; the repository is unchanged.
     """
-    with publish.staging(repository) as staged:
+    with publish.staging_folder(repository) as staged:
         try:
             for name in made["files"]:
                 shutil.copyfile(folder / name, staged / name)

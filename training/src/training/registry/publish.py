@@ -82,7 +82,7 @@ def copy_code(folder: Path, project_model: Path = PROJECT_MODEL) -> None:
 
 
 @contextmanager
-def staging(repository: Path, name: str = TEXT_ENCODER) -> Iterator[Path]:
+def staging_folder(repository: Path, name: str = TEXT_ENCODER) -> Iterator[Path]:
     """Yield a hidden folder beside a model's versions, and remove it at the end.
 
     Folders that a killed export left there more than `_STALE_SECONDS` ago are removed too.
@@ -132,7 +132,7 @@ def keep_source(model: Path, repository: Path, sha256: str) -> None:
     target = repository / TEXT_ENCODER / SOURCES / sha256
     if target.is_dir():
         return
-    with staging(repository) as aside:
+    with staging_folder(repository) as aside:
         try:
             shutil.copytree(model, aside, ignore=shutil.ignore_patterns(*_NO_WEIGHTS), dirs_exist_ok=True)
             finish(aside)

@@ -74,7 +74,7 @@ def prepared(environment: Path, overrides: list[str]) -> Callable[..., RunFolder
 
 @pytest.fixture
 def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each evaluation on the validation sets give a lower value than the previous one."""
+    """Make each evaluation on the validation sets give a lower value than the previous one."""
     evaluations = itertools.count(1)
     monkeypatch.setattr(Validation, "__call__", lambda *_, **__: {METRIC: 1 / next(evaluations)})
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from papers import Paper
 from training.data.duplicates import MinHash, group_duplicates
-from training.data.split import UNDATED, Part, Sizes, split
+from training.data.split import UNDATED, Sizes, SplitPart, split
 
 SIZES = Sizes(validation=10, held_out=20, validation_share=0.2, held_out_share=0.4)
 
@@ -29,7 +29,7 @@ def test_the_newest_groups_are_held_out_without_their_near_duplicates() -> None:
     days = np.arange(1, 11, dtype=np.int32)
     group = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0], dtype=np.int32)
     part = split(days, group, Sizes(validation=2, held_out=3, validation_share=0.5, held_out_share=0.5))
-    assert [Part(value).name for value in part] == [
+    assert [SplitPart(value).name for value in part] == [
         "TRAIN", "TRAIN", "TRAIN", "TRAIN", "VALIDATION", "VALIDATION", "HELD_OUT", "HELD_OUT", "HELD_OUT", "NONE",
     ]  # fmt: skip
 
@@ -38,13 +38,13 @@ def test_only_one_paper_of_a_held_out_group_is_kept() -> None:
     days = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 9], dtype=np.int32)
     group = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8], dtype=np.int32)
     part = split(days, group, Sizes(validation=1, held_out=2, validation_share=0.5, held_out_share=0.5))
-    assert (part[8], part[9]) == (Part.HELD_OUT, Part.NONE)
+    assert (part[8], part[9]) == (SplitPart.HELD_OUT, SplitPart.NONE)
 
 
 def test_a_corpus_without_dates_is_split_in_the_order_of_its_file() -> None:
     part = split(np.zeros(100, dtype=np.int32), np.arange(100, dtype=np.int32), SIZES)
-    assert (part == Part.TRAIN).sum() == 70
-    assert (part[-20:] == Part.HELD_OUT).all()
+    assert (part == SplitPart.TRAIN).sum() == 70
+    assert (part[-20:] == SplitPart.HELD_OUT).all()
 
 
 def test_no_group_has_members_in_two_parts(make_papers: Callable[[int], list[Paper]]) -> None:
@@ -52,5 +52,5 @@ def test_no_group_has_members_in_two_parts(make_papers: Callable[[int], list[Pap
     days, group = rng.integers(1, 50, 300).astype(np.int32), rng.integers(0, 100, 300).astype(np.int32)
     part = split(days, group, SIZES)
     for number in range(100):
-        assert len(set(part[(group == number) & (part != Part.NONE)].tolist())) <= 1
-    assert days[part == Part.TRAIN].max() <= days[part == Part.HELD_OUT].min()
+        assert len(set(part[(group == number) & (part != SplitPart.NONE)].tolist())) <= 1
+    assert days[part == SplitPart.TRAIN].max() <= days[part == SplitPart.HELD_OUT].min()

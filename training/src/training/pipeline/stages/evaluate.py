@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.data.split import Part
+from training.data.split import SplitPart
 from training.evaluation import evaluate_systems
 from training.evaluation.evaluate import candidate_comparisons, load_systems
 from training.pipeline.run_folder import RunFolder
@@ -37,7 +37,7 @@ def run_stage(run: RunFolder) -> None:
         base=(configuration.model.source or "default") if settings.fp32 else "none",
         models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
     )
-    papers = prepared / PART_FILES[Part.HELD_OUT] if settings.subjects else None
+    papers = prepared / PART_FILES[SplitPart.HELD_OUT] if settings.subjects else None
     with run.write_stage("evaluate") as folder:
         evaluate_systems(
             systems,

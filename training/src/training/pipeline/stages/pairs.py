@@ -9,7 +9,7 @@ import msgspec
 
 from training.data.corpus import Corpus
 from training.data.pairs import make_pairs
-from training.data.split import Part
+from training.data.split import SplitPart
 from training.errors import CorpusError
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import PART_FILES
@@ -26,7 +26,7 @@ def run_stage(run: RunFolder) -> None:
     """
     configuration = run.configuration
     encoder = msgspec.json.Encoder()
-    corpus = Corpus(run.require_stage("prepare") / PART_FILES[Part.TRAIN])
+    corpus = Corpus(run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN])
     labels: Counter[int | None] = Counter()
     try:
         with run.write_stage("pairs") as folder:

@@ -19,7 +19,7 @@ from papers import Paper, PapersError, fetch_sample, read_papers
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_paper
 from training.data.duplicates import MinHash, group_duplicates
-from training.data.split import UNDATED, Part, Sizes, split
+from training.data.split import UNDATED, Sizes, SplitPart, split
 from training.errors import CorpusError, EvaluationError
 from training.evaluation import RUN_KINDS, write_known_items
 from training.pipeline.run_folder import RunFolder
@@ -29,7 +29,11 @@ from training.registry.source import file_sha256
 MIN_PAPERS = 100
 """With fewer papers the held-out part is too small for a meaningful figure."""
 
-PART_FILES = {Part.TRAIN: "train.jsonl", Part.VALIDATION: "validation.jsonl", Part.HELD_OUT: "held_out.jsonl"}
+PART_FILES = {
+    SplitPart.TRAIN: "train.jsonl",
+    SplitPart.VALIDATION: "validation.jsonl",
+    SplitPart.HELD_OUT: "held_out.jsonl",
+}
 # Some held-out papers are no known items: too short, or with the title of another paper.
 _RESERVE = 1.1
 
@@ -46,12 +50,12 @@ def run_stage(run: RunFolder) -> None:
     part = split(days, group, part_sizes(data))
     with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
-        sets = {**_write_sets(folder, Part.HELD_OUT, data), **_write_sets(folder, Part.VALIDATION, data)}
+        sets = {**_write_sets(folder, SplitPart.HELD_OUT, data), **_write_sets(folder, SplitPart.VALIDATION, data)}
         summary = {
             "papers": {"file": path.name, "sha256": file_sha256(path), "read": len(part)},
             "groups_of_near_duplicates": int((np.bincount(group) > 1).sum()),
             "parts": counts,
-            "left_out": int((part == Part.NONE).sum()),
+            "left_out": int((part == SplitPart.NONE).sum()),
             "sets": sets,
         }
         (folder / "split.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -113,13 +117,13 @@ def _scan(path: Path, data: DataConfig, seed: int) -> tuple[NDArray[np.int32], N
 
 
 def _write_parts(path: Path, data: DataConfig, part: NDArray[np.int8], folder: Path) -> dict[str, dict[str, object]]:
-    counts: dict[Part, int] = dict.fromkeys(PART_FILES, 0)
-    first: dict[Part, str] = {}
-    last: dict[Part, str] = {}
+    counts: dict[SplitPart, int] = dict.fromkeys(PART_FILES, 0)
+    first: dict[SplitPart, str] = {}
+    last: dict[SplitPart, str] = {}
     with ExitStack() as stack:
         files = {which: stack.enter_context((folder / name).open("wb")) for which, name in PART_FILES.items()}
-        for paper, which in zip(read_usable(path, data), map(Part, part.tolist()), strict=True):
-            if which is Part.NONE:
+        for paper, which in zip(read_usable(path, data), map(SplitPart, part.tolist()), strict=True):
+            if which is SplitPart.NONE:
                 continue
             write_paper(files[which], paper)
             counts[which] += 1
@@ -132,12 +136,12 @@ def _write_parts(path: Path, data: DataConfig, part: NDArray[np.int8], folder: P
     }
 
 
-def _write_sets(folder: Path, which: Part, data: DataConfig) -> dict[str, int]:
+def _write_sets(folder: Path, which: SplitPart, data: DataConfig) -> dict[str, int]:
     """Write the known-item sets of a part in BEIR's layout, such as `sets/held_out_title`, and return their sizes."""
     written = {}
     for kind in RUN_KINDS:
         most = data.validation_candidates
-        if which is Part.HELD_OUT:
+        if which is SplitPart.HELD_OUT:
             most = data.title_candidates if kind == "title" else data.first_sentence_candidates
         name = f"{which.name.lower()}_{kind}"
         try:

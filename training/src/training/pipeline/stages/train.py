@@ -41,7 +41,7 @@ def run_stage(run: RunFolder, *, profile: int = 0) -> None:
     run.record(training=figures)
 
 
-def renew(run: RunFolder) -> None:
+def remove_stale_output(run: RunFolder) -> None:
     """Remove the output of an earlier training, unless that was killed and this one can continue from its checkpoints.
 
     Raises:

@@ -12,7 +12,7 @@ from retrieval_service.corpus.background_check import BackgroundCheck
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus
-from retrieval_service.corpus.refusals import Refusals, file_states
+from retrieval_service.corpus.refusals import RefusedSnapshot, file_states
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import (
     EncoderBusy,
@@ -24,7 +24,7 @@ from retrieval_service.errors import (
     SnapshotInvalid,
     Unavailable,
 )
-from retrieval_service.ports import Embedded, Encoder, EncoderIdentity, EncoderSource
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, EncoderSource
 
 _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
@@ -64,7 +64,7 @@ class LiveCorpus:
         self._watch_seconds = watch_seconds
         self._corpus: OpenCorpus | None = None
         self._refused: tuple[str, RetrievalError] | None = None
-        self._refusals = Refusals(watch_seconds)
+        self._refusals = RefusedSnapshot(watch_seconds)
         self._check: BackgroundCheck | None = None
         self._damaged: dict[str, SnapshotInvalid] = {}
         self._last_whole: str | None = None
@@ -97,7 +97,7 @@ class LiveCorpus:
 
     @property
     def refusal(self) -> RetrievalError | None:
-        """Reason why the snapshot that CURRENT names is not served; None where it is."""
+        """Reason why the snapshot that CURRENT names is not served; None if it is served."""
         return self._refused[1] if self._refused else None
 
     @property
@@ -124,7 +124,7 @@ class LiveCorpus:
         with self._corpus.hold() as corpus:
             yield corpus
 
-    async def embed(self, text: str) -> tuple[Embedded, EncoderIdentity]:
+    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a text by the corpus's encoder; without a corpus, by the newest encoder that is ready.
 
         Raises:
@@ -187,10 +187,10 @@ class LiveCorpus:
                 _log.exception("The check for a new snapshot failed.")
 
     async def _change_to(self, named: str) -> bool:
-        """Serve another snapshot; return False where it cannot be served now, and the one before stays in use."""
+        """Serve another snapshot; return False if it cannot be served now; then the previous one stays in use."""
         before = self._corpus
         files = await asyncio.to_thread(file_states, self._snapshots.root / named)
-        if self._refusals.holds(named, files):
+        if self._refusals.is_refused(named, files):
             return False
         try:
             path = self._snapshots.path(named)
@@ -203,7 +203,7 @@ class LiveCorpus:
         except (SnapshotError, EncoderMismatch) as error:
             if isinstance(error, SnapshotError):
                 # A wrong encoder needs no pause: the manifest shows it before any index is opened.
-                self._refusals.note(named, files)
+                self._refusals.record(named, files)
             self._refuse(named, error)
             return False
         corpus = OpenCorpus(snapshot, encoder, encoder_error, self._observer)
@@ -211,7 +211,7 @@ class LiveCorpus:
             try:
                 await self._warm(corpus)
             except BaseException:
-                self._refusals.note(named, files)
+                self._refusals.record(named, files)
                 corpus.retire()
                 raise
         self._corpus = corpus
@@ -248,7 +248,7 @@ class LiveCorpus:
             return None, error.without_traceback()
 
     async def _check_encoder(self, corpus: OpenCorpus) -> None:
-        """Check that a corpus's encoder is ready; find it again where it is not, and drop it after repeated misses."""
+        """Check that a corpus's encoder is ready; reconnect if it is not, and drop it after repeated failures."""
         in_use, suspect = corpus.encoder, corpus.needs_encoder_check()
         if in_use is not None and not suspect and await self._encoders.is_ready(in_use.identity.version):
             self._misses = 0

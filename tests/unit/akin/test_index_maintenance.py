@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from akin import snapshots
-from akin.cli import index, upkeep
+from akin.cli import index, index_maintenance
 from akin.errors import PapersUnusable
 from akin.settings import Settings
 from indexing.changes import ChangedPapers
@@ -48,7 +48,7 @@ def test_damage_is_in_the_json(data: Path, capsys: pytest.CaptureFixture[str]) -
     name = published_manifest(data, "one", ENCODER, files={"vectors.faiss": FileRecord("0" * 64, 3)}).id
     (SnapshotDirectory(data).path(name) / "vectors.faiss").write_bytes(b"bad")
     with pytest.raises(typer.Exit) as ended:
-        upkeep.verify(name, json=True)
+        index_maintenance.verify(name, json=True)
     assert ended.value.exit_code == 6
     found = json.loads(capsys.readouterr().out)
     assert found["snapshot"] == name
@@ -62,7 +62,7 @@ def test_the_json_of_a_whole_snapshot_without_recall(
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
     monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
-    upkeep.verify(name, recall=False, json=True)
+    index_maintenance.verify(name, recall=False, json=True)
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
 
 
@@ -81,7 +81,7 @@ def test_rows_with_wrong_vectors_are_printed_and_end_in_an_error(
     monkeypatch.setattr("indexing.verify.check_rows", checked)
     for rows in ("all", "7"):
         with pytest.raises(typer.Exit) as ended:
-            upkeep.verify(name, rows=rows, json=True)
+            index_maintenance.verify(name, rows=rows, json=True)
         assert ended.value.exit_code == 6
         told = capsys.readouterr()
         assert json.loads(told.out)["rows"] == {"all": 100, "texts": 90, "vectors": 80}
@@ -91,7 +91,7 @@ def test_rows_with_wrong_vectors_are_printed_and_end_in_an_error(
     assert asked == [None, 7]
     for nonsense in ("0", "-1", "many", "1.5"):
         with pytest.raises(PapersUnusable, match="--rows"):
-            upkeep.verify(name, rows=nonsense)
+            index_maintenance.verify(name, rows=nonsense)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_complete_update_may_lack_a_twentieth(
     monkeypatch.setattr(snapshots, "update_snapshot", updated)
     monkeypatch.setattr(snapshots, "run_with_encoder", lambda _, work, **__: work(None, None))
     with pytest.raises(PapersUnusable):
-        upkeep.update(str(data / "all.jsonl"), **options)
+        index_maintenance.update(str(data / "all.jsonl"), **options)
     assert asked == [expected]
 
 
@@ -151,9 +151,9 @@ def test_an_update_harvests_the_set_of_the_index(
         asked.update(more, since=since)
         raise Enough
 
-    monkeypatch.setattr(upkeep, "run_harvest", harvest)
+    monkeypatch.setattr(index_maintenance, "run_harvest", harvest)
     with pytest.raises(Enough):
-        upkeep.update("oai")
+        index_maintenance.update("oai")
     assert (asked["since"], asked["subset"], asked["url"]) == ("2026-01-31", subset, ARXIV)
 
 
@@ -166,10 +166,10 @@ def test_an_update_harvests_the_repository_of_the_index(data: Path, monkeypatch:
         asked.append(url)
         raise InterruptedError
 
-    monkeypatch.setattr(upkeep, "run_harvest", harvest)
+    monkeypatch.setattr(index_maintenance, "run_harvest", harvest)
     for given in (None, "https://other.example/oai"):
         with pytest.raises(InterruptedError):
-            upkeep.update("oai", url=given)
+            index_maintenance.update("oai", url=given)
     assert asked == ["https://mirror.example/oai", "https://other.example/oai"]
 
 
@@ -180,7 +180,7 @@ def test_a_snapshot_is_not_whole_if_no_vector_was_compared(
     monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
     monkeypatch.setattr("indexing.verify.check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
     with pytest.raises(typer.Exit) as ended:
-        upkeep.verify(name, recall=False, json=True)
+        index_maintenance.verify(name, recall=False, json=True)
     assert ended.value.exit_code == 6
     told = capsys.readouterr()
     assert json.loads(told.out)["rows"] == {"all": 9, "texts": 9, "vectors": 0}

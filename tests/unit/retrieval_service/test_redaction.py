@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from retrieval_service import errors
-from retrieval_service.public import public_detail, public_message, public_text
+from retrieval_service.redaction import redact_detail, redact_message, redact_text
 from retrieval_service.routes import error_handlers
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 
@@ -99,7 +99,7 @@ def test_no_error_of_the_service_shows_paths_or_addresses(
     ],
 )
 def test_texts(full: str, public: str) -> None:
-    assert public_text(full) == public
+    assert redact_text(full) == public
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_texts(full: str, public: str) -> None:
     ],
 )
 def test_texts_without_paths_and_addresses_stay(text: str) -> None:
-    assert public_text(text) == text
+    assert redact_text(text) == text
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -125,7 +125,7 @@ def test_addresses_in_any_form(address: str) -> None:
         f"asked ({address}), in vain",
         f"at {address}: x",
     ):
-        assert not INNER.search(public_text(text)), public_text(text)
+        assert not INNER.search(redact_text(text)), redact_text(text)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_addresses_in_any_form(address: str) -> None:
 def test_the_time_is_linear_in_the_text(run: str) -> None:
     def seconds(length: int) -> float:
         text = run * (length // len(run))
-        return min(timeit(lambda: public_text(text), number=1) for _ in range(15))
+        return min(timeit(lambda: redact_text(text), number=1) for _ in range(15))
 
     # Triton's refusal of a text may contain a part of it. The bound: four times the text, and as much again for noise.
     assert seconds(20_000) < 8 * max(seconds(5_000), 0.0005)
@@ -143,9 +143,9 @@ def test_the_time_is_linear_in_the_text(run: str) -> None:
 def test_details_keep_their_shape() -> None:
     detail = {"file": FILE, "count": 3, "list": [None, 1.5, "/a b/c"], "text": "as it is"}
     file = "20260101T000000Z-abc/lexical/meta.json"
-    assert public_detail(detail) == {"file": file, "count": 3, "list": [None, 1.5, "c"], "text": "as it is"}
+    assert redact_detail(detail) == {"file": file, "count": 3, "list": [None, 1.5, "c"], "text": "as it is"}
 
 
 def test_text_that_the_client_sent_is_not_changed() -> None:
     error = errors.InvalidParameter("'http://example.org:80/a' is no arXiv id, nor is '/a/b'.")
-    assert public_message(error) == error.message
+    assert redact_message(error) == error.message

@@ -90,7 +90,7 @@ def tune(
     use: Annotated[bool, typer.Option(help="Make the new snapshot the live one.")] = True,
     json: Json = False,
 ) -> None:
-    """Measure several vector indexes, and use the cheapest one that reaches the recall.
+    """Measure vector indexes; use the cheapest that reaches the recall.
 
     Makes a new snapshot with the chosen index and all measurements in its manifest; embeds no paper.
     """

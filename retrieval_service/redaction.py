@@ -27,31 +27,31 @@ _ADDRESS = re.compile(
 )
 
 
-def public_text(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return a text without absolute paths and addresses; of a path, its part inside the snapshot or its name stays."""
     text = _QUOTED.sub(lambda found: f"{found[1]}{_name(found[2])}{found[1]}", text)
-    text = _PATH.sub(lambda found: _named(found[0]), text)
+    text = _PATH.sub(lambda found: _redact_path(found[0]), text)
     return _ADDRESS.sub(_without_address, text)
 
 
-def public_detail(value: object) -> object:
-    """Return a JSON value with `public_text` applied to every text in it."""
+def redact_detail(value: object) -> object:
+    """Return a JSON value with `redact_text` applied to every text in it."""
     if isinstance(value, str):
-        return _name(value) if value.startswith("/") and "\n" not in value else public_text(value)
+        return _name(value) if value.startswith("/") and "\n" not in value else redact_text(value)
     if isinstance(value, Mapping):
-        return {key: public_detail(one) for key, one in value.items()}
+        return {key: redact_detail(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [public_detail(one) for one in value]
+        return [redact_detail(one) for one in value]
     return value
 
 
-def public_message(error: RetrievalError) -> str:
+def redact_message(error: RetrievalError) -> str:
     """Return an error's message as clients may read it."""
     if isinstance(error, RequestError):
         return error.message
     file = (error.detail or {}).get("file")
     # A path may contain spaces, so its end is certain only where the whole path is known.
-    return public_text(error.message.replace(file, _name(file)) if isinstance(file, str) and file else error.message)
+    return redact_text(error.message.replace(file, _name(file)) if isinstance(file, str) and file else error.message)
 
 
 def _name(path: str) -> str:
@@ -62,7 +62,7 @@ def _name(path: str) -> str:
     return parts[-1] if parts else "a folder"
 
 
-def _named(path: str) -> str:
+def _redact_path(path: str) -> str:
     end = len(path.rstrip(".:!?"))
     return _name(path[:end]) + path[end:]
 
