@@ -82,7 +82,7 @@ def test_a_position_outside_the_store_is_an_error(tmp_path: Path, position: int)
         store.vectors(np.asarray([9]))
         with pytest.raises(SnapshotInvalid, match=f"no vector at position {position}"):
             store.vectors(np.asarray([0, position, 1]))
-        with pytest.raises(SnapshotError, match="1 texts are not where"):
+        with pytest.raises(SnapshotError, match="1 stored vectors are missing"):
             require_positions(store, [*made(0, 10)[0], text_digest("never stored")])
 
 
