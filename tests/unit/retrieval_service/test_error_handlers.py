@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from retrieval_service import errors
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
-from tests.unit.retrieval_service.test_public import every
+from tests.unit.retrieval_service.test_redaction import every
 
 
 @pytest.fixture
