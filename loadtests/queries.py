@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Sequence
 
 from loadtests.errors import TooFewQueries
 from papers import Paper
+from papers.sentences import split_sentences
 
 LEAST_DISTINCT = 1_000
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\(])")
 _LEAST_WORDS = 3
 _MOST_WORDS = 10
 _LEAST_LONG_WORDS = 40
@@ -107,7 +106,7 @@ class QuerySource:
 
 def sentences(abstract: str) -> list[str]:
     """Return the sentences of an abstract that are long enough for a query; the abstract if all are too short."""
-    found = [part for part in _SENTENCE_END.split(abstract) if len(part.split()) >= _LEAST_WORDS]
+    found = [part for part in split_sentences(abstract) if len(part.split()) >= _LEAST_WORDS]
     return found or [abstract]
 
 

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterable
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from benchmarks.retrieval.shards import SHARD
@@ -63,9 +63,7 @@ def prepare_collection(
         SystemExit: The folder holds a collection of another recipe, source or encoder.
     """
     with source.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
+        digest = file_digest(file, "sha256")
     recipe = {"version": RECIPE_VERSION, "source_sha256": digest.hexdigest(), "asked": count, "encoder": encoder_digest}
     if (folder / "recipe.json").exists():
         collection = TextCollection(folder)
