@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +16,6 @@ from akin.stack.record import PartState, Stack
 
 THIS = Child("Triton", os.getpid(), start_time(os.getpid()) or 0, "triton.log")
 GONE = Child("the supervisor", os.getpid(), 1, "supervisor.log")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.read({"AKIN_DATA": str(tmp_path)})
 
 
 def stack_of(*children: Child, state: record.State = "running") -> Stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,6 @@ from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.errors import SnapshotNotFound
 from tests.unit.published import published_manifest
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.read({"AKIN_DATA": str(tmp_path)})
 
 
 @pytest.fixture

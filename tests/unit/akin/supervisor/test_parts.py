@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,11 +44,6 @@ class Server:
         versions = [path.split("/")[5] for path in self.asked if path.endswith("/infer")]
         self.asked.clear()
         return versions
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.read({"AKIN_DATA": str(tmp_path)})
 
 
 @pytest.fixture

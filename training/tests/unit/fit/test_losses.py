@@ -17,12 +17,6 @@ DIM = 8
 TEXTS = {"anchor": ["graph kernel", "quark"], "positive": ["lattice tensor", "neuron spin"]}
 
 
-@pytest.fixture(autouse=True)
-def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AKIN_DATA", "data")
-    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of one layer with random weights, as SentenceTransformer.save() writes it."""

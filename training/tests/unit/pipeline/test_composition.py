@@ -6,12 +6,6 @@ from training.pipeline.composition import compose, groups
 NEEDED = {"data=papers": ["data.papers=FILE"], "model=custom": ["model.source=FOLDER"]}
 
 
-@pytest.fixture(autouse=True)
-def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AKIN_DATA", "data")
-    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
-
-
 @pytest.mark.parametrize(
     "choice", [f"{group}={name}" for group, names in groups().items() if group != "experiment" for name in names]
 )

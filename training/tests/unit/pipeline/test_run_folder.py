@@ -9,12 +9,6 @@ from training.pipeline.composition import compose
 from training.pipeline.run_folder import NEEDS, create_run, open_run
 
 
-@pytest.fixture(autouse=True)
-def _paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AKIN_DATA", "data")
-    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", "model_repository")
-
-
 def test_a_stage_is_done_only_for_its_own_configuration(tmp_path: Path) -> None:
     run = create_run(tmp_path, compose(["experiment=smoke"]))
     for name in NEEDS:
