@@ -7,7 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORPUS ?= sample
 UV_VERSION := 0.13.9
 
-# uv does not read pip's settings: what pip is told about wheel folders and indexes is handed on.
+# uv does not read pip's settings: pass its wheel folders and indexes on.
 pip_setting = $(shell $(PYTHON) -m pip config get $(1) 2>/dev/null)
 export UV_FIND_LINKS ?= $(subst $() $(),$(comma),$(strip $(or $(PIP_FIND_LINKS),$(call pip_setting,global.find-links))))
 comma := ,
