@@ -3,7 +3,7 @@
 The middleware uses the bare ASGI protocol, is independent of the application behind it, and costs microseconds.
 """
 
-from edge.bodies import BodyTooLong, BodyTooSlow, ClientLeft, limited_body
+from edge.bodies import BodyTooLong, ClientLeft, SlowBody, limited_body
 from edge.errors import error_body, refuse
 from edge.headers import SecurityHeaders, api_headers, page_headers
 from edge.hosts import AllowedHosts, HostCheck, is_loopback, parse_hosts
@@ -13,11 +13,11 @@ from edge.origins import parse_origins
 __all__ = [
     "AllowedHosts",
     "BodyTooLong",
-    "BodyTooSlow",
     "CannotListen",
     "ClientLeft",
     "HostCheck",
     "SecurityHeaders",
+    "SlowBody",
     "api_headers",
     "error_body",
     "is_loopback",

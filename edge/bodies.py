@@ -16,11 +16,11 @@ class BodyTooLong(Exception):
     """Body longer than the limit; the rest of it was not read."""
 
 
-class BodyTooSlow(Exception):
+class SlowBody(Exception):
     """Body that did not arrive in time."""
 
 
-class ClientLeft(BodyTooSlow):
+class ClientLeft(SlowBody):
     """Body that is not complete, as the client closed the connection."""
 
 
@@ -35,7 +35,7 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
 
     Raises:
         BodyTooLong: `Content-Length`, which a body in chunks lacks, or the body itself exceeds the limit.
-        BodyTooSlow: The body took longer.
+        SlowBody: The body took longer.
         ClientLeft: The client closed the connection.
     """
     for name, value in scope["headers"]:
@@ -54,4 +54,4 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        raise BodyTooSlow from None
+        raise SlowBody from None

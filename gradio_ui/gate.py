@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge import BodyTooLong, BodyTooSlow, error_body, limited_body, refuse
+from edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
@@ -114,7 +114,7 @@ class Gate:
         except BodyTooLong:
             text = f"The request is too long (at most {LONGEST_BODY // 1024} KiB). Search for a shorter text."
             await _refuse(send, 413, "body_too_large", text)
-        except BodyTooSlow:
+        except SlowBody:
             await _refuse(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
         except TooManyPending as refusal:
             await _refuse(send, 429, "too_much_under_way", str(refusal))

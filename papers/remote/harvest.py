@@ -14,7 +14,7 @@ import msgspec
 
 from papers.errors import RemoteError
 from papers.remote.http import BadAnswer, Client, Notify, RetryPolicy
-from papers.remote.oai import Page, Refusal, page_url, parse_page
+from papers.remote.oai import OaiPage, Refusal, page_url, parse_page
 from papers.remote.partial import partial_file
 from storage.durable import replace_file, sync
 
@@ -165,10 +165,10 @@ class _HarvestRun:
             self.progress(state.records + state.deleted, page.total)
         return self._finish(state)
 
-    def _page(self, state: _State) -> Page:
+    def _page(self, state: _State) -> OaiPage:
         address = page_url(state.url, token=state.token, since=state.since, subset=state.subset)
 
-        def attempt() -> Page:
+        def attempt() -> OaiPage:
             content = bytearray()
             with self.client.get(address, {}) as response:
                 for block in response.iter_raw():
@@ -179,7 +179,7 @@ class _HarvestRun:
 
         return self.client.retry(state.url, attempt)
 
-    def _keep(self, page: Page, state: _State) -> None:
+    def _keep(self, page: OaiPage, state: _State) -> None:
         content = b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)
         self.file.write(content)
         self.file.flush()

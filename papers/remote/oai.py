@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 
 @dataclass
-class Page:
+class OaiPage:
     """Answer to one ListRecords request.
 
     Attributes:
@@ -60,7 +60,7 @@ def page_url(base: str, *, token: str | None, since: str | None, subset: str | N
     return f"{base}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
-def parse_page(content: bytes) -> Page:
+def parse_page(content: bytes) -> OaiPage:
     """Return the records and the token of a page.
 
     Raises:
@@ -73,7 +73,7 @@ def parse_page(content: bytes) -> Page:
         raise BadAnswer(f"the answer is not well-formed XML ({error})") from error
     if _name(root) != "OAI-PMH":
         raise BadAnswer(f"the answer is not OAI-PMH but {_name(root)!r}")
-    page = Page(date=_text(root, "responseDate"))
+    page = OaiPage(date=_text(root, "responseDate"))
     if (refusal := _child(root, "error")) is not None:
         raise Refusal(refusal.get("code", "unknown"), (refusal.text or "").strip())
     listed = _child(root, "ListRecords")

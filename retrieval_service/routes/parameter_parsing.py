@@ -12,8 +12,7 @@ from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
-from edge import BodyTooLong, ClientLeft, limited_body
-from edge import BodyTooSlow as SlowBody
+from edge import BodyTooLong, ClientLeft, SlowBody, limited_body
 from retrieval_service.errors import (
     BodyTooLarge,
     BodyTooSlow,

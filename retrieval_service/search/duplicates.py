@@ -37,7 +37,7 @@ _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"[^\W\d]*+\d\w*+|[ivx]++")
 
 
-class Page(NamedTuple):
+class ResultPage(NamedTuple):
     """A part of a ranking without repeated papers.
 
     Attributes:
@@ -59,7 +59,7 @@ def make_page(
     ended: bool = True,
     vectors: Callable[[Sequence[int]], Vectors],
     papers: Callable[[Sequence[int]], list[Paper]],
-) -> Page | None:
+) -> ResultPage | None:
     """Return the results from `first` to `end` of a ranking in which every paper counts once.
 
     Args:
@@ -96,7 +96,7 @@ def make_page(
     for place, better in into.items():
         if better in twins and place - better <= AHEAD:
             twins[better].append(known[place].id)
-    return Page(shown, [known[place] for place in shown], [tuple(twins[place]) for place in shown])
+    return ResultPage(shown, [known[place] for place in shown], [tuple(twins[place]) for place in shown])
 
 
 def same_paper(one: Paper, other: Paper) -> bool:

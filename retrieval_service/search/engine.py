@@ -199,20 +199,20 @@ class _Search:
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
 
-    def _page(self, rows: Rows, ended: bool) -> duplicates.Page | None:
+    def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
         if not ended and len(rows) < end + duplicates.AHEAD * self.request.collapse:
             return None
         started = perf_counter()
         fetch = self.corpus.catalogue.papers
-        page: duplicates.Page | None
+        page: duplicates.ResultPage | None
         if self.request.collapse and first < len(rows):
             page = duplicates.make_page(
                 rows, first, end, ended=ended, vectors=self.corpus.vectors.vectors, papers=fetch
             )
         else:
             found = fetch(rows[first:end].tolist())
-            page = duplicates.Page(list(range(first, first + len(found))), found, [()] * len(found))
+            page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found))
         self.timings.fetch_ms += _ms_since(started)
         return page
 

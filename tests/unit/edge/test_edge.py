@@ -12,8 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from edge import (
     BodyTooLong,
-    BodyTooSlow,
     SecurityHeaders,
+    SlowBody,
     api_headers,
     limited_body,
     page_headers,
@@ -97,7 +97,7 @@ async def test_a_longer_body_in_chunks_is_refused_in_the_middle() -> None:
 
 async def test_a_body_that_does_not_arrive() -> None:
     for receive in (receive_of(b"01"), receive_of(b"01", None)):
-        with pytest.raises(BodyTooSlow):
+        with pytest.raises(SlowBody):
             await body(receive)
 
 

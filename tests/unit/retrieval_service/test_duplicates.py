@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from papers import Paper
 from retrieval_service.search import duplicates
-from retrieval_service.search.duplicates import AHEAD, Page
+from retrieval_service.search.duplicates import AHEAD, ResultPage
 
 GROUPS = 12
 # Some groups are near each other although they are different papers.
@@ -35,7 +35,7 @@ class Papers:
         words = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
         return [Paper(f"p/{row}", f"On {words[self.groups[row]]}", f"{words[self.groups[row]]} only") for row in rows]
 
-    def page(self, first: int, end: int, *, ended: bool = True, known: int | None = None) -> Page | None:
+    def page(self, first: int, end: int, *, ended: bool = True, known: int | None = None) -> ResultPage | None:
         ranking = np.arange(len(self.groups))[:known]
         return duplicates.make_page(ranking, first, end, ended=ended, vectors=self.vectors, papers=self.papers)
 

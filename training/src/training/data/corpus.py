@@ -35,7 +35,7 @@ def read_corpus(path: Path) -> Iterator[Paper]:
         raise CorpusError(f"{path} cannot be read ({error}): run `prepare` again.") from error
 
 
-class Corpus:
+class TrainingCorpus:
     """File of papers that can be read by position; it keeps eight bytes of memory for each paper."""
 
     def __init__(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
-from training.data.corpus import Corpus
+from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
@@ -97,7 +97,7 @@ ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
 }
 
 
-def make_pairs(corpus: Corpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
+def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
     """Yield the pairs that the settings request, one source after another.
 
     Sources that use one paper at a time divide the papers among them: no paper gives two pairs.
@@ -125,7 +125,7 @@ def make_pairs(corpus: Corpus, settings: PairsConfig, seed: int) -> Iterator[Pai
 
 
 def subject_pairs(
-    corpus: Corpus, wanted: int, *, balanced: bool, labelled: bool = False, seed: int = 0
+    corpus: TrainingCorpus, wanted: int, *, balanced: bool, labelled: bool = False, seed: int = 0
 ) -> Iterator[Pair]:
     """Yield abstracts of papers that have the same primary category.
 
@@ -163,7 +163,7 @@ def subject_pairs(
             yield Pair("subject", anchor, corpus[_draw_other_subject(subjects, int(number), rng)].abstract, 0)
 
 
-def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pair]:
+def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
     """Yield papers of which one cites the other, both in the corpus.
 
     Raises:
@@ -189,7 +189,7 @@ def citation_pairs(corpus: Corpus, file: str | None, wanted: int) -> Iterator[Pa
         yield Pair("citation", passage_text(one), passage_text(other))
 
 
-def _pairs_of_papers(kind: str, corpus: Corpus, order: list[int], wanted: int) -> Iterator[Pair]:
+def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted: int) -> Iterator[Pair]:
     made = 0
     for index in order:
         if made == wanted:

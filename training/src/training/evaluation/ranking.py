@@ -15,7 +15,7 @@ from training.arrays import Floats
 _QUERIES_AT_ONCE = 256
 
 
-class Ranking(NamedTuple):
+class PassageRanking(NamedTuple):
     """The best passages of each query, the best first.
 
     Attributes:
@@ -27,7 +27,7 @@ class Ranking(NamedTuple):
     scores: Floats
 
 
-def nearest(queries: Floats, passages: Floats, depth: int, *, without_self: bool = False) -> Ranking:
+def nearest(queries: Floats, passages: Floats, depth: int, *, without_self: bool = False) -> PassageRanking:
     """Return the passages with the greatest inner product, of equal ones the earlier first.
 
     Every query is compared with every passage: an evaluation measures encoders, and an approximate index would add its
@@ -55,7 +55,7 @@ def nearest(queries: Floats, passages: Floats, depth: int, *, without_self: bool
         order = np.lexsort((best, -scores[rows, best]), axis=1)
         positions[block] = best[rows, order]
         found[block] = scores[rows, positions[block]]
-    return Ranking(positions, found)
+    return PassageRanking(positions, found)
 
 
 class Bm25:
@@ -69,13 +69,13 @@ class Bm25:
     def __init__(self, k1: float = 1.2, b: float = 0.75) -> None:
         self.k1, self.b = k1, b
 
-    def rank(self, queries: Sequence[str], passages: Sequence[str], depth: int) -> Ranking:
+    def rank(self, queries: Sequence[str], passages: Sequence[str], depth: int) -> PassageRanking:
         """Return the best passages of each query, at most `depth`; a passage without a term of the query is no hit."""
         depth = min(depth, len(passages))
         index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene")
         index.index(_tokenize(passages), show_progress=False)
         positions, scores = index.retrieve(_tokenize(queries), k=depth, show_progress=False)
-        return Ranking(np.where(scores > 0, positions, -1).astype(np.int64), scores)
+        return PassageRanking(np.where(scores > 0, positions, -1).astype(np.int64), scores)
 
 
 def _tokenize(texts: Sequence[str]) -> bm25s.tokenization.Tokenized:

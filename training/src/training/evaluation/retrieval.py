@@ -11,7 +11,7 @@ import numpy as np
 from relevance import METRICS, Collection, RelevanceError, query_metrics, read_collections
 from training.arrays import Values
 from training.errors import EvaluationError
-from training.evaluation.ranking import Ranking
+from training.evaluation.ranking import PassageRanking
 
 
 def load_collections(folders: Sequence[Path]) -> list[Collection]:
@@ -27,7 +27,7 @@ def load_collections(folders: Sequence[Path]) -> list[Collection]:
     return collections
 
 
-def measure_ranking(ranking: Ranking, collection: Collection, metrics: Sequence[str] = METRICS) -> Values:
+def measure_ranking(ranking: PassageRanking, collection: Collection, metrics: Sequence[str] = METRICS) -> Values:
     """Return each metric's values, float64 [queries]; row i of the ranking belongs to the collection's query i.
 
     Raises:

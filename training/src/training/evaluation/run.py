@@ -16,7 +16,7 @@ from storage.durable import replace_file
 from training.arrays import Values
 from training.errors import EvaluationError
 from training.evaluation import bootstrap, markdown, plots, subjects
-from training.evaluation.ranking import Bm25, Ranking, nearest
+from training.evaluation.ranking import Bm25, PassageRanking, nearest
 from training.evaluation.report import Difference, EvaluationReport, Score, Set
 from training.evaluation.retrieval import load_collections, measure_ranking
 from training.evaluation.subjects import SubjectPapers
@@ -122,7 +122,7 @@ def evaluate_systems(
     return report
 
 
-def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> Ranking:
+def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> PassageRanking:
     queries, passages = list(collection.queries.values()), list(collection.passages.values())
     if isinstance(system, Bm25):
         return system.rank(queries, passages, depth)

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from papers import Paper
-from training.data.corpus import Corpus, read_corpus, write_paper
+from training.data.corpus import TrainingCorpus, read_corpus, write_paper
 from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError
 
@@ -18,13 +18,13 @@ def settings(**changed: object) -> PairsConfig:
     )
 
 
-def write_corpus(folder: Path, papers: list[Paper]) -> Corpus:
+def write_corpus(folder: Path, papers: list[Paper]) -> TrainingCorpus:
     path = folder / "papers.jsonl"
     with path.open("wb") as file:
         for paper in papers:
             write_paper(file, paper)
     assert list(read_corpus(path)) == papers
-    return Corpus(path)
+    return TrainingCorpus(path)
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def papers(make_papers: Callable[[int], list[Paper]]) -> list[Paper]:
 
 
 @pytest.fixture
-def corpus(tmp_path: Path, papers: list[Paper]) -> Iterator[Corpus]:
+def corpus(tmp_path: Path, papers: list[Paper]) -> Iterator[TrainingCorpus]:
     made = write_corpus(tmp_path, papers)
     yield made
     made.close()
 
 
-def test_two_sources_divide_the_papers(corpus: Corpus, papers: list[Paper]) -> None:
+def test_two_sources_divide_the_papers(corpus: TrainingCorpus, papers: list[Paper]) -> None:
     pairs = list(make_pairs(corpus, settings(shares={"title": 1, "first_sentence": 1}), seed=0))
     titles = {paper.title: paper for paper in papers}
     assert Counter(pair.kind for pair in pairs) == {"title": 30, "first_sentence": 30}
@@ -54,14 +54,14 @@ def test_two_sources_divide_the_papers(corpus: Corpus, papers: list[Paper]) -> N
     assert not by_title & by_sentence
 
 
-def test_the_same_seed_gives_the_same_pairs_and_most_limits_them(corpus: Corpus) -> None:
+def test_the_same_seed_gives_the_same_pairs_and_most_limits_them(corpus: TrainingCorpus) -> None:
     first = list(make_pairs(corpus, settings(most=10), seed=1))
     assert first == list(make_pairs(corpus, settings(most=10), seed=1))
     assert first != list(make_pairs(corpus, settings(most=10), seed=2))
     assert len(first) == 10
 
 
-def test_two_halves_joined_are_the_abstract(corpus: Corpus, papers: list[Paper]) -> None:
+def test_two_halves_joined_are_the_abstract(corpus: TrainingCorpus, papers: list[Paper]) -> None:
     whole = {paper.abstract for paper in papers}
     pairs = list(make_pairs(corpus, settings(shares={"halves": 1}), seed=0))
     assert {f"{pair.anchor} {pair.positive}" for pair in pairs} == whole
@@ -75,7 +75,7 @@ def subject_of(papers: list[Paper]) -> dict[str, str]:
     return {paper.abstract: paper.categories[0] for paper in papers}
 
 
-def test_only_pairs_labelled_1_share_a_subject(corpus: Corpus, papers: list[Paper]) -> None:
+def test_only_pairs_labelled_1_share_a_subject(corpus: TrainingCorpus, papers: list[Paper]) -> None:
     subject = subject_of(papers)
     pairs = list(subject_pairs(corpus, 50, balanced=False, labelled=True))
     assert Counter(pair.label for pair in pairs) == {1: 50, 0: 50}
@@ -103,7 +103,7 @@ def test_subjects_of_one_paper_each_are_refused(tmp_path: Path, papers: list[Pap
     corpus.close()
 
 
-def test_citations_are_read_from_a_file(corpus: Corpus, papers: list[Paper], tmp_path: Path) -> None:
+def test_citations_are_read_from_a_file(corpus: TrainingCorpus, papers: list[Paper], tmp_path: Path) -> None:
     file = tmp_path / "citations.jsonl"
     lines = [{"citing": "p1", "cited": "p2"}, {"citing": "p1", "cited": "elsewhere"}]
     file.write_text("\n".join(map(json.dumps, lines)))
@@ -117,7 +117,7 @@ def test_citations_are_read_from_a_file(corpus: Corpus, papers: list[Paper], tmp
         list(make_pairs(corpus, settings(shares={"citation": 1}), seed=0))
 
 
-def test_shares_of_zero_are_refused(corpus: Corpus) -> None:
+def test_shares_of_zero_are_refused(corpus: TrainingCorpus) -> None:
     with pytest.raises(CorpusError, match=r"pairs\.shares"):
         list(make_pairs(corpus, settings(shares={"title": 0}), seed=0))
 

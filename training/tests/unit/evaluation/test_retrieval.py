@@ -10,7 +10,7 @@ from papers import Paper
 from relevance import Collection
 from training.errors import EvaluationError
 from training.evaluation import write_known_items
-from training.evaluation.ranking import Ranking
+from training.evaluation.ranking import PassageRanking
 from training.evaluation.retrieval import load_collections, measure_ranking
 
 
@@ -30,7 +30,7 @@ def test_ndcg_and_map_equal_those_of_scikit_learn() -> None:
     gains[:, 0] = np.maximum(gains[:, 0], 1)
     scores = rng.permuted(np.tile(np.arange(40.0), (50, 1)), axis=1)
     order = np.argsort(-scores, axis=1)
-    ranking = Ranking(order, np.take_along_axis(scores, order, axis=1).astype(np.float32))
+    ranking = PassageRanking(order, np.take_along_axis(scores, order, axis=1).astype(np.float32))
     judged = [{place: int(gain) for place, gain in enumerate(row) if gain} for row in gains]
     found = measure_ranking(ranking, collection(40, judged))
     assert found["nDCG@10"].mean() == pytest.approx(ndcg_score(gains, scores, k=10))
@@ -39,7 +39,7 @@ def test_ndcg_and_map_equal_those_of_scikit_learn() -> None:
 
 
 def test_ranks_where_nothing_was_found_are_not_relevant() -> None:
-    ranking = Ranking(np.array([[4, -1, -1], [-1, -1, -1]]), np.zeros((2, 3), np.float32))
+    ranking = PassageRanking(np.array([[4, -1, -1], [-1, -1, -1]]), np.zeros((2, 3), np.float32))
     found = measure_ranking(ranking, collection(5, [{4: 1, 0: 1}, {0: 1}]))
     assert found["recall@10"].tolist() == [1 / 2, 0]
     assert found["precision@1"].tolist() == [1, 0]

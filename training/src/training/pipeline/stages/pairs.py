@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from training.data.corpus import Corpus
+from training.data.corpus import TrainingCorpus
 from training.data.pairs import make_pairs
 from training.data.split import SplitPart
 from training.errors import CorpusError
@@ -26,7 +26,7 @@ def run_stage(run: RunFolder) -> None:
     """
     configuration = run.configuration
     encoder = msgspec.json.Encoder()
-    corpus = Corpus(run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN])
+    corpus = TrainingCorpus(run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN])
     labels: Counter[int | None] = Counter()
     try:
         with run.write_stage("pairs") as folder:
