@@ -54,14 +54,13 @@ class ApiRoute(Route):
         Args:
             path: Its path.
             endpoint: The function that answers.
-            methods: Its HTTP methods; GET where none is given.
+            methods: Its HTTP methods; GET if none is given. HEAD is answered wherever GET is.
             takes: Its parameters, in the body of a POST and in the address of a GET.
             answers: Model of the answer.
             timed: True if a request may shorten its deadline.
         """
         super().__init__(path, endpoint, methods=methods or ("GET",))
         self.verbs = methods or ("GET",)
-        self.methods = set(self.verbs)  # without HEAD, for which a search would be made in vain
         self.takes, self.answers, self.timed = takes, answers, timed
 
     def operation(self, method: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
