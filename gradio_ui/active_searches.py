@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from gradio_ui.streams import count_stream
+
 _SECONDS_TO_RETURN = 2.0
 _Found = TypeVar("_Found")
 
@@ -64,13 +66,11 @@ class ActiveSearches:
     @contextmanager
     def stream(self, session: str) -> Iterator[None]:
         """Count a stream of a session as open while the block runs; then allow the session time to open another."""
-        self._streams[session] += 1
         try:
-            yield
+            with count_stream(self._streams, session):
+                yield
         finally:
-            self._streams[session] -= 1
-            if not self._streams[session]:
-                del self._streams[session]
+            if session not in self._streams:
                 asyncio.get_running_loop().call_later(self._seconds_to_return, self._cancel_if_left, session)
 
     def _cancel_if_left(self, session: str) -> None:

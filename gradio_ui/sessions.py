@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 from gradio.queueing import Queue
 
+from gradio_ui.streams import count_stream
+
 # A browser may open the next stream before the last one is closed.
 _STREAMS_OF_ONE = 2
 
@@ -79,14 +81,9 @@ class Sessions:
             raise NoAnswerPending("There is no running search in this session. Search again, or reload the page.")
         if self._streams.total() >= self._most_streams:
             raise TooManyStreams("Too many searches are running. Try again in a moment.")
-        self._streams[session] += 1
         self._unread.pop(session, None)
-        try:
+        with count_stream(self._streams, session):
             yield
-        finally:
-            self._streams[session] -= 1
-            if not self._streams[session]:
-                del self._streams[session]
 
     async def end_stream(self, session: str) -> None:
         """Remove a session whose stream has ended, unless it still has answers to fetch."""

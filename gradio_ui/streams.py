@@ -1,10 +1,25 @@
-"""Time limit for answers that are sent as a stream."""
+"""Time limit and count of answers that are sent as a stream."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@contextmanager
+def count_stream(streams: Counter[str], session: str) -> Iterator[None]:
+    """Count a stream of a session as open while the block runs; a session without open streams has no entry."""
+    streams[session] += 1
+    try:
+        yield
+    finally:
+        streams[session] -= 1
+        if not streams[session]:
+            del streams[session]
 
 
 async def limit_stream(app: ASGIApp, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
