@@ -28,8 +28,15 @@ CREATE TABLE paper (
 );
 CREATE TABLE category (code TEXT PRIMARY KEY, papers INTEGER NOT NULL, rows BLOB NOT NULL) WITHOUT ROWID;
 """
+_ADDED = (
+    "comments TEXT",
+    "withdrawn INTEGER NOT NULL DEFAULT 0",
+    "authors_parsed INTEGER NOT NULL DEFAULT 0",
+)
+"""Columns of `paper` that earlier releases did not write."""
+
 _FETCHED = 900
-_INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 _to_json = msgspec.json.encode
 
@@ -54,9 +61,11 @@ class CatalogueWriter:
         try:
             if continued:
                 self._db.executescript(begin)
+                self._add_columns()
                 self._continue()
             else:
                 self._db.executescript(f"{begin} {_TABLES}")
+                self._add_columns()
             self._db.execute("INSERT INTO about VALUES ('snapshot', ?)", (snapshot_id,))
         except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
             self._db.close()
@@ -130,6 +139,11 @@ class CatalogueWriter:
         """Close the file without writing the filter columns."""
         self._db.close()
 
+    def _add_columns(self) -> None:
+        known = {name for _, name, *_ in self._db.execute("PRAGMA table_info(paper)")}
+        for column in (column for column in _ADDED if column.split()[0] not in known):
+            self._db.execute(f"ALTER TABLE paper ADD COLUMN {column}")
+
     def _continue(self) -> None:
         about = dict(self._db.execute("SELECT name, value FROM about"))
         self._count = int(about["papers"])
@@ -178,4 +192,5 @@ def _record(row: int, paper: Paper) -> tuple[Any, ...]:
         *(_to_json(paper.authors).decode(), _to_json(paper.categories).decode()),
         *(paper.published and paper.published.isoformat(), paper.updated and paper.updated.isoformat()),
         *(paper.doi, paper.journal_ref, paper.versions),
+        *(paper.comments, paper.withdrawn, paper.authors_parsed),
     )

@@ -17,7 +17,7 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         id: the identifier in the source, unique in a corpus; for arXiv papers without a version.
         title: on one line; may be empty when the abstract is not.
-        abstract: on one line; may be empty when the title is not.
+        abstract: paragraphs, separated by a line break; may be empty when the title is not.
         authors: names as printed, "First Last".
         categories: codes, the primary one first.
         published: the day of the first version.
@@ -25,6 +25,9 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
         doi: DOI as the source writes it, without the address of a resolver.
         journal_ref: the journal reference, as the source writes it.
         versions: the number of versions; 0 if the source does not state it.
+        comments: the authors' comments ("12 pages, 3 figures"), on one line.
+        withdrawn: True if the authors or the repository withdrew the paper.
+        authors_parsed: True if the source itself divides the names into their parts.
     """
 
     id: str
@@ -37,6 +40,9 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
     doi: str | None = None
     journal_ref: str | None = None
     versions: int = 0
+    comments: str | None = None
+    withdrawn: bool = False
+    authors_parsed: bool = False
 
     @property
     def arxiv_id(self) -> str | None:

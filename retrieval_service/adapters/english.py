@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 """Increase this number when the terms or fields of a text change. The service refuses an index of another version."""
 
 ENGLISH = "akin_english"

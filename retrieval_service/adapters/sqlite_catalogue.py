@@ -20,7 +20,6 @@ from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
 
-_COLUMNS = "id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions"
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 _FILTERS_KEPT = 16
 _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
@@ -149,17 +148,21 @@ def papers_of(db: sqlite3.Connection, rows: Sequence[int]) -> list[Paper]:
     if not rows:
         return []
     marks = ",".join("?" * len(rows))
-    found = db.execute(f"SELECT row, {_COLUMNS} FROM paper WHERE row IN ({marks})", list(map(int, rows)))
+    found = db.execute(f"SELECT * FROM paper WHERE row IN ({marks})", list(map(int, rows)))
     papers = {record[0]: _paper(*record[1:]) for record in found}
     return [papers[row] for row in rows]
 
 
 def _paper(*fields: Any) -> Paper:
-    paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions = fields
+    # Catalogues of earlier releases lack the last three.
+    paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions, *added = fields
+    comments, withdrawn, authors_parsed = added or (None, False, False)
     return Paper(
         *(paper_id, title, abstract, _names(authors), _names(categories)),
         *(published and date.fromisoformat(published), updated and date.fromisoformat(updated)),
-        *(doi, journal_ref, versions),
+        *(doi, journal_ref, versions, comments),
+        withdrawn=bool(withdrawn),
+        authors_parsed=bool(authors_parsed),
     )
 
 
