@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
+from papers.authors import Author, parse_author, parse_authors
 from papers.categories import ALIASES, CATEGORIES, subject
 from papers.errors import (
     BadRecord,
@@ -25,6 +26,7 @@ __all__ = [
     "CATEGORIES",
     "PASSAGE_TEXT_VERSION",
     "ArxivId",
+    "Author",
     "BadRecord",
     "Format",
     "Mapping",
@@ -43,6 +45,8 @@ __all__ = [
     "fetch_sample",
     "links",
     "parse_arxiv_id",
+    "parse_author",
+    "parse_authors",
     "parse_mapping",
     "passage_text",
     "read_papers",

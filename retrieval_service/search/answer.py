@@ -22,6 +22,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     title: str
     abstract: str
     authors: Sequence[str]
+    author_count: int
     categories: Sequence[str]
     primary_subject: str | None
     subjects: list[str]
@@ -39,7 +40,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             id=paper.id,
             title=paper.title,
             abstract=paper.abstract,
-            authors=paper.authors,
+            authors=[author.name for author in paper.authors],
+            author_count=len(paper.authors),
             categories=paper.categories,
             primary_subject=subjects[0] if subjects else None,
             subjects=subjects,
