@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
+from papers.doi import bare_doi
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.fields import one_line, parse_day
@@ -91,7 +92,7 @@ def _paper(element: Element, collection: str, volume: str, published: date | Non
         abstract=abstract,
         authors=tuple(name for name in authors if name),
         published=published,
-        doi=_text(element, "doi") or None,
+        doi=bare_doi(_text(element, "doi")),
     )
 
 

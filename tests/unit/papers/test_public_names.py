@@ -7,7 +7,7 @@ import papers
 PUBLIC = """
 ALIASES ArxivId BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader PapersError
 Reason RemoteError Report SampleUnavailable PaperFileError PaperFileNotFound PaperFileUnreadable UnknownFormat
-fetch_sample links parse_arxiv_id parse_mapping passage_text read_papers subject
+bare_doi fetch_sample links parse_arxiv_id parse_mapping passage_text read_papers subject
 """
 
 
