@@ -9,6 +9,7 @@ from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
 from papers.authors import Author
+from papers.doi import bare_doi
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.fields import one_line, parse_day
@@ -93,8 +94,8 @@ def _paper(element: Element, collection: str, volume: str, published: date | Non
         abstract=abstract,
         authors=authors,
         published=published,
-        doi=_text(element, "doi") or None,
         authors_parsed=bool(authors),
+        doi=bare_doi(_text(element, "doi")),
     )
 
 

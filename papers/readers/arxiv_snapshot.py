@@ -11,6 +11,7 @@ from datetime import date
 import msgspec
 
 from papers.authors import divided_authors, parse_author, parse_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.fields import arxiv_codes, one_line, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
@@ -83,7 +84,7 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         categories=arxiv_codes(codes) if codes else (),
         published=published,
         updated=updated or (parse_day(record.update_date) if record.update_date else None),
-        doi=record.doi.strip() or None if record.doi else None,
+        doi=bare_doi(record.doi),
         journal_ref=one_line(record.journal_ref) or None if record.journal_ref else None,
         versions=len(versions),
         authors_parsed=bool(record.authors_parsed),

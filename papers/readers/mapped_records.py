@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from papers.authors import Author, parse_author, parse_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
 from papers.readers.fields import categories, one_line, parse_day
@@ -143,7 +144,7 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
             categories=_categories(_value(record, mapping.categories), mapping.categories),
             published=_day(_value(record, mapping.published), mapping.published),
             updated=_day(_value(record, mapping.updated), mapping.updated),
-            doi=_text(_value(record, mapping.doi), mapping.doi) or None,
+            doi=bare_doi(_text(_value(record, mapping.doi), mapping.doi)),
             journal_ref=_text(_value(record, mapping.journal_ref), mapping.journal_ref) or None,
         )
     except _WrongType as error:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from papers import Paper, links, subject
+from papers import Paper, bare_doi, links, subject
 from retrieval_service.filter import day_of
 
 
@@ -47,7 +47,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             subjects=subjects,
             arxiv_id=paper.arxiv_id,
             date=day.isoformat() if day else None,
-            doi=paper.doi,
+            doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
             **more,

@@ -14,7 +14,7 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Author, Paper, links, parse_arxiv_id, parse_authors, passage_text
+from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
 from papers.authors import divided_authors
 from papers.categories import subject
 from papers.errors import PapersError
@@ -77,6 +77,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
     "operators": parse_query,
     "operators in the longest query that has some": lambda text: parse_query(text[:300]),
+    "DOIs": bare_doi,
+    "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
