@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -134,12 +137,26 @@ def await_answer(url: str) -> httpx.Response:
             time.sleep(0.05)
 
 
+def error_of(port: int, address: str) -> tuple[int, str]:
+    """Return the status and the code of an error; httpx sends no address of this length."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)["error"]["code"]
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_one_process_serves_two_ports_and_stops_at_once(tmp_path: Path, on: bool) -> None:
     service, metrics = free_ports(2)
     with start_service(tmp_path, service, AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0") as running:
         try:
             assert await_answer(f"http://127.0.0.1:{service}/health/live").is_success
+            text = "δίκτυα γράφων 图 " * 1_250
+            assert error_of(service, f"/search?q={quote(text)}") == (503, "no_snapshot")
+            assert error_of(service, f"/search?q={quote(text * 3)}") == (414, "address_too_long")
             if on:
                 assert "akin_requests_total" in await_answer(f"http://127.0.0.1:{metrics}/metrics").text
             else:
