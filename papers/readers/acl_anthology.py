@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
+from papers.authors import Author
+from papers.doi import bare_doi
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.fields import one_line, parse_day
@@ -84,14 +86,16 @@ def _paper(element: Element, collection: str, volume: str, published: date | Non
     )
     if reason:
         return flaw(reason, tostring(element, "unicode"), paper_id or None)
-    authors = (one_line(f"{_text(author, 'first')} {_text(author, 'last')}") for author in element.findall("author"))
+    people = (Author(_text(author, "last"), _text(author, "first")) for author in element.findall("author"))
+    authors = tuple(author for author in people if author.name)
     return Paper(
         id=paper_id,
         title=title,
         abstract=abstract,
-        authors=tuple(name for name in authors if name),
+        authors=authors,
         published=published,
-        doi=_text(element, "doi") or None,
+        authors_parsed=bool(authors),
+        doi=bare_doi(_text(element, "doi")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Conversion of a record's text to a paper's fields: names, days, category codes, text on one line."""
+"""Conversion of a record's text to a paper's fields: days, category codes, text on one line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from papers.categories import CATEGORIES
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ISO_DAY = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?", re.ASCII)
 _CODE = re.compile(r"[a-z]+(?:-[a-z]+)?\.[A-Za-z]{2}(?:[A-Za-z-]*[A-Za-z])?", re.ASCII)
-_AND = re.compile(r" ?, ?(?:and )?| ?; ?| and ")  # in a text with one space at a time
-_SPACES = re.compile(" ++")
-_BRACKET = re.compile(r"([()])")
-_SUFFIXES = frozenset(("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV"))
 
 
 def one_line(text: str) -> str:
@@ -42,45 +38,6 @@ def parse_day(text: str) -> date | None:
         return date(int(parts[2]), _MONTHS.index(parts[1]) + 1, int(parts[0]))
     except (ValueError, IndexError):
         return None
-
-
-def parse_author_names(text: str) -> tuple[str, ...]:
-    """Return the names in a printed list of authors: "A. One, B. Two (1) and C. Three Jr. ((1) Somewhere)".
-
-    Affiliations, in brackets, are left out.
-    """
-    text = one_line(text)
-    if "(" in text:
-        text = _SPACES.sub(" ", _without_brackets(text))
-    names: list[str] = []
-    for part in _AND.split(text) if " and " in text or ";" in text else text.split(","):
-        name = one_line(part)
-        if name in _SUFFIXES and names:
-            names[-1] += f" {name}"
-        elif name:
-            names.append(name)
-    return tuple(names)
-
-
-def _without_brackets(text: str) -> str:
-    """Return the text with each pair of brackets and its content as one space; an unpaired bracket stays."""
-    kept: list[str] = []
-    opened: list[int] = []
-    for piece in _BRACKET.split(text):
-        if piece == ")" and opened:
-            del kept[opened.pop() :]
-            kept.append(" ")
-            continue
-        if piece == "(":
-            opened.append(len(kept))
-        kept.append(piece)
-    return "".join(kept)
-
-
-def parse_author_lists(parsed: list[list[str]]) -> tuple[str, ...]:
-    """Return the names in arXiv's `authors_parsed`: lists of last name, first name, suffix and affiliations."""
-    names = (one_line(f"{' '.join(parts[1:2])} {' '.join(parts[:1])} {' '.join(parts[2:3])}") for parts in parsed)
-    return tuple(name for name in names if name)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
+from papers.authors import Author, parse_author, parse_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
-from papers.readers.fields import categories, one_line, parse_author_names, parse_day
+from papers.readers.fields import categories, one_line, parse_day
 from papers.readers.mapping import Mapping
 from papers.readers.report import Flaw, Reason, Report, flaw
 
@@ -142,7 +144,7 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
             categories=_categories(_value(record, mapping.categories), mapping.categories),
             published=_day(_value(record, mapping.published), mapping.published),
             updated=_day(_value(record, mapping.updated), mapping.updated),
-            doi=_text(_value(record, mapping.doi), mapping.doi) or None,
+            doi=bare_doi(_text(_value(record, mapping.doi), mapping.doi)),
             journal_ref=_text(_value(record, mapping.journal_ref), mapping.journal_ref) or None,
         )
     except _WrongType as error:
@@ -175,15 +177,15 @@ def _text(value: Any, field: str | None) -> str:
     return one_line(" ".join(_strings(value, field, "text")))
 
 
-def _authors(value: Any, field: str | None) -> tuple[str, ...]:
+def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return parse_author_names(value)
+        return parse_authors(value)
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
-            return tuple(name for name in map(one_line, names) if name)
+            return tuple(parse_author(name) for name in names if not name.isspace())
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
 
 

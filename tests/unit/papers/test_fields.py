@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.fields import arxiv_codes, categories, one_line, parse_author_lists, parse_author_names, parse_day
+from papers.readers.fields import arxiv_codes, categories, one_line, parse_day
 from papers.readers.seen_ids import SeenIds
 
 
@@ -37,31 +37,6 @@ def test_day(text, expected):
 @given(st.text())
 def test_no_text_breaks_day(text):
     parse_day(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("A. One, B. Two", ("A. One", "B. Two")),
-        ("Ileana Streinu and Louis Theran", ("Ileana Streinu", "Louis Theran")),
-        ("A. One,\n  B. Two, and C. Three", ("A. One", "B. Two", "C. Three")),
-        ("A. One (1), B. Two (2 and 3) ((1) Here, (2) There)", ("A. One", "B. Two")),
-        ("A. One, Jr., B. Two", ("A. One Jr.", "B. Two")),
-        ("Alexander Anderson; Bob Sand", ("Alexander Anderson", "Bob Sand")),
-        ("", ()),
-        (" , ,", ()),
-    ],
-)
-def test_author_names(text, expected):
-    assert parse_author_names(text) == expected
-
-
-def test_parsed_names():
-    assert parse_author_lists([["Balázs", "C.", ""], ["King", "M. L.", "Jr.", "Atlanta"], ["CERN"], []]) == (
-        "C. Balázs",
-        "M. L. King Jr.",
-        "CERN",
-    )
 
 
 def test_arxiv_codes_leave_other_classes_out():
