@@ -16,8 +16,8 @@ _SIGN = re.compile(r"[\\^_=<>+{}]")
 def mathematics(text: str) -> list[tuple[int, int]]:
     r"""Return the start and the end of each formula: `$…$`, `$$…$$`, `\(…\)` and `\[…\]` in one paragraph.
 
-    Dollars are money if a digit follows both ("$5 to $10"), or if a space is inside one of them and there are words
-    without any sign of TeX between them ("US$ and A$").
+    Dollars are money if a digit follows both ("$5 to $10"), or if a space is inside one of them and there is a number
+    or words without any sign of TeX between them ("US$ and A$").
     """
     spans, at = [], 0
     while found := _MATHEMATICS.search(text, at):
@@ -35,4 +35,4 @@ def _is_money(inner: str, behind: str) -> bool:
     if inner[0].isdigit() and behind.isdigit():
         return True
     padded = inner[0].isspace() or inner[-1].isspace()
-    return padded and bool(_PROSE.fullmatch(inner)) and not _SIGN.search(inner)
+    return padded and (inner[0].isdigit() or bool(_PROSE.fullmatch(inner))) and not _SIGN.search(inner)

@@ -53,6 +53,7 @@ def test_display_text(text: str, shown: str) -> None:
         ("a $x$ b $$y$$ c \\(z\\) d \\[w\\]", ["$x$", "$$y$$", "\\(z\\)", "\\[w\\]"]),
         ("$ O(n)$ and $ a b + c $", ["$ O(n)$", "$ a b + c $"]),
         ("from $5 to $10, then $x$", ["$x$"]),
+        ("from $5 to $10, $x$ and $10$", ["$x$", "$10$"]),
         ("US$ and A$ for $n$", ["$n$"]),
         ("\\$5 and \\$6, $\\$$", ["$\\$$"]),
         ("an unpaired $x\nand $y", []),
