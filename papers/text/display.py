@@ -33,6 +33,7 @@ _SIGN_OF_ESCAPE = {"{": _OPEN, "}": _CLOSE, ",": " ", ";": " ", ":": " ", "!": "
 # Braces around words keep their capitals in BibTeX. Other braces outside mathematics may be meant to be seen.
 _BRACES = re.compile(rf"\\[A-Za-z]++\s*+\{{[^{{}}]*+\}}|({_GROUP}|(?<![_^\]}}]))\{{({_GROUP}?+)([^{{}}]*+)\}}")
 _NO_WORDS = re.compile(r"[,=<>|_^\\()*\[\]]")
+_EMPTY_ACCENT = re.compile(r"""\{(\\[`'^"~=.])\}(?=[^\W\d_])""")  # B{\"}ohm
 _NESTED = 4
 _TIE = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<=[^\s/~(])~(?=[^\s~])")
 _DASHES = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<!-)(?:---|(?<!\s)--|--(?=\s))(?!-)")
@@ -65,7 +66,7 @@ def display_text(text: str) -> str:
 def _plain(text: str) -> str:
     """Return a text without mathematics as it is shown."""
     if "\\" in text:
-        text = _TEX.sub(_shown, text)
+        text = _TEX.sub(_shown, _EMPTY_ACCENT.sub(r"\1", text))
         if "\\" in text:
             text = _TEX.sub(_shown, text)  # an accent on a letter that has one: \'{\^e}
     if "{" in text:
