@@ -33,6 +33,7 @@ class ChangedPapers:
         may_lack: the largest share of the snapshot's papers that a complete source may withdraw by not holding them.
         withdrawn: ids to withdraw, in addition to those that a `PaperReader` reports.
         harvest: the harvest that wrote the source, if there is one.
+        of_snapshot: True if the source is the snapshot's own papers, by the present rules.
     """
 
     papers: Iterable[Paper]
@@ -41,6 +42,7 @@ class ChangedPapers:
     withdrawn: Sequence[str] = ()
     harvest: Harvest | None = None
     may_lack: float = 1.0
+    of_snapshot: bool = False
 
 
 class Changes:

@@ -88,7 +88,7 @@ async def update_snapshot(
     """
     with hold_base(data, base) as (path, old):
         _check_encoder(old, encoder)
-        _check_source(source)
+        _check_source(source, old)
         update = _Update(source, encoder, data, path, old, options or BuildOptions(), progress or (lambda _: None))
         return await update.run()
 
@@ -118,7 +118,7 @@ class _Update:
             try:
                 await changes.read(embedding, catalogue, self.report)
                 await asyncio.to_thread(changes.withdraw, catalogue)
-                if not (changes.any or self._analysis_changed):
+                if not changes.any and is_of_present_rules(self.old):
                     return self.old
                 self.report(Progress("index", 0, len(catalogue), embedding.embedded))
                 stale = await asyncio.to_thread(self._write_lexical, directory, catalogue, changes.rewritten)
@@ -189,6 +189,7 @@ class _Update:
             papers=len(changes.digests),
             rejected=changes.intake.rejected,
             embedded=embedded,
+            passage_text_version=PASSAGE_TEXT_VERSION,
             analysis_version=ANALYSIS_VERSION,
             index=index,
             change=Change(
@@ -205,6 +206,12 @@ class _Update:
             harvested=claim.until,
             repository=claim.repository,
         )
+
+
+def is_of_present_rules(manifest: Manifest) -> bool:
+    """Return True if the present rules made the texts and terms of a snapshot."""
+    made = manifest.passage_text_version, manifest.analysis_version
+    return made == (PASSAGE_TEXT_VERSION, ANALYSIS_VERSION)
 
 
 async def _find_or_embed(
@@ -231,7 +238,13 @@ async def _find_or_embed(
     return await asyncio.to_thread(require_positions, store, texts) if missing else positions
 
 
-def _check_source(source: ChangedPapers) -> None:
+def _check_source(source: ChangedPapers, manifest: Manifest) -> None:
+    if manifest.passage_text_version != PASSAGE_TEXT_VERSION and not source.of_snapshot:
+        raise SnapshotError(
+            f"Snapshot {manifest.id} has vectors of another text of each paper (version "
+            f"{manifest.passage_text_version}, now {PASSAGE_TEXT_VERSION}): convert it first (akin index update, "
+            "without a source)."
+        )
     harvest = source.harvest
     if source.complete and harvest is not None and harvest.since is not None:
         raise SourceIncomplete(
@@ -246,9 +259,4 @@ def _check_encoder(manifest: Manifest, encoder: Encoder) -> None:
         raise EncoderMismatch(
             f"Snapshot {manifest.id} has vectors of encoder {manifest.encoder.digest[:12]}, and {served[:12]} is "
             "served: build the index again from its source, or promote the other encoder."
-        )
-    if manifest.passage_text_version != PASSAGE_TEXT_VERSION:
-        raise SnapshotError(
-            f"Snapshot {manifest.id} has vectors of another text of each paper (version "
-            f"{manifest.passage_text_version}, now {PASSAGE_TEXT_VERSION}): build the index again from its source."
         )
