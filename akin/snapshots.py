@@ -17,10 +17,9 @@ from akin.stack.lifecycle import encoder_server
 from akin.stack.wait import wait_for
 from indexing.build import build_snapshot
 from indexing.changes import ChangedPapers
-from indexing.conversion import convert_snapshot
 from indexing.options import BuildOptions, OnProgress
 from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import is_of_present_rules, update_snapshot
+from indexing.update import has_present_rules, update_snapshot
 from papers import PaperReader, read_papers
 from papers.remote import Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
@@ -240,15 +239,19 @@ def convert_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifes
         PapersUnusable: the snapshot cannot be converted; it stays the live one.
     """
     before = find_manifest(settings, None)
-    if is_of_present_rules(before):
+    if has_present_rules(before):
         say(f"{before.id} follows the present rules: nothing to convert. Give a SOURCE to add or replace papers.")
         return before
     started = time.monotonic()
     with cli_errors():
         manifest = run_with_encoder(
             settings,
-            lambda encoder, progress: convert_snapshot(
-                encoder, settings.data, options=BuildOptions(use=False), progress=progress
+            lambda encoder, progress: update_snapshot(
+                ChangedPapers((), before.source),
+                encoder,
+                settings.data,
+                options=BuildOptions(use=False),
+                progress=progress,
             ),
             say=say,
             bar=bar,

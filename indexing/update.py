@@ -88,7 +88,7 @@ async def update_snapshot(
     """
     with hold_base(data, base) as (path, old):
         _check_encoder(old, encoder)
-        _check_source(source, old)
+        _check_source(source)
         update = _Update(source, encoder, data, path, old, options or BuildOptions(), progress or (lambda _: None))
         return await update.run()
 
@@ -116,9 +116,11 @@ class _Update:
             embedding = EmbeddingPass(self.encoder, store, self.options.batch, self.options.in_flight)
             catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id(directory), continued=True)
             try:
+                if self.old.passage_text_version < PASSAGE_TEXT_VERSION:
+                    await asyncio.to_thread(changes.clean, catalogue)
                 await changes.read(embedding, catalogue, self.report)
                 await asyncio.to_thread(changes.withdraw, catalogue)
-                if not changes.any and is_of_present_rules(self.old):
+                if not changes.any and has_present_rules(self.old):
                     return self.old
                 self.report(Progress("index", 0, len(catalogue), embedding.embedded))
                 stale = await asyncio.to_thread(self._write_lexical, directory, catalogue, changes.rewritten)
@@ -208,8 +210,8 @@ class _Update:
         )
 
 
-def is_of_present_rules(manifest: Manifest) -> bool:
-    """Return True if the present rules made the texts and terms of a snapshot."""
+def has_present_rules(manifest: Manifest) -> bool:
+    """Return True if the present rules made the texts and the terms of a snapshot."""
     made = manifest.passage_text_version, manifest.analysis_version
     return made == (PASSAGE_TEXT_VERSION, ANALYSIS_VERSION)
 
@@ -238,13 +240,7 @@ async def _find_or_embed(
     return await asyncio.to_thread(require_positions, store, texts) if missing else positions
 
 
-def _check_source(source: ChangedPapers, manifest: Manifest) -> None:
-    if manifest.passage_text_version != PASSAGE_TEXT_VERSION and not source.of_snapshot:
-        raise SnapshotError(
-            f"Snapshot {manifest.id} has vectors of another text of each paper (version "
-            f"{manifest.passage_text_version}, now {PASSAGE_TEXT_VERSION}): convert it first (akin index update, "
-            "without a source)."
-        )
+def _check_source(source: ChangedPapers) -> None:
     harvest = source.harvest
     if source.complete and harvest is not None and harvest.since is not None:
         raise SourceIncomplete(
@@ -259,4 +255,9 @@ def _check_encoder(manifest: Manifest, encoder: Encoder) -> None:
         raise EncoderMismatch(
             f"Snapshot {manifest.id} has vectors of encoder {manifest.encoder.digest[:12]}, and {served[:12]} is "
             "served: build the index again from its source, or promote the other encoder."
+        )
+    if manifest.passage_text_version > PASSAGE_TEXT_VERSION:
+        raise SnapshotError(
+            f"Snapshot {manifest.id} has texts of a later release (version {manifest.passage_text_version}, here "
+            f"{PASSAGE_TEXT_VERSION}): update it with that release, or build the index again from its source."
         )

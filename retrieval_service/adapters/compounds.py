@@ -19,6 +19,13 @@ from retrieval_service.adapters.spellings import close_line_ends, join_compound,
 LONGEST = 12
 """Words. In a longer text only hyphenated compounds have other spellings."""
 
+LONGEST_RANKED = 4
+"""Words. A longer query is ranked by its words as they are written and by its hyphenated compounds."""
+
+WEIGHT = 0.5
+"""Weight of another spelling in a ranking: it is rarer than what it stands for, and may mean something else."""
+
+_FEW_PAPERS = 100  # a word that more papers have needs no other spelling to find papers to rank
 _MOST_WAYS = 16
 _SHORTEST_PART = 3  # letters: "no table" is not "notable"
 # The rarer part of an open compound may have so many papers: its phrase is searched for beside the query.
@@ -55,8 +62,9 @@ class CompoundSpellings:
         return [word for at in range(len(words) - 1) if (word := self._pair(words, at))]
 
     def open_phrases(self, text: str) -> list[Terms]:
-        """Return the two words of each word of a short plain text that may be written apart."""
-        return [self._terms(way) for word in dict.fromkeys(_words_of_short(text)) for way in self.splits(word)]
+        """Return the two words of each rare word of a short plain text that may be written apart."""
+        rare = [word for word in dict.fromkeys(_words_of_short(text)) if self._papers(word) < _FEW_PAPERS]
+        return [self._terms(way) for word in rare for way in self.splits(word)]
 
     def _ways(self, words: Sequence[str]) -> Iterator[str]:
         """Yield the spellings of some words."""
@@ -119,5 +127,5 @@ class CompoundSpellings:
 
 
 def _words_of_short(text: str) -> list[str]:
-    words = text.split(None, LONGEST)
-    return words if len(words) <= LONGEST else []
+    words = text.split(None, LONGEST_RANKED)
+    return words if len(words) <= LONGEST_RANKED else []

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tantivy import Index, Occur, Order, Query
 
 from retrieval_service.adapters.common_rows import CommonRows
-from retrieval_service.adapters.compounds import LONGEST, CompoundSpellings
+from retrieval_service.adapters.compounds import LONGEST_RANKED, WEIGHT, CompoundSpellings
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, word_analyzer
 from retrieval_service.adapters.spellings import query_words
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
@@ -151,7 +151,7 @@ class TantivyIndex:
         plain = to_plain_text(text)
         counts: dict[str, float] = dict(Counter(self._analyzer.analyze(query_words(plain))))
         for term in self._analyzer.analyze(" ".join(self._compounds.joined_pairs(plain))):
-            counts.setdefault(term, 1.0)
+            counts.setdefault(term, WEIGHT)
         unwanted, weight = against
         if not unwanted:
             return counts
@@ -160,13 +160,14 @@ class TantivyIndex:
         return {term: count for term, count in counts.items() if count > 0}
 
     def _open_compounds(self, text: str) -> list[Query]:
-        """Return a query for each word of a text that papers write as two words."""
-        if text.count(" ") > LONGEST:
+        """Return a query for each word of a short text that papers write as two words."""
+        if text.count(" ") > LONGEST_RANKED:
             return []
-        phrases = self._compounds.open_phrases(to_plain_text(text))
-        return [
-            best_of_queries([Query.phrase_query(self._schema, f, list(terms)) for f in _FIELDS]) for terms in phrases
-        ]
+        found = []
+        for terms in self._compounds.open_phrases(to_plain_text(text)):
+            phrases = [Query.phrase_query(self._schema, field, list(terms)) for field in _FIELDS]
+            found.append(Query.boost_query(best_of_queries(phrases), WEIGHT))
+        return found
 
     def _term(self, term: str, weight: float) -> Query:
         query = Query.term_query(self._schema, "text", term, "freq")

@@ -6,25 +6,21 @@ harvest of the set cs up to 2026-01-01, one of twelve withdrawn by an update.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from indexing.conversion import convert_snapshot
 from indexing.embedding_store import EmbeddingStore, text_digest
 from indexing.verify import check_rows, measure_recall
-from papers import PASSAGE_TEXT_VERSION
 from papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
 from retrieval_service.corpus.manifest import CATALOGUE
-from retrieval_service.errors import SnapshotError, SnapshotInvalid
+from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
 from tests.integration.snapshots import tune, update
 
@@ -90,7 +86,7 @@ def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any)
 def test_the_snapshot_is_converted_without_embedding_its_texts_again(data: Path, kit: Any) -> None:
     encoder, snapshots = kit.Encoder(), SnapshotDirectory(data)
     (old,) = snapshots.ids()
-    converted = asyncio.run(convert_snapshot(encoder, data))
+    converted = update([], encoder, data)
     assert (converted.papers, converted.embedded, encoder.texts) == (11, 0, [])
     assert (converted.harvested, converted.subset) == ("2026-01-01", "cs")
     assert (snapshots.current(), snapshots.ids()) == (converted.id, [converted.id, old])
@@ -102,26 +98,4 @@ def test_the_snapshot_is_converted_without_embedding_its_texts_again(data: Path,
     assert snapshot.lexical.search(title, 1, admitted=Filter((Clause(Field.TITLE, (title,)),))).rows.tolist() == [4]
     snapshot.close()
     before.close()
-    assert asyncio.run(convert_snapshot(encoder, data)).id == converted.id
-
-
-def test_only_texts_that_are_cleaned_otherwise_are_embedded_again(tmp_path: Path, kit: Any) -> None:
-    papers = kit.papers(8)
-    papers[5] = msgspec.structs.replace(papers[5], title="Perov\u00adskite &amp; photo\u00advoltaic cells")
-    encoder, snapshots = kit.Encoder(), SnapshotDirectory(tmp_path)
-    old = kit.build(papers, encoder, tmp_path)
-    path = snapshots.path(old.id) / "manifest.json"
-    manifest = json.loads(path.read_bytes())
-    earlier = {"analysis_version": ANALYSIS_VERSION - 1, "passage_text_version": PASSAGE_TEXT_VERSION - 1}
-    path.write_text(json.dumps(manifest | earlier))
-    with pytest.raises(SnapshotError, match="convert it first"):
-        update(papers, encoder, tmp_path)
-    encoder.texts.clear()
-    converted = asyncio.run(convert_snapshot(encoder, tmp_path))
-    assert [text.startswith("Perovskite & photovoltaic cells") for text in encoder.texts] == [True]
-    assert (converted.papers, converted.embedded) == (8, 1)
-    assert (converted.analysis_version, converted.passage_text_version) == (ANALYSIS_VERSION, PASSAGE_TEXT_VERSION)
-    assert check_rows(snapshots.path(converted.id), tmp_path, rows=None).damage == []
-    snapshot = open_snapshot(snapshots.path(converted.id))
-    assert snapshot.lexical.find_rows([Clause(Field.TITLE, ("photovoltaic",))]).nonzero()[0].tolist() == [5]
-    snapshot.close()
+    assert update([], encoder, data).id == converted.id
