@@ -25,6 +25,7 @@ from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
@@ -75,7 +76,7 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
+    "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
     "operators": parse_query,
     "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "DOIs": bare_doi,
@@ -92,7 +93,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.
     "plain text": to_plain_text,
-    "words with places": lambda text: _ENGLISH.pre_tokenize(to_plain_text(text)).tokens,
+    "words with places": lambda text: _ENGLISH.pre_tokenize(separate_letters(to_plain_text(text))).tokens,
+    "compounds": lambda text: ranking_words(to_plain_text(text), find_compounds(to_plain_text(text))),
     "an author's name": lambda text: name_words(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
