@@ -262,7 +262,7 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
         *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
-        "folded",
+        *("folded", "notes"),
     }
     assert answer["timings"].keys() == {*("embed_ms", "vectors_ms", "lexical_ms", "fuse_ms", "fetch_ms", "total_ms")}
     assert answer["encoder"] == {"version": 1, "digest": corpus.encoder.identity.digest}
