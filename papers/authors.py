@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from papers.text import clean_text
+
 _AND = re.compile(r" ?, ?(?:and )?| ?; ?| and ")  # in a text with one space at a time
 _BRACKET = re.compile(r"([()])")
 _SUFFIXES = frozenset(("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV"))
@@ -38,9 +40,9 @@ def parse_authors(text: str) -> tuple[Author, ...]:
 
     Affiliations, in brackets, are left out.
     """
-    text = _one_line(text)
+    text = clean_text(text)
     if "(" in text:
-        text = _one_line(_without_brackets(text))
+        text = " ".join(_without_brackets(text).split())
     names: list[str] = []
     for part in _AND.split(text) if " and " in text or ";" in text else text.split(","):
         name = part.strip()
@@ -53,7 +55,7 @@ def parse_authors(text: str) -> tuple[Author, ...]:
 
 def parse_author(name: str) -> Author:
     """Return the author of one name: "Calvin Reyes Jr."."""
-    words = name.split()
+    words = clean_text(name).split()
     suffix = words.pop() if len(words) > 1 and words[-1] in _SUFFIXES else ""
     return Author(words[-1] if words else "", " ".join(words[:-1]), suffix)
 
@@ -62,14 +64,10 @@ def divided_authors(parsed: Sequence[Sequence[str]]) -> tuple[Author, ...]:
     """Return the authors in arXiv's `authors_parsed`: lists of family name, given names, suffix and affiliations."""
     authors = []
     for parts in parsed:
-        family, given, suffix, *_ = (*map(_one_line, parts), "", "", "")
+        family, given, suffix, *_ = (*map(clean_text, parts), "", "", "")
         if family or given:
             authors.append(Author(family, given, suffix))
     return tuple(authors)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _without_brackets(text: str) -> str:

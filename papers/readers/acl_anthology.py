@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -12,8 +12,9 @@ from papers.authors import Author
 from papers.doi import bare_doi
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
-from papers.readers.fields import one_line, parse_day
+from papers.readers.fields import parse_day
 from papers.readers.report import Flaw, Reason, flaw
+from papers.text import clean_abstract, clean_text
 
 _LONG_MARKUP = 1 << 11
 """Bytes without a new element, after which several lines are parsed at a time."""
@@ -80,7 +81,7 @@ def _feed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str
 
 def _paper(element: Element, collection: str, volume: str, published: date | None) -> Paper | Flaw:
     paper_id = _id(element, collection, volume)
-    title, abstract = _text(element, "title"), _text(element, "abstract")
+    title, abstract = _text(element, "title"), _text(element, "abstract", clean_abstract)
     reason = (
         Reason.NO_ID if not paper_id else Reason.NO_TITLE if not title else Reason.NO_ABSTRACT if not abstract else None
     )
@@ -120,7 +121,7 @@ def _publication_date(meta: Element) -> date | None:
     return parse_day(f"1 {month[:3].title()} {year}") or parse_day(year)
 
 
-def _text(element: Element, tag: str) -> str:
+def _text(element: Element, tag: str, clean: Callable[[str], str] = clean_text) -> str:
     """Return the text of a child element without its markup."""
     child = element.find(tag)
-    return "" if child is None else one_line("".join(child.itertext()))
+    return "" if child is None else clean("".join(child.itertext()))

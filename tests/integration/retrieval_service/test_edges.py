@@ -93,6 +93,28 @@ def test_no_other_site_may_read_unless_it_is_named(corpus: Any) -> None:
         assert "access-control-allow-credentials" not in answer.headers
 
 
+def test_errors_and_tags_can_be_read_by_a_named_site(corpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = client_of(corpus.data, corpus.encoder, cors_origins="https://site.example", rate_limit=0.001, rate_burst=1)
+    site = {"origin": "https://site.example", "host": "localhost"}
+    asks = {"access-control-request-method": "HEAD", "access-control-request-headers": "if-none-match,akin-timeout"}
+    asked_first = named.options("/search", headers={**site, **asks})
+    assert asked_first.is_success
+    assert int(asked_first.headers["access-control-max-age"]) >= 300
+    monkeypatch.setattr("retrieval_service.routes.health._status", None)
+    answers = [
+        named.get("/health", headers=site),
+        named.get("/nowhere", headers=site),
+        named.get("/nowhere", headers=site),
+        named.get("/health/live", headers={**site, "host": "evil.example"}),
+    ]
+    assert [answer.status_code for answer in answers] == [500, 404, 429, 421]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == site["origin"]
+        assert answer.headers["access-control-expose-headers"] == "ETag, Retry-After"
+        assert "Origin" in answer.headers["vary"]
+    assert "access-control-allow-origin" not in named.get("/nowhere", headers={"origin": "null"}).headers
+
+
 def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 404
