@@ -24,7 +24,7 @@ _DEEPEST = 20
 
 @dataclass
 class _Group:
-    """What stands between two brackets."""
+    """Items between two brackets; `acts` if brackets and signs in it join."""
 
     items: list[_Item] = field(default_factory=list)
     acts: bool = False

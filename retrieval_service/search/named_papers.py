@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from papers import parse_arxiv_id
 from papers.doi import bare_doi
+from retrieval_service.search.pasted_queries import unpack_query
 
 MOST_NAMED = 32
 """Papers that one search may be for."""
@@ -40,6 +41,8 @@ def named_papers(text: str) -> NamedPapers | None:
     """Return the papers that a text names; None for a text with other words."""
     if len(text) > _LONGEST or _MAY_NAME.search(text) is None:
         return None
+    if "id_list=" in text:
+        text = unpack_query(text, [])
     if parse_arxiv_id(text) is not None:
         return NamedPapers((text,))
     found: dict[str, str] = {}

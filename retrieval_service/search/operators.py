@@ -34,8 +34,12 @@ _PIECE_IN_BRACKETS = re.compile(
     rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>\((?!\)))?)?{_VALUE}(?P<closes>\)*)"
 )
 _EXCLUDABLE = re.compile(r"[^\W\d_](?:[\w.'’-]*\w)?")  # a word, and no bracket or colon that belongs to a sentence
-_QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"'))
-_MAY_HAVE_OPERATORS = re.compile(r"[\":\-\[“”„«»＂〝〞]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
+# Invisible characters, which are pasted with a text, are removed.
+_QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", ""))
+_SINGLE_QUOTES = re.compile(rf"(?<![^\s(-])((?:{_NAMES}):)['‘]([^'‘’\"]*)['’](?!\w)")
+_WIDE_COLON = re.compile(rf"(?<![^\s(-])({_NAMES})：")
+_GLUED_FIELD = re.compile(rf"(?<=\")[&,;+]+(?=-?(?:{_NAMES}):)")
+_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
 _FIELD = re.compile(rf"(?<![^\s(])[-(]*(?:{_NAMES}):[^\s]")
 _BRACKET_BEFORE_FIELD = re.compile(rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):\([^\s)]")
 _BOOLEAN = re.compile(r"(?<![^\s)\"])(?:AND|OR|NOT|ANDNOT|\|\|?|&&)(?![^\s(\"])")
@@ -87,7 +91,7 @@ def parse_query(text: str) -> ParsedQuery:
 
 
 def _parse_long(text: str, notes: list[str]) -> ParsedQuery:
-    if _FIELD.search(text) is None:
+    if _FIELD.search(_plain(text)) is None:
         return ParsedQuery(text, (), tuple(notes))
     if len(text) <= LONGEST_OF_OPERATORS:
         found = _parse(text, (own := list(notes)), only_operators=True)
@@ -101,7 +105,7 @@ def _parse_long(text: str, notes: list[str]) -> ParsedQuery:
 
 
 def _parse(text: str, notes: list[str], only_operators: bool = False) -> ParsedQuery:
-    written = text.translate(_QUOTES)
+    written = _plain(text)
     has_fields = _FIELD.search(written) is not None
     if (has_fields or '"' in written) and _joins(written, has_fields):
         words, terms = _in_brackets(written, notes)
@@ -117,6 +121,16 @@ def _parse(text: str, notes: list[str], only_operators: bool = False) -> ParsedQ
         return ParsedQuery(text, (), tuple(notes))
     operators = tuple(Operator(term.condition, term.text) for term in terms)
     return ParsedQuery(" ".join(words), operators, tuple(notes))
+
+
+def _plain(text: str) -> str:
+    """Return a query with plain quotation marks and colons, and with spaces before fields."""
+    written = text.translate(_QUOTES)
+    if "：" in written:
+        written = _WIDE_COLON.sub(r"\1:", written)
+    if "'" in written or "‘" in written:
+        written = _SINGLE_QUOTES.sub(r'\1"\2"', written)
+    return _GLUED_FIELD.sub(" ", written) if '"' in written else written
 
 
 def _joins(written: str, has_fields: bool) -> bool:
@@ -189,7 +203,8 @@ def _add(found: re.Match[str], word: str | None, field: str | None, pieces: list
     term = _term(found, notes, word, name, excluded=found["not"] is not None and not grouped)
     if term is None:
         prefix = ("-" if found["not"] and not grouped else "") + (f"{found['name']}:" if found["name"] else "")
-        pieces.append(f"{prefix}{word}" if word is not None else f"{prefix}{found['phrase']}")
+        value = next(part for part in (word, found["phrase"], found["range"]) if part is not None)
+        pieces += [prefix + value] if prefix + value else []
     else:
         pieces.append(term)
 
@@ -221,9 +236,13 @@ def _term(
 
 
 _OTHER_TAG = re.compile(r"(?<=[\w\"])\s?\[(?:au|ti|tiab|dp|pdat|mesh|author|title|journal|year)\]", re.IGNORECASE)
-_SPACE_BEHIND = re.compile(r"(?<!\S)-?(ti|au|abs|cat):(?=\s)")
+_SPACE_BEHIND = re.compile(r"(?<!\S)-?(ti|au|abs|cat):(?=\s|$)")
+_SPACE_BEHIND_COMMA = re.compile(
+    rf"(?<!\S)-?((?:au|author|authors|cat|category|id):[^\s\",]+),\s+(?!-?(?:{_NAMES}):)(?=\w)"
+)
+_DISTANCE = re.compile(r'(?<=")~\d+')
 _CAPITAL_NAME = re.compile(r"(?<!\S)-?(TI|AU|ABS|CAT|Author|Title|Abstract|Category):(?=[\w\"])")
-_LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s(or|and|not)\s(?=\(?(?:{_NAMES}):\S)")
+_LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s(?=\(?(?:{_NAMES}):\S)")
 
 
 def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
@@ -234,6 +253,12 @@ def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> No
         notes.append(f'{tag[0].strip()} was read as a word: write the field first, as in au:"P. Erdős" or ti:graph.')
     if space := _SPACE_BEHIND.search(written):
         notes.append(f"{space[0]} was read as a word: write its value directly behind it, as in {space[1]}:word.")
+    if comma := _SPACE_BEHIND_COMMA.search(written):
+        notes.append(
+            f"What stands behind {comma[1]}, was read as words: write it without the space, or all in quotation marks."
+        )
+    if distance := _DISTANCE.search(written):
+        notes.append(f"{distance[0]} was passed over: the words of a phrase stand together.")
     if (capital := _CAPITAL_NAME.search(written)) and any(map(str.islower, written)):
         notes.append(f"{capital[0]} was read as a word: write names of fields in small letters.")
     if has_fields and found and (lower := _LOWER_BOOLEAN.search(written)):

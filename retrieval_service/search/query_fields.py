@@ -18,7 +18,7 @@ _FIELDS = {
     **dict.fromkeys(("ti", "title", "intitle"), Field.TITLE),
     **dict.fromkeys(("abs", "abstract"), Field.ABSTRACT),
     **dict.fromkeys(("au", "author", "authors", "inauthor"), Field.AUTHOR),
-    **dict.fromkeys(("cat", "category"), Field.CATEGORY),
+    **dict.fromkeys(("cat", "category", "categories"), Field.CATEGORY),
     "id": Field.ROW,
     "all": Field.ANYWHERE,
 }
@@ -32,6 +32,7 @@ _NOT_HELD = {
         ("lastUpdatedDate", "lastupdateddate"), "dates of later versions are not searched; submittedDate: is"
     ),
     **dict.fromkeys(("site", "inurl", "filetype", "source"), "all papers are from one corpus"),
+    **dict.fromkeys(("sort", "sortBy", "sortby"), "words rank the papers; with conditions only, the newest come first"),
     **dict.fromkeys(("msc", "acm"), "classes of MSC and ACM are not in the corpus; cat: reads arXiv's categories"),
 }
 NAMES = frozenset([*_FIELDS, *_DAYS, *_NOT_HELD])
@@ -109,8 +110,17 @@ def _words_clause(field: Field, value: str, quoted: bool, text: str, notes: list
     if len(value) > _LONGEST_WORD and all(len(word) > _LONGEST_WORD for word in re.findall(r"\w+", value)):
         notes.append(f"{text} is no condition: the index holds words of at most {_LONGEST_WORD} letters.")
     if field is Field.AUTHOR and not quoted:
-        value = value.replace("_", " ").strip()
+        value = _arxiv_name(value)
     return Clause(field, (value,))
+
+
+def _arxiv_name(value: str) -> str:
+    """Return a name in which arXiv's interface writes underscores: `del_maestro`, `verne_a` with the initial last."""
+    words = value.replace("_", " ").split()
+    if "_" in value and len(words[-1]) == 1:
+        first = next(place for place in range(len(words), 0, -1) if len(words[place - 1]) > 1 or place == 1)
+        return f"{' '.join(words[:first])}, {' '.join(words[first:])}"
+    return " ".join(words)
 
 
 def day_range(value: str) -> tuple[date, date] | None:
