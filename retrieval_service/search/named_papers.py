@@ -13,6 +13,7 @@ MOST_NAMED = 32
 """Papers that one search may be for."""
 
 _LONGEST = 8_000  # characters: so many ids as addresses, with what stands around them
+_LONGEST_QUESTION = 300  # characters
 _MAY_NAME = re.compile(r"\d{4}[._-]?\d{3}|\d{7}|10\.\d{4}", re.ASCII)
 _BETWEEN = re.compile(r"[\s,;|]+")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
@@ -66,8 +67,8 @@ def named_doi(text: str) -> str | None:
 
 
 def names_among_words(text: str) -> str | None:
-    """Return the first id or DOI that stands among other words; None if there is none."""
-    if len(text) > _LONGEST or _MAY_NAME.search(text) is None:
+    """Return the first id or DOI that stands among other words; None if there is none, or the text is an abstract."""
+    if len(text) > _LONGEST_QUESTION or _MAY_NAME.search(text) is None:
         return None
     for piece in _BETWEEN.split(text):
         if _MAY_NAME.search(piece) and ":" not in piece.split("/")[0].lower().removeprefix("arxiv:").removeprefix(

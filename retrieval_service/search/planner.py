@@ -93,7 +93,7 @@ def _parse(text: str, with_operators: bool, notes: list[str]) -> ParsedQuery:
             "The query only excludes papers; add words or a condition that papers must meet.",
             {"parameter": "query"},
         )
-    if query.words and (name := names_among_words(query.words)):
+    if not notes and query.words and (name := names_among_words(query.words)):
         notes.append(f"{name} was read as a word: write ids or a DOI alone to find papers like these, or id:{name}.")
     return query
 

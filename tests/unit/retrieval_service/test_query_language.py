@@ -374,6 +374,7 @@ def test_ids_that_are_not_in_the_corpus_are_named(fakes: Any) -> None:
     assert "2002.00009" in plan.notes[0]
     unknown = plan_search(SearchRequest(text="10.5555/nothing"), catalogue)
     assert (unknown.words, unknown.like) == ("10.5555/nothing", [])
+    assert len(unknown.notes) == 1
     assert "10.5555/nothing" in unknown.notes[0]
 
 
@@ -393,3 +394,19 @@ def test_each_example_of_the_documentation_is_read() -> None:
         assert query.operators, example
         assert query.notes == (), example
         assert query.words.endswith("lanes"), example
+
+
+_TITLE_WORDS = st.sampled_from(
+    [
+        *("Graphs", "and", "or", "not", "AND", "OR", "NOT", "ANDNOT", "(with", "(GANs)", "study:", "of", "all:"),
+        *("state-of-the-art", "C*-algebras", "what?", "SU(2)", "[Extended", "Abstract]", "2D/3D", "Ti:sapphire", "-"),
+        *("Schr\\\"odinger", "5\"", "Wang's", "title:", "Date", "2019-2021", "TO", "a=b", "&", "|", "x^2", "$N*$"),
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_TITLE_WORDS, min_size=1, max_size=14))
+def test_titles_as_they_are_and_in_capitals_are_words(words: list[str]) -> None:
+    for title in (" ".join(words), " ".join(words).upper()):
+        query = parse_query(title)
+        assert (query.words, query.operators) == (title, ())
