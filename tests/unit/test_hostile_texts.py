@@ -23,7 +23,7 @@ from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
-from papers.text import clean_abstract, clean_text
+from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import to_plain_text
@@ -108,6 +108,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
     "a text on one line": clean_text,
     "an abstract": clean_abstract,
+    "a shown text": display_text,
     "a day": fields.parse_day.__wrapped__,
     "printed authors": parse_authors,
     "parsed authors": lambda text: divided_authors([[text, text, text]]),
