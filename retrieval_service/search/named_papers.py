@@ -18,7 +18,7 @@ _MAY_NAME = re.compile(r"\d{4}[._-]?\d{3}|\d{7}|10\.\d{4}", re.ASCII)
 _BETWEEN = re.compile(r"[\s,;|]+")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(
-    r"(?:and|or|&|e-?prints?|pre-?prints?|arxiv|ids?|papers?|see|also|[-*•–—+]|\(?\d{1,2}[.)]|\[\d{1,3}\]|corr|abs"
+    r"(?:and|or|&|e-?prints?|pre-?prints?|arxiv|doi|ids?|papers?|see|also|[-*•–—+]|\(?\d{1,2}[.)]|\[\d{1,3}\]|corr|abs"
     r"|\[[a-z-]+(?:\.[a-z-]+)?\])[:=]?",
     re.ASCII | re.IGNORECASE,
 )
