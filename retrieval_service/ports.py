@@ -171,6 +171,9 @@ class LexicalIndex(Protocol):
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
 
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
+
 
 class Catalogue(Protocol):
     """Holds the papers themselves; thread-safe."""

@@ -25,7 +25,7 @@ from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.word_patterns import WordPatterns
 from retrieval_service.deadline import check_deadline
-from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Rows
 
 NAME_SPACING = 32
@@ -98,6 +98,12 @@ class ClauseQueries:
         if clause.field is Field.AUTHOR:
             return [part for value in values for part in self._author(value)]
         return [part for value in values for part in self._words(value, _WORD_FIELDS[clause.field])]
+
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that have no term."""
+        if clause.field in CATALOGUE_FIELDS:
+            return ()
+        return tuple(value for value in clause.values if not self.parts(Clause(clause.field, (value,))))
 
     def condition_query(self, condition: Condition) -> Query:
         """Return the query for papers that meet a condition."""

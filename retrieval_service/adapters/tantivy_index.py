@@ -106,6 +106,10 @@ class TantivyIndex:
         """
         return self._rows.find_rows(clauses)
 
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
+        return self._clauses.values_without_terms(clause)
+
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
         rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from papers import ALIASES, CATEGORIES, SUCCESSORS, parse_arxiv_id
 from retrieval_service.deadline import check_deadline
-from retrieval_service.errors import UnknownCategory
+from retrieval_service.errors import InvalidQuery, UnknownCategory
 from retrieval_service.filter import CATALOGUE_FIELDS, AllOf, AnyOf, Clause, Condition, Field, Filter, clauses_of
 from retrieval_service.ports import Catalogue, LexicalIndex, RowSet
 from retrieval_service.search.named_papers import named_doi
@@ -62,7 +62,18 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
 
 
 def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
-    """Return the rows that a filter admits."""
+    """Return the rows that a filter admits.
+
+    Raises:
+        InvalidQuery: A condition has no word that the index could hold, so that it would admit every paper or none.
+    """
+    for clause in (inner for part in (*wanted.clauses, *wanted.joined) for inner in clauses_of(part)):
+        if clause.field not in CATALOGUE_FIELDS and (silent := lexical.values_without_terms(clause)):
+            shown = str(silent[0])[:60]
+            raise InvalidQuery(
+                f"{shown!r} has no word that can be searched for in {clause.field}; leave it out.",
+                {"parameter": "query", "value": shown},
+            )
     rows = catalogue.find_rows(replace(wanted, joined=()) if wanted.joined else wanted)
     masks = [_joined_rows(condition, catalogue, lexical) for condition in wanted.joined]
     if words := [clause for clause in wanted.clauses if clause.field not in CATALOGUE_FIELDS]:

@@ -43,7 +43,6 @@ _YEARS = re.compile(r"((?:19|20)\d\d)(?:\.\.|-|–)((?:19|20)\d\d)")
 _POINT = re.compile(r"(\d{4})(?:-?(\d{2})(?:-?(\d{2})(?:[T-]?(\d{2}):?(\d{2})?:?(\d{2})?Z?)?)?)?", re.ASCII)
 _PATTERN = re.compile(r"[^\W_]{2,40}(?:[*?]+[^\W_]{1,40}){0,2}\*?")
 _MEANT_AS_PATTERN = re.compile(r"\w\w\*|^\w+\*$")
-_LONGEST_WORD = 60
 _LEAST = {Field.AUTHOR: 2}
 _SHOWN = 100  # characters of a condition in a message
 _LEAST_LETTERS = 3  # before the first sign that stands for others: fewer letters begin too many words
@@ -107,8 +106,6 @@ def _words_clause(field: Field, value: str, quoted: bool, text: str, notes: list
                 f"The * in {text} was not read: it stands for letters in one word without quotation marks, behind at "
                 f"least {least} letters, as in ti:photo*."
             )
-    if len(value) > _LONGEST_WORD and all(len(word) > _LONGEST_WORD for word in re.findall(r"\w+", value)):
-        notes.append(f"{text} is no condition: the index holds words of at most {_LONGEST_WORD} letters.")
     if field is Field.AUTHOR and not quoted:
         value = _arxiv_name(value)
     return Clause(field, (value,))

@@ -91,6 +91,9 @@ class Scripted:
     def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])
 
+    def values_without_terms(self, clause: Any) -> tuple[str, ...]:
+        return tuple(value for value in clause.values if not str(value).isascii())
+
 
 class Corpus:
     """A corpus for the engine."""

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval_service.filter import Clause, Field, clauses_of
+from retrieval_service.errors import InvalidQuery
+from retrieval_service.filter import AnyOf, Clause, Field, Filter, clauses_of
+from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.operators import LONGEST_WITH_OPERATORS, parse_query
 
 
@@ -81,3 +85,14 @@ def test_any_text_can_be_parsed(text: str) -> None:
     assert all(operator.text and list(clauses_of(operator.condition)) for operator in query.operators)
     if not query.operators:
         assert query.words == text
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("excluded", [False, True])
+def test_a_condition_without_a_word_is_refused(joined: bool, excluded: bool, fakes: Any) -> None:
+    corpus = fakes.Corpus(fakes.papers, {}, {})
+    silent, other = Clause(Field.TITLE, ("…",), excluded), Clause(Field.CATEGORY, ("cs.LG",))
+    wanted = Filter((other,), joined=(AnyOf((silent, other)),)) if joined else Filter((other, silent))
+    with pytest.raises(InvalidQuery, match="leave it out"):
+        filter_rows(wanted, corpus.catalogue, corpus.lexical)
+    assert filter_rows(Filter((other,)), corpus.catalogue, corpus.lexical).count == 3
