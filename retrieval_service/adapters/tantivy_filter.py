@@ -105,11 +105,11 @@ class ClauseQueries:
             return ()
         return tuple(value for value in clause.values if not self.parts(Clause(clause.field, (value,))))
 
-    def condition_query(self, condition: Condition) -> Query:
+    def condition_query(self, condition: Condition, *, scored: bool = False) -> Query:
         """Return the query for papers that meet a condition."""
         field, terms = condition
         if len(terms) == 1:
-            return Query.term_query(self._schema, field, terms[0][1], "basic")
+            return Query.term_query(self._schema, field, terms[0][1], "freq" if scored else "basic")
         return Query.phrase_query(self._schema, field, list(terms))
 
     def days(self, admitted: Filter) -> Query | None:
