@@ -44,8 +44,15 @@ def named_papers(text: str) -> NamedPapers | None:
         return None
     if "id_list=" in text:
         text = unpack_query(text, [])
-    if parse_arxiv_id(text) is not None:
-        return NamedPapers((text,))
+    several = _several(text)
+    # Names of files and references hold spaces, so that one id may be in several pieces.
+    if len(several) < 2 and parse_arxiv_id(text) is not None:
+        several = (text,)
+    return NamedPapers(several[:MOST_NAMED], max(0, len(several) - MOST_NAMED)) if several else None
+
+
+def _several(text: str) -> tuple[str, ...]:
+    """Return the ids and DOIs that a text consists of, one paper once; empty if it has other words."""
     found: dict[str, str] = {}
     for piece in _BETWEEN.split(text.strip()):
         if not piece or _FILLER.fullmatch(piece):
@@ -55,9 +62,8 @@ def named_papers(text: str) -> NamedPapers | None:
         elif (doi := named_doi(piece)) is not None:
             found.setdefault(doi.lower(), piece)
         else:
-            return None
-    names = tuple(found.values())
-    return NamedPapers(names[:MOST_NAMED], max(0, len(names) - MOST_NAMED)) if names else None
+            return ()
+    return tuple(found.values())
 
 
 def named_doi(text: str) -> str | None:
