@@ -24,6 +24,7 @@ from retrieval_service.search.operators import ParsedQuery
 from retrieval_service.search.request import SearchRequest
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
+_MOST_JOINED = 100  # clauses, each of which is searched for by itself
 _SUGGESTIONS = 3
 _COMPARED = 500  # codes that an unknown one is compared with, each of which may take 0.2 ms
 
@@ -35,6 +36,7 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
+        InvalidQuery: Too many conditions are joined.
     """
     conditions = [(Field.CATEGORY, request.categories, False)] if request.categories else []
     conditions += [(Field.CATEGORY, (name,), False) for name in request.categories_all]
@@ -56,6 +58,11 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
                 clauses.append(part)
     if not (clauses or joined or first or last):
         return None
+    if (count := sum(1 for part in joined for _ in clauses_of(part))) > _MOST_JOINED:
+        raise InvalidQuery(
+            f"The query joins {count} conditions; at most {_MOST_JOINED} are searched for. Send a shorter query.",
+            {"parameter": "query", "limit": _MOST_JOINED},
+        )
     # Sorted, so that the same conditions in another order are the same key where rows are cached.
     ordered = sorted(set(clauses), key=lambda clause: (clause.field, clause.excluded, str(clause.values)))
     return Filter(tuple(ordered), first, last, tuple(dict.fromkeys(joined)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -409,3 +410,22 @@ def test_titles_as_they_are_and_in_capitals_are_words(words: list[str]) -> None:
     for title in (" ".join(words), " ".join(words).upper()):
         query = parse_query(title)
         assert (query.words, query.operators) == (title, ())
+
+
+def test_too_many_joined_conditions_are_refused(fakes: Any) -> None:
+    catalogue = fakes.ListCatalogue(fakes.papers)
+    some = " AND ".join(f"(ti:a{number} OR au:b{number})" for number in range(40))
+    assert len(plan_search(SearchRequest(text=some), catalogue).admitted.joined) == 40  # type: ignore[union-attr]
+    many = " AND ".join(f"(ti:a{number} OR au:b{number})" for number in range(60))
+    with pytest.raises(InvalidQuery, match="120 conditions"):
+        plan_search(SearchRequest(text=many), catalogue)
+
+
+@pytest.mark.parametrize(
+    "piece", ["(ti:a OR ", "ti:a ANDNOT (", "NOT (", "ti:(", "au:x OR (ti:a AND ", ") OR ti:a", "-("]
+)
+def test_brackets_of_any_depth_are_read_in_little_time(piece: str) -> None:
+    text = ("au:x AND " + piece * 2000)[:3_990]
+    started = thread_time()
+    assert parse_query(text).words is not None
+    assert thread_time() - started < 0.5
