@@ -77,6 +77,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "operators": parse_query,
     "operators in the longest query that has some": lambda text: parse_query(text[:300]),
     "arXiv ids": parse_arxiv_id,
+    "an address of many parts": lambda text: parse_arxiv_id(f"https://{text}"[:500]),
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
