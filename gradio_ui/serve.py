@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from edge.serving import server_config
 from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
@@ -90,13 +91,8 @@ def main() -> int:
     except CannotListen as error:
         print(f"gradio_ui: {error}", file=sys.stderr)
         return 1
-    config = uvicorn.Config(
-        create_server_app(settings),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    config = server_config(
+        create_server_app(settings), log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_FINISH
     )
     host, port = listener.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -149,15 +149,15 @@ def _schema() -> Schema:
 def _author_tokens(paper: Paper) -> PreTokenizedString:
     """Return the words of the authors' names, each with its initial in the same place."""
     tokens = []
-    for number, name in enumerate(paper.authors):
-        for place, word in enumerate(name_words(name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
+    for number, author in enumerate(paper.authors):
+        for place, word in enumerate(name_words(author.name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
             tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
     return PreTokenizedString("", tokens)
 
 
 def _fields(paper: Paper, english: TextAnalyzer) -> list[Condition]:
     """Return the terms of a paper's fields. Each word of its authors' names is a field of its own."""
-    names = {word for name in paper.authors for word in name_words(name, _NAMES)}
+    names = {word for author in paper.authors for word in name_words(author.name, _NAMES)}
     found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):
         found.append(

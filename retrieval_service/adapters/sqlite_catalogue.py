@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
+from papers import Author, Paper, parse_author
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
@@ -25,7 +25,8 @@ _FILTERS_KEPT = 16
 _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
 _MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
-_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_codes = msgspec.json.Decoder(tuple[str, ...]).decode
+_divided = msgspec.json.Decoder(tuple[Author, ...]).decode
 
 
 class SqliteCatalogue:
@@ -158,12 +159,17 @@ def _paper(*fields: Any) -> Paper:
     paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions, *added = fields
     comments, withdrawn, authors_parsed = added or (None, False, False)
     return Paper(
-        *(paper_id, title, abstract, _names(authors), _names(categories)),
+        *(paper_id, title, abstract, _authors(authors), _codes(categories)),
         *(published and date.fromisoformat(published), updated and date.fromisoformat(updated)),
         *(doi, journal_ref, versions, comments),
         withdrawn=bool(withdrawn),
         authors_parsed=bool(authors_parsed),
     )
+
+
+def _authors(stored: str) -> tuple[Author, ...]:
+    # Catalogues of earlier releases hold names that are not divided.
+    return tuple(map(parse_author, _codes(stored))) if stored.startswith('["') else _divided(stored)
 
 
 def _span(days: NDArray[np.int32]) -> tuple[date | None, date | None]:

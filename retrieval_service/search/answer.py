@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from papers import Paper, links, subject
+from papers import Paper, bare_doi, links, subject
 from retrieval_service.filter import day_of
 
 
@@ -22,6 +22,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     title: str
     abstract: str
     authors: Sequence[str]
+    author_count: int
     categories: Sequence[str]
     primary_subject: str | None
     subjects: list[str]
@@ -39,13 +40,14 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             id=paper.id,
             title=paper.title,
             abstract=paper.abstract,
-            authors=paper.authors,
+            authors=[author.name for author in paper.authors],
+            author_count=len(paper.authors),
             categories=paper.categories,
             primary_subject=subjects[0] if subjects else None,
             subjects=subjects,
             arxiv_id=paper.arxiv_id,
             date=day.isoformat() if day else None,
-            doi=paper.doi,
+            doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
             **more,

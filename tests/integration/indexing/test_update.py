@@ -25,6 +25,7 @@ from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, veri
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
 from tests.integration.snapshots import flip, opened, score_by_row, stored_vectors, update
+from tests.people import people
 
 EXACT, LISTS = 10**9, 10
 
@@ -141,7 +142,7 @@ def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, 
     before = kit.build(papers[:200], encoder, tmp_path)
     encoder.texts.clear()
     changed = msgspec.structs.replace(papers[7], title="Another title")
-    renamed = msgspec.structs.replace(papers[8], authors=("Emmy Noether",))
+    renamed = msgspec.structs.replace(papers[8], authors=people("Emmy Noether"))
     after = update([*papers[100:250], changed, renamed], encoder, tmp_path, withdrawn=[papers[3].id, "9999.99999"])
     assert sorted(encoder.texts) == sorted(passage_text(paper) for paper in [*papers[200:250], changed])
     assert (after.papers, after.embedded, after.source) == (249, 51, "generated")

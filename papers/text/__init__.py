@@ -1,0 +1,7 @@
+"""Text of papers: what a source holds is cleaned here, and made ready to be shown."""
+
+from __future__ import annotations
+
+from papers.text.clean import clean_abstract, clean_text
+
+__all__ = ["clean_abstract", "clean_text"]
