@@ -92,6 +92,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "papers that a query names": named_papers,
     "ids among words": names_among_words,
     "arXiv ids": parse_arxiv_id,
+    "an address of many parts": lambda text: parse_arxiv_id(f"https://{text}"[:500]),
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
