@@ -247,6 +247,10 @@ def _check_source(source: ChangedPapers) -> None:
             f"{source.name} has what changed since {harvest.since}, and is not the whole corpus: update without "
             "--complete."
         )
+    if source.complete and harvest is not None and harvest.incomplete:
+        raise SourceIncomplete(
+            f"{source.name} is not the whole corpus ({harvest.incomplete}): update without --complete."
+        )
 
 
 def _check_encoder(manifest: Manifest, encoder: Encoder) -> None:

@@ -23,6 +23,9 @@ from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
+from papers.remote.http import BadAnswer
+from papers.remote.oai import Refusal, parse_page
+from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
@@ -74,6 +77,14 @@ def _xml(text: str) -> object:
     return None
 
 
+def _page_of_repository(text: str) -> object:
+    record = f"<record><header><identifier>{text}</identifier></header><metadata>{text}</metadata></record>"
+    content = f"<OAI-PMH {text}><responseDate>&</responseDate><ListRecords>{record}{text}</ListRecords></OAI-PMH>"
+    with contextlib.suppress(BadAnswer, Refusal):
+        return parse_page(content.encode("utf-8", "replace"))
+    return None
+
+
 def _status(text: str) -> str:
     asked = page_answers.UnderstoodQuery(
         text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
@@ -122,6 +133,9 @@ WORK: dict[str, Callable[[str], object]] = {
         json.dumps(dict.fromkeys(("id", "title", "abstract", "authors", "categories", "doi"), text)).encode()
     ),
     "a broken record": lambda text: arxiv_paper(f'{{"id": "{text}'.encode("utf-8", "replace")),
+    "a repository's page": _page_of_repository,
+    "rubbish in place of a page": lambda text: parse_page(f"<OAI-PMH>{text}".encode("utf-8", "replace")),
+    "repaired text": repair_text,
     "a mapped record": lambda text: json_paper(_MAPPING)(
         json.dumps(dict.fromkeys(("id", "title", "text", "authors", "categories", "day", "doi", "ref"), text)).encode()
     ),
@@ -138,7 +152,7 @@ WORK: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("name", WORK)
 def test_time_grows_with_the_length_alone(name: str) -> None:
     def work(text: str) -> None:
-        with contextlib.suppress(RetrievalError, PapersError):  # a refusal is an answer too
+        with contextlib.suppress(RetrievalError, PapersError, BadAnswer, Refusal):  # a refusal is an answer too
             WORK[name](text)
 
     slow = {run: found for run, text in RUNS.items() if (found := objection(work, text))}
