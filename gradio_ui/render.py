@@ -205,7 +205,14 @@ def _pages(state: PageState, answer: Answer) -> str:
     if state.offset:
         address = escape(state.previous_page().address())
         links.append(f'<a class="akin-page" rel="prev" data-akin-go href="{address}">← Previous</a>')
-    if len(answer.results) >= state.k:
-        address = escape(state.next_page().address())
+    if len(answer.results) < state.k:
+        end = "These are the last results." if state.offset else ""
+    elif (following := state.next_page()) is None:
+        end = "Akin shows no further results of one search. Add words or filters to narrow it."
+    else:
+        end = ""
+        address = escape(following.address())
         links.append(f'<a class="akin-page akin-next" rel="next" data-akin-go href="{address}">Next →</a>')
+    if end:
+        links.append(f'<span class="akin-end">{end}</span>')
     return f'<nav class="akin-pages" aria-label="Pages of results">{"".join(links)}</nav>' if links else ""
