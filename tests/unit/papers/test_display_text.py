@@ -17,6 +17,7 @@ from papers.text.mathematics import mathematics
         ("Fran\\c cois, Fran\\c{c}ois, W\\k{a}s, \\r{A}ngstr\\\"om, \\d{H}asan, \\=a\\.z",
          "François, François, Wąs, Ångström, Ḥasan, āż"),
         ("\\~{n}, Se\\~nor, \\' c, Mar\\'{\\I}a, \\\"{Uber}", "ñ, Señor, ć, MarÍa, Über"),
+        ("B{\\\"}ohm", "Böhm"),
         ("Nguy\\~{\\^e}n, \\'{\\^{o}}", "Nguyễn, ố"),
         ("{\\O}rsted, S\\o ren, Stra\\ss e, \\L{}ukasz, \\AE sir, \\DJ or\\dj e",
          "Ørsted, Søren, Straße, Łukasz, Æsir, Đorđe"),
