@@ -40,7 +40,11 @@ OPERATORS: Final = (
     "<li><code>-survey</code> without this word</li>"
     "<li><code>ti:graph</code>, <code>abs:&quot;dark matter&quot;</code> in the title, in the abstract</li>"
     "<li><code>au:&quot;P. Erdős&quot;</code> by this author</li>"
-    "<li><code>cat:cs.*</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li></ul></details>"
+    "<li><code>cat:cs</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li>"
+    "<li><code>submittedDate:[2023 TO 2024]</code> in these years</li>"
+    "<li><code>ti:neuro*</code> words with this beginning</li>"
+    "<li><code>au:Verne OR au:Kestrel</code>, <code>(ti:a OR ti:b) ANDNOT au:c</code> one of them, none of them</li>"
+    "<li><code>2401.09032 hep-th/9901001</code> papers like these: ids, links or DOIs alone</li></ul></details>"
 )
 
 
@@ -64,11 +68,11 @@ def hint(notes: Notes = ()) -> str:
 
 def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
     """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
-    warnings = list(notes)
+    warnings = [*notes, *answer.notes]
     if answer.degraded:
         warnings.append(f"This answer is incomplete: {answer.degraded}")
     if answer.query.operators:
-        warnings.append(f"Only papers that meet: {'   '.join(answer.query.operators)}")
+        warnings.append(f"Only papers that meet: {_conditions(answer.query.operators)}")
     if answer.query.truncated:
         length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
         warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
@@ -170,6 +174,13 @@ def _liked_papers(state: PageState, answer: Answer) -> str:
         titles += f" and unlike {_titles(answer.query.unlike)}"
     clear = ' <a class="akin-clear" data-akin-go href="?">start over</a>' if state.like else ""
     return f'<p class="akin-liked">Papers like {titles}{clear}</p>'
+
+
+def _conditions(operators: tuple[str, ...]) -> str:
+    """Return the conditions, with brackets around alternatives where there are several conditions."""
+    if len(operators) == 1:
+        return operators[0]
+    return "   ".join(f"({each})" if " OR " in each and each[:4] != "NOT " else each for each in operators)
 
 
 def _titles(papers: Iterable[LikedPaper]) -> str:

@@ -192,6 +192,9 @@ class Catalogue(Protocol):
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of the ids that the corpus has."""
 
+    def rows_by_doi(self, dois: Sequence[str]) -> dict[str, int]:
+        """Return the rows of the papers that have one of some bare DOIs, by DOI."""
+
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""
 

@@ -24,6 +24,7 @@ from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
 from retrieval_service.adapters.compounds import CompoundSpellings
 from retrieval_service.adapters.english import name_analyzer
 from retrieval_service.adapters.tex import to_plain_text
+from retrieval_service.adapters.word_patterns import WordPatterns
 from retrieval_service.deadline import check_deadline
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Rows
@@ -77,6 +78,7 @@ class ClauseQueries:
         self._schema = schema
         self._compounds = CompoundSpellings(searcher)
         self._names = name_analyzer()
+        self._patterns = WordPatterns(schema, _WORD_FIELDS)
 
     def query(self, clause: Clause) -> Query | None:
         """Return the query for papers that have one of a clause's values; None if no value has a term ("!")."""
@@ -89,6 +91,12 @@ class ClauseQueries:
             return [ClauseAlternative(self._one_of("category", clause.values))]
         if clause.field is Field.ROW:
             return [ClauseAlternative(self._rows(clause.values))]
+        if clause.field is Field.DAY:
+            first, last = map(int, clause.values)
+            return [ClauseAlternative(self._between(first, last))]
+        if clause.pattern:
+            found = self._patterns.queries(clause)
+            return [ClauseAlternative(query) for query in found]
         values = [str(value) for value in clause.values]
         if clause.field is Field.AUTHOR:
             return [part for value in values for part in self._author(value)]
@@ -111,8 +119,12 @@ class ClauseQueries:
         """Return the query for papers of a filter's days; None if the filter has no days."""
         if not (admitted.first or admitted.last):
             return None
-        first, last = admitted.first or date.min, admitted.last or date.max
-        return Query.range_query(self._schema, "day", FieldType.Integer, first.toordinal(), last.toordinal())
+        return self._between((admitted.first or date.min).toordinal(), (admitted.last or date.max).toordinal())
+
+    def _between(self, first: int, last: int) -> Query:
+        if first > last:
+            return Query.empty_query()
+        return Query.range_query(self._schema, "day", FieldType.Integer, first, last)
 
     def _one_of(self, field: str, values: Sequence[str | int]) -> Query:
         if not values:

@@ -19,12 +19,13 @@ from tantivy import Index, Occur, Order, Query
 from retrieval_service.adapters.common_rows import CommonRows
 from retrieval_service.adapters.compounds import LONGEST_RANKED, WEIGHT, CompoundSpellings
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, word_analyzer
+from retrieval_service.adapters.joined_queries import joined_query
 from retrieval_service.adapters.spellings import query_words
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.filter import Clause, Field, Filter, clauses_of
 from retrieval_service.ports import Hits
 
 _FIELDS = ("title", "abstract")
@@ -82,6 +83,12 @@ class TantivyIndex:
             elif query is not None:
                 occur = Occur.MustNot if clause.excluded else Occur.Must
                 silent.append((occur, Query.const_score_query(query, 0.0)))
+        for joined in admitted.joined:
+            query = joined_query(self._clauses, joined)
+            if any(map(_is_scored, clauses_of(joined))):
+                scored.append((Occur.Must, query))
+            else:
+                silent.append((Occur.Must, Query.const_score_query(query, 0.0)))
         if days := self._clauses.days(admitted):
             silent.append((Occur.Must, Query.const_score_query(days, 0.0)))
         if k <= 0 or not (ranking or scored or (silent and not text.strip())):

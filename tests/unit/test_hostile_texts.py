@@ -32,6 +32,7 @@ from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
+from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
 from tests.unit.hostile import RUNS, objection
@@ -60,6 +61,12 @@ def _asked(text: str) -> object:
     return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))
 
 
+def _parsed(text: str) -> object:
+    with contextlib.suppress(RetrievalError):
+        return parse_query(text)
+    return None
+
+
 def _xml(text: str) -> object:
     pieces = [text[at : at + 4].encode("utf-8", "replace") for at in range(0, len(text), 4)]
     with contextlib.suppress(PapersError):
@@ -77,11 +84,15 @@ def _status(text: str) -> str:
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
-    "operators": parse_query,
-    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
+    "operators": lambda text: _parsed(text),
+    "operators in the longest query that has some": lambda text: _parsed(text[:300]),
     "DOIs": bare_doi,
     "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
+    "operators in the longest query that is all operators": lambda text: _parsed(f"ti:a {text[:3_990]}"),
+    "papers that a query names": named_papers,
+    "ids among words": names_among_words,
     "arXiv ids": parse_arxiv_id,
+    "an address of many parts": lambda text: parse_arxiv_id(f"https://{text}"[:500]),
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
