@@ -15,12 +15,13 @@ class Field(StrEnum):
     CATEGORY = "category"
     AUTHOR = "author"
     ROW = "row"
+    WITHDRAWN = "withdrawn"
     TITLE = "title"
     ABSTRACT = "abstract"
     ANYWHERE = "anywhere"
 
 
-CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW})
+CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW, Field.WITHDRAWN})
 """The fields that the catalogue answers; the lexical index answers the others."""
 
 
@@ -30,7 +31,8 @@ class Clause:
 
     Attributes:
         field: The field. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) adjacent
-            words; of ROW numbers.
+            words; of ROW numbers; of WITHDRAWN there are
+            none: withdrawn papers meet it.
         values: The alternatives.
         excluded: True if papers that have one of the values are left out.
     """

@@ -31,6 +31,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     doi: str | None
     journal_ref: str | None
     links: dict[str, str]
+    comments: str | None
+    withdrawn: bool
 
     @classmethod
     def of(cls, paper: Paper, **more: Any) -> Self:
@@ -50,6 +52,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
+            comments=paper.comments,
+            withdrawn=paper.withdrawn,
             **more,
         )
 

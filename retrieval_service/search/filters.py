@@ -16,7 +16,7 @@ from retrieval_service.errors import UnknownCategory
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Catalogue, LexicalIndex, RowSet
 from retrieval_service.search.operators import ParsedQuery
-from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.request import SearchRequest, Withdrawn
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
 _SUGGESTIONS = 3
@@ -36,6 +36,8 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
     conditions += [(Field.CATEGORY, request.exclude_categories, True)] if request.exclude_categories else []
     conditions += [(Field.AUTHOR, request.authors, False)] if request.authors else []
     conditions += [(Field.ROW, request.ids, False)] if request.ids else []
+    if request.withdrawn is not Withdrawn.INCLUDE:
+        conditions.append((Field.WITHDRAWN, (), request.withdrawn is Withdrawn.EXCLUDE))
     conditions += [(operator.field, operator.values, operator.excluded) for operator in query.operators]
     clauses = [Clause(field, _values(field, values, catalogue), excluded) for field, values, excluded in conditions]
     if not (clauses or request.first or request.last):

@@ -13,7 +13,7 @@ from retrieval_service.filter import Filter
 from retrieval_service.ports import Catalogue, Rows
 from retrieval_service.search.filters import make_filter, rows_by_name
 from retrieval_service.search.operators import ParsedQuery, parse_query
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Withdrawn
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,14 @@ def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
 def reads_corpus(request: SearchRequest) -> bool:
     """Return True if planning a request reads the corpus."""
     filtered = request.categories or request.categories_all or request.exclude_categories or request.authors
-    if filtered or request.ids or request.first or request.last or request.like:
+    if (
+        filtered
+        or request.withdrawn is not Withdrawn.INCLUDE
+        or request.ids
+        or request.first
+        or request.last
+        or request.like
+    ):
         return True
     if request.text is None or parse_arxiv_id(request.text) is not None:
         return True
