@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from papers.text.clean import clean_abstract, clean_text
+from papers.text.display import display_text
 
-__all__ = ["clean_abstract", "clean_text"]
+__all__ = ["clean_abstract", "clean_text", "display_text"]

@@ -8,7 +8,7 @@ from retrieval_service.adapters.tantivy_filter import ClauseQueries, rows_mask
 from retrieval_service.adapters.tantivy_index import open_index
 from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.search.filters import make_filter
-from retrieval_service.search.operators import ParsedQuery
+from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, Withdrawn
 
 PAPERS = [Paper(f"2401.0000{n}", f"Bounds {n}", "A proof.", withdrawn=n in (2, 5)) for n in range(1, 7)]
@@ -27,7 +27,7 @@ def catalogue(tmp_path):
 )
 def test_a_request_leaves_withdrawn_papers_out_or_asks_for_them(catalogue, withdrawn, rows):
     request = SearchRequest(text="bounds", withdrawn=withdrawn)
-    wanted = make_filter(request, ParsedQuery("bounds"), catalogue)
+    wanted = make_filter(request, parse_query("bounds"), catalogue)
     if wanted is None:
         assert rows is None
     else:
@@ -50,6 +50,6 @@ def test_the_lexical_index_finds_withdrawn_papers(tmp_path):
         writer.add(0, PAPERS)
         writer.close()
     index = open_index(tmp_path / "lexical")
-    query = ClauseQueries(index.schema).query(Clause(Field.WITHDRAWN, ()))
+    query = ClauseQueries(index.schema, index.searcher()).query(Clause(Field.WITHDRAWN, ()))
     assert query is not None
     assert rows_mask(index.searcher(), index.schema, query, len(PAPERS)).nonzero()[0].tolist() == [1, 4]
