@@ -26,6 +26,7 @@ class FoundPaper(_AnswerPart):
     links: dict[str, str] = Field(default_factory=dict)
     sources: dict[str, float | None] = Field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
+    withdrawn: bool = False
 
 
 class LikedPaper(_AnswerPart):

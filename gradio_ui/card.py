@@ -83,7 +83,8 @@ def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
         f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
     )
-    facts = _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
+    flag = '<strong class="akin-withdrawn">withdrawn</strong>' if paper.withdrawn else ""
+    facts = flag + _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
         facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
     if paper.duplicates:

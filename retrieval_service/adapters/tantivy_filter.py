@@ -32,6 +32,9 @@ from retrieval_service.ports import Rows
 NAME_SPACING = 32
 """Positions from one author to the next, so that no phrase of one name reaches into another's."""
 
+WITHDRAWN = "withdrawn"
+"""Term of withdrawn papers in the field `flag`."""
+
 AT_ONCE = 1_024
 """Rows of one run."""
 
@@ -89,6 +92,8 @@ class ClauseQueries:
         """Return the ways to have one of a clause's values; an empty list where no value has a term ("!")."""
         if clause.field is Field.CATEGORY:
             return [ClauseAlternative(self._one_of("category", clause.values))]
+        if clause.field is Field.WITHDRAWN:
+            return [ClauseAlternative(self._one_of("flag", (WITHDRAWN,)))]
         if clause.field is Field.ROW:
             return [ClauseAlternative(self._rows(clause.values))]
         if clause.field is Field.DAY:

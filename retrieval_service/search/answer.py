@@ -45,6 +45,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     doi: str | None
     journal_ref: str | None
     links: dict[str, str]
+    comments: str | None
+    withdrawn: bool
     raw: RawText
 
     @classmethod
@@ -71,6 +73,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
+            comments=paper.comments,
+            withdrawn=paper.withdrawn,
             raw=RawText(
                 title=UNSET if title == paper.title else paper.title,
                 abstract=UNSET if abstract == paper.abstract else paper.abstract,

@@ -14,7 +14,7 @@ from retrieval_service.ports import Catalogue, Rows
 from retrieval_service.search.filters import archive_notes, make_filter, rows_by_name
 from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Withdrawn
 
 _MOST_NOTES = 10
 
@@ -125,7 +125,14 @@ def _rows_of_named(text: str, catalogue: Catalogue, notes: list[str]) -> list[in
 def reads_corpus(request: SearchRequest) -> bool:
     """Return True if planning a request reads the corpus."""
     filtered = request.categories or request.categories_all or request.exclude_categories or request.authors
-    if filtered or request.ids or request.first or request.last or request.like:
+    if (
+        filtered
+        or request.withdrawn is not Withdrawn.INCLUDE
+        or request.ids
+        or request.first
+        or request.last
+        or request.like
+    ):
         return True
     if request.text is None or named_papers(request.text) is not None:
         return True

@@ -37,6 +37,14 @@ class Mode(StrEnum):
     LEXICAL = "lexical"
 
 
+class Withdrawn(StrEnum):
+    """Treatment of withdrawn papers."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+    ONLY = "only"
+
+
 def replace_unprintable(text: str) -> str:
     """Return the text with a space for every control character and a replacement for every lone surrogate."""
     if text.isprintable():
@@ -174,6 +182,9 @@ class SimilarRequest:
     ] = ()
     first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
     last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
+    withdrawn: Annotated[
+        Withdrawn, _field("Withdrawn papers: `include` them, `exclude` them, or search them `only`.")
+    ] = Withdrawn.INCLUDE
     collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
     search_effort: Annotated[
         _Number | None,
