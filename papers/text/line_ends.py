@@ -4,7 +4,8 @@ The rule, for a hyphen between letters with a line end behind it:
 
 1. If the text has the whole word elsewhere, with or without the hyphen, the word is written so.
 2. If a half is one of the words that often stand in compounds, or the first half already has a hyphen or is one
-   letter, or the second half does not begin with a small letter, the hyphen is the author's own.
+   letter or stands in an address or in TeX, or the second half does not begin with a small letter, the hyphen is the
+   author's own.
 3. Otherwise the hyphen came with the line end, and the halves are one word.
 
 Some sources have a space where the line end was. There, a hyphen may also be a dash, so that only 1 and 2 apply.
@@ -19,7 +20,7 @@ import re
 # The literal first character makes the search quick.
 _BROKEN = re.compile(r"-(?<=\w-)(?:[^\S\n]*+\n[^\S\n]*+|[^\S\n])(?=\w)")
 _LONGEST = 40  # letters of a half; more are no word
-_BEFORE = re.compile(r"(?<![\w\\$^{])(-?)([^\W\d_]{2,})\Z")
+_BEFORE = re.compile(r"(?<![\w\\$^{/.@])(-?)([^\W\d_]{2,})\Z")
 _BEHIND = re.compile(r"[^\W\d_]++")
 _WORDS = re.compile(r"[^\W\d_]++(?:-[^\W\d_]++)*+")
 _NO_SECOND = frozenset(

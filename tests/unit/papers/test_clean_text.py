@@ -38,6 +38,7 @@ from papers.text import clean_abstract, clean_text
         ("Erdo\u030bs, Mu\u0308ller, \u212bngström", "Erdős, Müller, Ångström"),
         # Broken words.
         ("clas-\nsification of electro-\nencephalo-\ngraphy", "classification of electroencephalography"),
+        ("clas\u2010\nsification, see https://a.org/some-\nwhere", "classification, see https://a.org/some-where"),
         ("hydro-  \n   dynamical", "hydrodynamical"),
         ("само-\nорганизация", "самоорганизация"),
         ("self-\nsupervised, non-\nlinear, rule-\nbased", "self-supervised, non-linear, rule-based"),
