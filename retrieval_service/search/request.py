@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from papers.citation import CitationFormat
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
@@ -247,6 +248,27 @@ class SearchRequest(SimilarRequest):
         if not self.like:
             require_text(self.text, "query")
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitationRequest:
+    """Format of a citation."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    form: Annotated[CitationFormat, _field("Format of the citation: `bibtex`, `ris` or `csl-json`.", "format")] = (
+        CitationFormat.BIBTEX
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitationsRequest(CitationRequest):
+    """Papers to cite, and the format of their citations."""
+
+    ids: Annotated[
+        _Names,
+        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=1000),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
