@@ -10,7 +10,7 @@ from datetime import date
 
 import msgspec
 
-from papers.authors import divided_authors, parse_author, parse_authors
+from papers.authors import listed_authors, parse_authors, snapshot_authors
 from papers.paper import Paper
 from papers.readers.fields import arxiv_codes, one_line, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
@@ -63,9 +63,9 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
     if record.authors_parsed:
-        authors = divided_authors(record.authors_parsed)
+        authors = snapshot_authors(record.authors, record.authors_parsed)
     elif isinstance(record.authors, list):
-        authors = tuple(parse_author(name) for name in record.authors if not name.isspace())
+        authors = listed_authors(record.authors)
     else:
         authors = parse_authors(record.authors) if record.authors else ()
     codes = record.categories

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from papers.authors import Author, parse_author, parse_authors
+from papers.authors import Author, listed_authors, parse_authors
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
 from papers.readers.fields import categories, one_line, parse_day
@@ -184,7 +184,7 @@ def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
-            return tuple(parse_author(name) for name in names if not name.isspace())
+            return listed_authors(names)
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
 
 

@@ -15,7 +15,7 @@ from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
 from papers import Author, Paper, links, parse_arxiv_id, parse_authors, passage_text
-from papers.authors import divided_authors
+from papers.authors import divided_authors, listed_authors
 from papers.categories import subject
 from papers.errors import PapersError
 from papers.readers import fields
@@ -96,6 +96,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "a line": fields.one_line,
     "a day": fields.parse_day.__wrapped__,
     "printed authors": parse_authors,
+    "authors of a list": lambda text: listed_authors([text]),
     "parsed authors": lambda text: divided_authors([[text, text, text]]),
     "arXiv's categories": fields.arxiv_codes.__wrapped__,
     "a list of categories": fields.categories,
