@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
-from gradio_ui.card import paper_card
+from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import Notes, PageState
 
@@ -173,7 +173,9 @@ def _liked_papers(state: PageState, answer: Answer) -> str:
 
 
 def _titles(papers: Iterable[LikedPaper]) -> str:
-    return ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in papers)
+    return ", ".join(
+        f'<cite class="akin-named{tex_class(paper.title)}">{escape(paper.title or paper.id)}</cite>' for paper in papers
+    )
 
 
 def _empty_results(state: PageState) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
 from papers.authors import Author, parse_author, parse_authors
 from papers.categories import ALIASES, CATEGORIES, subject
+from papers.doi import bare_doi
 from papers.errors import (
     BadRecord,
     MappingError,
@@ -42,6 +43,7 @@ __all__ = [
     "Report",
     "SampleUnavailable",
     "UnknownFormat",
+    "bare_doi",
     "fetch_sample",
     "links",
     "parse_arxiv_id",

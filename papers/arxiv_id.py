@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
+
+from papers.doi import bare_doi, doi_address
 
 if TYPE_CHECKING:  # paper.py imports this module
     from papers.paper import Paper
@@ -107,9 +109,8 @@ def links(paper: Paper) -> dict[str, str]:
         found["pdf"] = f"https://arxiv.org/pdf/{arxiv_id}"
         if "/" not in arxiv_id and (int(arxiv_id[:2]), int(arxiv_id[2:4])) >= _FIRST_HTML_MONTH:
             found["html"] = f"https://arxiv.org/html/{arxiv_id}"
-    # Several DOIs stand in one field; the first is the paper's own.
-    if paper.doi and (dois := re.split(r"[\s,;]+", paper.doi.strip())) and dois[0]:
-        found["doi"] = f"https://doi.org/{quote(dois[0], safe='/:();._-')}"
+    if doi := bare_doi(paper.doi):
+        found["doi"] = doi_address(doi)
     return found
 
 

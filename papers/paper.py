@@ -23,7 +23,7 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
         categories: codes, the primary one first.
         published: the day of the first version.
         updated: the day of the newest version.
-        doi: DOI as the source writes it, without the address of a resolver.
+        doi: the first DOI that the source states, bare: without a prefix or the address of a resolver.
         journal_ref: the journal reference, as the source writes it.
         versions: the number of versions; 0 if the source does not state it.
         comments: the authors' comments ("12 pages, 3 figures"), on one line.

@@ -13,6 +13,7 @@ from papers.authors.author import Author
 from papers.authors.person import divide, is_suffix, tidy
 from papers.authors.printed import UNUSUAL, join_tex, parse_authors
 from papers.authors.roles import Name, authors_of, group_in_brackets, join_initials
+from papers.text import clean_text
 
 _GROUPS = re.compile("collaborat|consorti|group|team|behalf|for the|project|experiment", re.IGNORECASE)
 
@@ -53,7 +54,7 @@ def _names(parsed: Sequence[Sequence[str]]) -> list[Name]:
     names: list[Name] = []
     groups: dict[str, None] = {}
     for parts in parsed:
-        family, given, suffix = (tidy(part).strip(" ,") for part in (*parts[:3], "", "", "")[:3])
+        family, given, suffix = (tidy(clean_text(part)).strip(" ,") for part in (*parts[:3], "", "", "")[:3])
         author = Author(family, given, suffix)
         if is_suffix(family) and " " in given and not suffix:
             author = divide(f"{given} {family}")  # arXiv's rule does not know "IV."

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from papers.authors.author import Author
 from papers.authors.person import divide, divide_inverted, is_suffix, tidy
 from papers.authors.roles import UNUSUAL_WORDS, Name, authors_of, group_in_brackets, is_institution, join_initials
+from papers.text import clean_text
 
 UNUSUAL = re.compile(rf"[^\w\s,.'’‐-]|[\d_]|{UNUSUAL_WORDS}", re.IGNORECASE)
 _AND = re.compile(r",? (?:and|&|\\&|\\and|und|et(?! al)) (?:and )?", re.IGNORECASE)
@@ -42,7 +43,7 @@ _BRACES = re.compile(r"\{([^{}\\]++)\}")
 
 def parse_authors(text: str) -> tuple[Author, ...]:
     """Return the authors in a printed list, in its order; affiliations are left out."""
-    text = " ".join(text.split())
+    text = clean_text(text)
     if UNUSUAL.search(text) is None:
         if " and " in text or " And " in text or " AND " in text:
             groups = _AND.split(text)
@@ -64,7 +65,7 @@ def listed_authors(names: Iterable[str]) -> tuple[Author, ...]:
     """Return the authors of a list of names, of which one may be a printed list itself."""
     found: list[Name] = []
     for name in names:
-        text = tidy(_without_marks(name))
+        text = tidy(_without_marks(clean_text(name)))
         if "," in text and _have_family_first([text], strict=False):
             author = divide_inverted(text)
             found.append((author.name, author))
@@ -75,7 +76,7 @@ def listed_authors(names: Iterable[str]) -> tuple[Author, ...]:
 
 def parse_author(name: str) -> Author:
     """Return the author of a name that stands alone: "Calvin Reyes Jr.", "Reyes, Jr., Calvin", "X Collaboration"."""
-    name = tidy(_without_marks(" ".join(name.split())))
+    name = tidy(_without_marks(clean_text(name)))
     if "," in name:
         return divide_inverted(name)
     if UNUSUAL.search(name) is None:

@@ -11,9 +11,11 @@ from datetime import date
 import msgspec
 
 from papers.authors import listed_authors, parse_authors, snapshot_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
-from papers.readers.fields import arxiv_codes, one_line, parse_day
+from papers.readers.fields import arxiv_codes, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
+from papers.text import clean_abstract, clean_text
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -55,10 +57,10 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ID, line)
     if record.deleted:
         return Withdrawn(paper_id)
-    title = one_line(record.title) if record.title else ""
+    title = clean_text(record.title) if record.title else ""
     if not title:
         return flaw(Reason.NO_TITLE, line, paper_id)
-    abstract = one_line(record.abstract) if record.abstract else ""
+    abstract = clean_abstract(record.abstract) if record.abstract else ""
     if not abstract:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
@@ -83,8 +85,8 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         categories=arxiv_codes(codes) if codes else (),
         published=published,
         updated=updated or (parse_day(record.update_date) if record.update_date else None),
-        doi=record.doi.strip() or None if record.doi else None,
-        journal_ref=one_line(record.journal_ref) or None if record.journal_ref else None,
+        doi=bare_doi(record.doi),
+        journal_ref=clean_text(record.journal_ref) or None if record.journal_ref else None,
         versions=len(versions),
         authors_parsed=bool(record.authors_parsed),
     )

@@ -1,4 +1,4 @@
-"""Conversion of a record's text to a paper's fields: days, category codes, text on one line."""
+"""Conversion of a record's text to a paper's fields: days, category codes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,11 @@ from datetime import date
 from functools import lru_cache
 
 from papers.categories import CATEGORIES
+from papers.text import clean_text
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ISO_DAY = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?", re.ASCII)
 _CODE = re.compile(r"[a-z]+(?:-[a-z]+)?\.[A-Za-z]{2}(?:[A-Za-z-]*[A-Za-z])?", re.ASCII)
-
-
-def one_line(text: str) -> str:
-    """Return the text with each run of whitespace as one space, and none at the ends."""
-    # Splitting an abstract takes longer than the rest of its record. Whitespace other than a space is not printable,
-    # so two quick checks show that there is nothing to split.
-    text = text.strip().replace("\n", " ")
-    if "  " in text or not text.isprintable():
-        return " ".join(text.split())
-    return text
 
 
 @lru_cache(maxsize=1 << 16)
@@ -52,7 +43,7 @@ def arxiv_codes(text: str) -> tuple[str, ...]:
 
 def categories(text: str) -> tuple[str, ...]:
     """Return the categories in any collection's list: separated by `;`, `,` or `|`, or arXiv codes by spaces."""
-    parts = [one_line(part) for part in re.split(r"[;,|]", text)]
+    parts = [clean_text(part) for part in re.split(r"[;,|]", text)]
     if len(parts) == 1:
         codes = parts[0].split()
         if all(code in CATEGORIES for code in codes):

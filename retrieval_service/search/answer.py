@@ -10,13 +10,27 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from papers import Paper, links, subject
+from papers import Paper, bare_doi, links, subject
+from papers.text import display_text
 from retrieval_service.filter import day_of
 
 
+class RawText(msgspec.Struct, kw_only=True):
+    """Text of a paper as its source writes it, TeX included; a field is absent if it is the same as displayed."""
+
+    title: str | UnsetType = UNSET
+    abstract: str | UnsetType = UNSET
+    authors: Sequence[str] | UnsetType = UNSET
+
+
 class PaperAnswer(msgspec.Struct, kw_only=True):
-    """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv."""
+    """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
+
+    `title`, `abstract` and `authors` are as a reader sees them, with mathematics in TeX and a line break between
+    paragraphs; `raw` has the source's own text of those that differ.
+    """
 
     id: str
     title: str
@@ -31,25 +45,37 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     doi: str | None
     journal_ref: str | None
     links: dict[str, str]
+    raw: RawText
 
     @classmethod
     def of(cls, paper: Paper, **more: Any) -> Self:
         """Return the answer for a paper, with the further fields of a subclass."""
         subjects, day = [subject(code) for code in paper.categories], day_of(paper)
+        names = [author.name for author in paper.authors]
+        title, abstract, authors = (
+            display_text(paper.title),
+            display_text(paper.abstract),
+            list(map(display_text, names)),
+        )
         return cls(
             id=paper.id,
-            title=paper.title,
-            abstract=paper.abstract,
-            authors=[author.name for author in paper.authors],
+            title=title,
+            abstract=abstract,
+            authors=authors,
             author_count=len(paper.authors),
             categories=paper.categories,
             primary_subject=subjects[0] if subjects else None,
             subjects=subjects,
             arxiv_id=paper.arxiv_id,
             date=day.isoformat() if day else None,
-            doi=paper.doi,
+            doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
+            raw=RawText(
+                title=UNSET if title == paper.title else paper.title,
+                abstract=UNSET if abstract == paper.abstract else paper.abstract,
+                authors=UNSET if authors == names else names,
+            ),
             **more,
         )
 

@@ -14,7 +14,7 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Author, Paper, links, parse_arxiv_id, parse_authors, passage_text
+from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
 from papers.authors import divided_authors, listed_authors
 from papers.categories import subject
 from papers.errors import PapersError
@@ -23,6 +23,7 @@ from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
+from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import to_plain_text
@@ -77,6 +78,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
     "operators": parse_query,
     "operators in the longest query that has some": lambda text: parse_query(text[:300]),
+    "DOIs": bare_doi,
+    "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
     "arXiv ids": parse_arxiv_id,
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
@@ -93,7 +96,9 @@ WORK: dict[str, Callable[[str], object]] = {
     "an author's name": lambda text: name_words(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
-    "a line": fields.one_line,
+    "a text on one line": clean_text,
+    "an abstract": clean_abstract,
+    "a shown text": display_text,
     "a day": fields.parse_day.__wrapped__,
     "printed authors": parse_authors,
     "authors of a list": lambda text: listed_authors([text]),

@@ -204,6 +204,27 @@ def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatc
     assert len(opened(tmp_path, manifest).lexical) == 40
 
 
+def test_papers_of_an_earlier_release_are_cleaned_and_only_other_texts_embedded(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = kit.papers(40)
+    paragraphs = msgspec.structs.replace(plain[0], abstract="One.\n\nTwo.")
+    hyphen = msgspec.structs.replace(plain[1], title="Photo\u00advoltaic &amp; more")
+    encoder = kit.Encoder()
+    monkeypatch.setattr("indexing.build.PASSAGE_TEXT_VERSION", 1)
+    kit.build([paragraphs, hyphen, *plain[2:]], encoder, tmp_path)
+    encoder.texts.clear()
+    manifest = update([], encoder, tmp_path)
+    assert (manifest.passage_text_version, manifest.papers, manifest.embedded) == (2, 40, 1)
+    cleaned = msgspec.structs.replace(hyphen, title="Photovoltaic & more")
+    assert encoder.texts == [passage_text(cleaned)]
+    ours = opened(tmp_path, manifest)
+    assert everything(ours) == [msgspec.structs.replace(paragraphs, abstract="One.\nTwo."), cleaned, *plain[2:]]
+    theirs = opened(tmp_path / "new", kit.build(everything(ours), encoder, tmp_path / "new"))
+    assert_same_answers(ours, theirs, ["photovoltaic", plain[5].title], kit.hashed)
+    assert update([], encoder, tmp_path).id == manifest.id
+
+
 def test_lost_embeddings_are_made_again_if_they_are_needed(tmp_path: Path, kit: Any) -> None:
     papers, encoder, _ = kit.built(tmp_path, 40)
     shutil.rmtree(tmp_path / "embeddings")

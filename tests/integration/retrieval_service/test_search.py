@@ -278,6 +278,7 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
         "abstract": paper.abstract,
         "authors": [author.name for author in paper.authors],
         "author_count": len(paper.authors),
+        "raw": {},
         "categories": list(paper.categories),
         "primary_subject": result["subjects"][0],
         "subjects": result["subjects"],

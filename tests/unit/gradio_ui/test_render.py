@@ -91,9 +91,9 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
 
 
 def test_text_survives_escaping() -> None:
-    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b")), {}))
+    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b ")), {}))
     assert '$\\alpha$ < `x` & "y" ${1}' in shown.text
-    assert "a b" in shown.text
+    assert "a\nb" in shown.text
 
 
 def test_results_are_an_ordered_list_of_articles_with_their_ranks() -> None:

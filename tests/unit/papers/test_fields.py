@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.fields import arxiv_codes, categories, one_line, parse_day
+from papers.readers.fields import arxiv_codes, categories, parse_day
 from papers.readers.seen_ids import SeenIds
-
-
-@given(st.text(alphabet=st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000é")))
-def test_one_line_is_a_split_and_a_join(text):
-    assert one_line(text) == " ".join(text.split())
 
 
 @pytest.mark.parametrize(
