@@ -14,7 +14,8 @@ from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
+from retrieval_service.adapters.names import name_words
+from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial
 from retrieval_service.adapters.tantivy_index import open_index
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.filter import day_of

@@ -25,7 +25,7 @@ from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.tantivy_filter import name_words
+from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters

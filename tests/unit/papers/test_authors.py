@@ -17,7 +17,7 @@ import pytest
 from papers import Author, parse_author, parse_authors
 from papers.authors import divided_authors, listed_authors, snapshot_authors
 
-SNAPSHOT = "AKIN_ARXIV_SNAPSHOT"
+SNAPSHOT = "ARXIV_SNAPSHOT"
 _COMPARED = 10_000
 
 LISTS = [
