@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from edge.errors import error_body
 from edge.headers import api_headers
+from edge.proxies import BehindProxy
 
 LONGEST_ADDRESS = 256 * 1024
 """Bytes; more than a query of 20,000 characters, each of which is at most 12 bytes in an address."""
@@ -25,9 +26,19 @@ _SECONDS_OF_HEAD = 20.0
 _SECONDS_TO_READ_REFUSAL = 2.0
 
 
-def server_config(app: Any, **options: Any) -> uvicorn.Config:
-    """Return the configuration of a server with the protocol of this module; both servers share its other options."""
-    return uvicorn.Config(app, http=BoundedProtocol, ws="none", access_log=False, server_header=False, **options)
+def server_config(app: Any, trusted_proxies: str = "", root_path: str = "", **options: Any) -> uvicorn.Config:
+    """Return the configuration of a server with the protocol of this module.
+
+    Args:
+        app: The application.
+        trusted_proxies: The proxies whose headers are believed, as `BehindProxy` takes them.
+        root_path: The path under which a proxy publishes the server.
+        options: Further options of uvicorn.
+    """
+    app = BehindProxy(app, trusted_proxies, root_path)
+    # Uvicorn's own option for proxies leaves the headers of others in place.
+    options |= {"http": BoundedProtocol, "ws": "none", "access_log": False, "server_header": False}
+    return uvicorn.Config(app, proxy_headers=False, **options)
 
 
 class _HeadRefused(Exception):

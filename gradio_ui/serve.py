@@ -58,6 +58,7 @@ def create_server_app(
         server,
         blocks,
         path="/",
+        root_path=settings.ui_root_path,
         theme=theme(),
         css=css(),
         head=head(),
@@ -96,10 +97,14 @@ def main() -> int:
         print(f"gradio_ui: {error}", file=sys.stderr)
         return 1
     config = server_config(
-        create_server_app(settings), log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_FINISH
+        create_server_app(settings),
+        settings.trusted_proxies,
+        settings.ui_root_path,
+        log_level="warning",
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     host, port = listener.getsockname()[:2]
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") + settings.ui_root_path
     print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
     with listener:
         uvicorn.Server(config).run(sockets=[listener])

@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlencode
 MODES: Final = ("hybrid", "dense", "lexical")
 MOST_RESULTS: Final = 100
 DEFAULT_RESULTS: Final = 10
-_FURTHEST_OFFSET: Final = 1_000_000
+FURTHEST_OFFSET: Final = 1000
+"""The largest offset that the service accepts."""
 _MOST_FIELDS: Final = 200
 _SHOWN_OF_A_BAD_VALUE: Final = 40
 
@@ -73,9 +74,10 @@ class PageState:
         given = [(name, value) for name, value in fields if value is not None]
         return "?" + urlencode(given) if given else ""
 
-    def next_page(self) -> PageState:
-        """Return the state of the page after this one."""
-        return replace(self, offset=min(self.offset + self.k, _FURTHEST_OFFSET))
+    def next_page(self) -> PageState | None:
+        """Return the state of the page after this one; None if the service shows no later page."""
+        offset = self.offset + self.k
+        return replace(self, offset=offset) if offset <= FURTHEST_OFFSET else None
 
     def previous_page(self) -> PageState:
         """Return the state of the page before this one; for the first page, the same state."""
@@ -163,7 +165,7 @@ def make_state(
         from_year=first,
         to_year=last,
         k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
-        offset=_whole(offset, "offset", 0, _FURTHEST_OFFSET, notes) or 0,
+        offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
     )
     return state, tuple(notes)
 

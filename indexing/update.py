@@ -120,7 +120,7 @@ class _Update:
                     await asyncio.to_thread(changes.clean, catalogue)
                 await changes.read(embedding, catalogue, self.report)
                 await asyncio.to_thread(changes.withdraw, catalogue)
-                if not (changes.any or self._rules_changed):
+                if not changes.any and has_present_rules(self.old):
                     return self.old
                 self.report(Progress("index", 0, len(catalogue), embedding.embedded))
                 stale = await asyncio.to_thread(self._write_lexical, directory, catalogue, changes.rewritten)
@@ -132,10 +132,6 @@ class _Update:
             (directory / DIGESTS).write_bytes(changes.digests.tobytes())
             draft = self._draft(index, changes, newest, stale, embedding.embedded)
             return await asyncio.to_thread(publish, snapshots, directory, draft, use=self.options.use)
-
-    @property
-    def _rules_changed(self) -> bool:
-        return self._analysis_changed or self.old.passage_text_version != PASSAGE_TEXT_VERSION
 
     @property
     def _analysis_changed(self) -> bool:
@@ -214,6 +210,12 @@ class _Update:
         )
 
 
+def has_present_rules(manifest: Manifest) -> bool:
+    """Return True if the present rules made the texts and the terms of a snapshot."""
+    made = manifest.passage_text_version, manifest.analysis_version
+    return made == (PASSAGE_TEXT_VERSION, ANALYSIS_VERSION)
+
+
 async def _find_or_embed(
     store: EmbeddingStore, embedding: EmbeddingPass, texts: Sequence[bytes], rows: Rows, catalogue: CatalogueWriter
 ) -> Rows:
@@ -244,6 +246,10 @@ def _check_source(source: ChangedPapers) -> None:
         raise SourceIncomplete(
             f"{source.name} has what changed since {harvest.since}, and is not the whole corpus: update without "
             "--complete."
+        )
+    if source.complete and harvest is not None and harvest.incomplete:
+        raise SourceIncomplete(
+            f"{source.name} is not the whole corpus ({harvest.incomplete}): update without --complete."
         )
 
 

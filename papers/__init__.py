@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
 from papers.authors import Author, parse_author, parse_authors
-from papers.categories import ALIASES, CATEGORIES, subject
+from papers.categories import ALIASES, CATEGORIES, SUCCESSORS, subject
 from papers.doi import bare_doi
 from papers.errors import (
     BadRecord,
@@ -26,6 +26,7 @@ __all__ = [
     "ALIASES",
     "CATEGORIES",
     "PASSAGE_TEXT_VERSION",
+    "SUCCESSORS",
     "ArxivId",
     "Author",
     "BadRecord",

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -47,7 +47,9 @@ def main() -> int:
             print(f"retrieval_service: {error}", file=sys.stderr)
             return 1
         app = create_app(settings)
-        server = uvicorn.Server(_config(app, settings))
+        server = uvicorn.Server(
+            _config(app, settings, trusted_proxies=settings.trusted_proxies, root_path=settings.service_root_path)
+        )
         metrics_server = None
         if metrics_listener is not None:
             config = _config(create_metrics_app(settings, app.state.metrics), settings, lifespan="off")
@@ -89,10 +91,8 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, metrics_server
         await server.serve([listener])
 
 
-def _config(app: ASGIApp, settings: Settings, lifespan: Literal["auto", "off"] = "auto") -> uvicorn.Config:
-    return server_config(
-        app, lifespan=lifespan, log_config=None, log_level=settings.log_level, timeout_graceful_shutdown=5
-    )
+def _config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Config:
+    return server_config(app, **options, log_config=None, log_level=settings.log_level, timeout_graceful_shutdown=5)
 
 
 def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:

@@ -85,7 +85,8 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
     routes = [*search.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
-    app.state.openapi = openapi(routes)
+    app.state.openapi = openapi(routes, settings.service_root_path)
+    app.state.root_path = settings.service_root_path
     app.state.metrics = metrics
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,30 @@ from settings.base import EnvironmentSettings, FreePort, Port
 def _host_names(value: str) -> str:
     parse_hosts(value)
     return value
+
+
+def _proxies(value: str) -> str:
+    if value.strip() == "*":
+        return "*"
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise ValueError(
+                f"{name!r} is not an address or a network; write 10.0.0.7 or 10.0.0.0/24, with commas between them"
+            ) from None
+    return ",".join(names)
+
+
+def _root_path(value: str) -> str:
+    path = value.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", path):
+        raise ValueError("must be a path such as /akin, without a host")
+    return path
+
+
+RootPath = Annotated[str, AfterValidator(_root_path)]
 
 
 def _triton_address(value: str) -> str:
@@ -39,6 +64,10 @@ class ServiceAddress(EnvironmentSettings):
 
     service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     service_port: Port = Field(default=8080, description="Port of the API.")
+    service_root_path: RootPath = Field(
+        default="",
+        description="Path under which a proxy publishes the API, such as `/api` ([security.md](security.md)).",
+    )
     service_metrics_host: str = Field(default="127.0.0.1", description="Address of the API's metrics, for operators.")
     service_metrics_port: FreePort = Field(
         default=8081, description="Port of the API's metrics ([monitoring.md](monitoring.md)). 0: none."
@@ -54,12 +83,22 @@ class ServerNames(EnvironmentSettings):
         "add them to their own. Default: on a loopback address `localhost`, `127.0.0.1`, `[::1]`, elsewhere any.",
     )
 
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        default="127.0.0.1,::1",
+        description="Addresses or networks of the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, "
+        "separated by commas; `*` for any. The headers of others are removed.",
+    )
+
 
 class PageAddress(EnvironmentSettings):
     """Address of the page."""
 
     ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
     ui_port: FreePort = Field(default=7860, description="Port of the page. 0: any free one (not with `akin up`).")
+    ui_root_path: RootPath = Field(
+        default="",
+        description="Path under which a proxy publishes the page, such as `/akin` ([security.md](security.md)).",
+    )
 
 
 class TritonAddress(EnvironmentSettings):

@@ -32,7 +32,9 @@ def build(
         typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
-    if_none: Annotated[bool, typer.Option("--if-none", help="Only if nothing is indexed yet.")] = False,
+    if_none: Annotated[
+        bool, typer.Option("--if-none", help="Only if nothing is indexed yet; convert what an earlier release indexed.")
+    ] = False,
     recall: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="The recall@10 to reach if the index is not exact.")
     ] = 0.95,
@@ -44,10 +46,13 @@ def build(
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
     from akin.settings import Settings
-    from akin.snapshots import find_usable_manifest
+    from akin.snapshots import convert_index, find_usable_manifest
+    from indexing.update import has_present_rules
 
     settings = Settings.read()
     manifest = find_usable_manifest(settings, say) if if_none else None
+    if manifest and not has_present_rules(manifest):
+        manifest = convert_index(settings, say=say, bar=progress_bar)
     manifest = manifest or build_index(settings, source, fields, strict, recall_target=recall, memory_mb=memory)
     if json:
         print_json(manifest_as_json(manifest, live=True))

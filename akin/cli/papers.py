@@ -88,17 +88,36 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
             folder, url=url, since=since, subset=subset, policy=RetryPolicy(pause=pause), notify=say, progress=show
         )
     say(
-        f"{folder / done.file}: {done.records:,} papers, {done.deleted:,} deleted, up to {done.until}; "
-        f"SHA-256 {done.sha256}"
+        f"{folder / done.file}: {done.records:,} papers, {done.deleted:,} deleted"
+        f"{'' if done.incomplete else f', up to {done.until}'}; SHA-256 {done.sha256}"
     )
+    for line in harvest_flaws(done):
+        say(line)
     return done
+
+
+def harvest_flaws(done: Harvest) -> Iterator[str]:
+    """Yield a line about everything that a harvest lacks or that was repaired."""
+    if done.repaired:
+        yield f"broken characters in {done.repaired:,} records were removed or replaced"
+    if done.unusable:
+        yield f"{done.unusable:,} records have no id or no metadata"
+    if done.lost:
+        ids = ", ".join((*done.lost_ids, *["…"][: done.lost - len(done.lost_ids)]))
+        yield f"{done.lost:,} records could not be read ({ids}): an earlier --from requests them again"
+    if done.missing:
+        yield f"the repository announced {done.announced:,} records; {done.missing:,} are missing"
+    if done.incomplete:
+        again = f"--from {done.since}" if done.since else "no --from"
+        yield f"the harvest is incomplete: {done.incomplete}. The next one begins again with {again}."
 
 
 def last_harvest(folder: Path, url: str, subset: str | None) -> str | None:
     """Return the day up to which the last harvest of the same repository and set went; None if there is none."""
     from papers.remote import finished_harvests
 
-    days = [done.until for done in finished_harvests(folder) if (done.url, done.subset) == (url, subset)]
+    harvests = finished_harvests(folder)
+    days = [done.until for done in harvests if done.until and (done.url, done.subset) == (url, subset)]
     return days[-1] if days else None
 
 

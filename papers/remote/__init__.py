@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from papers.remote.account import Harvest
 from papers.remote.download import Download, download, public_url
-from papers.remote.harvest import ARXIV, Harvest, finished_harvests, harvest
+from papers.remote.harvest import ARXIV, finished_harvests, harvest
 
 __all__ = ["ARXIV", "Download", "Harvest", "download", "finished_harvests", "harvest", "public_url"]

@@ -136,7 +136,7 @@ class _Transfer:
     def _attempt(self) -> bool:
         """Send one request, append the received bytes, and return True if the file is complete."""
         headers = {"Range": f"bytes={self.have}-", "If-Range": self.validator} if self.have else {}
-        with self.client.get(self.url, headers, accept=416 if self.have else 200) as response:
+        with self.client.get(self.url, headers, accept=(416,) if self.have else ()) as response:
             if response.status_code == 416:
                 # The server has no bytes after the part: the file is complete, or was replaced by a shorter one.
                 sizes = _RANGE.fullmatch(response.headers.get("Content-Range", ""))

@@ -6,11 +6,11 @@ import contextlib
 import email.utils
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import httpx
 import tenacity
@@ -31,7 +31,7 @@ class BadAnswer(Exception):
     """Answer that arrived and cannot be used; another attempt may bring a usable one."""
 
 
-_TRANSIENT_ERRORS = (httpx.HTTPStatusError, httpx.TransportError, BadAnswer)
+_TRANSIENT_ERRORS = (httpx.HTTPStatusError, httpx.TransportError, httpx.DecodingError, BadAnswer)
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ class Client:
         self._tls = ssl.create_default_context()
 
     @contextmanager
-    def get(self, url: str, headers: Mapping[str, str], *, accept: int = 200) -> Iterator[httpx.Response]:
+    def get(self, url: str, headers: Mapping[str, str], *, accept: Container[int] = ()) -> Iterator[httpx.Response]:
         """Wait until the pause since the last request is over, send a request, and yield the response, body unread.
 
         Args:
             url: an http or https address.
             headers: headers of the request, in addition to the client's own.
-            accept: a status that is not treated as an error, in addition to those of success.
+            accept: statuses that are not treated as errors, in addition to those of success.
 
         Raises:
-            RemoteError: the address cannot be used, or the status is a permanent error.
+            RemoteError: the address cannot be used, or the status is a permanent error, which is the cause.
             httpx.HTTPError: the request failed for a reason that may pass: call this within `retry`.
         """
         if not url.startswith(("http://", "https://")):
@@ -102,8 +102,8 @@ class Client:
                 self._next = time.monotonic() + self._policy.pause
             if response.status_code in _TRANSIENT_STATUSES:
                 response.raise_for_status()
-            if not response.is_success and response.status_code != accept:
-                raise RemoteError(f"{url}: {_describe_status(response)}.")
+            if not response.is_success and response.status_code not in accept:
+                raise_permanent(url, response)
             yield response
 
     def retry(
@@ -161,6 +161,21 @@ class Client:
             raise RemoteError(f"the proxy that {settings} name cannot be used: {error}") from error
 
 
+def raise_permanent(url: str, response: httpx.Response) -> NoReturn:
+    """Raise a RemoteError for a status that is a permanent error; its cause is the library's error."""
+    try:
+        response.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        raise RemoteError(f"{url}: {_describe_status(response)}.") from error
+    raise RemoteError(f"{url}: {_describe_status(response)}.")
+
+
+def status_of(error: RemoteError) -> int | None:
+    """Return the HTTP status that is the cause of an error; None for any other cause."""
+    cause = error.__cause__
+    return cause.response.status_code if isinstance(cause, httpx.HTTPStatusError) else None
+
+
 def _error(state: tenacity.RetryCallState) -> BaseException:
     error = state.outcome.exception() if state.outcome else None
     assert error is not None, "only failed attempts are waited for and announced"
@@ -175,6 +190,8 @@ def _describe(error: BaseException) -> str:
         return f"the server cannot be reached ({error})"
     if isinstance(error, httpx.TimeoutException):
         return "the server stopped sending"
+    if isinstance(error, httpx.DecodingError):
+        return f"the answer's compression is broken ({error})"
     if isinstance(error, httpx.TransportError):
         return f"the connection broke off ({error or type(error).__name__})"
     return str(error)
@@ -187,7 +204,7 @@ def _describe_status(response: httpx.Response) -> str:
 def _retry_after(error: BaseException) -> float | None:
     """Return the wait in seconds from the header `Retry-After` (a number or a date); None without it."""
     value = error.response.headers.get("Retry-After", "") if isinstance(error, httpx.HTTPStatusError) else ""
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         until = email.utils.parsedate_to_datetime(value)

@@ -34,6 +34,7 @@ _SIGN_OF_ESCAPE = {"{": _OPEN, "}": _CLOSE, ",": " ", ";": " ", ":": " ", "!": "
 _BRACES = re.compile(rf"\\[A-Za-z]++\s*+\{{[^{{}}]*+\}}|({_GROUP}|(?<![_^\]}}]))\{{({_GROUP}?+)([^{{}}]*+)\}}")
 _NO_WORDS = re.compile(r"[,=<>|_^\\()*\[\]]")
 _EMPTY_ACCENT = re.compile(r"""\{(\\[`'^"~=.])\}(?=[^\W\d_])""")  # B{\"}ohm
+_LINK = re.compile(r"\\href\s*+\{([^{}]*+)\}\s*+\{([^{}]*+)\}")
 _NESTED = 4
 _TIE = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<=[^\s/~(])~(?=[^\s~])")
 _DASHES = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<!-)(?:---|(?<!\s)--|--(?=\s))(?!-)")
@@ -66,6 +67,7 @@ def display_text(text: str) -> str:
 def _plain(text: str) -> str:
     """Return a text without mathematics as it is shown."""
     if "\\" in text:
+        text = _LINK.sub(lambda found: found[2] if found[1] in found[2] else f"{found[2]} ({found[1]})", text)
         text = _TEX.sub(_shown, _EMPTY_ACCENT.sub(r"\1", text))
         if "\\" in text:
             text = _TEX.sub(_shown, text)  # an accent on a letter that has one: \'{\^e}
@@ -94,6 +96,8 @@ def _shown(found: re.Match[str]) -> str:
                 return found[0]  # \b{eta} is no accent
             letter = found["bare"] or found["bare_dotless"] or found["dotless"] or found["first"]
             mark = ACCENTS[found["mark"] or found["named_mark"]]
+            if letter == "i" and mark == ACCENTS["."]:
+                return letter + (found["rest"] or "")
             return unicodedata.normalize("NFC", letter + mark) + (found["rest"] or "")
         case "script":
             return found["script"].translate(_RAISED if found["raised"] == "super" else _LOWERED)

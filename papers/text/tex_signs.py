@@ -14,9 +14,10 @@ ACCENTS: Final = {
 LETTERS: Final = {
     "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß",
     "SS": "ẞ", "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "dj": "đ", "DJ": "Đ", "th": "þ", "TH": "Þ",
-    "ng": "ŋ", "NG": "Ŋ",
+    "ng": "ŋ", "NG": "Ŋ", "textquoteleft": "‘", "textquoteright": "’", "textquotedblleft": "“",
+    "textquotedblright": "”", "textquotesingle": "'",
 }  # fmt: skip
-"""Letter of each command; TeX drops the spaces behind it."""
+"""Letter or quotation mark of each command; TeX drops the spaces behind it."""
 
 SIGNS: Final = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
@@ -29,8 +30,8 @@ SIGNS: Final = {
     "ll": "≪", "gg": "≫", "lesssim": "≲", "gtrsim": "≳", "odot": "⊙", "ell": "ℓ", "hbar": "ℏ", "circ": "∘",
     "deg": "°", "degree": "°", "textdegree": "°", "textmu": "µ", "S": "§", "P": "¶", "dag": "†", "ddag": "‡",
     "copyright": "©", "textcopyright": "©", "textregistered": "®", "texttrademark": "™", "pounds": "£", "texteuro": "€",
-    "ldots": "…", "dots": "…", "textellipsis": "…", "textendash": "–", "textemdash": "—", "textquoteleft": "‘",
-    "textquoteright": "’", "textquotedblleft": "“", "textquotedblright": "”", "textquotesingle": "'",
+    "ldots": "…", "dots": "…", "textellipsis": "…", "textendash": "–", "textemdash": "—",
+    
     "guillemotleft": "«", "guillemotright": "»", "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^",
     "textunderscore": "_", "textbar": "|", "textless": "<", "textgreater": ">", "textbullet": "•", "slash": "/",
     "TeX": "TeX", "LaTeX": "LaTeX", "BibTeX": "BibTeX", "quad": " ", "qquad": " ", "enspace": " ", "thinspace": " ",

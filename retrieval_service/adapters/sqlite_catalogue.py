@@ -22,6 +22,9 @@ from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
 
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
+DOI_INDEX = "CREATE INDEX IF NOT EXISTS paper_doi ON paper (lower(doi)) WHERE doi IS NOT NULL"
+"""Statement for the index of DOIs; catalogues of earlier releases have none."""
+
 _FILTERS_KEPT = 16
 _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
 _MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
@@ -54,6 +57,7 @@ class SqliteCatalogue:
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
             self._days = np.frombuffer(about["days"], DAY_TYPE)
+            self._has_dois = "paper_doi" in {name for _, name, *_ in self._db.execute("PRAGMA index_list(paper)")}
         except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
@@ -72,6 +76,14 @@ class SqliteCatalogue:
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of the ids that the corpus has."""
         return rows_of(self._db, ids)
+
+    def rows_by_doi(self, dois: Sequence[str]) -> dict[str, int]:
+        """Return the rows of the papers that have one of some bare DOIs, by DOI; none in an earlier catalogue."""
+        if not self._has_dois:
+            return {}
+        statement = "SELECT min(row) FROM paper WHERE doi IS NOT NULL AND lower(doi) = lower(?)"
+        found = {doi: self._db.execute(statement, (doi,)).fetchone()[0] for doi in dict.fromkeys(dois)}
+        return {doi: row for doi, row in found.items() if row is not None}
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""
@@ -92,8 +104,7 @@ class SqliteCatalogue:
             if clause.field in CATALOGUE_FIELDS:
                 mask &= self._rows_with_any_value(clause) != clause.excluded
         if wanted.first or wanted.last:
-            mask &= self._days >= (wanted.first or date.min).toordinal()
-            mask &= self._days <= (wanted.last or date.max).toordinal()
+            mask &= self._rows_between((wanted.first or date.min).toordinal(), (wanted.last or date.max).toordinal())
         return RowSet(mask, int(np.count_nonzero(mask)))
 
     def _rows_with_any_value(self, clause: Clause) -> NDArray[np.bool_]:
@@ -101,10 +112,18 @@ class SqliteCatalogue:
             mask = np.zeros(self._count, np.bool_)
             mask[list(map(int, clause.values))] = True
             return mask
+        if clause.field is Field.DAY:
+            first, last = map(int, clause.values)
+            return self._rows_between(first, last)
         bits = np.zeros(-(-self._count // 8), np.uint8)
         for code in clause.values:
             bits |= self._bits(str(code))
         return np.unpackbits(bits, count=self._count).view(np.bool_)
+
+    def _rows_between(self, first: int, last: int) -> NDArray[np.bool_]:
+        mask = self._days >= first
+        mask &= self._days <= last
+        return mask
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:
         """Return the rows that have a category, a bit each."""

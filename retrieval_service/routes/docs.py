@@ -25,7 +25,9 @@ curl -H 'content-type: application/json' -d '{"query": "graph neural networks", 
 
 async def docs(request: Request) -> Response:
     """Return the page, which loads nothing from elsewhere."""
-    return HTMLResponse(page(request.app.state.openapi, str(request.base_url).rstrip("/")))
+    return HTMLResponse(
+        page(request.app.state.openapi, str(request.base_url).rstrip("/") + request.app.state.root_path)
+    )
 
 
 async def openapi_json(request: Request) -> Response:
@@ -51,7 +53,7 @@ def page(schema: dict[str, Any], base: str) -> str:
         '<link rel="icon" href="data:,">'
         f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
         f"<p>{escape(schema['info']['description'])} For programs: "
-        f'<a href="/openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
+        f'<a href="openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
         "<p>Every error is answered with "
         '<code>{"error": {"code", "message", "detail"}}</code>.</p>'
         f"{''.join(sections)}</main></html>"

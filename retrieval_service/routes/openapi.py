@@ -97,8 +97,8 @@ class ApiRoute(Route):
         return found
 
 
-def openapi(routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document of those routes that are an `ApiRoute`."""
+def openapi(routes: Iterable[BaseRoute], root_path: str = "") -> dict[str, Any]:
+    """Return the OpenAPI document of those routes that are an `ApiRoute`, published below a path."""
     documented = [route for route in routes if isinstance(route, ApiRoute)]
     answers = [ErrorAnswer, *dict.fromkeys(route.answers for route in documented if route.answers)]
     _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
@@ -115,6 +115,7 @@ def openapi(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Akin", "description": _DESCRIPTION, "version": "1"},
+        "servers": [{"url": root_path or "/"}],
         "paths": paths,
         "components": {"schemas": schemas},
     }

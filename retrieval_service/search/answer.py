@@ -146,7 +146,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
-    search failed. `searched` is the number of papers that the conditions admit.
+    search failed. `searched` is the number of papers that the conditions admit. `notes` say what of the query was not
+    read, or was read in another way, and how to write it.
     """
 
     results: list[SearchResult]
@@ -160,3 +161,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     snapshot: str
     encoder: EncoderAnswer
     folded: int
+    notes: Sequence[str] = ()

@@ -97,6 +97,7 @@ class _Search:
             snapshot=self.corpus.manifest.id,
             encoder=EncoderAnswer(encoder.version, encoder.digest),
             folded=sum(len(result.duplicates) for result in results),
+            notes=plan.notes,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:

@@ -23,14 +23,19 @@ from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
 from papers.readers.mapped_records import json_paper
 from papers.readers.mapping import Mapping
+from papers.remote.http import BadAnswer
+from papers.remote.oai import Refusal, parse_page
+from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import name_words
+from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
+from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
 from tests.unit.hostile import RUNS, objection
@@ -59,10 +64,24 @@ def _asked(text: str) -> object:
     return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))
 
 
+def _parsed(text: str) -> object:
+    with contextlib.suppress(RetrievalError):
+        return parse_query(text)
+    return None
+
+
 def _xml(text: str) -> object:
     pieces = [text[at : at + 4].encode("utf-8", "replace") for at in range(0, len(text), 4)]
     with contextlib.suppress(PapersError):
         return list(acl_papers(Path("texts.xml"), iter(enumerate([b'<collection id="', *pieces, b'"/>']))))
+    return None
+
+
+def _page_of_repository(text: str) -> object:
+    record = f"<record><header><identifier>{text}</identifier></header><metadata>{text}</metadata></record>"
+    content = f"<OAI-PMH {text}><responseDate>&</responseDate><ListRecords>{record}{text}</ListRecords></OAI-PMH>"
+    with contextlib.suppress(BadAnswer, Refusal):
+        return parse_page(content.encode("utf-8", "replace"))
     return None
 
 
@@ -75,12 +94,16 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
-    "operators": parse_query,
-    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
+    "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
+    "operators": lambda text: _parsed(text),
+    "operators in the longest query that has some": lambda text: _parsed(text[:300]),
     "DOIs": bare_doi,
     "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
+    "operators in the longest query that is all operators": lambda text: _parsed(f"ti:a {text[:3_990]}"),
+    "papers that a query names": named_papers,
+    "ids among words": names_among_words,
     "arXiv ids": parse_arxiv_id,
+    "an address of many parts": lambda text: parse_arxiv_id(f"https://{text}"[:500]),
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
@@ -92,7 +115,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.
     "plain text": to_plain_text,
-    "words with places": lambda text: _ENGLISH.pre_tokenize(to_plain_text(text)).tokens,
+    "words with places": lambda text: _ENGLISH.pre_tokenize(separate_letters(to_plain_text(text))).tokens,
+    "compounds": lambda text: ranking_words(to_plain_text(text), find_compounds(to_plain_text(text))),
     "an author's name": lambda text: name_words(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
@@ -110,6 +134,9 @@ WORK: dict[str, Callable[[str], object]] = {
         json.dumps(dict.fromkeys(("id", "title", "abstract", "authors", "categories", "doi"), text)).encode()
     ),
     "a broken record": lambda text: arxiv_paper(f'{{"id": "{text}'.encode("utf-8", "replace")),
+    "a repository's page": _page_of_repository,
+    "rubbish in place of a page": lambda text: parse_page(f"<OAI-PMH>{text}".encode("utf-8", "replace")),
+    "repaired text": repair_text,
     "a mapped record": lambda text: json_paper(_MAPPING)(
         json.dumps(dict.fromkeys(("id", "title", "text", "authors", "categories", "day", "doi", "ref"), text)).encode()
     ),
@@ -126,7 +153,7 @@ WORK: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("name", WORK)
 def test_time_grows_with_the_length_alone(name: str) -> None:
     def work(text: str) -> None:
-        with contextlib.suppress(RetrievalError, PapersError):  # a refusal is an answer too
+        with contextlib.suppress(RetrievalError, PapersError, BadAnswer, Refusal):  # a refusal is an answer too
             WORK[name](text)
 
     slow = {run: found for run, text in RUNS.items() if (found := objection(work, text))}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
@@ -18,7 +19,9 @@ from akin.errors import PapersUnusable
 from akin.settings import Settings
 from indexing.changes import ChangedPapers
 from indexing.verify import RowCheck
+from papers import PASSAGE_TEXT_VERSION
 from papers.remote import ARXIV
+from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
 from retrieval_service.errors import SnapshotInvalid
@@ -185,3 +188,31 @@ def test_a_snapshot_is_not_whole_if_no_vector_was_compared(
     told = capsys.readouterr()
     assert json.loads(told.out)["rows"] == {"all": 9, "texts": 9, "vectors": 0}
     assert "cannot be called whole" in " ".join(told.err.split())
+
+
+def test_without_a_source_an_update_converts_the_live_snapshot(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = published_manifest(data, "one", ENCODER)
+    SnapshotDirectory(data).use(old.id)
+    new = msgspec.structs.replace(old, id="two", embedded=2)
+    live: list[str] = []
+    monkeypatch.setattr(snapshots, "run_with_encoder", lambda *_, **__: new)
+    monkeypatch.setattr(snapshots, "make_live", lambda _, name, __: live.append(name))
+    index_maintenance.update(json=True)
+    assert live == ["two"]
+    assert json.loads(capsys.readouterr().out)["id"] == "two"
+
+
+def test_a_snapshot_of_the_present_rules_is_not_converted(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = {"analysis_version": ANALYSIS_VERSION, "passage_text_version": PASSAGE_TEXT_VERSION}
+    path = SnapshotDirectory(data).path(published_manifest(data, "one", ENCODER).id) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | rules))
+    SnapshotDirectory(data).use("one")
+    index_maintenance.update()
+    assert "nothing to convert" in capsys.readouterr().err
+
+
+def test_options_of_an_update_need_a_source(data: Path) -> None:
+    with pytest.raises(PapersUnusable, match="give a SOURCE"):
+        index_maintenance.update(complete=True)

@@ -259,3 +259,17 @@ def test_the_count_of_authors_is_the_services_and_few_names_are_in_the_card() ->
     whole = paper_card(paper(authors=[f"Author {n}" for n in range(5_000)]), 1, 1.0, STATE, {})
     title = whole.partition('class="akin-others" title="')[2].partition('"')[0]
     assert title.split(", ") == [f"Author {n}" for n in range(8, 50)]
+
+
+def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold() -> None:
+    query = UnderstoodQuery(operators=('au:"a" OR au:"b"', "-ti:c", "NOT (ti:d OR ti:e)"))
+    found = answer(paper(), query=query).model_copy(update={"notes": ("<i>jr:Nature</i> was read as words.",)})
+    status = render.answer_status(PageState(q="x"), found, ("An earlier note.",))
+    notices = [each for each in Elements(status).text.split("\n") if each.strip()]
+    text = " ".join(notices)
+    assert "An earlier note." in text
+    assert "<i>jr:Nature</i> was read as words." in text
+    assert 'Only papers that meet: (au:"a" OR au:"b")   -ti:c   NOT (ti:d OR ti:e)' in text
+    assert_harmless(status)
+    one = answer(paper(), query=UnderstoodQuery(operators=("au:a OR au:b",)))
+    assert "Only papers that meet: au:a OR au:b" in Elements(render.answer_status(PageState(q="x"), one)).text

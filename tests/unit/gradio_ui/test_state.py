@@ -29,7 +29,7 @@ def states(draw: st.DrawFn) -> PageState:
         from_year=first,
         to_year=last,
         k=draw(st.integers(1, 100)),
-        offset=draw(st.integers(0, 1_000_000)),
+        offset=draw(st.integers(0, 1000)),
     )
 
 
@@ -99,8 +99,13 @@ def test_numbers_of_the_inputs_become_whole() -> None:
 
 def test_pages_follow_each_other() -> None:
     state = PageState(q="x", k=7, offset=3)
-    assert state.next_page().offset == 10
-    assert state.next_page().previous_page() == state
+    following = state.next_page()
+    assert following is not None
+    assert following.offset == 10
+    assert following.previous_page() == state
+    assert PageState(q="x", offset=990).next_page() == PageState(q="x", offset=1000)
+    for last in (PageState(q="x", offset=1000), PageState(q="x", offset=950, k=100)):
+        assert last.next_page() is None
     assert state.previous_page().offset == 0
 
 

@@ -32,6 +32,8 @@ from papers.text.mathematics import mathematics
         ("see \\url{https://a.org/~b_c--d} or http://a.org/~x", "see https://a.org/~b_c--d or http://a.org/~x"),
         ("{\\alpha}-decay at 90{\\deg}, \\LaTeX{} in {\\mu}m, a\\,b\\ c\\\\d", "α-decay at 90°, LaTeX in μm, a b c d"),
         ("\\b{eta}-Ga", "\\b{eta}-Ga"),
+        ("\\href{https://a.org/x}{here}, \\href{https://b.org}{https://b.org}", "here (https://a.org/x), https://b.org"),
+        ("O\\textquoteright Neil, \\.{\\i}", "O’Neil, i"),
         ("Ca\\textsuperscript{2+}, H\\textsubscript{2}O", "Ca²⁺, H₂O"),
         # What is not known, or not meant as TeX, stays.
         ("\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}", "\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}"),

@@ -7,8 +7,8 @@ import papers
 PUBLIC = """
 ALIASES ArxivId Author BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader
 PapersError Reason RemoteError Report SampleUnavailable PaperFileError PaperFileNotFound PaperFileUnreadable
-UnknownFormat bare_doi fetch_sample links parse_arxiv_id parse_author parse_authors parse_mapping passage_text
-read_papers subject
+SUCCESSORS UnknownFormat bare_doi fetch_sample links parse_arxiv_id parse_author parse_authors parse_mapping
+passage_text read_papers subject
 """
 
 
