@@ -17,6 +17,7 @@ class FoundPaper(_AnswerPart):
     score: float = 0.0
     abstract: str = ""
     authors: tuple[str, ...] = ()
+    author_count: int = 0
     categories: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     arxiv_id: str | None = None

@@ -13,6 +13,7 @@ from gradio_ui.citation import bibtex
 from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
+_AUTHORS_NAMED: Final = 50
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
@@ -36,7 +37,7 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
         f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
-        f"{_authors(paper.authors)}{_facts(paper, names)}"
+        f"{_authors(paper.authors, paper.author_count)}{_facts(paper, names)}"
         + (f'<p class="akin-abstract{tex_class(abstract)}" dir="auto">{escape(abstract)}</p>' if abstract else "")
         + f"{_actions(paper, state, is_long=len(abstract) > _LONG_ABSTRACT)}</div></article>"
     )
@@ -68,13 +69,13 @@ def _external_link(link: str, inner: str) -> str:
     return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
 
 
-def _authors(authors: tuple[str, ...]) -> str:
+def _authors(authors: tuple[str, ...], count: int) -> str:
     if not authors:
         return ""
     shown = ", ".join(escape(author) for author in authors[:AUTHORS_SHOWN])
-    others = authors[AUTHORS_SHOWN:]
-    if others:
-        shown += f' <span class="akin-others" title="{escape(", ".join(others))}">and {len(others)} more</span>'
+    if (more := max(count, len(authors)) - AUTHORS_SHOWN) > 0:
+        others = escape(", ".join(authors[AUTHORS_SHOWN:_AUTHORS_NAMED]))
+        shown += f' <span class="akin-others" title="{others}">and {more:,} more</span>'
     return f'<p class="akin-authors">{shown}</p>'
 
 

@@ -105,7 +105,7 @@ class Changes:
                 taken.update(name for name, row in rows.items() if row >= self._before or self._seen[row])
                 if wanted := [
                     paper
-                    for paper in window
+                    for paper in (self._with_stored_names(paper, rows.get(paper.id), catalogue) for paper in window)
                     if self.intake.accept(paper, taken) and self._has_new_text(paper, rows.get(paper.id), catalogue)
                 ]:
                     return wanted
@@ -199,6 +199,17 @@ class Changes:
                 "--allow-shrink.",
                 {"lacking": absent, "papers": self._before},
             )
+
+    def _with_stored_names(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper:
+        """Return the paper with the stored authors if these are divided by a source, and are of the same version."""
+        if row is None or row >= self._before or paper.authors_parsed:
+            return paper
+        if record_digest(paper) == self.digests["record"][row].tobytes():
+            return paper
+        (old,) = catalogue.papers([row])
+        if not old.authors_parsed or old.versions != paper.versions:
+            return paper
+        return msgspec.structs.replace(paper, authors=old.authors, authors_parsed=True)
 
     def _has_new_text(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> bool:
         """Return True if a paper must be embedded; replace a paper at once if only its metadata is new."""

@@ -14,15 +14,9 @@ from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
+from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
-from retrieval_service.adapters.tantivy_filter import (
-    NAME_SPACING,
-    WITHDRAWN,
-    ClauseQueries,
-    first_rows,
-    initial,
-    name_words,
-)
+from retrieval_service.adapters.tantivy_filter import NAME_SPACING, WITHDRAWN, ClauseQueries, first_rows, initial
 from retrieval_service.adapters.tantivy_index import open_index, register_analyzers
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.filter import day_of

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from papers.arxiv_id import parse_arxiv_id, restore_zeros
-from papers.authors import divided_authors, parse_author, parse_authors
+from papers.authors import listed_authors, parse_authors, snapshot_authors
 from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.fields import arxiv_codes, is_true, parse_day
@@ -79,9 +79,9 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
     if record.authors_parsed:
-        authors = divided_authors(record.authors_parsed)
+        authors = snapshot_authors(record.authors, record.authors_parsed)
     elif isinstance(record.authors, list):
-        authors = tuple(author for name in record.authors if (author := parse_author(name)).name)
+        authors = listed_authors(record.authors)
     else:
         authors = parse_authors(record.authors) if record.authors else ()
     codes = record.categories

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from papers.arxiv_id import parse_arxiv_id, restore_zeros
-from papers.authors import Author, parse_author, parse_authors
+from papers.authors import Author, listed_authors, parse_authors
 from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
@@ -197,7 +197,7 @@ def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
-            return tuple(author for name in names if (author := parse_author(name)).name)
+            return listed_authors(names)
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
 
 

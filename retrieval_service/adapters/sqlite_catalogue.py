@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Author, Paper, parse_author
+from papers import Author, Paper
+from papers.authors import listed_authors
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
@@ -192,7 +193,7 @@ def _paper(*fields: Any) -> Paper:
 
 def _authors(stored: str) -> tuple[Author, ...]:
     # Catalogues of earlier releases hold names that are not divided.
-    return tuple(map(parse_author, _codes(stored))) if stored.startswith('["') else _divided(stored)
+    return listed_authors(_codes(stored)) if stored.startswith('["') else _divided(stored)
 
 
 def _span(days: NDArray[np.int32]) -> tuple[date | None, date | None]:
