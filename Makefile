@@ -22,7 +22,7 @@ help: ## this list
 # --- set-up: serving (.venv), training (.venv-training) and Triton with its Python (.triton), made again only when their locks change ---
 
 .PHONY: setup
-setup: .venv/ready .venv-training/ready .triton/ready ## the environments and the Triton server
+setup: .venv/ready gradio_ui/katex/VERSION .venv-training/ready .triton/ready ## the environments and the Triton server
 
 $(uv):
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Akin needs Python 3.11 to 3.13; say which with: make PYTHON=/path/to/python3.11")'
@@ -36,6 +36,10 @@ $(uv):
 	$(uv) pip sync -q --python .venv/bin/python --require-hashes requirements/all.lock
 	$(uv) pip install -q --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
+
+# Without the registry, the page shows formulas as TeX, and the next `make setup` tries again.
+gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
+	.venv/bin/python -m gradio_ui.katex_files
 
 .venv-training/ready: training/requirements.lock training/torch.txt training/pyproject.toml pyproject.toml .venv/ready | $(uv)
 	@echo "setting up .venv-training (torch, sentence-transformers, optimum)"

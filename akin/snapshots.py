@@ -19,7 +19,7 @@ from indexing.build import build_snapshot
 from indexing.changes import ChangedPapers
 from indexing.options import BuildOptions, OnProgress
 from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import update_snapshot
+from indexing.update import has_present_rules, update_snapshot
 from papers import PaperReader, read_papers
 from papers.remote import Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
@@ -229,6 +229,36 @@ def update_index(
         _report_update(manifest, source.name, time.monotonic() - started, say)
     else:
         say(f"nothing in {source.name} is new; {manifest.id} stays live")
+    return manifest
+
+
+def convert_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifest:
+    """Convert the live snapshot, if an earlier release wrote it, and make the new snapshot the live one.
+
+    Raises:
+        PapersUnusable: the snapshot cannot be converted; it stays the live one.
+    """
+    before = find_manifest(settings, None)
+    if has_present_rules(before):
+        say(f"{before.id} follows the present rules: nothing to convert. Give a SOURCE to add or replace papers.")
+        return before
+    started = time.monotonic()
+    with cli_errors():
+        manifest = run_with_encoder(
+            settings,
+            lambda encoder, progress: update_snapshot(
+                ChangedPapers((), before.source),
+                encoder,
+                settings.data,
+                options=BuildOptions(use=False),
+                progress=progress,
+            ),
+            say=say,
+            bar=bar,
+        )
+        make_live(settings, manifest.id, say)
+    say(f"{before.id} is converted: {manifest.embedded:,} texts embedded; {time.monotonic() - started:.1f} s")
+    say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
     return manifest
 
 

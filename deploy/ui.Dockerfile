@@ -8,7 +8,8 @@ RUN python -m venv --without-pip /opt/akin \
 COPY settings /opt/akin/src/settings
 COPY edge /opt/akin/src/edge
 COPY gradio_ui /opt/akin/src/gradio_ui
-RUN python -m compileall -q /opt/akin/src
+RUN PYTHONPATH=/opt/akin/src /opt/akin/bin/python -m gradio_ui.katex_files \
+ && python -m compileall -q /opt/akin/src
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin

@@ -11,10 +11,14 @@ def parse_origins(text: str) -> tuple[str, ...]:
     """Return the origins of a list with commas.
 
     Raises:
-        ValueError: One is not an origin. `*` is not allowed: name every site.
+        ValueError: One is not an origin, or does not stand for one site: `*` is any, `null` is any file or sandbox.
     """
     origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
     for origin in origins:
+        if origin in {"*", "null"}:
+            raise ValueError(
+                f"{origin!r} would let any site read the answers; name each one, such as https://example.org"
+            )
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(
                 f"{origin!r} is not an origin; write scheme, host and port only, such as https://example.org"

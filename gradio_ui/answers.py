@@ -47,7 +47,10 @@ class UnderstoodQuery(_AnswerPart):
 
 
 class Answer(_AnswerPart):
-    """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None."""
+    """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
+
+    `notes` say what of the query was not read, or was read in another way.
+    """
 
     results: tuple[FoundPaper, ...]
     mode: str = "hybrid"
@@ -55,6 +58,7 @@ class Answer(_AnswerPart):
     k: int
     offset: int = 0
     degraded: str | None = None
+    notes: tuple[str, ...] = ()
     timings: dict[str, float | None] = Field(default_factory=dict)
     searched: int | None = None
     snapshot: str | None = None

@@ -30,15 +30,21 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
         names: The names of categories by code.
     """
     heading = f"akin-title-{rank}"
-    abstract = " ".join(paper.abstract.split())
+    lines = (" ".join(line.split()) for line in paper.abstract.split("\n"))
+    abstract = "\n".join(line for line in lines if line)
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
-        f'<div class="akin-body"><h3 class="akin-title" id="{heading}">{_title(paper)}</h3>'
+        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
         f"{_authors(paper.authors)}{_facts(paper, names)}"
-        + (f'<p class="akin-abstract" dir="auto">{escape(abstract)}</p>' if abstract else "")
+        + (f'<p class="akin-abstract{tex_class(abstract)}" dir="auto">{escape(abstract)}</p>' if abstract else "")
         + f"{_actions(paper, state, is_long=len(abstract) > _LONG_ABSTRACT)}</div></article>"
     )
+
+
+def tex_class(text: str) -> str:
+    """Return the class of an element whose text may have formulas: the page's script shows them."""
+    return " akin-tex" if "$" in text or "\\(" in text or "\\[" in text else ""
 
 
 def web_link(address: str | None) -> str | None:

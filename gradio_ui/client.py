@@ -90,7 +90,8 @@ class SearchService:
             transport=transport,
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
             # After this time the page shows an error, and the service can cancel the request.
-            headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}"},
+            # Compression costs more time than it saves between processes of one machine.
+            headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}", "Accept-Encoding": "identity"},
             limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
             # The proxies of the environment are for other sites, not for the service.
             trust_env=False,

@@ -32,6 +32,7 @@ _DATA = "/gradio_api/queue/data"
 _ROUTES = (
     (re.compile(r"/"), ("GET", "HEAD")),
     (re.compile(r"/assets/[A-Za-z0-9_-][A-Za-z0-9_.-]*"), ("GET",)),
+    (re.compile(r"/katex/(katex\.min\.(js|css)|fonts/KaTeX_[A-Za-z0-9_-]+\.woff2)"), ("GET",)),
     (re.compile(r"/static/js/iframeResizer\.contentWindow\.min\.js"), ("GET",)),
     (re.compile(r"/static/img/logo_nosize\.svg"), ("GET",)),
     (re.compile(r"/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"), ("GET",)),

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
-from gradio_ui.card import paper_card
+from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import Notes, PageState
 
@@ -40,7 +40,11 @@ OPERATORS: Final = (
     "<li><code>-survey</code> without this word</li>"
     "<li><code>ti:graph</code>, <code>abs:&quot;dark matter&quot;</code> in the title, in the abstract</li>"
     "<li><code>au:&quot;P. Erdős&quot;</code> by this author</li>"
-    "<li><code>cat:cs.*</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li></ul></details>"
+    "<li><code>cat:cs</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li>"
+    "<li><code>submittedDate:[2023 TO 2024]</code> in these years</li>"
+    "<li><code>ti:neuro*</code> words with this beginning</li>"
+    "<li><code>au:Verne OR au:Kestrel</code>, <code>(ti:a OR ti:b) ANDNOT au:c</code> one of them, none of them</li>"
+    "<li><code>2401.09032 hep-th/9901001</code> papers like these: ids, links or DOIs alone</li></ul></details>"
 )
 
 
@@ -64,11 +68,11 @@ def hint(notes: Notes = ()) -> str:
 
 def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
     """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
-    warnings = list(notes)
+    warnings = [*notes, *answer.notes]
     if answer.degraded:
         warnings.append(f"This answer is incomplete: {answer.degraded}")
     if answer.query.operators:
-        warnings.append(f"Only papers that meet: {'   '.join(answer.query.operators)}")
+        warnings.append(f"Only papers that meet: {_conditions(answer.query.operators)}")
     if answer.query.truncated:
         length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
         warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
@@ -172,8 +176,17 @@ def _liked_papers(state: PageState, answer: Answer) -> str:
     return f'<p class="akin-liked">Papers like {titles}{clear}</p>'
 
 
+def _conditions(operators: tuple[str, ...]) -> str:
+    """Return the conditions, with brackets around alternatives where there are several conditions."""
+    if len(operators) == 1:
+        return operators[0]
+    return "   ".join(f"({each})" if " OR " in each and each[:4] != "NOT " else each for each in operators)
+
+
 def _titles(papers: Iterable[LikedPaper]) -> str:
-    return ", ".join(f"<cite>{escape(paper.title or paper.id)}</cite>" for paper in papers)
+    return ", ".join(
+        f'<cite class="akin-named{tex_class(paper.title)}">{escape(paper.title or paper.id)}</cite>' for paper in papers
+    )
 
 
 def _empty_results(state: PageState) -> str:

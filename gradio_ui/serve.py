@@ -12,15 +12,18 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
 
 from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from edge.serving import server_config
+from gradio_ui import katex_files
 from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
-from gradio_ui.theme import HEAD, css, theme
+from gradio_ui.theme import css, head, theme
 from gradio_ui.values import values_for
 from settings.unknown import warnings
 
@@ -47,6 +50,8 @@ def create_server_app(
 
     blocks = build_app(settings, service, searches)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    if katex_files.is_there():
+        server.mount("/katex", StaticFiles(directory=katex_files.FOLDER))
     # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
@@ -55,7 +60,7 @@ def create_server_app(
         path="/",
         theme=theme(),
         css=css(),
-        head=HEAD,
+        head=head(),
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -90,13 +95,8 @@ def main() -> int:
     except CannotListen as error:
         print(f"gradio_ui: {error}", file=sys.stderr)
         return 1
-    config = uvicorn.Config(
-        create_server_app(settings),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    config = server_config(
+        create_server_app(settings), log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_FINISH
     )
     host, port = listener.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

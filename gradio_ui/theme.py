@@ -7,15 +7,20 @@ from typing import Final
 
 import gradio as gr
 
+from gradio_ui import katex_files
+
 _HERE: Final = Path(__file__).parent
 _SANS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
 _MONO: Final = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
-# The address contains the query, which must not be sent to the sites that the results link to.
-HEAD: Final = (
-    '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'
-    f"<script>{(_HERE / 'page.js').read_text(encoding='utf-8')}</script>"
-)
+
+def head() -> str:
+    """Return what the page's head holds: the page's own script, and the one for mathematics if KaTeX is there."""
+    scripts = ["page.js", *(["mathematics.js"] if katex_files.is_there() else [])]
+    # The address contains the query, which must not be sent to the sites that the results link to.
+    return '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">' + "".join(
+        f"<script>{(_HERE / script).read_text(encoding='utf-8')}</script>" for script in scripts
+    )
 
 
 def css() -> str:

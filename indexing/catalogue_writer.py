@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper
-from retrieval_service.adapters.sqlite_catalogue import DAY_TYPE, ROW_TYPE, papers_of, rows_of
+from retrieval_service.adapters.sqlite_catalogue import DAY_TYPE, DOI_INDEX, ROW_TYPE, papers_of, rows_of
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import day_of
 
@@ -132,6 +132,7 @@ class CatalogueWriter:
             "INSERT INTO category VALUES (?,?,?)",
             ((code, len(rows), rows.tobytes()) for code, rows in sorted(columns.items()) if len(rows)),
         )
+        self._db.execute(DOI_INDEX)
         self._db.execute("COMMIT")
         self._db.close()
 

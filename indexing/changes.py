@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from indexing.catalogue_writer import CatalogueWriter
-from indexing.embed import EmbeddingPass, EmbeddingWindow, PaperSource, embed_windows
+from indexing.embed import WINDOW, EmbeddingPass, EmbeddingWindow, PaperSource, embed_windows
 from indexing.embedding_store import text_digest
 from indexing.lexical_writer import same_in_index
 from indexing.options import OnProgress, Progress
 from papers import Paper, passage_text
+from papers.text import clean_abstract, clean_text
 from retrieval_service.corpus.digests import digest_rows, record_digest
 from retrieval_service.errors import NoPapers, SourceIncomplete
 
@@ -74,6 +76,22 @@ class Changes:
     def any(self) -> bool:
         """True if a paper was added, replaced or withdrawn."""
         return bool(self.added or self.replaced or self.withdrawn)
+
+    def clean(self, catalogue: CatalogueWriter) -> None:
+        """Clean the texts of papers that an earlier release read; those whose text differs get other vectors."""
+        for first in range(0, len(catalogue), WINDOW):
+            rows = range(first, min(first + WINDOW, len(catalogue)))
+            for row, paper in zip(rows, catalogue.papers(rows), strict=True):
+                title, abstract = clean_text(paper.title), clean_abstract(paper.abstract)
+                if (title, abstract) == (paper.title, paper.abstract):
+                    continue
+                cleaned = msgspec.structs.replace(paper, title=title, abstract=abstract)
+                text = text_digest(passage_text(cleaned))
+                if text != self.digests["text"][row].tobytes():
+                    self.revectored.add(row)
+                catalogue.replace(row, cleaned)
+                self.digests[row] = (text, record_digest(cleaned))
+                self.rewritten.add(row)
 
     async def read(self, embedding: EmbeddingPass, catalogue: CatalogueWriter, progress: OnProgress) -> None:
         """Add and replace the papers of the source in the catalogue, and embed the texts that are new."""

@@ -9,13 +9,14 @@ from typing import Any, Self
 
 from tantivy import Document, Index, PreTokenizedString, Query, Schema, SchemaBuilder, Searcher, TextAnalyzer, Token
 
-from indexing.common_conditions import SAMPLED, likely_conditions, min_papers
+from indexing.common_conditions import SAMPLED, FieldTerms, likely_conditions, min_papers
 from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
-from retrieval_service.adapters.english import ENGLISH, english_analyzer, name_analyzer
+from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
+from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
-from retrieval_service.adapters.tantivy_index import open_index
+from retrieval_service.adapters.tantivy_index import open_index, register_analyzers
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.filter import day_of
 from retrieval_service.ports import Rows
@@ -44,7 +45,7 @@ class LexicalWriter:
             directory.mkdir(parents=True)
             with self._os_errors():
                 index = Index(_schema(), str(directory), reuse=False)
-            index.register_tokenizer(ENGLISH, english_analyzer())
+            register_analyzers(index)
             index.config_reader("manual")
         self._index = index
         self._schema = index.schema
@@ -59,10 +60,15 @@ class LexicalWriter:
             self._sample.offer(paper)
             title, abstract = to_plain_text(paper.title), to_plain_text(paper.abstract)
             document = Document()
+            ranking: list[str] = []
             # A title describes a paper in few words, so its words count twice.
-            document.add_text("text", " ".join([title] * _TITLE_WEIGHT + [abstract]))
-            document.add_text("title", title)
-            document.add_text("abstract", abstract)
+            for field, text, weight in (("title", title, _TITLE_WEIGHT), ("abstract", abstract, 1)):
+                compounds = find_compounds(text)
+                ranking += [ranking_words(text, compounds)] * weight
+                # No phrase reaches from one of these texts into the next: Tantivy leaves a place between them.
+                for part in (text, *compounds.passages):
+                    document.add_text(field, separate_letters(part))
+            document.add_text("text", " ".join(ranking))
             document.add_pre_tokenized_text("author", _author_tokens(paper))
             for category in paper.categories:
                 document.add_text("category", category)
@@ -102,11 +108,11 @@ class LexicalWriter:
 
     def _common(self, searcher: Searcher) -> Iterator[tuple[Condition, Rows]]:
         """Yield the common conditions, each with the rows that meet it."""
-        papers, queries = int(searcher.num_docs), ClauseQueries(self._schema)
+        papers, queries = int(searcher.num_docs), ClauseQueries(self._schema, searcher)
         if papers <= min_papers(papers):
             return
-        english = english_analyzer()
-        sample = [_fields(paper, english) for paper in self._sample.items]
+        words = word_analyzer()
+        sample = [_fields(paper, words) for paper in self._sample.items]
         # The sample of a continued index holds only its few new papers, so the earlier conditions are added.
         likely = [*CommonRows(self._directory, stale=True).conditions, *likely_conditions(sample, papers)]
         for condition in dict.fromkeys(likely):
@@ -136,8 +142,8 @@ def _schema() -> Schema:
     return (
         SchemaBuilder()
         .add_text_field("text", tokenizer_name=ENGLISH, index_option="freq")
-        .add_text_field("title", tokenizer_name=ENGLISH, index_option="position")
-        .add_text_field("abstract", tokenizer_name=ENGLISH, index_option="position")
+        .add_text_field("title", tokenizer_name=EVERY_WORD, index_option="position")
+        .add_text_field("abstract", tokenizer_name=EVERY_WORD, index_option="position")
         .add_text_field("author", tokenizer_name="raw", index_option="position")
         .add_text_field("category", tokenizer_name="raw", index_option="basic")
         .add_integer_field("day", indexed=True, fast=True)
@@ -149,18 +155,16 @@ def _schema() -> Schema:
 def _author_tokens(paper: Paper) -> PreTokenizedString:
     """Return the words of the authors' names, each with its initial in the same place."""
     tokens = []
-    for number, name in enumerate(paper.authors):
-        for place, word in enumerate(name_words(name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
+    for number, author in enumerate(paper.authors):
+        for place, word in enumerate(name_words(author.name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
             tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
     return PreTokenizedString("", tokens)
 
 
-def _fields(paper: Paper, english: TextAnalyzer) -> list[Condition]:
+def _fields(paper: Paper, words: TextAnalyzer) -> list[FieldTerms]:
     """Return the terms of a paper's fields. Each word of its authors' names is a field of its own."""
-    names = {word for name in paper.authors for word in name_words(name, _NAMES)}
-    found: list[Condition] = [("author", ((0, term),)) for term in names | set(map(initial, names))]
+    names = {word for author in paper.authors for word in name_words(author.name, _NAMES)}
+    found: list[FieldTerms] = [("author", (term,)) for term in names | set(map(initial, names))]
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):
-        found.append(
-            (field, tuple((token.position, token.text) for token in english.pre_tokenize(to_plain_text(text)).tokens))
-        )
+        found.append((field, tuple(words.analyze(separate_letters(to_plain_text(text))))))
     return found

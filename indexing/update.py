@@ -116,9 +116,11 @@ class _Update:
             embedding = EmbeddingPass(self.encoder, store, self.options.batch, self.options.in_flight)
             catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id(directory), continued=True)
             try:
+                if self.old.passage_text_version < PASSAGE_TEXT_VERSION:
+                    await asyncio.to_thread(changes.clean, catalogue)
                 await changes.read(embedding, catalogue, self.report)
                 await asyncio.to_thread(changes.withdraw, catalogue)
-                if not (changes.any or self._analysis_changed):
+                if not changes.any and has_present_rules(self.old):
                     return self.old
                 self.report(Progress("index", 0, len(catalogue), embedding.embedded))
                 stale = await asyncio.to_thread(self._write_lexical, directory, catalogue, changes.rewritten)
@@ -189,6 +191,7 @@ class _Update:
             papers=len(changes.digests),
             rejected=changes.intake.rejected,
             embedded=embedded,
+            passage_text_version=PASSAGE_TEXT_VERSION,
             analysis_version=ANALYSIS_VERSION,
             index=index,
             change=Change(
@@ -205,6 +208,12 @@ class _Update:
             harvested=claim.until,
             repository=claim.repository,
         )
+
+
+def has_present_rules(manifest: Manifest) -> bool:
+    """Return True if the present rules made the texts and the terms of a snapshot."""
+    made = manifest.passage_text_version, manifest.analysis_version
+    return made == (PASSAGE_TEXT_VERSION, ANALYSIS_VERSION)
 
 
 async def _find_or_embed(
@@ -251,8 +260,8 @@ def _check_encoder(manifest: Manifest, encoder: Encoder) -> None:
             f"Snapshot {manifest.id} has vectors of encoder {manifest.encoder.digest[:12]}, and {served[:12]} is "
             "served: build the index again from its source, or promote the other encoder."
         )
-    if manifest.passage_text_version != PASSAGE_TEXT_VERSION:
+    if manifest.passage_text_version > PASSAGE_TEXT_VERSION:
         raise SnapshotError(
-            f"Snapshot {manifest.id} has vectors of another text of each paper (version "
-            f"{manifest.passage_text_version}, now {PASSAGE_TEXT_VERSION}): build the index again from its source."
+            f"Snapshot {manifest.id} has texts of a later release (version {manifest.passage_text_version}, here "
+            f"{PASSAGE_TEXT_VERSION}): update it with that release, or build the index again from its source."
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from papers.arxiv_id import ArxivId, links, parse_arxiv_id
-from papers.categories import ALIASES, CATEGORIES, subject
+from papers.authors import Author, parse_author, parse_authors
+from papers.categories import ALIASES, CATEGORIES, SUCCESSORS, subject
+from papers.doi import bare_doi
 from papers.errors import (
     BadRecord,
     MappingError,
@@ -24,7 +26,9 @@ __all__ = [
     "ALIASES",
     "CATEGORIES",
     "PASSAGE_TEXT_VERSION",
+    "SUCCESSORS",
     "ArxivId",
+    "Author",
     "BadRecord",
     "Format",
     "Mapping",
@@ -40,9 +44,12 @@ __all__ = [
     "Report",
     "SampleUnavailable",
     "UnknownFormat",
+    "bare_doi",
     "fetch_sample",
     "links",
     "parse_arxiv_id",
+    "parse_author",
+    "parse_authors",
     "parse_mapping",
     "passage_text",
     "read_papers",

@@ -27,6 +27,30 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Canonical code of each category that has a second code, by that second code."""
 
+SUCCESSORS: Mapping[str, str] = MappingProxyType(
+    {
+        "acc-phys": "physics.acc-ph",
+        "adap-org": "nlin.AO",
+        "alg-geom": "math.AG",
+        "ao-sci": "physics.ao-ph",
+        "atom-ph": "physics.atom-ph",
+        "bayes-an": "physics.data-an",
+        "chao-dyn": "nlin.CD",
+        "chem-ph": "physics.chem-ph",
+        "cmp-lg": "cs.CL",
+        "comp-gas": "nlin.CG",
+        "dg-ga": "math.DG",
+        "funct-an": "math.FA",
+        "mtrl-th": "cond-mat.mtrl-sci",
+        "patt-sol": "nlin.PS",
+        "plasm-ph": "physics.plasm-ph",
+        "q-alg": "math.QA",
+        "solv-int": "nlin.SI",
+        "supr-con": "cond-mat.supr-con",
+    }
+)
+"""Category that an archive of the 1990s became, by the archive's name. Its papers keep their archive's name."""
+
 
 def subject(code: str) -> str:
     """Return a category for display, such as "Machine Learning (cs.LG)"; an unknown code unchanged."""

@@ -7,10 +7,11 @@ from datetime import date
 import msgspec
 
 from papers.arxiv_id import parse_arxiv_id
+from papers.authors import Author
 
 
-# gc=False: a paper holds strings, dates and tuples of strings, so it cannot be part of a reference cycle, and a corpus
-# has millions of papers.
+# gc=False: a paper holds strings, dates, and tuples of strings and of authors, so it cannot be part of a reference
+# cycle, and a corpus has millions of papers.
 class Paper(msgspec.Struct, frozen=True, gc=False):
     """Paper from any source.
 
@@ -18,11 +19,11 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
         id: the identifier in the source, unique in a corpus; for arXiv papers without a version.
         title: on one line; may be empty when the abstract is not.
         abstract: paragraphs, separated by a line break; may be empty when the title is not.
-        authors: names as printed, "First Last".
+        authors: people and collaborations, in the order of the source.
         categories: codes, the primary one first.
         published: the day of the first version.
         updated: the day of the newest version.
-        doi: DOI as the source writes it, without the address of a resolver.
+        doi: the first DOI that the source states, bare: without a prefix or the address of a resolver.
         journal_ref: the journal reference, as the source writes it.
         versions: the number of versions; 0 if the source does not state it.
         comments: the authors' comments ("12 pages, 3 figures"), on one line.
@@ -33,7 +34,7 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
     id: str
     title: str
     abstract: str
-    authors: tuple[str, ...] = ()
+    authors: tuple[Author, ...] = ()
     categories: tuple[str, ...] = ()
     published: date | None = None
     updated: date | None = None

@@ -5,8 +5,12 @@ from __future__ import annotations
 from papers.paper import Paper
 from papers.sentences import ends_sentence
 
-PASSAGE_TEXT_VERSION = 1
-"""Increase this number when the text of `passage_text` changes: vectors of two versions are not comparable."""
+PASSAGE_TEXT_VERSION = 2
+"""Increase this number when the text of `passage_text` changes for papers of a source.
+
+1: titles and abstracts as the source has them. 2: they are cleaned (`papers.text`), which changes few. An update
+cleans the papers of a snapshot of version 1, and embeds those whose text differs.
+"""
 
 
 def passage_text(paper: Paper) -> str:

@@ -18,7 +18,7 @@ def split_sentences(text: str, *, cuts: int = 0) -> list[str]:
         text: the text.
         cuts: the number of cuts at most, after which the last piece holds all remaining sentences; 0 for no limit.
     """
-    pieces = _BOUNDARY.split(text.strip(), maxsplit=cuts)
+    pieces = _BOUNDARY.split(text.strip().replace("\n", " "), maxsplit=cuts)
     return [piece for piece in pieces if piece]
 
 

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from edge import CannotListen, listen
+from edge.serving import server_config
 from retrieval_service.app import create_app
 from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.settings import Settings
@@ -89,15 +90,8 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, metrics_server
 
 
 def _config(app: ASGIApp, settings: Settings, lifespan: Literal["auto", "off"] = "auto") -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        lifespan=lifespan,
-        log_config=None,
-        log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=5,
+    return server_config(
+        app, lifespan=lifespan, log_config=None, log_level=settings.log_level, timeout_graceful_shutdown=5
     )
 
 

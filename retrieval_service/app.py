@@ -11,8 +11,10 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
+from edge.compression import Compression
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
@@ -23,6 +25,7 @@ from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource
 from retrieval_service.routes import docs, embed, health, papers, search
+from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
@@ -46,6 +49,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     """
     settings = settings or Settings()
     metrics = Metrics()
+    seed = common_seed(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,7 +71,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             reads = Admission(_READERS, settings.search_queue, metrics)
             metrics.count_queued(lambda: searches.queued + reads.queued)
             limits = settings.search_seconds, settings.body_seconds
-            app.state.service = ServiceState(live, engine, metrics, searches, reads, read_threads, *limits)
+            app.state.service = ServiceState(live, engine, metrics, searches, reads, read_threads, *limits, seed)
             await live.start()
             try:
                 yield
@@ -76,18 +80,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
                 await reads.finish()
                 await live.stop()
 
-    middleware = []
-    if origins := parse_origins(settings.cors_origins):
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["content-type", TIMEOUT_HEADER],
-                expose_headers=["Retry-After"],
-            )
-        )
-    middleware.append(Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests))
+    middleware = [Middleware(Compression), Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
     routes = [*search.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
@@ -96,9 +89,16 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     app.state.metrics = metrics
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    app.middleware_stack = SecurityHeaders(
-        HostCheck(app.build_middleware_stack(), hosts), api_headers(docs.STYLE_SOURCE)
-    )
+    outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
+    if origins := parse_origins(settings.cors_origins):
+        outside = CORSMiddleware(
+            outside,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER],
+            expose_headers=["ETag", "Retry-After"],
+        )
+    app.middleware_stack = SecurityHeaders(outside, api_headers(docs.STYLE_SOURCE))
     return app
 
 

@@ -9,6 +9,7 @@ RetrievalError
 │   ├── BodyTooSlow           the body did not arrive in time (408)
 │   ├── InvalidParameter      a parameter is missing, unknown, of the wrong type or out of bounds
 │   │   ├── BlankQuery        the query has no words to search by
+│   │   ├── InvalidQuery      a condition in the query cannot be met by any paper
 │   │   ├── QueryTooLong      the query is longer than the service reads
 │   │   └── UnknownCategory   a category is neither in the corpus nor in arXiv's taxonomy
 │   ├── UnknownPaper          the corpus has no paper of that id (404)
@@ -124,6 +125,12 @@ class BlankQuery(InvalidParameter):
     """The query has no words to search by."""
 
     code = "blank_query"
+
+
+class InvalidQuery(InvalidParameter):
+    """A condition in the query cannot be met by any paper, or says nothing."""
+
+    code = "invalid_query"
 
 
 class QueryTooLong(InvalidParameter):

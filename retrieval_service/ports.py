@@ -171,6 +171,9 @@ class LexicalIndex(Protocol):
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
 
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
+
 
 class Catalogue(Protocol):
     """Holds the papers themselves; thread-safe."""
@@ -188,6 +191,9 @@ class Catalogue(Protocol):
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of the ids that the corpus has."""
+
+    def rows_by_doi(self, dois: Sequence[str]) -> dict[str, int]:
+        """Return the rows of the papers that have one of some bare DOIs, by DOI."""
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""

@@ -10,6 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from edge import parse_origins
 from settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
 
+_OF_ANSWERS = (
+    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "vector_device",
+)  # fmt: skip
+
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
@@ -76,6 +80,11 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
         ge=1000,
         description="Entries of the lexical index that a long query may read; limits its time in a large corpus.",
     )
+
+    @property
+    def of_answers(self) -> dict[str, object]:
+        """The settings that change the answer to a request."""
+        return {name: getattr(self, name) for name in _OF_ANSWERS}
 
     @model_validator(mode="after")
     def _address_triton(self) -> Self:

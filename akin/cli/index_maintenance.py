@@ -27,8 +27,12 @@ def add_to(app: typer.Typer) -> None:
 
 def update(
     source: Annotated[
-        str, typer.Argument(help="A file of new and changed papers, or `oai`: harvest arXiv's changes first.")
-    ],
+        str | None,
+        typer.Argument(
+            help="A file of new and changed papers, or `oai`: harvest arXiv's changes first. Without it, convert the "
+            "live snapshot of an earlier release."
+        ),
+    ] = None,
     fields: Annotated[
         str | None,
         typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
@@ -53,13 +57,21 @@ def update(
 ) -> None:
     """Add, replace and withdraw papers: make a new snapshot from the live one and the changes, and make it live.
 
-    Only new texts are embedded. The old snapshot stays until `akin index prune` removes it.
+    Only new texts are embedded. The old snapshot stays until `akin index prune` removes it. Without a source, the live
+    snapshot of an earlier release is converted to the rules of this one, from what the snapshot itself holds.
     """
     from akin import snapshots
     from akin.settings import Settings
     from papers.remote import ARXIV
 
     settings = Settings.read()
+    if source is None:
+        if fields or complete or allow_shrink or withdraw or url:
+            raise PapersUnusable("give a SOURCE; without one, update converts the live snapshot and takes no option.")
+        converted = snapshots.convert_index(settings, say=say, bar=progress_bar)
+        if json:
+            print_json(manifest_as_json(converted, live=True))
+        return
     if source == "oai":
         before = snapshots.find_manifest(settings, None)
         folder = settings.data / "corpora" / HARVESTS

@@ -19,7 +19,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
-    text: Annotated[str | None, typer.Argument(help="A question, an abstract, an arXiv id or link.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="A question, an abstract, conditions, or ids, links or DOIs of papers.")
+    ] = None,
     like: Annotated[list[str] | None, typer.Option(help="Papers similar to this one, by id; may be repeated.")] = None,
     unlike: Annotated[
         list[str] | None, typer.Option(help="With --like: papers dissimilar to this one, by id; may be repeated.")
@@ -28,7 +30,7 @@ def search(
     offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, dense or lexical.")] = "hybrid",
     category: Annotated[
-        list[str] | None, typer.Option(help="Only this category (cs.LG, or cs.* for all of cs); may be repeated.")
+        list[str] | None, typer.Option(help="Only this category (cs.LG, or cs for all of cs); may be repeated.")
     ] = None,
     all_categories: Annotated[
         list[str] | None,
@@ -43,13 +45,15 @@ def search(
         str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="Only until this date.")] = None,
-    operators: Annotated[
-        bool, typer.Option(help='Read "phrases", -exclusions and ti: au: abs: cat: id: in the text.')
-    ] = True,
+    operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     json: Json = False,
 ) -> None:
-    """Search with the running service, as the page does."""
+    """Search with the running service, as the page does.
+
+    Conditions in the text: "words together", -without, ti:graph, abs:"dark matter", au:"P. Erdős", cat:cs.LG,
+    submittedDate:[2023 TO 2024], ti:neuro*, au:Verne OR au:Kestrel, (ti:a OR ti:b) ANDNOT au:c. docs/search.md has all.
+    """
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
@@ -111,7 +115,9 @@ def show(answer: dict[str, Any]) -> None:
     if answer["query"].get("truncated"):
         say("note: the text is longer than the encoder reads; the dense half ignored its end")
     if operators := answer["query"]["operators"]:
-        say(f"note: read as conditions: {' '.join(operators)}")
+        say(f"note: read as conditions: {', '.join(operators)}")
+    for note in answer.get("notes", ()):
+        say(f"note: {note}")
     if not answer["results"]:
         stdout.print("no paper matches")
     for rank, paper in enumerate(answer["results"], start=answer["offset"] + 1):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
+from papers.authors import Author
+from papers.doi import bare_doi
 from papers.errors import PaperFileUnreadable
 from papers.paper import Paper
-from papers.readers.fields import one_line, parse_day
+from papers.readers.fields import parse_day
 from papers.readers.report import Flaw, Reason, flaw
+from papers.text import clean_abstract, clean_text
 
 _LONG_MARKUP = 1 << 11
 """Bytes without a new element, after which several lines are parsed at a time."""
@@ -78,20 +81,22 @@ def _feed(parser: XMLPullParser[Element], held: bytearray) -> Iterator[tuple[str
 
 def _paper(element: Element, collection: str, volume: str, published: date | None) -> Paper | Flaw:
     paper_id = _id(element, collection, volume)
-    title, abstract = _text(element, "title"), _text(element, "abstract")
+    title, abstract = _text(element, "title"), _text(element, "abstract", clean_abstract)
     reason = (
         Reason.NO_ID if not paper_id else Reason.NO_TITLE if not title else Reason.NO_ABSTRACT if not abstract else None
     )
     if reason:
         return flaw(reason, tostring(element, "unicode"), paper_id or None)
-    authors = (one_line(f"{_text(author, 'first')} {_text(author, 'last')}") for author in element.findall("author"))
+    people = (Author(_text(author, "last"), _text(author, "first")) for author in element.findall("author"))
+    authors = tuple(author for author in people if author.name)
     return Paper(
         id=paper_id,
         title=title,
         abstract=abstract,
-        authors=tuple(name for name in authors if name),
+        authors=authors,
         published=published,
-        doi=_text(element, "doi") or None,
+        authors_parsed=bool(authors),
+        doi=bare_doi(_text(element, "doi")),
     )
 
 
@@ -116,7 +121,7 @@ def _publication_date(meta: Element) -> date | None:
     return parse_day(f"1 {month[:3].title()} {year}") or parse_day(year)
 
 
-def _text(element: Element, tag: str) -> str:
+def _text(element: Element, tag: str, clean: Callable[[str], str] = clean_text) -> str:
     """Return the text of a child element without its markup."""
     child = element.find(tag)
-    return "" if child is None else one_line("".join(child.itertext()))
+    return "" if child is None else clean("".join(child.itertext()))

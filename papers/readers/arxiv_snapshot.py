@@ -10,9 +10,12 @@ from datetime import date
 
 import msgspec
 
+from papers.authors import divided_authors, parse_author, parse_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
-from papers.readers.fields import arxiv_codes, one_line, parse_author_lists, parse_author_names, parse_day
+from papers.readers.fields import arxiv_codes, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
+from papers.text import clean_abstract, clean_text
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -54,19 +57,19 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ID, line)
     if record.deleted:
         return Withdrawn(paper_id)
-    title = one_line(record.title) if record.title else ""
+    title = clean_text(record.title) if record.title else ""
     if not title:
         return flaw(Reason.NO_TITLE, line, paper_id)
-    abstract = one_line(record.abstract) if record.abstract else ""
+    abstract = clean_abstract(record.abstract) if record.abstract else ""
     if not abstract:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
     if record.authors_parsed:
-        authors = parse_author_lists(record.authors_parsed)
+        authors = divided_authors(record.authors_parsed)
     elif isinstance(record.authors, list):
-        authors = tuple(name for name in map(one_line, record.authors) if name)
+        authors = tuple(author for name in record.authors if (author := parse_author(name)).name)
     else:
-        authors = parse_author_names(record.authors) if record.authors else ()
+        authors = parse_authors(record.authors) if record.authors else ()
     codes = record.categories
     if isinstance(codes, list):
         codes = " ".join(codes)
@@ -82,9 +85,10 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         categories=arxiv_codes(codes) if codes else (),
         published=published,
         updated=updated or (parse_day(record.update_date) if record.update_date else None),
-        doi=record.doi.strip() or None if record.doi else None,
-        journal_ref=one_line(record.journal_ref) or None if record.journal_ref else None,
+        doi=bare_doi(record.doi),
+        journal_ref=clean_text(record.journal_ref) or None if record.journal_ref else None,
         versions=len(versions),
+        authors_parsed=bool(record.authors_parsed),
     )
 
 

@@ -1,4 +1,4 @@
-"""Conversion of a record's text to a paper's fields: names, days, category codes, text on one line."""
+"""Conversion of a record's text to a paper's fields: days, category codes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,11 @@ from datetime import date
 from functools import lru_cache
 
 from papers.categories import CATEGORIES
+from papers.text import clean_text
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ISO_DAY = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?", re.ASCII)
 _CODE = re.compile(r"[a-z]+(?:-[a-z]+)?\.[A-Za-z]{2}(?:[A-Za-z-]*[A-Za-z])?", re.ASCII)
-_AND = re.compile(r" ?, ?(?:and )?| ?; ?| and ")  # in a text with one space at a time
-_SPACES = re.compile(" ++")
-_BRACKET = re.compile(r"([()])")
-_SUFFIXES = frozenset(("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV"))
-
-
-def one_line(text: str) -> str:
-    """Return the text with each run of whitespace as one space, and none at the ends."""
-    # Splitting an abstract takes longer than the rest of its record. Whitespace other than a space is not printable,
-    # so two quick checks show that there is nothing to split.
-    text = text.strip().replace("\n", " ")
-    if "  " in text or not text.isprintable():
-        return " ".join(text.split())
-    return text
 
 
 @lru_cache(maxsize=1 << 16)
@@ -44,45 +31,6 @@ def parse_day(text: str) -> date | None:
         return None
 
 
-def parse_author_names(text: str) -> tuple[str, ...]:
-    """Return the names in a printed list of authors: "A. One, B. Two (1) and C. Three Jr. ((1) Somewhere)".
-
-    Affiliations, in brackets, are left out.
-    """
-    text = one_line(text)
-    if "(" in text:
-        text = _SPACES.sub(" ", _without_brackets(text))
-    names: list[str] = []
-    for part in _AND.split(text) if " and " in text or ";" in text else text.split(","):
-        name = one_line(part)
-        if name in _SUFFIXES and names:
-            names[-1] += f" {name}"
-        elif name:
-            names.append(name)
-    return tuple(names)
-
-
-def _without_brackets(text: str) -> str:
-    """Return the text with each pair of brackets and its content as one space; an unpaired bracket stays."""
-    kept: list[str] = []
-    opened: list[int] = []
-    for piece in _BRACKET.split(text):
-        if piece == ")" and opened:
-            del kept[opened.pop() :]
-            kept.append(" ")
-            continue
-        if piece == "(":
-            opened.append(len(kept))
-        kept.append(piece)
-    return "".join(kept)
-
-
-def parse_author_lists(parsed: list[list[str]]) -> tuple[str, ...]:
-    """Return the names in arXiv's `authors_parsed`: lists of last name, first name, suffix and affiliations."""
-    names = (one_line(f"{' '.join(parts[1:2])} {' '.join(parts[:1])} {' '.join(parts[2:3])}") for parts in parsed)
-    return tuple(name for name in names if name)
-
-
 @lru_cache(maxsize=1 << 16)
 def arxiv_codes(text: str) -> tuple[str, ...]:
     """Return the category codes in arXiv's space-separated list, each once, in order.
@@ -95,7 +43,7 @@ def arxiv_codes(text: str) -> tuple[str, ...]:
 
 def categories(text: str) -> tuple[str, ...]:
     """Return the categories in any collection's list: separated by `;`, `,` or `|`, or arXiv codes by spaces."""
-    parts = [one_line(part) for part in re.split(r"[;,|]", text)]
+    parts = [clean_text(part) for part in re.split(r"[;,|]", text)]
     if len(parts) == 1:
         codes = parts[0].split()
         if all(code in CATEGORIES for code in codes):

@@ -13,11 +13,14 @@ from typing import Any
 
 import msgspec
 
+from papers.authors import Author, parse_author, parse_authors
+from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
-from papers.readers.fields import categories, one_line, parse_author_names, parse_day
+from papers.readers.fields import categories, parse_day
 from papers.readers.mapping import Mapping
 from papers.readers.report import Flaw, Reason, Report, flaw
+from papers.text import clean_abstract, clean_text
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIMITERS = ",;\t"
@@ -126,11 +129,14 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
         if not paper_id:
             return flaw(Reason.NO_ID, raw)
         texts = []
-        for field, missing in ((mapping.title, Reason.NO_TITLE), (mapping.abstract, Reason.NO_ABSTRACT)):
+        for field, clean, missing in (
+            (mapping.title, clean_text, Reason.NO_TITLE),
+            (mapping.abstract, clean_abstract, Reason.NO_ABSTRACT),
+        ):
             value = _value(record, field)
             if field and value is None:
                 return flaw(missing, raw, paper_id)
-            texts.append(_text(value, field))
+            texts.append(_text(value, field, clean))
         title, abstract = texts
         if not title and not abstract:
             return flaw(Reason.NO_TEXT, raw, paper_id)
@@ -142,7 +148,7 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
             categories=_categories(_value(record, mapping.categories), mapping.categories),
             published=_day(_value(record, mapping.published), mapping.published),
             updated=_day(_value(record, mapping.updated), mapping.updated),
-            doi=_text(_value(record, mapping.doi), mapping.doi) or None,
+            doi=bare_doi(_text(_value(record, mapping.doi), mapping.doi)),
             journal_ref=_text(_value(record, mapping.journal_ref), mapping.journal_ref) or None,
         )
     except _WrongType as error:
@@ -170,20 +176,20 @@ def _id(value: Any) -> str | None:
     raise _WrongType(f"the id is {_kind(value)}")
 
 
-def _text(value: Any, field: str | None) -> str:
+def _text(value: Any, field: str | None, clean: Callable[[str], str] = clean_text) -> str:
     """Return a text, or the texts of a list joined: some collections store a list of sentences."""
-    return one_line(" ".join(_strings(value, field, "text")))
+    return clean(" ".join(_strings(value, field, "text")))
 
 
-def _authors(value: Any, field: str | None) -> tuple[str, ...]:
+def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return parse_author_names(value)
+        return parse_authors(value)
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
-            return tuple(name for name in map(one_line, names) if name)
+            return tuple(author for name in names if (author := parse_author(name)).name)
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
 
 

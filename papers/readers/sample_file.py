@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import msgspec
 
 from papers.arxiv_id import parse_arxiv_id
+from papers.authors import parse_author
 from papers.errors import UnknownFormat
 from papers.paper import Paper
-from papers.readers.fields import one_line, parse_day
+from papers.readers.fields import parse_day
 from papers.readers.paper_file import PaperFile
 from papers.readers.report import Flaw, Reason, flaw
+from papers.text import clean_abstract, clean_text
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -56,16 +58,16 @@ def _paper(raw: bytes) -> Paper | Flaw:
     arxiv_id = parse_arxiv_id(record.arxiv_num)
     if arxiv_id is None:
         return flaw(Reason.NO_ID, raw)
-    title, abstract = one_line(record.arxiv_title), one_line(record.arxiv_summary)
+    title, abstract = clean_text(record.arxiv_title), clean_abstract(record.arxiv_summary)
     if not title or not abstract:
         return flaw(Reason.NO_ABSTRACT if title else Reason.NO_TITLE, raw, arxiv_id.id)
     # The list of authors has no order; a field of its own names the first author.
-    names = dict.fromkeys(name for name in map(one_line, [record.arxiv_firstAuthor, *record.arxiv_author]) if name)
+    names = dict.fromkeys(name for name in map(clean_text, [record.arxiv_firstAuthor, *record.arxiv_author]) if name)
     return Paper(
         id=arxiv_id.id,
         title=title,
         abstract=abstract,
-        authors=tuple(names),
+        authors=tuple(map(parse_author, names)),
         published=parse_day(record.arxiv_published),
         updated=parse_day(record.arxiv_updated),
     )

@@ -10,6 +10,9 @@ ANALYSIS_VERSION = 3
 ENGLISH = "akin_english"
 """The name by which an index refers to `english_analyzer`."""
 
+EVERY_WORD = "akin_every_word"
+"""The name by which an index refers to `word_analyzer`."""
+
 _LONGEST_TERM = 60
 
 # Function words, and the rests of contractions ("don't" is read as "don" and "t"). Words that are merely frequent in
@@ -37,6 +40,11 @@ STOP_WORDS = tuple(
 def english_analyzer() -> TextAnalyzer:
     """Return an analyzer for words in lower case, accents folded, function words dropped, stemmed."""
     return _folded_words().filter(Filter.custom_stopword(list(STOP_WORDS))).filter(Filter.stemmer("english")).build()
+
+
+def word_analyzer() -> TextAnalyzer:
+    """Return an analyzer like `english_analyzer` that keeps function words, for phrases such as "all you need"."""
+    return _folded_words().filter(Filter.stemmer("english")).build()
 
 
 def name_analyzer() -> TextAnalyzer:

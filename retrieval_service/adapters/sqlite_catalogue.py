@@ -15,17 +15,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
+from papers import Author, Paper, parse_author
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
 
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
+DOI_INDEX = "CREATE INDEX IF NOT EXISTS paper_doi ON paper (lower(doi)) WHERE doi IS NOT NULL"
+"""Statement for the index of DOIs; catalogues of earlier releases have none."""
+
 _FILTERS_KEPT = 16
 _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each paper
 _MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
-_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_codes = msgspec.json.Decoder(tuple[str, ...]).decode
+_divided = msgspec.json.Decoder(tuple[Author, ...]).decode
 
 
 class SqliteCatalogue:
@@ -52,6 +56,7 @@ class SqliteCatalogue:
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
             self._days = np.frombuffer(about["days"], DAY_TYPE)
+            self._has_dois = "paper_doi" in {name for _, name, *_ in self._db.execute("PRAGMA index_list(paper)")}
         except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
@@ -70,6 +75,14 @@ class SqliteCatalogue:
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of the ids that the corpus has."""
         return rows_of(self._db, ids)
+
+    def rows_by_doi(self, dois: Sequence[str]) -> dict[str, int]:
+        """Return the rows of the papers that have one of some bare DOIs, by DOI; none in an earlier catalogue."""
+        if not self._has_dois:
+            return {}
+        statement = "SELECT min(row) FROM paper WHERE doi IS NOT NULL AND lower(doi) = lower(?)"
+        found = {doi: self._db.execute(statement, (doi,)).fetchone()[0] for doi in dict.fromkeys(dois)}
+        return {doi: row for doi, row in found.items() if row is not None}
 
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""
@@ -90,8 +103,7 @@ class SqliteCatalogue:
             if clause.field in CATALOGUE_FIELDS:
                 mask &= self._rows_with_any_value(clause) != clause.excluded
         if wanted.first or wanted.last:
-            mask &= self._days >= (wanted.first or date.min).toordinal()
-            mask &= self._days <= (wanted.last or date.max).toordinal()
+            mask &= self._rows_between((wanted.first or date.min).toordinal(), (wanted.last or date.max).toordinal())
         return RowSet(mask, int(np.count_nonzero(mask)))
 
     def _rows_with_any_value(self, clause: Clause) -> NDArray[np.bool_]:
@@ -99,10 +111,18 @@ class SqliteCatalogue:
             mask = np.zeros(self._count, np.bool_)
             mask[list(map(int, clause.values))] = True
             return mask
+        if clause.field is Field.DAY:
+            first, last = map(int, clause.values)
+            return self._rows_between(first, last)
         bits = np.zeros(-(-self._count // 8), np.uint8)
         for code in clause.values:
             bits |= self._bits(str(code))
         return np.unpackbits(bits, count=self._count).view(np.bool_)
+
+    def _rows_between(self, first: int, last: int) -> NDArray[np.bool_]:
+        mask = self._days >= first
+        mask &= self._days <= last
+        return mask
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:
         """Return the rows that have a category, a bit each."""
@@ -158,12 +178,17 @@ def _paper(*fields: Any) -> Paper:
     paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions, *added = fields
     comments, withdrawn, authors_parsed = added or (None, False, False)
     return Paper(
-        *(paper_id, title, abstract, _names(authors), _names(categories)),
+        *(paper_id, title, abstract, _authors(authors), _codes(categories)),
         *(published and date.fromisoformat(published), updated and date.fromisoformat(updated)),
         *(doi, journal_ref, versions, comments),
         withdrawn=bool(withdrawn),
         authors_parsed=bool(authors_parsed),
     )
+
+
+def _authors(stored: str) -> tuple[Author, ...]:
+    # Catalogues of earlier releases hold names that are not divided.
+    return tuple(map(parse_author, _codes(stored))) if stored.startswith('["') else _divided(stored)
 
 
 def _span(days: NDArray[np.int32]) -> tuple[date | None, date | None]:

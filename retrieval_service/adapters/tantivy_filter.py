@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from tantivy import FieldType, Occur, Order, Query, Schema, Searcher, TextAnalyzer
 
 from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
-from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.compounds import CompoundSpellings
+from retrieval_service.adapters.english import name_analyzer
 from retrieval_service.adapters.tex import to_plain_text
+from retrieval_service.adapters.word_patterns import WordPatterns
 from retrieval_service.deadline import check_deadline
-from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Rows
 
 NAME_SPACING = 32
@@ -60,50 +62,69 @@ class ClauseAlternative(NamedTuple):
     Attributes:
         query: Finds the papers.
         condition: The same as a field and its terms; None if the query cannot be written so.
+        respelled: True if the words are spelled in another way, which few papers do.
     """
 
     query: Query
     condition: Condition | None = None
+    respelled: bool = False
 
 
 class ClauseQueries:
     """Translates clauses to queries."""
 
-    def __init__(self, schema: Schema) -> None:
-        """Take the index's schema."""
+    def __init__(self, schema: Schema, searcher: Searcher) -> None:
+        """Take an opened index."""
         self._schema = schema
-        self._english = english_analyzer()
+        self._compounds = CompoundSpellings(searcher)
         self._names = name_analyzer()
+        self._patterns = WordPatterns(schema, _WORD_FIELDS)
 
     def query(self, clause: Clause) -> Query | None:
-        """Return the query for papers that have one of a clause's values; None if no value has a term ("the")."""
+        """Return the query for papers that have one of a clause's values; None if no value has a term ("!")."""
         parts = self.parts(clause)
         return best_of_queries([part.query for part in parts]) if parts else None
 
     def parts(self, clause: Clause) -> list[ClauseAlternative]:
-        """Return the ways to have one of a clause's values; an empty list where no value has a term ("the")."""
+        """Return the ways to have one of a clause's values; an empty list where no value has a term ("!")."""
         if clause.field is Field.CATEGORY:
             return [ClauseAlternative(self._one_of("category", clause.values))]
         if clause.field is Field.ROW:
             return [ClauseAlternative(self._rows(clause.values))]
+        if clause.field is Field.DAY:
+            first, last = map(int, clause.values)
+            return [ClauseAlternative(self._between(first, last))]
+        if clause.pattern:
+            found = self._patterns.queries(clause)
+            return [ClauseAlternative(query) for query in found]
         values = [str(value) for value in clause.values]
         if clause.field is Field.AUTHOR:
             return [part for value in values for part in self._author(value)]
         return [part for value in values for part in self._words(value, _WORD_FIELDS[clause.field])]
 
-    def condition_query(self, condition: Condition) -> Query:
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that have no term."""
+        if clause.field in CATALOGUE_FIELDS:
+            return ()
+        return tuple(value for value in clause.values if not self.parts(Clause(clause.field, (value,))))
+
+    def condition_query(self, condition: Condition, *, scored: bool = False) -> Query:
         """Return the query for papers that meet a condition."""
         field, terms = condition
         if len(terms) == 1:
-            return Query.term_query(self._schema, field, terms[0][1], "basic")
+            return Query.term_query(self._schema, field, terms[0][1], "freq" if scored else "basic")
         return Query.phrase_query(self._schema, field, list(terms))
 
     def days(self, admitted: Filter) -> Query | None:
         """Return the query for papers of a filter's days; None if the filter has no days."""
         if not (admitted.first or admitted.last):
             return None
-        first, last = admitted.first or date.min, admitted.last or date.max
-        return Query.range_query(self._schema, "day", FieldType.Integer, first.toordinal(), last.toordinal())
+        return self._between((admitted.first or date.min).toordinal(), (admitted.last or date.max).toordinal())
+
+    def _between(self, first: int, last: int) -> Query:
+        if first > last:
+            return Query.empty_query()
+        return Query.range_query(self._schema, "day", FieldType.Integer, first, last)
 
     def _one_of(self, field: str, values: Sequence[str | int]) -> Query:
         if not values:
@@ -118,16 +139,11 @@ class ClauseQueries:
         return Query.boolean_query(each) if each else Query.empty_query()
 
     def _words(self, text: str, fields: Sequence[str]) -> list[ClauseAlternative]:
-        tokens = self._english.pre_tokenize(to_plain_text(text)).tokens
-        # Function words are not in the index, but their positions are counted.
-        terms = tuple((token.position - tokens[0].position, token.text) for token in tokens)
-        if not terms:
-            return []
-        if len(terms) == 1:
-            queries = [Query.term_query(self._schema, field, terms[0][1], "freq") for field in fields]
-        else:
-            queries = [Query.phrase_query(self._schema, field, list(terms)) for field in fields]
-        return [ClauseAlternative(query, (field, terms)) for query, field in zip(queries, fields, strict=True)]
+        return [
+            ClauseAlternative(self.condition_query((field, terms), scored=True), (field, terms), place > 0)
+            for place, terms in enumerate(self._compounds.phrases(to_plain_text(text)))
+            for field in fields
+        ]
 
     def _author(self, name: str) -> list[ClauseAlternative]:
         words = name_words(name, self._names)[-_LONGEST_NAME:]
@@ -177,7 +193,7 @@ class ClauseRows:
             check_deadline()
             known = self._answers.get(frozenset((clause,)))
             if known is None and all(
-                self._common.bits(part.condition) is not None for part in self._queries.parts(clause)
+                part.respelled or self._common.bits(part.condition) is not None for part in self._queries.parts(clause)
             ):
                 known = self._answer([clause])
             if known is None:

@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 from tantivy import Index, Occur, Order, Query
 
 from retrieval_service.adapters.common_rows import CommonRows
-from retrieval_service.adapters.english import ENGLISH, english_analyzer
-from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows
+from retrieval_service.adapters.compounds import LONGEST_RANKED, WEIGHT, CompoundSpellings
+from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, word_analyzer
+from retrieval_service.adapters.joined_queries import joined_query
+from retrieval_service.adapters.spellings import query_words
+from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.filter import Clause, Field, Filter
+from retrieval_service.filter import Clause, Field, Filter, clauses_of
 from retrieval_service.ports import Hits
 
+_FIELDS = ("title", "abstract")
 _LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
 # until the terms carry this share of the query's information.
@@ -52,7 +56,8 @@ class TantivyIndex:
         self._searcher = index.searcher()
         self._schema = index.schema
         self._analyzer = english_analyzer()
-        self._clauses = ClauseQueries(index.schema)
+        self._compounds = CompoundSpellings(self._searcher)
+        self._clauses = ClauseQueries(index.schema, self._searcher)
         self._rows = ClauseRows(self._searcher, index.schema, self._clauses, CommonRows(directory))
         self._terms = terms
         self._postings = postings
@@ -67,7 +72,8 @@ class TantivyIndex:
         """Return the k admitted rows of greatest BM25 score for a text."""
         check_deadline()
         admitted = admitted or Filter()
-        weights = self._weights(text, against)
+        ranking = [self._term(term, weight) for term, weight in self._weights(text, against)]
+        ranking += self._open_compounds(text)
         scored: list[tuple[Occur, Query]] = []
         silent: list[tuple[Occur, Query]] = []
         for clause in admitted.clauses:
@@ -77,15 +83,21 @@ class TantivyIndex:
             elif query is not None:
                 occur = Occur.MustNot if clause.excluded else Occur.Must
                 silent.append((occur, Query.const_score_query(query, 0.0)))
+        for joined in admitted.joined:
+            query = joined_query(self._clauses, joined)
+            if any(map(_is_scored, clauses_of(joined))):
+                scored.append((Occur.Must, query))
+            else:
+                silent.append((Occur.Must, Query.const_score_query(query, 0.0)))
         if days := self._clauses.days(admitted):
             silent.append((Occur.Must, Query.const_score_query(days, 0.0)))
-        if k <= 0 or not (weights or scored or (silent and not text.strip())):
+        if k <= 0 or not (ranking or scored or (silent and not text.strip())):
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-        if not (weights or scored):
+        if not (ranking or scored):
             return self._newest([*silent, (Occur.Must, Query.all_query())], k)
         parts = [*scored, *silent]
-        if weights:
-            terms = Query.boolean_query([(Occur.Should, self._term(term, weight)) for term, weight in weights])
+        if ranking:
+            terms = Query.boolean_query([(Occur.Should, query) for query in ranking])
             if not parts:
                 return self._best(terms, k)
             parts.append((Occur.Should if scored else Occur.Must, terms))
@@ -98,6 +110,10 @@ class TantivyIndex:
             DeadlineExceeded: The deadline has passed.
         """
         return self._rows.find_rows(clauses)
+
+    def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
+        """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
+        return self._clauses.values_without_terms(clause)
 
     def _best(self, query: Query, k: int) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
@@ -139,13 +155,26 @@ class TantivyIndex:
         return chosen
 
     def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:
-        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(to_plain_text(text))))
+        plain = to_plain_text(text)
+        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(query_words(plain))))
+        for term in self._analyzer.analyze(" ".join(self._compounds.joined_pairs(plain))):
+            counts.setdefault(term, WEIGHT)
         unwanted, weight = against
         if not unwanted:
             return counts
-        for term, count in Counter(self._analyzer.analyze(to_plain_text(unwanted))).items():
+        for term, count in Counter(self._analyzer.analyze(query_words(to_plain_text(unwanted)))).items():
             counts[term] = counts.get(term, 0.0) - weight * count
         return {term: count for term, count in counts.items() if count > 0}
+
+    def _open_compounds(self, text: str) -> list[Query]:
+        """Return a query for each word of a short text that papers write as two words."""
+        if text.count(" ") > LONGEST_RANKED:
+            return []
+        found = []
+        for terms in self._compounds.open_phrases(to_plain_text(text)):
+            phrases = [Query.phrase_query(self._schema, field, list(terms)) for field in _FIELDS]
+            found.append(Query.boost_query(best_of_queries(phrases), WEIGHT))
+        return found
 
     def _term(self, term: str, weight: float) -> Query:
         query = Query.term_query(self._schema, "text", term, "freq")
@@ -160,12 +189,18 @@ def open_index(directory: Path) -> Index:
     """
     try:
         index = Index.open(str(directory))
-        index.register_tokenizer(ENGLISH, english_analyzer())
+        register_analyzers(index)
         index.config_reader("manual")
         index.reload()
     except (ValueError, OSError) as error:
         raise SnapshotInvalid(directory, f"is not a lexical index that can be read ({error})") from error
     return index
+
+
+def register_analyzers(index: Index) -> None:
+    """Give an index the analyzers that its fields name."""
+    index.register_tokenizer(ENGLISH, english_analyzer())
+    index.register_tokenizer(EVERY_WORD, word_analyzer())
 
 
 def _is_scored(clause: Clause) -> bool:

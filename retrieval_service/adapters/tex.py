@@ -44,6 +44,18 @@ _LOOK = re.compile(
 )
 # CO$_2$, H_2O, x_{ij}, $^{13}$C: one word each. A single letter is a script only at the end of a word, as in v_i.
 _SCRIPT = re.compile(r"\$?[_^]\s*+(?:\{([^{}$\\]*+)\}|(\d|[A-Za-z](?![A-Za-z0-9])))\$?")
+# Characters that print nothing (Unicode's Default_Ignorable_Code_Point), and the Arabic letter that only makes room.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u0640\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+_HYPHENS = re.compile("[\u2010-\u2013\u2212\u30a0\ufe63\uff0d]")  # also the dash of "Navier–Stokes"
+_APOSTROPHES = re.compile("[\u02b9-\u02bd\ua78c]")  # to Unicode these are letters
+_VOWEL_MARKS = frozenset({84, 91, 103, 118, 129, 130, 132})
+"""Combining classes of vowels (Telugu, Thai, Lao, Tibetan); marks of other classes are accents or may be left out."""
+_GREEK_EDGE = "\x1f"  # between the name of a Greek letter and its neighbours, while these may be hyphens
+_SIGNS = re.compile(r"(?<=[^\W_])(?:(\+\+)(?![^\W_])|(\\?#)(?![\w#]))")
+_THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep: BibTeX keeps capitals so
 # Normalization sorts adjacent marks in quadratic time. Unicode's stream-safe format (UAX #15) allows 30 of them.
 _MOST_MARKS = 30
@@ -51,21 +63,42 @@ _MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1},}}+")
 
 
 def to_plain_text(text: str) -> str:
-    """Return the text with TeX resolved, Greek letters named, and ligatures and full-width letters replaced."""
+    """Return the text with TeX resolved, Greek letters named, and other forms of letters and signs replaced.
+
+    Invisible characters are removed, compatibility forms (ligatures, full width) and hyphens become the usual ones, and
+    `10,000` becomes `10000`, `C++` `Cplusplus`, and `C#` `Csharp`.
+    """
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+    if "++" in text or "#" in text:
+        text = _SIGNS.sub(lambda found: "plusplus" if found[1] else "sharp", text)
+    if "," in text:
+        text = _THOUSANDS.sub("", text.replace("{,}", ","))
     if "\\" in text or "_" in text or "^" in text:
         text = " ".join(text.split())
     if "\\" in text:
         text = _ACCENT.sub(r"\1", text)
         text = _LETTER.sub(lambda found: _LETTERS[found[1]], text)
-        text = _NAMED.sub(lambda found: f" {found[1]} ", _VARIANT.sub(r"\\", text))
+        text = _NAMED.sub(rf"{_GREEK_EDGE}\1{_GREEK_EDGE}", _VARIANT.sub(r"\\", text))
         text = _LOOK.sub(" ", text)
     if not text.isascii():
-        text = _GREEK_LETTERS.sub(_greek_name, unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)))
+        text = unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text))
+        text = _HYPHENS.sub("-", _APOSTROPHES.sub("'", _GREEK_LETTERS.sub(_greek_name, text)))
         if not text.isascii():
-            text = "".join(letter for letter in text if not unicodedata.combining(letter))
+            text = "".join(letter for letter in text if _is_kept(letter))
     if "_" in text or "^" in text:
         text = _SCRIPT.sub(lambda found: found[2] if found[1] is None else found[1].strip(), text)
+    if "$" in text and "-" in text:
+        text = text.replace(f"{_GREEK_EDGE}$-", "-").replace(f"-${_GREEK_EDGE}", "-")
+        text = text.replace("$-", "-").replace("-$", "-")
+    if _GREEK_EDGE in text:
+        text = text.replace(f"{_GREEK_EDGE}-", "-").replace(f"-{_GREEK_EDGE}", "-").replace(_GREEK_EDGE, " ")
     return _CASE_KEPT.sub(r"\1", text) if "{" in text else text
+
+
+def _is_kept(letter: str) -> bool:
+    combining = unicodedata.combining(letter)
+    return not combining or combining in _VOWEL_MARKS
 
 
 def _few_marks(found: re.Match[str]) -> str:
@@ -81,5 +114,6 @@ def _few_marks(found: re.Match[str]) -> str:
 def _greek_name(found: re.Match[str]) -> str:
     letters = found[0]
     if len(letters) > _LONGEST_SYMBOL or not _GREEK.keys() >= set(letters.lower()):
-        return letters
-    return "".join(f" {_GREEK[letter.lower()]} " for letter in letters)
+        # A Greek word: its accents are removed with other marks. A sigma has another form at a word's end.
+        return unicodedata.normalize("NFD", letters).casefold()
+    return "".join(f"{_GREEK_EDGE}{_GREEK[letter.lower()]}{_GREEK_EDGE}" for letter in letters)

@@ -99,8 +99,8 @@ def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_l
     if manifest.analysis_version != ANALYSIS_VERSION:
         raise SnapshotInvalid(
             directory / LEXICAL,
-            f"has terms of analysis {manifest.analysis_version}, not {ANALYSIS_VERSION}: build the index again "
-            "(no text is embedded twice)",
+            f"has terms of analysis {manifest.analysis_version}, not {ANALYSIS_VERSION}: convert it with "
+            "akin index update, without a source (no text is embedded twice)",
         )
     for file, record in manifest.files.items():
         _check_ends(directory / file, record)

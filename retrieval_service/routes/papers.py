@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from papers import Paper
+from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Catalogue
 from retrieval_service.routes.answers import CorpusAnswer, corpus_answer, json_response
+from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.routes.openapi import ApiRoute
-from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import PaperAnswer
 from retrieval_service.search.planner import paper_rows
 from retrieval_service.search.request import replace_unprintable
@@ -22,20 +24,23 @@ async def paper(request: Request) -> Response:
     state = service_state(request)
     paper_id = replace_unprintable(request.path_params["paper_id"])
 
-    async def answer() -> Response:
-        with state.live.hold() as corpus:
-            found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
-            return json_response(PaperAnswer.of(found))
+    async def answer(corpus: OpenCorpus) -> Response:
+        found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
+        return json_response(PaperAnswer.of(found))
 
-    return await answer_in_turn(request, state.reads, deadline_of(request), answer)
+    return await answer_from_corpus(request, state.reads, deadline_of(request), paper_id, answer)
 
 
 async def corpus(request: Request) -> Response:
     """Return the size, the days and the categories of the corpus that is searched."""
-    with service_state(request).live.hold() as corpus:
+    state = service_state(request)
+    tag = AnswerTag(request, state.tag_seed, None)
+    with state.live.hold() as corpus:
+        if known := tag.not_modified(corpus.manifest):
+            return known
         if corpus.corpus_answer is None:
             corpus.corpus_answer = msgspec.json.encode(corpus_answer(corpus.manifest, corpus.catalogue))
-        return Response(corpus.corpus_answer, media_type="application/json")
+        return tag.put_on(Response(corpus.corpus_answer, media_type="application/json"), corpus.manifest)
 
 
 def _paper(paper_id: str, catalogue: Catalogue) -> Paper:

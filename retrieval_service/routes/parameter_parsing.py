@@ -27,6 +27,7 @@ Model = TypeVar("Model")
 
 # The longest query, with every letter escaped as a pair of \uXXXX, is a quarter of it.
 _LONGEST_BODY = 1 << 20
+_MOST_FIELDS = 2000  # of an address; all lists together are shorter
 _LONGEST_NAME = 40  # characters of a name that an error repeats
 _decode = msgspec.json.Decoder().decode
 
@@ -97,8 +98,10 @@ class Parameters(Generic[Model]):
         """Return the model of a request's query string.
 
         Raises:
-            InvalidParameter: A name is unknown or given twice, or a value is wrong.
+            InvalidParameter: A name is unknown or given twice, a value is wrong, or there are too many.
         """
+        if request.scope["query_string"].count(b"&") >= _MOST_FIELDS:
+            raise InvalidParameter(f"The address has more than {_MOST_FIELDS} parameters.", {"limit": _MOST_FIELDS})
         return self.validate(self.query_values(request.query_params.multi_items()))
 
     async def parse_body(self, request: Request) -> Model:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
 
@@ -32,13 +34,12 @@ async def similar(request: Request) -> Response:
 async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Response:
     state = service_state(request)
 
-    async def answer() -> Response:
-        with state.live.hold() as corpus:
-            found = await state.engine.search(corpus, wanted)
-            state.metrics.record_search(found.timings, found.degraded is not None)
-            return json_response(found)
+    async def answer(corpus: OpenCorpus) -> Response:
+        found = await state.engine.search(corpus, wanted)
+        state.metrics.record_search(found.timings, found.degraded is not None)
+        return json_response(found, headers=NEVER_STORED if found.degraded else None)
 
-    return await answer_in_turn(request, state.searches, deadline, answer)
+    return await answer_from_corpus(request, state.searches, deadline, wanted, answer)
 
 
 ROUTES = (

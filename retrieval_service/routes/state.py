@@ -14,8 +14,10 @@ from starlette.responses import Response
 
 from retrieval_service.admission import Admission
 from retrieval_service.corpus.live_corpus import LiveCorpus
+from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import InvalidParameter
 from retrieval_service.metrics import Metrics
+from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.search.engine import SearchEngine
 
 TIMEOUT_HEADER = "akin-timeout"
@@ -35,6 +37,7 @@ class ServiceState:
         read_threads: Threads that read papers.
         search_seconds: The longest time for an answer.
         body_seconds: The longest time for a body to arrive.
+        tag_seed: The part of the tags of answers that does not change while the process runs.
     """
 
     live: LiveCorpus
@@ -45,6 +48,7 @@ class ServiceState:
     read_threads: Executor
     search_seconds: float
     body_seconds: float
+    tag_seed: bytes
 
 
 def service_state(request: Request) -> ServiceState:
@@ -75,6 +79,35 @@ def deadline_of(request: Request) -> float:
             {"parameter": "Akin-Timeout"},
         )
     return now + min(seconds, longest)
+
+
+async def answer_from_corpus(
+    request: Request,
+    turns: Admission,
+    deadline: float,
+    asked: object,
+    work: Callable[[OpenCorpus], Coroutine[Any, Any, Response]],
+) -> Response:
+    """Return the response that the work makes from the corpus in its turn; 304 at once if the client has it.
+
+    Args:
+        request: The request.
+        turns: The turns of such work.
+        deadline: The moment at which the work ends.
+        asked: The parameters of a GET with their defaults, which the answer depends on; they become its tag.
+        work: Makes the response.
+    """
+    state = service_state(request)
+    tag = None if request.method == "POST" else AnswerTag(request, state.tag_seed, asked)
+    if tag and state.live.current and (known := tag.not_modified(state.live.current.manifest)):
+        return known
+
+    async def answer() -> Response:
+        with state.live.hold() as corpus:
+            response = await work(corpus)
+            return tag.put_on(response, corpus.manifest) if tag else response
+
+    return await answer_in_turn(request, turns, deadline, answer)
 
 
 async def answer_in_turn(

@@ -10,18 +10,33 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from papers import Paper, links, subject
+from papers import Paper, bare_doi, links, subject
+from papers.text import display_text
 from retrieval_service.filter import day_of
 
 
+class RawText(msgspec.Struct, kw_only=True):
+    """Text of a paper as its source writes it, TeX included; a field is absent if it is the same as displayed."""
+
+    title: str | UnsetType = UNSET
+    abstract: str | UnsetType = UNSET
+    authors: Sequence[str] | UnsetType = UNSET
+
+
 class PaperAnswer(msgspec.Struct, kw_only=True):
-    """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv."""
+    """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
+
+    `title`, `abstract` and `authors` are as a reader sees them, with mathematics in TeX and a line break between
+    paragraphs; `raw` has the source's own text of those that differ.
+    """
 
     id: str
     title: str
     abstract: str
     authors: Sequence[str]
+    author_count: int
     categories: Sequence[str]
     primary_subject: str | None
     subjects: list[str]
@@ -30,24 +45,37 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     doi: str | None
     journal_ref: str | None
     links: dict[str, str]
+    raw: RawText
 
     @classmethod
     def of(cls, paper: Paper, **more: Any) -> Self:
         """Return the answer for a paper, with the further fields of a subclass."""
         subjects, day = [subject(code) for code in paper.categories], day_of(paper)
+        names = [author.name for author in paper.authors]
+        title, abstract, authors = (
+            display_text(paper.title),
+            display_text(paper.abstract),
+            list(map(display_text, names)),
+        )
         return cls(
             id=paper.id,
-            title=paper.title,
-            abstract=paper.abstract,
-            authors=paper.authors,
+            title=title,
+            abstract=abstract,
+            authors=authors,
+            author_count=len(paper.authors),
             categories=paper.categories,
             primary_subject=subjects[0] if subjects else None,
             subjects=subjects,
             arxiv_id=paper.arxiv_id,
             date=day.isoformat() if day else None,
-            doi=paper.doi,
+            doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
+            raw=RawText(
+                title=UNSET if title == paper.title else paper.title,
+                abstract=UNSET if abstract == paper.abstract else paper.abstract,
+                authors=UNSET if authors == names else names,
+            ),
             **more,
         )
 
@@ -113,7 +141,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
-    search failed. `searched` is the number of papers that the conditions admit.
+    search failed. `searched` is the number of papers that the conditions admit. `notes` say what of the query was not
+    read, or was read in another way, and how to write it.
     """
 
     results: list[SearchResult]
@@ -127,3 +156,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     snapshot: str
     encoder: EncoderAnswer
     folded: int
+    notes: Sequence[str] = ()

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
+from papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
@@ -72,7 +73,9 @@ class _Search:
         searched = len(self.corpus.catalogue) if within is None else within.count
         results = await self._results(plan, within) if searched else []
         self.timings.total_ms = _ms_since(started)
-        like, unlike = ([NamedPaper(paper.id, paper.title) for paper in side] for side in (plan.like, plan.unlike))
+        like, unlike = (
+            [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
+        )
         encoder = self.corpus.manifest.encoder
         return SearchAnswer(
             results=results,
@@ -94,6 +97,7 @@ class _Search:
             snapshot=self.corpus.manifest.id,
             encoder=EncoderAnswer(encoder.version, encoder.digest),
             folded=sum(len(result.duplicates) for result in results),
+            notes=plan.notes,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:

@@ -5,20 +5,26 @@ The catalogue answers `filter.CATALOGUE_FIELDS` and the days, the lexical index 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
 from difflib import get_close_matches
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
-from papers import ALIASES, CATEGORIES, parse_arxiv_id
-from retrieval_service.errors import UnknownCategory
-from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
+from papers import ALIASES, CATEGORIES, SUCCESSORS, parse_arxiv_id
+from retrieval_service.deadline import check_deadline
+from retrieval_service.errors import InvalidQuery, UnknownCategory
+from retrieval_service.filter import CATALOGUE_FIELDS, AllOf, AnyOf, Clause, Condition, Field, Filter, clauses_of
 from retrieval_service.ports import Catalogue, LexicalIndex, RowSet
+from retrieval_service.search.named_papers import named_doi
 from retrieval_service.search.operators import ParsedQuery
 from retrieval_service.search.request import SearchRequest
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
+_MOST_JOINED = 100  # clauses, each of which is searched for by itself
 _SUGGESTIONS = 3
 _COMPARED = 500  # codes that an unknown one is compared with, each of which may take 0.2 ms
 
@@ -30,44 +36,103 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
+        InvalidQuery: Too many conditions are joined.
     """
     conditions = [(Field.CATEGORY, request.categories, False)] if request.categories else []
     conditions += [(Field.CATEGORY, (name,), False) for name in request.categories_all]
     conditions += [(Field.CATEGORY, request.exclude_categories, True)] if request.exclude_categories else []
     conditions += [(Field.AUTHOR, request.authors, False)] if request.authors else []
     conditions += [(Field.ROW, request.ids, False)] if request.ids else []
-    conditions += [(operator.field, operator.values, operator.excluded) for operator in query.operators]
     clauses = [Clause(field, _values(field, values, catalogue), excluded) for field, values, excluded in conditions]
-    if not (clauses or request.first or request.last):
+    joined: list[AllOf | AnyOf] = []
+    first, last = request.first, request.last
+    for operator in query.operators:
+        wanted = _with_rows(operator.condition, catalogue)
+        for part in wanted.parts if isinstance(wanted, AllOf) else (wanted,):
+            if not isinstance(part, Clause):
+                joined.append(part)
+            elif part.field is Field.DAY and not part.excluded:
+                begin, end = (date.fromordinal(int(day)) for day in part.values)
+                first, last = max(first or date.min, begin), min(last or date.max, end)
+            else:
+                clauses.append(part)
+    if not (clauses or joined or first or last):
         return None
+    if (count := sum(1 for part in joined for _ in clauses_of(part))) > _MOST_JOINED:
+        raise InvalidQuery(
+            f"The query joins {count} conditions; at most {_MOST_JOINED} are searched for. Send a shorter query.",
+            {"parameter": "query", "limit": _MOST_JOINED},
+        )
     # Sorted, so that the same conditions in another order are the same key where rows are cached.
     ordered = sorted(set(clauses), key=lambda clause: (clause.field, clause.excluded, str(clause.values)))
-    return Filter(tuple(ordered), request.first, request.last)
+    return Filter(tuple(ordered), first, last, tuple(dict.fromkeys(joined)))
 
 
 def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> RowSet:
-    """Return the rows that a filter admits."""
-    rows = catalogue.find_rows(wanted)
-    words = [clause for clause in wanted.clauses if clause.field not in CATALOGUE_FIELDS]
-    if not words:
+    """Return the rows that a filter admits.
+
+    Raises:
+        InvalidQuery: A condition has no word that the index could hold, so that it would admit every paper or none.
+    """
+    for clause in (inner for part in (*wanted.clauses, *wanted.joined) for inner in clauses_of(part)):
+        if clause.field not in CATALOGUE_FIELDS and (silent := lexical.values_without_terms(clause)):
+            shown = str(silent[0])[:60]
+            raise InvalidQuery(
+                f"{shown!r} has no word that can be searched for in {clause.field}; leave it out.",
+                {"parameter": "query", "value": shown},
+            )
+    rows = catalogue.find_rows(replace(wanted, joined=()) if wanted.joined else wanted)
+    masks = [_joined_rows(condition, catalogue, lexical) for condition in wanted.joined]
+    if words := [clause for clause in wanted.clauses if clause.field not in CATALOGUE_FIELDS]:
+        masks.append(lexical.find_rows(words))
+    if not masks:
         return rows
-    mask = rows.mask & lexical.find_rows(words)
+    mask = np.logical_and.reduce([rows.mask, *masks])
     return RowSet(mask, int(np.count_nonzero(mask)))
 
 
+def _joined_rows(condition: Condition, catalogue: Catalogue, lexical: LexicalIndex) -> NDArray[np.bool_]:
+    """Return the rows that meet a condition, bool [papers]. Each index keeps its answers for single clauses."""
+    check_deadline()
+    if isinstance(condition, Clause):
+        if condition.field in CATALOGUE_FIELDS:
+            return catalogue.find_rows(Filter((condition,))).mask
+        return lexical.find_rows([condition])
+    join = np.logical_and if isinstance(condition, AllOf) else np.logical_or
+    mask = _joined_rows(condition.parts[0], catalogue, lexical).copy()
+    for part in condition.parts[1:]:
+        join(mask, _joined_rows(part, catalogue, lexical), out=mask)
+    return mask
+
+
+def _with_rows(condition: Condition, catalogue: Catalogue) -> Condition:
+    """Return a condition with the codes of its category patterns and the rows of its ids."""
+    if isinstance(condition, Clause):
+        if condition.field is Field.DAY:
+            return condition
+        return replace(condition, values=_values(condition.field, list(map(str, condition.values)), catalogue))
+    return type(condition)(tuple(_with_rows(part, catalogue) for part in condition.parts))
+
+
 def rows_by_name(ids: Sequence[str], catalogue: Catalogue) -> dict[str, int | None]:
-    """Return the row of each paper, by its corpus's id or any form of its arXiv id; None for an unknown paper."""
+    """Return the row of each paper, by its corpus's id, any form of its arXiv id, or its DOI; None if it is unknown."""
     if not ids:
         return {}
     canonical = {name: found.id for name in ids if (found := parse_arxiv_id(name)) is not None}
     known = catalogue.rows([*ids, *canonical.values()])
-    return {name: known.get(name, known.get(canonical.get(name, name))) for name in ids}
+    rows = {name: known.get(name, known.get(canonical.get(name, name))) for name in ids}
+    dois = {name: doi for name in ids if rows[name] is None and (doi := named_doi(name)) is not None}
+    if dois:
+        by_doi = catalogue.rows_by_doi(list(dois.values()))
+        rows.update({name: by_doi.get(doi) for name, doi in dois.items()})
+    return rows
 
 
 def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str, ...]:
-    """Return the codes of category patterns: `cs.LG`, in upper or lower case, is itself; `cs.*` is a whole archive.
+    """Return the codes of category patterns: `cs.LG`, in upper or lower case, is itself; `cs` is a whole archive.
 
-    Codes that arXiv has and the corpus lacks are kept: they admit no paper.
+    `cs.*` and `cs*` are other ways to write an archive. Papers from before an archive was divided have its bare name,
+    as `astro-ph`; they belong to it too. Codes that arXiv has and the corpus lacks are kept: they admit no paper.
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
@@ -76,16 +141,27 @@ def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str,
     codes: dict[str, None] = {}
     for name in wanted:
         lower = name.lower()
-        if lower.endswith(".*"):
-            # Papers from before an archive was divided have its bare name.
-            archive = lower[:-2]
-            found = [code for low, code in folded.items() if low == archive or low.startswith(f"{archive}.")]
-        else:
+        archive = lower.removesuffix("*").removesuffix(".")
+        if "." in archive:
             found = [folded[lower]] if lower in folded else []
+        else:
+            found = [code for low, code in folded.items() if low == archive or low.startswith(f"{archive}.")]
         if not found:
             raise _unknown_category(name, folded)
         codes.update(dict.fromkeys(found))
     return tuple(codes)
+
+
+def archive_notes(request: SearchRequest, query: ParsedQuery) -> Iterator[str]:
+    """Yield a note for each archive that is required and that was merged into a category of today."""
+    required = [*request.categories, *request.categories_all]
+    for operator in query.operators:
+        for clause in clauses_of(operator.condition):
+            if clause.field is Field.CATEGORY and not clause.excluded:
+                required += map(str, clause.values)
+    for name in required:
+        if successor := SUCCESSORS.get(name.lower()):
+            yield f"{name} ended and became {successor}: write cat:{successor} to find the later papers too."
 
 
 def _values(field: Field, values: Sequence[str], catalogue: Catalogue) -> tuple[str | int, ...]:
@@ -99,10 +175,7 @@ def _values(field: Field, values: Sequence[str], catalogue: Catalogue) -> tuple[
 
 def _unknown_category(name: str, folded: dict[str, str]) -> UnknownCategory:
     shown = name[:40]
-    if any(low.startswith(f"{name.lower()}.") for low in folded):
-        near = [f"{shown.lower()}.*"]
-    else:
-        likely = islice(folded, _COMPARED)  # arXiv's codes first, then the corpus's, the largest first
-        near = [folded[low] for low in get_close_matches(shown.lower(), likely, _SUGGESTIONS, 0.5)]
+    likely = islice(folded, _COMPARED)  # arXiv's codes first, then the corpus's, the largest first
+    near = [folded[low] for low in get_close_matches(shown.lower(), likely, _SUGGESTIONS, 0.5)]
     hint = f" Did you mean {' or '.join(near)}?" if near else " GET /corpus lists the categories there are."
     return UnknownCategory(f"There is no category {shown!r}.{hint}", {"category": shown, "near": near})

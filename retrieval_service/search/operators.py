@@ -1,10 +1,12 @@
-"""Parse the query box: `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` before a word or a phrase.
+"""Parse the query box: words that rank papers, and conditions that papers meet.
 
     "neural operator" -transformer au:"Zongyi Li" cat:cs.LG,math.* turbulence
+    (au:"Ada Verne" OR au:"Ivo Kestrel") ANDNOT ti:survey
 
-Operators are conditions on the papers, the same for both searches, dense and lexical: each must hold. The other words
-rank the papers; the words of a phrase without a prefix belong to them. Users paste titles and abstracts with hyphens,
-colons and quotation marks, so unclear cases are words. A text longer than `LONGEST_WITH_OPERATORS` has no operators.
+Conditions are the same for both searches, dense and lexical. Users paste titles and abstracts with hyphens, colons,
+brackets and capitals, so unclear cases are words: `AND`, `OR`, `NOT`, `ANDNOT` and brackets act only beside a field or
+a phrase (`boolean_query` joins them), and a text longer than `LONGEST_WITH_OPERATORS` has no operators unless it
+consists of nothing else. What looks like an operator and is not read gets a note.
 """
 
 from __future__ import annotations
@@ -12,33 +14,49 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from retrieval_service.filter import CATALOGUE_FIELDS, Field
+from retrieval_service.filter import Condition, negate
+from retrieval_service.search.boolean_query import BOOLEANS, join_terms
+from retrieval_service.search.pasted_queries import unpack_query
+from retrieval_service.search.query_fields import NAMES, Term, day_range, day_term, read_term
 
 LONGEST_WITH_OPERATORS = 300
-"""Characters. A longer query is a pasted text."""
+"""Characters. A longer query is a pasted text, unless all of it is operators."""
 
-_FIELDS = {"ti": Field.TITLE, "abs": Field.ABSTRACT, "au": Field.AUTHOR, "cat": Field.CATEGORY, "id": Field.ROW}
-_OPERATOR = re.compile(
-    r"""(?<!\S)(?P<not>-)?(?:(?P<prefix>ti|abs|au|cat|id):)?(?:"(?P<phrase>[^"]*)"(?!\w)|(?P<word>[^\s"]\S*))"""
+LONGEST_OF_OPERATORS = 4_000
+"""Characters of a query that is all operators."""
+
+_NAMES = "|".join(sorted(NAMES, key=len, reverse=True))
+_VALUE = (
+    r"""(?:"(?P<phrase>[^"]*)"(?!\w)|(?P<range>\[[^\[\]"\s]{0,20}\s+TO\s+[^\[\]"\s]{0,20}\])|(?P<word>[^\s"]\S*))"""
+)
+_PIECE = re.compile(rf"(?<!\S)(?P<not>-)?(?:(?P<name>{_NAMES}):)?{_VALUE}")
+_PIECE_IN_BRACKETS = re.compile(
+    rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>\((?!\)))?)?{_VALUE}(?P<closes>\)*)"
 )
 _EXCLUDABLE = re.compile(r"[^\W\d_](?:[\w.'’-]*\w)?")  # a word, and no bracket or colon that belongs to a sentence
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
+# Invisible characters, which are pasted with a text, are removed.
+_QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", ""))
+_SINGLE_QUOTES = re.compile(rf"(?<![^\s(-])((?:{_NAMES}):)['‘]([^'‘’\"]*)['’](?!\w)")
+_WIDE_COLON = re.compile(rf"(?<![^\s(-])({_NAMES})：")
+_GLUED_FIELD = re.compile(rf"(?<=\")[&,;+]+(?=-?(?:{_NAMES}):)")
+_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
+_FIELD = re.compile(rf"(?<![^\s(])[-(]*(?:{_NAMES}):[^\s]")
+_BRACKET_BEFORE_FIELD = re.compile(rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):\([^\s)]")
+_BOOLEAN = re.compile(r"(?<![^\s)\"])(?:AND|OR|NOT|ANDNOT|\|\|?|&&)(?![^\s(\"])")
+_GLUED = re.compile(r"(?<=\s)(AND|OR|NOT|ANDNOT)(?=[(\"])|(?<=[)\"])(AND|OR|ANDNOT)(?=[\s(])")
+_UNPAIRED = re.compile(rf"(?<!\S)-?(?:(?:{_NAMES}):)?\"\w")
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of a query.
+    """One condition of a query; all of a query's hold at the same time.
 
     Attributes:
-        field: The field of its values.
-        values: Alternatives; several only for categories and ids.
-        excluded: True if papers that have one of the values are left out.
-        text: The operator as it was written.
+        condition: The condition, with its values as they were written.
+        text: The condition as it was written.
     """
 
-    field: Field
-    values: tuple[str, ...]
-    excluded: bool
+    condition: Condition
     text: str
 
 
@@ -49,39 +67,208 @@ class ParsedQuery:
     Attributes:
         words: The words that papers are ranked by; blank when there are only operators.
         operators: In the order written.
+        notes: What was not read, or was read in another way.
     """
 
     words: str
     operators: tuple[Operator, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Split a query into words and operators."""
-    if len(text) > LONGEST_WITH_OPERATORS:
-        return ParsedQuery(text)
-    operators: list[Operator] = []
+    """Split a query into words and operators.
+
+    Raises:
+        InvalidQuery: A day in the query does not exist, or a range ends before it begins.
+    """
+    notes: list[str] = []
+    plain = unpack_query(text, notes)
+    if _MAY_HAVE_OPERATORS.search(plain) is None:
+        return ParsedQuery(plain, (), tuple(notes))
+    if len(plain) > LONGEST_WITH_OPERATORS:
+        return _parse_long(plain, notes)
+    return _parse(plain, notes)
+
+
+def _parse_long(text: str, notes: list[str]) -> ParsedQuery:
+    if _FIELD.search(_plain(text)) is None:
+        return ParsedQuery(text, (), tuple(notes))
+    if len(text) <= LONGEST_OF_OPERATORS:
+        found = _parse(text, (own := list(notes)), only_operators=True)
+        if found.operators:
+            return ParsedQuery(found.words, found.operators, tuple(own))
+    notes.append(
+        f"A text of more than {LONGEST_WITH_OPERATORS} characters is read as words, so its fields are no conditions. "
+        "Leave out words, or use the filters."
+    )
+    return ParsedQuery(text, (), tuple(notes))
+
+
+def _parse(text: str, notes: list[str], only_operators: bool = False) -> ParsedQuery:
+    written = _plain(text)
+    has_fields = _FIELD.search(written) is not None
+    if (has_fields or '"' in written) and _joins(written, has_fields):
+        words, terms = _in_brackets(written, notes)
+    else:
+        words, terms = _in_a_row(written, notes)
+    _remark(written, bool(terms), has_fields, notes)
+    if only_operators:
+        conditions = " ".join(term.text for term in terms)
+        if not all(word in conditions for word in " ".join(words).split()):
+            return ParsedQuery(text)
+    # Without operators the text stays as it was typed.
+    if not terms:
+        return ParsedQuery(text, (), tuple(notes))
+    operators = tuple(Operator(term.condition, term.text) for term in terms)
+    return ParsedQuery(" ".join(words), operators, tuple(notes))
+
+
+def _plain(text: str) -> str:
+    """Return a query with plain quotation marks and colons, and with spaces before fields."""
+    written = text.translate(_QUOTES)
+    if "：" in written:
+        written = _WIDE_COLON.sub(r"\1:", written)
+    if "'" in written or "‘" in written:
+        written = _SINGLE_QUOTES.sub(r'\1"\2"', written)
+    return _GLUED_FIELD.sub(" ", written) if '"' in written else written
+
+
+def _joins(written: str, has_fields: bool) -> bool:
+    """Return True if brackets or `AND`, `OR`, `NOT`, `ANDNOT` may join the conditions of a query."""
+    if has_fields:
+        return _BOOLEAN.search(written) is not None or _BRACKET_BEFORE_FIELD.search(written) is not None
+    if _BOOLEAN.search(written) is None:
+        return False
+    # Titles in capitals have the words AND, OR and NOT beside their quotation marks.
+    if any(map(str.islower, written)):
+        return True
+    rest = re.sub(r'-?"[^"]*"|[()]', " ", written)
+    return all(word in BOOLEANS for word in rest.split())
+
+
+def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
+    """Return the words and the conditions of a query that joins nothing."""
     words: list[str] = []
-    for found in _OPERATOR.finditer(text.translate(_QUOTES)):
-        operator = _operator(found)
-        if operator is None:
+    terms: list[Term] = []
+    for found in _PIECE.finditer(written):
+        term = _term(found, notes)
+        if term is None:
             words.append(found[0])
             continue
-        operators.append(operator)
-        if operator.field is Field.ANYWHERE and not operator.excluded:
-            words.append(operator.values[0])
-    # Without operators the text stays as it was typed.
-    return ParsedQuery(" ".join(words), tuple(operators)) if operators else ParsedQuery(text)
+        terms.append(term)
+        if term.ranks:
+            words.append(term.ranks)
+    return words, terms
 
 
-def _operator(found: re.Match[str]) -> Operator | None:
-    prefix, phrase, word = found["prefix"], found["phrase"], found["word"]
-    value = (phrase if phrase is not None else word).strip()
-    excluded = found["not"] is not None
-    if not any(map(str.isalnum, value)):
-        return None
-    if prefix is None and phrase is None and not (excluded and _EXCLUDABLE.fullmatch(word)):
-        return None
-    field = _FIELDS[prefix] if prefix else Field.ANYWHERE
-    several = field in CATALOGUE_FIELDS
-    values = tuple(part for part in value.split(",") if part) if several else (value,)
-    return Operator(field, values, excluded, found[0])
+def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
+    """Return the words and the conditions of a query with brackets, `AND`, `OR`, `NOT` or `ANDNOT`."""
+    pieces: list[str | Term] = []
+    fields: list[str | None] = [None]
+    written = _GLUED.sub(lambda found: f" {found[1] or found[2]} ", written)
+    for found in _PIECE_IN_BRACKETS.finditer(written):
+        word, closes = found["word"], len(found["closes"] or "")
+        if word is not None and not word.strip("()"):
+            # Brackets that stand alone.
+            for bracket in found[0]:
+                pieces.append(bracket)
+                fields = [*fields, fields[-1]] if bracket == "(" else fields[:-1] or [None]
+            continue
+        if word is not None:
+            surplus = max(0, word.count(")") - word.count("("))
+            bare = word.rstrip(")")
+            closes = min(surplus, len(word) - len(bare))
+            word = word[: len(word) - closes] if closes else word
+        opens = (found["opens"] or "") + (found["inner"] or "")
+        if found["not"] and (found["inner"] or found["group"]):
+            pieces.append("NOT")
+        pieces += list(opens)
+        fields += [fields[-1]] * len(opens)
+        if found["group"]:
+            pieces.append("(")
+            fields.append(found["name"])
+        _add(found, word, fields[-1], pieces, notes)
+        pieces += [")"] * closes
+        fields = fields[: max(1, len(fields) - closes)]
+    return join_terms(pieces, notes)
+
+
+def _add(found: re.Match[str], word: str | None, field: str | None, pieces: list[str | Term], notes: list[str]) -> None:
+    """Add one piece of a query: `AND`, `OR` and so on, a condition, or a word."""
+    if word in BOOLEANS and not found["name"]:
+        pieces.append(word)
+        return
+    name = found["name"] or field
+    grouped = bool(found["inner"] or found["group"])
+    term = _term(found, notes, word, name, excluded=found["not"] is not None and not grouped)
+    if term is None:
+        prefix = ("-" if found["not"] and not grouped else "") + (f"{found['name']}:" if found["name"] else "")
+        value = next(part for part in (word, found["phrase"], found["range"]) if part is not None)
+        pieces += [prefix + value] if prefix + value else []
+    else:
+        pieces.append(term)
+
+
+def _term(
+    found: re.Match[str],
+    notes: list[str],
+    word: str | None = None,
+    name: str | None = None,
+    *,
+    excluded: bool | None = None,
+) -> Term | None:
+    """Return the condition of one piece; None if it is a word."""
+    name, word, phrase = name or found["name"], word or found["word"], found["phrase"]
+    excluded = found["not"] is not None if excluded is None else excluded
+    value = next(part for part in (phrase, found["range"], word) if part is not None).strip()
+    if name is None and phrase is None:
+        if not excluded and (days := day_range(value)):
+            return day_term(*days, value)
+        if not (excluded and _EXCLUDABLE.fullmatch(value)):
+            return None
+    quoted = phrase is not None
+    shown = f'"{phrase}"' if quoted else value
+    written = f"{'-' if excluded else ''}{name + ':' if name else ''}{shown}"
+    term = read_term(name, value, quoted=quoted, text=written, notes=notes)
+    if term is None or not excluded:
+        return term
+    return Term(negate(term.condition), term.text)
+
+
+_OTHER_TAG = re.compile(r"(?<=[\w\"])\s?\[(?:au|ti|tiab|dp|pdat|mesh|author|title|journal|year)\]", re.IGNORECASE)
+_SPACE_BEHIND = re.compile(r"(?<!\S)-?(ti|au|abs|cat):(?=\s|$)")
+_SPACE_BEHIND_COMMA = re.compile(
+    rf"(?<!\S)-?((?:au|author|authors|cat|category|id):[^\s\",]+),\s+(?!-?(?:{_NAMES}):)(?=\w)"
+)
+_DISTANCE = re.compile(r'(?<=")~\d+')
+_CAPITAL_NAME = re.compile(r"(?<!\S)-?(TI|AU|ABS|CAT|Author|Title|Abstract|Category):(?=[\w\"])")
+_LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s(?=\(?(?:{_NAMES}):\S)")
+
+
+def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
+    """Add notes on what looks like an operator and was read as words."""
+    if written.count('"') % 2 and _UNPAIRED.search(written):
+        notes.append('A quotation mark has no partner, so the words behind it are no phrase: write "words together".')
+    if tag := _OTHER_TAG.search(written):
+        notes.append(f'{tag[0].strip()} was read as a word: write the field first, as in au:"P. Erdős" or ti:graph.')
+    if space := _SPACE_BEHIND.search(written):
+        notes.append(f"{space[0]} was read as a word: write its value directly behind it, as in {space[1]}:word.")
+    if comma := _SPACE_BEHIND_COMMA.search(written):
+        notes.append(
+            f"What stands behind {comma[1]}, was read as words: write it without the space, or all in quotation marks."
+        )
+    if distance := _DISTANCE.search(written):
+        notes.append(f"{distance[0]} was passed over: the words of a phrase stand together.")
+    if (capital := _CAPITAL_NAME.search(written)) and any(map(str.islower, written)):
+        notes.append(f"{capital[0]} was read as a word: write names of fields in small letters.")
+    if has_fields and found and (lower := _LOWER_BOOLEAN.search(written)):
+        notes.append(f"{lower[1]} was read as a word: write {lower[1].upper()} in capitals to join conditions.")
+    if (
+        not found
+        and (joined := _BOOLEAN.search(written))
+        and joined[0] in ("AND", "OR", "ANDNOT")
+        and any(map(str.islower, written))
+    ):
+        notes.append(
+            f"{joined[0]} was read as a word: it joins fields and phrases, as in all:graphene {joined[0]} all:silicene."
+        )

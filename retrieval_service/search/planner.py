@@ -9,11 +9,14 @@ import numpy as np
 
 from papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
-from retrieval_service.filter import Filter
+from retrieval_service.filter import Filter, only_excludes
 from retrieval_service.ports import Catalogue, Rows
-from retrieval_service.search.filters import make_filter, rows_by_name
+from retrieval_service.search.filters import archive_notes, make_filter, rows_by_name
+from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
 from retrieval_service.search.request import Mode, SearchRequest
+
+_MOST_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class SearchPlan:
         like_rows: The rows of `like`, which are never results.
         unlike_rows: The rows of `unlike`, which are never results.
         admitted: The filter; None if every paper is admitted.
+        notes: What was not read in the request, or was read in another way.
     """
 
     mode: Mode
@@ -39,6 +43,7 @@ class SearchPlan:
     like_rows: Rows
     unlike_rows: Rows
     admitted: Filter | None
+    notes: tuple[str, ...] = ()
 
     @property
     def given_rows(self) -> Rows:
@@ -49,37 +54,72 @@ class SearchPlan:
 def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
     """Return the plan for a request over a corpus.
 
-    A query that is nothing but an arXiv id or link is a search for papers like that one. A query of operators only is
-    answered by lexical search, as it has no words to embed.
+    A query that is nothing but ids, links or DOIs of papers is a search for papers like those. A query of operators
+    only is answered by lexical search, as it has no words to embed.
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
         UnknownPaper: A paper to search by is not in the corpus.
         BlankQuery: The query only excludes.
+        InvalidQuery: A condition in the query cannot be met.
     """
-    liked = request.like
-    if request.text is not None and parse_arxiv_id(request.text) is not None:
-        liked = (request.text,)
+    notes: list[str] = []
+    rows = paper_rows(request.like, catalogue)
+    if not request.like and request.text is not None:
+        rows = _rows_of_named(request.text, catalogue, notes)
     query = ParsedQuery("")
-    if not liked and request.text is not None:
-        query = parse_query(request.text) if request.operators else ParsedQuery(request.text)
-        if not query.words and all(operator.excluded for operator in query.operators):
-            raise BlankQuery(
-                "The query only excludes papers; add words or a condition that papers must meet.",
-                {"parameter": "query"},
-            )
-    rows, against = paper_rows(liked, catalogue), paper_rows(request.unlike, catalogue)
+    if not rows and request.text is not None:
+        query = _parse(request.text, request.operators, notes)
+    against = paper_rows(request.unlike, catalogue)
     named = catalogue.papers([*rows, *against])
     return SearchPlan(
-        mode=request.mode if liked or query.words else Mode.LEXICAL,
-        words=None if liked else query.words,
+        mode=request.mode if rows or query.words else Mode.LEXICAL,
+        words=None if rows else query.words,
         operators=tuple(operator.text for operator in query.operators),
         like=named[: len(rows)],
         unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),
         unlike_rows=np.asarray(against, np.int64),
         admitted=make_filter(request, query, catalogue),
+        notes=tuple(dict.fromkeys((*notes, *archive_notes(request, query))))[:_MOST_NOTES],
     )
+
+
+def _parse(text: str, with_operators: bool, notes: list[str]) -> ParsedQuery:
+    query = parse_query(text) if with_operators else ParsedQuery(text)
+    notes += query.notes
+    if not query.words and all(only_excludes(operator.condition) for operator in query.operators):
+        raise BlankQuery(
+            "The query only excludes papers; add words or a condition that papers must meet.",
+            {"parameter": "query"},
+        )
+    if not notes and query.words and (name := names_among_words(query.words)):
+        notes.append(f"{name} was read as a word: write ids or a DOI alone to find papers like these, or id:{name}.")
+    return query
+
+
+def _rows_of_named(text: str, catalogue: Catalogue, notes: list[str]) -> list[int]:
+    """Return the rows of the papers that a text names; none if it has other words, or names no paper of the corpus.
+
+    Raises:
+        UnknownPaper: The text is the id of one paper, which is not in the corpus.
+    """
+    named = named_papers(text)
+    if named is None:
+        return []
+    found = rows_by_name(named.names, catalogue)
+    rows = list(dict.fromkeys(row for row in found.values() if row is not None))
+    unknown = [name for name, row in found.items() if row is None]
+    if not rows:
+        if parse_arxiv_id(named.names[0]) is not None:
+            paper_rows(named.names, catalogue)
+        notes.append(f"No paper of this corpus has the DOI {named.names[0][:80]}; the text was read as words.")
+        return []
+    if unknown:
+        notes.append(f"Not in this corpus, and passed over: {', '.join(unknown)[:300]}.")
+    if named.left_out:
+        notes.append(f"A search is for at most {MOST_NAMED} papers; the last {named.left_out} were passed over.")
+    return rows
 
 
 def reads_corpus(request: SearchRequest) -> bool:
@@ -87,7 +127,7 @@ def reads_corpus(request: SearchRequest) -> bool:
     filtered = request.categories or request.categories_all or request.exclude_categories or request.authors
     if filtered or request.ids or request.first or request.last or request.like:
         return True
-    if request.text is None or parse_arxiv_id(request.text) is not None:
+    if request.text is None or named_papers(request.text) is not None:
         return True
     return request.operators and bool(parse_query(request.text).operators)
 

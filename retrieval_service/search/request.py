@@ -152,12 +152,12 @@ class SimilarRequest:
     categories: Annotated[
         _Categories,
         _field(
-            "Categories of which a paper has at least one; `cs.*` is all of an archive. A list, or names with commas "
+            "Categories of which a paper has at least one; `cs` is all of an archive. A list, or names with commas "
             "between them."
         ),
     ] = ()
     categories_all: Annotated[
-        _Categories, _field("Categories of which a paper has every one; `cs.*` is any of the archive's.")
+        _Categories, _field("Categories of which a paper has every one; `cs` is any of the archive's.")
     ] = ()
     exclude_categories: Annotated[_Categories, _field("Categories of which a paper has none.")] = ()
     authors: Annotated[
@@ -200,8 +200,8 @@ class SearchRequest(SimilarRequest):
     text: Annotated[
         _Text | None,
         _field(
-            f"A question, an abstract, or an arXiv id or link; at most {LONGEST_QUERY} characters. `abstract` and `q` "
-            "are other names.",
+            f"A question, an abstract, or ids, links or DOIs of papers; at most {LONGEST_QUERY} characters. `abstract` "
+            "and `q` are other names.",
             *("query", "abstract", "q"),
         ),
     ] = None
@@ -219,7 +219,8 @@ class SearchRequest(SimilarRequest):
     operators: Annotated[
         bool,
         _field(
-            'Read `"phrases"`, `-exclusions` and `ti: au: abs: cat: id:` in the query; if false, all of it is words.'
+            'Read `"phrases"`, `-exclusions`, fields such as `ti: au: abs: cat: id: all: submittedDate:`, and `AND`, '
+            "`OR`, `ANDNOT` and brackets beside these in the query; if false, all of it is words."
         ),
     ] = True
 

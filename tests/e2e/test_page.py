@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from gradio_ui import katex_files
+
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
@@ -162,6 +164,25 @@ def test_a_complete_session_stays_within_the_policy(page: Page, sample_stack: Ru
     page.wait_for_url(re.compile(r"#q="))
     answered(page)
     expect(page.locator("article.akin-paper").first).to_be_visible()
+
+
+@pytest.mark.skipif(not katex_files.is_there(), reason="KaTeX was not fetched; `make setup` does that")
+def test_formulas_are_shown_and_do_nothing_else(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    search(page, "language models")
+    text = r"of $O(n)$ and \(\alpha\), from $5 to $10, $\frac{1$, $\href{javascript:alert(1)}{x}$ <b>$\kern{-99em}$"
+    page.evaluate(
+        """(text) => {
+            const card = document.querySelector("article.akin-paper");
+            card.append(Object.assign(document.createElement("p"), { className: "akin-tex added", textContent: text }));
+        }""",
+        text,
+    )
+    added = page.locator(".added")
+    expect(added.locator(".akin-formula")).to_have_count(4)
+    assert added.locator("math").count() == 4
+    assert added.locator("a, b").count() == 0
+    expect(added).to_contain_text("from $5 to $10, $\\frac{1$, ")
 
 
 def test_the_policy_is_enforced(unchecked_page: Page, sample_stack: RunningStack) -> None:

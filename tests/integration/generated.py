@@ -20,6 +20,7 @@ from papers import Paper
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Vectors
+from tests.people import people
 
 DIM = 48
 _SYLLABLES = [a + b for a in "bcdfglmnprstvz" for b in "aeiou"]
@@ -49,7 +50,7 @@ def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
                 id=f"2001.{10000 + number:05d}",
                 title=" ".join(dice.sample(topic, 5)).capitalize(),
                 abstract=" ".join(body).capitalize() + ".",
-                authors=tuple(dice.sample(AUTHORS, dice.randint(1, 3))),
+                authors=people(*dice.sample(AUTHORS, dice.randint(1, 3))),
                 categories=tuple(dice.sample(CATEGORIES, dice.randint(1, 3))),
                 published=None if number % 20 == 0 else day,
             )

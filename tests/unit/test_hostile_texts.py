@@ -14,7 +14,8 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Paper, links, parse_arxiv_id, passage_text
+from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
+from papers.authors import divided_authors
 from papers.categories import subject
 from papers.errors import PapersError
 from papers.readers import fields
@@ -25,13 +26,16 @@ from papers.readers.mapping import Mapping
 from papers.remote.http import BadAnswer
 from papers.remote.oai import Refusal, parse_page
 from papers.remote.xml_repair import repair_text
+from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
+from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
 from tests.unit.hostile import RUNS, objection
@@ -43,7 +47,7 @@ _STATE = PageState(q="words")
 
 
 def _paper(text: str) -> Paper:
-    return Paper(text, text, text, (text,), (text,), doi=text, journal_ref=text)
+    return Paper(text, text, text, (Author(text),), (text,), doi=text, journal_ref=text)
 
 
 def _shown(text: str) -> page_answers.FoundPaper:
@@ -58,6 +62,12 @@ def _asked(text: str) -> object:
     ids, names = ([text[at : at + size] for at in range(0, len(text), size)] for size in (20, 625))
     pairs = [("query", text), ("from", text), ("categories", text), *(("ids", each) for each in ids)]
     return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))
+
+
+def _parsed(text: str) -> object:
+    with contextlib.suppress(RetrievalError):
+        return parse_query(text)
+    return None
 
 
 def _xml(text: str) -> object:
@@ -84,10 +94,16 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(to_plain_text(text)),
-    "operators": parse_query,
-    "operators in the longest query that has some": lambda text: parse_query(text[:300]),
+    "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
+    "operators": lambda text: _parsed(text),
+    "operators in the longest query that has some": lambda text: _parsed(text[:300]),
+    "DOIs": bare_doi,
+    "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
+    "operators in the longest query that is all operators": lambda text: _parsed(f"ti:a {text[:3_990]}"),
+    "papers that a query names": named_papers,
+    "ids among words": names_among_words,
     "arXiv ids": parse_arxiv_id,
+    "an address of many parts": lambda text: parse_arxiv_id(f"https://{text}"[:500]),
     "the longest arXiv id": lambda text: parse_arxiv_id(text[:500]),
     "control characters": replace_unprintable,
     "a query": lambda text: _PARAMETERS.validate({"query": text}),
@@ -99,14 +115,17 @@ WORK: dict[str, Callable[[str], object]] = {
     "a corpus's own categories": lambda text: category_codes([text[:100]], [text, *(text[:at] for at in range(1000))]),
     # Records.
     "plain text": to_plain_text,
-    "words with places": lambda text: _ENGLISH.pre_tokenize(to_plain_text(text)).tokens,
+    "words with places": lambda text: _ENGLISH.pre_tokenize(separate_letters(to_plain_text(text))).tokens,
+    "compounds": lambda text: ranking_words(to_plain_text(text), find_compounds(to_plain_text(text))),
     "an author's name": lambda text: name_words(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
-    "a line": fields.one_line,
+    "a text on one line": clean_text,
+    "an abstract": clean_abstract,
+    "a shown text": display_text,
     "a day": fields.parse_day.__wrapped__,
-    "printed authors": fields.parse_author_names,
-    "parsed authors": lambda text: fields.parse_author_lists([[text, text, text]]),
+    "printed authors": parse_authors,
+    "parsed authors": lambda text: divided_authors([[text, text, text]]),
     "arXiv's categories": fields.arxiv_codes.__wrapped__,
     "a list of categories": fields.categories,
     "a category's name": subject,

@@ -17,8 +17,11 @@ from indexing.embedding_store import EmbeddingStore, text_digest
 from indexing.verify import check_rows, measure_recall
 from papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot
+from retrieval_service.corpus.manifest import CATALOGUE
 from retrieval_service.errors import SnapshotInvalid
+from retrieval_service.filter import Clause, Field, Filter
 from tests.integration.snapshots import tune, update
 
 KEPT = Path(__file__).parents[2] / "data" / "data_of_schema_1.zip"
@@ -67,7 +70,7 @@ def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any)
         }
         snapshot.close()
     else:
-        with pytest.raises(SnapshotInvalid, match="build the index again"):
+        with pytest.raises(SnapshotInvalid, match="akin index update"):
             open_snapshot(snapshots.path(old))
     harvest = Harvest("h.jsonl", ARXIV, "cs", "2026-01-01", "2026-02-01", 2, 0, 0, "0" * 64)
     updated = update(papers[12:], encoder, data, harvest=harvest)
@@ -78,3 +81,21 @@ def test_the_snapshot_is_opened_verified_updated_and_tuned(data: Path, kit: Any)
     assert check_rows(snapshots.path(tuned.id), data, rows=None).damage == []
     assert (tuned.harvested, tuned.repository) == ("2026-02-01", ARXIV)
     assert tuned.id in snapshots.ids()
+
+
+def test_the_snapshot_is_converted_without_embedding_its_texts_again(data: Path, kit: Any) -> None:
+    encoder, snapshots = kit.Encoder(), SnapshotDirectory(data)
+    (old,) = snapshots.ids()
+    converted = update([], encoder, data)
+    assert (converted.papers, converted.embedded, encoder.texts) == (11, 0, [])
+    assert (converted.harvested, converted.subset) == ("2026-01-01", "cs")
+    assert (snapshots.current(), snapshots.ids()) == (converted.id, [converted.id, old])
+    assert check_rows(snapshots.path(converted.id), data, rows=None).damage == []
+    before = SqliteCatalogue(snapshots.path(old) / CATALOGUE)
+    snapshot = open_snapshot(snapshots.path(converted.id))
+    assert snapshot.catalogue.papers(range(11)) == before.papers(range(11))
+    title = snapshot.catalogue.papers([4])[0].title
+    assert snapshot.lexical.search(title, 1, admitted=Filter((Clause(Field.TITLE, (title,)),))).rows.tolist() == [4]
+    snapshot.close()
+    before.close()
+    assert update([], encoder, data).id == converted.id

@@ -74,7 +74,7 @@ def test_a_snapshot_that_the_service_refuses_is_not_tuned(
     _, encoder, before = kit.built(tmp_path, 60)
     monkeypatch.setattr("retrieval_service.corpus.snapshot.ANALYSIS_VERSION", 99)
     encoder.texts.clear()
-    with pytest.raises(SnapshotInvalid, match="build the index again"):
+    with pytest.raises(SnapshotInvalid, match="akin index update"):
         tune(encoder, tmp_path, "SQfp16")
     monkeypatch.undo()
     path = SnapshotDirectory(tmp_path).path(before.id) / "catalogue.sqlite"

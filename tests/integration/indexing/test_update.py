@@ -25,6 +25,7 @@ from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, veri
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter
 from tests.integration.snapshots import flip, opened, score_by_row, stored_vectors, update
+from tests.people import people
 
 EXACT, LISTS = 10**9, 10
 
@@ -141,7 +142,7 @@ def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, 
     before = kit.build(papers[:200], encoder, tmp_path)
     encoder.texts.clear()
     changed = msgspec.structs.replace(papers[7], title="Another title")
-    renamed = msgspec.structs.replace(papers[8], authors=("Emmy Noether",))
+    renamed = msgspec.structs.replace(papers[8], authors=people("Emmy Noether"))
     after = update([*papers[100:250], changed, renamed], encoder, tmp_path, withdrawn=[papers[3].id, "9999.99999"])
     assert sorted(encoder.texts) == sorted(passage_text(paper) for paper in [*papers[200:250], changed])
     assert (after.papers, after.embedded, after.source) == (249, 51, "generated")
@@ -201,6 +202,27 @@ def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatc
     assert manifest.analysis_version == 99
     assert encoder.texts == []
     assert len(opened(tmp_path, manifest).lexical) == 40
+
+
+def test_papers_of_an_earlier_release_are_cleaned_and_only_other_texts_embedded(
+    tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = kit.papers(40)
+    paragraphs = msgspec.structs.replace(plain[0], abstract="One.\n\nTwo.")
+    hyphen = msgspec.structs.replace(plain[1], title="Photo\u00advoltaic &amp; more")
+    encoder = kit.Encoder()
+    monkeypatch.setattr("indexing.build.PASSAGE_TEXT_VERSION", 1)
+    kit.build([paragraphs, hyphen, *plain[2:]], encoder, tmp_path)
+    encoder.texts.clear()
+    manifest = update([], encoder, tmp_path)
+    assert (manifest.passage_text_version, manifest.papers, manifest.embedded) == (2, 40, 1)
+    cleaned = msgspec.structs.replace(hyphen, title="Photovoltaic & more")
+    assert encoder.texts == [passage_text(cleaned)]
+    ours = opened(tmp_path, manifest)
+    assert everything(ours) == [msgspec.structs.replace(paragraphs, abstract="One.\nTwo."), cleaned, *plain[2:]]
+    theirs = opened(tmp_path / "new", kit.build(everything(ours), encoder, tmp_path / "new"))
+    assert_same_answers(ours, theirs, ["photovoltaic", plain[5].title], kit.hashed)
+    assert update([], encoder, tmp_path).id == manifest.id
 
 
 def test_lost_embeddings_are_made_again_if_they_are_needed(tmp_path: Path, kit: Any) -> None:

@@ -86,7 +86,7 @@ def test_a_harvest_is_a_file_that_readers_read(server: Server, tmp_path: Path) -
     assert list(reader.report.withdrawn) == ["2601.00003"]
     first = papers[0]
     assert (first.title, first.abstract) == ("Paper 1 & more", "An abstract of number 1.")
-    assert (first.authors[0], first.categories, first.versions) == ("Ada Lovelace", ("cs.LG", "stat.ML"), 2)
+    assert (first.authors[0].name, first.categories, first.versions) == ("Ada Lovelace", ("cs.LG", "stat.ML"), 2)
     assert (str(first.published), str(first.updated)) == ("2026-01-05", "2026-01-06")
     assert server.most_at_once == 1
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -90,6 +93,28 @@ def test_no_other_site_may_read_unless_it_is_named(corpus: Any) -> None:
         assert "access-control-allow-credentials" not in answer.headers
 
 
+def test_errors_and_tags_can_be_read_by_a_named_site(corpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = client_of(corpus.data, corpus.encoder, cors_origins="https://site.example", rate_limit=0.001, rate_burst=1)
+    site = {"origin": "https://site.example", "host": "localhost"}
+    asks = {"access-control-request-method": "HEAD", "access-control-request-headers": "if-none-match,akin-timeout"}
+    asked_first = named.options("/search", headers={**site, **asks})
+    assert asked_first.is_success
+    assert int(asked_first.headers["access-control-max-age"]) >= 300
+    monkeypatch.setattr("retrieval_service.routes.health._status", None)
+    answers = [
+        named.get("/health", headers=site),
+        named.get("/nowhere", headers=site),
+        named.get("/nowhere", headers=site),
+        named.get("/health/live", headers={**site, "host": "evil.example"}),
+    ]
+    assert [answer.status_code for answer in answers] == [500, 404, 429, 421]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == site["origin"]
+        assert answer.headers["access-control-expose-headers"] == "ETag, Retry-After"
+        assert "Origin" in answer.headers["vary"]
+    assert "access-control-allow-origin" not in named.get("/nowhere", headers={"origin": "null"}).headers
+
+
 def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 404
@@ -134,12 +159,26 @@ def await_answer(url: str) -> httpx.Response:
             time.sleep(0.05)
 
 
+def error_of(port: int, address: str) -> tuple[int, str]:
+    """Return the status and the code of an error; httpx sends no address of this length."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)["error"]["code"]
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_one_process_serves_two_ports_and_stops_at_once(tmp_path: Path, on: bool) -> None:
     service, metrics = free_ports(2)
     with start_service(tmp_path, service, AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0") as running:
         try:
             assert await_answer(f"http://127.0.0.1:{service}/health/live").is_success
+            text = "δίκτυα γράφων 图 " * 1_250
+            assert error_of(service, f"/search?q={quote(text)}") == (503, "no_snapshot")
+            assert error_of(service, f"/search?q={quote(text * 3)}") == (414, "address_too_long")
             if on:
                 assert "akin_requests_total" in await_answer(f"http://127.0.0.1:{metrics}/metrics").text
             else:

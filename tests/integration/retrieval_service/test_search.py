@@ -80,7 +80,7 @@ def within(first: date, last: date) -> Admits:
 
 
 def written_by(*names: str) -> Admits:
-    return lambda paper: bool(set(names) & set(paper.authors))
+    return lambda paper: bool(set(names) & {author.name for author in paper.authors})
 
 
 def filed_under(*codes: str) -> Admits:
@@ -160,6 +160,12 @@ def test_operators_are_conditions_in_dense_and_lexical_search(client: TestClient
         (f"cat:cs.* -cat:cs.LG {word}", both(filed_under("cs.CL", "cs.IR"), none_of(filed_under("cs.LG")))),
         (f'au:"Paul Erdos" {word}', written_by(*ERDOS)),
         (f"-au:erdos {word}", none_of(written_by(*ERDOS, "Ada Erdős"))),
+        (f"{word} (ti:{word} OR cat:cs.CL)", lambda p: f" {word} " in texts(p)[0] or "cs.CL" in p.categories),
+        (
+            f"{word} ANDNOT (ti:{word} OR cat:cs.CL)",
+            lambda p: f" {word} " not in texts(p)[0] and "cs.CL" not in p.categories,
+        ),
+        (f"au:erdos OR au:lovelace {word}", written_by(*ERDOS, "Ada Erdős", "Ada Lovelace", "Paul Lovelace")),
         (f"id:{model.id},{corpus.papers[3].id} {word}", lambda paper: paper in (model, corpus.papers[3])),
     ]
     for (query, admits), mode in product(expected, ["dense", "lexical", "hybrid"]):
@@ -178,6 +184,12 @@ def test_operators_only_are_answered_by_lexical_search_or_the_newest_first(clien
     by_title = found(client, query=f"ti:{word}", mode="dense", k=100)
     assert by_title["mode"] == "lexical"
     assert set(ids(by_title)) == {paper.id for paper in corpus.papers if word in paper.title.lower().split()}
+    assert by_title["notes"] == []
+    noted = found(client, query=f"ti:{word} jr:Nature")
+    assert len(noted["notes"]) == 1
+    assert "journal references" in noted["notes"][0]
+    refused = client.get("/search", params={"q": "ti:a submittedDate:[20241301 TO 20250101]"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_query")
     newest = found(client, query="cat:hep-th", k=50)
     days = [result["date"] for result in newest["results"]]
     assert days == sorted(days, reverse=True)
@@ -262,7 +274,7 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
         *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
-        "folded",
+        *("folded", "notes"),
     }
     assert answer["timings"].keys() == {*("embed_ms", "vectors_ms", "lexical_ms", "fuse_ms", "fetch_ms", "total_ms")}
     assert answer["encoder"] == {"version": 1, "digest": corpus.encoder.identity.digest}
@@ -276,7 +288,9 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
         "id": paper.id,
         "title": paper.title,
         "abstract": paper.abstract,
-        "authors": list(paper.authors),
+        "authors": [author.name for author in paper.authors],
+        "author_count": len(paper.authors),
+        "raw": {},
         "categories": list(paper.categories),
         "primary_subject": result["subjects"][0],
         "subjects": result["subjects"],

@@ -68,7 +68,7 @@ def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
 
 
 def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
-    """Only `papers` sends requests to other machines, and it uses urllib."""
+    """Only `papers` and the fetch of KaTeX send requests to other machines, and they use urllib."""
     found = []
     for room in ("akin", "gradio_ui", "benchmarks", "loadtests", "retrieval_service"):
         for path in sorted((ROOT / room).rglob("*.py")):
@@ -81,7 +81,7 @@ def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
                         found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
                     if called.endswith("insecure_channel") and "enable_http_proxy" not in path.read_text():
                         found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
-                    if called.endswith("urlopen"):
+                    if called.endswith("urlopen") and path.name != "katex_files.py":
                         found.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
     assert found == []
 

@@ -102,6 +102,7 @@ async def test_a_search_sends_the_values_of_the_state() -> None:
         )
     assert (seen[0].method, seen[0].url.path) == ("POST", "/search")
     assert float(seen[0].headers["akin-timeout"]) == Settings().ui_answer_seconds
+    assert seen[0].headers["accept-encoding"] == "identity"
     assert json.loads(seen[0].content) == {
         "query": "x",
         "mode": "dense",

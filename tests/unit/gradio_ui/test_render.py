@@ -91,9 +91,9 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
 
 
 def test_text_survives_escaping() -> None:
-    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b")), {}))
+    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b ")), {}))
     assert '$\\alpha$ < `x` & "y" ${1}' in shown.text
-    assert "a b" in shown.text
+    assert "a\nb" in shown.text
 
 
 def test_results_are_an_ordered_list_of_articles_with_their_ranks() -> None:
@@ -251,3 +251,17 @@ def test_conditions_copies_and_papers_on_both_sides_are_shown() -> None:
     assert {"?like=a&like=2503.12552", "?like=a&unlike=2503.12552"} <= onward
     assert_harmless(status)
     Elements(render.OPERATORS)
+
+
+def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold() -> None:
+    query = UnderstoodQuery(operators=('au:"a" OR au:"b"', "-ti:c", "NOT (ti:d OR ti:e)"))
+    found = answer(paper(), query=query).model_copy(update={"notes": ("<i>jr:Nature</i> was read as words.",)})
+    status = render.answer_status(PageState(q="x"), found, ("An earlier note.",))
+    notices = [each for each in Elements(status).text.split("\n") if each.strip()]
+    text = " ".join(notices)
+    assert "An earlier note." in text
+    assert "<i>jr:Nature</i> was read as words." in text
+    assert 'Only papers that meet: (au:"a" OR au:"b")   -ti:c   NOT (ti:d OR ti:e)' in text
+    assert_harmless(status)
+    one = answer(paper(), query=UnderstoodQuery(operators=("au:a OR au:b",)))
+    assert "Only papers that meet: au:a OR au:b" in Elements(render.answer_status(PageState(q="x"), one)).text

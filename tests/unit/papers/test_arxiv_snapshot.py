@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from papers import BadRecord, Paper, Reason, read_papers
+from tests.people import people
 
 GOOD = {
     "id": "0704.0001",
@@ -43,13 +44,14 @@ def test_a_record_in_full(tmp_path):
             id="0704.0001",
             title="Calculation of prompt diphoton production",
             abstract="A fully differential calculation in QCD.",
-            authors=("C. Balázs", "E. L. Berger"),
+            authors=people("C. Balázs", "E. L. Berger"),
             categories=("hep-ph", "hep-ex"),
             published=date(2007, 4, 2),
             updated=date(2007, 7, 24),
             doi="10.1103/PhysRevD.76.013009",
             journal_ref="Phys.Rev.D76:013009,2007",
             versions=2,
+            authors_parsed=True,
         )
     ]
     assert reader.format == "arxiv"
@@ -71,7 +73,7 @@ def test_update_date_is_used_without_versions(tmp_path):
 def test_authors_and_categories_can_be_lists(tmp_path):
     changes = {"authors": ["A. One", " B.  Two "], "authors_parsed": None, "categories": ["cs.LG", "stat.ML"]}
     [paper] = read_papers(write(tmp_path / "a.jsonl", record(**changes)))
-    assert paper.authors == ("A. One", "B. Two")
+    assert paper.authors == people("A. One", "B. Two")
     assert paper.categories == ("cs.LG", "stat.ML")
 
 

@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.fields import arxiv_codes, categories, one_line, parse_author_lists, parse_author_names, parse_day
+from papers.readers.fields import arxiv_codes, categories, parse_day
 from papers.readers.seen_ids import SeenIds
-
-
-@given(st.text(alphabet=st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000é")))
-def test_one_line_is_a_split_and_a_join(text):
-    assert one_line(text) == " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -37,31 +32,6 @@ def test_day(text, expected):
 @given(st.text())
 def test_no_text_breaks_day(text):
     parse_day(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("A. One, B. Two", ("A. One", "B. Two")),
-        ("Ileana Streinu and Louis Theran", ("Ileana Streinu", "Louis Theran")),
-        ("A. One,\n  B. Two, and C. Three", ("A. One", "B. Two", "C. Three")),
-        ("A. One (1), B. Two (2 and 3) ((1) Here, (2) There)", ("A. One", "B. Two")),
-        ("A. One, Jr., B. Two", ("A. One Jr.", "B. Two")),
-        ("Alexander Anderson; Bob Sand", ("Alexander Anderson", "Bob Sand")),
-        ("", ()),
-        (" , ,", ()),
-    ],
-)
-def test_author_names(text, expected):
-    assert parse_author_names(text) == expected
-
-
-def test_parsed_names():
-    assert parse_author_lists([["Balázs", "C.", ""], ["King", "M. L.", "Jr.", "Atlanta"], ["CERN"], []]) == (
-        "C. Balázs",
-        "M. L. King Jr.",
-        "CERN",
-    )
 
 
 def test_arxiv_codes_leave_other_classes_out():

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from papers import BadRecord, MappingError, Paper, Reason, parse_mapping, read_papers
+from tests.people import people
 
 BEIR = "id=_id,title=title,abstract=text"
 
@@ -77,7 +78,7 @@ def test_every_field_nested_and_in_other_shapes(tmp_path):
     }
     [paper] = read_papers(path, mapping)
     assert paper == Paper(
-        "k", "T", "A", ("A. One", "B. Two"), ("Physics", "Computer Science"), date(2019, 1, 1), None, "10.1/x"
+        "k", "T", "A", people("A. One", "B. Two"), ("Physics", "Computer Science"), date(2019, 1, 1), None, "10.1/x"
     )
 
 
@@ -161,7 +162,7 @@ def test_csv_with_a_papers_own_names_needs_no_mapping(tmp_path, delimiter):
     path = tmp_path / "papers.csv.gz"
     rows = [["id", "title", "abstract", "authors", "date"], ["1", "T", "A", "A. One and B. Two", "2020"]]
     path.write_bytes(gzip.compress("\n".join(delimiter.join(row) for row in rows).encode()))
-    assert list(read_papers(path)) == [Paper("1", "T", "A", ("A. One", "B. Two"), (), date(2020, 1, 1))]
+    assert list(read_papers(path)) == [Paper("1", "T", "A", people("A. One", "B. Two"), (), date(2020, 1, 1))]
 
 
 def test_strict_csv_names_the_line(tmp_path):

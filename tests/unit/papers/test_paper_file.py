@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from papers import (
+    Author,
     Format,
     MappingError,
     Paper,
@@ -162,9 +163,10 @@ def test_acl_anthology(tmp_path):
             "2020.acl-main.1",
             "Learning to Understand",
             "We understand x.",
-            ("Ann Lee", "Plato"),
+            (Author("Lee", "Ann"), Author("Plato")),
             published=date(2020, 7, 1),
             doi="10.18653/v1/2020.acl-main.1",
+            authors_parsed=True,
         ),
         Paper("2020.acl-main.3", "Own id", "A.", published=date(2020, 7, 1)),
     ]

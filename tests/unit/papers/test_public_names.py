@@ -5,9 +5,10 @@ import types
 import papers
 
 PUBLIC = """
-ALIASES ArxivId BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader PapersError
-Reason RemoteError Report SampleUnavailable PaperFileError PaperFileNotFound PaperFileUnreadable UnknownFormat
-fetch_sample links parse_arxiv_id parse_mapping passage_text read_papers subject
+ALIASES ArxivId Author BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader
+PapersError Reason RemoteError Report SampleUnavailable PaperFileError PaperFileNotFound PaperFileUnreadable
+SUCCESSORS UnknownFormat bare_doi fetch_sample links parse_arxiv_id parse_author parse_authors parse_mapping
+passage_text read_papers subject
 """
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from papers import Paper, Reason, SampleUnavailable, fetch_sample, read_papers, sample
+from tests.people import people
 
 RECORD = {
     "document": "http://example.org/doc",
@@ -66,7 +67,7 @@ def test_the_sample_is_fetched_once_and_read(tmp_path, pip):
             "1805.04174",
             "Joint Embedding of Words and Labels",
             "Word embeddings are effective.",
-            ("Guoyin Wang", "Wenlin Wang", "Yizhe Zhang"),
+            people("Guoyin Wang", "Wenlin Wang", "Yizhe Zhang"),
             published=date(2018, 5, 10),
             updated=date(2018, 6, 1),
         )

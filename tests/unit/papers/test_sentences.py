@@ -10,6 +10,7 @@ from papers.sentences import ends_sentence, split_sentences
         ("See Lee et al. and others.  3 papers follow.", ["See Lee et al. and others.", "3 papers follow."]),
         ("It ends. (Or not.) \\emph{New} ones.", ["It ends. (Or not.) \\emph{New} ones."]),
         ("It is $x$. \\emph{New} ones.", ["It is $x$.", "\\emph{New} ones."]),
+        ("A paragraph\nends. Another\nSentence.", ["A paragraph ends.", "Another Sentence."]),
         ("No end at all", ["No end at all"]),
         (" \n", []),
     ],

@@ -41,6 +41,9 @@ class ListCatalogue:
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         return {paper.id: row for row, paper in enumerate(self.all) if paper.id in ids}
 
+    def rows_by_doi(self, dois: Sequence[str]) -> dict[str, int]:
+        return {doi: row for row, paper in enumerate(self.all) for doi in dois if doi == paper.doi}
+
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         self.fetches += 1
         return [self.all[row] for row in rows]
@@ -87,6 +90,9 @@ class Scripted:
 
     def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])
+
+    def values_without_terms(self, clause: Any) -> tuple[str, ...]:
+        return tuple(value for value in clause.values if not str(value).isascii())
 
 
 class Corpus:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import pytest
 
 from indexing import common_conditions
-from indexing.common_conditions import likely_conditions, min_papers
+from indexing.common_conditions import FieldTerms, likely_conditions, min_papers
 from indexing.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import Condition
 
 
-def field(name: str, *terms: str) -> Condition:
+def field(name: str, *terms: str) -> FieldTerms:
+    return name, terms
+
+
+def condition(name: str, *terms: str) -> Condition:
     return name, tuple(enumerate(terms))
 
 
@@ -39,21 +43,20 @@ def test_the_least_number_of_papers_for_a_bitmap() -> None:
 
 def test_terms_and_phrases_of_enough_papers_are_likely(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common_conditions, "FEWEST", 10)
-    often = [field("title", "deep", "learning"), ("abstract", ((0, "state"), (3, "art"), (4, "deep")))]
+    often = [field("title", "deep", "learning"), field("abstract", "state", "of", "the", "art")]
     seldom = [field("title", "deep", "graph"), field("abstract", "learning")]
     found = likely_conditions([often] * 3 + [seldom] * 17, 40)
-    assert found[0] == field("title", "deep")
+    assert found[0] == condition("title", "deep")
     assert set(found) == {
-        field("title", "deep"),
-        field("title", "graph"),
-        field("title", "deep", "graph"),
-        field("abstract", "learning"),
+        condition("title", "deep"),
+        condition("title", "graph"),
+        condition("title", "deep", "graph"),
+        condition("abstract", "learning"),
     }
     assert {
-        field("title", "deep", "learning"),
-        ("abstract", ((0, "state"), (3, "art"), (4, "deep"))),
-        ("abstract", ((0, "state"), (3, "art"))),
-        ("abstract", ((0, "art"), (1, "deep"))),
+        condition("title", "deep", "learning"),
+        condition("abstract", "state", "of", "the", "art"),
+        condition("abstract", "the", "art"),
     } <= set(likely_conditions([often] * 10 + [seldom] * 10, 40))
 
 

@@ -40,6 +40,16 @@ def terms(text: str) -> list[str]:
         ("ab initio", r"\textit{ab initio}"),
         ("deep learning", "{D}eep {L}earning"),
         ("x̄ value", "x value"),
+        ("Navier–Stokes", "Navier--Stokes"),
+        ("spin‑orbit", "spin\u2010orbit"),
+        ("10,000 papers", "10000 papers"),
+        ("1{,}000{,}000", "1000000"),
+        ("dʼAlembert", "d'Alembert"),
+        ("$k$-means", "k-means"),
+        ("non-$p$-adic", "non-p-adic"),
+        ("C++", "c++"),
+        ("ﬂuid", "fl\u00aduid"),
+        ("ΣΟΦΟΣ", "σοφός"),
     ],
 )
 def test_spellings_of_a_word_are_one_term(one: str, other: str) -> None:
@@ -51,6 +61,16 @@ def test_tex_commands_are_not_accents() -> None:
     assert terms(r"\cdot \bar{x} \Hilbert") == terms("x Hilbert")
     assert terms(r"\tau\rightarrow\mu") == terms("τ → μ") == terms("tau mu")
     assert terms(r"\log \oint") == terms("log oint")
+
+
+def test_signs_tell_languages_apart() -> None:
+    assert len({tuple(terms(name)) for name in ("C", "C++", "C#", "F#")}) == 4
+    assert terms(r"C\#") == terms("C#")
+
+
+def test_numbers_in_a_list_stay_apart() -> None:
+    assert terms("1,2,3 and 10,20") == ["1", "2", "3", "10", "20"]
+    assert terms("3,1415") == ["3", "1415"]
 
 
 def test_words_that_only_look_like_mathematics_stay() -> None:

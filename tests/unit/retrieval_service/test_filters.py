@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval_service.filter import Field
+from retrieval_service.errors import InvalidQuery
+from retrieval_service.filter import AnyOf, Clause, Field, Filter, clauses_of
+from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.operators import LONGEST_WITH_OPERATORS, parse_query
 
 
 def conditions(text: str) -> list[tuple[Field, tuple[str, ...], bool]]:
-    return [(operator.field, operator.values, operator.excluded) for operator in parse_query(text).operators]
+    found = [operator.condition for operator in parse_query(text).operators]
+    return [(one.field, one.values, one.excluded) for one in found if isinstance(one, Clause)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,8 @@ def test_papers_are_ranked_by_the_other_words_and_those_of_phrases() -> None:
     ],
 )
 def test_words_stay_words(text: str) -> None:
-    assert parse_query(text) == (parse_query(text).__class__(text))
+    query = parse_query(text)
+    assert (query.words, query.operators) == (text, ())
 
 
 def test_a_pasted_text_has_no_operators() -> None:
@@ -73,9 +79,20 @@ def test_a_pasted_text_has_no_operators() -> None:
     assert parse_query(text).words == text
 
 
-@given(st.text(alphabet='ab "-:tiau”“,', max_size=60))
+@given(st.text(alphabet='ab "-:tiau”“,()*ORNT[]', max_size=60))
 def test_any_text_can_be_parsed(text: str) -> None:
     query = parse_query(text)
-    assert all(operator.values and operator.text for operator in query.operators)
+    assert all(operator.text and list(clauses_of(operator.condition)) for operator in query.operators)
     if not query.operators:
         assert query.words == text
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("excluded", [False, True])
+def test_a_condition_without_a_word_is_refused(joined: bool, excluded: bool, fakes: Any) -> None:
+    corpus = fakes.Corpus(fakes.papers, {}, {})
+    silent, other = Clause(Field.TITLE, ("…",), excluded), Clause(Field.CATEGORY, ("cs.LG",))
+    wanted = Filter((other,), joined=(AnyOf((silent, other)),)) if joined else Filter((other, silent))
+    with pytest.raises(InvalidQuery, match="leave it out"):
+        filter_rows(wanted, corpus.catalogue, corpus.lexical)
+    assert filter_rows(Filter((other,)), corpus.catalogue, corpus.lexical).count == 3

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -141,6 +142,15 @@ def test_a_query_string_may_repeat_names_of_lists_only() -> None:
     assert asked(**SEARCH.query_values([("q", "a"), ("k", "3"), ("nprobe", "12")])).search_effort == 12
     with pytest.raises(InvalidParameter, match="k is given more than once"):
         SEARCH.query_values([("k", "1"), ("k", "2")])
+
+
+def test_an_address_with_too_many_parameters_is_refused_before_it_is_read() -> None:
+    def request_with(fields: int) -> Request:
+        return Request({"type": "http", "query_string": b"&".join([b"q=x", *[b"ids=a"] * (fields - 1)]), "headers": []})
+
+    assert len(SEARCH.parse_query_string(request_with(1000)).ids) == 999
+    with pytest.raises(InvalidParameter, match="more than 2000 parameters"):
+        SEARCH.parse_query_string(request_with(2001))
 
 
 def test_the_length_is_counted_in_characters() -> None:

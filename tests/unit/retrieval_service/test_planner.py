@@ -20,6 +20,10 @@ CORPUS = ("cs.LG", "hep-th", "Local.News")
         (["CS.lg", "cs.LG"], {"cs.LG"}),
         (["local.news"], {"Local.News"}),
         (["Local.*"], {"Local.News"}),
+        (["local"], {"Local.News"}),
+        (["econ"], {"econ.EM", "econ.GN", "econ.TH"}),
+        (["econ*"], {"econ.EM", "econ.GN", "econ.TH"}),
+        (["cmp-lg"], {"cmp-lg"}),
         (["hep-th"], {"hep-th"}),
         (["hep-th.*"], {"hep-th"}),
         (["econ.*"], {"econ.EM", "econ.GN", "econ.TH"}),
@@ -36,8 +40,16 @@ def test_a_star_is_one_archive() -> None:
     assert not [code for code in codes if code.startswith("math-ph")]
 
 
+def test_an_archive_that_was_divided_is_all_of_it() -> None:
+    assert {"astro-ph", "astro-ph.GA", "astro-ph.CO"} <= set(category_codes(["astro-ph"], CORPUS))
+    assert {"cond-mat", "cond-mat.soft"} <= set(category_codes(["cond-mat"], CORPUS))
+    assert {"q-bio", "q-bio.NC"} <= set(category_codes(["q-bio"], CORPUS))
+    for divided, other in (("math", "math-ph"), ("q-bio", "q-fin.ST"), ("physics", "hep-th")):
+        assert other not in category_codes([divided], CORPUS)
+
+
 @pytest.mark.parametrize(
-    ("wanted", "near"), [("cs.LGG", "cs.LG"), ("cs", "cs.*"), ("hepth", "hep-th"), ("local.new", "Local.News")]
+    ("wanted", "near"), [("cs.LGG", "cs.LG"), ("cslg", "cs.LG"), ("hepth", "hep-th"), ("local.new", "Local.News")]
 )
 def test_the_error_for_an_unknown_category_suggests_similar_ones(wanted: str, near: str) -> None:
     with pytest.raises(UnknownCategory) as caught:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from papers import PASSAGE_TEXT_VERSION
 from training.registry.source import file_sha256
 
 MANIFEST_SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
+_TEXT_VERSION = 1
+"""Stays in the digest, so that the same files have the digest that earlier releases gave them, and snapshots keep their
+vectors. The version of papers' texts is in a snapshot's manifest."""
 
 
 def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
@@ -52,11 +54,11 @@ def build_manifest(
         "schema": MANIFEST_SCHEMA,
         "version": None,
         "name": name,
-        "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, PASSAGE_TEXT_VERSION),
+        "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, _TEXT_VERSION),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "dim": dim,
         "max_length": max_length,
-        "passage_text_version": PASSAGE_TEXT_VERSION,
+        "passage_text_version": _TEXT_VERSION,
         "base": dict(base),
         "recipe": dict(recipe),
         "parity": {},

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from papers.text import display_text
+from papers.text.mathematics import mathematics
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # Accents and letters, in all spellings.
+        ("Ond\\v{r}ej \\v{S}t\\v{e}tina, G\\'abor Sz\\H{u}cs, Emine Do\\u{g}an",
+         "Ondřej Štětina, Gábor Szűcs, Emine Doğan"),
+        ("L\\'evy flights on the M\\\"obius ladder", "Lévy flights on the Möbius ladder"),
+        ("{\\'E}cole, G{\\\"o}del, na\\\"{\\i}ve, na{\\\"\\i}ve, \\^\\i le", "École, Gödel, naïve, naïve, île"),
+        ("Fran\\c cois, Fran\\c{c}ois, W\\k{a}s, \\r{A}ngstr\\\"om, \\d{H}asan, \\=a\\.z",
+         "François, François, Wąs, Ångström, Ḥasan, āż"),
+        ("\\~{n}, Se\\~nor, \\' c, Mar\\'{\\I}a, \\\"{Uber}", "ñ, Señor, ć, MarÍa, Über"),
+        ("B{\\\"}ohm", "Böhm"),
+        ("Nguy\\~{\\^e}n, \\'{\\^{o}}", "Nguyễn, ố"),
+        ("{\\O}rsted, S\\o ren, Stra\\ss e, \\L{}ukasz, \\AE sir, \\DJ or\\dj e",
+         "Ørsted, Søren, Straße, Łukasz, Æsir, Đorđe"),
+        # Markup, braces, escapes.
+        ("{BERT} and {D}eep {{GAN}s}", "BERT and Deep GANs"),
+        ("\\emph{very \\textbf{bold}}, {\\it in vivo}, \\texttt{x\\_y}", "very bold, in vivo, x_y"),
+        ("\\textit{the $x_{1}$ of} {A $\\alpha$}", "the $x_{1}$ of A $\\alpha$"),
+        ("R\\&D, 5\\% of snake\\_case \\#1, \\$5 and \\$6, \\{a\\}", "R&D, 5% of snake_case #1, $5 and $6, {a}"),
+        ("Smith~et~al., Fig.~3, ~5 GeV, 1990--1995---or so", "Smith et al., Fig. 3, ~5 GeV, 1990–1995—or so"),
+        ("``quoted'' and `single' f''", "“quoted” and ‘single’ f”"),
+        ("the --flag option, don't, f''", "the --flag option, don't, f''"),
+        ("see \\url{https://a.org/~b_c--d} or http://a.org/~x", "see https://a.org/~b_c--d or http://a.org/~x"),
+        ("{\\alpha}-decay at 90{\\deg}, \\LaTeX{} in {\\mu}m, a\\,b\\ c\\\\d", "α-decay at 90°, LaTeX in μm, a b c d"),
+        ("\\b{eta}-Ga", "\\b{eta}-Ga"),
+        ("Ca\\textsuperscript{2+}, H\\textsubscript{2}O", "Ca²⁺, H₂O"),
+        # What is not known, or not meant as TeX, stays.
+        ("\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}", "\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}"),
+        ("a { b } c } d { \\", "a b c } d { \\"),
+        # Mathematics stays.
+        ("$\\'e \\alpha--{x}~y$ and \\(\\v{S}\\) and \\[{\\bf x}\\] or $$a~b$$",
+         "$\\'e \\alpha--{x}~y$ and \\(\\v{S}\\) and \\[{\\bf x}\\] or $$a~b$$"),
+        ("cost $5 and \\'e, $6 of {X}", "cost $5 and é, $6 of X"),
+        ("$x$ {A}\n{B} $y", "$x$ A\nB $y"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_display_text(text: str, shown: str) -> None:
+    assert display_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [
+        ("a $x$ b $$y$$ c \\(z\\) d \\[w\\]", ["$x$", "$$y$$", "\\(z\\)", "\\[w\\]"]),
+        ("$ O(n)$ and $ a b + c $", ["$ O(n)$", "$ a b + c $"]),
+        ("from $5 to $10, then $x$", ["$x$"]),
+        ("from $5 to $10, $x$ and $10$", ["$x$", "$10$"]),
+        ("US$ and A$ for $n$", ["$n$"]),
+        ("\\$5 and \\$6, $\\$$", ["$\\$$"]),
+        ("an unpaired $x\nand $y", []),
+        ("$a$$b$", ["$a$", "$b$"]),
+        ("\\\\(not) \\( \\( x \\)", ["\\( x \\)"]),
+    ],
+)
+def test_mathematics(text: str, formulas: list[str]) -> None:
+    assert [text[start:end] for start, end in mathematics(text)] == formulas
+
+
+@given(st.text(st.sampled_from("abé \\{}$'\"vi~-`\n&(")) | st.text())
+def test_no_text_breaks_it_and_formulas_stay(text: str) -> None:
+    shown = display_text(text)
+    assert all(text[start:end] in shown for start, end in mathematics(text))
+    assert "\ufdd1" not in shown

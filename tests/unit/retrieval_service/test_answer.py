@@ -1,0 +1,23 @@
+import msgspec
+
+from papers import Paper
+from papers.authors import Author
+from retrieval_service.search.answer import PaperAnswer
+
+
+def test_an_answer_shows_letters_and_keeps_the_source_beside_them() -> None:
+    paper = Paper(
+        "2401.00001",
+        'The M\\"obius ladder in $\\mathbb{R}^3$',
+        "One.\nTwo.",
+        (Author("\\v{S}t\\v{e}tina", "Ond\\v{r}ej"), Author("Verne", "Ada")),
+    )
+    answer = msgspec.to_builtins(PaperAnswer.of(paper))
+    assert answer["title"] == "The Möbius ladder in $\\mathbb{R}^3$"
+    assert answer["abstract"] == "One.\nTwo."
+    assert list(answer["authors"]) == ["Ondřej Štětina", "Ada Verne"]
+    assert answer["raw"] == {"title": paper.title, "authors": ["Ond\\v{r}ej \\v{S}t\\v{e}tina", "Ada Verne"]}
+
+
+def test_an_answer_without_tex_has_no_other_text() -> None:
+    assert msgspec.to_builtins(PaperAnswer.of(Paper("1", "Plain", "Text")))["raw"] == {}
