@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from papers.readers.fields import one_line
 from papers.remote.http import BadAnswer
 from papers.remote.oai_records import UnknownMetadata, child, local_name, paper_id_of, record_of, text_of
 from papers.remote.xml_repair import decode_xml, repair_text
+from papers.text.clean import one_line
 
 FORMATS = ("arXivRaw", "arXiv")
 """Formats of metadata that are understood, the preferred one first."""
