@@ -166,6 +166,7 @@ def build_index(
         )
         seconds = time.monotonic() - started
         make_live(settings, manifest.id, say)
+    _say_ids(reader, say)
     if reader.report.rejected_total:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
         say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
@@ -176,12 +177,22 @@ def build_index(
     return manifest
 
 
+def _say_ids(reader: PaperReader, say: Say) -> None:
+    """Tell how many ids had lost zeros in a spreadsheet."""
+    report = reader.report
+    if report.restored_ids:
+        say(f"{report.restored_ids:,} ids had lost zeros in a spreadsheet, which were put back")
+    if report.doubtful_ids:
+        say(f"{report.doubtful_ids:,} ids look like arXiv ids that lost digits or the archive; they stay as they are")
+
+
 def update_index(
     settings: Settings,
     source: IndexSource,
     *,
     may_lack: float | None,
     withdrawn: tuple[str, ...],
+    remove_deleted: bool = False,
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
@@ -193,6 +204,7 @@ def update_index(
         may_lack: the file is the whole corpus, and this is the largest share of the papers that it may withdraw by not
             holding them; None if the file has changes only.
         withdrawn: ids to withdraw.
+        remove_deleted: remove papers whose record is marked as deleted, instead of marking them as withdrawn.
         say: called with messages.
         bar: shows the progress.
 
@@ -210,7 +222,7 @@ def update_index(
     with ExitStack() as stack:
         reader = None if empty else stack.enter_context(source.read(rejects))
         complete, share = may_lack is not None, 1.0 if may_lack is None else may_lack
-        changes = ChangedPapers(reader or (), source.name, complete, withdrawn, source.harvest, share)
+        changes = ChangedPapers(reader or (), source.name, complete, withdrawn, source.harvest, share, remove_deleted)
         stack.enter_context(cli_errors())
         manifest = run_with_encoder(
             settings,
@@ -223,6 +235,8 @@ def update_index(
         changed = manifest.id != before
         if changed:
             make_live(settings, manifest.id, say)
+    if reader:
+        _say_ids(reader, say)
     if rejected := sum(manifest.rejected.values()) if changed else reader and reader.report.rejected_total:
         say(f"{rejected:,} records were set aside: see {rejects}")
     if changed:

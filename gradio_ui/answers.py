@@ -17,6 +17,7 @@ class FoundPaper(_AnswerPart):
     score: float = 0.0
     abstract: str = ""
     authors: tuple[str, ...] = ()
+    author_count: int = 0
     categories: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     arxiv_id: str | None = None
@@ -26,6 +27,7 @@ class FoundPaper(_AnswerPart):
     links: dict[str, str] = Field(default_factory=dict)
     sources: dict[str, float | None] = Field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
+    withdrawn: bool = False
 
 
 class LikedPaper(_AnswerPart):

@@ -9,13 +9,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gradio_ui.answers import FoundPaper
-from gradio_ui.citation import bibtex
+from gradio_ui.citations import FORMATS
 from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
+_AUTHORS_NAMED: Final = 50
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
+_FORMATS: Final = "".join(
+    f'<button type="button" data-akin-format="{form}">{name}</button>' for form, name in FORMATS.items()
+)
 _LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
@@ -36,7 +40,7 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
         f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
-        f"{_authors(paper.authors)}{_facts(paper, names)}"
+        f"{_authors(paper.authors, paper.author_count)}{_facts(paper, names)}"
         + (f'<p class="akin-abstract{tex_class(abstract)}" dir="auto">{escape(abstract)}</p>' if abstract else "")
         + f"{_actions(paper, state, is_long=len(abstract) > _LONG_ABSTRACT)}</div></article>"
     )
@@ -68,13 +72,13 @@ def _external_link(link: str, inner: str) -> str:
     return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
 
 
-def _authors(authors: tuple[str, ...]) -> str:
+def _authors(authors: tuple[str, ...], count: int) -> str:
     if not authors:
         return ""
     shown = ", ".join(escape(author) for author in authors[:AUTHORS_SHOWN])
-    others = authors[AUTHORS_SHOWN:]
-    if others:
-        shown += f' <span class="akin-others" title="{escape(", ".join(others))}">and {len(others)} more</span>'
+    if (more := max(count, len(authors)) - AUTHORS_SHOWN) > 0:
+        others = escape(", ".join(authors[AUTHORS_SHOWN:_AUTHORS_NAMED]))
+        shown += f' <span class="akin-others" title="{others}">and {more:,} more</span>'
     return f'<p class="akin-authors">{shown}</p>'
 
 
@@ -83,7 +87,8 @@ def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
         f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
     )
-    facts = _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
+    flag = '<strong class="akin-withdrawn">withdrawn</strong>' if paper.withdrawn else ""
+    facts = flag + _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
         facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
     if paper.duplicates:
@@ -125,8 +130,8 @@ def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
         items.append(_internal_link(state.also_like(paper.id), "Like this too"))
         items.append(_internal_link(state.not_like(paper.id), "Not like this"))
     items.append(
-        '<details class="akin-cite"><summary>Cite</summary><div class="akin-bibtex">'
-        '<button type="button" data-akin-copy>Copy</button>'
-        f"<pre>{escape(bibtex(paper))}</pre></div></details>"
+        f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>Cite</summary>'
+        f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'
+        '<button type="button" data-akin-copy>Copy</button></div><pre aria-live="polite"></pre></div></details>'
     )
     return f'<div class="akin-actions">{"".join(items)}</div>'

@@ -33,6 +33,8 @@ _ROUTES = (
     (re.compile(r"/"), ("GET", "HEAD")),
     (re.compile(r"/assets/[A-Za-z0-9_-][A-Za-z0-9_.-]*"), ("GET",)),
     (re.compile(r"/katex/(katex\.min\.(js|css)|fonts/KaTeX_[A-Za-z0-9_-]+\.woff2)"), ("GET",)),
+    # A paper's id in any form, which the service reads.
+    (re.compile(r"/citation/(bibtex|ris|csl-json)/[^\x00-\x1f]{1,500}"), ("GET",)),
     (re.compile(r"/static/js/iframeResizer\.contentWindow\.min\.js"), ("GET",)),
     (re.compile(r"/static/img/logo_nosize\.svg"), ("GET",)),
     (re.compile(r"/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"), ("GET",)),

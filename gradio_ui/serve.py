@@ -21,6 +21,7 @@ from edge.serving import server_config
 from gradio_ui import katex_files
 from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
+from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
 from gradio_ui.own_links import OwnLinks
@@ -58,6 +59,7 @@ def create_server_app(
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     if katex_files.is_there():
         server.mount("/katex", StaticFiles(directory=katex_files.FOLDER))
+    server.add_route(PATH, citation_route(service), methods=["GET"])
     # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(

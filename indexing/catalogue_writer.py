@@ -35,6 +35,9 @@ _ADDED = (
 )
 """Columns of `paper` that earlier releases did not write."""
 
+_WITHDRAWN = "\0withdrawn"
+"""Key of the withdrawn papers among the categories, which it cannot be itself."""
+
 _FETCHED = 900
 _INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
@@ -128,6 +131,8 @@ class CatalogueWriter:
             days, columns = self._recalculate(days, columns)
         self._db.execute("INSERT INTO about VALUES ('papers', ?)", (self._count,))
         self._db.execute("INSERT INTO about VALUES ('days', ?)", (days.tobytes(),))
+        withdrawn = columns.pop(_WITHDRAWN, np.empty(0, ROW_TYPE))
+        self._db.execute("INSERT INTO about VALUES ('withdrawn', ?)", (withdrawn.tobytes(),))
         self._db.executemany(
             "INSERT INTO category VALUES (?,?,?)",
             ((code, len(rows), rows.tobytes()) for code, rows in sorted(columns.items()) if len(rows)),
@@ -149,6 +154,7 @@ class CatalogueWriter:
         about = dict(self._db.execute("SELECT name, value FROM about"))
         self._count = int(about["papers"])
         self._days.append(np.frombuffer(about["days"], DAY_TYPE))
+        self._rows[_WITHDRAWN].append(np.frombuffer(about.get("withdrawn", b""), ROW_TYPE))
         for code, rows in self._db.execute("SELECT code, rows FROM category"):
             self._rows[code].append(np.frombuffer(rows, ROW_TYPE))
         self._db.execute("DELETE FROM about")
@@ -179,6 +185,8 @@ def _rows_by_category(rows: Iterable[int], papers: Sequence[Paper]) -> dict[str,
     for row, paper in zip(rows, papers, strict=True):
         for code in dict.fromkeys(paper.categories):
             found[code].append(row)
+        if paper.withdrawn:
+            found[_WITHDRAWN].append(row)
     return {code: np.asarray(having, ROW_TYPE) for code, having in found.items()}
 
 

@@ -34,6 +34,7 @@ class ChangedPapers:
         complete: True if the source is the whole corpus: papers of the snapshot that it does not hold are withdrawn.
         may_lack: the largest share of the snapshot's papers that a complete source may withdraw by not holding them.
         withdrawn: ids to withdraw, in addition to those that a `PaperReader` reports.
+        remove_deleted: remove the papers that a `PaperReader` reports as withdrawn, instead of marking them.
         harvest: the harvest that wrote the source, if there is one.
     """
 
@@ -43,6 +44,7 @@ class ChangedPapers:
     withdrawn: Sequence[str] = ()
     harvest: Harvest | None = None
     may_lack: float = 1.0
+    remove_deleted: bool = False
 
 
 class Changes:
@@ -103,7 +105,7 @@ class Changes:
                 taken.update(name for name, row in rows.items() if row >= self._before or self._seen[row])
                 if wanted := [
                     paper
-                    for paper in window
+                    for paper in (self._with_stored_names(paper, rows.get(paper.id), catalogue) for paper in window)
                     if self.intake.accept(paper, taken) and self._has_new_text(paper, rows.get(paper.id), catalogue)
                 ]:
                     return wanted
@@ -122,14 +124,21 @@ class Changes:
         self._appended.clear()
 
     def withdraw(self, catalogue: CatalogueWriter) -> None:
-        """Remove withdrawn papers from the catalogue; the last papers move into their rows.
+        """Mark the papers that the source's records delete, and remove the others that are withdrawn.
+
+        The last papers move into the rows of those that are removed.
 
         Raises:
             NoPapers: no paper would be left.
             SourceIncomplete: the source should be the whole corpus, but is cut off or lacks too many papers.
         """
         reader = self.intake.reader
-        gone = set(catalogue.rows([*self._source.withdrawn, *(reader.report.withdrawn if reader else ())]).values())
+        gone = set(catalogue.rows(self._source.withdrawn).values())
+        deleted = set(catalogue.rows(list(reader.report.withdrawn) if reader else []).values())
+        if self._source.remove_deleted:
+            gone |= deleted
+        else:
+            self._mark(sorted(deleted - gone), catalogue)
         named = len(gone)
         if self._source.complete:
             gone |= self._find_absent(catalogue, gone)
@@ -147,6 +156,17 @@ class Changes:
         self.rewritten.update(holes)
         self.revectored.update(holes)
         self.withdrawn = len(gone)
+
+    def _mark(self, rows: Sequence[int], catalogue: CatalogueWriter) -> None:
+        """Mark the papers of some rows as withdrawn, and keep them."""
+        for row in rows:
+            if row < self._before:
+                self._seen[row] = True
+            (paper,) = catalogue.papers([row])
+            if not paper.withdrawn:
+                marked = msgspec.structs.replace(paper, withdrawn=True)
+                self._replace(row, marked, self.digests["text"][row].tobytes(), catalogue)
+                self.rewritten.add(row)
 
     def _find_absent(self, catalogue: CatalogueWriter, named: set[int]) -> set[int]:
         """Return the rows of papers that are certainly not in the source, without those named as withdrawn.
@@ -179,6 +199,17 @@ class Changes:
                 "--allow-shrink.",
                 {"lacking": absent, "papers": self._before},
             )
+
+    def _with_stored_names(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper:
+        """Return the paper with the stored authors if these are divided by a source, and are of the same version."""
+        if row is None or row >= self._before or paper.authors_parsed:
+            return paper
+        if record_digest(paper) == self.digests["record"][row].tobytes():
+            return paper
+        (old,) = catalogue.papers([row])
+        if not old.authors_parsed or old.versions != paper.versions:
+            return paper
+        return msgspec.structs.replace(paper, authors=old.authors, authors_parsed=True)
 
     def _has_new_text(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> bool:
         """Return True if a paper must be embedded; replace a paper at once if only its metadata is new."""

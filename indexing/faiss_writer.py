@@ -23,6 +23,9 @@ CHUNK = 16_384
 _CODES_TRAINED_ON = 65_536
 """Vectors that codes are trained on: sixteen values for each pair of numbers need no more."""
 
+_CODE_VALUES = 256
+"""Most values of one number of a code, each of which takes a vector to train."""
+
 # Encoding is deterministic: a larger distance than this rounding error means the code of another vector ...
 _ROUNDING = 1e-3
 # ... unless that code is as near to the vector: two lists may be equally near, and some encodings use random numbers.
@@ -58,16 +61,29 @@ def build_index(
             ivf = faiss.extract_index_ivf(index)
             if centroids is None:
                 wanted = min(papers, max(VECTORS_PER_LIST * recipe.nlist, CHUNK))
-                sample = vectors(np.sort(rng.choice(papers, wanted, replace=False)))
+                sample = _distinct(vectors(np.sort(rng.choice(papers, wanted, replace=False))), recipe.nlist)
                 ivf.train_q1(len(sample), faiss.swig_ptr(sample), False, ivf.metric_type)
             else:
                 ivf.quantizer.add(centroids)
-        codes = vectors(np.sort(rng.choice(papers, min(papers, _CODES_TRAINED_ON), replace=False)))
+        sampled = np.sort(rng.choice(papers, min(papers, _CODES_TRAINED_ON), replace=False))
+        codes = _distinct(vectors(sampled), min(papers, max(_CODE_VALUES, recipe.nlist or 0)))
         # Training codes is thousands of tiny clusterings: with several threads it took ten times as long.
         with one_thread():
             index.train(codes)
     add_all(index, papers, vectors)
     return index
+
+
+def _distinct(sample: Vectors, least: int) -> Vectors:
+    """Return the different vectors of a sample, at least as many as are needed: some are repeated where they are fewer.
+
+    A text that thousands of papers share would get most of the lists and codes.
+    """
+    whole = np.ascontiguousarray(sample).view(np.dtype((np.void, sample.dtype.itemsize * sample.shape[1])))[:, 0]
+    kept = np.sort(np.unique(whole, return_index=True)[1])
+    if len(kept) == len(sample):
+        return sample
+    return np.ascontiguousarray(sample[np.resize(kept, max(least, len(kept)))])
 
 
 def add_all(index: Any, papers: int, vectors: VectorsOf) -> None:

@@ -14,8 +14,9 @@ from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
+from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
-from retrieval_service.adapters.tantivy_filter import NAME_SPACING, ClauseQueries, first_rows, initial, name_words
+from retrieval_service.adapters.tantivy_filter import NAME_SPACING, WITHDRAWN, ClauseQueries, first_rows, initial
 from retrieval_service.adapters.tantivy_index import open_index, register_analyzers
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.filter import day_of
@@ -72,6 +73,8 @@ class LexicalWriter:
             document.add_pre_tokenized_text("author", _author_tokens(paper))
             for category in paper.categories:
                 document.add_text("category", category)
+            if paper.withdrawn:
+                document.add_text("flag", WITHDRAWN)
             if day := day_of(paper):
                 document.add_integer("day", day.toordinal())
             document.add_unsigned("row", row)
@@ -135,7 +138,7 @@ def same_in_index(one: Paper, other: Paper) -> bool:
 
 
 def _indexed_fields(paper: Paper) -> tuple[object, ...]:
-    return paper.title, paper.abstract, paper.authors, paper.categories, day_of(paper)
+    return paper.title, paper.abstract, paper.authors, paper.categories, paper.withdrawn, day_of(paper)
 
 
 def _schema() -> Schema:
@@ -146,6 +149,7 @@ def _schema() -> Schema:
         .add_text_field("abstract", tokenizer_name=EVERY_WORD, index_option="position")
         .add_text_field("author", tokenizer_name="raw", index_option="position")
         .add_text_field("category", tokenizer_name="raw", index_option="basic")
+        .add_text_field("flag", tokenizer_name="raw", index_option="basic")
         .add_integer_field("day", indexed=True, fast=True)
         .add_unsigned_field("row", indexed=True, fast=True)
         .build()

@@ -89,6 +89,8 @@ _FILE_END = re.compile(
 )
 _ENTRY_PART = re.compile(rf"(?:eprint\s*=\s*[\"{{]|arxiv(?:\.org/[a-z]+/|[:.]) ?){_ID}", _FLAGS)
 
+_NUMBER_LIKE = re.compile(r"(\d{3,4})\.(\d{1,5})", re.ASCII)
+
 
 class ArxivId(msgspec.Struct, frozen=True):
     """arXiv identifier.
@@ -121,6 +123,20 @@ def parse_arxiv_id(text: str) -> ArxivId | None:
         return _make_id(match)
     text = plain_characters(text)
     return _parse(text, _MOST_LAYERS) if _HAS_DIGITS.search(text) else None
+
+
+def restore_zeros(text: str) -> str | None:
+    """Return the arXiv id that a spreadsheet made a number, with the zeros that it lost at its start and its end.
+
+    `704.0001` is 0704.0001, and `2401.0904` is 2401.09040: numbers have five digits since 2015, four before. None for
+    a text that is no such number, or lacks no zero.
+    """
+    match = _NUMBER_LIKE.fullmatch(text)
+    if match is None:
+        return None
+    month = match[1].zfill(4)
+    found = _new_id(month, match[2].ljust(4 if month < "1501" else 5, "0"), None)
+    return found.id if found and found.id != text else None
 
 
 def links(paper: Paper) -> dict[str, str]:

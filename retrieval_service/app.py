@@ -24,7 +24,7 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource
-from retrieval_service.routes import docs, embed, health, papers, search
+from retrieval_service.routes import citations, docs, embed, health, papers, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
     middleware = [Middleware(Compression), Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    routes = [*search.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
+    routes = [*search.ROUTES, *citations.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
     app.state.openapi = openapi(routes, settings.service_root_path)
     app.state.root_path = settings.service_root_path

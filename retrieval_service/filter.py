@@ -17,13 +17,14 @@ class Field(StrEnum):
     CATEGORY = "category"
     AUTHOR = "author"
     ROW = "row"
+    WITHDRAWN = "withdrawn"
     TITLE = "title"
     ABSTRACT = "abstract"
     ANYWHERE = "anywhere"
     DAY = "day"
 
 
-CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW, Field.DAY})
+CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW, Field.DAY, Field.WITHDRAWN})
 """The fields that the catalogue answers; the lexical index answers the others."""
 
 
@@ -34,6 +35,7 @@ class Clause:
     Attributes:
         field: The field. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) adjacent
             words; of ROW numbers; of DAY the ordinals of the first and of the last day, which are one value.
+            WITHDRAWN has none: withdrawn papers meet it.
         values: The alternatives.
         excluded: True if papers that have one of the values are left out.
         pattern: True if the values are single words in which `*` stands for any letters and `?` for one.

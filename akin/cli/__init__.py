@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from akin.cli import encoder, index, index_maintenance, papers, search, stack, train
+from akin.cli import cite, encoder, index, index_maintenance, papers, search, stack, train
 from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")
 stack.add_to(app)
 search.add_to(app)
+cite.add_to(app)
 train.add_to(app)
 
 

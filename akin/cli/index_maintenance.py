@@ -45,6 +45,12 @@ def update(
         bool, typer.Option("--allow-shrink", help="With --complete: withdraw even more than 5 % of the papers.")
     ] = False,
     withdraw: Annotated[Path | None, typer.Option(help="A file of ids to withdraw, one a line.")] = None,
+    remove_deleted: Annotated[
+        bool,
+        typer.Option(
+            "--remove-deleted", help="Remove papers that the source deletes; default: mark them as withdrawn."
+        ),
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad record instead of setting it aside.")] = False,
     url: Annotated[
         str | None,
@@ -83,6 +89,7 @@ def update(
         index_source(settings, source, fields, strict),
         may_lack=None if not complete else 1.0 if allow_shrink else snapshots.MAY_LACK,
         withdrawn=tuple(_read(withdraw).split()) if withdraw is not None else (),
+        remove_deleted=remove_deleted,
         say=say,
         bar=progress_bar,
     )

@@ -45,6 +45,7 @@ def search(
         str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="Only until this date.")] = None,
+    withdrawn: Annotated[str, typer.Option(help="Withdrawn papers: include, exclude or only.")] = "include",
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     json: Json = False,
@@ -68,6 +69,7 @@ def search(
         "ids": only,
         "from": since,
         "to": until,
+        "withdrawn": withdrawn if withdrawn != "include" else None,
     }
     body.update({name: value for name, value in given.items() if value})
     if text is not None:
@@ -124,7 +126,12 @@ def show(answer: dict[str, Any]) -> None:
         year = (paper["date"] or "")[:4]
         authors = ", ".join(paper["authors"][:3]) + (" and others" if len(paper["authors"]) > 3 else "")
         stdout.print(
-            Text.assemble((f"{rank:>3}  ", "dim"), (paper["title"], "bold"), (f"  {paper['score']:.3f}", "cyan"))
+            Text.assemble(
+                (f"{rank:>3}  ", "dim"),
+                (paper["title"], "bold"),
+                ("  withdrawn" if paper.get("withdrawn") else "", "red"),
+                (f"  {paper['score']:.3f}", "cyan"),
+            )
         )
         details = "  ".join(
             filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])

@@ -7,38 +7,47 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Any
 
 import msgspec
 
-from papers.authors import divided_authors, parse_author, parse_authors
+from papers.arxiv_id import parse_arxiv_id, restore_zeros
+from papers.authors import listed_authors, parse_authors, snapshot_authors
 from papers.doi import bare_doi
 from papers.paper import Paper
-from papers.readers.fields import arxiv_codes, parse_day
+from papers.readers.fields import arxiv_codes, is_true, parse_day
 from papers.readers.report import Flaw, Reason, Withdrawn, flaw
 from papers.text import clean_abstract, clean_text
+from papers.withdrawn import is_withdrawn
 
 
 class _Version(msgspec.Struct, gc=False):
+    version: str | int | None = None
     created: str | None = None
 
 
 class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
     """Fields that are read of a record; all others are skipped without being decoded."""
 
-    id: str | None = None
+    id: str | float | None = None
     title: str | None = None
     abstract: str | None = None
     authors: str | list[str] | None = None
     authors_parsed: list[list[str]] | None = None
     categories: str | list[str] | None = None
-    versions: list[_Version] | None = None
+    versions: list[_Version | str] | int | None = None
     update_date: str | None = None
+    published: Any = None
+    updated: Any = None
+    comments: Any = None
+    withdrawn: Any = False
     doi: str | None = None
     journal_ref: str | None = None
     deleted: bool = False
 
 
 _decode = msgspec.json.Decoder(_Record).decode
+_VERSION_NUMBER = re.compile(r"[vV]?(\d{1,4})", re.ASCII)
 _AN_ID = rb"""\s*+:\s*+("(?:[^"\\]|\\.){1,200}"|[0-9]{1,30}+(?![.eE]))"""
 _ID_IN_BROKEN_JSON = re.compile(rb'"_?id"' + _AN_ID)
 
@@ -52,6 +61,11 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         record = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return json_flaw(line, error)
+    if isinstance(record.id, float):
+        # A spreadsheet made a number of the id.
+        if parse_arxiv_id(str(record.id)) is None and restore_zeros(str(record.id)) is None:
+            return flaw(Reason.WRONG_TYPE, line, None, "Expected `str`, got a number - at `$.id`")
+        record.id = str(record.id)
     paper_id = record.id.strip() if record.id else ""
     if not paper_id:
         return flaw(Reason.NO_ID, line)
@@ -65,29 +79,31 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         return flaw(Reason.NO_ABSTRACT, line, paper_id)
 
     if record.authors_parsed:
-        authors = divided_authors(record.authors_parsed)
+        authors = snapshot_authors(record.authors, record.authors_parsed)
     elif isinstance(record.authors, list):
-        authors = tuple(author for name in record.authors if (author := parse_author(name)).name)
+        authors = listed_authors(record.authors)
     else:
         authors = parse_authors(record.authors) if record.authors else ()
     codes = record.categories
     if isinstance(codes, list):
         codes = " ".join(codes)
-    # `update_date` also changes when only the metadata was changed; it is used if the versions have no day.
-    versions = record.versions or []
-    published = _version_date(versions[0]) if versions else None
-    updated = _version_date(versions[-1]) if versions else None
+    count, published, updated = _version_days(record.versions)
+    comments = clean_text(record.comments) or None if isinstance(record.comments, str) else None
+    # `update_date` also changes when only the metadata was changed; it is used if nothing else has a day.
+    updated = updated or _day(record.updated) or _day(record.update_date)
     return Paper(
         id=paper_id,
         title=title,
         abstract=abstract,
         authors=authors,
         categories=arxiv_codes(codes) if codes else (),
-        published=published,
-        updated=updated or (parse_day(record.update_date) if record.update_date else None),
+        published=published or _day(record.published),
+        updated=updated,
         doi=bare_doi(record.doi),
         journal_ref=clean_text(record.journal_ref) or None if record.journal_ref else None,
-        versions=len(versions),
+        versions=count,
+        comments=comments,
+        withdrawn=is_true(record.withdrawn) or is_withdrawn(title, abstract, comments),
         authors_parsed=bool(record.authors_parsed),
     )
 
@@ -123,6 +139,23 @@ def _seeming_id(line: bytes, id_in_line: re.Pattern[bytes]) -> str | None:
         return None
 
 
-def _version_date(version: _Version) -> date | None:
-    # Without the time of day, millions of versions share the few thousand texts that `parse_day` caches.
-    return parse_day(version.created[:16]) if version.created else None
+def _version_days(versions: list[_Version | str] | int | None) -> tuple[int, date | None, date | None]:
+    """Return the number of versions, and the days of the first and of the newest; the list may have any order."""
+    if not isinstance(versions, list):
+        return versions or 0, None, None
+    found = []
+    for version in versions:
+        name, created = (version.version, version.created) if isinstance(version, _Version) else (version, version)
+        number = _VERSION_NUMBER.fullmatch(str(name)) if name is not None else None
+        # Without the time of day, millions of versions share the few thousand texts that `parse_day` caches.
+        found.append((int(number[1]) if number else 0, parse_day(created[:16]) if created else None))
+    if len(found) > 1:
+        # By the number; by the day where a version has no number.
+        numbered = all(number for number, _ in found)
+        found.sort(key=lambda each: (each[0] if numbered else 0, each[1] or date.min))
+    days = [day for _, day in found if day is not None]
+    return max([len(found), *(number for number, _ in found)]), days[0] if days else None, days[-1] if days else None
+
+
+def _day(value: Any) -> date | None:
+    return parse_day(value[:40]) if isinstance(value, str) else None

@@ -31,6 +31,13 @@ def parse_day(text: str) -> date | None:
         return None
 
 
+def is_true(value: object) -> bool:
+    """Return True for a flag that is set: true, 1, or a text such as "yes" or "withdrawn"."""
+    if isinstance(value, str):
+        return value.strip().lower() in {"1", "true", "yes", "y", "withdrawn", "retracted", "deleted"}
+    return isinstance(value, int | float) and bool(value)
+
+
 @lru_cache(maxsize=1 << 16)
 def arxiv_codes(text: str) -> tuple[str, ...]:
     """Return the category codes in arXiv's space-separated list, each once, in order.

@@ -13,14 +13,16 @@ from typing import Any
 
 import msgspec
 
-from papers.authors import Author, parse_author, parse_authors
+from papers.arxiv_id import parse_arxiv_id, restore_zeros
+from papers.authors import Author, listed_authors, parse_authors
 from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.readers.arxiv_snapshot import id_pattern, json_flaw
-from papers.readers.fields import categories, parse_day
+from papers.readers.fields import categories, is_true, parse_day
 from papers.readers.mapping import Mapping
 from papers.readers.report import Flaw, Reason, Report, flaw
 from papers.text import clean_abstract, clean_text
+from papers.withdrawn import is_withdrawn
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIMITERS = ",;\t"
@@ -140,6 +142,7 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
         title, abstract = texts
         if not title and not abstract:
             return flaw(Reason.NO_TEXT, raw, paper_id)
+        comments = _text(_value(record, mapping.comments), mapping.comments, clean_text) or None
         return Paper(
             id=paper_id,
             title=title,
@@ -150,6 +153,8 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
             updated=_day(_value(record, mapping.updated), mapping.updated),
             doi=bare_doi(_text(_value(record, mapping.doi), mapping.doi)),
             journal_ref=_text(_value(record, mapping.journal_ref), mapping.journal_ref) or None,
+            comments=comments,
+            withdrawn=is_true(_value(record, mapping.withdrawn)) or is_withdrawn(title, abstract, comments),
         )
     except _WrongType as error:
         return flaw(Reason.WRONG_TYPE, raw, paper_id, str(error))
@@ -173,6 +178,9 @@ def _id(value: Any) -> str | None:
         return value.strip() if value else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    # A spreadsheet makes a number of an arXiv id.
+    if isinstance(value, float) and (restore_zeros(str(value)) or parse_arxiv_id(str(value))):
+        return str(value)
     raise _WrongType(f"the id is {_kind(value)}")
 
 
@@ -189,7 +197,7 @@ def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
-            return tuple(author for name in names if (author := parse_author(name)).name)
+            return listed_authors(names)
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
 
 

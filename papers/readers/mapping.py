@@ -9,8 +9,20 @@ import msgspec
 
 from papers.errors import MappingError
 
-_TARGETS = ("id", "title", "abstract", "authors", "categories", "published", "updated", "doi", "journal_ref")
-_SYNONYMS = {"date": "published", "text": "abstract", "journal-ref": "journal_ref"}
+_TARGETS = (
+    "id",
+    "title",
+    "abstract",
+    "authors",
+    "categories",
+    "published",
+    "updated",
+    "doi",
+    "journal_ref",
+    "comments",
+    "withdrawn",
+)
+_SYNONYMS = {"date": "published", "text": "abstract", "journal-ref": "journal_ref", "comment": "comments"}
 
 # Names of these fields in other collections, the most frequent first; only used to suggest a mapping.
 _USUAL_NAMES = {
@@ -35,6 +47,8 @@ class Mapping(msgspec.Struct, frozen=True):
     updated: str | None = None
     doi: str | None = None
     journal_ref: str | None = None
+    comments: str | None = None
+    withdrawn: str | None = None
 
     def __str__(self) -> str:
         """Return the form of the command line: `id=_id,title=title,abstract=text`."""

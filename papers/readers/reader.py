@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingABC
 from pathlib import Path
 from typing import Self
 
-from papers.errors import BadRecord
+import msgspec
+
+from papers.arxiv_id import parse_arxiv_id, restore_zeros
+from papers.categories import CATEGORIES
+from papers.errors import BadRecord, PaperFileUnreadable
 from papers.paper import Paper
 from papers.readers.acl_anthology import acl_papers
 from papers.readers.arxiv_snapshot import arxiv_paper
@@ -20,6 +25,11 @@ from papers.readers.paper_file import LONGEST_LINE, PaperFile
 from papers.readers.report import BROKEN, Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
 from papers.readers.sample_file import sample_papers
 from papers.readers.seen_ids import SeenIds
+
+# In a cell of CSV, or the value of a field of JSON.
+_ID_WITH_VERSION = re.compile(rb"[\"\n,;\t][^\"\n,;\t ]{0,100}\d{3}v\d{1,3}(?:\.pdf)?[\"\n\r,;\t]")
+# Of an id in a spreadsheet: "704.0001", "1903.1", "9901997" without its archive, "2.40109E+03".
+_LOST_PARTS = re.compile(r"\d{3,4}\.\d{1,5}|\d{5,7}|\d\.\d+[eE]\+0[34]", re.ASCII)
 
 
 class PaperReader:
@@ -36,8 +46,18 @@ class PaperReader:
         bytes_total: the size on disk; None for a pipe.
     """
 
-    def __init__(self, file: PaperFile, layout: FileLayout, strict: bool, rejects: RejectsFile | None) -> None:
-        """Take over the open file and the rejects file. Call `read_papers` to make a reader."""
+    def __init__(
+        self,
+        file: PaperFile,
+        layout: FileLayout,
+        strict: bool,
+        rejects: RejectsFile | None,
+        newest: dict[str, int] | None = None,
+    ) -> None:
+        """Take over the open file and the rejects file. Call `read_papers` to make a reader.
+
+        `newest` has the newest version of the papers that the file has in several versions.
+        """
         self.path = file.path
         self.format = layout.format
         self.mapping = layout.mapping
@@ -45,6 +65,8 @@ class PaperReader:
         self.bytes_total = file.bytes_total
         self._file = file
         self._strict = strict
+        self._newest = newest or {}
+        self._arxiv = 0
         self._rejects = rejects
         self._papers = self._read(_records(file, layout, self.report))
 
@@ -83,19 +105,47 @@ class PaperReader:
             for line, record in records:
                 if isinstance(record, Flaw):
                     self._reject(line, record)
-                elif isinstance(record, Withdrawn):
+                    continue
+                if isinstance(record, Withdrawn):
                     report.withdrawn[record.id] = None
+                    continue
+                record = self._with_canonical_id(record)
+                if record.versions < self._newest.get(record.id, 0):
+                    report.rejected[Reason.OLDER_VERSION] += 1
                 elif is_new(record.id):
                     report.kept += 1
                     report.withdrawn.pop(record.id, None)
                     if record.published is None and record.updated is None:
                         report.undated += 1
                     yield record
+                elif record.id in self._newest:
+                    report.rejected[Reason.OLDER_VERSION] += 1
                 else:
                     self._reject(line, flaw(Reason.DUPLICATE_ID, record.title or record.abstract, record.id))
             report.cut_off = report.cut_off or (isinstance(record, Flaw) and record.reason in BROKEN)
         finally:
             self.close()
+
+    def _with_canonical_id(self, paper: Paper) -> Paper:
+        """Return the paper with arXiv's canonical id: without address and version, with the zeros that it lost."""
+        paper_id = paper.id
+        # An address with a fragment or a parameter may be one of several parts of a paper.
+        found = None if any(sign in paper_id for sign in "#? ") else parse_arxiv_id(paper_id)
+        if found is not None:
+            self._arxiv += 1
+            if found.id == paper_id:
+                return paper
+            return msgspec.structs.replace(paper, id=found.id, versions=max(paper.versions, found.version or 0))
+        if not _LOST_PARTS.fullmatch(paper_id):
+            return paper
+        # In another collection, such an id is whole.
+        if 2 * self._arxiv <= self.report.kept and CATEGORIES.keys().isdisjoint(paper.categories):
+            return paper
+        if restored := restore_zeros(paper_id):
+            self.report.restored_ids += 1
+            return msgspec.structs.replace(paper, id=restored)
+        self.report.doubtful_ids += 1
+        return paper
 
     def _reject(self, line: int, bad: Flaw) -> None:
         self.report.reject(bad)
@@ -141,9 +191,31 @@ def read_papers(
         file = PaperFile(Path(path))
         on_error.callback(file.close)
         layout = detect_layout(file, wanted, Format(fmt) if fmt is not None else None)
-        reader = PaperReader(file, layout, strict, RejectsFile(Path(rejects)) if rejects is not None else None)
+        newest = _newest_versions(file, layout)
+        reader = PaperReader(file, layout, strict, RejectsFile(Path(rejects)) if rejects is not None else None, newest)
         on_error.pop_all()
     return reader
+
+
+def _newest_versions(file: PaperFile, layout: FileLayout) -> dict[str, int]:
+    """Return the newest version of the papers that are in a file in several versions.
+
+    A file whose first ids have no version is not read for this, and a pipe cannot be read twice.
+    """
+    if file.bytes_total is None or layout.format in (Format.ACL, Format.SAMPLE):
+        return {}
+    if not _ID_WITH_VERSION.search(file.head()):
+        return {}
+    newest: dict[str, int] = {}
+    is_new = SeenIds().add
+    with contextlib.closing(PaperFile(file.path)) as again, contextlib.suppress(PaperFileUnreadable):
+        for _, record in _records(again, layout, Report()):
+            if not isinstance(record, Paper) or any(sign in record.id for sign in "#? "):
+                continue
+            found = parse_arxiv_id(record.id)
+            if found is not None and not is_new(found.id):
+                newest[found.id] = max(newest.get(found.id, 0), record.versions, found.version or 0)
+    return newest
 
 
 def _records(file: PaperFile, layout: FileLayout, report: Report) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NO_ABSTRACT = "no_abstract"
     NO_TEXT = "no_text"
     DUPLICATE_ID = "duplicate_id"
+    OLDER_VERSION = "older_version"
 
 
 BROKEN = frozenset({Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG})
@@ -86,6 +87,8 @@ class Report:
         rejected_ids: ids of bad records, if they can be determined.
         guessed_ids: texts that look like an id in records that cannot be parsed.
         without_id: bad records whose id cannot be determined.
+        restored_ids: papers whose arXiv id had lost zeros in a spreadsheet, which were put back.
+        doubtful_ids: papers whose id looks like an arXiv id that lost its archive or digits; it stays as it is.
         cut_off: True if the last record is incomplete, so that the end of the file seems to be missing.
     """
 
@@ -97,6 +100,8 @@ class Report:
     guessed_ids: set[str] = field(default_factory=set)
     without_id: int = 0
     cut_off: bool = False
+    restored_ids: int = 0
+    doubtful_ids: int = 0
 
     @property
     def rejected_total(self) -> int:

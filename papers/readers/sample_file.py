@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from papers.arxiv_id import parse_arxiv_id
-from papers.authors import parse_author
+from papers.authors import listed_authors
 from papers.errors import UnknownFormat
 from papers.paper import Paper
 from papers.readers.fields import parse_day
@@ -67,7 +67,7 @@ def _paper(raw: bytes) -> Paper | Flaw:
         id=arxiv_id.id,
         title=title,
         abstract=abstract,
-        authors=tuple(map(parse_author, names)),
+        authors=listed_authors(names),
         published=parse_day(record.arxiv_published),
         updated=parse_day(record.arxiv_updated),
     )

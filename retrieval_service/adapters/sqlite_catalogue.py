@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Author, Paper, parse_author
+from papers import Author, Paper
+from papers.authors import listed_authors
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet
@@ -56,8 +57,10 @@ class SqliteCatalogue:
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
             self._days = np.frombuffer(about["days"], DAY_TYPE)
+            self._withdrawn = np.zeros(self._count, np.bool_)
+            self._withdrawn[np.frombuffer(about.get("withdrawn", b""), ROW_TYPE)] = True
             self._has_dois = "paper_doi" in {name for _, name, *_ in self._db.execute("PRAGMA index_list(paper)")}
-        except (sqlite3.Error, KeyError, ValueError, TypeError) as error:
+        except (sqlite3.Error, KeyError, IndexError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
         if len(self._days) != self._count:
@@ -107,6 +110,8 @@ class SqliteCatalogue:
         return RowSet(mask, int(np.count_nonzero(mask)))
 
     def _rows_with_any_value(self, clause: Clause) -> NDArray[np.bool_]:
+        if clause.field is Field.WITHDRAWN:
+            return self._withdrawn
         if clause.field is Field.ROW:
             mask = np.zeros(self._count, np.bool_)
             mask[list(map(int, clause.values))] = True
@@ -188,7 +193,7 @@ def _paper(*fields: Any) -> Paper:
 
 def _authors(stored: str) -> tuple[Author, ...]:
     # Catalogues of earlier releases hold names that are not divided.
-    return tuple(map(parse_author, _codes(stored))) if stored.startswith('["') else _divided(stored)
+    return listed_authors(_codes(stored)) if stored.startswith('["') else _divided(stored)
 
 
 def _span(days: NDArray[np.int32]) -> tuple[date | None, date | None]:

@@ -18,11 +18,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tantivy import FieldType, Occur, Order, Query, Schema, Searcher, TextAnalyzer
+from tantivy import FieldType, Occur, Order, Query, Schema, Searcher
 
 from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
 from retrieval_service.adapters.compounds import CompoundSpellings
 from retrieval_service.adapters.english import name_analyzer
+from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.word_patterns import WordPatterns
 from retrieval_service.deadline import check_deadline
@@ -31,6 +32,9 @@ from retrieval_service.ports import Rows
 
 NAME_SPACING = 32
 """Positions from one author to the next, so that no phrase of one name reaches into another's."""
+
+WITHDRAWN = "withdrawn"
+"""Term of withdrawn papers in the field `flag`."""
 
 AT_ONCE = 1_024
 """Rows of one run."""
@@ -47,13 +51,6 @@ _Value = TypeVar("_Value")
 def initial(word: str) -> str:
     """Return the term that matches every name with the first letter of a word."""
     return f"{word[0]}*"
-
-
-def name_words(name: str, analyzer: TextAnalyzer) -> list[str]:
-    """Return the words of a name, given names first: "Last, First" is turned round."""
-    last, comma, first = to_plain_text(name.replace("_", " ")).partition(",")
-    words: list[str] = analyzer.analyze(f"{first} {last}" if comma else last)
-    return words
 
 
 class ClauseAlternative(NamedTuple):
@@ -89,6 +86,8 @@ class ClauseQueries:
         """Return the ways to have one of a clause's values; an empty list where no value has a term ("!")."""
         if clause.field is Field.CATEGORY:
             return [ClauseAlternative(self._one_of("category", clause.values))]
+        if clause.field is Field.WITHDRAWN:
+            return [ClauseAlternative(self._one_of("flag", (WITHDRAWN,)))]
         if clause.field is Field.ROW:
             return [ClauseAlternative(self._rows(clause.values))]
         if clause.field is Field.DAY:

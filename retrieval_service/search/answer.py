@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -29,7 +29,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
 
     `title`, `abstract` and `authors` are as a reader sees them, with mathematics in TeX and a line break between
-    paragraphs; `raw` has the source's own text of those that differ.
+    paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of those that differ.
     """
 
     id: str
@@ -45,13 +45,17 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     doi: str | None
     journal_ref: str | None
     links: dict[str, str]
+    comments: str | None
+    withdrawn: bool
     raw: RawText
+
+    most_authors: ClassVar[int | None] = None
 
     @classmethod
     def of(cls, paper: Paper, **more: Any) -> Self:
         """Return the answer for a paper, with the further fields of a subclass."""
         subjects, day = [subject(code) for code in paper.categories], day_of(paper)
-        names = [author.name for author in paper.authors]
+        names = [author.name for author in paper.authors[: cls.most_authors]]
         title, abstract, authors = (
             display_text(paper.title),
             display_text(paper.abstract),
@@ -71,6 +75,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             doi=bare_doi(paper.doi),
             journal_ref=paper.journal_ref,
             links=links(paper),
+            comments=paper.comments,
+            withdrawn=paper.withdrawn,
             raw=RawText(
                 title=UNSET if title == paper.title else paper.title,
                 abstract=UNSET if abstract == paper.abstract else paper.abstract,
@@ -83,8 +89,11 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
 class SearchResult(PaperAnswer, kw_only=True):
     """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
 
-    `duplicates` are the ids of other versions or records of the same paper, which this result represents.
+    `duplicates` are the ids of other versions or records of the same paper, which this result represents. At most 50
+    authors are listed.
     """
+
+    most_authors: ClassVar[int | None] = 50
 
     score: float
     sources: dict[str, float]

@@ -104,6 +104,9 @@ def same_paper(one: Paper, other: Paper) -> bool:
     ids = [parse_arxiv_id(paper.id) for paper in (one, other)]
     if ids[0] and ids[1] and ids[0].id == ids[1].id:
         return True
+    # The notice of withdrawal often replaces the abstract, so that different papers have the same text.
+    if one.withdrawn or other.withdrawn:
+        return False
     titles = [_words(paper.title) for paper in (one, other)]
     if _numbers(titles[0]) != _numbers(titles[1]):
         return False

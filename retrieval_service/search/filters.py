@@ -21,7 +21,7 @@ from retrieval_service.filter import CATALOGUE_FIELDS, AllOf, AnyOf, Clause, Con
 from retrieval_service.ports import Catalogue, LexicalIndex, RowSet
 from retrieval_service.search.named_papers import named_doi
 from retrieval_service.search.operators import ParsedQuery
-from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.request import SearchRequest, Withdrawn
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
 _MOST_JOINED = 100  # clauses, each of which is searched for by itself
@@ -43,6 +43,8 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
     conditions += [(Field.CATEGORY, request.exclude_categories, True)] if request.exclude_categories else []
     conditions += [(Field.AUTHOR, request.authors, False)] if request.authors else []
     conditions += [(Field.ROW, request.ids, False)] if request.ids else []
+    if request.withdrawn is not Withdrawn.INCLUDE:
+        conditions.append((Field.WITHDRAWN, (), request.withdrawn is Withdrawn.EXCLUDE))
     clauses = [Clause(field, _values(field, values, catalogue), excluded) for field, values, excluded in conditions]
     joined: list[AllOf | AnyOf] = []
     first, last = request.first, request.last

@@ -14,8 +14,9 @@ from retrieval_service.ports import Catalogue, Rows
 from retrieval_service.search.filters import archive_notes, make_filter, rows_by_name
 from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Withdrawn
 
+_SHOWN = 20  # unknown ids that an error names
 _MOST_NOTES = 10
 
 
@@ -125,7 +126,14 @@ def _rows_of_named(text: str, catalogue: Catalogue, notes: list[str]) -> list[in
 def reads_corpus(request: SearchRequest) -> bool:
     """Return True if planning a request reads the corpus."""
     filtered = request.categories or request.categories_all or request.exclude_categories or request.authors
-    if filtered or request.ids or request.first or request.last or request.like:
+    if (
+        filtered
+        or request.withdrawn is not Withdrawn.INCLUDE
+        or request.ids
+        or request.first
+        or request.last
+        or request.like
+    ):
         return True
     if request.text is None or named_papers(request.text) is not None:
         return True
@@ -138,13 +146,12 @@ def paper_rows(ids: Sequence[str], catalogue: Catalogue) -> list[int]:
     Raises:
         UnknownPaper: The corpus has no such paper.
     """
-    rows = []
-    for name, row in rows_by_name(ids, catalogue).items():
-        if row is None:
-            found = parse_arxiv_id(name)
-            shown = (found.id if found else name)[:80]
-            raise UnknownPaper(
-                f"There is no paper {shown!r} in this corpus; search by its title or abstract instead.", {"id": shown}
-            )
-        rows.append(row)
-    return list(dict.fromkeys(rows))
+    found = rows_by_name(ids, catalogue)
+    unknown = [name for name, row in found.items() if row is None]
+    if unknown:
+        shown = [(known.id if (known := parse_arxiv_id(name)) else name)[:80] for name in unknown[:_SHOWN]]
+        detail: dict[str, object] = {"id": shown[0]} if len(unknown) == 1 else {"id": shown[0], "ids": shown}
+        named = f"is no paper {shown[0]!r}" if len(unknown) == 1 else f"are no papers {', '.join(map(repr, shown))}"
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        raise UnknownPaper(f"There {named}{more} in this corpus; search by title or abstract instead.", detail)
+    return list(dict.fromkeys(row for row in found.values() if row is not None))

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from papers.citation import CitationFormat
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
@@ -35,6 +36,14 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
     DENSE = "dense"
     LEXICAL = "lexical"
+
+
+class Withdrawn(StrEnum):
+    """Treatment of withdrawn papers."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+    ONLY = "only"
 
 
 def replace_unprintable(text: str) -> str:
@@ -174,6 +183,9 @@ class SimilarRequest:
     ] = ()
     first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
     last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
+    withdrawn: Annotated[
+        Withdrawn, _field("Withdrawn papers: `include` them, `exclude` them, or search them `only`.")
+    ] = Withdrawn.INCLUDE
     collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
     search_effort: Annotated[
         _Number | None,
@@ -236,6 +248,27 @@ class SearchRequest(SimilarRequest):
         if not self.like:
             require_text(self.text, "query")
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitationRequest:
+    """Format of a citation."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    form: Annotated[CitationFormat, _field("Format of the citation: `bibtex`, `ris` or `csl-json`.", "format")] = (
+        CitationFormat.BIBTEX
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitationsRequest(CitationRequest):
+    """Papers to cite, and the format of their citations."""
+
+    ids: Annotated[
+        _Names,
+        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=1000),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

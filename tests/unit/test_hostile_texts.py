@@ -15,8 +15,9 @@ from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
 from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
-from papers.authors import divided_authors
+from papers.authors import divided_authors, listed_authors
 from papers.categories import subject
+from papers.citation import CitationFormat, parse_journal_reference, write_citations
 from papers.errors import PapersError
 from papers.readers import fields
 from papers.readers.acl_anthology import acl_papers
@@ -28,8 +29,8 @@ from papers.remote.oai import Refusal, parse_page
 from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
+from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
-from retrieval_service.adapters.tantivy_filter import name_words
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -97,6 +98,9 @@ WORK: dict[str, Callable[[str], object]] = {
     "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
     "operators": lambda text: _parsed(text),
     "operators in the longest query that has some": lambda text: _parsed(text[:300]),
+    "citations": lambda text: write_citations([_paper(text)], CitationFormat.BIBTEX),
+    "journal references": parse_journal_reference,
+    "the longest journal reference": lambda text: parse_journal_reference(text[:500]),
     "DOIs": bare_doi,
     "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
     "operators in the longest query that is all operators": lambda text: _parsed(f"ti:a {text[:3_990]}"),
@@ -125,6 +129,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "a shown text": display_text,
     "a day": fields.parse_day.__wrapped__,
     "printed authors": parse_authors,
+    "authors of a list": lambda text: listed_authors([text]),
     "parsed authors": lambda text: divided_authors([[text, text, text]]),
     "arXiv's categories": fields.arxiv_codes.__wrapped__,
     "a list of categories": fields.categories,

@@ -96,7 +96,7 @@ def test_the_life_of_an_index(sample_stack: RunningStack, tmp_path: Path, url: s
     assert change == {"added": 1, "replaced": 1, "withdrawn": 1, "unchanged": 1}
 
     third = akin("index", "update", "oai", "--url", f"{url}/oai", "--pause", "0")
-    assert (third["papers"], third["embedded"], third["harvested"]) == (60, 1, "2026-03-01")
+    assert (third["papers"], third["embedded"], third["harvested"]) == (61, 1, "2026-03-01")
     assert third["source"] == "papers.jsonl"
     again = stack.akin("papers", "fetch", "oai", "--url", f"{url}/oai", "--pause", "0")
     assert "from 2026-03-01" in again.stderr

@@ -19,7 +19,7 @@ from indexing import faiss_recipe
 from indexing import update as updating
 from indexing.faiss_writer import add_all
 from indexing.options import BuildOptions
-from papers import Paper, passage_text
+from papers import Author, Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
@@ -135,6 +135,25 @@ def test_answers_are_those_of_a_build_from_scratch(
             snapshot.close()
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_harvest_of_the_same_version_keeps_the_divided_names(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(20), kit.Encoder()
+    divided, printed = (Author("Ortega Fuentes", "Lucía"),), people("Lucía Ortega Fuentes")
+    stored = [msgspec.structs.replace(paper, authors=divided, authors_parsed=True, versions=1) for paper in papers]
+    kit.build(stored, encoder, tmp_path)
+    harvested = [
+        msgspec.structs.replace(stored[row], authors=printed, authors_parsed=False, versions=count, journal_ref=ref)
+        for row, count, ref in ((0, 1, None), (1, 2, None), (2, 1, "J. 1"))
+    ]
+    after = update(harvested, encoder, tmp_path)
+    assert after.change is not None
+    assert (after.change.unchanged, after.change.replaced) == (1, 2)
+    snapshot = opened(tmp_path, after)
+    found = snapshot.catalogue.papers([0, 1, 2])
+    snapshot.close()
+    assert [paper.authors for paper in found] == [divided, printed, divided]
+    assert [paper.journal_ref for paper in found] == [None, None, "J. 1"]
 
 
 def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, kit: Any) -> None:

@@ -30,9 +30,10 @@ def test_a_harvested_file_adds_replaces_and_withdraws(tmp_path: Path, kit: Any) 
     manifest = update(read_papers(source), encoder, tmp_path, harvest=harvested(None, "2026-01-02"))
     assert (manifest.harvested, manifest.subset) == ("2026-01-02", None)
     assert manifest.change is not None
-    assert (manifest.change.added, manifest.change.replaced, manifest.change.withdrawn) == (1, 2, 1)
+    assert (manifest.change.added, manifest.change.replaced, manifest.change.withdrawn) == (1, 3, 0)
     snapshot = opened(tmp_path, manifest)
-    assert papers[4].id not in snapshot.catalogue.rows([papers[4].id])
+    (row,) = snapshot.catalogue.rows([papers[4].id]).values()
+    assert snapshot.catalogue.papers([row])[0].withdrawn
     hits = snapshot.lexical.search("unheard things", 3)
     assert [paper.id for paper in snapshot.catalogue.papers(hits.rows.tolist())] == ["2601.00001"]
 

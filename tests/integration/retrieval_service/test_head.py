@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
         "/corpus",
         "/papers/2001.10001",
         "/papers/9999.99999",
+        "/papers/2001.10001/citation?format=ris",
         "/search?q=word&k=1",
         "/search?qery=word",
         "/docs",

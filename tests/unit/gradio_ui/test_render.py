@@ -273,6 +273,14 @@ def test_conditions_copies_and_papers_on_both_sides_are_shown() -> None:
     Elements(render.OPERATORS)
 
 
+def test_the_count_of_authors_is_the_services_and_few_names_are_in_the_card() -> None:
+    card = paper_card(paper(authors=[f"Author {n}" for n in range(50)], author_count=5_154), 1, 1.0, STATE, {})
+    assert "and 5,146 more" in Elements(card).text
+    whole = paper_card(paper(authors=[f"Author {n}" for n in range(5_000)]), 1, 1.0, STATE, {})
+    title = whole.partition('class="akin-others" title="')[2].partition('"')[0]
+    assert title.split(", ") == [f"Author {n}" for n in range(8, 50)]
+
+
 def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold() -> None:
     query = UnderstoodQuery(operators=('au:"a" OR au:"b"', "-ti:c", "NOT (ti:d OR ti:e)"))
     found = answer(paper(), query=query).model_copy(update={"notes": ("<i>jr:Nature</i> was read as words.",)})

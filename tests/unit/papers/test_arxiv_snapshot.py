@@ -93,7 +93,7 @@ BAD = [
     (record(id="2503.00009", abstract=""), Reason.NO_ABSTRACT, "2503.00009"),
     (b'{"id": "2503.00009", "title": "T"}', Reason.NO_ABSTRACT, "2503.00009"),
     (record(title="Again"), Reason.DUPLICATE_ID, "0704.0001"),
-    (record(id=704.0001), Reason.WRONG_TYPE, None),
+    (record(id=12.5), Reason.WRONG_TYPE, None),
     (record(id="2503.00009", title=["T"]), Reason.WRONG_TYPE, "2503.00009"),
     (record(id="2503.00009", abstract={"text": "A"}), Reason.WRONG_TYPE, "2503.00009"),
     (record(id="2503.00009", versions="v1"), Reason.WRONG_TYPE, "2503.00009"),

@@ -2,7 +2,7 @@ import msgspec
 
 from papers import Paper
 from papers.authors import Author
-from retrieval_service.search.answer import PaperAnswer
+from retrieval_service.search.answer import PaperAnswer, SearchResult
 
 
 def test_an_answer_shows_letters_and_keeps_the_source_beside_them() -> None:
@@ -21,3 +21,12 @@ def test_an_answer_shows_letters_and_keeps_the_source_beside_them() -> None:
 
 def test_an_answer_without_tex_has_no_other_text() -> None:
     assert msgspec.to_builtins(PaperAnswer.of(Paper("1", "Plain", "Text")))["raw"] == {}
+
+
+def test_a_result_lists_fifty_authors_and_a_paper_all() -> None:
+    paper = Paper("1", "T", "A", tuple(Author(rf"S\'{{a}}{number}", "A.") for number in range(3_000)))
+    result = SearchResult.of(paper, score=1.0, sources={}, duplicates=())
+    assert (len(result.authors), result.author_count) == (50, 3_000)
+    assert len(result.raw.authors or ()) == 50
+    whole = PaperAnswer.of(paper)
+    assert (len(whole.authors), whole.author_count) == (3_000, 3_000)

@@ -82,3 +82,11 @@ def test_papers_are_fetched_once_where_few_are_folded(copies: int, fetches: int)
     page = papers.page(0, 10)
     assert page is not None
     assert (len(page.papers), papers.fetches) == (10, fetches)
+
+
+def test_withdrawn_papers_are_not_folded_by_their_text_but_by_their_id():
+    notice = "This paper has been withdrawn by the author."
+    one = Paper("2401.09015", "Bounds on prime gaps in fields", notice, withdrawn=True)
+    other = Paper("2401.09016", "Bounds on prime gaps in fields", notice, withdrawn=True)
+    assert not duplicates.same_paper(one, other)
+    assert duplicates.same_paper(one, Paper("2401.09015v1", "Bounds", "A proof."))

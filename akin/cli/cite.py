@@ -1,0 +1,53 @@
+"""Define `akin cite`: citations of papers, written by the running service."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from akin.cli.output import read_settings
+from akin.errors import SearchFailed
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(cite)
+
+
+def cite(
+    ids: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID...", help="Papers, each in any form of an arXiv id; - reads ids from standard input."
+        ),
+    ],
+    form: Annotated[str, typer.Option("--format", "-f", help="bibtex, ris or csl-json.")] = "bibtex",
+) -> None:
+    """Print the citations of papers, as the service and the page write them.
+
+    The citations are for one file: no key is there twice. Examples: akin cite 2401.09004 hep-th/9901997 > papers.bib;
+    cut -f1 ids.tsv | akin cite - --format ris > papers.ris
+    """
+    import httpx
+
+    from akin.stack import local_http
+
+    named = [each for name in ids for each in (sys.stdin.read().split() if name == "-" else [name])]
+    if not named:
+        raise typer.BadParameter("standard input has no ids")
+    url = read_settings().service_url
+    try:
+        response = local_http.post(f"{url}/citations", {"ids": named, "format": form}, timeout=60)
+    except httpx.HTTPError as error:
+        raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error
+    if response.is_error:
+        try:
+            message = response.json()["error"]["message"]
+        except (ValueError, KeyError, TypeError):
+            message = f"{url} answered {response.status_code}: check that no other program uses its port."
+        raise SearchFailed(message)
+    # Bytes, so that neither the encoding nor the line ends of the terminal change what the service wrote.
+    sys.stdout.buffer.write(response.content)
+    sys.stdout.flush()
