@@ -284,6 +284,8 @@ def _report_update(manifest: Manifest, source_name: str, seconds: float, say: Sa
         f"{change.unchanged:,} unchanged; {manifest.embedded:,} texts embedded; {seconds:.1f} s"
     )
     say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
+    if change.older:
+        say(f"{change.older:,} papers stay as they are: {source_name} has an older version of them")
     if change.kept:
         say(
             f"{change.kept:,} papers stay although {source_name} lacks them: some of its records cannot be read and "

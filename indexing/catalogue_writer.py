@@ -100,10 +100,14 @@ class CatalogueWriter:
 
     def replace(self, row: int, paper: Paper) -> None:
         """Replace the paper of a row."""
-        self._db.execute("DELETE FROM paper WHERE row = ?", (row,))
-        self._db.execute(_INSERT, _record(row, paper))
+        self.rewrite(row, paper)
         self._changed.add(row)
         self._edited = True
+
+    def rewrite(self, row: int, paper: Paper) -> None:
+        """Write the paper of a row in its present form; its day, its categories and its flag are as they were."""
+        self._db.execute("DELETE FROM paper WHERE row = ?", (row,))
+        self._db.execute(_INSERT, _record(row, paper))
 
     def withdraw(self, rows: Sequence[int]) -> list[int]:
         """Remove the papers of these rows, and move the last papers into their rows, so that there are no gaps.

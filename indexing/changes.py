@@ -17,6 +17,7 @@ from indexing.lexical_writer import same_in_index
 from indexing.options import OnProgress, Progress
 from papers import Paper, passage_text
 from papers.text import clean_abstract, clean_text
+from papers.withdrawn import is_withdrawn
 from retrieval_service.corpus.digests import digest_rows, record_digest
 from retrieval_service.errors import NoPapers, SourceIncomplete
 
@@ -56,6 +57,7 @@ class Changes:
         replaced: number of papers with a new text or new metadata.
         withdrawn: number of papers that were removed.
         unchanged: number of papers that the source repeats without a change.
+        older: number of papers of which the source has an older version than the snapshot; the newer one stays.
         kept: number of papers that a complete source lacks, and that stay because some of its records cannot be read.
         rewritten: rows whose words, names, categories or day differ.
         revectored: rows whose text differs.
@@ -65,7 +67,7 @@ class Changes:
     def __init__(self, source: ChangedPapers, digests: NDArray[np.void]) -> None:
         """Take the source and the digests of the old snapshot's rows."""
         self.digests = digests
-        self.added = self.replaced = self.withdrawn = self.unchanged = self.kept = 0
+        self.added = self.replaced = self.withdrawn = self.unchanged = self.older = self.kept = 0
         self.rewritten: set[int] = set()
         self.revectored: set[int] = set()
         self.intake = PaperSource(source.papers)
@@ -80,20 +82,26 @@ class Changes:
         return bool(self.added or self.replaced or self.withdrawn)
 
     def clean(self, catalogue: CatalogueWriter) -> None:
-        """Clean the texts of papers that an earlier release read; those whose text differs get other vectors."""
+        """Write papers that an earlier release read as they are read today.
+
+        Their texts are cleaned, their authors divided, and those with a notice marked as withdrawn. Papers whose text
+        differs get other vectors.
+        """
         for first in range(0, len(catalogue), WINDOW):
             rows = range(first, min(first + WINDOW, len(catalogue)))
             for row, paper in zip(rows, catalogue.papers(rows), strict=True):
                 title, abstract = clean_text(paper.title), clean_abstract(paper.abstract)
-                if (title, abstract) == (paper.title, paper.abstract):
-                    continue
-                cleaned = msgspec.structs.replace(paper, title=title, abstract=abstract)
-                text = text_digest(passage_text(cleaned))
-                if text != self.digests["text"][row].tobytes():
-                    self.revectored.add(row)
-                catalogue.replace(row, cleaned)
+                withdrawn = paper.withdrawn or is_withdrawn(title, abstract, paper.comments)
+                cleaned = msgspec.structs.replace(paper, title=title, abstract=abstract, withdrawn=withdrawn)
+                text = self.digests["text"][row].tobytes()
+                if cleaned == paper:
+                    catalogue.rewrite(row, cleaned)
+                else:
+                    catalogue.replace(row, cleaned)
+                    self.rewritten.add(row)
+                    if text != (text := text_digest(passage_text(cleaned))):
+                        self.revectored.add(row)
                 self.digests[row] = (text, record_digest(cleaned))
-                self.rewritten.add(row)
 
     async def read(self, embedding: EmbeddingPass, catalogue: CatalogueWriter, progress: OnProgress) -> None:
         """Add and replace the papers of the source in the catalogue, and embed the texts that are new."""
@@ -106,7 +114,9 @@ class Changes:
                 if wanted := [
                     paper
                     for paper in (self._with_stored_names(paper, rows.get(paper.id), catalogue) for paper in window)
-                    if self.intake.accept(paper, taken) and self._has_new_text(paper, rows.get(paper.id), catalogue)
+                    if paper is not None
+                    and self.intake.accept(paper, taken)
+                    and self._has_new_text(paper, rows.get(paper.id), catalogue)
                 ]:
                     return wanted
             return []
@@ -116,7 +126,7 @@ class Changes:
             report(len(window.papers))
 
         def report(_: int) -> None:
-            done = self.unchanged + self.replaced + self.added
+            done = self.unchanged + self.older + self.replaced + self.added
             progress(Progress("embed", done, self.intake.estimated_total, embedding.embedded))
 
         await embed_windows(embedding, read_window, write, report)
@@ -200,14 +210,21 @@ class Changes:
                 {"lacking": absent, "papers": self._before},
             )
 
-    def _with_stored_names(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper:
-        """Return the paper with the stored authors if these are divided by a source, and are of the same version."""
-        if row is None or row >= self._before or paper.authors_parsed:
+    def _with_stored_names(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper | None:
+        """Return the paper with the stored authors if these are divided by a source, and are of the same version.
+
+        Return None if the stored paper is of a newer version.
+        """
+        if row is None or row >= self._before or record_digest(paper) == self.digests["record"][row].tobytes():
             return paper
-        if record_digest(paper) == self.digests["record"][row].tobytes():
+        if self._seen[row] or (paper.authors_parsed and not paper.versions):
             return paper
         (old,) = catalogue.papers([row])
-        if not old.authors_parsed or old.versions != paper.versions:
+        if old.versions > paper.versions > 0:
+            self._seen[row] = True
+            self.older += 1
+            return None
+        if paper.authors_parsed or not old.authors_parsed or old.versions != paper.versions:
             return paper
         return msgspec.structs.replace(paper, authors=old.authors, authors_parsed=True)
 

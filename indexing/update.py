@@ -204,6 +204,7 @@ class _Update:
                 stale=stale,
                 kept=changes.kept,
                 unclaimed=claim.unclaimed,
+                older=changes.older,
             ),
             harvested=claim.until,
             repository=claim.repository,

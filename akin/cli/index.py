@@ -176,7 +176,7 @@ def _info_rows(manifest: Manifest, *, live: bool) -> dict[str, str]:
     if change := manifest.change:
         rows["change"] = (
             f"{change.added:,} added, {change.replaced:,} replaced, {change.withdrawn:,} withdrawn by {change.source}; "
-            f"made from {change.base}"
+            f"{f'{change.older:,} of an older version left out; ' if change.older else ''}made from {change.base}"
         )
     if manifest.harvested:
         rows["harvested"] = f"arXiv's changes up to {manifest.harvested}" + (

@@ -111,6 +111,7 @@ class Change(msgspec.Struct, frozen=True):
             could not be read.
         unclaimed: Why a harvest did not advance the day up to which the snapshot has arXiv's changes; empty if it
             did, or if there was no harvest.
+        older: Papers of which the source has an older version than the snapshot, whose version stays.
     """
 
     base: str
@@ -122,6 +123,7 @@ class Change(msgspec.Struct, frozen=True):
     stale: int = 0
     kept: int = 0
     unclaimed: str = ""
+    older: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -156,6 +156,31 @@ def test_a_harvest_of_the_same_version_keeps_the_divided_names(tmp_path: Path, k
     assert [paper.journal_ref for paper in found] == [None, None, "J. 1"]
 
 
+def test_an_older_version_does_not_replace_a_newer_one(tmp_path: Path, kit: Any) -> None:
+    papers, encoder = kit.papers(20), kit.Encoder()
+    stored = [
+        msgspec.structs.replace(paper, versions=count) for paper, count in zip(papers, [3, 3, 3, 0], strict=False)
+    ]
+    before = kit.build(stored, encoder, tmp_path)
+    sent = [
+        msgspec.structs.replace(stored[row], title=f"Title {row}", versions=count, authors_parsed=row == 0)
+        for row, count in ((0, 2), (1, 3), (2, 0), (3, 1))
+    ]
+    after = update(sent, encoder, tmp_path, complete=True)
+    assert after.change is not None
+    assert (after.change.older, after.change.replaced, after.change.withdrawn) == (1, 3, 0)
+    assert update(sent[:1], encoder, tmp_path) == after
+    snapshot = opened(tmp_path, after)
+    assert [paper.title for paper in snapshot.catalogue.papers(range(4))] == [
+        stored[0].title,
+        "Title 1",
+        "Title 2",
+        "Title 3",
+    ]
+    snapshot.close()
+    assert before.papers == after.papers == 4
+
+
 def test_only_new_texts_are_embedded_and_the_old_snapshot_stays(tmp_path: Path, kit: Any) -> None:
     papers, encoder = kit.papers(300), kit.Encoder()
     before = kit.build(papers[:200], encoder, tmp_path)

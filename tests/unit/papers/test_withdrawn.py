@@ -19,6 +19,7 @@ NOTICES = [
     "We prove a bound. To avoid confusion, we withdraw this manuscript.",
     "We prove a bound. Lemma 4 has a gap, which leads to the withdrawal of the paper.",
     "This manuscript has been withdrawn from the arXiv. It is now published.",
+    "We prove a bound. " * 30 + "This paper had been withdrawn due to some missing cases in Lemmas 2 and 3.",
 ]
 OTHERS = [
     "Adverse reactions are a frequent cause to withdraw drugs from markets. This paper studies withdrawn drugs.",
