@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from papers import parse_arxiv_id
 from papers.doi import bare_doi
-from papers.pasted_text import plain_characters
 from retrieval_service.search.pasted_queries import unpack_query
 
 MOST_NAMED = 32
@@ -15,7 +14,7 @@ MOST_NAMED = 32
 
 _LONGEST = 8_000  # characters: so many ids as addresses, with what stands around them
 _LONGEST_QUESTION = 300  # characters
-_MAY_NAME = re.compile(r"\d{4}(?:[._-] ?)?\d{3}|\d{7}|10\.\d{4}", re.ASCII)
+_MAY_NAME = re.compile(r"\d{4}[\W_]{0,3}\d{3}|\d{7}|10\.\d{4}")
 _BETWEEN = re.compile(r"[\s,;|\uff0c\uff1b\u3001]+")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(
@@ -41,7 +40,7 @@ class NamedPapers:
 
 def named_papers(text: str) -> NamedPapers | None:
     """Return the papers that a text names; None for a text with other words."""
-    if len(text) > _LONGEST or not _may_name(text):
+    if len(text) > _LONGEST or _MAY_NAME.search(text) is None:
         return None
     if "id_list=" in text:
         text = unpack_query(text, [])
@@ -50,11 +49,6 @@ def named_papers(text: str) -> NamedPapers | None:
     if len(several) < 2 and parse_arxiv_id(text) is not None:
         several = (text,)
     return NamedPapers(several[:MOST_NAMED], max(0, len(several) - MOST_NAMED)) if several else None
-
-
-def _may_name(text: str) -> bool:
-    """Return False for a text without the digits of an id or a DOI, whose signs may be variants of the plain ones."""
-    return _MAY_NAME.search(text if text.isascii() else plain_characters(text)) is not None
 
 
 def _several(text: str) -> tuple[str, ...]:
@@ -80,10 +74,12 @@ def named_doi(text: str) -> str | None:
 
 def names_among_words(text: str) -> str | None:
     """Return the first id or DOI that stands among other words; None if there is none, or the text is an abstract."""
-    if len(text) > _LONGEST_QUESTION or not _may_name(text):
+    if len(text) > _LONGEST_QUESTION or _MAY_NAME.search(text) is None:
         return None
     for piece in _BETWEEN.split(text):
-        if _may_name(piece) and ":" not in piece.split("/")[0].lower().removeprefix("arxiv:").removeprefix("doi:"):
+        if _MAY_NAME.search(piece) and ":" not in piece.split("/")[0].lower().removeprefix("arxiv:").removeprefix(
+            "doi:"
+        ):
             if (named := parse_arxiv_id(piece)) is not None:
                 return named.id
             if named_doi(piece):

@@ -30,7 +30,7 @@ from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import name_words
-from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
+from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -95,7 +95,7 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
+    "a query's words": lambda text: _ENGLISH.analyze(pair_letters(to_plain_text(text))),
     "operators": lambda text: _parsed(text),
     "operators in the longest query that has some": lambda text: _parsed(text[:300]),
     "citations": lambda text: write_citations([_paper(text)], CitationFormat.BIBTEX),
