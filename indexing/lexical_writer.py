@@ -14,7 +14,7 @@ from indexing.reservoir import Reservoir
 from papers import Paper
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
-from retrieval_service.adapters.names import name_words
+from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, WITHDRAWN, ClauseQueries, first_rows, initial
 from retrieval_service.adapters.tantivy_index import open_index, register_analyzers
@@ -157,17 +157,19 @@ def _schema() -> Schema:
 
 
 def _author_tokens(paper: Paper) -> PreTokenizedString:
-    """Return the words of the authors' names, each with its initial in the same place."""
+    """Return the words of the authors' names, each with its initial in the same place; each form is like a name."""
     tokens = []
-    for number, author in enumerate(paper.authors):
-        for place, word in enumerate(name_words(author.name, _NAMES)[: NAME_SPACING // 2], number * NAME_SPACING):
-            tokens += [Token(word, place, 0, 0), Token(initial(word), place, 0, 0)]
+    forms = [form for author in paper.authors for form in indexed_forms(author.name, _NAMES)]
+    for number, form in enumerate(forms):
+        for place, terms in enumerate(form[: NAME_SPACING // 2], number * NAME_SPACING):
+            tokens += [Token(term, place, 0, 0) for term in (*terms, initial(terms[0]))]
     return PreTokenizedString("", tokens)
 
 
 def _fields(paper: Paper, words: TextAnalyzer) -> list[FieldTerms]:
     """Return the terms of a paper's fields. Each word of its authors' names is a field of its own."""
-    names = {word for author in paper.authors for word in name_words(author.name, _NAMES)}
+    forms = (form for author in paper.authors for form in indexed_forms(author.name, _NAMES))
+    names = {term for form in forms for terms in form for term in terms}
     found: list[FieldTerms] = [("author", (term,)) for term in names | set(map(initial, names))]
     for field, text in (("title", paper.title), ("abstract", paper.abstract)):
         found.append((field, tuple(words.analyze(separate_letters(to_plain_text(text))))))

@@ -23,7 +23,7 @@ from tantivy import FieldType, Occur, Order, Query, Schema, Searcher
 from retrieval_service.adapters.common_rows import Bits, CommonRows, Condition
 from retrieval_service.adapters.compounds import CompoundSpellings
 from retrieval_service.adapters.english import name_analyzer
-from retrieval_service.adapters.names import name_words
+from retrieval_service.adapters.names import name_forms
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.word_patterns import WordPatterns
 from retrieval_service.deadline import check_deadline
@@ -145,7 +145,9 @@ class ClauseQueries:
         ]
 
     def _author(self, name: str) -> list[ClauseAlternative]:
-        words = name_words(name, self._names)[-_LONGEST_NAME:]
+        return [way for words in name_forms(name, self._names) for way in self._name(words[-_LONGEST_NAME:])]
+
+    def _name(self, words: Sequence[str]) -> list[ClauseAlternative]:
         if not words:
             return []
         *given, last = words

@@ -29,7 +29,7 @@ from papers.remote.oai import Refusal, parse_page
 from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
-from retrieval_service.adapters.names import name_words
+from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
@@ -121,7 +121,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "plain text": to_plain_text,
     "words with places": lambda text: _ENGLISH.pre_tokenize(separate_letters(to_plain_text(text))).tokens,
     "compounds": lambda text: ranking_words(to_plain_text(text), find_compounds(to_plain_text(text))),
-    "an author's name": lambda text: name_words(text, _NAMES),
+    "an author's name": lambda text: indexed_forms(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
     "a text on one line": clean_text,
