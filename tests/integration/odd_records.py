@@ -37,6 +37,7 @@ _RECORDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "2502.11007": ("Humming of wet glass", "Jürgen Böttcher, Åsa Nygård, Þóra Æsisdóttir", {}),
     "2502.11008": ("Humming of dry glass", "Siobhán O'Rafferty, Jean-Luc Quenneville, Łucja Wąsik", {}),
+    "2502.11009": ("Humming of thick glass", "Дмитрий Лебедев, Ελένη Δημητρίου", {}),
     # TeX
     "2502.11010": (
         r"On \v{C}ap\'{\i}k's $\beta$-sheaves and the H\"older norm of $x_{i}^{2}$",

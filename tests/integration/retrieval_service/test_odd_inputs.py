@@ -70,12 +70,15 @@ CONDITIONS = {
     'au:"van den Aker"': "06", 'au:"Aker, Joost van den"': "06",
     "au:FIRNVALL": "01", 'au:"The FIRNVALL Collaboration"': "01", 'au:"TARN Collaboration"': "02", "au:brisk": "02",
     # Transliterated names, accents, apostrophes, hyphens
-    "au:Boettcher": "07", "au:Bottcher": "07", "au:Böttcher": "07", "au:Nygaard": "07", "au:Nygard": "07",
+    'au:"B\\"ottcher"': "07", "au:Boettcher": "07", "au:Bottcher": "07", "au:Böttcher": "07",
+    "au:Nygaard": "07", "au:Nygard": "07",
     'au:"Thora Aesisdottir"': "07", 'au:"Þóra Æsisdóttir"': "07",
     "au:ORafferty": "08", "au:O’Rafferty": "08", 'au:"J-L Quenneville"': "08", 'au:"JL Quenneville"': "08",
     "au:Wasik": "08", 'au:"Lucja Wąsik"': "08",
+    "au:Lebedev": "09", "au:Лебедев": "09", 'au:"Dmitry Lebedev"': "09", "au:Dimitriou": "09", "au:Δημητρίου": "09",
     # TeX accents
-    "au:Capik": "10", "au:Čapík": "10", "au:Zieba": "10", "au:Loebl": "10", "au:Strøm": "11", "au:Stroem": "11",
+    'au:"\\v{C}ap\\\'ik"': "10", "au:Capik": "10", "au:Čapík": "10",
+    "au:Zieba": "10", "au:Loebl": "10", "au:Strøm": "11", "au:Stroem": "11",
     "ti:Hölder": "10", "ti:Holder": "10", "abs:Polya": "10", "abs:Szegő": "10", "ti:naive": "11", "ti:friends": "11",
     # Invisible characters, ligatures, full-width letters, entities; words broken at a line's end
     "ti:electrochromic": "25", "ti:window": "25", "ti:coatings": "25", "abs:efficiency": "25", "abs:tin": "25",
