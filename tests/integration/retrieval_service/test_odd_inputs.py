@@ -145,7 +145,7 @@ CITATIONS = {
     "17": ["doi = {10.5555/syrup(2025)8:1-2}", "!dx.doi.org"],
     "18": [r"10.5555/warm", "!doi: 10"],
     "2011.11014": ["@article{frisk2023", "year = {2023}", "volume = {21}", "{401--419}", "eprint = {2011.11014}"],
-    "2105.11015": ["@misc{frisk2021", "year = {2021}", "to appear in Annals of Invented Wood"],
+    "2105.11015": ["@misc{frisk2021", "year = {2021}", "note = {to appear in Annals of Invented Wood}"],
     "2105.11016": ["@article{frisk2022", "year = {2022}", "volume = {7}", "pages = {012345}"],
     "20": ["Withdrawn"],
 }
