@@ -165,3 +165,15 @@ def write_records(path: Path) -> Path:
             record["versions"] = [{"version": name, "created": day} for name, day in versions]
             file.write(json.dumps(record) + "\n")
     return path
+
+
+def write_addresses(path: Path) -> Path:
+    """Write records in another layout, whose ids are addresses with versions; return the file's path."""
+    versions = {"https://arxiv.org/abs/2502.11045v1": "By night.", "http://arxiv.org/pdf/2502.11045v2.pdf": "By day."}
+    records = [
+        {"id": name, "title": "Bees as barometers", "abstract": text, "authors": ["Ola Birk"], "categories": "nlin"}
+        for name, text in versions.items()
+    ]
+    records.append(records[0] | {"id": "http://arxiv.org/abs/math/0406993v1", "title": "Knots in bee lines"})
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -21,14 +22,15 @@ from papers import read_papers
 from retrieval_service.app import create_app
 from retrieval_service.settings import Settings
 from tests.integration.generated import HashEncoder, OneEncoder, build
-from tests.integration.odd_records import write_records
+from tests.integration.odd_records import write_addresses, write_records
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Build the index of the records once, serve it on a port of its own, and yield a client."""
     data, encoder = tmp_path_factory.mktemp("odd"), HashEncoder()
-    build(read_papers(write_records(data / "records.jsonl")), encoder, data)
+    files = (write_records(data / "records.jsonl"), write_addresses(data / "addresses.jsonl"))
+    build(chain.from_iterable(map(read_papers, files)), encoder, data)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         app = create_app(Settings(data=data, watch_seconds=30, search_threads=1), OneEncoder(encoder))
         server = uvicorn.Server(server_config(app, log_config=None))
@@ -229,6 +231,26 @@ def test_ids_as_people_paste_them(odd: httpx.Client, paper_id: str, text: str) -
 )  # fmt: skip
 def test_several_ids(odd: httpx.Client, text: str) -> None:
     assert [paper["id"] for paper in search(odd, text)["query"]["like"]] == ["2502.11036", "2502.11038"]
+
+
+@pytest.mark.parametrize(
+    ("text", "paper_id"),
+    [
+        ("2502.11045", "2502.11045"),
+        ("2502.11045v1", "2502.11045"),
+        ("http://arxiv.org/abs/2502.11045v2", "2502.11045"),
+        ("arXiv:math/0406993", "math/0406993"),
+        ("https://arxiv.org/pdf/math.GT/0406993v1", "math/0406993"),
+    ],
+)
+def test_ids_stored_as_addresses_with_a_version(odd: httpx.Client, text: str, paper_id: str) -> None:
+    assert [paper["id"] for paper in search(odd, text)["query"]["like"]] == [paper_id]
+    assert odd.get(f"/papers/{text}").json()["id"] == paper_id
+
+
+def test_two_versions_are_one_result(odd: httpx.Client) -> None:
+    (paper,) = search(odd, "ti:barometers")["results"]
+    assert (paper["id"], paper["abstract"]) == ("2502.11045", "By day.")
 
 
 @pytest.mark.parametrize(
