@@ -54,13 +54,7 @@ def cited_work(paper: Paper) -> Work:
     the preprint's note.
     """
     published = parse_journal_reference(readable(paper.journal_ref)) if paper.journal_ref else None
-    notes = (
-        [readable(published.rest)]
-        if published
-        else [f"Published as: {readable(paper.journal_ref)}"]
-        if paper.journal_ref
-        else []
-    )
+    notes = [readable(published.rest if published else paper.journal_ref)] if paper.journal_ref else []
     notes += ["Withdrawn"] if paper.withdrawn else []
     found, doi = parse_arxiv_id(paper.id), bare_doi(paper.doi)
     arxiv_id = found.id if found else None
