@@ -8,11 +8,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from edge.errors import refuse
 
+_READ = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
+# Gradio would read its own one too, which proxies do not know and so pass on from clients.
 _SAID_BY_PROXIES = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 
 
 class BehindProxy:
-    """Middleware that believes the `X-Forwarded-` headers of trusted proxies and removes those of everybody else.
+    """Middleware that believes three `X-Forwarded-` headers of trusted proxies, and removes those of everybody else.
 
     A path below the root path loses it, so that the proxy may remove it or keep it.
     """
@@ -35,11 +37,11 @@ class BehindProxy:
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
-        if client is not None and client[0] in self._believe.trusted_hosts:
-            await self._believe(scope, receive, send)
-        else:
-            headers = [each for each in scope["headers"] if not each[0].startswith(_SAID_BY_PROXIES)]
-            await self._serve({**scope, "headers": headers}, receive, send)
+        trusted = client is not None and client[0] in self._believe.trusted_hosts
+        kept = _READ if trusted else ()
+        headers = [each for each in scope["headers"] if each[0] in kept or not each[0].startswith(_SAID_BY_PROXIES)]
+        inner: Any = self._believe if trusted else self._serve
+        await inner({**scope, "headers": headers}, receive, send)
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         root, path = self._root_path, scope["path"]

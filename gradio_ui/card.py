@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gradio_ui.answers import FoundPaper
-from gradio_ui.citation import bibtex
+from gradio_ui.citations import FORMATS
 from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
@@ -17,6 +17,9 @@ _AUTHORS_NAMED: Final = 50
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
+_FORMATS: Final = "".join(
+    f'<button type="button" data-akin-format="{form}">{name}</button>' for form, name in FORMATS.items()
+)
 _LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
@@ -127,8 +130,8 @@ def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
         items.append(_internal_link(state.also_like(paper.id), "Like this too"))
         items.append(_internal_link(state.not_like(paper.id), "Not like this"))
     items.append(
-        '<details class="akin-cite"><summary>Cite</summary><div class="akin-bibtex">'
-        '<button type="button" data-akin-copy>Copy</button>'
-        f"<pre>{escape(bibtex(paper))}</pre></div></details>"
+        f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>Cite</summary>'
+        f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'
+        '<button type="button" data-akin-copy>Copy</button></div><pre aria-live="polite"></pre></div></details>'
     )
     return f'<div class="akin-actions">{"".join(items)}</div>'

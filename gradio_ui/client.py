@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -115,6 +116,14 @@ class SearchService:
             self._corpus = await self._send_request("GET", "/corpus", CorpusInfo)
         return self._corpus
 
+    async def citation(self, paper_id: str, form: str) -> str:
+        """Return a paper's citation in a format, as the service wrote it.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
+
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
         logged = ""
@@ -148,6 +157,13 @@ class SearchService:
     async def _send_request(
         self, method: str, path: str, shape: type[_Shape], body: dict[str, object] | None = None
     ) -> _Shape:
+        response = await self._request(method, path, body)
+        try:
+            return shape.model_validate_json(response.content)
+        except ValidationError as error:
+            raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
+
+    async def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:
@@ -158,10 +174,7 @@ class SearchService:
             raise AnswerNotUnderstood("The answer of the search service cannot be decoded.") from error
         if not response.is_success:
             raise _translate(response)
-        try:
-            return shape.model_validate_json(response.content)
-        except ValidationError as error:
-            raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
+        return response
 
 
 def search_request(state: PageState) -> dict[str, object]:

@@ -33,6 +33,8 @@ _ROUTES = (
     (re.compile(r"/"), ("GET", "HEAD")),
     (re.compile(r"/assets/[A-Za-z0-9_-][A-Za-z0-9_.-]*"), ("GET",)),
     (re.compile(r"/katex/(katex\.min\.(js|css)|fonts/KaTeX_[A-Za-z0-9_-]+\.woff2)"), ("GET",)),
+    # A paper's id in any form, which the service reads.
+    (re.compile(r"/citation/(bibtex|ris|csl-json)/[^\x00-\x1f]{1,500}"), ("GET",)),
     (re.compile(r"/static/js/iframeResizer\.contentWindow\.min\.js"), ("GET",)),
     (re.compile(r"/static/img/logo_nosize\.svg"), ("GET",)),
     (re.compile(r"/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"), ("GET",)),
@@ -67,6 +69,7 @@ class Gate:
         sessions: Sessions,
         events: Mapping[int, Values],
         watch: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        root_path: str = "",
     ) -> None:
         """Put the gate in front of Gradio.
 
@@ -75,11 +78,13 @@ class Gate:
             sessions: The sessions of Gradio's queue.
             events: The types of values of each event of the page, by the event's number.
             watch: A context manager that is entered while a session has a stream open.
+            root_path: The path under which a proxy publishes the page.
         """
         self._app = app
         self._sessions = sessions
         self._events = events
         self._watch = watch
+        self._home = f"{root_path}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -88,7 +93,7 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (methods := _methods(scope["path"])) is None:
-            await _refuse_route(scope, send)
+            await self._refuse_route(scope, send)
         elif scope["method"] not in methods:
             message = f"{scope['method'][:20]} is not possible at this address."
             await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
@@ -99,6 +104,13 @@ class Gate:
         else:
             # Only the page's script reads the query of the address; Gradio would read it as options of its own.
             await self._app({**scope, "query_string": b""}, receive, send)
+
+    async def _refuse_route(self, scope: Scope, send: Send) -> None:
+        text = "There is nothing at this address."
+        if scope["path"].startswith("/gradio_api"):
+            await refuse(send, 404, error_body("not_found", text), _CLOSED)
+        else:
+            await refuse(send, 404, f"{text} The search page is at {self._home}.\n", _CLOSED)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_json(scope):
@@ -171,13 +183,6 @@ def _methods(path: str) -> tuple[str, ...] | None:
 def _is_json(scope: Scope) -> bool:
     kinds = [value for name, value in scope["headers"] if name == b"content-type"]
     return [kind.partition(b";")[0].strip().lower() for kind in kinds] == [b"application/json"]
-
-
-async def _refuse_route(scope: Scope, send: Send) -> None:
-    if scope["path"].startswith("/gradio_api"):
-        await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
-    else:
-        await refuse(send, 404, "There is nothing at this address. The search page is at /.\n", _CLOSED)
 
 
 async def _refuse(send: Send, status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:

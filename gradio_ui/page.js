@@ -56,14 +56,41 @@
     },
   };
 
+  /* The service writes citations; its text is shown and copied as it is. */
+  async function cite(details, format) {
+    const text = details.querySelector("pre");
+    for (const button of details.querySelectorAll("[data-akin-format]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.akinFormat === format));
+    }
+    details.querySelector("[data-akin-copy]").textContent = "Copy";
+    details.dataset.akinShown = format;
+    try {
+      const id = encodeURIComponent(details.dataset.akinCite);
+      const answer = await (await fetch(new URL(`citation/${format}/${id}`, document.baseURI))).text();
+      if (details.dataset.akinShown === format) text.textContent = answer;
+    } catch {
+      text.textContent = "The page does not answer. Choose a format again in a moment.";
+    }
+  }
+
+  document.addEventListener("toggle", (event) => {
+    const details = event.target;
+    if (details.matches?.("[data-akin-cite]") && details.open && !details.dataset.akinShown) cite(details, "bibtex");
+  }, true);
+
   /* Links within the page change the address without loading the document; in a new tab they load it as usual. */
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-akin-copy]");
     if (copy) {
-      navigator.clipboard?.writeText(copy.parentElement.querySelector("pre").textContent).then(
+      navigator.clipboard?.writeText(copy.closest("[data-akin-cite]").querySelector("pre").textContent).then(
         () => { copy.textContent = "Copied"; },
         () => { copy.textContent = "Select and copy"; },
       );
+      return;
+    }
+    const format = event.target.closest("[data-akin-format]");
+    if (format) {
+      cite(format.closest("[data-akin-cite]"), format.dataset.akinFormat);
       return;
     }
     const link = event.target.closest("a[data-akin-go]");

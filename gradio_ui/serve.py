@@ -7,10 +7,12 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -19,13 +21,18 @@ from edge.serving import server_config
 from gradio_ui import katex_files
 from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
+from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
+from gradio_ui.own_links import OwnLinks
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import css, head, theme
 from gradio_ui.values import values_for
 from settings.unknown import warnings
+
+if TYPE_CHECKING:
+    from starlette.routing import Mount
 
 _SECONDS_TO_FINISH = 2
 
@@ -52,6 +59,7 @@ def create_server_app(
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     if katex_files.is_there():
         server.mount("/katex", StaticFiles(directory=katex_files.FOLDER))
+    server.add_route(PATH, citation_route(service), methods=["GET"])
     # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
@@ -70,8 +78,13 @@ def create_server_app(
         mcp_server=False,
         pwa=False,
     )
+    gradio_app: Any = cast("Mount", mounted.routes[-1]).app
+    # The last middleware is the innermost: Gradio compresses outside of it.
+    gradio_app.user_middleware.append(Middleware(OwnLinks))
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
-    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, searches.stream)
+    gate = Gate(
+        mounted.build_middleware_stack(), Sessions(blocks._queue), events, searches.stream, settings.ui_root_path
+    )
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted

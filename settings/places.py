@@ -39,7 +39,25 @@ def _root_path(value: str) -> str:
     return path
 
 
+def _beside(own: str) -> AfterValidator:
+    """Return a check that a root path is none of a server's own addresses, given as a regular expression."""
+
+    def check(path: str) -> str:
+        if re.fullmatch(own, path):
+            raise ValueError("this is an address of the server itself; take another path, such as /akin")
+        return path
+
+    return AfterValidator(check)
+
+
 RootPath = Annotated[str, AfterValidator(_root_path)]
+ServiceRootPath = Annotated[
+    RootPath, _beside(r"/(papers|health)(/.*)?|/(search|corpus|embed|metrics|docs|openapi\.json)")
+]
+PageRootPath = Annotated[
+    RootPath,
+    _beside(r"/(assets|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"),
+]
 
 
 def _triton_address(value: str) -> str:
@@ -64,9 +82,9 @@ class ServiceAddress(EnvironmentSettings):
 
     service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     service_port: Port = Field(default=8080, description="Port of the API.")
-    service_root_path: RootPath = Field(
+    service_root_path: ServiceRootPath = Field(
         default="",
-        description="Path under which a proxy publishes the API, such as `/api` ([security.md](security.md)).",
+        description="Path under which a proxy publishes the API, such as `/api` ([running.md](running.md)).",
     )
     service_metrics_host: str = Field(default="127.0.0.1", description="Address of the API's metrics, for operators.")
     service_metrics_port: FreePort = Field(
@@ -95,9 +113,9 @@ class PageAddress(EnvironmentSettings):
 
     ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
     ui_port: FreePort = Field(default=7860, description="Port of the page. 0: any free one (not with `akin up`).")
-    ui_root_path: RootPath = Field(
+    ui_root_path: PageRootPath = Field(
         default="",
-        description="Path under which a proxy publishes the page, such as `/akin` ([security.md](security.md)).",
+        description="Path under which a proxy publishes the page, such as `/akin` ([running.md](running.md)).",
     )
 
 

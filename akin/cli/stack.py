@@ -20,9 +20,11 @@ def add_to(app: typer.Typer) -> None:
 def up() -> None:
     """Start Triton, the service and the page in the background; return when they are ready."""
     from akin.stack import lifecycle
+    from akin.stack.status import published
 
     stack = lifecycle.up(read_settings(), say)
-    print(f"page     {stack.page}\nservice  {stack.service}  (interactive description: {stack.service}/docs)")
+    print(f"page     {stack.page}{published(stack.page_path)}")
+    print(f"service  {stack.service}  (description: {stack.service}/docs){published(stack.service_path)}")
 
 
 def down() -> None:

@@ -243,6 +243,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "AKIN_MODEL_REPOSITORY": str(settings.repository),
         "AKIN_SERVICE_HOST": settings.service_host,
         "AKIN_SERVICE_PORT": str(settings.service_port),
+        "AKIN_SERVICE_ROOT_PATH": settings.service_root_path,
         "AKIN_SERVICE_METRICS_HOST": settings.service_metrics_host,
         "AKIN_SERVICE_METRICS_PORT": str(settings.service_metrics_port),
         "AKIN_TRITON_URL": f"grpc://127.0.0.1:{settings.triton_grpc_port}",

@@ -63,6 +63,8 @@ class Stack:
         attempts: The number of requests to try given-up parts again.
         service_metrics: Host and port of the service's metrics, with port 0 if there are none; empty in the record of
             an earlier release.
+        page_path: The path under which a proxy publishes the page; empty for none.
+        service_path: The path under which a proxy publishes the service; empty for none.
         boot: The id of the machine's boot during which this was written; after another boot, process ids are void.
     """
 
@@ -79,6 +81,8 @@ class Stack:
     attempts: int = 0
     boot: str = ""
     service_metrics: str = ""
+    page_path: str = ""
+    service_path: str = ""
 
     @property
     def of_earlier_release(self) -> bool:

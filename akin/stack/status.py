@@ -32,7 +32,9 @@ def stack_as_json(stack: Stack | None, *, whole: bool) -> dict[str, Any]:
         ],
         "supervisor": {"pid": supervisor.pid, "alive": supervisor.alive, "log": supervisor.log} if supervisor else None,
         "page": stack.page if stack else None,
+        "page_path": stack.page_path if stack else None,
         "service": stack.service if stack else None,
+        "service_path": stack.service_path if stack else None,
         "triton": stack.triton if stack else None,
         "encoders": stack.encoders if stack else [],
     }
@@ -63,7 +65,13 @@ def status_lines(stack: Stack, names: list[str]) -> Iterator[str]:
         yield f"supervisor   running  pid {stack.supervisor.pid}  {stack.supervisor.log}"
     else:
         yield "supervisor   stopped: the parts continue, but nothing restarts a part that ends; start one with: akin up"
-    yield f"page         {stack.page}\nservice      {stack.service}"
+    yield f"page         {stack.page}{published(stack.page_path)}"
+    yield f"service      {stack.service}{published(stack.service_path)}"
+
+
+def published(path: str) -> str:
+    """Return a note on the path under which a proxy publishes a server; empty if there is none."""
+    return f"  (behind a proxy: below {path}/)" if path else ""
 
 
 def follow(settings: Settings, stack: Stack, say: Callable[[str], None]) -> NoReturn:

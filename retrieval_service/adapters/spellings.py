@@ -123,11 +123,6 @@ def ranking_words(text: str, compounds: Compounds) -> str:
     return " ".join([pair_letters(text, with_letters=True), *compounds.joined])
 
 
-def query_words(text: str) -> str:
-    """Return a query's text with all words that may rank papers."""
-    return " ".join([pair_letters(text), *find_compounds(text).joined])
-
-
 def _join(compound: str) -> str:
     return compound.replace("-", "")
 

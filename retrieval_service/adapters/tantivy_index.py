@@ -20,7 +20,7 @@ from retrieval_service.adapters.common_rows import CommonRows
 from retrieval_service.adapters.compounds import LONGEST_RANKED, WEIGHT, CompoundSpellings
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, word_analyzer
 from retrieval_service.adapters.joined_queries import joined_query
-from retrieval_service.adapters.spellings import query_words
+from retrieval_service.adapters.spellings import find_compounds, pair_letters
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.deadline import check_deadline
@@ -156,15 +156,20 @@ class TantivyIndex:
 
     def _counts(self, text: str, against: tuple[str, float]) -> dict[str, float]:
         plain = to_plain_text(text)
-        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(query_words(plain))))
-        for term in self._analyzer.analyze(" ".join(self._compounds.joined_pairs(plain))):
-            counts.setdefault(term, WEIGHT)
+        counts = self._term_counts(plain, *self._compounds.joined_pairs(plain))
         unwanted, weight = against
         if not unwanted:
             return counts
-        for term, count in Counter(self._analyzer.analyze(query_words(to_plain_text(unwanted)))).items():
+        for term, count in self._term_counts(to_plain_text(unwanted)).items():
             counts[term] = counts.get(term, 0.0) - weight * count
         return {term: count for term, count in counts.items() if count > 0}
+
+    def _term_counts(self, plain: str, *joined: str) -> dict[str, float]:
+        """Return the count of each term of a plain text; compounds as one word, and joined words, count `WEIGHT`."""
+        counts: dict[str, float] = dict(Counter(self._analyzer.analyze(pair_letters(plain))))
+        for term in self._analyzer.analyze(" ".join([*find_compounds(plain).joined, *joined])):
+            counts.setdefault(term, WEIGHT)
+        return counts
 
     def _open_compounds(self, text: str) -> list[Query]:
         """Return a query for each word of a short text that papers write as two words."""

@@ -14,7 +14,7 @@ MOST_NAMED = 32
 
 _LONGEST = 8_000  # characters: so many ids as addresses, with what stands around them
 _LONGEST_QUESTION = 300  # characters
-_MAY_NAME = re.compile(r"\d{4}[._-]?\d{3}|\d{7}|10\.\d{4}", re.ASCII)
+_MAY_NAME = re.compile(r"\d{4}[\W_]?\d{3}|\d{7}|10\.\d{4}")
 _BETWEEN = re.compile(r"[\s,;|]+")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(

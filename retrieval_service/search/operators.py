@@ -26,9 +26,10 @@ LONGEST_OF_OPERATORS = 4_000
 """Characters of a query that is all operators."""
 
 _NAMES = "|".join(sorted(NAMES, key=len, reverse=True))
-_VALUE = (
-    r"""(?:"(?P<phrase>[^"]*)"(?!\w)|(?P<range>\[[^\[\]"\s]{0,20}\s+TO\s+[^\[\]"\s]{0,20}\])|(?P<word>[^\s"]\S*))"""
-)
+_UMLAUT = r"""\\"(?=[A-Za-z{])"""  # TeX's, as in Schr\"odinger: no quotation mark
+_PHRASE = rf"""(?:[^"\\]|{_UMLAUT}|\\(?!"[A-Za-z{{]))*"""
+_RANGE = r"""\[[^\[\]"\s]{0,20}\s+TO\s+[^\[\]"\s]{0,20}\]"""
+_VALUE = rf"""(?:"(?P<phrase>{_PHRASE})"(?!\w)|(?P<range>{_RANGE})|(?P<word>[^\s"]\S*))"""
 _PIECE = re.compile(rf"(?<!\S)(?P<not>-)?(?:(?P<name>{_NAMES}):)?{_VALUE}")
 _PIECE_IN_BRACKETS = re.compile(
     rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>\((?!\)))?)?{_VALUE}(?P<closes>\)*)"
@@ -247,7 +248,7 @@ _LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s
 
 def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
     """Add notes on what looks like an operator and was read as words."""
-    if written.count('"') % 2 and _UNPAIRED.search(written):
+    if re.sub(_UMLAUT, "", written).count('"') % 2 and _UNPAIRED.search(written):
         notes.append('A quotation mark has no partner, so the words behind it are no phrase: write "words together".')
     if tag := _OTHER_TAG.search(written):
         notes.append(f'{tag[0].strip()} was read as a word: write the field first, as in au:"P. Erdős" or ti:graph.')

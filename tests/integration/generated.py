@@ -37,6 +37,11 @@ def words(seed: int, count: int) -> list[str]:
 
 def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
     """Return papers about topics: most words of a paper come from its topic."""
+    return list(_generated(count, seed))
+
+
+@lru_cache(32)
+def _generated(count: int, seed: int) -> tuple[Paper, ...]:
     dice = random.Random(seed)
     language = words(1, 3000)
     topics = [dice.sample(language, 40) for _ in range(25)]
@@ -55,7 +60,7 @@ def generated_papers(count: int, *, seed: int = 7) -> list[Paper]:
                 published=None if number % 20 == 0 else day,
             )
         )
-    return papers
+    return tuple(papers)
 
 
 class HashEncoder:
@@ -84,6 +89,11 @@ class HashEncoder:
 
 def hashed(text: str, dim: int = DIM) -> Vectors:
     """Return the unit vector of a text."""
+    return _of_text(text, dim).copy()
+
+
+@lru_cache(20_000)
+def _of_text(text: str, dim: int) -> Vectors:
     vector = np.zeros(dim, np.float32)
     for word in text.lower().replace(".", " ").split():
         vector += _of_word(word, dim)

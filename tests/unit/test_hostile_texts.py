@@ -17,6 +17,7 @@ from gradio_ui.state import PageState, make_state, read_address
 from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
 from papers.authors import divided_authors, listed_authors
 from papers.categories import subject
+from papers.citation import CitationFormat, parse_journal_reference, write_citations
 from papers.errors import PapersError
 from papers.readers import fields
 from papers.readers.acl_anthology import acl_papers
@@ -29,7 +30,7 @@ from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import indexed_forms
-from retrieval_service.adapters.spellings import find_compounds, query_words, ranking_words, separate_letters
+from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -94,9 +95,12 @@ def _status(text: str) -> str:
 
 WORK: dict[str, Callable[[str], object]] = {
     # Queries.
-    "a query's words": lambda text: _ENGLISH.analyze(query_words(to_plain_text(text))),
+    "a query's words": lambda text: _ENGLISH.analyze(pair_letters(to_plain_text(text))),
     "operators": lambda text: _parsed(text),
     "operators in the longest query that has some": lambda text: _parsed(text[:300]),
+    "citations": lambda text: write_citations([_paper(text)], CitationFormat.BIBTEX),
+    "journal references": parse_journal_reference,
+    "the longest journal reference": lambda text: parse_journal_reference(text[:500]),
     "DOIs": bare_doi,
     "the longest field of DOIs": lambda text: bare_doi(text[:4_000]),
     "operators in the longest query that is all operators": lambda text: _parsed(f"ti:a {text[:3_990]}"),

@@ -117,6 +117,7 @@ def start_page(settings: Settings, started: Started) -> None:
         "AKIN_SERVICE_URL": settings.service_url,
         "AKIN_UI_HOST": settings.ui_host,
         "AKIN_UI_PORT": str(settings.ui_port),
+        "AKIN_UI_ROOT_PATH": settings.ui_root_path,
     }
     child = start("the page", module_command("gradio_ui"), environment, settings.logs / "page.log")
     await_answer(child, settings.ui_url, PAGE_SECONDS, started)

@@ -20,6 +20,7 @@ from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
 from akin.stack.record import PartState, Stack, State, find_running_stack
 from akin.stack.status import stack_as_json, status_lines
+from akin.stack.supervisor import parts
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -35,6 +36,19 @@ def test_the_service_gets_absolute_paths() -> None:
     told = lifecycle.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
     assert told["AKIN_SERVICE_HOST"] == "127.0.0.1"
+
+
+def test_the_parts_get_the_paths_of_a_proxy_and_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKIN_TRUSTED_PROXIES", "10.0.0.7")
+    settings = settings_for(AKIN_UI_ROOT_PATH="/akin/", AKIN_SERVICE_ROOT_PATH="/api")
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(parts, "start", lambda name, command, environment, log: started.append(environment))
+    monkeypatch.setattr(parts, "await_answer", lambda *_: None)
+    parts.start_service(settings, lambda _: None)
+    parts.start_page(settings, lambda _: None)
+    service, page = started
+    assert (service["AKIN_SERVICE_ROOT_PATH"], page["AKIN_UI_ROOT_PATH"]) == ("/api", "/akin")
+    assert service["AKIN_TRUSTED_PROXIES"] == page["AKIN_TRUSTED_PROXIES"] == "10.0.0.7"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
@@ -79,14 +93,21 @@ def test_a_running_stack_keeps_its_addresses_when_another_supervisor_takes_it_ov
         complete=True,
         triton_metrics=f"127.0.0.1:{earlier.triton_metrics_port}",
     )
-    was = replace(was, service_metrics=f"127.0.0.3:{earlier.service_metrics_port}")
-    now = addresses_of(was, settings_for(AKIN_UI_HOST="::"))
+    was = replace(was, service_metrics=f"127.0.0.3:{earlier.service_metrics_port}", page_path="/akin")
+    now = addresses_of(was, settings_for(AKIN_UI_HOST="::", AKIN_SERVICE_ROOT_PATH="/api"))
+    assert (now.ui_root_path, now.service_root_path) == ("/akin", "")
     assert (now.service_url, now.ui_url) == (earlier.service_url, earlier.ui_url)
     assert now.triton_grpc_port == earlier.triton_grpc_port
     assert now.triton_metrics_port == earlier.triton_metrics_port
     assert (now.service_metrics_host, now.service_metrics_port) == ("127.0.0.3", earlier.service_metrics_port)
     other = settings_for()
     assert addresses_of(replace(was, service_metrics=""), other).service_metrics_port == other.service_metrics_port
+
+
+def test_a_supervisor_records_the_paths_of_a_proxy(tmp_path: Path) -> None:
+    settings = settings_for(AKIN_DATA=str(tmp_path), AKIN_UI_ROOT_PATH="/akin", AKIN_SERVICE_ROOT_PATH="/api")
+    stack = Supervisor(settings)._stack
+    assert (stack.page_path, stack.service_path) == ("/akin", "/api")
 
 
 def test_a_supervisor_records_the_address_of_the_metrics(tmp_path: Path) -> None:

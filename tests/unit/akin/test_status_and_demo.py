@@ -51,6 +51,11 @@ def test_the_status_as_text_has_the_history() -> None:
     )
 
 
+def test_the_status_names_the_path_of_a_proxy() -> None:
+    told = list(status.status_lines(replace(stack_of(PART), page_path="/akin"), ["the service"]))
+    assert told[-2:] == ["page         http://p  (behind a proxy: below /akin/)", "service      http://s"]
+
+
 def test_the_status_as_json_has_the_earlier_fields_and_the_history() -> None:
     child = Child("the service", 1, 1, "service.log")
     found = status.stack_as_json(replace(stack_of(PART), children=[child]), whole=True)

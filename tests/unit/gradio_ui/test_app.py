@@ -1,8 +1,6 @@
 """The page as a Gradio app: its elements and handlers, and what it must not import or request."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import httpx
@@ -106,43 +104,17 @@ def test_nothing_is_fetched_from_other_sites() -> None:
     assert "http" not in head()
 
 
-# Gradio leaves event loops open when it builds a page, over which a session with warnings as errors would trip later;
-# and what a page loads can only be tested in an interpreter that has loaded nothing else.
-BUILD = """
-import json, sys
-from gradio_ui.app import build_app
-from gradio_ui.settings import Settings
-blocks = build_app(Settings())
-config = blocks.get_config_file()
-print(json.dumps({
-    "ids": [component["props"].get("elem_id") for component in config["components"]],
-    "public": [event["api_name"] for event in config["dependencies"] if event["api_visibility"] == "public"],
-    "limit": blocks._queue.default_concurrency_limit,
-    "analytics": blocks.analytics_enabled,
-    "modules": list(sys.modules),
-}))
-"""
+def test_the_page_has_its_elements(said: dict[str, Any]) -> None:
+    assert {"akin-query", "akin-search", "akin-mode", "akin-status", "akin-results"} <= set(said["ids"])
+    assert said["public"] == ["search"]
 
 
-@pytest.fixture(scope="module")
-def built() -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    facts: dict[str, Any] = json.loads(done.stdout)
-    return facts
+def test_searches_run_in_parallel_without_analytics(said: dict[str, Any]) -> None:
+    assert said["limit"] == Settings().ui_searches
+    assert said["analytics"] is False
 
 
-def test_the_page_has_its_elements(built: dict[str, Any]) -> None:
-    assert {"akin-query", "akin-search", "akin-mode", "akin-status", "akin-results"} <= set(built["ids"])
-    assert built["public"] == ["search"]
-
-
-def test_searches_run_in_parallel_without_analytics(built: dict[str, Any]) -> None:
-    assert built["limit"] == Settings().ui_searches
-    assert built["analytics"] is False
-
-
-def test_the_page_imports_no_other_room_and_no_heavy_library(built: dict[str, Any]) -> None:
+def test_the_page_imports_no_other_room_and_no_heavy_library(said: dict[str, Any]) -> None:
     others = {"papers", "retrieval_service", "akin", "training"}
     heavy = {"faiss", "torch", "transformers", "tritonclient", "tantivy", "onnxruntime"}
-    assert not (others | heavy) & set(built["modules"])
+    assert not (others | heavy) & set(said["modules"])

@@ -170,6 +170,26 @@ def test_pages_are_links() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "count", "following", "end"),
+    [
+        (PageState(q="x", offset=990), 10, "?q=x&offset=1000", ""),
+        (PageState(q="x", offset=1000), 10, None, "no further results of one search"),
+        (PageState(q="x", k=100, offset=950), 100, None, "no further results of one search"),
+        (PageState(q="x", offset=1000), 9, None, "These are the last results."),
+        (PageState(q="x", offset=10), 1, None, "These are the last results."),
+        (PageState(q="x"), 1, None, ""),
+    ],
+)
+def test_no_link_leads_beyond_the_last_page(state: PageState, count: int, following: str | None, end: str) -> None:
+    shown = Elements(render.results(state, answer(*[paper()] * count, offset=state.offset), {}))
+    links = {link.get("rel"): link["href"] for link in shown.all("a")}
+    assert links.get("next") == following
+    ends = [each for each in shown.all("span") if each.get("class") == "akin-end"]
+    assert len(ends) == bool(end)
+    assert end in shown.text
+
+
+@pytest.mark.parametrize(
     ("state", "href"),
     [
         (PageState(q="x"), None),

@@ -24,6 +24,24 @@ def test_an_invalid_port(port: str) -> None:
         Settings.read({"AKIN_UI_PORT": port})
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets",
+        "/katex/fonts",
+        "/static",
+        "/gradio_api",
+        "/theme.css",
+        "/manifest.json",
+        "/favicon.ico",
+        "/robots.txt",
+    ],
+)
+def test_no_address_of_the_page_can_be_its_root_path(path: str) -> None:
+    with pytest.raises(SettingsError, match=f"AKIN_UI_ROOT_PATH is '{path}': this is an address of the server itself"):
+        Settings.read({"AKIN_UI_ROOT_PATH": path})
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://x:port", "http://[::1"])
 def test_an_invalid_service_address(url: str) -> None:
     with pytest.raises(SettingsError, match="AKIN_SERVICE_URL"):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
@@ -35,6 +37,31 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/health/live": ["get"],
         "/health/ready": ["get"],
     }
+
+
+def test_a_root_path_is_in_the_document_and_in_the_examples(tmp_path: Path) -> None:
+    client = TestClient(create_app(Settings(data=tmp_path, service_root_path="/api/v1")), base_url="https://testserver")
+    document = client.get("/openapi.json").json()
+    assert document["servers"] == [{"url": "/api/v1"}]
+    assert "/search" in document["paths"]
+    examples = client.get("/docs").text
+    assert "https://testserver/api/v1/search?q=" in examples
+    # The link holds below any path.
+    assert 'href="openapi.json"' in examples
+
+
+def test_without_a_root_path_the_server_is_the_host(document: Any, tmp_path: Path) -> None:
+    assert document["servers"] == [{"url": "/"}]
+    client = TestClient(create_app(Settings(data=tmp_path)))
+    assert "http://testserver/search?q=" in client.get("/docs").text
+
+
+def test_no_route_can_be_the_root_path(tmp_path: Path) -> None:
+    routes = [route for route in create_app(Settings(data=tmp_path)).routes if isinstance(route, Route)]
+    assert len(routes) >= 10
+    for route in routes:
+        with pytest.raises(ValidationError, match="address of the server itself"):
+            Settings(data=tmp_path, service_root_path=re.sub(r"\{[^}]*\}", "x", route.path))
 
 
 def test_references_resolve(document: Any) -> None:

@@ -117,6 +117,13 @@ def test_conditions_and_words_are_shown(query: str, conditions: tuple[str, ...],
     assert (shown(query), parse_query(query).words) == (conditions, words)
 
 
+@pytest.mark.parametrize("written", [r'au:"M\"uller"', r'au:"Schr{\"o}der" ti:"na\"{\i}ve"', r'"G\"odel numbers"'])
+def test_an_umlaut_of_tex_ends_no_phrase(written: str) -> None:
+    parsed = parse_query(written)
+    assert " ".join(operator.text for operator in parsed.operators) == written
+    assert not parsed.notes
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -27,6 +27,16 @@ ROOT = Path(__file__).resolve().parents[3]
         (ServiceSettings, "AKIN_FUSION", "best"),
         (ServiceSettings, "AKIN_LOG_REQUESTS", "perhaps"),
         (ServiceSettings, "AKIN_TRITON_URL", "triton:8001"),
+        (ServiceSettings, "AKIN_SERVICE_ROOT_PATH", "/papers"),
+        (ServiceSettings, "AKIN_SERVICE_ROOT_PATH", "/papers/api"),
+        (ServiceSettings, "AKIN_SERVICE_ROOT_PATH", "/search"),
+        (ServiceSettings, "AKIN_SERVICE_ROOT_PATH", "api"),
+        (ServiceSettings, "AKIN_TRUSTED_PROXIES", "proxy.example"),
+        (PageSettings, "AKIN_UI_ROOT_PATH", "https://a.example/akin"),
+        (PageSettings, "AKIN_UI_ROOT_PATH", "/a//b"),
+        (PageSettings, "AKIN_UI_ROOT_PATH", "/../akin"),
+        (PageSettings, "AKIN_UI_ROOT_PATH", "/ak in"),
+        (PageSettings, "AKIN_UI_ROOT_PATH", "/assets"),
         (PageSettings, "AKIN_SERVICE_URL", "ftp://x"),
         (EncoderSettings, "AKIN_ENCODER_THREADS", "two"),
         (ComposeSettings, "AKIN_GPU_RUNTIME", "plan"),
@@ -39,6 +49,13 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_variable(
     with pytest.raises(SettingsError, match=rf"^{variable} is '{value}': ") as caught:
         settings.read({variable: value})
     assert "\n" not in str(caught.value)
+
+
+def test_a_root_path_is_read_with_or_without_its_last_slash() -> None:
+    for path in ("/akin", "/a/b-c/v1.2", "/search/akin", "/api"):
+        assert ServiceSettings.read({"AKIN_SERVICE_ROOT_PATH": f"{path}/"}).service_root_path == path
+        assert PageSettings.read({"AKIN_UI_ROOT_PATH": path}).ui_root_path == path
+    assert PageSettings.read({"AKIN_UI_ROOT_PATH": "/"}).ui_root_path == ""
 
 
 def test_all_wrong_values_are_reported_at_once() -> None:

@@ -1,0 +1,30 @@
+"""Citations on the page: passed on from the service, to the letter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from gradio_ui.client import RequestFailed, RequestRefused, SearchService
+
+FORMATS: Final = {"bibtex": "BibTeX", "ris": "RIS", "csl-json": "CSL-JSON"}
+"""Names of the formats, by their names in requests."""
+PATH: Final = "/citation/{form}/{paper_id:path}"
+
+
+def citation_route(service: SearchService) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that answers with a paper's citation as text, or with the reason why there is none."""
+
+    async def citation(request: Request) -> Response:
+        try:
+            text = await service.citation(request.path_params["paper_id"], request.path_params["form"])
+        except RequestRefused as error:
+            return PlainTextResponse(str(error), 404)
+        except RequestFailed as error:
+            return PlainTextResponse(f"{error} Open the citation again in a moment.", 503)
+        return PlainTextResponse(text)
+
+    return citation
