@@ -14,7 +14,7 @@ from gradio_ui import page, render
 from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
 from gradio_ui.settings import Settings
-from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, make_state, read_address
+from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, WITHDRAWN, make_state, read_address
 
 _MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
 _MODES_INFO = "Dense compares meanings, lexical compares words, hybrid uses both."
@@ -38,6 +38,7 @@ class SearchPage:
         categories: list[str] | None,
         from_year: float | None,
         to_year: float | None,
+        withdrawn: bool | None,
         results: float | None,
         address: str | None,
         request: gr.Request | None = None,
@@ -52,6 +53,7 @@ class SearchPage:
             categories=categories,
             from_year=from_year,
             to_year=to_year,
+            withdrawn=WITHDRAWN[0 if withdrawn or withdrawn is None else 1],
             k=results,
         )
         try:
@@ -66,7 +68,7 @@ class SearchPage:
         try:
             view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes))
         except SearchAbandoned:
-            return (gr.skip(),) * 10
+            return (gr.skip(),) * 11
         return (
             *_updates(view, {"value": list(state.categories)}),
             state.address(),
@@ -74,6 +76,7 @@ class SearchPage:
             state.mode,
             state.from_year,
             state.to_year,
+            state.withdrawn == WITHDRAWN[0],
             state.k,
         )
 
@@ -124,6 +127,7 @@ def build_app(
                 )
                 from_year = gr.Number(label="From year", placeholder="any", precision=0, elem_id="akin-from")
                 to_year = gr.Number(label="To year", placeholder="any", precision=0, elem_id="akin-to")
+                withdrawn = gr.Checkbox(True, label="Include withdrawn papers", elem_id="akin-retracted")
                 results = gr.Number(
                     DEFAULT_RESULTS, label="Results", precision=0, minimum=1, maximum=MOST_RESULTS, elem_id="akin-k"
                 )
@@ -133,7 +137,7 @@ def build_app(
         restoring = gr.Button(visible="hidden", elem_id="akin-restore")
 
         outputs = [corpus, categories, status, found, address]
-        inputs = [query, mode, categories, from_year, to_year, results, address]
+        inputs = [query, mode, categories, from_year, to_year, withdrawn, results, address]
         search_event = gr.on(
             [query.submit, button.click],
             handlers.search,
@@ -148,7 +152,7 @@ def build_app(
             [blocks.load, restoring.click],
             handlers.restore,
             [address],
-            [*outputs, query, mode, from_year, to_year, results],
+            [*outputs, query, mode, from_year, to_year, withdrawn, results],
             api_visibility="private",
             show_progress="hidden",
             trigger_mode="always_last",

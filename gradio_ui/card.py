@@ -90,7 +90,7 @@ def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
     flag = '<strong class="akin-withdrawn">withdrawn</strong>' if paper.withdrawn else ""
     facts = flag + _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
-        facts += f'<span class="akin-journal">{escape(paper.journal_ref)}</span>'
+        facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
     if paper.duplicates:
         facts += f'<span class="akin-journal">also here as {escape(", ".join(paper.duplicates))}</span>'
     return f'<div class="akin-facts">{facts}</div>' if facts else ""

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gradio_ui.answers import Answer, CorpusInfo
 from gradio_ui.settings import Settings
-from gradio_ui.state import PageState
+from gradio_ui.state import WITHDRAWN, PageState
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
@@ -192,6 +192,8 @@ def search_request(state: PageState) -> dict[str, object]:
         body["from"] = str(state.from_year)
     if state.to_year is not None:
         body["to"] = str(state.to_year)
+    if state.withdrawn != WITHDRAWN[0]:
+        body["withdrawn"] = state.withdrawn
     return body
 
 

@@ -196,7 +196,7 @@ def _empty_results(state: PageState) -> str:
         advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
     elif state.has_filters:
         wider = escape(state.without_filters().address())
-        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search all categories and years</a>'
+        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search without filters</a>'
     return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
 
 

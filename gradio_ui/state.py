@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 MODES: Final = ("hybrid", "dense", "lexical")
+WITHDRAWN: Final = ("include", "exclude")
 MOST_RESULTS: Final = 100
 DEFAULT_RESULTS: Final = 10
 FURTHEST_OFFSET: Final = 1000
@@ -35,6 +36,7 @@ class PageState:
         categories: Category codes, any of which a paper must have; no code holds a comma.
         from_year: First year of publication, or None.
         to_year: Last year of publication, or None.
+        withdrawn: One of `WITHDRAWN`: whether withdrawn papers are among the results.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
     """
@@ -46,6 +48,7 @@ class PageState:
     categories: tuple[str, ...] = ()
     from_year: int | None = None
     to_year: int | None = None
+    withdrawn: str = "include"
     k: int = DEFAULT_RESULTS
     offset: int = 0
 
@@ -57,7 +60,7 @@ class PageState:
     @property
     def has_filters(self) -> bool:
         """True if a filter restricts the corpus."""
-        return bool(self.categories) or self.from_year is not None or self.to_year is not None
+        return replace(self, offset=0) != self.without_filters()
 
     def address(self) -> str:
         """Return the query part of the URL with its `?`, without default values; empty if all values are defaults."""
@@ -68,6 +71,7 @@ class PageState:
             ("mode", None if self.mode == MODES[0] else self.mode),
             *(("categories", code) for code in self.categories),
             *(("from", self.from_year), ("to", self.to_year)),
+            ("withdrawn", None if self.withdrawn == WITHDRAWN[0] else self.withdrawn),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
         ]
@@ -97,7 +101,7 @@ class PageState:
 
     def without_filters(self) -> PageState:
         """Return the same search over the whole corpus, from its first page."""
-        return replace(self, categories=(), from_year=None, to_year=None, offset=0)
+        return replace(self, categories=(), from_year=None, to_year=None, withdrawn=WITHDRAWN[0], offset=0)
 
 
 def read_address(address: str) -> tuple[PageState, Notes]:
@@ -119,6 +123,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         categories=[code for name, value in fields if name == "categories" for code in value.split(",")],
         from_year=last.get("from"),
         to_year=last.get("to"),
+        withdrawn=last.get("withdrawn"),
         k=last.get("k"),
         offset=last.get("offset"),
     )
@@ -133,6 +138,7 @@ def make_state(
     categories: Iterable[str] | None = (),
     from_year: str | float | None = None,
     to_year: str | float | None = None,
+    withdrawn: str | None = None,
     k: str | float | None = None,
     offset: str | float | None = None,
 ) -> tuple[PageState, Notes]:
@@ -151,6 +157,10 @@ def make_state(
         if mode:
             notes.append(f"There is no mode {_quote(mode)}; hybrid was used.")
         mode = MODES[0]
+    if withdrawn not in WITHDRAWN:
+        if withdrawn:
+            notes.append(f"Withdrawn papers cannot be {_quote(withdrawn)}; they were included.")
+        withdrawn = WITHDRAWN[0]
     first = _whole(from_year, "first year", 1000, 9999, notes)
     last = _whole(to_year, "last year", 1000, 9999, notes)
     if first is not None and last is not None and first > last:
@@ -164,6 +174,7 @@ def make_state(
         categories=_distinct(code for value in categories or () for code in value.split(",")),
         from_year=first,
         to_year=last,
+        withdrawn=withdrawn,
         k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
     )

@@ -38,4 +38,6 @@ def _value_type(component: object) -> Any:
             return _Choices
         case gr.Radio():
             return Literal[tuple(value for _, value in component.choices)]
+        case gr.Checkbox():
+            return bool
     raise TypeError(f"{type(component).__name__} has no type of values for the page's gate: add one to values.py")

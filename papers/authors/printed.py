@@ -14,7 +14,15 @@ from collections.abc import Iterable
 
 from papers.authors.author import Author
 from papers.authors.person import divide, divide_inverted, is_suffix, tidy
-from papers.authors.roles import UNUSUAL_WORDS, Name, authors_of, group_in_brackets, is_institution, join_initials
+from papers.authors.roles import (
+    UNUSUAL_WORDS,
+    Name,
+    authors_of,
+    group_in_brackets,
+    initials_last,
+    is_institution,
+    join_initials,
+)
 from papers.text import clean_text
 
 UNUSUAL = re.compile(rf"[^\w\s,.'’‐-]|[\d_]|{UNUSUAL_WORDS}", re.IGNORECASE)
@@ -51,7 +59,7 @@ def parse_authors(text: str) -> tuple[Author, ...]:
                 return tuple(map(divide_inverted, groups))
             text = ",".join(groups)
         parts = [part for part in map(tidy, text.split(",")) if part]
-        if all(" " in part and part[-2] != " " for part in parts):
+        if all(" " in part and part[-2] != " " and not part[-1].isupper() for part in parts):
             return tuple(map(divide, parts))
         return tuple(authors_of(join_initials([(part, None) for part in parts])))
     text = _without_marks(text)
@@ -63,9 +71,11 @@ def parse_authors(text: str) -> tuple[Author, ...]:
 
 def listed_authors(names: Iterable[str]) -> tuple[Author, ...]:
     """Return the authors of a list of names, of which one may be a printed list itself."""
+    texts = [tidy(_without_marks(clean_text(name))) for name in names]
+    if len(texts) > 1 and (turned := initials_last([(text, None) for text in texts])):
+        return tuple(authors_of(turned))
     found: list[Name] = []
-    for name in names:
-        text = tidy(_without_marks(clean_text(name)))
+    for text in texts:
         if "," in text and _have_family_first([text], strict=False):
             author = divide_inverted(text)
             found.append((author.name, author))

@@ -37,6 +37,9 @@ _NO_PERSON = re.compile(
 )
 _ET_AL = re.compile(r"\s(?:et\.? ?al|and others)\b.*", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
+_INITIALS = re.compile("[A-ZÀ-ÖØ-Þ]{1,3}")
+_NO_INITIALS = frozenset(("NG", "I", "IV", "V"))
+_VOWEL = re.compile("[AEIOUY]")
 _MARKS_BEFORE = re.compile(
     r"\d+(?:\s+|(?=[^\W\d_]{2}))|(?:and|by|&)\s+"
     r"|with (?:an?|the) (?:appendix|appendices|contributions?)(?: \w+)? by\s+",
@@ -77,7 +80,12 @@ def authors_of(names: Iterable[Name]) -> list[Author]:
 
 
 def join_initials(names: list[Name]) -> list[Name]:
-    """Return the names of a list; where family names and initials alternate, "Lind, A., Reyes, B.", join them."""
+    """Return the names of a list; where family names and initials alternate, "Lind, A., Reyes, B.", join them.
+
+    "Lind A, Reyes BC", PubMed's manner, has initials without dots behind each family name.
+    """
+    if len(names) > 1 and names[0][0][-1:].isupper() and (turned := initials_last(names)):
+        return turned
     if len(names) < 2 or not any(is_initials(name) for name, _ in names):
         return names
     people = [name for name, _ in names if not _is_complete(name) and not _NO_PERSON.fullmatch(name)]
@@ -96,6 +104,23 @@ def join_initials(names: list[Name]) -> list[Name]:
         elif not is_initials(name):
             joined.append((name, None))
     return joined
+
+
+def initials_last(names: list[Name]) -> list[Name]:
+    """Return the names of a list in PubMed's manner, divided; an empty list if one of them has another manner."""
+    found: list[Name] = []
+    certain = False
+    for name, divided in names:
+        if divided is None and _KIND.search(name):
+            found.append((name, None))
+            continue
+        family, _, initials = name.rpartition(" ")
+        if divided is not None or not family[-1:].islower() or not _INITIALS.fullmatch(initials):
+            return []
+        # "Xiaoming LI" has its family name in capitals, and "Ed Poe V" a suffix.
+        certain |= not (_VOWEL.search(initials[1:]) or initials in _NO_INITIALS)
+        found.append((f"{initials} {family}", Author(family, initials)))
+    return found if certain else []
 
 
 def group_key(name: str) -> str:

@@ -28,8 +28,9 @@ class RawText(msgspec.Struct, kw_only=True):
 class PaperAnswer(msgspec.Struct, kw_only=True):
     """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
 
-    `title`, `abstract` and `authors` are as a reader sees them, with mathematics in TeX and a line break between
-    paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of those that differ.
+    `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
+    a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
+    the first three where it differs.
     """
 
     id: str
@@ -73,9 +74,9 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
             arxiv_id=paper.arxiv_id,
             date=day.isoformat() if day else None,
             doi=bare_doi(paper.doi),
-            journal_ref=paper.journal_ref,
+            journal_ref=display_text(paper.journal_ref) if paper.journal_ref else None,
             links=links(paper),
-            comments=paper.comments,
+            comments=display_text(paper.comments) if paper.comments else None,
             withdrawn=paper.withdrawn,
             raw=RawText(
                 title=UNSET if title == paper.title else paper.title,

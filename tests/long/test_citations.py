@@ -1,4 +1,4 @@
-"""Citations of real records, read by programs that others wrote. ARXIV_SNAPSHOT names a file of arXiv's metadata."""
+"""Citations of real records, read by programs that others wrote. RECORDS_FILE names a file of arXiv's metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from papers.citation import CitationFormat, write_citations
 from papers.text.mathematics import mathematics
 
 pytestmark = pytest.mark.long
-RECORDS = os.environ.get("ARXIV_SNAPSHOT", "")
+RECORDS = os.environ.get("RECORDS_FILE", "")
 _PARSED, _PRINTED = 10_000, 200
 _DOCUMENT = r"""
 \documentclass{article}
@@ -36,7 +36,7 @@ OWN
 @pytest.fixture(scope="module")
 def papers() -> list[Paper]:
     if not RECORDS:
-        pytest.skip("ARXIV_SNAPSHOT names no file of records")
+        pytest.skip("RECORDS_FILE names no file of records")
     return list(islice(read_papers(Path(RECORDS)), _PARSED))
 
 

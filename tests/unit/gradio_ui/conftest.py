@@ -23,7 +23,7 @@ from gradio_ui.settings import Settings
 ANSWER = {"results": [{"id": "a", "title": "A title", "score": 0.5}], "k": 10, "snapshot": "one", "searched": 3}
 CORPUS = {"papers": 3, "snapshot": "one", "categories": []}
 SETTINGS = Settings(service_url="http://service.test")
-ASKED = {"data": ["x", "hybrid", [], None, None, 10, ""], "event_data": None, "fn_index": 0, "trigger_id": 7}
+ASKED = {"data": ["x", "hybrid", [], None, None, True, 10, ""], "event_data": None, "fn_index": 0, "trigger_id": 7}
 release = None
 
 

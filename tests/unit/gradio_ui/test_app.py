@@ -45,7 +45,7 @@ def page(service: Service) -> SearchPage:
 
 
 async def test_a_search_shows_results_and_its_address(page: SearchPage) -> None:
-    corpus, categories, status, results, address = await page.search("x", "dense", ["cs.LG"], 2020, None, 10, "")
+    corpus, categories, status, results, address = await page.search("x", "dense", ["cs.LG"], 2020, None, True, 10, "")
     assert "3 papers" in corpus
     assert categories["choices"] == [("Machine Learning (cs.LG)", "cs.LG")]
     assert "value" not in categories
@@ -55,16 +55,16 @@ async def test_a_search_shows_results_and_its_address(page: SearchPage) -> None:
 
 
 async def test_a_blank_search_sends_no_request(page: SearchPage, service: Service) -> None:
-    *_, status, results, address = await page.search(" \n", "hybrid", None, None, None, None, "")
+    *_, status, results, address = await page.search(" \n", "hybrid", None, None, None, None, None, "")
     assert "Write a question" in status
     assert (results, address) == ("", "")
     assert service.paths == []
 
 
 async def test_a_blank_box_keeps_the_liked_paper_and_words_replace_it(page: SearchPage, service: Service) -> None:
-    *_, address = await page.search("", "lexical", [], None, None, 10, "?like=a&offset=10")
+    *_, address = await page.search("", "lexical", [], None, None, True, 10, "?like=a&offset=10")
     assert address == "?like=a&mode=lexical"
-    await page.search("words", "hybrid", [], None, None, 10, "?like=a")
+    await page.search("words", "hybrid", [], None, None, True, 10, "?like=a")
     assert [body.get("like") for body in service.bodies] == [["a"], None]
 
 
@@ -72,7 +72,24 @@ async def test_an_address_restores_the_inputs(page: SearchPage) -> None:
     shown = await page.restore("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5")
     assert shown[1]["value"] == ["cs.LG"]
     assert "A title" in shown[3]
-    assert shown[4:] == ("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5", "x", "dense", 2020, 2024, 5)
+    assert shown[4:] == (
+        "?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5",
+        "x",
+        "dense",
+        2020,
+        2024,
+        True,
+        5,
+    )
+
+
+async def test_withdrawn_papers_are_left_out(page: SearchPage, service: Service) -> None:
+    *_, address = await page.search("x", "hybrid", [], None, None, False, 10, "")
+    assert address == "?q=x&withdrawn=exclude"
+    shown = await page.restore(address)
+    assert shown[-2:] == (False, 10)
+    await page.search("x", "hybrid", [], None, None, True, 10, address)
+    assert [body.get("withdrawn") for body in service.bodies] == ["exclude", "exclude", None]
 
 
 async def test_the_bare_page_describes_the_corpus(page: SearchPage, service: Service) -> None:
@@ -87,11 +104,11 @@ async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, s
     for shown in (
         await page.restore(""),
         await page.restore("?q=x"),
-        await page.search("x", "hybrid", [], None, None, 10, ""),
+        await page.search("x", "hybrid", [], None, None, True, 10, ""),
     ):
         assert "The search service is unavailable" in shown[3]
     service.away = False
-    shown = await page.search("x", "hybrid", [], None, None, 10, "?q=x")
+    shown = await page.search("x", "hybrid", [], None, None, True, 10, "?q=x")
     assert "3 papers" in shown[0]
     assert "A title" in shown[3]
 

@@ -120,6 +120,8 @@ def test_a_liked_paper_replaces_the_query() -> None:
     assert body["to"] == "2001"
     assert "query" not in body
     assert "unlike" not in body
+    assert "withdrawn" not in body
+    assert search_request(PageState(q="x", withdrawn="exclude"))["withdrawn"] == "exclude"
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 

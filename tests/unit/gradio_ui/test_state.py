@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_ui.state import MODES, PageState, make_state, read_address
+from gradio_ui.state import MODES, WITHDRAWN, PageState, make_state, read_address
 
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(str.strip)
 _IDS = st.lists(_WORDS.filter(bool), max_size=3, unique=True).map(tuple)
@@ -28,6 +28,7 @@ def states(draw: st.DrawFn) -> PageState:
         categories=draw(_CODES),
         from_year=first,
         to_year=last,
+        withdrawn=draw(st.sampled_from(WITHDRAWN)),
         k=draw(st.integers(1, 100)),
         offset=draw(st.integers(0, 1000)),
     )
@@ -61,6 +62,7 @@ def test_defaults_are_not_in_the_address() -> None:
     ("address", "kept", "named"),
     [
         ("?q=x&mode=magic", PageState(q="x"), "magic"),
+        ("?q=x&withdrawn=perhaps", PageState(q="x"), "perhaps"),
         ("?q=x&k=0", PageState(q="x"), "number of results"),
         ("?q=x&k=101", PageState(q="x"), "101"),
         ("?q=x&k=" + "9" * 5000, PageState(q="x"), "number of results"),
@@ -120,3 +122,11 @@ def test_papers_are_added_to_both_sides() -> None:
     assert state.also_like("b").not_like("c").also_like("b") == PageState(like=("a", "b"), unlike=("c",), mode="dense")
     assert state.not_like("c").similar_to("d") == PageState(like=("d",), mode="dense")
     assert read_address("?q=x&unlike=c") == (PageState(q="x"), ())
+
+
+def test_withdrawn_papers_left_out_are_a_filter() -> None:
+    state = PageState(q="x", withdrawn="exclude", offset=10)
+    assert state.address() == "?q=x&withdrawn=exclude&offset=10"
+    assert state.similar_to("a").withdrawn == "exclude"
+    assert (state.has_filters, state.without_filters()) == (True, PageState(q="x"))
+    assert not PageState(q="x", offset=10).has_filters

@@ -192,3 +192,22 @@ def test_equality_with_the_divided_names_of_arxivs_snapshot() -> None:
                 if total == _COMPARED:
                     break
     assert same >= 0.99 * max(total, 1), f"{same} of {total} records are equal"
+
+
+PUBMED = (Author("Lind", "A"), Author("van der Meer", "CJ"), Author("Reyes", "B"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Lind A, van der Meer CJ, Reyes B", "Lind A; van der Meer CJ; Reyes B", "Lind A, van der Meer CJ and Reyes B"],
+)
+def test_initials_without_dots_behind_every_family_name(text: str) -> None:
+    assert parse_authors(text) == PUBMED
+    assert listed_authors(["Lind A", "van der Meer CJ", "Reyes B"]) == PUBMED
+
+
+@pytest.mark.parametrize(
+    "text", ["Xiaoming LI, Bo WU", "Xiaoming LI, Jian NG", "Ada Lind, Malcolm X", "ADA LIND, BO X", "Malcolm X"]
+)
+def test_capitals_behind_some_names_are_family_names(text: str) -> None:
+    assert [author.family for author in parse_authors(text)] == [name.split()[-1] for name in text.split(", ")]

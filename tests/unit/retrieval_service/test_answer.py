@@ -30,3 +30,11 @@ def test_a_result_lists_fifty_authors_and_a_paper_all() -> None:
     assert len(result.raw.authors or ()) == 50
     whole = PaperAnswer.of(paper)
     assert (len(whole.authors), whole.author_count) == (3_000, 3_000)
+
+
+def test_comments_and_the_journal_are_shown_with_letters_for_tex_accents() -> None:
+    shown = PaperAnswer.of(
+        Paper("1", "T", "A", comments=r"In memory of P. Erd\H{o}s", journal_ref=r"Poincar\'e 3 (2020)")
+    )
+    assert (shown.comments, shown.journal_ref) == ("In memory of P. Erdős", "Poincaré 3 (2020)")
+    assert PaperAnswer.of(Paper("1", "T", "A")).comments is None
