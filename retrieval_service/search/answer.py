@@ -29,8 +29,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
 
     `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
-    a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of the first three
-    where it differs.
+    a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
+    the first three where it differs.
     """
 
     id: str
