@@ -52,7 +52,8 @@ def _beside(own: str) -> AfterValidator:
 
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
-    RootPath, _beside(r"/(papers|health)(/.*)?|/(search|corpus|embed|metrics|docs|openapi\.json)")
+    RootPath,
+    _beside(r"/(papers|health)(/.*)?|/(search|citations|corpus|embed|metrics|docs|openapi\.json)"),
 ]
 PageRootPath = Annotated[
     RootPath,

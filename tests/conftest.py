@@ -11,9 +11,11 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from akin.registry.versions import promoted_version
@@ -120,8 +122,13 @@ def sample_stack(encoder_repository: Path, tmp_path_factory: pytest.TempPathFact
     (data / "corpora").mkdir()
     for cached in (CACHE / "data" / "corpora").glob("*"):
         (data / "corpora" / cached.name).write_bytes(cached.read_bytes())
-    for arguments in (("index", "build", "sample"), ("up",)):
+    # In this order, the stack's Triton embeds the papers too.
+    for arguments in (("up",), ("index", "build", "sample")):
         done = running.akin(*arguments)
         assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{running.settings.service_url}/health/ready").json()["status"] != "ok":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     yield running
     running.akin("down")

@@ -76,8 +76,10 @@ def _first_word(text: str, passed_over: frozenset[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    # Letter by letter: normalising a long run of combining marks at once takes quadratic time.
-    text = "".join(unicodedata.normalize("NFKD", letter) for letter in text.lower().translate(_FOLDED))
+    text = text.lower()
+    if not text.isascii():
+        # Letter by letter: normalising a long run of combining marks at once takes quadratic time.
+        text = "".join(unicodedata.normalize("NFKD", letter) for letter in text.translate(_FOLDED))
     return _NOT_IN_A_KEY.sub("", text)
 
 

@@ -32,8 +32,8 @@ _SHORTEST_PART = 3  # letters: "no table" is not "notable"
 _MOST_PAPERS = 20_000
 _WORDS_KEPT = 20_000
 _FIELDS = ("title", "abstract")
-# Function words that compounds begin or end with; "has ten" is not "hasten".
-_IN_COMPOUNDS = frozenset("after back down off on out over through under up".split())
+# Function words that compounds such as "few-shot" begin or end with; "has ten" is not "hasten".
+_IN_COMPOUNDS = frozenset("after back down few many off on one out over through under up".split())
 _NOT_IN_COMPOUNDS = frozenset(STOP_WORDS) - _IN_COMPOUNDS
 
 

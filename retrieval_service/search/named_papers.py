@@ -14,8 +14,8 @@ MOST_NAMED = 32
 
 _LONGEST = 8_000  # characters: so many ids as addresses, with what stands around them
 _LONGEST_QUESTION = 300  # characters
-_MAY_NAME = re.compile(r"\d{4}[\W_]?\d{3}|\d{7}|10\.\d{4}")
-_BETWEEN = re.compile(r"[\s,;|]+")
+_MAY_NAME = re.compile(r"\d{4}[\W_]{0,3}\d{3}|\d{7}|10\.\d{4}")
+_BETWEEN = re.compile(r"[\s,;|\uff0c\uff1b\u3001]+")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(
     r"(?:and|or|&|e-?prints?|pre-?prints?|arxiv|doi|ids?|papers?|see|also|[-*•–—+]|\(?\d{1,2}[.)]|\[\d{1,3}\]|corr|abs"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gradio_ui import katex_files
 
@@ -35,20 +35,27 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
 
 
-@pytest.fixture
-def unchecked_page() -> Iterator[Page]:
-    """Yield a page of a new browser, for tests that provoke refusals."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 1000})
+        yield browser
         browser.close()
 
 
 @pytest.fixture
+def unchecked_page(browser: Browser) -> Iterator[Page]:
+    """Yield a page that shares nothing with those of other tests, for tests that provoke refusals."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    yield page
+    page.close()
+
+
+@pytest.fixture
 def page(unchecked_page: Page, sample_stack: RunningStack) -> Iterator[Page]:
-    """Yield a page of a new browser; then check that no request went to another host, was refused, or failed.
+    """Yield such a page; then check that no request went to another host, was refused, or failed.
 
     A violation of the Content-Security-Policy is logged to the console, here with the text of the event too.
     """

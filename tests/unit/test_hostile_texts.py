@@ -51,6 +51,11 @@ def _paper(text: str) -> Paper:
     return Paper(text, text, text, (Author(text),), (text,), doi=text, journal_ref=text)
 
 
+def _record(text: str, *names: str) -> bytes:
+    """Return a record that is longer than the text: what reads one of its fields is tested with the whole text."""
+    return json.dumps(dict.fromkeys(names, text[: len(text) // 4])).encode()
+
+
 def _shown(text: str) -> page_answers.FoundPaper:
     addresses = dict.fromkeys(("abs", "pdf"), text) | {"doi": f"https://{text}"}
     return page_answers.FoundPaper(
@@ -135,14 +140,14 @@ WORK: dict[str, Callable[[str], object]] = {
     "a list of categories": fields.categories,
     "a category's name": subject,
     "a record of arXiv": lambda text: arxiv_paper(
-        json.dumps(dict.fromkeys(("id", "title", "abstract", "authors", "categories", "doi"), text)).encode()
+        _record(text, "id", "title", "abstract", "authors", "categories", "doi")
     ),
     "a broken record": lambda text: arxiv_paper(f'{{"id": "{text}'.encode("utf-8", "replace")),
     "a repository's page": _page_of_repository,
     "rubbish in place of a page": lambda text: parse_page(f"<OAI-PMH>{text}".encode("utf-8", "replace")),
     "repaired text": repair_text,
     "a mapped record": lambda text: json_paper(_MAPPING)(
-        json.dumps(dict.fromkeys(("id", "title", "text", "authors", "categories", "day", "doi", "ref"), text)).encode()
+        _record(text, "id", "title", "text", "authors", "categories", "day", "doi", "ref")
     ),
     # Answers.
     "links": lambda text: links(_paper(text)),

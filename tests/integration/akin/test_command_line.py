@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,6 +86,8 @@ def test_unusable_records_are_set_aside(sample_stack: RunningStack, tmp_path: Pa
     lines = [json.dumps(good), "{broken", json.dumps({"key": "a2"}), json.dumps(good)]
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("\n".join(lines))
+    # The running stack's Triton serves this data folder too.
+    shutil.copytree(sample_stack.settings.run, tmp_path / "data" / "run")
     own = {**sample_stack.environment, "AKIN_DATA": str(tmp_path / "data")}
     stack = type(sample_stack)(sample_stack.settings, own)
     done = stack.akin("index", "build", str(corpus), "--map", "id=key,title=name,abstract=summary", "--json")

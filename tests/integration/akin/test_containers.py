@@ -45,8 +45,9 @@ def foreground(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[s
         [sys.executable, "-m", "akin.stack.foreground"], env={**environment, **ours}, stderr=subprocess.PIPE, text=True
     )
     yield process, http, grpc
-    process.kill()
-    process.communicate()
+    # Not killed: Triton's Python process would outlive it, and keep the pipe open.
+    process.terminate()
+    process.communicate(timeout=60)
 
 
 def is_ready(http: int) -> bool:

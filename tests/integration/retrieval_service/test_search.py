@@ -298,6 +298,8 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
         "date": paper.published.isoformat(),
         "doi": None,
         "journal_ref": None,
+        "comments": None,
+        "withdrawn": False,
         "links": {"abs": f"https://arxiv.org/abs/{paper.id}", "pdf": f"https://arxiv.org/pdf/{paper.id}"},
         "score": result["score"],
         "sources": result["sources"],

@@ -4,6 +4,7 @@ TrainingError
 ├── ConfigurationError   a group, a key or a value of the configuration is wrong
 ├── CorpusError          the papers cannot be read, are too few, or do not give the requested pairs
 ├── RunError             a run's folder cannot be written or read, or belongs to another run
+├── FitError             a training makes no step, or its loss or its weights are no finite numbers
 ├── SourceError          the model cannot be found or loaded, or is not the expected one
 │   └── UnsupportedModel the model can be loaded, but a text_encoder version cannot do what it does
 ├── CalibrationError     the calibration papers cannot be read or are too few
@@ -37,6 +38,10 @@ class CorpusError(TrainingError):
 
 class RunError(TrainingError):
     """A run's folder cannot be written or read, or its content belongs to another run."""
+
+
+class FitError(TrainingError):
+    """The training makes no step, or its loss or its weights are no finite numbers."""
 
 
 class SourceError(TrainingError):

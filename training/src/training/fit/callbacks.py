@@ -12,12 +12,21 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.errors import FitError
 from training.fit.tracking import Tracker
 from training.fit.validation import METRIC
 from training.progress import log_progress
 
 ShouldStop = Callable[[float, int], bool]
 """Function of MRR@10 and step, called after each evaluation; it returns True to stop the training."""
+
+
+def not_finite(what: str, value: object) -> FitError:
+    """Return the error for a loss or weights that are no finite numbers."""
+    return FitError(
+        f"{what} are {value}: the training has diverged and nothing is saved. Start a new run with a lower "
+        "trainer.learning_rate or with trainer.precision=fp32."
+    )
 
 
 class Figures(TrainerCallback):
@@ -46,7 +55,14 @@ class Figures(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Write the trainer's figures, and the pairs a second since the previous line."""
+        """Write the trainer's figures, and the pairs a second since the previous line.
+
+        Raises:
+            FitError: The loss is no finite number.
+        """
+        for name in ("loss", "train_loss"):
+            if not math.isfinite(value := (logs or {}).get(name, 0.0)):
+                raise not_finite(f"the losses until step {state.global_step}", value)
         if not state.is_world_process_zero or not logs:
             return
         figures = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
+from training.fit.batches import Texts, WithoutRepeats, fill_batches
 from training.fit.losses import AddLabels
 
 _SHUFFLE_BUFFER = 10_000
 
 
 def load_dataset(
-    pairs: Path, cache: Path, *, streaming: bool, shuffle_seed: int | None, add_labels: AddLabels | None
+    pairs: Path,
+    cache: Path,
+    *,
+    streaming: bool,
+    shuffle_seed: int | None,
+    add_labels: AddLabels | None,
+    batch: int | None,
 ) -> Any:
     """Return the pairs as a dataset with the columns that a loss takes.
 
@@ -25,6 +32,8 @@ def load_dataset(
         streaming: read the file as a stream instead.
         shuffle_seed: seed to shuffle a stream with; None keeps its order. A table is shuffled by its sampler.
         add_labels: function that adds the column of labels, if the loss computes it.
+        batch: pairs in a batch of a stream in which no text may occur twice; None permits repeated texts. A table's
+            sampler sees to it.
     """
     import datasets
 
@@ -40,16 +49,16 @@ def load_dataset(
     dataset = dataset.select_columns([name for name in columns if name != "kind"])
     if streaming and shuffle_seed is not None:
         dataset = dataset.shuffle(seed=shuffle_seed, buffer_size=_SHUFFLE_BUFFER)
+    if streaming and batch is not None:
+        dataset = dataset.filter(WithoutRepeats(batch))
     return dataset if add_labels is None else dataset.map(add_labels, batched=True, batch_size=256)
 
 
-class RandomBatches(DefaultBatchSampler):
-    """Batches of pairs in random order.
+class PairBatches(DefaultBatchSampler):
+    """Batches of pairs in random order, none with a text twice if texts are given.
 
     The order depends on seed and epoch only, so that a resumed training continues with the batches it would have had.
     """
-
-    keep_blocks = False
 
     def __init__(
         self,
@@ -59,29 +68,47 @@ class RandomBatches(DefaultBatchSampler):
         valid_label_columns: list[str] | None = None,
         generator: torch.Generator | None = None,
         seed: int = 0,
+        *,
+        texts: Texts | None = None,
+        keep_blocks: bool = False,
     ) -> None:
-        """Take the arguments that sentence-transformers gives a sampler; of the generator only the seed is used."""
+        """Take the arguments that sentence-transformers gives a sampler; of the generator only the seed is used.
+
+        Args:
+            dataset: table of pairs.
+            batch_size: pairs in a batch.
+            drop_last: True leaves out batches that are not full.
+            valid_label_columns: not used.
+            generator: gives the seed.
+            seed: seed without a generator.
+            texts: texts of each pair; None lets a text occur several times in a batch.
+            keep_blocks: True keeps pairs together that stand together in the file; only the order of the batches is
+                random then.
+        """
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         self._size = len(dataset)
         self._seed = generator.initial_seed() if generator is not None else seed
+        self._texts = texts if texts is not None else [frozenset[int]()] * self._size
+        self._keep_blocks = keep_blocks
+        self._count: int | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = torch.Generator().manual_seed(self._seed + getattr(self, "epoch", 0))
-        if self.keep_blocks:
-            order = torch.arange(self._size)
-            starts = torch.randperm(len(self), generator=rng) * self.batch_size
-        else:
-            order = torch.randperm(self._size, generator=rng)
-            starts = torch.arange(len(self)) * self.batch_size
-        for start in starts.tolist():
-            yield order[start : start + self.batch_size].tolist()
+        if not self._keep_blocks:
+            yield from self._fill(torch.randperm(self._size, generator=rng).tolist())
+            return
+        batches = self._fill(range(self._size))
+        for number in torch.randperm(len(batches), generator=rng).tolist():
+            yield batches[number]
 
     def __len__(self) -> int:
-        whole, left = divmod(self._size, self.batch_size)
-        return whole + (1 if left and not self.drop_last else 0)
+        """Return the number of batches of the first epoch; if texts are repeated, a later one may differ slightly."""
+        if self._count is None:
+            first = torch.Generator().manual_seed(self._seed)
+            order = range(self._size) if self._keep_blocks else torch.randperm(self._size, generator=first).tolist()
+            self._count = len(self._fill(order))
+        return self._count
 
-
-class BlockBatches(RandomBatches):
-    """Batches of pairs that stand together in the file; only the order of the batches is random."""
-
-    keep_blocks = True
+    def _fill(self, order: Iterable[int]) -> list[list[int]]:
+        batches = fill_batches(self._texts, order, self.batch_size)
+        return [batch for batch in batches if len(batch) == self.batch_size or not self.drop_last]

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from storage.durable import replace_file
-from training.errors import RunError, translate_write_errors
+from training.errors import FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
-from training.fit.callbacks import Figures, Profile, ShouldStop
+from training.fit.batches import Texts, require_batches
+from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
 from training.fit.config import ModelConfig, NoTracking, TrackingConfig, TrainerConfig
-from training.fit.dataset import BlockBatches, RandomBatches, load_dataset
+from training.fit.dataset import PairBatches, load_dataset
 from training.fit.validation import METRIC, Validation
 from training.progress import log_progress
 from training.registry import source
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
-WEIGHTS_CODE = ("dataset.py", "fine_tune.py", "losses.py", "models.py")
+WEIGHTS_CODE = ("batches.py", "dataset.py", "fine_tune.py", "losses.py", "models.py")
 """Modules that decide the weights; `dvc.yaml` lists the same."""
 
 
@@ -85,6 +86,8 @@ def fine_tune(task: Task) -> dict[str, Any]:
         MRR@10 on validation before and after, steps, seconds, and origins and digests of model and pairs.
 
     Raises:
+        CorpusError: The pairs do not fill the batches of one step.
+        FitError: The training made no step, or its loss or its weights are no finite numbers.
         RunError: The checkpoints belong to another training, or something cannot be written.
     """
     is_first = int(os.environ.get("RANK", "0")) == 0
@@ -103,6 +106,8 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     from transformers import PrinterCallback
 
     losses.check(task.loss, task.labelled)
+    distinct, size = task.loss.in_batch_negatives, task.trainer.batch_size
+    texts = require_batches(task.pairs, size, processes=count_processes(), distinct=distinct)
     if task.trainer.threads:
         torch.set_num_threads(task.trainer.threads)
     device = models.choose_device(task.trainer.device)
@@ -119,6 +124,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         streaming=task.trainer.streaming,
         shuffle_seed=None if task.keep_blocks else task.seed,
         add_labels=task.loss.label_maker(),
+        batch=size if distinct else None,
     )
     loss = losses.build_loss(task.loss, model, task.matryoshka)
     evaluator = Validation(task.validation, functools.partial(models.autocast, precision, device))
@@ -129,7 +135,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         log_progress(f"before training: {METRIC} {before[METRIC]:.4f} on validation")
     trainer = SentenceTransformerTrainer(
         model=model,
-        args=_arguments(task, precision, device),
+        args=_arguments(task, precision, device, texts if distinct else None),
         train_dataset=dataset,
         loss=loss,
         evaluator=None if task.profile else evaluator,
@@ -143,6 +149,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
+    check_trained(model, trainer.state.global_step)
     figures: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds, "precision": precision}
     if tracker and not task.profile:
         if task.trainer.base_weight:
@@ -154,6 +161,27 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         model.max_seq_length = max_length
         model.save(str(task.folder / task.name))
     return figures
+
+
+def count_processes() -> int:
+    """Return the number of processes that train together, as torchrun gives it to each of them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_trained(model: torch.nn.Module, steps: int) -> None:
+    """Check that a training that has ended made at least one step and left finite weights.
+
+    Raises:
+        FitError: It did not.
+    """
+    if not steps:
+        raise FitError(
+            "the training ended without a step, so the model is unchanged and nothing is saved. Start a new run with "
+            "more papers or a smaller trainer.batch_size."
+        )
+    for name, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise not_finite(f"after {steps} steps the weights {name}", "not finite")
 
 
 def average(model: SentenceTransformer, base: SentenceTransformer, weight: float) -> None:
@@ -185,18 +213,19 @@ def _callbacks(task: Task, tracker: tracking.Tracker | None) -> list[Any]:
     return callbacks
 
 
-def _arguments(task: Task, precision: models.Precision, device: str) -> Any:
+def _arguments(task: Task, precision: models.Precision, device: str, texts: Texts | None) -> Any:
     from sentence_transformers import SentenceTransformerTrainingArguments
     from sentence_transformers.base.sampler import BatchSamplers
 
     settings = task.trainer
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    steps = settings.steps or -1
+    processes = count_processes()
+    # Two more steps warm the profiler up; a given number of steps repeats the pairs if they are few.
+    steps = task.profile + 2 if task.profile else settings.steps or -1
     if settings.streaming and steps < 0:
         with task.pairs.open("rb") as file:
             lines = sum(1 for _ in file)
         steps = max(1, int(lines * settings.epochs) // (settings.batch_size * processes))
-    sampler: Any = BlockBatches if task.keep_blocks else RandomBatches
+    sampler: Any = functools.partial(PairBatches, texts=texts, keep_blocks=task.keep_blocks)
     if settings.streaming:
         sampler = BatchSamplers.BATCH_SAMPLER  # a stream has its own order
     return SentenceTransformerTrainingArguments(
@@ -227,6 +256,7 @@ def _arguments(task: Task, precision: models.Precision, device: str) -> Any:
         metric_for_best_model=f"eval_{METRIC}",
         greater_is_better=True,
         logging_steps=settings.log_every,
+        logging_nan_inf_filter=False,
         disable_tqdm=True,
         report_to=[],
         seed=task.seed,

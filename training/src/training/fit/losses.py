@@ -32,11 +32,13 @@ class Loss(Section, tag_field="kind", frozen=True):
         library_class: name of the class in sentence-transformers.
         needs_labels: True if the loss learns from labelled pairs; other losses use the other texts of a batch as
             negatives and must not see a label.
+        in_batch_negatives: True if the other texts of a batch are negatives, so that none may occur twice.
         allows_matryoshka: True if the loss can be computed for several dimensions at once.
     """
 
     library_class: ClassVar[str]
     needs_labels: ClassVar[bool] = False
+    in_batch_negatives: ClassVar[bool] = False
     allows_matryoshka: ClassVar[bool] = True
 
     @property
@@ -76,6 +78,7 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
     """Ranking of the positive above the other passages of the batch."""
 
     library_class = "MultipleNegativesRankingLoss"
+    in_batch_negatives = True
 
     scale: Scale
     symmetric: Annotated[bool, explain("also rank the queries of a batch for each passage")]
@@ -111,6 +114,7 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
     """Ranking without false negatives: a text that the guide finds nearer than the positive is not a negative."""
 
     library_class = "GISTEmbedLoss"
+    in_batch_negatives = True
     allows_matryoshka = False
 
     guide: Annotated[str | None, explain("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]

@@ -16,13 +16,20 @@ def check(configuration: Configuration) -> None:
     """Check that everything the configuration names exists. Nothing large is read and nothing is written.
 
     Raises:
-        ConfigurationError: A file is missing, or pairs and loss do not match; the message names the key.
+        ConfigurationError: A file is missing, pairs and loss do not match, or no paper is left to train on; the message
+            names the key.
         SourceError: A model does not exist.
         PublishError: The model repository cannot be written into.
     """
     for key, path in _files(configuration):
         if not path.is_file():
             raise ConfigurationError(f"{key}: there is no file {path}.")
+    data = configuration.data
+    if data.held_out_share + data.validation_share >= 1:
+        raise ConfigurationError(
+            f"data.held_out_share and data.validation_share ({data.held_out_share:g} and {data.validation_share:g}) "
+            "leave no paper to train on: their sum must be below 1."
+        )
     models.check(configuration.model.source)
     for key, source in configuration.loss.other_models().items():
         models.check(source, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from training.command import run_command
-from training.errors import RunError
+from training.errors import CorpusError, RunError
+from training.fit.batches import require_batches
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages import BEFORE_TRAINING, run_stages
+from training.pipeline.stages.pairs import PAIRS_FILE
 from training.progress import log_duration, log_progress
 
 PROFILED_STEPS = 5
+UNTIL_PAIRS = BEFORE_TRAINING[: BEFORE_TRAINING.index("pairs") + 1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,10 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> str:
     set_default_paths()
     run = start_run(options.overrides, options.resume)
-    if options.profile:
-        profile_training(run)
-    else:
-        finish(run, processes=options.processes)
+    try:
+        if options.profile:
+            profile_training(run)
+        else:
+            finish(run, processes=options.processes)
+    except CorpusError:
+        # The run would be refused again, and `--resume last` must find the run before it.
+        if options.resume is None:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
     result = {"run": str(run.folder), **run.read_record()}
     return json.dumps(result, ensure_ascii=False) if options.json else summarize(result)
 
@@ -70,8 +80,20 @@ def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
 
 
 def finish(run: RunFolder, *, processes: int = 1) -> None:
-    """Run the stages that are not done yet, in order; train in several processes if there is more than one."""
+    """Run the stages that are not done yet, in order; train in several processes if there is more than one.
+
+    Raises:
+        CorpusError: The pairs do not fill a batch for each process.
+    """
     if processes > 1 and not run.is_done("train"):
+        run_stages(run, UNTIL_PAIRS)
+        pairs, configuration = run.require_stage("pairs") / PAIRS_FILE, run.configuration
+        require_batches(
+            pairs,
+            configuration.trainer.batch_size,
+            processes=processes,
+            distinct=configuration.loss.in_batch_negatives,
+        )
         run_stages(run, BEFORE_TRAINING)
         with log_duration("train"):
             train_distributed(run, processes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.command import run_command
-from training.errors import ConfigurationError, RunError, TrainingError
+from training.errors import ConfigurationError, FitError, RunError, TrainingError
 from training.pipeline import run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
@@ -63,6 +63,8 @@ def sweep(overrides: Sequence[str]) -> dict[str, Any]:
     finished = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
     for _ in range(settings.trials - finished):
         _run_trial(study, run, overrides)
+    if not any(trial.state.name == "COMPLETE" for trial in study.trials):
+        raise RunError(f"no trial of {settings.name} gave a value: search smaller values of trainer.learning_rate.")
     plot = folder / "study.png"
     draw(study, plot)
     best = study.best_trial
@@ -164,6 +166,10 @@ def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) ->
     task = dataclasses.replace(make_task(run, configuration), folder=folder, name=folder.name, should_stop=should_stop)
     try:
         figures = fine_tune(task)
+    except FitError as error:  # these parameters do not train; others may
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        log_progress(f"trial {trial.number}: {error}")
+        return
     except TrainingError:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         raise

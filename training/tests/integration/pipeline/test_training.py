@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.errors import ConfigurationError, CorpusError, RunError
+from training.errors import ConfigurationError, CorpusError, FitError, RunError
 from training.fit.fine_tune import average
 from training.pipeline.composition import groups
 from training.pipeline.run import main, profile_training, train_distributed
@@ -205,6 +205,21 @@ def test_wrong_input_is_refused_and_nothing_is_published(
         load_stage("train")(prepared("unlabelled", "loss=contrastive"))
     with pytest.raises(CorpusError, match="at least 100"):
         prepared("few", "data.most=20")
+
+
+@pytest.mark.parametrize("streaming", ["false", "true"])
+def test_pairs_with_repeated_texts_train_and_a_diverging_training_saves_nothing(
+    prepared: Prepared, streaming: str
+) -> None:
+    common = ("trainer.steps=4", "trainer.log_every=1", "trainer.evaluate_every=4", f"trainer.streaming={streaming}")
+    run = prepared("repeated", *common, "pairs=subject")
+    load_stage("train")(run)
+    assert json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())["steps"] == 4
+    diverging = prepared("diverging", *common, "trainer.learning_rate=1e30", "trainer.warmup=0")
+    with pytest.raises(FitError, match=r"diverged.*trainer\.learning_rate"):
+        load_stage("train")(diverging)
+    assert not diverging.is_done("train")
+    assert not (diverging.stage_folder("train") / diverging.folder.name).exists()
 
 
 def test_averaging_moves_weights_towards_the_base(tiny_model: Callable[[str], Path]) -> None:

@@ -20,6 +20,7 @@ from training.data.neighbours import make_blocks
 from training.data.pairs import Pair
 from training.errors import CorpusError, translate_write_errors
 from training.fit import models
+from training.fit.batches import fill_batches, number_texts
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.pairs import PAIRS_FILE
 from training.progress import log_duration, log_progress
@@ -56,9 +57,13 @@ def run_stage(run: RunFolder) -> None:
 def _order_in_blocks(
     source: Path, target: Path, settings: NeighboursConfig, model: SentenceTransformer, seed: int
 ) -> None:
-    """Write the pairs in blocks of neighbours, then in random order the pairs that are in no block."""
+    """Write the pairs in blocks of neighbours, then in random order the pairs that are in no block.
+
+    Pairs with a text in common are in different blocks, though they are the nearest neighbours.
+    """
     lines = source.read_bytes().splitlines()
     pairs = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[Pair])
+    texts = [number_texts({"anchor": pair.anchor, "positive": pair.positive}) for pair in pairs]
     rng = np.random.default_rng(seed)
     model.max_seq_length = settings.max_length
     blocks = []
@@ -72,7 +77,8 @@ def _order_in_blocks(
             )
         unit = np.asarray(vectors, dtype=np.float32)
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-        blocks += [positions[members] for members in make_blocks(unit, settings.block, seed)]
+        for apart in fill_batches([texts[index] for index in positions], range(len(positions))):
+            blocks += [positions[apart][members] for members in make_blocks(unit[apart], settings.block, seed)]
     ordered = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
     rest = np.setdiff1d(np.arange(len(pairs)), ordered)
     rng.shuffle(rest)

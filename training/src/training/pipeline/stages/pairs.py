@@ -10,7 +10,7 @@ import msgspec
 from training.data.corpus import TrainingCorpus
 from training.data.pairs import make_pairs
 from training.data.split import SplitPart
-from training.errors import CorpusError
+from training.fit.batches import require_batches
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.prepare import PART_FILES
 from training.progress import log_progress
@@ -22,7 +22,7 @@ def run_stage(run: RunFolder) -> None:
     """Write `pairs.jsonl`, and the number of pairs by label.
 
     Raises:
-        CorpusError: The corpus does not give the requested pairs.
+        CorpusError: The corpus does not give the requested pairs, or too few to train on.
     """
     configuration = run.configuration
     encoder = msgspec.json.Encoder()
@@ -35,11 +35,9 @@ def run_stage(run: RunFolder) -> None:
                     file.write(encoder.encode(pair) + b"\n")
                     labels[pair.label] += 1
             count = labels.total()
-            if count < configuration.trainer.batch_size:
-                raise CorpusError(
-                    f"{count} pairs do not fill one batch (trainer.batch_size is {configuration.trainer.batch_size}): "
-                    "give a larger corpus or a smaller batch."
-                )
+            require_batches(
+                folder / PAIRS_FILE, configuration.trainer.batch_size, distinct=configuration.loss.in_batch_negatives
+            )
             (folder / "counts.json").write_text(json.dumps({str(label): labels[label] for label in labels}) + "\n")
     finally:
         corpus.close()

@@ -7,6 +7,7 @@ bytes for each paper, and the held-out papers.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import islice
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, PapersError, fetch_sample, read_papers
+from relevance.known_items import FEWEST
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_paper
 from training.data.duplicates import MinHash, group_duplicates
@@ -27,7 +29,7 @@ from training.progress import log_progress
 from training.registry.source import file_sha256
 
 MIN_PAPERS = 100
-"""With fewer papers the held-out part is too small for a meaningful figure."""
+"""With fewer different papers the held-out part is too small for a meaningful figure."""
 
 PART_FILES = {
     SplitPart.TRAIN: "train.jsonl",
@@ -47,6 +49,7 @@ def run_stage(run: RunFolder) -> None:
     data, seed = run.configuration.data, run.configuration.seed
     path = corpus_path(data, Path(run.configuration.paths.data))
     days, group = _scan(path, data, seed)
+    require_papers(path, data, group)
     part = split(days, group, part_sizes(data))
     with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
@@ -101,6 +104,38 @@ def read_usable(path: Path, data: DataConfig) -> Iterator[Paper]:
         raise CorpusError(f"data.papers: {error}") from error
 
 
+def fewest_papers(data: DataConfig) -> int:
+    """Return how many different papers a corpus needs, so that both parts that are searched have enough."""
+    share = min(data.validation_share, data.held_out_share)
+    count = math.ceil(FEWEST / share)
+    return max(MIN_PAPERS, count if int(count * share) >= FEWEST else count + 1)
+
+
+def require_papers(path: Path, data: DataConfig, group: NDArray[np.int32]) -> None:
+    """Check that there are enough different papers. Near-duplicates count once, because all are in one part.
+
+    Raises:
+        CorpusError: There are too few.
+    """
+    needed, different = fewest_papers(data), len(np.unique(group))
+    if different >= needed:
+        return
+    found = f"{len(group):,} with title and abstract"
+    if different < len(group):
+        found += f", {different:,} of them different (near-duplicates count once)"
+    steps = ["give more papers"]
+    if data.most is not None and data.most < needed:
+        steps.append("raise data.most")
+    if different >= MIN_PAPERS:
+        share = math.ceil(1000 * FEWEST / different) / 1000
+        keys = [key for key in ("validation_share", "held_out_share") if getattr(data, key) < share]
+        steps.append(f"set {' and '.join(f'data.{key}={share:g}' for key in keys)}")
+    raise CorpusError(
+        f"data.papers: training needs at least {needed:,} different papers, and {path} has {found}: "
+        f"{', or '.join(steps)}."
+    )
+
+
 def _scan(path: Path, data: DataConfig, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return day and group of near-duplicates of each paper."""
     minhash = MinHash(shingle=data.shingle, bands=data.bands, rows=data.rows, seed=seed)
@@ -109,10 +144,6 @@ def _scan(path: Path, data: DataConfig, seed: int) -> tuple[NDArray[np.int32], N
         day = paper.published or paper.updated
         days.append(day.toordinal() if day else UNDATED)
         signatures.append(minhash.signature(paper))
-    if len(days) < MIN_PAPERS:
-        raise CorpusError(
-            f"data.papers: {path} has {len(days)} papers with title and abstract; training needs at least {MIN_PAPERS}."
-        )
     return np.array(days, dtype=np.int32), group_duplicates(signatures)
 
 
