@@ -49,7 +49,7 @@ def main() -> None:
         wrong = next((each for each in sys.argv[1:] if any("\ud800" <= sign <= "\udfff" for sign in each)), None)
         if wrong is None:
             raise
-        print(f"akin: the argument {ascii(wrong)} is not text ({error.reason}): write it in UTF-8", file=sys.stderr)
+        print(f"akin: the argument {wrong!a} is not text ({error.reason}): write it in UTF-8", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         from papers import PapersError
