@@ -32,10 +32,19 @@ _OWN = re.compile(
     rf"\b(?:this|our|present)\s(?:[a-z-]{{1,20}}\s)?{_WORK}\s(?:{_VERB}{_GONE}|withdrawn\sby\b){_NOT_ELSEWHERE}"
     rf"|^\W*(?:auto-ignore\s)?the\s{_WORK}\s{_VERB}{_GONE}{_NOT_ELSEWHERE}"
     rf"|{_START}(?:(?:temporarily|{_WORK})\s){{0,2}}(?:withdrawn|retracted){_REASON}"
-    rf"|\b(?:i|we|the\sauthors?)\s(?:[a-z]{{1,12}}\s){{0,4}}(?:withdraw|retract)\s(?:this|our|the)\s{_WORK}\b"
+    rf"|\b(?:i|we|the\sauthors?)\s(?:[a-z]{{1,12}}\s){{0,4}}(?:withdraw|withdrawn|withdrew|retract|retracted)\s(?:this|our|the)"
+    rf"\s{_WORK}\b"
     rf"|\bwithdrawal\sof\s(?:the|this|our)\s{_WORK}\W*$",
     re.IGNORECASE,
 )
+_PAPER = r"(?:paper|article|manuscript|submission|e-?print|pre-?print)"
+# Where a figure or an error was removed, the paper stays.
+_REMOVED = re.compile(
+    rf"(?:{_START}|[,;:]\s)(?:(?:and|so|thus|therefore)\s)?(?:(?:the|this|our)\s)?{_PAPER}\s{_VERB}removed"
+    rf"(?=\W*$|\s*[.,;:!(–—]|\s(?:by|due|because|as|since|and\sis)\b)",
+    re.IGNORECASE,
+)
+_LAST_IN_COMMENTS = re.compile(r"[,;]\s(?:(?:now|paper)\s){0,2}(?:withdrawn|retracted)\W*$", re.IGNORECASE)
 _SHORT = re.compile(rf"\bthe\s{_WORK}\s{_VERB}{_GONE}{_NOT_ELSEWHERE}|\bwithdraw\sit\b", re.IGNORECASE)
 _TITLE = re.compile(
     r"\W*(?:withdrawn|retracted)\W*(?:[:\])–—-].*|$)"
@@ -45,21 +54,25 @@ _TITLE = re.compile(
 _NOTICE = 400
 """Characters of an abstract that may be a notice only."""
 # Cheap tests that nearly every text fails.
-_SIGNS = ("ithdr", "ITHDR", "etract", "ETRACT", "by arXiv admin")
+_SIGNS = ("ithdr", "ITHDR", "etract", "ETRACT", "by arXiv admin", "been removed")
 
 
 def is_withdrawn(title: str, abstract: str, comments: str | None = None) -> bool:
     """Return True if a record's text says that its paper was withdrawn or retracted."""
     if _has_sign(title) and _TITLE.fullmatch(title):
         return True
-    return _is_notice(abstract) or bool(comments and _is_notice(comments))
+    if _is_notice(abstract):
+        return True
+    if not comments or not _has_sign(comments):
+        return False
+    return _is_notice(comments) or bool(_LAST_IN_COMMENTS.search(" ".join(comments.split())))
 
 
 def _is_notice(text: str) -> bool:
     if not _has_sign(text):
         return False
     text = " ".join(text.split())
-    return bool(_OWN.search(text)) or (len(text) <= _NOTICE and bool(_SHORT.search(text)))
+    return bool(_OWN.search(text) or _REMOVED.search(text)) or (len(text) <= _NOTICE and bool(_SHORT.search(text)))
 
 
 def _has_sign(text: str) -> bool:

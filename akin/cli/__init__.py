@@ -44,6 +44,13 @@ def main() -> None:
         sys.exit(0)  # the reader of the output (`| head`) has closed it
     except KeyboardInterrupt:
         sys.exit(130)
+    except UnicodeEncodeError as error:
+        # Python keeps bytes of an argument that are not text as lone surrogates, which file names may have.
+        wrong = next((each for each in sys.argv[1:] if any("\ud800" <= sign <= "\udfff" for sign in each)), None)
+        if wrong is None:
+            raise
+        print(f"akin: the argument {wrong!a} is not text ({error.reason}): write it in UTF-8", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
         from papers import PapersError
 

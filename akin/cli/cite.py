@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def cite(
 
     from akin.stack import local_http
 
-    named = [each for name in ids for each in (sys.stdin.read().split() if name == "-" else [name])]
+    named = [each for name in ids for each in (_ids(sys.stdin.buffer.read()) if name == "-" else [name])]
     if not named:
         raise typer.BadParameter("standard input has no ids")
     url = read_settings().service_url
@@ -51,3 +52,12 @@ def cite(
     # Bytes, so that neither the encoding nor the line ends of the terminal change what the service wrote.
     sys.stdout.buffer.write(response.content)
     sys.stdout.flush()
+
+
+def _ids(data: bytes) -> list[str]:
+    """Return the ids in what standard input gave: UTF-8, or UTF-16 with a byte order mark, as PowerShell writes."""
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if utf16 else "utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"standard input is not UTF-8 ({error}): convert it, for example with iconv") from None

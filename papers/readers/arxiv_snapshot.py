@@ -5,9 +5,11 @@ Harvests are stored in this layout too, with one more kind of line: `{"id": …,
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -47,6 +49,9 @@ class _Record(msgspec.Struct, gc=False, rename={"journal_ref": "journal-ref"}):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
+_T = TypeVar("_T")
+_REPAIRABLE = (b"NaN", b"Infinity", b"\\u")
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _VERSION_NUMBER = re.compile(r"[vV]?(\d{1,4})", re.ASCII)
 _AN_ID = rb"""\s*+:\s*+("(?:[^"\\]|\\.){1,200}"|[0-9]{1,30}+(?![.eE]))"""
 _ID_IN_BROKEN_JSON = re.compile(rb'"_?id"' + _AN_ID)
@@ -58,7 +63,7 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         if not line.isascii():
             # The decoder does not check the encoding of the fields that it skips.
             line.decode()
-        record = _decode(line)
+        record = decode_line(line, _decode)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return json_flaw(line, error)
     if isinstance(record.id, float):
@@ -106,6 +111,28 @@ def arxiv_paper(line: bytes) -> Paper | Flaw | Withdrawn:
         withdrawn=is_true(record.withdrawn) or is_withdrawn(title, abstract, comments),
         authors_parsed=bool(record.authors_parsed),
     )
+
+
+def decode_line(line: bytes, decode: Callable[[bytes], _T]) -> _T:
+    r"""Return a line's record; Python's `NaN` and `Infinity` are null, and halves of a pair (`\ud83d`) are U+FFFD.
+
+    Raises:
+        msgspec.DecodeError: The line is no JSON for another reason.
+    """
+    try:
+        return decode(line)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if not any(sign in line for sign in _REPAIRABLE):
+            raise
+        try:
+            whole = json.dumps(json.loads(line, parse_constant=lambda _: None), ensure_ascii=False)
+        except ValueError:
+            whole = ""
+        if not whole:
+            raise
+        return decode(_HALF_OF_A_PAIR.sub("\ufffd", whole).encode())
 
 
 def json_flaw(line: bytes, error: Exception, id_in_line: re.Pattern[bytes] = _ID_IN_BROKEN_JSON) -> Flaw:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from papers.errors import MappingError, UnknownFormat
+from papers.readers.arxiv_snapshot import decode_line
 from papers.readers.mapped_records import csv_header
 from papers.readers.mapping import Mapping, check_fields, format_field_names, mapping_by_own_names, suggest_mapping
 from papers.readers.paper_file import PaperFile
@@ -110,7 +111,7 @@ def _json_records(head: bytes) -> Iterator[dict[str, Any]]:
     """Yield the complete lines of a file's beginning that are JSON objects."""
     for line in head.split(b"\n"):
         try:
-            record = msgspec.json.decode(line)
+            record = decode_line(line, msgspec.json.decode)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if isinstance(record, dict):

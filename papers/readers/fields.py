@@ -11,6 +11,8 @@ from papers.text import clean_text
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ISO_DAY = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?", re.ASCII)
+_CANONICAL = {code.lower(): code for code in CATEGORIES}
+_SEPARATORS = re.compile(r"[\s,;|'\"\[\]()]+")
 _CODE = re.compile(r"[a-z]+(?:-[a-z]+)?\.[A-Za-z]{2}(?:[A-Za-z-]*[A-Za-z])?", re.ASCII)
 
 
@@ -40,19 +42,25 @@ def is_true(value: object) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def arxiv_codes(text: str) -> tuple[str, ...]:
-    """Return the category codes in arXiv's space-separated list, each once, in order.
+    """Return the category codes in a list of arXiv's, each once, in order and in the spelling of the taxonomy.
 
-    Some recent lists contain ACM and MSC classes too ("cs.CL I.2.7; 68T50"): only known categories, and codes of
-    their form, are returned.
+    Spaces, commas, semicolons and bars separate them; a printed list of Python or JSON is read too. Some recent lists
+    contain ACM and MSC classes ("cs.CL I.2.7; 68T50"): only known categories, and codes of their form, are returned.
     """
-    return tuple(dict.fromkeys(code for code in text.split() if code in CATEGORIES or _CODE.fullmatch(code)))
+    codes = [_CANONICAL.get(part.lower(), part) for part in _SEPARATORS.split(text)]
+    return tuple(dict.fromkeys(code for code in codes if code in CATEGORIES or _CODE.fullmatch(code)))
 
 
 def categories(text: str) -> tuple[str, ...]:
-    """Return the categories in any collection's list: separated by `;`, `,` or `|`, or arXiv codes by spaces."""
-    parts = [clean_text(part) for part in re.split(r"[;,|]", text)]
-    if len(parts) == 1:
-        codes = parts[0].split()
-        if all(code in CATEGORIES for code in codes):
-            parts = codes
-    return tuple(dict.fromkeys(part for part in parts if part))
+    """Return the categories in any collection's list: separated by `;`, `,` or `|`, or arXiv codes by spaces.
+
+    arXiv's codes have the spelling of the taxonomy, and a printed list of Python or JSON is read too.
+    """
+    text = text.strip()
+    signs = "'\" " if text.startswith("[") and text.endswith("]") else " "
+    found: list[str] = []
+    for part in re.split(r"[;,|]", text[1:-1] if len(signs) > 1 else text):
+        words = [_CANONICAL.get(word.lower()) for word in part.strip(signs).split()]
+        codes = [word for word in words if word is not None]
+        found += codes if len(codes) == len(words) else [clean_text(part.strip(signs))]
+    return tuple(dict.fromkeys(part for part in found if part))

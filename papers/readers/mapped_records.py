@@ -17,7 +17,7 @@ from papers.arxiv_id import parse_arxiv_id, restore_zeros
 from papers.authors import Author, listed_authors, parse_authors
 from papers.doi import bare_doi
 from papers.paper import Paper
-from papers.readers.arxiv_snapshot import id_pattern, json_flaw
+from papers.readers.arxiv_snapshot import decode_line, id_pattern, json_flaw
 from papers.readers.fields import categories, is_true, parse_day
 from papers.readers.mapping import Mapping
 from papers.readers.report import Flaw, Reason, Report, flaw
@@ -39,7 +39,7 @@ def json_paper(mapping: Mapping) -> Callable[[bytes], Paper | Flaw]:
 
     def parse(line: bytes) -> Paper | Flaw:
         try:
-            record = _decode(line)
+            record = decode_line(line, _decode)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return json_flaw(line, error, id_in_line)
         return _map_record(record, mapping, line)

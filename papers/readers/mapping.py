@@ -112,13 +112,15 @@ def suggest_mapping(known: Iterable[str]) -> Mapping | None:
 
 
 def mapping_by_own_names(known: Iterable[str]) -> Mapping | None:
-    """Return the mapping of records that name id, title and abstract as papers do; None for all other records."""
-    fields = list(known)
-    if not {"id", "title", "abstract"} <= set(fields):
+    """Return the mapping of records that name id, title and abstract as papers do; None for all other records.
+
+    Capitals do not count, unless two fields differ in nothing else: then the one of small letters is taken.
+    """
+    fields = sorted(known, key=str.islower)
+    if not {"id", "title", "abstract"} <= {field.lower() for field in fields}:
         return None
-    return Mapping(
-        **{_SYNONYMS.get(field, field): field for field in fields if _SYNONYMS.get(field, field) in _TARGETS}
-    )
+    targets = ((_SYNONYMS.get(field.lower(), field.lower()), field) for field in fields)
+    return Mapping(**{target: field for target, field in targets if target in _TARGETS})
 
 
 def format_field_names(fields: Iterable[str]) -> str:

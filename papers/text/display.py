@@ -13,8 +13,8 @@ from papers.text.mathematics import mathematics
 from papers.text.tex_signs import ACCENTS, LETTERS, SIGNS
 
 # Unicode never assigns these code points, and cleaned texts have none.
-_MATH, _GROUP, _OPEN, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-_OWN = re.compile("[\ufdd0-\ufdd3]")
+_MATH, _GROUP, _OPEN, _CLOSE, _DOLLAR = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4"
+_OWN = re.compile("[\ufdd0-\ufdd4]")
 _MARKUP = ("\\", "{", "~", "`", "--")
 _TEX = re.compile(
     # All begin with a literal backslash, which makes the search quick.
@@ -29,7 +29,18 @@ _TEX = re.compile(
     r"|(?P<word>[A-Za-z]++)(?P<space>\{\}|[ ]++)?+"
     r"|(?P<escaped>[&%_#${} ,;:!/@-]))"
 )
-_SIGN_OF_ESCAPE = {"{": _OPEN, "}": _CLOSE, ",": " ", ";": " ", ":": " ", "!": "", "/": "", "@": "", "-": ""}
+_SIGN_OF_ESCAPE = {
+    "{": _OPEN,
+    "}": _CLOSE,
+    "$": _DOLLAR,
+    ",": " ",
+    ";": " ",
+    ":": " ",
+    "!": "",
+    "/": "",
+    "@": "",
+    "-": "",
+}
 # Braces around words keep their capitals in BibTeX. Other braces outside mathematics may be meant to be seen.
 _BRACES = re.compile(rf"\\[A-Za-z]++\s*+\{{[^{{}}]*+\}}|({_GROUP}|(?<![_^\]}}]))\{{({_GROUP}?+)([^{{}}]*+)\}}")
 _NO_WORDS = re.compile(r"[,=<>|_^\\()*\[\]]")
@@ -56,12 +67,21 @@ def display_text(text: str) -> str:
         text = _OWN.sub("", text)
     spans = mathematics(text)
     if not spans:
-        return _plain(text)
+        return _with_dollars(_plain(text), [])
     ends = [0, *(place for span in spans for place in span), len(text)]
     pieces = [text[start:end] for start, end in pairwise(ends)]
     # Pieces and formulas in turn; a group may begin before a formula and end behind it.
     pieces[::2] = _plain(_MATH.join(pieces[::2])).split(_MATH)
-    return "".join(pieces)
+    return _with_dollars("".join(pieces), pieces[1::2])
+
+
+def _with_dollars(text: str, formulas: list[str]) -> str:
+    r"""Return the text with a dollar for each `\$`; if a reader would see other formulas then, `\$` stays."""
+    if _DOLLAR not in text:
+        return text
+    shown = text.replace(_DOLLAR, "$")
+    same = [shown[start:end] for start, end in mathematics(shown)] == formulas
+    return shown if same else text.replace(_DOLLAR, r"\$")
 
 
 def _plain(text: str) -> str:

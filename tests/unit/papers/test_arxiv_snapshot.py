@@ -81,7 +81,7 @@ BAD = [
     (b'{"id": "2503.00009", "title": "T', Reason.BROKEN_JSON, "2503.00009"),
     (b"{} {}", Reason.BROKEN_JSON, None),
     (b"not json", Reason.BROKEN_JSON, None),
-    (b'{"id": "2503.00009", "title": "\\ud800"}', Reason.BROKEN_JSON, "2503.00009"),
+    (b'{"id": "2503.00009", "title": "\\udzzz"}', Reason.BROKEN_JSON, "2503.00009"),
     (b"[" * 5000, Reason.NOT_AN_OBJECT, None),
     (b'["a", "b"]', Reason.NOT_AN_OBJECT, None),
     (b"null", Reason.NOT_AN_OBJECT, None),
@@ -152,3 +152,21 @@ def test_no_rejects_file_without_rejects(tmp_path):
     rejects.write_text("of an earlier run")
     assert len(list(read_papers(write(tmp_path / "a.jsonl", record()), rejects=rejects))) == 1
     assert not rejects.exists()
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"-Infinity", b'"\\ud83d"', b'["\\udc00 x", Infinity]'])
+@pytest.mark.parametrize("mapping", [None, "id=id,title=title,abstract=abstract"])
+def test_a_value_that_only_python_writes_does_not_reject_its_record(tmp_path, value, mapping):
+    path = tmp_path / "papers.jsonl"
+    path.write_bytes(
+        b'{"id": "2401.09004", "title": "NaN \\ud83d\\ude00", "abstract": "A", "submitter": ' + value + b"}\n"
+    )
+    reader = read_papers(path, mapping)
+    assert [paper.title for paper in reader] == ["NaN \U0001f600"]
+    assert not reader.report.rejected
+
+
+def test_half_of_a_pair_in_a_title_is_replaced(tmp_path):
+    path = tmp_path / "papers.jsonl"
+    path.write_bytes(b'{"id": "2401.09004", "title": "Half \\ud83d", "abstract": "A", "doi": NaN}\n')
+    assert [paper.title for paper in read_papers(path)] == ["Half \ufffd"]

@@ -73,3 +73,16 @@ def test_no_text_breaks_it_and_formulas_stay(text: str) -> None:
     shown = display_text(text)
     assert all(text[start:end] in shown for start, end in mathematics(text))
     assert "\ufdd1" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"Price is \$5 and 3$", r"Price is \$5 and 3$"),
+        (r"\$x=3\$ is money", r"\$x=3\$ is money"),
+        (r"\$5 for $x$", "$5 for $x$"),
+        (r"From \$5 to \$10", "From $5 to $10"),
+    ],
+)
+def test_a_dollar_that_is_money_begins_no_formula(text, shown):
+    assert display_text(text) == shown

@@ -65,3 +65,25 @@ def test_seen_ids_outgrow_their_table():
     seen = SeenIds()
     assert all(seen.add(str(number)) for number in range(20_000))
     assert not any(seen.add(str(number)) for number in range(20_000))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cs.LG stat.ML",
+        "cs.LG, stat.ML",
+        "cs.LG,stat.ML",
+        "cs.LG; stat.ML",
+        "cs.LG|stat.ML",
+        "CS.lg stat.ml",
+        "['cs.LG','stat.ML']",
+        '["cs.LG", "stat.ML"]',
+        "cs.LG\tSTAT.ML cs.lg",
+    ],
+)
+def test_arxiv_categories_are_read_in_every_spelling_and_with_every_separator(text):
+    assert arxiv_codes(text) == categories(text) == ("cs.LG", "stat.ML")
+
+
+def test_other_collections_keep_the_spelling_of_their_categories():
+    assert categories("Graph Theory; HEP-TH; [old] maps") == ("Graph Theory", "hep-th", "[old] maps")

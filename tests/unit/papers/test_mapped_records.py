@@ -170,3 +170,16 @@ def test_strict_csv_names_the_line(tmp_path):
     path.write_text("id,title,abstract\n1,T,A\n,T,A\n")
     with pytest.raises(BadRecord, match=r"papers.csv:3: no id"):
         list(read_papers(path, strict=True))
+
+
+@pytest.mark.parametrize("header", ["ID,Title,Abstract,Authors", "Id,TITLE,abstract,AUTHORS"])
+def test_capitals_in_a_header_do_not_count(tmp_path, header):
+    path = tmp_path / "papers.csv"
+    path.write_text(f"{header}\n1,T,A,A. One\n")
+    assert list(read_papers(path)) == [Paper("1", "T", "A", people("A. One"))]
+
+
+def test_of_two_spellings_of_a_header_the_one_of_small_letters_is_taken(tmp_path):
+    path = tmp_path / "papers.csv"
+    path.write_text("id,title,Title,abstract\n1,small,large,A\n")
+    assert [paper.title for paper in read_papers(path)] == ["small"]

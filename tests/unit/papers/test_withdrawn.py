@@ -11,6 +11,10 @@ NOTICES = [
     "The paper is withdrawn due to a gap in Lemma 3.",
     "%auto-ignore This paper has been withdrawn by the author.",
     "Withdrawn",
+    "The authors have withdrawn this paper",
+    "I have withdrawn the manuscript after a remark of a reader.",
+    "A crucial error was found, paper has been removed",
+    "This paper has been removed and is superseded by two others.",
     "withdrawn; an error was found",
     "12 pages, 3 figures. Withdrawn by the authors",
     "Submission withdrawn because it was sent twice.",
@@ -21,7 +25,12 @@ NOTICES = [
     "This manuscript has been withdrawn from the arXiv. It is now published.",
     "We prove a bound. " * 30 + "This paper had been withdrawn due to some missing cases in Lemmas 2 and 3.",
 ]
+IN_COMMENTS = ["12 pages, withdrawn", "5 pages; 2 figures; now withdrawn.", "To appear, paper withdrawn"]
 OTHERS = [
+    "v2: a wrong figure in the paper has been removed",
+    "Revised; the note has been removed. The error of the paper has been removed.",
+    "An assumption has been removed, and the paper has been shortened.",
+    "The authors have withdrawn water from the basin. This paper has been removed from no list.",
     "Adverse reactions are a frequent cause to withdraw drugs from markets. This paper studies withdrawn drugs.",
     "Withdrawn drugs are classified by their structure.",
     "A plate is withdrawn from a bath of fluid.",
@@ -51,3 +60,9 @@ def test_a_text_about_something_withdrawn_is_no_notice(text):
 @pytest.mark.parametrize("title", ["Withdrawn: a proof", "[RETRACTED] A proof", "WITHDRAWN", "A proof (withdrawn)"])
 def test_a_title_may_say_it(title):
     assert is_withdrawn(title, "We prove a theorem.")
+
+
+@pytest.mark.parametrize("text", IN_COMMENTS)
+def test_comments_may_end_with_it(text):
+    assert is_withdrawn("A title", "We prove a theorem.", text)
+    assert not is_withdrawn("A title", text)
