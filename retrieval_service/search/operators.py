@@ -40,7 +40,7 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"') | dict.from
 _SINGLE_QUOTES = re.compile(rf"(?<![^\s(-])((?:{_NAMES}):)['‘]([^'‘’\"]*)['’](?!\w)")
 _WIDE_COLON = re.compile(rf"(?<![^\s(-])({_NAMES})：")
 _GLUED_FIELD = re.compile(rf"(?<=\")[&,;+]+(?=-?(?:{_NAMES}):)")
-_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
+_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞*=]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
 _FIELD = re.compile(rf"(?<![^\s(])[-(]*(?:{_NAMES}):[^\s]")
 _BRACKET_BEFORE_FIELD = re.compile(rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):\([^\s)]")
 _BOOLEAN = re.compile(r"(?<![^\s)\"])(?:AND|OR|NOT|ANDNOT|\|\|?|&&)(?![^\s(\"])")
@@ -244,6 +244,38 @@ _SPACE_BEHIND_COMMA = re.compile(
 _DISTANCE = re.compile(r'(?<=")~\d+')
 _CAPITAL_NAME = re.compile(r"(?<!\S)-?(TI|AU|ABS|CAT|Author|Title|Abstract|Category):(?=[\w\"])")
 _LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s(?=\(?(?:{_NAMES}):\S)")
+_HABITS = (
+    (
+        re.compile(r"(?<!\S)([^\W\d_]{3,40}\*)(?!\S)"),
+        "{0} was read as a word: a pattern needs a field, as in all:{1}.",
+    ),
+    (
+        re.compile(r"(?<![^\s(])[+&]((?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "{0} was read as a word: write the field without the sign before it, as in {1}word.",
+    ),
+    (
+        re.compile(r"(?<![^\s(])[!~]((?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "{0} was read as a word: write -{1}word to leave papers out.",
+    ),
+    (
+        re.compile(r"(?<!\S)(?:allintitle|intext|allintext):"),
+        "{0} was read as a word: write ti: or abs: before each word.",
+    ),
+    (re.compile(r"(?<!\S)allinauthor:"), "{0} was read as a word: write au: before the name."),
+    (
+        re.compile(r"(?<![^\s(])(?:TI|AU|AB|TS|KEY|ti|au|abs|title|author|abstract)=(?=[\w\"(])"),
+        "{0} was read as a word: a field has a colon, as in ti:graph or au:verne.",
+    ),
+    (
+        re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):(?:[^\W\d_]{{3,40}}|\"[^\"]*\")\^\d[\d.]{{0,5}}(?![^\s)])"),
+        "The number in {0} was not read as a weight: all conditions must hold.",
+    ),
+    (
+        re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):[^\W\d_]{{2,40}}~\d?(?![^\s)])"),
+        "The ~ in {0} was not read: for similar words write a pattern, as in ti:photo* or abs:wom?n.",
+    ),
+)
+"""What other sites read, and a note on each."""
 
 
 def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
@@ -262,14 +294,21 @@ def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> No
         notes.append(f"{distance[0]} was passed over: the words of a phrase stand together.")
     if (capital := _CAPITAL_NAME.search(written)) and any(map(str.islower, written)):
         notes.append(f"{capital[0]} was read as a word: write names of fields in small letters.")
+    for habit, note in _HABITS:
+        if other := habit.search(written):
+            notes.append(note.format(other[0][:60], other[1] if habit.groups else ""))
     if has_fields and found and (lower := _LOWER_BOOLEAN.search(written)):
         notes.append(f"{lower[1]} was read as a word: write {lower[1].upper()} in capitals to join conditions.")
     if (
         not found
         and (joined := _BOOLEAN.search(written))
-        and joined[0] in ("AND", "OR", "ANDNOT")
+        and joined[0] in ("AND", "OR", "ANDNOT", "NOT")
         and any(map(str.islower, written))
     ):
+        if joined[0] == "NOT":
+            excluded = (written[joined.end() :].split() or ["word"])[0][:40]
+            notes.append(f"NOT was read as a word: write -{excluded} to leave out papers with this word.")
+            return
         notes.append(
             f"{joined[0]} was read as a word: it joins fields and phrases, as in all:graphene {joined[0]} all:silicene."
         )

@@ -181,3 +181,17 @@ def test_a_long_phrase_has_its_compounds_joined(index_of: MakeIndex) -> None:
     words = " ".join(f"word{number}" for number in range(20))
     index = index_of(f"{words} pretraining", f"{words} pre-training")
     assert met(index, f"{words} pre-training") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rows"),
+    [
+        ("oper?tors", [0]), ("opera?or", [0]), ("operat*s", [0]), ("operator?", [0]), ("oper*tor", [0]),
+        ("schr*dinger", [1]), ("schr?dinger", [1]), ("disc?very", [2]), ("discover?", [2]), ("disc*ies", [2]),
+        ("wom?n", [3]), ("wom*", [3]), ("photo*", [4]), ("schr*dingen", []), ("disc?verx", []),
+    ],
+)  # fmt: skip
+def test_patterns_find_words_whose_ending_is_not_indexed(index_of: MakeIndex, pattern: str, rows: list[int]) -> None:
+    titles = "Neural operators", "The Schrödinger equation", "A discovery", "Women of physics", "Silicon photovoltaics"
+    found = index_of(*titles).find_rows([Clause(Field.TITLE, (pattern,), pattern=True)])
+    assert found.nonzero()[0].tolist() == rows
