@@ -30,21 +30,26 @@ _UMLAUT = r"""\\"(?=[A-Za-z{])"""  # TeX's, as in Schr\"odinger: no quotation ma
 _PHRASE = rf"""(?:[^"\\]|{_UMLAUT}|\\(?!"[A-Za-z{{]))*"""
 _RANGE = r"""\[[^\[\]"\s]{0,20}\s+TO\s+[^\[\]"\s]{0,20}\]"""
 _VALUE = rf"""(?:"(?P<phrase>{_PHRASE})"(?!\w)|(?P<range>{_RANGE})|(?P<word>[^\s"]\S*))"""
+_OPENS = r"\((?!\)|[^\s()]{1,40}\)[^\s()])"  # a field's bracket, and not that of ti:(2+1)-dimensional
 _PIECE = re.compile(rf"(?<!\S)(?P<not>-)?(?:(?P<name>{_NAMES}):)?{_VALUE}")
 _PIECE_IN_BRACKETS = re.compile(
-    rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>\((?!\)))?)?{_VALUE}(?P<closes>\)*)"
+    rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>{_OPENS})?)?{_VALUE}(?P<closes>\)*)"
 )
 _EXCLUDABLE = re.compile(r"[^\W\d_](?:[\w.'’-]*\w)?")  # a word, and no bracket or colon that belongs to a sentence
 # Invisible characters, which are pasted with a text, are removed.
-_QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", ""))
+_QUOTES = str.maketrans(
+    dict.fromkeys("“”„«»＂〝〞「」『』", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", "")
+)
 _SINGLE_QUOTES = re.compile(rf"(?<![^\s(-])((?:{_NAMES}):)['‘]([^'‘’\"]*)['’](?!\w)")
 _WIDE_COLON = re.compile(rf"(?<![^\s(-])({_NAMES})：")
 _GLUED_FIELD = re.compile(rf"(?<=\")[&,;+]+(?=-?(?:{_NAMES}):)")
-_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞*=]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
+_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞「『*=]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
 _FIELD = re.compile(rf"(?<![^\s(])[-(]*(?:{_NAMES}):[^\s]")
-_BRACKET_BEFORE_FIELD = re.compile(rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):\([^\s)]")
+_BRACKET_BEFORE_FIELD = re.compile(
+    rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):{_OPENS}[^\s)]"
+)
 _BOOLEAN = re.compile(r"(?<![^\s)\"])(?:AND|OR|NOT|ANDNOT|\|\|?|&&)(?![^\s(\"])")
-_GLUED = re.compile(r"(?<=\s)(AND|OR|NOT|ANDNOT)(?=[(\"])|(?<=[)\"])(AND|OR|ANDNOT)(?=[\s(])")
+_GLUED = re.compile(r"\"[^\"]*\"|(?<=\s)(AND|OR|NOT|ANDNOT)(?=[(\"])|(?<=[)\"])(AND|OR|ANDNOT)(?=[\s(])")
 _UNPAIRED = re.compile(rf"(?<!\S)-?(?:(?:{_NAMES}):)?\"\w")
 
 
@@ -152,7 +157,8 @@ def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     words: list[str] = []
     terms: list[Term] = []
     for found in _PIECE.finditer(written):
-        term = _term(found, notes)
+        word, _ = _without_surplus(found["word"] or "") if found["name"] else ("", 0)
+        term = _term(found, notes, word or None)
         if term is None:
             words.append(found[0])
             continue
@@ -162,11 +168,18 @@ def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     return words, terms
 
 
+def _without_surplus(word: str) -> tuple[str, int]:
+    """Return a word without the brackets at its end that it did not open, and their number."""
+    surplus = max(0, word.count(")") - word.count("("))
+    closes = min(surplus, len(word) - len(word.rstrip(")")))
+    return word[: len(word) - closes], closes
+
+
 def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     """Return the words and the conditions of a query with brackets, `AND`, `OR`, `NOT` or `ANDNOT`."""
     pieces: list[str | Term] = []
     fields: list[str | None] = [None]
-    written = _GLUED.sub(lambda found: f" {found[1] or found[2]} ", written)
+    written = _GLUED.sub(lambda found: f" {sign} " if (sign := found[1] or found[2]) else found[0], written)
     for found in _PIECE_IN_BRACKETS.finditer(written):
         word, closes = found["word"], len(found["closes"] or "")
         if word is not None and not word.strip("()"):
@@ -176,10 +189,7 @@ def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]
                 fields = [*fields, fields[-1]] if bracket == "(" else fields[:-1] or [None]
             continue
         if word is not None:
-            surplus = max(0, word.count(")") - word.count("("))
-            bare = word.rstrip(")")
-            closes = min(surplus, len(word) - len(bare))
-            word = word[: len(word) - closes] if closes else word
+            word, closes = _without_surplus(word)
         opens = (found["opens"] or "") + (found["inner"] or "")
         if found["not"] and (found["inner"] or found["group"]):
             pieces.append("NOT")

@@ -196,6 +196,11 @@ def test_in_a_title_in_capitals_the_signs_beside_phrases_are_words(title: str) -
             "&terms-1-term=jets&terms-1-field=all",
             'abs:(zonal flows) ANDNOT all:"jets"',
         ),
+        ("「dust lanes」 OR 『gas』", '"dust lanes" OR "gas"'),
+        ("ti:neural) au:x))", "ti:neural au:x"),
+        ('category:"Digital Libraries"', "cat:cs.DL"),
+        ('cat:"information theory"', "cat:cs.IT,math.IT"),
+        ('cat:"cs.LG cs.CV"', "cat:cs.LG,cs.CV"),
         ("“dust lanes” OR „gas“", '"dust lanes" OR "gas"'),
     ],
 )
@@ -406,6 +411,18 @@ def test_several_ids_are_a_search_for_papers_like_these(text: str, fakes: Any) -
     plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
     assert [paper.id for paper in plan.like] == ["2001.00001", "2001.00003"]
     assert (plan.words, plan.notes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    "query", ['ti:"AND OR NOT"', 'ti:"NOT OR"', "ti:(2+1)-dimensional", "ti:U(1)", 'cat:"Digital Librarians"']
+)
+def test_a_condition_is_shown_as_it_was_written(query: str) -> None:
+    parsed = parse_query(query)
+    assert shown(query) == (query,)
+    condition = parsed.operators[0].condition
+    assert isinstance(condition, Clause)
+    assert condition.values == (query.partition(":")[2].strip('"'),)
+    assert parsed.notes == ()
 
 
 @pytest.mark.parametrize(
