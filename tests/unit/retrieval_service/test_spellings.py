@@ -195,3 +195,11 @@ def test_patterns_find_words_whose_ending_is_not_indexed(index_of: MakeIndex, pa
     titles = "Neural operators", "The Schrödinger equation", "A discovery", "Women of physics", "Silicon photovoltaics"
     found = index_of(*titles).find_rows([Clause(Field.TITLE, (pattern,), pattern=True)])
     assert found.nonzero()[0].tolist() == rows
+
+
+def test_umlauts_written_with_an_e_are_found_in_words(index_of: MakeIndex) -> None:
+    index = index_of("The Schrödinger equation", "Traffic in München", "A pot of status", "The Schroedinger cat")
+    assert met(index, "Schroedinger") == [0, 3]
+    assert met(index, "schroedinger equation") == [0]
+    assert met(index, "muenchen") == [1]
+    assert met(index, "poet") == met(index, "statues") == []
