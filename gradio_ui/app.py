@@ -127,10 +127,10 @@ def build_app(
                 )
                 from_year = gr.Number(label="From year", placeholder="any", precision=0, elem_id="akin-from")
                 to_year = gr.Number(label="To year", placeholder="any", precision=0, elem_id="akin-to")
-                withdrawn = gr.Checkbox(True, label="Include withdrawn papers", elem_id="akin-retracted")
                 results = gr.Number(
                     DEFAULT_RESULTS, label="Results", precision=0, minimum=1, maximum=MOST_RESULTS, elem_id="akin-k"
                 )
+                withdrawn = gr.Checkbox(True, label="Include withdrawn papers", elem_id="akin-retracted")
         status = _html("", elem_id="akin-status")
         found = _html("", elem_id="akin-results")
         address = gr.Textbox(visible="hidden", elem_id="akin-address", label="Address")

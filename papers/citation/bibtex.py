@@ -48,6 +48,7 @@ def _entry(key: str, work: Work) -> str:
     if published:
         fields += [
             (venue, escape(published.venue)),
+            ("series", escape(published.series)),
             ("volume", escape(published.volume)),
             ("number", escape(published.number.replace("-", "--"))),
             ("pages", escape(published.pages.replace("-", "--"))),

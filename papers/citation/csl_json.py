@@ -33,6 +33,7 @@ def _item(key: str, work: Work) -> dict[str, Any]:
     if published:
         fields |= {
             "container-title": published.venue,
+            "collection-title": published.series,
             "volume": published.volume,
             "issue": published.number,
             "page": published.pages,

@@ -24,6 +24,7 @@ def _lines(key: str, work: Work) -> Iterator[tuple[str, str]]:
         first, _, last = published.pages.partition("-")
         fields += [
             ("T2", published.venue),
+            ("T3", published.series),
             ("VL", published.volume),
             ("IS", published.number),
             ("SP", first),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from papers.arxiv_id import links, parse_arxiv_id
 from papers.authors import Author
-from papers.citation.journal_reference import JournalReference, parse_journal_reference
+from papers.citation.journal_reference import JournalReference, parse_journal_reference, reference_doi
 from papers.doi import bare_doi
 from papers.paper import Paper
 from papers.text import display_text
 from papers.text.mathematics import mathematics
 
+# A DOI or an arXiv id where a journal reference should be.
+_ONLY_AN_ID = re.compile(
+    r"(?:https?://(?:dx\.)?doi\.org/|doi\s?[:.]?\s?)?10\.\d+/\S+|arxiv\s?[:.]?\s?\S+(?:\s?\[[\w.-]+\])?", re.IGNORECASE
+)
 _PREPRINT_DOI = "10.48550/arxiv."
 
 
@@ -51,12 +56,13 @@ def cited_work(paper: Paper) -> Work:
     """Return the work to cite for a paper: its published version where that is certain, otherwise the preprint.
 
     The year and the DOI are those of the cited version. A journal reference that cannot be divided with certainty is
-    the preprint's note.
+    the preprint's note, unless it is only an id.
     """
-    published = parse_journal_reference(readable(paper.journal_ref)) if paper.journal_ref else None
-    notes = [readable(published.rest if published else paper.journal_ref)] if paper.journal_ref else []
+    reference = readable(paper.journal_ref or "")
+    published = parse_journal_reference(reference)
+    notes = [published.rest if published else "" if _ONLY_AN_ID.fullmatch(reference) else reference]
     notes += ["Withdrawn"] if paper.withdrawn else []
-    found, doi = parse_arxiv_id(paper.id), bare_doi(paper.doi)
+    found, doi = parse_arxiv_id(paper.id), bare_doi(paper.doi) or reference_doi(reference)
     arxiv_id = found.id if found else None
     if published and doi and doi.lower().startswith(_PREPRINT_DOI):
         doi = None

@@ -18,6 +18,7 @@ WINDOW = 4
 """Words on each side of a joined compound that are written with it, so that phrases of so many words find it."""
 
 _COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:--?+[^\W_]++)++")
+_HYPHEN_AT_END = re.compile(r"-\s")
 _FOLLOWING = frozenset("and or nor to und oder vs versus as but then than bis et ou y o e".split())
 """Words behind a hyphen that stands for a later word: "pre- and post-training" is not a compound."""
 
@@ -53,12 +54,11 @@ def find_compounds(text: str) -> Compounds:
     """Return the compounds of a text. A mere number such as `2010-2015` is none."""
     if "-" not in text:
         return Compounds()
-    words = close_line_ends(text.split())
+    words = close_line_ends(text.split()) if _HYPHEN_AT_END.search(text) else text.split()
     joined: list[str] = []
     places: list[int] = []
-    for place, word in enumerate(words):
-        if "-" not in word:
-            continue
+    for place in [place for place, word in enumerate(words) if "-" in word]:
+        word = words[place]
         compounds = [found for found in _COMPOUND.findall(word) if not _join(found).isdecimal()]
         if compounds:
             words[place] = _COMPOUND.sub(lambda found: _join(found[0]), word)

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from papers.citation import CitationFormat, write_citations
+from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Catalogue
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.planner import paper_rows
 from retrieval_service.search.request import CitationRequest, CitationsRequest, replace_unprintable
 from retrieval_service.threads import Job
@@ -34,12 +35,11 @@ async def citations(request: Request) -> Response:
 async def _cite(request: Request, ids: Sequence[str], form: CitationFormat) -> Response:
     state = service_state(request)
 
-    async def answer() -> Response:
-        with state.live.hold() as corpus:
-            text = await Job(state.read_threads, _write, ids, form, corpus.catalogue).result()
-            return Response(text, media_type=form.media_type)
+    async def answer(corpus: OpenCorpus) -> Response:
+        text = await Job(state.read_threads, _write, ids, form, corpus.catalogue).result()
+        return Response(text, media_type=form.media_type)
 
-    return await answer_in_turn(request, state.reads, deadline_of(request), answer)
+    return await answer_from_corpus(request, state.reads, deadline_of(request), (ids, form), answer)
 
 
 def _write(ids: Sequence[str], form: CitationFormat, catalogue: Catalogue) -> str:

@@ -41,3 +41,16 @@ def test_wrong_requests_are_refused(client: TestClient, body: dict[str, object])
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
     if "format" in body:
         assert all(name in answer.json()["error"]["message"] for name in KINDS)
+
+
+def test_a_citation_that_the_client_has_is_not_sent_again(client: TestClient) -> None:
+    address = "/papers/2001.10001/citation"
+    first = client.get(address)
+    assert first.headers["cache-control"] == client.get("/papers/2001.10001").headers["cache-control"]
+    known = {"if-none-match": first.headers["etag"]}
+    assert client.get(address, headers=known).status_code == 304
+    assert client.get(f"{address}?format=bibtex", headers=known).status_code == 304
+    for other in (f"{address}?format=ris", "/papers/2001.10002/citation"):
+        assert client.get(other, headers=known).status_code != 304
+    several = client.post("/citations", json={"ids": ["2001.10001"]}, headers=known)
+    assert (several.status_code, "etag" in several.headers) == (200, False)

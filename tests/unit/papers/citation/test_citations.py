@@ -69,6 +69,30 @@ def test_an_uncertain_reference_is_a_note_of_the_preprint(reference: str):
     assert "journal" not in found
 
 
+def test_a_reference_that_is_only_an_id_is_no_publication():
+    found = fields(paper(journal_ref="doi:10.5555/imag.1"))
+    assert (found["type"], found["doi"], "note" in found) == ("misc", "10.5555/imag.1", False)
+    assert fields(paper(journal_ref="https://doi.org/10.5555/b", doi="10.5555/a"))["doi"] == "10.5555/a"
+    found = fields(paper(journal_ref="arXiv:2402.00001 [cs.CL]"))
+    assert (found["type"], "doi" in found, "note" in found) == ("misc", False, False)
+    found = fields(paper(journal_ref="Imag. J. 12 (2025) 1-9; Erratum 13 (2026) 1, doi:10.5555/erratum"))
+    assert (found["type"], "doi" in found) == ("article", False)
+
+
+def test_the_series_of_proceedings_is_written():
+    cited = paper(journal_ref="LIPIcs, Volume 251, ITCS 2023, pp. 1:1-1:20")
+    found = fields(cited)
+    assert {
+        "type": "inproceedings",
+        "booktitle": "ITCS 2023",
+        "series": "LIPIcs",
+        "volume": "251",
+    }.items() <= found.items()
+    assert found["pages"] == "1:1--1:20"
+    assert "T3  - LIPIcs\r\nVL  - 251\r\n" in write_citations([cited], RIS)
+    assert msgspec.json.decode(write_citations([cited], CSL))[0]["collection-title"] == "LIPIcs"
+
+
 @pytest.mark.parametrize(
     ("title", "written"),
     [
