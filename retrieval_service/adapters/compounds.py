@@ -6,6 +6,7 @@ the words that the index has: a query's adjacent words are also looked up as one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -32,6 +33,9 @@ _SHORTEST_PART = 3  # letters: "no table" is not "notable"
 _MOST_PAPERS = 20_000
 _WORDS_KEPT = 20_000
 _FIELDS = ("title", "abstract")
+# How ä, ö and ü are written without their marks; not in "Michael", "values" or in short words such as "poet".
+_DIGRAPH = re.compile(r"(?<![aeiouq])(?:([ao])e(?!l$)|(u)e(?=[^\W\daeiouy]{2}))", re.IGNORECASE)
+_SHORTEST_WITH_DIGRAPH = 6
 # Function words that compounds such as "few-shot" begin or end with; "has ten" is not "hasten".
 _IN_COMPOUNDS = frozenset("after back down few many off on one out over through under up".split())
 _NOT_IN_COMPOUNDS = frozenset(STOP_WORDS) - _IN_COMPOUNDS
@@ -90,6 +94,10 @@ class CompoundSpellings:
         yield from ((at + 1, way) for way in self.splits(word))
         if pair := self._pair(words, at):
             yield at + 2, pair
+        if len(word) >= _SHORTEST_WITH_DIGRAPH and "e" in word:
+            folded = _DIGRAPH.sub(lambda found: found[1] or found[2], word)
+            if folded != word and self._is_known(folded):
+                yield at + 1, folded
 
     def _pair(self, words: Sequence[str], at: int) -> str | None:
         pair = words[at : at + 2]

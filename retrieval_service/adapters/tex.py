@@ -54,6 +54,7 @@ _APOSTROPHES = re.compile("[\u02b9-\u02bd\ua78c]")  # to Unicode these are lette
 _VOWEL_MARKS = frozenset({84, 91, 103, 118, 129, 130, 132})
 """Combining classes of vowels (Telugu, Thai, Lao, Tibetan); marks of other classes are accents or may be left out."""
 _GREEK_EDGE = "\x1f"  # between the name of a Greek letter and its neighbours, while these may be hyphens
+_ONE_LETTER = str.maketrans("İıЁё", "IiЕе")  # in small letters, İ would be two characters
 _SIGNS = re.compile(r"(?<=[^\W_])(?:(\+\+)(?![^\W_])|(\\?#)(?![\w#]))")
 _THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep: BibTeX keeps capitals so
@@ -82,7 +83,7 @@ def to_plain_text(text: str) -> str:
         text = _NAMED.sub(rf"{_GREEK_EDGE}\1{_GREEK_EDGE}", _VARIANT.sub(r"\\", text))
         text = _LOOK.sub(" ", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text))
+        text = unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)).translate(_ONE_LETTER)
         text = _HYPHENS.sub("-", _APOSTROPHES.sub("'", _GREEK_LETTERS.sub(_greek_name, text)))
         if not text.isascii():
             text = "".join(letter for letter in text if _is_kept(letter))

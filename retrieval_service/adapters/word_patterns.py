@@ -1,13 +1,16 @@
 """Find words by a pattern, `photo*` or `wom?n`, in the lexical index.
 
-The index holds stems, not the words themselves: `photovoltaic` is `photovolta`. So a beginning also finds the stems
-that it has with common endings.
+The index holds stems, not the words themselves: `photovoltaic` is `photovolta`, `operators` is `oper`. So a pattern
+also finds the stems of words that it matches: each letter is tried for a `?`, and common endings for a `*`. Letters
+behind the last sign are stemmed too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice, product
+from string import ascii_lowercase
 
 from tantivy import Query, Schema
 
@@ -20,6 +23,9 @@ _ENDINGS = (
     *("ally", "ment", "ness", "ance", "ence", "ation", "ations", "ization", "ically", "fulness", "iveness"),
 )
 _REST_OF_ENDINGS = sorted({ending[begun:] for ending in _ENDINGS for begun in range(len(ending) + 1)})
+_INSIDE = sorted({rest[:end] for rest in [*_REST_OF_ENDINGS, "ator"] for end in range(len(rest) + 1)})
+_UNKNOWN = "obob"  # letters that no rule of the stemmer touches
+_MOST_WORDS = 1_000
 _SIGNS = re.compile(r"([*?])")
 
 
@@ -40,8 +46,12 @@ class WordPatterns:
         for value in map(str, clause.values):
             for name in names:
                 found.append(Query.regex_query(self._schema, name, self._expression(value, name)))
-                if name != "author":
-                    found += [Query.term_query(self._schema, name, stem, "freq") for stem in self._stems(value)]
+                if name == "author":
+                    continue
+                if (stemmed := self._with_stemmed_end(value)) != value:
+                    found.append(Query.regex_query(self._schema, name, self._expression(stemmed, name)))
+                if stems := self._stems(value):
+                    found.append(Query.term_set_query(self._schema, name, list(stems)))
         return found
 
     def _expression(self, value: str, name: str) -> str:
@@ -52,11 +62,22 @@ class WordPatterns:
     def _folded(self, part: str) -> str:
         return "".join(self._names.analyze(to_plain_text(part)))
 
+    def _with_stemmed_end(self, value: str) -> str:
+        """Return a pattern whose letters behind the last sign are as they are in stems."""
+        end = _SIGNS.split(value)[-1]
+        if not end:
+            return value
+        before = value[: -len(end)]
+        folded = self._folded(_SIGNS.sub(_UNKNOWN, before))
+        stem = "".join(self._english.analyze(folded + self._folded(end)))
+        return before + stem.removeprefix(folded) if stem.startswith(folded) else value
+
     def _stems(self, value: str) -> list[str]:
-        """Return the stems that are shorter than the beginning, which the expression cannot find."""
-        beginning = value[:-1]
-        if not value.endswith("*") or _SIGNS.search(beginning):
+        """Return the stems of words that a pattern matches; of a pattern with several `*`, none."""
+        parts = _SIGNS.split(value)
+        if parts.count("*") > 1:
             return []
-        folded = self._folded(beginning)
-        words = " ".join(folded + ending for ending in _REST_OF_ENDINGS)
-        return sorted({stem for stem in self._english.analyze(words) if not stem.startswith(folded)})
+        inside = _INSIDE if parts[-1] else _REST_OF_ENDINGS
+        choices = {"*": inside, "?": ascii_lowercase}
+        ways = product(*(choices.get(part) or (self._folded(part),) for part in parts if part))
+        return sorted({*self._english.analyze(" ".join(map("".join, islice(ways, _MOST_WORDS))))})

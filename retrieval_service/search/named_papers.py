@@ -15,14 +15,18 @@ MOST_NAMED = 32
 _LONGEST = 8_000  # characters: so many ids as addresses, with what stands around them
 _LONGEST_QUESTION = 300  # characters
 _MAY_NAME = re.compile(r"\d{4}[\W_]{0,3}\d{3}|\d{7}|10\.\d{4}")
-_BETWEEN = re.compile(r"[\s,;|\uff0c\uff1b\u3001]+")
+# The semicolon before the end of an old DOI, 10.1175/…<1606:G>2.0.CO;2, divides nothing.
+_BETWEEN = re.compile(r"(?:[\s,|\uff0c\uff1b\u3001]|;(?!(?<=CO;)\d(?:-\w)?(?:[\s;,]|$)))+")
+_CONDITION = re.compile(r"\s*-?id:\S")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(
     r"(?:and|or|&|e-?prints?|pre-?prints?|arxiv|doi|ids?|papers?|see|also|[-*•–—+]|\(?\d{1,2}[.)]|\[\d{1,3}\]|corr|abs"
     r"|\[[a-z-]+(?:\.[a-z-]+)?\])[:=]?",
     re.ASCII | re.IGNORECASE,
 )
-_DOI = re.compile(r"(?:doi[:=\s]*|(?:https?://)?(?:dx\.|www\.)?doi\.org/|https?://\S{1,200}?/)?10\.\d{4,9}/\S+", re.I)
+_DOI = re.compile(
+    r"(?:doi[:=\s]*|(?:https?://)?(?:dx\.|www\.)?doi\.org/|https?://\S{1,200}?/)?10\.\d{4,9}(?:/|%2F)\S+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class NamedPapers:
 
 
 def named_papers(text: str) -> NamedPapers | None:
-    """Return the papers that a text names; None for a text with other words."""
-    if len(text) > _LONGEST or _MAY_NAME.search(text) is None:
+    """Return the papers that a text names; None for a text with other words, or with the condition `id:`."""
+    if len(text) > _LONGEST or _MAY_NAME.search(text) is None or _CONDITION.match(text):
         return None
     if "id_list=" in text:
         text = unpack_query(text, [])

@@ -30,21 +30,26 @@ _UMLAUT = r"""\\"(?=[A-Za-z{])"""  # TeX's, as in Schr\"odinger: no quotation ma
 _PHRASE = rf"""(?:[^"\\]|{_UMLAUT}|\\(?!"[A-Za-z{{]))*"""
 _RANGE = r"""\[[^\[\]"\s]{0,20}\s+TO\s+[^\[\]"\s]{0,20}\]"""
 _VALUE = rf"""(?:"(?P<phrase>{_PHRASE})"(?!\w)|(?P<range>{_RANGE})|(?P<word>[^\s"]\S*))"""
+_OPENS = r"\((?!\)|[^\s()]{1,40}\)[^\s()])"  # a field's bracket, and not that of ti:(2+1)-dimensional
 _PIECE = re.compile(rf"(?<!\S)(?P<not>-)?(?:(?P<name>{_NAMES}):)?{_VALUE}")
 _PIECE_IN_BRACKETS = re.compile(
-    rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>\((?!\)))?)?{_VALUE}(?P<closes>\)*)"
+    rf"(?<!\S)(?P<opens>\(*)(?P<not>-)?(?P<inner>\(*)(?:(?P<name>{_NAMES}):(?P<group>{_OPENS})?)?{_VALUE}(?P<closes>\)*)"
 )
 _EXCLUDABLE = re.compile(r"[^\W\d_](?:[\w.'’-]*\w)?")  # a word, and no bracket or colon that belongs to a sentence
 # Invisible characters, which are pasted with a text, are removed.
-_QUOTES = str.maketrans(dict.fromkeys("“”„«»＂〝〞", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", ""))
+_QUOTES = str.maketrans(
+    dict.fromkeys("“”„«»＂〝〞「」『』", '"') | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", "")
+)
 _SINGLE_QUOTES = re.compile(rf"(?<![^\s(-])((?:{_NAMES}):)['‘]([^'‘’\"]*)['’](?!\w)")
 _WIDE_COLON = re.compile(rf"(?<![^\s(-])({_NAMES})：")
 _GLUED_FIELD = re.compile(rf"(?<=\")[&,;+]+(?=-?(?:{_NAMES}):)")
-_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
+_MAY_HAVE_OPERATORS = re.compile(r"[\":：\-\[“”„«»＂〝〞「『*=]|\.\.|\b(?:AND|OR|NOT|ANDNOT)\b")
 _FIELD = re.compile(rf"(?<![^\s(])[-(]*(?:{_NAMES}):[^\s]")
-_BRACKET_BEFORE_FIELD = re.compile(rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):\([^\s)]")
+_BRACKET_BEFORE_FIELD = re.compile(
+    rf"(?<![^\s(])-?\([(-]*(?:(?:{_NAMES}):\S|\")|(?<![^\s(-])(?:{_NAMES}):{_OPENS}[^\s)]"
+)
 _BOOLEAN = re.compile(r"(?<![^\s)\"])(?:AND|OR|NOT|ANDNOT|\|\|?|&&)(?![^\s(\"])")
-_GLUED = re.compile(r"(?<=\s)(AND|OR|NOT|ANDNOT)(?=[(\"])|(?<=[)\"])(AND|OR|ANDNOT)(?=[\s(])")
+_GLUED = re.compile(r"\"[^\"]*\"|(?<=\s)(AND|OR|NOT|ANDNOT)(?=[(\"])|(?<=[)\"])(AND|OR|ANDNOT)(?=[\s(])")
 _UNPAIRED = re.compile(rf"(?<!\S)-?(?:(?:{_NAMES}):)?\"\w")
 
 
@@ -152,7 +157,8 @@ def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     words: list[str] = []
     terms: list[Term] = []
     for found in _PIECE.finditer(written):
-        term = _term(found, notes)
+        word, _ = _without_surplus(found["word"] or "") if found["name"] else ("", 0)
+        term = _term(found, notes, word or None)
         if term is None:
             words.append(found[0])
             continue
@@ -162,11 +168,18 @@ def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     return words, terms
 
 
+def _without_surplus(word: str) -> tuple[str, int]:
+    """Return a word without the brackets at its end that it did not open, and their number."""
+    surplus = max(0, word.count(")") - word.count("("))
+    closes = min(surplus, len(word) - len(word.rstrip(")")))
+    return word[: len(word) - closes], closes
+
+
 def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
     """Return the words and the conditions of a query with brackets, `AND`, `OR`, `NOT` or `ANDNOT`."""
     pieces: list[str | Term] = []
     fields: list[str | None] = [None]
-    written = _GLUED.sub(lambda found: f" {found[1] or found[2]} ", written)
+    written = _GLUED.sub(lambda found: f" {sign} " if (sign := found[1] or found[2]) else found[0], written)
     for found in _PIECE_IN_BRACKETS.finditer(written):
         word, closes = found["word"], len(found["closes"] or "")
         if word is not None and not word.strip("()"):
@@ -176,10 +189,7 @@ def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]
                 fields = [*fields, fields[-1]] if bracket == "(" else fields[:-1] or [None]
             continue
         if word is not None:
-            surplus = max(0, word.count(")") - word.count("("))
-            bare = word.rstrip(")")
-            closes = min(surplus, len(word) - len(bare))
-            word = word[: len(word) - closes] if closes else word
+            word, closes = _without_surplus(word)
         opens = (found["opens"] or "") + (found["inner"] or "")
         if found["not"] and (found["inner"] or found["group"]):
             pieces.append("NOT")
@@ -244,6 +254,38 @@ _SPACE_BEHIND_COMMA = re.compile(
 _DISTANCE = re.compile(r'(?<=")~\d+')
 _CAPITAL_NAME = re.compile(r"(?<!\S)-?(TI|AU|ABS|CAT|Author|Title|Abstract|Category):(?=[\w\"])")
 _LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s(?=\(?(?:{_NAMES}):\S)")
+_HABITS = (
+    (
+        re.compile(r"(?<!\S)([^\W\d_]{3,40}\*)(?!\S)"),
+        "{0} was read as a word: a pattern needs a field, as in all:{1}.",
+    ),
+    (
+        re.compile(r"(?<![^\s(])[+&]((?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "{0} was read as a word: write the field without the sign before it, as in {1}word.",
+    ),
+    (
+        re.compile(r"(?<![^\s(])[!~]((?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "{0} was read as a word: write -{1}word to leave papers out.",
+    ),
+    (
+        re.compile(r"(?<!\S)(?:allintitle|intext|allintext):"),
+        "{0} was read as a word: write ti: or abs: before each word.",
+    ),
+    (re.compile(r"(?<!\S)allinauthor:"), "{0} was read as a word: write au: before the name."),
+    (
+        re.compile(r"(?<![^\s(])(?:TI|AU|AB|TS|KEY|ti|au|abs|title|author|abstract)=(?=[\w\"(])"),
+        "{0} was read as a word: a field has a colon, as in ti:graph or au:verne.",
+    ),
+    (
+        re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):(?:[^\W\d_]{{3,40}}|\"[^\"]*\")\^\d[\d.]{{0,5}}(?![^\s)])"),
+        "The number in {0} was not read as a weight: all conditions must hold.",
+    ),
+    (
+        re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):[^\W\d_]{{2,40}}~\d?(?![^\s)])"),
+        "The ~ in {0} was not read: for similar words write a pattern, as in ti:photo* or abs:wom?n.",
+    ),
+)
+"""What other sites read, and a note on each."""
 
 
 def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
@@ -262,14 +304,21 @@ def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> No
         notes.append(f"{distance[0]} was passed over: the words of a phrase stand together.")
     if (capital := _CAPITAL_NAME.search(written)) and any(map(str.islower, written)):
         notes.append(f"{capital[0]} was read as a word: write names of fields in small letters.")
+    for habit, note in _HABITS:
+        if other := habit.search(written):
+            notes.append(note.format(other[0][:60], other[1] if habit.groups else ""))
     if has_fields and found and (lower := _LOWER_BOOLEAN.search(written)):
         notes.append(f"{lower[1]} was read as a word: write {lower[1].upper()} in capitals to join conditions.")
     if (
         not found
         and (joined := _BOOLEAN.search(written))
-        and joined[0] in ("AND", "OR", "ANDNOT")
+        and joined[0] in ("AND", "OR", "ANDNOT", "NOT")
         and any(map(str.islower, written))
     ):
+        if joined[0] == "NOT":
+            excluded = (written[joined.end() :].split() or ["word"])[0][:40]
+            notes.append(f"NOT was read as a word: write -{excluded} to leave out papers with this word.")
+            return
         notes.append(
             f"{joined[0]} was read as a word: it joins fields and phrases, as in all:graphene {joined[0]} all:silicene."
         )

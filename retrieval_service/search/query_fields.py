@@ -11,6 +11,7 @@ from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from papers import CATEGORIES
 from retrieval_service.errors import InvalidQuery
 from retrieval_service.filter import AnyOf, Clause, Condition, Field
 
@@ -42,8 +43,9 @@ _RANGE = re.compile(r"\[\s*(\S+)\s+TO\s+(\S+?)\s*\]")
 _YEARS = re.compile(r"((?:19|20)\d\d)(?:\.\.|-|–)((?:19|20)\d\d)")
 _POINT = re.compile(r"(\d{4})(?:-?(\d{2})(?:-?(\d{2})(?:[T-]?(\d{2}):?(\d{2})?:?(\d{2})?Z?)?)?)?", re.ASCII)
 _PATTERN = re.compile(r"[^\W_]{2,40}(?:[*?]+[^\W_]{1,40}){0,2}\*?")
-_MEANT_AS_PATTERN = re.compile(r"\w\w\*|^\w+\*$")
+_MEANT_AS_PATTERN = re.compile(r"\w\w\*|^\w+\*$|(?<!\S)\*\w\w|\w \* \w")
 _LEAST = {Field.AUTHOR: 2}
+_LONGEST_ARCHIVE = 5  # letters without a hyphen: "econ", "physics" is a name too
 _SHOWN = 100  # characters of a condition in a message
 _LEAST_LETTERS = 3  # before the first sign that stands for others: fewer letters begin too many words
 
@@ -88,12 +90,23 @@ def read_term(name: str | None, value: str, *, quoted: bool, text: str, notes: l
         return None
     field = _FIELDS[name] if name else Field.ANYWHERE
     if field in (Field.CATEGORY, Field.ROW):
+        if field is Field.CATEGORY and quoted and (codes := _codes_of_name(value)):
+            return Term(Clause(field, codes), text)
         values = tuple(part for part in re.split(r"[,\s]+" if quoted else ",", value) if part)
         return Term(Clause(field, values), text)
     clause = _words_clause(field, value, quoted, shown, notes)
     if name == "all":
         return Term(AnyOf((clause, replace(clause, field=Field.AUTHOR))), text, value.replace("*", ""))
     return Term(clause, text, "" if name else value)
+
+
+def _codes_of_name(value: str) -> tuple[str, ...]:
+    """Return the categories of a name, "Digital Libraries"; several words that are no codes are one unknown name."""
+    name = value.casefold()
+    codes = tuple(code for code, known in CATEGORIES.items() if known.casefold() == name)
+    words = value.split()
+    unknown = len(words) > 1 and all(word.isalpha() and len(word) > _LONGEST_ARCHIVE for word in words)
+    return codes or ((value,) if unknown else ())
 
 
 def _words_clause(field: Field, value: str, quoted: bool, text: str, notes: list[str]) -> Clause:

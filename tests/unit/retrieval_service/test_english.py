@@ -50,6 +50,11 @@ def terms(text: str) -> list[str]:
         ("C++", "c++"),
         ("ﬂuid", "fl\u00aduid"),
         ("ΣΟΦΟΣ", "σοφός"),
+        ("İstanbul", "Istanbul"),
+        ("İZMİR", "izmir"),
+        ("Işık", "Isik"),
+        ("Ёлка", "елка"),
+        ("чёрный", "черныи\u0306"),
     ],
 )
 def test_spellings_of_a_word_are_one_term(one: str, other: str) -> None:
@@ -81,3 +86,7 @@ def test_words_that_only_look_like_mathematics_stay() -> None:
 def test_function_words_have_no_terms() -> None:
     assert terms("What is it that we don't know about the other one?") == terms("know")
     assert len(STOP_WORDS) == len(set(STOP_WORDS))
+
+
+def test_other_letters_stay_apart() -> None:
+    assert terms("чей") != terms("чеи")

@@ -129,6 +129,8 @@ def test_an_umlaut_of_tex_ends_no_phrase(written: str) -> None:
     [
         "LOGIC GATES: AND OR NOT",
         "BLACK HOLES AND TIME WARPS",
+        "A* search and C*-algebras",
+        "a=b and x^2 + y^3",
         "TO BE OR NOT TO BE (A REVIEW)",
         "graphene OR silicene",
         "and/or graphs (with proofs)",
@@ -179,6 +181,26 @@ def test_in_a_title_in_capitals_the_signs_beside_phrases_are_words(title: str) -
         ("http://arxiv.org/api/query?search_query=cat:cs.LG&id_list=2401.09032", "cat:cs.LG id:2401.09032"),
         ("https://arxiv.org/search/?query=dust&searchtype=author", 'au:"dust"'),
         ("https://arxiv.org/list/astro-ph.GA/recent", "cat:astro-ph.GA"),
+        ("https://arxiv.org/list/cs.DL/2401", "cat:cs.DL date:2024-01"),
+        ("https://arxiv.org/list/hep-th/9912?skip=0&show=25", "cat:hep-th date:1999-12"),
+        ("https://arxiv.org/list/cs.DL/2024-01", "cat:cs.DL date:2024-01"),
+        ("https://arxiv.org/a/lind_a_1", "au:lind_a"),
+        ("https://arxiv.org/a/del-maestro_a_2.atom", "au:del-maestro_a"),
+        (
+            "https://arxiv.org/search/advanced?advanced=&terms-0-operator=AND&terms-0-term=zonal&terms-0-field=title"
+            "&terms-1-operator=OR&terms-1-term=Ada+Lind&terms-1-field=author&date-filter_by=all_dates&order=",
+            'ti:"zonal" OR au:"Ada Lind"',
+        ),
+        (
+            "arxiv.org/search/advanced?terms-0-term=zonal+flows&terms-0-field=abstract&terms-1-operator=NOT"
+            "&terms-1-term=jets&terms-1-field=all",
+            'abs:(zonal flows) ANDNOT all:"jets"',
+        ),
+        ("「dust lanes」 OR 『gas』", '"dust lanes" OR "gas"'),
+        ("ti:neural) au:x))", "ti:neural au:x"),
+        ('category:"Digital Libraries"', "cat:cs.DL"),
+        ('cat:"information theory"', "cat:cs.IT,math.IT"),
+        ('cat:"cs.LG cs.CV"', "cat:cs.LG,cs.CV"),
         ("“dust lanes” OR „gas“", '"dust lanes" OR "gas"'),
     ],
 )
@@ -297,6 +319,23 @@ def test_other_stars_are_no_patterns(query: str) -> None:
         ("ti:a Or ti:b", "write OR"),
         ("au:Verne and not ti:survey", "write AND NOT"),
         ("sortBy:date dust", "newest come first"),
+        ("NOT neural", "-neural"),
+        ("neural NOT operators", "-operators"),
+        ("neur* operat*", "all:neur\\*"),
+        ('"neural * attention"', "The \\*"),
+        ("+ti:neural", "ti:"),
+        ("!ti:neural", "-ti:"),
+        ("dust (+au:Verne", "without"),
+        ("allintitle:neural nets", "ti:"),
+        ("allinauthor:verne", "au:"),
+        ("TI=neural", "ti:"),
+        ('title="dust lanes"', "ti:"),
+        ("ti:neural^3", "weight"),
+        ('ti:"dust lanes"^2.5', "weight"),
+        ("au:Lind~", "pattern"),
+        ("ti:neurla~2", "pattern"),
+        ("au:*thoven", "The \\*"),
+        ("ti:*former", "The \\*"),
         ("dust au:", "au:word"),
         ('"" OR ti:a', "both sides"),
         ("https://arxiv.org/api/query?search_query=ti:a&start=10", "start"),
@@ -372,6 +411,42 @@ def test_several_ids_are_a_search_for_papers_like_these(text: str, fakes: Any) -
     plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
     assert [paper.id for paper in plan.like] == ["2001.00001", "2001.00003"]
     assert (plan.words, plan.notes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    "query", ['ti:"AND OR NOT"', 'ti:"NOT OR"', "ti:(2+1)-dimensional", "ti:U(1)", 'cat:"Digital Librarians"']
+)
+def test_a_condition_is_shown_as_it_was_written(query: str) -> None:
+    parsed = parse_query(query)
+    assert shown(query) == (query,)
+    condition = parsed.operators[0].condition
+    assert isinstance(condition, Clause)
+    assert condition.values == (query.partition(":")[2].strip('"'),)
+    assert parsed.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["id:arXiv:2001.00001", "id:https://arxiv.org/abs/2001.00001", "id:arXiv:2001.00001,2001.00003"]
+)
+def test_the_field_of_ids_is_a_condition_in_every_form_of_an_id(text: str, fakes: Any) -> None:
+    plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(fakes.papers))
+    assert (plan.operators, plan.like, plan.words) == ((text,), [], "")
+    assert plan.admitted is not None
+    assert plan.admitted.clauses[0].values[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "doi"),
+    [
+        ("http://dx.doi.org/10.5555%2Fnature-9", "10.5555/nature-9"),
+        *[("10.5555/1520-0493(1987)115<1606:GARSPP>2.0.CO;2",) * 2, ("10.5555/1-2(99)1:2<3:A>3.0.CO;2-X",) * 2],
+    ],
+)
+def test_dois_with_odd_signs_name_a_paper(written: str, doi: str, fakes: Any) -> None:
+    papers = [replace(fakes.papers[0], doi=doi), *fakes.papers[1:]]
+    for text in (written, f"{written}; 2001.00001"):
+        plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
+        assert [paper.id for paper in plan.like] == ["2001.00001"]
 
 
 def test_ids_that_are_not_in_the_corpus_are_named(fakes: Any) -> None:

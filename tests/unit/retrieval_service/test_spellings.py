@@ -181,3 +181,25 @@ def test_a_long_phrase_has_its_compounds_joined(index_of: MakeIndex) -> None:
     words = " ".join(f"word{number}" for number in range(20))
     index = index_of(f"{words} pretraining", f"{words} pre-training")
     assert met(index, f"{words} pre-training") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rows"),
+    [
+        ("oper?tors", [0]), ("opera?or", [0]), ("operat*s", [0]), ("operator?", [0]), ("oper*tor", [0]),
+        ("schr*dinger", [1]), ("schr?dinger", [1]), ("disc?very", [2]), ("discover?", [2]), ("disc*ies", [2]),
+        ("wom?n", [3]), ("wom*", [3]), ("photo*", [4]), ("schr*dingen", []), ("disc?verx", []),
+    ],
+)  # fmt: skip
+def test_patterns_find_words_whose_ending_is_not_indexed(index_of: MakeIndex, pattern: str, rows: list[int]) -> None:
+    titles = "Neural operators", "The Schrödinger equation", "A discovery", "Women of physics", "Silicon photovoltaics"
+    found = index_of(*titles).find_rows([Clause(Field.TITLE, (pattern,), pattern=True)])
+    assert found.nonzero()[0].tolist() == rows
+
+
+def test_umlauts_written_with_an_e_are_found_in_words(index_of: MakeIndex) -> None:
+    index = index_of("The Schrödinger equation", "Traffic in München", "A pot of status", "The Schroedinger cat")
+    assert met(index, "Schroedinger") == [0, 3]
+    assert met(index, "schroedinger equation") == [0]
+    assert met(index, "muenchen") == [1]
+    assert met(index, "poet") == met(index, "statues") == []
