@@ -1,8 +1,9 @@
 r"""BibTeX: UTF-8 with Unicode letters, TeX's own signs escaped, mathematics as it is.
 
 Styles write titles in small letters. Braces protect a word that has a capital behind its first letter (BERT, arXiv,
-McKay) or a capital and a digit (M2), a word of one capital (X-ray, D-brane) but the first word and the article A, and
-mathematics with a capital. BibTeX counts braces without regard to backslashes: all braces of a value are in pairs.
+McKay), a capital and a digit (M2) or points (U.S., Ph.D.), a word of one capital (X-ray, D-brane) but the first word
+and the article A, and mathematics with a capital. BibTeX counts braces without regard to backslashes: all braces of a
+value are in pairs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _ESCAPED = {
     "_": r"\_",
     "$": r"\$",
 }
-_WORD = re.compile(r"[^\W_]+")
+# An abbreviation with points (U.S., Ph.D.) is one word.
+_WORD = re.compile(r"(?<![\w.])(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}(?!\w)\.?|[^\W_]+")
 _MATH_SPECIAL = re.compile(r"\\.|[%#]")
 _NOT_IN_AN_ADDRESS = re.compile(r"[{}\\%\s]")
 _AND = re.compile(r"\band\b", re.IGNORECASE)
@@ -90,6 +92,8 @@ def _title(title: str) -> str:
 def _must_keep(word: str, begins: bool) -> bool:
     if len(word) == 1:
         return word.isupper() and word != "A" and not begins
+    if "." in word:
+        return word != word.lower()
     return word[1:] != word[1:].lower() or (word != word.lower() and any(map(str.isdigit, word)))
 
 

@@ -117,9 +117,9 @@ _LABELLED_PAGES = re.compile(
 )
 _LAST_RANGE = re.compile(rf"[:,]\s*+(?P<pages>{_ARTICLE_PAGES}|\d{{1,6}}\s?{_DASH}\s?\d{{1,6}})(?=[\s,.(]|$)")
 _VOLUME_OF_SERIES = re.compile(
-    r"(?:^|(?<![\s,;.(])[\s,;.(]++)(?P<series>(?i:proceedings of machine learning research)|PMLR|LIPIcs|OASIcs|EPTCS"
-    r"|IFIP AICT|JMLR(?:: | )?W&CP)?"
-    r"[\s,:]*+(?(series)|(?=[vV]))(?i:volume |vol\.? ?)?(?P<volume>\d{1,4})(?![\w-])\)?[\s,;]*+"
+    r"(?:^|(?<![\s,;.(])[\s,;.(]++)(?P<series>(?i:proceedings of machine learning research)|PMLR|LIPIcs|OASIcs"
+    r"|EPTCS|IFIP AICT|JMLR(?:: | )?W&CP)?[\s,:]*+"
+    r"(?(series)|(?=[vV]))(?i:volume |vol\.? ?)?(?P<volume>\d{1,4})(?![\w-])\)?[\s,;]*+"
 )
 # Numbers in a title that are explained: of days, of years, and those of a word ("36th", "ICML'19", "ICML-19").
 _EXPLAINED = re.compile(

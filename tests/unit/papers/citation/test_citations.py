@@ -102,6 +102,12 @@ def test_the_series_of_proceedings_is_written():
         ),
         ("Does BERT read arXiv on GPT-4?", "Does {BERT} read {arXiv} on {GPT}-4?"),
         ("A study of M2-branes, D-branes and McKay: A tale", "A study of {M2}-branes, {D}-branes and {McKay}: A tale"),
+        ("U.S. and U.K. policy, e.g. on A.I", "{U.S.} and {U.K.} policy, e.g. on {A.I}"),
+        (
+            "At M.I.T.: Ph.D. theses by J. Doe et al. A review",
+            "At {M.I.T.}: {Ph.D.} theses by {J}. Doe et al. A review",
+        ),
+        ("A.I. and end.To begin v1.A2", "{A.I.} and end.To begin v1.{A2}"),
         ("Bounds at $O(n_k)$ and $\\alpha$", "Bounds at {$O(n_k)$} and $\\alpha$"),
         ("Paid $5 to $10", r"Paid \$5 to \$10"),
         (r"L\'evy walks of {D}eep nets", "Lévy walks of Deep nets"),
