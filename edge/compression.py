@@ -22,18 +22,24 @@ class Compression(GZipMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and compress its answer."""
-        if scope["type"] == "http" and _excludes_gzip(scope):
-            # Starlette looks for the name alone.
-            scope = {**scope, "headers": [each for each in scope["headers"] if each[0] != b"accept-encoding"]}
+        if scope["type"] == "http":
+            asked = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+            if asked:
+                # Starlette looks for the name alone, in small letters.
+                others = [each for each in scope["headers"] if each[0] != b"accept-encoding"]
+                coding = b"gzip" if _accepts_gzip(asked.decode("latin-1")) else b"identity"
+                scope = {**scope, "headers": [*others, (b"accept-encoding", coding)]}
         await super().__call__(scope, receive, send)
 
 
-def _excludes_gzip(scope: Scope) -> bool:
-    """Return True if a request gives gzip the weight 0."""
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding" and b"q=0" in value:
-            for coding in value.lower().replace(b" ", b"").split(b","):
-                kind, _, weight = coding.partition(b";q=")
-                if kind in {b"gzip", b"x-gzip"} and not weight.strip(b"0."):
-                    return bool(weight)
-    return False
+def _accepts_gzip(asked: str) -> bool:
+    """Return True if a client accepts gzip, and likes no compression no better (RFC 9110, section 12.5.3)."""
+    weights: dict[str, float] = {}
+    for coding in asked.lower().split(","):
+        name, _, weight = coding.partition(";")
+        try:
+            weights[name.strip()] = float(weight.replace(" ", "").removeprefix("q=") or 1)
+        except ValueError:
+            weights[name.strip()] = 0
+    gzip = next((weights[name] for name in ("gzip", "x-gzip", "*") if name in weights), 0)
+    return gzip > 0 and gzip >= weights.get("identity", 0)

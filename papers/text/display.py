@@ -46,6 +46,12 @@ _BRACES = re.compile(rf"\\[A-Za-z]++\s*+\{{[^{{}}]*+\}}|({_GROUP}|(?<![_^\]}}]))
 _NO_WORDS = re.compile(r"[,=<>|_^\\()*\[\]]")
 _EMPTY_ACCENT = re.compile(r"""\{(\\[`'^"~=.])\}(?=[^\W\d_])""")  # B{\"}ohm
 _LINK = re.compile(r"\\href\s*+\{([^{}]*+)\}\s*+\{([^{}]*+)\}")
+_ENSURED = re.compile(r"\\ensuremath\s*+\{([^{}$]*+)\}")
+# What a reader of the title or abstract cannot follow: notes, labels, entries of an index.
+_ASIDE = re.compile(
+    rf"\s?\\(?:footnote|footnotemark|thanks|label|index)\s*+(?:\[[^]{{}}{_MATH}]*+\]\s*+)?+\{{[^{{}}{_MATH}]*+\}}"
+)
+_CITED = re.compile(rf"\\cite[a-z]{{0,9}}\*?+\s*+(?:\[[^]{{}}{_MATH}]*+\]\s*+){{0,2}}+\{{([^{{}}\\]*+)\}}")
 _NESTED = 4
 _TIE = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<=[^\s/~(])~(?=[^\s~])")
 _DASHES = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<!-)(?:---|(?<!\s)--|--(?=\s))(?!-)")
@@ -65,6 +71,8 @@ def display_text(text: str) -> str:
         return text
     if not text.isascii():
         text = _OWN.sub("", text)
+    if "\\ensuremath" in text:
+        text = _ENSURED.sub(r"$\1$", text)
     spans = mathematics(text)
     if not spans:
         return _with_dollars(_plain(text), [])
@@ -87,6 +95,7 @@ def _with_dollars(text: str, formulas: list[str]) -> str:
 def _plain(text: str) -> str:
     """Return a text without mathematics as it is shown."""
     if "\\" in text:
+        text = _CITED.sub(r"[\1]", _ASIDE.sub("", text))
         text = _LINK.sub(lambda found: found[2] if found[1] in found[2] else f"{found[2]} ({found[1]})", text)
         text = _TEX.sub(_shown, _EMPTY_ACCENT.sub(r"\1", text))
         if "\\" in text:

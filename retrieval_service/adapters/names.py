@@ -16,6 +16,7 @@ from papers import parse_author
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.transliteration import latin_forms
 
+_IDEOGRAPHIC = re.compile("[\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2,12}")
 _ORDINARY = re.compile("[A-Za-z. -]{1,60}")
 _APOSTROPHE = re.compile("(?<=[^\\W\\d_])['’‘ʼ´`](?=[^\\W\\d_])")
 _PREFIX = re.compile(r"\b(d|l|o|m|n|t|dell|dall|all|nell|sant)['’‘ʼ´`](?=[^\W\d_])", re.IGNORECASE)
@@ -42,7 +43,7 @@ def name_forms(name: str, analyzer: TextAnalyzer) -> list[list[str]]:
     """Return the words of a name as it is written, then those of its Latin forms if it is in another script."""
     if name.isascii():
         return [name_words(name, analyzer)]
-    return [name_words(form, analyzer) for form in (name, *latin_forms(_in_order(name)))]
+    return [name_words(form, analyzer) for form in _forms(name)]
 
 
 def indexed_forms(name: str, analyzer: TextAnalyzer) -> list[list[tuple[str, ...]]]:
@@ -50,7 +51,7 @@ def indexed_forms(name: str, analyzer: TextAnalyzer) -> list[list[tuple[str, ...
 
     A word that has several spellings is a term as it is written too, for patterns. "D'Angelo" has the form "D Angelo".
     """
-    forms = [name] if name.isascii() else [name, *latin_forms(_in_order(name))]
+    forms = [name] if name.isascii() else _forms(name)
     if not name.isascii() or "'" in name or "`" in name:
         parts = _PREFIX.sub(r"\1 ", name)
         if parts != name:
@@ -59,6 +60,15 @@ def indexed_forms(name: str, analyzer: TextAnalyzer) -> list[list[tuple[str, ...
         [(folded,) if (folded := fold_spellings(word)) == word else (folded, word) for word in _written(form, analyzer)]
         for form in forms
     ]
+
+
+def _forms(name: str) -> list[str]:
+    """Return a name as it is written, without white space in a script that needs none, and in Latin letters."""
+    forms = [name, *latin_forms(_in_order(name))]
+    closed = "".join(name.split())
+    if closed != name and _IDEOGRAPHIC.fullmatch(closed):
+        forms.append(closed)
+    return forms
 
 
 def name_words(name: str, analyzer: TextAnalyzer) -> list[str]:

@@ -246,7 +246,11 @@ class SearchRequest(SimilarRequest):
                 {"parameter": "unlike"},
             )
         if not self.like:
-            require_text(self.text, "query")
+            text = require_text(self.text, "query")
+            if not any(map(str.isalnum, text)):
+                raise BlankQuery(
+                    "The query has no letter and no digit: give a text to search for.", {"parameter": "query"}
+                )
         return self
 
 

@@ -26,6 +26,7 @@ CASES = [
     ("POST", "/search", {"query": ""}, 400, "blank_query"),
     ("POST", "/search", {"query": "   \n"}, 400, "blank_query"),
     ("POST", "/search", {"query": "\u0000\u0007"}, 400, "blank_query"),
+    ("POST", "/search", {"query": "\u200b?!"}, 400, "blank_query"),
     ("POST", "/search", {"query": "x " * 20_000}, 400, "query_too_long"),
     ("POST", "/search", {"query": "a\u0000b", "k": 1, "mode": "none"}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": ["a"]}, 400, "invalid_parameter"),

@@ -32,7 +32,9 @@ async def answered(size: int, accepts: str | None, kind: str = "application/json
             return answer
 
 
-@pytest.mark.parametrize("accepts", ["gzip", "br, gzip;q=0.5", "deflate,gzip;q=1.0", "gzip, identity;q=0", "x-gzip"])
+@pytest.mark.parametrize(
+    "accepts", ["gzip", "br, gzip;q=0.5", "deflate,gzip;q=1.0", "gzip, identity;q=0", "x-gzip", "GZip", "*"]
+)
 async def test_a_large_answer_is_compressed_for_clients_that_accept_it(accepts: str) -> None:
     answer = await answered(4096, accepts)
     sent = answer.extensions["sent"]
@@ -42,7 +44,19 @@ async def test_a_large_answer_is_compressed_for_clients_that_accept_it(accepts: 
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-@pytest.mark.parametrize("accepts", [None, "identity", "br", "gzip;q=0", "gzip; q=0.0, br", "identity, GZIP ;q=0.000"])
+@pytest.mark.parametrize(
+    "accepts",
+    [
+        None,
+        "identity",
+        "br",
+        "gzip;q=0",
+        "gzip; q=0.0, br",
+        "identity, GZIP ;q=0.000",
+        "gzip;q=x",
+        "gzip;q=0.5, identity",
+    ],
+)
 async def test_others_get_it_as_it_is_and_caches_learn_that_it_varies(accepts: str | None) -> None:
     answer = await answered(4096, accepts)
     assert "content-encoding" not in answer.headers

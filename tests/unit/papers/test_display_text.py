@@ -9,6 +9,10 @@ from papers.text.mathematics import mathematics
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        # What belongs to a document, not to a title.
+        (r"\ensuremath{\alpha}-decay\footnote{Supported by X.} of $x$", r"$\alpha$-decay of $x$"),
+        (r"\label{t}Dust as in \cite{Verne1} and \citep[p. 3]{Roth2}", "Dust as in [Verne1] and [Roth2]"),
+        (r"Dust\footnote{$x$} and \cite[$y$]{Roth2}", r"Dust\footnote{$x$} and \cite[$y$]{Roth2}"),
         # Accents and letters, in all spellings.
         ("Ond\\v{r}ej \\v{S}t\\v{e}tina, G\\'abor Sz\\H{u}cs, Emine Do\\u{g}an",
          "Ondřej Štětina, Gábor Szűcs, Emine Doğan"),
@@ -36,7 +40,7 @@ from papers.text.mathematics import mathematics
         ("O\\textquoteright Neil, \\.{\\i}", "O’Neil, i"),
         ("Ca\\textsuperscript{2+}, H\\textsubscript{2}O", "Ca²⁺, H₂O"),
         # What is not known, or not meant as TeX, stays.
-        ("\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}", "\\foo{x} \\cite{abc} M_{g,n} {1, 2} a_{i}"),
+        ("\\foo{x} M_{g,n} {1, 2} a_{i}", "\\foo{x} M_{g,n} {1, 2} a_{i}"),
         ("a { b } c } d { \\", "a b c } d { \\"),
         # Mathematics stays.
         ("$\\'e \\alpha--{x}~y$ and \\(\\v{S}\\) and \\[{\\bf x}\\] or $$a~b$$",

@@ -66,7 +66,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> TantivyIndex:
             ("Щербаков", "Сергей"), ("Dolinskii", "Yurii"), ("Παπαδόπουλος", "Γ."), ("D'Angelo", "Mira"),
             ("王小明", ""),
             ("Zhang", "Daming"), ("김철수", ""), ("ბერიძე", "გიორგი"), ("Ямада", "Ю."), ("Ευαγγέλου", "Παύλος"),
-            ("Յակոբեան", "Արամ"), ("やまだ", "はな"),
+            ("Յակոբեան", "Արամ"), ("やまだ", "はな"), ("郎太", "山本"),
         )
     ]  # fmt: skip
     path: Path = tmp_path_factory.mktemp("names") / "lexical"
@@ -91,6 +91,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> TantivyIndex:
         ("Papadopoulos", [7]), ("Georgios Papadopoulos", [7]), ("Παπαδόπουλος", [7]), ("Γεώργιος Παπαδόπουλος", [7]),
         ("Angelo", [8]), ("DAngelo", [8]), ("d’Angelo", [8]), ("Mira D Angelo", [8]), ("M. Angelo", [8]),
         ("Wang Xiaoming", [9]), ("X. Wang", [9]), ("王小明", [9]), ("王大明", []), ("张大明", [10]),
+        ("王 小明", [9]), ("山本 郎太", [17]), ("山本郎太", [17]), ("金철수", []), ("김 철수", [11]),
         ("Kim Cheolsu", [11]), ("김철수", [11]), ("Giorgi Beridze", [12]),
         ("Yuri Yamada", [13]), ("Yamada, Hana", [16]),
         ("Pavlos Evangelou", [14]), ("Pavlos Papadopoulos", []),
