@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ def test_papers_similar_to_one_do_not_include_it(sample_stack: RunningStack) -> 
         similar = [other["id"] for other in json.loads(done.stdout)["results"]]
         assert similar
         assert paper["id"] not in similar
+
+
+def test_page_service_and_command_line_write_the_same_citation(sample_stack: RunningStack) -> None:
+    found = json.loads(sample_stack.akin("search", "BERT", "-k", "2", "--json").stdout)["results"]
+    one, other = [paper["id"] for paper in found]
+    settings = sample_stack.settings
+    by_service = httpx.get(f"{settings.service_url}/papers/{one}/citation").text
+    assert by_service.startswith("@")
+    assert httpx.get(f"{settings.ui_url}/citation/bibtex/{one}").text == by_service
+    assert sample_stack.akin("cite", one).stdout == by_service
+    both = sample_stack.akin("cite", f"arXiv:{one}", other, "--format", "csl-json")
+    assert len(json.loads(both.stdout)) == 2
+    refused = sample_stack.akin("cite", "9912.99999")
+    assert refused.returncode != 0
+    assert "9912.99999" in refused.stderr
 
 
 def test_the_registry_and_the_index_describe_themselves(sample_stack: RunningStack) -> None:
