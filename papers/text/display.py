@@ -15,7 +15,6 @@ from papers.text.tex_signs import ACCENTS, LETTERS, SIGNS
 # Unicode never assigns these code points, and cleaned texts have none.
 _MATH, _GROUP, _OPEN, _CLOSE, _DOLLAR = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4"
 _OWN = re.compile("[\ufdd0-\ufdd4]")
-_MARKUP = ("\\", "{", "~", "`", "--")
 _TEX = re.compile(
     # All begin with a literal backslash, which makes the search quick.
     r"\\(?:(?P<line_end>\\\*?+(?:\[[^]\s]{0,9}\])?+)"
@@ -47,6 +46,7 @@ _NO_WORDS = re.compile(r"[,=<>|_^\\()*\[\]]")
 _EMPTY_ACCENT = re.compile(r"""\{(\\[`'^"~=.])\}(?=[^\W\d_])""")  # B{\"}ohm
 _LINK = re.compile(r"\\href\s*+\{([^{}]*+)\}\s*+\{([^{}]*+)\}")
 _ENSURED = re.compile(r"\\ensuremath\s*+\{([^{}$]*+)\}")
+_OF_DOCUMENTS = re.compile(r"\\(?:footnote|thanks|label|index|cite)")
 # What a reader of the title or abstract cannot follow: notes, labels, entries of an index.
 _ASIDE = re.compile(
     rf"\s?\\(?:footnote|footnotemark|thanks|label|index)\s*+(?:\[[^]{{}}{_MATH}]*+\]\s*+)?+\{{[^{{}}{_MATH}]*+\}}"
@@ -54,7 +54,9 @@ _ASIDE = re.compile(
 _CITED = re.compile(rf"\\cite[a-z]{{0,9}}\*?+\s*+(?:\[[^]{{}}{_MATH}]*+\]\s*+){{0,2}}+\{{([^{{}}\\]*+)\}}")
 _NESTED = 4
 _TIE = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<=[^\s/~(])~(?=[^\s~])")
-_DASHES = re.compile(r"(?P<address>(?:https?|ftp)://\S++)|(?<!-)(?:---|(?<!\s)--|--(?=\s))(?!-)")
+# The literal first character makes the search quick.
+_DASHES = re.compile(r"-(?<!--)(?:--(?!-)|-(?!-)(?:(?<!\s--)|(?=\s)))")
+_DASHES_AND_ADDRESSES = re.compile(rf"(?P<address>(?:https?|ftp)://\S++)|{_DASHES.pattern}")
 _QUOTED = re.compile(r"(?<![\\`\w])`([^`'\n]{1,200})'(?![\w'])")
 _SPACES = re.compile(" {2,}")
 _RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
@@ -67,7 +69,8 @@ def display_text(text: str) -> str:
     Accents and letters become Unicode, ties become spaces, dashes and quotation marks are printed, markup and braces
     around words are dropped. A command that is not known stays.
     """
-    if not any(sign in text for sign in _MARKUP):
+    # Most texts have none of these; `any` would take several times as long.
+    if not ("\\" in text or "{" in text or "~" in text or "`" in text or "--" in text):
         return text
     if not text.isascii():
         text = _OWN.sub("", text)
@@ -95,7 +98,8 @@ def _with_dollars(text: str, formulas: list[str]) -> str:
 def _plain(text: str) -> str:
     """Return a text without mathematics as it is shown."""
     if "\\" in text:
-        text = _CITED.sub(r"[\1]", _ASIDE.sub("", text))
+        if _OF_DOCUMENTS.search(text):
+            text = _CITED.sub(r"[\1]", _ASIDE.sub("", text))
         text = _LINK.sub(lambda found: found[2] if found[1] in found[2] else f"{found[2]} ({found[1]})", text)
         text = _TEX.sub(_shown, _EMPTY_ACCENT.sub(r"\1", text))
         if "\\" in text:
@@ -106,7 +110,8 @@ def _plain(text: str) -> str:
     if "~" in text:
         text = _TIE.sub(lambda found: found["address"] or " ", text)
     if "--" in text:
-        text = _DASHES.sub(lambda found: found["address"] or "—–"[len(found[0]) == len("--")], text)
+        dashes = _DASHES_AND_ADDRESSES if "://" in text else _DASHES
+        text = dashes.sub(lambda found: {"--": "–", "---": "—"}.get(found[0], found[0]), text)
     if "``" in text:
         text = text.replace("``", "“").replace("''", "”")
     if "`" in text:
