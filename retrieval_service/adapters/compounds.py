@@ -61,9 +61,13 @@ class CompoundSpellings:
         return [terms for terms in phrases if terms]
 
     def joined_pairs(self, text: str) -> list[str]:
-        """Return adjacent words of a short plain text as one word, if the index has that word."""
+        """Return adjacent words of a short plain text as one word, where the index has it as often as the rarer one."""
         words = _words_of_short(text)
-        return [word for at in range(len(words) - 1) if (word := self._pair(words, at))]
+        return [
+            word
+            for at in range(len(words) - 1)
+            if (word := self._pair(words, at)) and self._papers(word) >= min(map(self._papers, words[at : at + 2]))
+        ]
 
     def open_phrases(self, text: str) -> list[Terms]:
         """Return the two words of each rare word of a short plain text that may be written apart."""
