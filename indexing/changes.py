@@ -112,11 +112,10 @@ class Changes:
                 taken = {paper.id for earlier in in_flight for paper in earlier.papers}
                 taken.update(name for name, row in rows.items() if row >= self._before or self._seen[row])
                 if wanted := [
-                    paper
-                    for paper in (self._with_stored_names(paper, rows.get(paper.id), catalogue) for paper in window)
-                    if paper is not None
-                    and self.intake.accept(paper, taken)
-                    and self._has_new_text(paper, rows.get(paper.id), catalogue)
+                    changed
+                    for paper in window
+                    if self.intake.accept(paper, taken)
+                    and (changed := self._take(paper, rows.get(paper.id), catalogue)) is not None
                 ]:
                     return wanted
             return []
@@ -210,41 +209,35 @@ class Changes:
                 {"lacking": absent, "papers": self._before},
             )
 
-    def _with_stored_names(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper | None:
-        """Return the paper with the stored authors if these are divided by a source, and are of the same version.
+    def _take(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> Paper | None:
+        """Return the paper if it must be embedded; replace a paper at once if only its metadata is new.
 
-        Return None if the stored paper is of a newer version.
+        A stored paper of a newer version stays. Stored authors stay if their source divides them, the new record
+        does not, and both are of the same version.
         """
-        if row is None or row >= self._before or record_digest(paper) == self.digests["record"][row].tobytes():
+        if row is None:
             return paper
-        if self._seen[row] or (paper.authors_parsed and not paper.versions):
-            return paper
+        self._seen[row] = True
+        stored_record = self.digests["record"][row].tobytes()
+        if record_digest(paper) == stored_record:
+            self.unchanged += 1
+            return None
         (old,) = catalogue.papers([row])
         if old.versions > paper.versions > 0:
-            self._seen[row] = True
             self.older += 1
             return None
-        if paper.authors_parsed or not old.authors_parsed or old.versions != paper.versions:
-            return paper
-        return msgspec.structs.replace(paper, authors=old.authors, authors_parsed=True)
-
-    def _has_new_text(self, paper: Paper, row: int | None, catalogue: CatalogueWriter) -> bool:
-        """Return True if a paper must be embedded; replace a paper at once if only its metadata is new."""
-        if row is None:
-            return True
-        self._seen[row] = True
-        record = record_digest(paper)
-        if record == self.digests["record"][row].tobytes():
-            self.unchanged += 1
-            return False
+        if old.authors_parsed and not paper.authors_parsed and old.versions == paper.versions:
+            paper = msgspec.structs.replace(paper, authors=old.authors, authors_parsed=True)
+            if record_digest(paper) == stored_record:
+                self.unchanged += 1
+                return None
         text = text_digest(passage_text(paper))
         if text != self.digests["text"][row].tobytes():
-            return True
-        (old,) = catalogue.papers([row])
+            return paper
         if not same_in_index(old, paper):
             self.rewritten.add(row)
         self._replace(row, paper, text, catalogue)
-        return False
+        return None
 
     def _write(self, window: EmbeddingWindow, catalogue: CatalogueWriter) -> None:
         rows = catalogue.rows([paper.id for paper in window.papers])
