@@ -31,7 +31,8 @@ _FORMS = re.compile(
 )
 _HYPHENS = str.maketrans("\u2010\u2011\u2800", "-- ")
 # Normalisation sorts adjacent marks in quadratic time. Unicode's stream-safe format (UAX #15) allows 30 of them.
-_MOST_MARKS = 30
+MOST_MARKS = 30
+"""Combining marks in a row that `few_marks` keeps."""
 
 
 def clean_characters(text: str) -> str:
@@ -53,7 +54,7 @@ def few_marks(text: str) -> str:
     kept, row = [], 0
     for letter in text:
         row = row + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0
-        if row <= _MOST_MARKS:
+        if row <= MOST_MARKS:
             kept.append(letter)
     return "".join(kept)
 

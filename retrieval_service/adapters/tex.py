@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from papers.text.characters import MOST_MARKS, few_marks
+
 # An accent, which TeX writes before its letter: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
 _ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*+|[uvHtcdbrk](?:\s++|(?=\{)))\{?\s*+\\?([A-Za-z])(?:\s*+\}){0,2}""")
 # Letters that TeX spells: \o, \ss, {\L}. Spaces after them are dropped, as TeX does.
@@ -58,9 +60,7 @@ _ONE_LETTER = str.maketrans("İıЁё", "IiЕе")  # in small letters, İ would 
 _SIGNS = re.compile(r"(?<=[^\W_])(?:(\+\+)(?![^\W_])|(\\?#)(?![\w#]))")
 _THOUSANDS = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _CASE_KEPT = re.compile(r"\{(\w{1,3})\}")  # {D}eep: BibTeX keeps capitals so
-# Normalization sorts adjacent marks in quadratic time. Unicode's stream-safe format (UAX #15) allows 30 of them.
-_MOST_MARKS = 30
-_MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1},}}+")
+_MANY_MARKS = re.compile(rf"[\W\uff9e\uff9f]{{{MOST_MARKS + 1},}}+")  # may be too many to normalise
 
 
 def to_plain_text(text: str) -> str:
@@ -83,7 +83,9 @@ def to_plain_text(text: str) -> str:
         text = _NAMED.sub(rf"{_GREEK_EDGE}\1{_GREEK_EDGE}", _VARIANT.sub(r"\\", text))
         text = _LOOK.sub(" ", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _MANY_MARKS.sub(_few_marks, text)).translate(_ONE_LETTER)
+        text = unicodedata.normalize("NFKC", _MANY_MARKS.sub(lambda found: few_marks(found[0]), text)).translate(
+            _ONE_LETTER
+        )
         text = _HYPHENS.sub("-", _APOSTROPHES.sub("'", _GREEK_LETTERS.sub(_greek_name, text)))
         if not text.isascii():
             text = "".join(letter for letter in text if _is_kept(letter))
@@ -100,16 +102,6 @@ def to_plain_text(text: str) -> str:
 def _is_kept(letter: str) -> bool:
     combining = unicodedata.combining(letter)
     return not combining or combining in _VOWEL_MARKS
-
-
-def _few_marks(found: re.Match[str]) -> str:
-    """Return the match without the marks beyond the allowed number in each run."""
-    kept, row = [], 0
-    for letter in found[0]:
-        row = row + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0
-        if row <= _MOST_MARKS:
-            kept.append(letter)
-    return "".join(kept)
 
 
 def _greek_name(found: re.Match[str]) -> str:

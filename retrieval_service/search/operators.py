@@ -285,7 +285,7 @@ _HABITS = (
         "The ~ in {0} was not read: for similar words write a pattern, as in ti:photo* or abs:wom?n.",
     ),
 )
-"""What other sites read, and a note on each."""
+"""Signs that other sites read, each with its note."""
 
 
 def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
