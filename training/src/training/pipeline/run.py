@@ -95,7 +95,7 @@ def finish(run: RunFolder, *, processes: int = 1) -> None:
             pairs,
             configuration.trainer.batch_size,
             processes=processes,
-            distinct=configuration.loss.in_batch_negatives,
+            distinct=lambda kind: configuration.loss_of(kind).in_batch_negatives,
         )
         run_stages(run, BEFORE_TRAINING)
         with log_duration("train"):

@@ -39,7 +39,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
     "pairs": ("seed", "pairs"),
     "mine": ("seed", "mine", "model"),
-    "train": ("seed", "model", "loss", "matryoshka", "trainer"),
+    "train": ("seed", "model", "loss", "losses", "matryoshka", "trainer"),
     "compress": ("seed", "compress"),
     "evaluate": ("seed", "evaluation"),
     "export": (),
