@@ -106,13 +106,13 @@ def pack_python(target: Path) -> None:
 
 
 def pack_triton(folder: Path) -> None:
-    """Write what the check needs of the wheels in a folder, for Python 3.12 alone, into one archive of half the size."""
+    """Write what the check needs of a folder's wheels, for Python 3.12 alone, into one archive of half the size."""
     with tempfile.TemporaryDirectory() as made:
         target = Path(made)
         unpack_triton(folder, target)
         shutil.rmtree(target / "numpy/numpy/f2py", ignore_errors=True)
-        wanted = ("pytriton/tritonserver/bin", "pytriton/tritonserver/backends", "nvidia_pytriton.libs")
-        wanted += ("pytriton/tritonserver/python_backend_stubs/3.12",)
+        inside = "pytriton/tritonserver"
+        wanted = [f"{inside}/bin", f"{inside}/backends", f"{inside}/python_backend_stubs/3.12", "nvidia_pytriton.libs"]
         for library in target.glob("server/nvidia_pytriton.libs/*"):
             if library.name.startswith("libpython"):
                 library.unlink()

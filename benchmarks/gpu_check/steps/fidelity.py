@@ -23,7 +23,7 @@ def run(job: Job, record: Recorder) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     papers = read_texts(job.papers, 2000 if job.on_gpu else 48)
     sets = {"abstracts": [paper.abstract for paper in papers], "titles": [paper.title for paper in papers]}
-    model = SentenceTransformer(job.model, device=job.device)
+    model = SentenceTransformer(job.model, device=job.device).float()
 
     def vectors(texts: list[str]) -> Any:
         with torch.inference_mode():

@@ -48,7 +48,7 @@ def run(job: Job, record: Recorder) -> None:
                 measure(f"ours, {name}", f"runs of {capacity:,} tokens", encode, 4096 if job.on_gpu else 16)
 
         record.attempt(f"ours, {name}", ours)
-    model: Any = SentenceTransformer(job.model, device=job.device)
+    model: Any = SentenceTransformer(job.model, device=job.device).float()
     if job.on_gpu:
         model.half()
     for size in (32, 64, 128, 256, 512, 1024) if job.on_gpu else (32,):

@@ -70,7 +70,7 @@ def slice_of(job: Job, loss: str, batch: int, seconds: float) -> float:
             torch.cuda.synchronize()
 
     papers = read_texts(job.papers, 30_000 if job.on_gpu else 200)
-    model: Any = SentenceTransformer(job.model, device=job.device)
+    model: Any = SentenceTransformer(job.model, device=job.device).float()
     model.max_seq_length = min(256, model.max_seq_length or 256)
     made: Any = (
         losses.MultipleNegativesRankingLoss(model)

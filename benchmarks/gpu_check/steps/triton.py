@@ -68,7 +68,7 @@ def compare(job: Job, record: Recorder, address: str, texts: Sequence[str]) -> N
     """Record the cosines of the served vectors to those of sentence-transformers in FP32."""
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(job.model, device="cpu")
+    model = SentenceTransformer(job.model, device="cpu").float()
     exact = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     served = drive(embedding_client("grpc", address, "text_encoder"), texts, 1, 16, keep=True).vectors()
     record.row(SYSTEM, "abstracts", "1 − mean cosine to FP32", 1 - float((served * exact).sum(axis=1).mean()))

@@ -62,7 +62,7 @@ def real_vectors(job: Job) -> tuple[Any, Any]:
     from sentence_transformers import SentenceTransformer
 
     papers = read_texts(job.papers, 10_000 if job.on_gpu else 300)
-    model: Any = SentenceTransformer(job.model, device=job.device)
+    model: Any = SentenceTransformer(job.model, device=job.device).float()
     if job.on_gpu:
         model.half()
 
