@@ -16,11 +16,10 @@ import subprocess
 import sys
 import sysconfig
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -243,14 +242,24 @@ def wait_until_ready(server: subprocess.Popen[bytes], http: int, log: Path, befo
         # After this message the server waits for ever.
         if server.poll() is not None or "Failed to preinitialize" in output:
             break
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{http}/v2/health/ready", timeout=1).close()
+        if is_ready(http):
             return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        time.sleep(0.1)
     lines = log.read_bytes()[before:].decode(errors="replace").splitlines()
     errors = [line for line in lines if "Failed" in line or "failed" in line or "Error" in line]
     raise NotRun(f"the server did not start: {(errors or lines or ['no output'])[-1][:300]}")
+
+
+def is_ready(http: int) -> bool:
+    """Return True if the server on this machine answers that it is ready."""
+    connection = HTTPConnection("127.0.0.1", http, timeout=1)
+    try:
+        connection.request("GET", "/v2/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def free_ports() -> tuple[int, int]:
