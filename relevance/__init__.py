@@ -9,6 +9,7 @@ from relevance.loaders.inside import place_inside, write_distractors
 from relevance.making import MadeSet, make_sets
 from relevance.metrics import METRICS, mean_metrics, query_metrics, scores_of_order
 from relevance.slices import query_slices
+from relevance.writing import corpus_file
 
 __all__ = [
     "FORMATS",
@@ -18,6 +19,7 @@ __all__ = [
     "Collection",
     "MadeSet",
     "RelevanceError",
+    "corpus_file",
     "make_sets",
     "mean_metrics",
     "place_inside",
