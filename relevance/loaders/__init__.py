@@ -83,6 +83,11 @@ def read_collection(folder: Path) -> Collection:
     return collections[0]
 
 
+def format_of(folder: Path) -> str | None:
+    """Return the name of a folder's format by the files that are in it; None if it has none. Nothing large is read."""
+    return found.name if (found := _fitting(folder)) else None
+
+
 def _read(folder: Path) -> list[Collection]:
     if folder.suffix in SPLITS and folder.is_file():
         return read_beir(folder.resolve().parent.parent, folder)

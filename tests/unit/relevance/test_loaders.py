@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from relevance import FORMATS, RelevanceError, read_collection, read_collections
+from relevance import RelevanceError, format_of, read_collection, read_collections
 from relevance.loaders.files import parquet_rows
 
 
@@ -288,7 +288,9 @@ def test_each_folder_is_read_as_its_own_format(tmp_path: Path) -> None:
     folders = {name: make(tmp_path / name) for name, make in makers.items()}
     folders |= {"NanoBEIR": parts(tmp_path / "NanoBEIR", "train"), "BEIR": beir(tmp_path / "BEIR", "test")}
     for name, folder in folders.items():
-        assert next(each.name for each in FORMATS if each.fits(folder)) == name
+        assert format_of(folder) == name
+    assert format_of(tmp_path) is None
+    assert format_of(Path("mteb:SCIDOCS")) == "mteb"
 
 
 class Task:
