@@ -20,7 +20,7 @@ from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
+PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation", "texts"]
 NO_SUBJECT = -1
 
 
@@ -56,7 +56,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
-        positive: text that it should find.
+        positive: text that it should find; empty for a single text.
         label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
         groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
             in one batch.
@@ -64,7 +64,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     kind: str
     anchor: str
-    positive: str
+    positive: str = ""
     label: int | None = None
     groups: tuple[int, ...] = ()
 
@@ -101,9 +101,15 @@ def halves(text: str) -> tuple[str, str] | None:
     return " ".join(parts[:cut]), " ".join(parts[cut:])
 
 
+def single_text(kind: str, paper: Paper) -> Pair:
+    """Return the passage of a paper alone, for a loss that learns from single texts."""
+    return Pair(kind, passage_text(paper))
+
+
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
+    "texts": single_text,
 }
 
 
