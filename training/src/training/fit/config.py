@@ -17,12 +17,12 @@ class ModelConfig(Section, frozen=True):
 
     source: Annotated[str | None, explain("folder or hub id; `null` is the packaged all-MiniLM-L6-v2")]
     max_length: Annotated[
-        int,
-        Meta(ge=8),
-        explain("tokens of a text to read in training; serving reads as many as the model can, at most 512"),
+        Annotated[int, Meta(ge=8)] | None,
+        explain("tokens of a text to read in training; `null` is as many as serving reads: the model's, at most 512"),
     ]
     pooling: Annotated[
-        Literal["mean", "cls", "max"], explain("pooling for a folder that holds an encoder without pooling")
+        Literal["mean", "cls", "max", "lasttoken"] | None,
+        explain("pooling for an encoder that has none, of a folder or the hub; `null` is the model's own, else `mean`"),
     ]
     freeze_embeddings: Annotated[bool, explain("leave the word vectors unchanged")]
     dropout: Annotated[

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from storage.durable import replace_file
-from training.errors import FitError, RunError, translate_write_errors
+from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
 from training.fit.batches import PairFile, Texts, require_batches
 from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
@@ -94,6 +94,7 @@ def fine_tune(task: Task) -> dict[str, Any]:
         MRR@10 on validation before and after, steps, seconds, and origins and digests of model and pairs.
 
     Raises:
+        ConfigurationError: A kind of pairs does not match its loss, or the model cannot read so many tokens.
         CorpusError: The pairs do not fill the batches of one step.
         FitError: The training made no step, or its loss or its weights are no finite numbers.
         RunError: The checkpoints belong to another training, or something cannot be written.
@@ -126,7 +127,11 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     model = models.load(task.model, device)
     base = models.describe(task.model.source, model) if tracker else None
     max_length = source.max_length(model)
-    model.max_seq_length = task.model.max_length
+    model.max_seq_length = task.model.max_length or max_length
+    if model.max_seq_length > max_length:
+        raise ConfigurationError(
+            f"model.max_length is {model.max_seq_length}, and the model reads {max_length} tokens."
+        )
     kinds_of = group_by_loss(task.loss_of, texts)
     built = {
         each: losses.build_loss(each, model, task.matryoshka, PairFile(task.pairs, kinds, task.teacher_store))
@@ -158,7 +163,13 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     check_trained(model, trainer.state.global_step)
-    figures: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds, "precision": precision}
+    figures: dict[str, Any] = {
+        "steps": trainer.state.global_step,
+        "seconds": seconds,
+        "precision": precision,
+        "max_length": model.max_seq_length,
+        "served_max_length": max_length,
+    }
     if tracker and not task.profile:
         if task.trainer.base_weight:
             average(model, models.load(task.model, device), task.trainer.base_weight)

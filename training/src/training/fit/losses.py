@@ -5,6 +5,7 @@ To add a loss, write a class here, add it to `LossConfig`, and give it a file in
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -115,7 +116,9 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
     in_batch_negatives = True
     allows_matryoshka = False
 
-    guide: Annotated[str | None, explain("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
+    guide: Annotated[
+        str | None, explain("folder or hub id of the guide; `null` is the model itself as it is before training")
+    ]
     temperature: Annotated[Above0, explain("temperature of the similarities")]
     margin: Annotated[AtLeast0, explain("amount by which a negative must be less similar than the positive")]
 
@@ -124,7 +127,10 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
         return {"guide": self.guide} if self.guide is not None else {}
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
-        guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
+        if self.guide is None:
+            guide = copy.deepcopy(model).eval()
+        else:
+            guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
         return {"guide": guide, "temperature": self.temperature, "margin": self.margin}
 
 

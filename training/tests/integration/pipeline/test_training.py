@@ -169,8 +169,10 @@ def test_a_wider_teacher_is_asked_once_for_single_texts(
 ) -> None:
     more = ("pairs=texts", "loss=distillation", "loss.distance=l2", f"loss.teacher={tiny_model('bert', 48)}")
     quick = ("trainer.steps=30", "trainer.learning_rate=1e-2", "trainer.log_every=10", "trainer.evaluate_every=30")
-    run = prepared("texts", *more, *quick)
+    run = prepared("texts", *more, *quick, "model.max_length=null")
     load_stage("train")(run)
+    figures = json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())
+    assert (figures["max_length"], figures["served_max_length"]) == (48, 48)
     assert "encoding 140 of 140 texts with the teacher" in capfd.readouterr().err
     lines = [json.loads(line) for line in (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -273,6 +275,8 @@ def test_wrong_input_is_refused_and_nothing_is_published(
     assert not (environment / "repository").exists()
     with pytest.raises(ConfigurationError, match="labelled pairs"):
         load_stage("train")(prepared("unlabelled", "loss=contrastive"))
+    with pytest.raises(ConfigurationError, match=r"model\.max_length is 64, and the model reads 48"):
+        load_stage("train")(prepared("long", "model.max_length=64"))
     with pytest.raises(CorpusError, match="at least 100"):
         prepared("few", "data.most=20")
 
