@@ -148,7 +148,7 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
                 subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
             )
         elif kind == "citation":
-            streams.append(citation_pairs(corpus, settings.citations, wanted))
+            streams.append(citation_pairs(corpus, settings.citations, wanted, seed))
         elif settings.per_paper:
             streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
@@ -208,7 +208,7 @@ def subject_pairs(
             yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
 
 
-def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
+def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int, seed: int = 0) -> Iterator[Pair]:
     """Yield papers of which one cites the other, both in the corpus.
 
     Raises:
@@ -229,7 +229,8 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Ite
             f"pairs.citations: none of the {len(found)} citations in {file} is between two papers that train. "
             "Give a file with ids of the corpus."
         )
-    for citation in inside[:wanted]:
+    for place_inside in sorted(np.random.default_rng(seed).permutation(len(inside))[:wanted].tolist()):
+        citation = inside[place_inside]
         one, other = place[citation.citing], place[citation.cited]
         yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
 
