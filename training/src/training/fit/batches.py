@@ -6,7 +6,6 @@ itself, and a near-duplicate from its equal. This module needs no torch, so that
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,19 +156,3 @@ def _read(pairs: Path) -> Iterator[dict[str, Any]]:
             yield from map(decoder.decode, file)
     except (OSError, msgspec.DecodeError) as error:
         raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
-
-
-class WithoutRepeats:
-    """Filter of a stream: of any `size` pairs in succession no two have a text in common."""
-
-    def __init__(self, size: int) -> None:
-        """Take the number of pairs in a batch."""
-        self._recent: deque[frozenset[int]] = deque(maxlen=size - 1)
-
-    def __call__(self, pair: Mapping[str, Any]) -> bool:
-        """Return False for a pair that has a text of one of the last pairs that were kept."""
-        texts = number_texts(pair)
-        if any(not texts.isdisjoint(recent) for recent in self._recent):
-            return False
-        self._recent.append(texts)
-        return True

@@ -55,7 +55,7 @@ class TrainerConfig(Section, frozen=True):
         PartialShare, explain("share of the base model's weights in the final average (Wortsman et al., 2022)")
     ]
     streaming: Annotated[
-        bool, explain("stream the pairs through a shuffle buffer instead of mapping a table into memory")
+        bool, explain("stream the pairs through a shuffle buffer of at least 10,000 instead of mapping a table")
     ]
     workers: Annotated[Count, explain("processes that read pairs beside the trainer's own")]
     device: Annotated[Literal["auto", "cpu"], explain("`auto` is the GPU if there is one")]

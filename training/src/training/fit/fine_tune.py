@@ -191,9 +191,11 @@ def _load_pairs(
         stream = load_stream(
             task.pairs,
             cache,
-            shuffle_seed=None if task.keep_blocks else task.seed,
+            seed=task.seed,
             add_labels=next((maker for each in loss.values() if (maker := getattr(each, "add_labels", None))), None),
-            batch=size if task.loss.in_batch_negatives else None,
+            batch=size,
+            distinct=task.loss.in_batch_negatives,
+            keep_blocks=task.keep_blocks,
         )
         return stream, None
     makers = {kind: maker for kind in texts if (maker := getattr(loss[kind], "add_labels", None))}

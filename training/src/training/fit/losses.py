@@ -265,6 +265,10 @@ def check_kinds(
         )
     if by_kind and streaming:
         raise ConfigurationError("losses: a stream has one loss for all kinds: choose trainer.streaming=false.")
+    if streaming and len(kinds) > 1 and (labelled or SINGLE_TEXTS in kinds):
+        raise ConfigurationError(
+            "pairs.shares: all kinds of a stream have the same columns: choose trainer.streaming=false."
+        )
 
 
 def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
