@@ -78,10 +78,15 @@ def load_stream(
     if keep_blocks:
         dataset = dataset.batch(batch).shuffle(seed=seed, buffer_size=buffer // batch)
         dataset = dataset.map(_unpack, batched=True, batch_size=1)
-    dataset = dataset.select_columns(
-        [name for name, text in first.items() if text is not None and (name == "label" or name not in NO_TEXTS)]
-    )
-    return dataset if add_labels is None else dataset.map(add_labels, batched=True, batch_size=256)
+    texts = [name for name, text in first.items() if text is not None and name not in NO_TEXTS]
+    features = datasets.Features(dict.fromkeys(texts, datasets.Value("string")))
+    if add_labels is not None:
+        dataset = dataset.select_columns(texts).map(add_labels, batched=True, batch_size=256)
+        features["label"] = datasets.List(datasets.Value("int64"))
+    elif first.get("label") is not None:
+        features["label"] = datasets.Value("int64")
+    # The trainer refuses a stream whose columns are not known before the first row.
+    return dataset.select_columns(list(features)).cast(features)
 
 
 def _order_in_batches(

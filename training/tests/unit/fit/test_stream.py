@@ -27,6 +27,7 @@ def pairs(tmp_path: Path) -> Path:
 def read(pairs: Path, epoch: int = 0, **more: Any) -> list[list[tuple[str, str]]]:
     options = {"seed": 0, "add_labels": None, "batch": SIZE, "distinct": True, "keep_blocks": False, **more}
     stream = load_stream(pairs, pairs.parent / "cache", **options)
+    assert stream.column_names == ["anchor", "positive"]
     stream.set_epoch(epoch)
     rows = [(row["anchor"], row["positive"]) for row in stream]
     assert len(rows) % SIZE == 0
@@ -52,6 +53,23 @@ def test_the_order_depends_on_seed_and_epoch(pairs: Path, keep_blocks: bool) -> 
     assert first == read(pairs, keep_blocks=keep_blocks)
     assert first != read(pairs, epoch=1, keep_blocks=keep_blocks)
     assert first != read(pairs, seed=1, keep_blocks=keep_blocks)
+
+
+def test_labels_of_pairs_and_those_that_a_loss_adds_are_known_columns(pairs: Path) -> None:
+    labelled = [{**json.loads(line), "label": 1} for line in pairs.read_text().splitlines()]
+    pairs.write_text("".join(json.dumps(line) + "\n" for line in labelled))
+    options: dict[str, Any] = {"seed": 0, "batch": SIZE, "distinct": False, "keep_blocks": False}
+    stream = load_stream(pairs, pairs.parent / "cache", add_labels=None, **options)
+    assert stream.column_names == ["anchor", "positive", "label"]
+    assert next(iter(stream))["label"] == 1
+
+    def lengths(batch: dict[str, list[str]]) -> dict[str, Any]:
+        return {"label": [[len(anchor), 1] for anchor in batch["anchor"]]}
+
+    stream = load_stream(pairs, pairs.parent / "cache", add_labels=lengths, **options)
+    assert stream.column_names == ["anchor", "positive", "label"]
+    row = next(iter(stream))
+    assert row["label"] == [len(row["anchor"]), 1]
 
 
 def test_blocks_of_the_file_stay_together(pairs: Path) -> None:
