@@ -17,7 +17,7 @@ class DataConfig(Section, frozen=True):
 
     papers: Annotated[str, explain("file of papers; `sample` downloads the sample papers")]
     mapping: Annotated[str | None, explain("fields of that file, such as `id=_id,title=title,abstract=text`")]
-    most: Annotated[Positive | None, explain("papers to read at most; `null` reads all")]
+    most: Annotated[Positive | None, explain("papers to draw at random from the file; `null` takes all")]
     held_out_share: Annotated[OpenShare, explain("largest share of the corpus to hold out: the newest papers")]
     validation_share: Annotated[
         OpenShare, explain("largest share of the corpus to validate on: the papers before those")

@@ -20,7 +20,7 @@ from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
+PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation", "texts"]
 NO_SUBJECT = -1
 
 
@@ -56,7 +56,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
-        positive: text that it should find.
+        positive: text that it should find; empty for a single text.
         label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
         groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
             in one batch.
@@ -64,7 +64,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     kind: str
     anchor: str
-    positive: str
+    positive: str = ""
     label: int | None = None
     groups: tuple[int, ...] = ()
 
@@ -101,9 +101,15 @@ def halves(text: str) -> tuple[str, str] | None:
     return " ".join(parts[:cut]), " ".join(parts[cut:])
 
 
+def single_text(kind: str, paper: Paper) -> Pair:
+    """Return the passage of a paper alone, for a loss that learns from single texts."""
+    return Pair(kind, passage_text(paper))
+
+
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
+    "texts": single_text,
 }
 
 
@@ -142,7 +148,7 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
                 subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
             )
         elif kind == "citation":
-            streams.append(citation_pairs(corpus, settings.citations, wanted))
+            streams.append(citation_pairs(corpus, settings.citations, wanted, seed))
         elif settings.per_paper:
             streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
@@ -202,7 +208,7 @@ def subject_pairs(
             yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
 
 
-def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
+def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int, seed: int = 0) -> Iterator[Pair]:
     """Yield papers of which one cites the other, both in the corpus.
 
     Raises:
@@ -223,7 +229,8 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Ite
             f"pairs.citations: none of the {len(found)} citations in {file} is between two papers that train. "
             "Give a file with ids of the corpus."
         )
-    for citation in inside[:wanted]:
+    for place_inside in sorted(np.random.default_rng(seed).permutation(len(inside))[:wanted].tolist()):
+        citation = inside[place_inside]
         one, other = place[citation.citing], place[citation.cited]
         yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
 

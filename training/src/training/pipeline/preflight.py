@@ -31,7 +31,7 @@ def check(configuration: Configuration) -> None:
             f"data.held_out_share and data.validation_share ({data.held_out_share:g} and {data.validation_share:g}) "
             "leave no paper to train on: their sum must be below 1."
         )
-    models.check(configuration.model.source)
+    models.check(configuration.model.source, pooling=configuration.model.pooling)
     kinds = [kind for kind, share in configuration.pairs.shares.items() if share > 0]
     losses.check_kinds(
         configuration.loss,

@@ -124,8 +124,18 @@ def _training_facts(training: Mapping[str, Any]) -> dict[str, str]:
         "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
         f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
         f"{trainer['base_weight']:g}",
+        "texts": _lengths(training.get("max_length"), training.get("served_max_length")),
         "code": f"revision `{code.get('commit') or 'unknown'}`" + (", changed" if code.get("changed") else ""),
     }
+
+
+def _lengths(trained: int | None, served: int | None) -> str:
+    """Return how many tokens of a text were read in training; an earlier version of the code did not record it."""
+    if trained is None or served is None:
+        return "unknown number of tokens"
+    if trained < served:
+        return f"trained on the first {trained} tokens of a text, although {served} are read when it is served"
+    return f"trained on the first {trained} tokens of a text, as many as are read when it is served"
 
 
 def _join(values: Mapping[str, Any]) -> str:

@@ -57,6 +57,7 @@ def test_exactly_the_evaluated_files_are_published(
     assert training["base"] == {"source": "folder model", "weights_sha256": file_sha256(base / "model.safetensors")}
     assert training["corpus"] == {"file": papers.name, "sha256": file_sha256(papers), "read": 200}
     assert training["revision"] == revision()
+    assert (training["max_length"], training["served_max_length"]) == (32, 48)
     assert (training["loss"]["kind"], training["steps"], training["pairs"]["count"]) == ("mnrl", 2, 140)
     assert training["pairs"]["sha256"] == file_sha256(run.stage_folder("mine") / "pairs.jsonl")
     assert str(papers.parent) not in json.dumps(made)
@@ -64,6 +65,7 @@ def test_exactly_the_evaluated_files_are_published(
     assert training["corpus"]["sha256"] in card
     assert f"- fine-tuned from: folder model, SHA-256 `{training['base']['weights_sha256']}`" in card
     assert "- loss: mnrl (scale " in card
+    assert "trained on the first 32 tokens of a text, although 48 are read" in card
     assert "evaluate: done before" in capfd.readouterr().err
 
     # With another compression alone, nothing is trained again, and the version that serves is the baseline.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from training.data.split import SplitPart
 from training.evaluation import evaluate_systems
 from training.evaluation.evaluate import candidate_comparisons, load_systems
+from training.fit import models
+from training.pipeline.configuration import Configuration
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
 from training.pipeline.stages.prepare import PART_FILES
@@ -31,12 +36,13 @@ def run_stage(run: RunFolder) -> None:
     settings = configuration.evaluation
     prepared = run.require_stage("prepare")
     tuned = run.require_stage("train") / run.folder.name
-    systems, baseline = load_systems(
-        Path(configuration.paths.repository),
-        {CANDIDATE: run.require_stage("compress") / ENCODER_FOLDER},
-        base=(configuration.model.source or "default") if settings.fp32 else "none",
-        models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
-    )
+    with _base(configuration) as base:
+        systems, baseline = load_systems(
+            Path(configuration.paths.repository),
+            {CANDIDATE: run.require_stage("compress") / ENCODER_FOLDER},
+            base=base if settings.fp32 else "none",
+            models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
+        )
     papers = prepared / PART_FILES[SplitPart.HELD_OUT] if settings.subjects else None
     with run.write_stage("evaluate") as folder:
         evaluate_systems(
@@ -51,3 +57,15 @@ def run_stage(run: RunFolder) -> None:
             seed=configuration.seed,
             cache=Path(configuration.paths.data) / "evaluation-vectors",
         )
+
+
+@contextmanager
+def _base(configuration: Configuration) -> Iterator[str]:
+    """Yield the model before training, as an argument of evaluation: a bare encoder is saved with its pooling first."""
+    source = configuration.model.source
+    if not models.is_bare_encoder(source):
+        yield source or "default"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        models.load(configuration.model).save(f"{folder}/base")
+        yield f"{folder}/base"

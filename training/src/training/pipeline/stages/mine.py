@@ -51,6 +51,8 @@ def run_stage(run: RunFolder) -> None:
             return
         if run.configuration.pairs.labelled:
             raise CorpusError("mine: labelled pairs contain their negatives already; choose mine=none.")
+        if run.configuration.pairs.shares.get("texts"):
+            raise CorpusError("mine: single texts have no negatives; choose mine=none with pairs=texts.")
         trainer = run.configuration.trainer
         model = models.load(run.configuration.model, models.choose_device(trainer.device))
         device = model.device.type
