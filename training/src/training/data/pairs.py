@@ -20,7 +20,7 @@ from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
+PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
 NO_SUBJECT = -1
 
 
@@ -31,6 +31,13 @@ class PairsConfig(Section, frozen=True):
         dict[PairSource, AtLeast0], explain("share of each source among the pairs; the shares need not sum to one")
     ]
     most: Annotated[Positive | None, explain("pairs to make at most; `null` makes as many as there are papers")]
+    per_paper: Annotated[
+        bool,
+        explain(
+            "every paper gives a pair of each source, and a batch holds pairs of one source; otherwise the papers "
+            "are divided among the sources"
+        ),
+    ]
     balanced: Annotated[
         bool, explain("for `subject`: draw every subject equally often, instead of in proportion to its papers")
     ]
@@ -51,12 +58,14 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
         anchor: text that searches.
         positive: text that it should find.
         label: 1 if the texts belong together, 0 if not; None if no pair of the file has a label.
+        paper: id of the one paper that both texts come from; None if they come from two.
     """
 
     kind: str
     anchor: str
     positive: str
     label: int | None = None
+    paper: str | None = None
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -72,13 +81,13 @@ def known_item_pair(kind: str, paper: Paper) -> Pair | None:
     if parts is None:
         return None
     query, title, text = parts
-    return Pair(kind, query, passage_text(Paper(id=paper.id, title=title, abstract=text)))
+    return Pair(kind, query, passage_text(Paper(id=paper.id, title=title, abstract=text)), paper=paper.id)
 
 
 def halves_pair(kind: str, paper: Paper) -> Pair | None:
     """Return the first half of an abstract and the second; None if the abstract is one sentence."""
     cut = halves(paper.abstract)
-    return Pair(kind, *cut) if cut else None
+    return Pair(kind, *cut, paper=paper.id) if cut else None
 
 
 def halves(text: str) -> tuple[str, str] | None:
@@ -92,7 +101,7 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
-    **dict.fromkeys(("title", "first_sentence"), known_item_pair),
+    **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
 }
 
@@ -100,7 +109,8 @@ ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
 def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
     """Yield the pairs that the settings request, one source after another.
 
-    Sources that use one paper at a time divide the papers among them: no paper gives two pairs.
+    Sources that use one paper at a time divide the papers among them, so that no paper gives two pairs, unless
+    `per_paper` is set.
 
     Raises:
         CorpusError: The corpus does not give pairs of a requested source.
@@ -120,7 +130,8 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
             yield from citation_pairs(corpus, settings.citations, wanted)
         else:
             end = len(order) if number == len(shares) - 1 else start + round(len(order) * share / total)
-            yield from _pairs_of_papers(kind, corpus, order[start:end], wanted)
+            own = order if settings.per_paper else order[start:end]
+            yield from _pairs_of_papers(kind, corpus, own, most if settings.per_paper and not settings.most else wanted)
             start = end
 
 

@@ -6,6 +6,7 @@ itself. This module needs no torch, so that pairs are refused before it is loade
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 
 from training.errors import CorpusError
 
-_NO_TEXTS = ("kind", "label")
+_NO_TEXTS = ("kind", "paper", "label")
 
 Texts = list[frozenset[int]]
 """Numbers of the texts of each pair: equal for texts that differ in case and spaces at most."""
@@ -37,6 +38,23 @@ def read_texts(pairs: Path) -> Texts:
         with pairs.open("rb") as file:
             return [number_texts(decoder.decode(line)) for line in file]
     except (OSError, msgspec.DecodeError) as error:
+        raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
+
+
+def sample_passages(pairs: Path, most: int = 20_000, seed: int = 0) -> list[str]:
+    """Return the positives of a random sample of the pairs of a file.
+
+    Raises:
+        CorpusError: The file cannot be read.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    try:
+        with pairs.open("rb") as file:
+            count = sum(1 for _ in file)
+            chosen = set(random.Random(seed).sample(range(count), min(most, count)))
+            file.seek(0)
+            return [str(decoder.decode(line)["positive"]) for number, line in enumerate(file) if number in chosen]
+    except (OSError, KeyError, msgspec.DecodeError) as error:
         raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
 
@@ -98,6 +116,20 @@ def require_batches(pairs: Path, size: int, *, processes: int = 1, distinct: boo
         f"pairs: {what} do not fill the batches of one step, which take {needs}: trainer.batch_size is {size}. "
         f"Start a new run with more papers of different texts{smaller}."
     )
+
+
+def read_kinds(pairs: Path) -> list[str]:
+    """Return the kind of each pair of a file.
+
+    Raises:
+        CorpusError: The file cannot be read.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    try:
+        with pairs.open("rb") as file:
+            return [str(decoder.decode(line).get("kind", "")) for line in file]
+    except (OSError, msgspec.DecodeError) as error:
+        raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
 
 class WithoutRepeats:

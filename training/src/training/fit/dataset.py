@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
@@ -46,7 +47,7 @@ def load_dataset(
     else:
         dataset = datasets.Dataset.from_json(str(pairs), cache_dir=str(cache))
         columns = dataset.column_names
-    dataset = dataset.select_columns([name for name in columns if name != "kind"])
+    dataset = dataset.select_columns([name for name in columns if name not in ("kind", "paper")])
     if streaming and shuffle_seed is not None:
         dataset = dataset.shuffle(seed=shuffle_seed, buffer_size=_SHUFFLE_BUFFER)
     if streaming and batch is not None:
@@ -55,7 +56,7 @@ def load_dataset(
 
 
 class PairBatches(DefaultBatchSampler):
-    """Batches of pairs in random order, none with a text twice if texts are given.
+    """Batches of pairs in random order, none with a text twice if texts are given, of one kind each if kinds are given.
 
     The order depends on seed and epoch only, so that a resumed training continues with the batches it would have had.
     """
@@ -70,6 +71,7 @@ class PairBatches(DefaultBatchSampler):
         seed: int = 0,
         *,
         texts: Texts | None = None,
+        kinds: Sequence[str] | None = None,
         keep_blocks: bool = False,
     ) -> None:
         """Take the arguments that sentence-transformers gives a sampler; of the generator only the seed is used.
@@ -82,6 +84,7 @@ class PairBatches(DefaultBatchSampler):
             generator: gives the seed.
             seed: seed without a generator.
             texts: texts of each pair; None lets a text occur several times in a batch.
+            kinds: kind of each pair; a batch has pairs of one kind only. None lets kinds mix.
             keep_blocks: True keeps pairs together that stand together in the file; only the order of the batches is
                 random then.
         """
@@ -89,26 +92,30 @@ class PairBatches(DefaultBatchSampler):
         self._size = len(dataset)
         self._seed = generator.initial_seed() if generator is not None else seed
         self._texts = texts if texts is not None else [frozenset[int]()] * self._size
+        self._kinds = np.unique(kinds, return_inverse=True)[1] if kinds is not None else np.zeros(self._size, np.int64)
         self._keep_blocks = keep_blocks
         self._count: int | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = torch.Generator().manual_seed(self._seed + getattr(self, "epoch", 0))
-        if not self._keep_blocks:
-            yield from self._fill(torch.randperm(self._size, generator=rng).tolist())
-            return
-        batches = self._fill(range(self._size))
-        for number in torch.randperm(len(batches), generator=rng).tolist():
-            yield batches[number]
+        batches = self._batches(rng)
+        # The order of blocks, or of kinds, is not random yet.
+        if self._keep_blocks or self._kinds.any():
+            batches = [batches[number] for number in torch.randperm(len(batches), generator=rng).tolist()]
+        yield from batches
 
     def __len__(self) -> int:
         """Return the number of batches of the first epoch; if texts are repeated, a later one may differ slightly."""
         if self._count is None:
-            first = torch.Generator().manual_seed(self._seed)
-            order = range(self._size) if self._keep_blocks else torch.randperm(self._size, generator=first).tolist()
-            self._count = len(self._fill(order))
+            self._count = len(self._batches(torch.Generator().manual_seed(self._seed)))
         return self._count
 
-    def _fill(self, order: Iterable[int]) -> list[list[int]]:
-        batches = fill_batches(self._texts, order, self.batch_size)
+    def _batches(self, rng: torch.Generator) -> list[list[int]]:
+        order = np.arange(self._size)
+        if not self._keep_blocks:
+            order = torch.randperm(self._size, generator=rng).numpy()
+        of_kind = self._kinds[order]
+        batches: list[list[int]] = []
+        for kind in range(self._kinds.max(initial=0) + 1):
+            batches += fill_batches(self._texts, order[of_kind == kind].tolist(), self.batch_size)
         return [batch for batch in batches if len(batch) == self.batch_size or not self.drop_last]

@@ -19,7 +19,7 @@ import torch
 from storage.durable import replace_file
 from training.errors import FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
-from training.fit.batches import Texts, require_batches
+from training.fit.batches import Texts, read_kinds, require_batches
 from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
 from training.fit.config import ModelConfig, NoTracking, TrackingConfig, TrainerConfig
 from training.fit.dataset import PairBatches, load_dataset
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
-WEIGHTS_CODE = ("batches.py", "dataset.py", "fine_tune.py", "losses.py", "models.py")
+WEIGHTS_CODE = (
+    *("batches.py", "cosine.py", "dataset.py", "fine_tune.py", "hybrid.py", "losses.py", "models.py"),
+    "token_bm25.py",
+)
 """Modules that decide the weights; `dvc.yaml` lists the same."""
 
 
@@ -53,6 +56,7 @@ class Task:
         trainer: training loop.
         labelled: True if the pairs have labels.
         keep_blocks: True if pairs that stand together in the file belong into one batch.
+        one_kind: True if a batch holds pairs of one kind only.
         tracking: choice of the tracker.
         tracking_store: folder of MLflow's file store if `tracking` names none.
         parameters: values of the configuration for the tracker.
@@ -72,6 +76,7 @@ class Task:
     trainer: TrainerConfig
     labelled: bool
     keep_blocks: bool
+    one_kind: bool = False
     tracking: TrackingConfig = field(default_factory=NoTracking)
     tracking_store: Path = Path("mlruns")
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -126,7 +131,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         add_labels=task.loss.label_maker(),
         batch=size if distinct else None,
     )
-    loss = losses.build_loss(task.loss, model, task.matryoshka)
+    loss = losses.build_loss(task.loss, model, task.matryoshka, task.pairs)
     evaluator = Validation(task.validation, functools.partial(models.autocast, precision, device))
     resumed = f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""
     log_progress(f"training in {precision} on {device}{resumed}")
@@ -225,7 +230,12 @@ def _arguments(task: Task, precision: models.Precision, device: str, texts: Text
         with task.pairs.open("rb") as file:
             lines = sum(1 for _ in file)
         steps = max(1, int(lines * settings.epochs) // (settings.batch_size * processes))
-    sampler: Any = functools.partial(PairBatches, texts=texts, keep_blocks=task.keep_blocks)
+    sampler: Any = functools.partial(
+        PairBatches,
+        texts=texts,
+        kinds=read_kinds(task.pairs) if task.one_kind else None,
+        keep_blocks=task.keep_blocks,
+    )
     if settings.streaming:
         sampler = BatchSamplers.BATCH_SAMPLER  # a stream has its own order
     return SentenceTransformerTrainingArguments(

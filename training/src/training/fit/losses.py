@@ -6,18 +6,20 @@ To add a loss, write a class here, add it to `LossConfig`, and give it a file in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import structs
 
 from training.errors import ConfigurationError
 from training.fit import models
-from training.schema import Above0, AtLeast0, Positive, Section, explain
+from training.fit.batches import sample_passages
+from training.schema import Above0, AtLeast0, Positive, Section, Share, explain
 
 # Reading the configuration must not load torch, which takes seconds.
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor, nn
+    from torch import nn
 
 AddLabels = Callable[[Mapping[str, list[str]]], dict[str, Any]]
 """Function for `Dataset.map` that returns the column of labels."""
@@ -46,8 +48,8 @@ class Loss(Section, tag_field="kind", frozen=True):
         """Name in the group `loss`."""
         return str(self.__struct_config__.tag)
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model.
+    def build(self, model: SentenceTransformer, pairs: Path | None = None) -> nn.Module:
+        """Return the loss for a model and the file of its pairs.
 
         Raises:
             SourceError: Another model that the loss needs cannot be loaded.
@@ -85,6 +87,8 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
     hardness: Annotated[AtLeast0, explain("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        from training.fit.cosine import exact_cosine
+
         both = ("query_to_doc", "doc_to_query")
         hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": self.hardness} if self.hardness else {}
         return {
@@ -181,17 +185,54 @@ class Distillation(Loss, tag="distillation", frozen=True):
         return {"distance_metric": self.distance, "projection_dim": projection}
 
 
-LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation
+class Hybrid(Loss, tag="hybrid", frozen=True):
+    """Ranking by the sum of cosine and BM25: the model learns where BM25 fails, which is what hybrid search needs."""
+
+    library_class = "HybridRanking"
+    in_batch_negatives = True
+    allows_matryoshka = False
+
+    scale: Scale
+    lexical_weight: Annotated[AtLeast0, explain("BM25 of the best passage of a batch, in units of the cosine")]
+    imitation: Annotated[
+        Share, explain("share of the loss that imitates the hybrid ranking of the teacher by the cosines alone")
+    ]
+    teacher: Annotated[str | None, explain("folder or hub id of that teacher; `null` is the packaged all-MiniLM-L6-v2")]
+
+    def build(self, model: SentenceTransformer, pairs: Path | None = None) -> nn.Module:
+        """Return the loss; BM25 counts words in a sample of the pairs' passages."""
+        from training.fit.hybrid import HybridRanking
+        from training.fit.token_bm25 import TokenBm25
+
+        bm25 = TokenBm25.count(model.tokenizer, sample_passages(pairs) if pairs else [], model.max_seq_length or 512)
+        teacher = models.load_unchanged(self.teacher, "loss.teacher", model.device.type) if self.imitation else None
+        return HybridRanking(
+            model,
+            bm25,
+            scale=self.scale,
+            lexical_weight=self.lexical_weight,
+            teacher=teacher,
+            imitation=self.imitation,
+        )
+
+    def other_models(self) -> dict[str, str]:
+        """Return the teacher."""
+        return {"loss.teacher": self.teacher} if self.teacher is not None else {}
 
 
-def build_loss(loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None) -> nn.Module:
+LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation | Hybrid
+
+
+def build_loss(
+    loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None, pairs: Path | None = None
+) -> nn.Module:
     """Return the loss for a model, inside a Matryoshka loss if dimensions are given.
 
     Raises:
         ConfigurationError: The loss has no Matryoshka form, or a dimension is larger than the model's.
         SourceError: Another model that the loss needs cannot be loaded.
     """
-    built = loss.build(model)
+    built = loss.build(model, pairs)
     if not matryoshka:
         return built
     from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
@@ -220,13 +261,3 @@ def check(loss: Loss, labelled: bool) -> None:
             f"loss={loss.name} takes every pair for a positive one, but pairs.labelled is true: choose "
             "loss=contrastive or loss=cosent, or pairs without labels."
         )
-
-
-def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return cosines in FP32 even under autocast: the 8 bits of bf16 are too coarse for hard negatives."""
-    import torch
-    from torch.nn.functional import normalize
-
-    with torch.autocast(left.device.type, enabled=False):
-        one, other = (normalize(side.float(), dim=-1) for side in (left, right))
-        return one @ other.T

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from training.data.config import NegativesConfig, NeighboursConfig, NoMining
+from training.data import hybrid_negatives
+from training.data.config import HybridNegativesConfig, NegativesConfig, NeighboursConfig, NoMining
 from training.data.neighbours import make_blocks
 from training.data.pairs import Pair
 from training.errors import CorpusError, translate_write_errors
@@ -50,6 +51,8 @@ def run_stage(run: RunFolder) -> None:
         with translate_write_errors(folder), models.autocast(precision, device):
             if isinstance(settings, NeighboursConfig):
                 _order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
+            elif isinstance(settings, HybridNegativesConfig):
+                hybrid_negatives.write_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             else:
                 _add_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
 

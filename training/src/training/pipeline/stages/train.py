@@ -78,6 +78,7 @@ def make_task(run: RunFolder, configuration: Configuration, *, profile: int = 0)
         trainer=configuration.trainer,
         labelled=configuration.pairs.labelled,
         keep_blocks=isinstance(configuration.mine, NeighboursConfig),
+        one_kind=configuration.pairs.per_paper,
         tracking=configuration.tracking,
         tracking_store=Path(configuration.paths.data) / "mlruns",
         parameters=flatten(configuration),
