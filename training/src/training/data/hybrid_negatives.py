@@ -39,10 +39,11 @@ class _Lexical:
 
     def scores(self, queries: Sequence[Sequence[int]]) -> torch.Tensor:
         """Return the scores of queries, given as token ids, for all passages: [queries, passages]."""
+        rows = torch.tensor([token for ids in queries for token in ids], device=self.idf.device)
+        lengths = torch.tensor([len(ids) for ids in queries], device=self.idf.device)
+        columns = torch.repeat_interleave(torch.arange(len(queries), device=self.idf.device), lengths)
         wanted = torch.zeros(len(self.idf), len(queries), device=self.idf.device)
-        for column, ids in enumerate(queries):
-            rows = torch.tensor(sorted(set(ids)), dtype=torch.long, device=self.idf.device)
-            wanted[rows, column] = self.idf[rows]
+        wanted[rows, columns] = self.idf[rows]
         return (self.weights @ wanted).T
 
 

@@ -5,6 +5,7 @@ To add a loss, write a class here, add it to `LossConfig`, and give it a file in
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -197,7 +198,7 @@ class Hybrid(Loss, tag="hybrid", frozen=True):
     imitation: Annotated[
         Share, explain("share of the loss that imitates the hybrid ranking of the teacher by the cosines alone")
     ]
-    teacher: Annotated[str | None, explain("folder or hub id of that teacher; `null` is the packaged all-MiniLM-L6-v2")]
+    teacher: Annotated[str | None, explain("folder or hub id of that teacher; `null` is the model before training")]
 
     def build(self, model: SentenceTransformer, pairs: Path | None = None) -> nn.Module:
         """Return the loss; BM25 counts words in a sample of the pairs' passages."""
@@ -205,7 +206,11 @@ class Hybrid(Loss, tag="hybrid", frozen=True):
         from training.fit.token_bm25 import TokenBm25
 
         bm25 = TokenBm25.count(model.tokenizer, sample_passages(pairs) if pairs else [], model.max_seq_length or 512)
-        teacher = models.load_unchanged(self.teacher, "loss.teacher", model.device.type) if self.imitation else None
+        teacher = None
+        if self.imitation and self.teacher is None:
+            teacher = copy.deepcopy(model)
+        elif self.imitation:
+            teacher = models.load_unchanged(self.teacher, "loss.teacher", model.device.type)
         return HybridRanking(
             model,
             bm25,
