@@ -162,7 +162,6 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
                 trainer=configuration.trainer,
                 labelled=False,
                 keep_blocks=False,
-                one_kind=configuration.pairs.per_paper,
             )
         )
         shutil.rmtree(own / "cache", ignore_errors=True)

@@ -58,21 +58,22 @@ def write_negatives(
         CorpusError: The pairs do not say from which paper they come, or there are too few papers.
     """
     pairs = msgspec.json.decode(b"[" + b",".join(source.read_bytes().splitlines()) + b"]", type=list[Pair])
-    if any(pair.paper is None for pair in pairs):
+    if any(len(pair.groups) != 1 for pair in pairs):
         raise CorpusError(
             "mine=hybrid: needs pairs that are parts of one paper; choose pairs=known_item or pairs=kinds."
         )
-    numbers: dict[str, int] = {}
+    # Near-duplicates count as one paper, so that none is a negative of the other.
+    numbers: dict[int, int] = {}
     passages: list[str] = []
     of_kind: dict[tuple[int, str], str] = {}
     for pair in pairs:
-        number = numbers.setdefault(str(pair.paper), len(numbers))
+        number = numbers.setdefault(pair.groups[0], len(numbers))
         if number == len(passages):
             passages.append(pair.positive)
         of_kind[number, pair.kind] = pair.positive
     if len(passages) <= settings.range_max:
         raise CorpusError(f"mine.range_max is {settings.range_max}, but there are only {len(passages)} papers.")
-    own = np.array([numbers[str(pair.paper)] for pair in pairs])
+    own = np.array([numbers[pair.groups[0]] for pair in pairs])
     found = _search(model, [pair.anchor for pair in pairs], passages, own, settings)
     rng = np.random.default_rng(seed)
     encoder = msgspec.json.Encoder()
@@ -87,8 +88,7 @@ def write_negatives(
                 if other != own[number]:
                     chosen.append(of_kind.get((other, pair.kind), passages[other]))
             columns = {f"negative_{place + 1}": text for place, text in enumerate(chosen)}
-            record = {"kind": pair.kind, "paper": pair.paper, "anchor": pair.anchor, "positive": pair.positive}
-            file.write(encoder.encode({**record, **columns}) + b"\n")
+            file.write(encoder.encode({**msgspec.to_builtins(pair), **columns}) + b"\n")
     log_progress(f"{len(pairs) - short:,} of {len(pairs):,} pairs have {settings.negatives} hard negatives")
 
 

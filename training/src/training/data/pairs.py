@@ -30,13 +30,13 @@ class PairsConfig(Section, frozen=True):
     shares: Annotated[
         dict[PairSource, AtLeast0], explain("share of each source among the pairs; the shares need not sum to one")
     ]
-    most: Annotated[Positive | None, explain("pairs to make at most; `null` makes as many as there are papers")]
     per_paper: Annotated[
         bool,
-        explain(
-            "every paper gives a pair of each source, and a batch holds pairs of one source; otherwise the papers "
-            "are divided among the sources"
-        ),
+        explain("make a pair of every source of each paper, instead of dividing the papers among the sources"),
+    ]
+    most: Annotated[
+        Positive | None,
+        explain("pairs to make at most; `null` makes as many as there are papers, with `per_paper` of each source"),
     ]
     balanced: Annotated[
         bool, explain("for `subject`: draw every subject equally often, instead of in proportion to its papers")
@@ -57,15 +57,16 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
         positive: text that it should find.
-        label: 1 if the texts belong together, 0 if not; None if no pair of the file has a label.
-        paper: id of the one paper that both texts come from; None if they come from two.
+        label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
+        groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
+            in one batch.
     """
 
     kind: str
     anchor: str
     positive: str
     label: int | None = None
-    paper: str | None = None
+    groups: tuple[int, ...] = ()
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -81,13 +82,13 @@ def known_item_pair(kind: str, paper: Paper) -> Pair | None:
     if parts is None:
         return None
     query, title, text = parts
-    return Pair(kind, query, passage_text(Paper(id=paper.id, title=title, abstract=text)), paper=paper.id)
+    return Pair(kind, query, passage_text(Paper(id=paper.id, title=title, abstract=text)))
 
 
 def halves_pair(kind: str, paper: Paper) -> Pair | None:
     """Return the first half of an abstract and the second; None if the abstract is one sentence."""
     cut = halves(paper.abstract)
-    return Pair(kind, *cut, paper=paper.id) if cut else None
+    return Pair(kind, *cut) if cut else None
 
 
 def halves(text: str) -> tuple[str, str] | None:
@@ -107,10 +108,10 @@ ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
 
 
 def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
-    """Yield the pairs that the settings request, one source after another.
+    """Yield the pairs that the settings request, the sources mixed in proportion to their pairs.
 
-    Sources that use one paper at a time divide the papers among them, so that no paper gives two pairs, unless
-    `per_paper` is set.
+    Sources that use one paper at a time divide the papers among them, so that no paper gives two pairs, or with
+    `per_paper` take each paper once.
 
     Raises:
         CorpusError: The corpus does not give pairs of a requested source.
@@ -119,20 +120,37 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
     if not shares:
         raise CorpusError("pairs.shares: every share is 0, so there is nothing to train on. Give one above 0.")
     total = sum(shares.values())
-    most = settings.most or len(corpus)
-    order = np.random.default_rng(seed).permutation(len(corpus)).tolist()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(corpus)).tolist()
+    most = settings.most or len(corpus) * (total / max(shares.values()) if settings.per_paper else 1)
     start = 0
+    streams: list[Iterator[Pair]] = []
+    counts = []
     for number, (kind, share) in enumerate(sorted(shares.items())):
         wanted = max(1, round(most * share / total))
+        counts.append(wanted)
         if kind == "subject":
-            yield from subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
+            streams.append(
+                subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
+            )
         elif kind == "citation":
-            yield from citation_pairs(corpus, settings.citations, wanted)
+            streams.append(citation_pairs(corpus, settings.citations, wanted))
+        elif settings.per_paper:
+            streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
             end = len(order) if number == len(shares) - 1 else start + round(len(order) * share / total)
-            own = order if settings.per_paper else order[start:end]
-            yield from _pairs_of_papers(kind, corpus, own, most if settings.per_paper and not settings.most else wanted)
+            streams.append(_pairs_of_papers(kind, corpus, order[start:end], wanted))
             start = end
+    yield from _mix(streams, counts, rng)
+
+
+def _mix(streams: list[Iterator[Pair]], counts: list[int], rng: np.random.Generator) -> Iterator[Pair]:
+    """Yield the pairs of all streams in random order, so that a reader of the file meets every source."""
+    for number in rng.permutation(np.repeat(np.arange(len(streams)), counts)).tolist():
+        if (pair := next(streams[number], None)) is not None:
+            yield pair
+    for stream in streams:
+        yield from stream
 
 
 def subject_pairs(
@@ -167,11 +185,13 @@ def subject_pairs(
     rng = np.random.default_rng(seed)
     weights = np.array([1 if balanced else len(members[number]) for number in several], dtype=np.float64)
     for number in rng.choice(several, wanted, p=weights / weights.sum()):
-        one, other = rng.choice(members[number], 2, replace=False)
-        anchor = corpus[int(one)].abstract
-        yield Pair("subject", anchor, corpus[int(other)].abstract, 1 if labelled else None)
+        one, other = rng.choice(members[number], 2, replace=False).tolist()
+        yield _of_papers(
+            Pair("subject", corpus[one].abstract, corpus[other].abstract, 1 if labelled else None), corpus, one, other
+        )
         if labelled:
-            yield Pair("subject", anchor, corpus[_draw_other_subject(subjects, int(number), rng)].abstract, 0)
+            other = _draw_other_subject(subjects, int(number), rng)
+            yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
 
 
 def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
@@ -196,8 +216,8 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Ite
             "Give a file with ids of the corpus."
         )
     for citation in inside[:wanted]:
-        one, other = (corpus[place[end]] for end in (citation.citing, citation.cited))
-        yield Pair("citation", passage_text(one), passage_text(other))
+        one, other = place[citation.citing], place[citation.cited]
+        yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
 
 
 def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted: int) -> Iterator[Pair]:
@@ -208,9 +228,14 @@ def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted
         pair = ONE_PAPER_SOURCES[kind](kind, corpus[index])
         if pair is not None:
             made += 1
-            yield pair
+            yield _of_papers(pair, corpus, index)
     if not made:
         raise CorpusError(f"pairs.shares.{kind}: no paper of the corpus gives such a pair. Give other pairs.")
+
+
+def _of_papers(pair: Pair, corpus: TrainingCorpus, *papers: int) -> Pair:
+    """Return a pair with the groups of near-duplicates that its papers belong to."""
+    return msgspec.structs.replace(pair, groups=tuple(sorted({int(corpus.groups[index]) for index in papers})))
 
 
 def _draw_other_subject(subjects: NDArray[Any], number: int, rng: np.random.Generator) -> int:
