@@ -128,7 +128,10 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     base = models.describe(task.model.source, model) if tracker else None
     max_length = source.max_length(model)
     model.max_seq_length = task.model.max_length
-    built = {each: losses.build_loss(each, model, task.matryoshka, task.pairs) for each in dict.fromkeys(map(task.loss_of, texts))}
+    built = {
+        each: losses.build_loss(each, model, task.matryoshka, task.pairs)
+        for each in dict.fromkeys(map(task.loss_of, texts))
+    }
     dataset, batches = _load_pairs(task, texts)
     evaluator = Validation(task.validation, functools.partial(models.autocast, precision, device))
     resumed = f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""
