@@ -107,6 +107,14 @@ ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
 }
 
 
+def passage_of(kind: str, paper: Paper) -> str:
+    """Return the passage that a paper has in pairs of a kind, so that negatives have the form of positives."""
+    if kind == "subject":
+        return paper.abstract
+    pair = ONE_PAPER_SOURCES[kind](kind, paper) if kind in ONE_PAPER_SOURCES else None
+    return passage_text(paper) if pair is None else pair.positive
+
+
 def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
     """Yield the pairs that the settings request, the sources mixed in proportion to their pairs.
 

@@ -168,6 +168,11 @@ def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None
     run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
     pairs = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
     assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in pairs)
+    # The candidates are all papers that train, and not only those that gave a pair of the same kind.
+    by_title = [row for row in pairs if row["kind"] == "title"]
+    assert {row["negative_1"] for row in by_title} - {row["positive"] for row in by_title}
+    abstracts = {json.loads(line)["abstract"] for line in (run.stage_folder("prepare") / "train.jsonl").open()}
+    assert {row["negative_1"] for row in by_title} <= abstracts
     load_stage("train")(run)
     run = prepared(
         "neighbours", "mine=neighbours", "trainer.steps=2", "trainer.base_weight=0.5", "trainer.streaming=true"
@@ -203,14 +208,11 @@ def test_the_same_seed_draws_the_same_negatives(prepared: Prepared) -> None:
 def test_a_full_disk_during_mining_is_a_run_error(
     prepared: Prepared, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datasets import Dataset
-    from datasets.exceptions import DatasetGenerationError
-
     def full(*_: object, **__: object) -> None:
-        raise DatasetGenerationError("An error occurred") from OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", "pairs.jsonl")
 
-    monkeypatch.setattr(Dataset, "from_json", full)
-    with pytest.raises(RunError, match="no space left on the device"):
+    monkeypatch.setattr("training.pipeline.stages.mine.choose_negatives", full)
+    with pytest.raises(RunError, match="No space left on device"):
         prepared("full", "mine=negatives")
     assert not list((environment / "full").glob("*mine*"))
 
