@@ -6,7 +6,7 @@ not change it. The service's own function joins them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,23 @@ METRICS = ("nDCG@10", "MRR@10", "recall@100")
 
 @dataclass(frozen=True)
 class TestSet:
-    """Test set with its lexical ranking: the rows of each query's passages, best first, and their scores."""
+    """Test set with its lexical ranking: the rows of each query's passages, best first, their scores and bounds."""
 
     collection: Collection
     ids: list[str]
+    bounds: list[tuple[float, float] | None]
     rows: list[np.ndarray[Any, Any]]
     scores: list[np.ndarray[Any, Any]]
 
     @classmethod
     def read(cls, folder: Path) -> TestSet:
-        """Read a set in BEIR's layout that also has `lexical.npz`: rows, scores, and the end of each query's list."""
+        """Read a set with its `lexical.npz`: rows, scores, and for each query the end of its list and its bounds."""
         collection = read_collection(folder)
         with np.load(folder / LISTS) as lists:
             ends = lists["ends"]
             rows, scores = (np.split(lists[name], ends[:-1]) for name in ("rows", "scores"))
-        return cls(collection, list(collection.passages), rows, scores)
+            bounds = [None if np.isnan(low) else (float(low), float(high)) for low, high in lists["bounds"]]
+        return cls(collection, list(collection.passages), bounds, rows, scores)
 
 
 def read_sets(folder: Path) -> list[TestSet]:
@@ -71,18 +73,19 @@ def measure(model: Any, sets: list[TestSet], *, batch_size: int) -> Iterator[tup
         by_query = _encode(model, list(each.collection.queries.values()), batch_size)
         with torch.autocast(by_query.device.type, enabled=False):
             top = (by_query @ by_passage.T).topk(min(DEPTH, len(passages)), dim=1)
-        yield from _measure_set(each, top.indices.cpu().numpy(), top.values.cpu().numpy())
+            unrelated = (by_query @ by_passage.mean(dim=0)).cpu().tolist()
+        yield from _measure_set(each, top.indices.cpu().numpy(), top.values.cpu().numpy(), unrelated)
 
 
 def _measure_set(each: TestSet, rows: Values, scores: Values) -> Iterator[tuple[str, str, str, Values]]:
     runs: dict[str, dict[str, Mapping[str, float]]] = {mode: {} for mode in ("lexical", "dense", "hybrid")}
     for number, query in enumerate(each.collection.queries):
-        dense = Hits(rows[number].astype(np.int64), scores[number].astype(np.float32))
-        lexical = Hits(each.rows[number].astype(np.int64), each.scores[number].astype(np.float32))
+        dense = Hits(rows[number].astype(np.int64), scores[number].astype(np.float32), (unrelated[number], 1.0))
+        lexical = Hits(each.rows[number].astype(np.int64), each.scores[number].astype(np.float32), each.bounds[number])
         found = {
             "lexical": single_ranking(None, lexical),
             "dense": single_ranking(dense, None),
-            "hybrid": fuse(dense, lexical, FUSIONS["minmax"], POOL),
+            "hybrid": fuse(dense, lexical, FUSIONS["bounds"], POOL),
         }
         for mode, ranking in found.items():
             ids = [each.ids[row] for row in ranking.rows[:DEPTH]]

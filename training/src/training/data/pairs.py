@@ -6,6 +6,7 @@ To add a source that makes a pair of one paper, add its name to `PairSource` and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +17,25 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
+from relevance.kinds.keywords import keyword_searches
+from relevance.kinds.known_item import claim_search, draft_search, question_search
+from relevance.kinds.search import Pool, Search
 from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
+PairSource = Literal[
+    "title",
+    "first_sentence",
+    "last_sentence",
+    "halves",
+    "question",
+    "claim",
+    "draft",
+    "keywords",
+    "subject",
+    "citation",
+]
 NO_SUBJECT = -1
 
 
@@ -101,9 +116,25 @@ def halves(text: str) -> tuple[str, str] | None:
     return " ".join(parts[:cut]), " ".join(parts[cut:])
 
 
+def search_pair(kind: str, paper: Paper) -> Pair | None:
+    """Return query and passage of a kind of search for one paper, as test sets have them."""
+    search = _SEARCHES[kind](paper)
+    return _pair_of_search(kind, search) if search else None
+
+
+def _pair_of_search(kind: str, search: Search) -> Pair | None:
+    if search.passage is None:
+        return None
+    title, abstract = search.passage
+    return Pair(kind, search.query, passage_text(Paper(id=search.paper.id, title=title, abstract=abstract)))
+
+
+_SEARCHES = {"question": question_search, "claim": claim_search, "draft": draft_search}
+
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
+    **dict.fromkeys(_SEARCHES, search_pair),
 }
 
 
@@ -141,6 +172,8 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
             streams.append(
                 subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
             )
+        elif kind == "keywords":
+            streams.append(keyword_pairs(corpus, wanted, seed))
         elif kind == "citation":
             streams.append(citation_pairs(corpus, settings.citations, wanted))
         elif settings.per_paper:
@@ -200,6 +233,15 @@ def subject_pairs(
         if labelled:
             other = _draw_other_subject(subjects, int(number), rng)
             yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
+
+
+def keyword_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
+    """Yield a few keywords and the passage of their paper, as test sets have them. All papers are held in memory."""
+    papers = list(corpus)
+    place = {paper.id: index for index, paper in enumerate(papers)}
+    for search in islice(keyword_searches(Pool(papers), seed), wanted):
+        if pair := _pair_of_search("keywords", search):
+            yield _of_papers(pair, corpus, place[search.paper.id])
 
 
 def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
