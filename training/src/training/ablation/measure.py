@@ -77,7 +77,9 @@ def measure(model: Any, sets: list[TestSet], *, batch_size: int) -> Iterator[tup
         yield from _measure_set(each, top.indices.cpu().numpy(), top.values.cpu().numpy(), unrelated)
 
 
-def _measure_set(each: TestSet, rows: Values, scores: Values) -> Iterator[tuple[str, str, str, Values]]:
+def _measure_set(
+    each: TestSet, rows: Values, scores: Values, unrelated: Sequence[float]
+) -> Iterator[tuple[str, str, str, Values]]:
     runs: dict[str, dict[str, Mapping[str, float]]] = {mode: {} for mode in ("lexical", "dense", "hybrid")}
     for number, query in enumerate(each.collection.queries):
         dense = Hits(rows[number].astype(np.int64), scores[number].astype(np.float32), (unrelated[number], 1.0))
