@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace) -> str:
     mined: dict[Path, Future[None]] = {}
     running: dict[Future[list[dict[str, Any]]], str] = {}
     waiting = [row for row in rows if row.name not in done]
+    for row in waiting:
+        _is_ready(row, rows, done, folder, mined, pool)  # starts all mining, which several rows wait for
     try:
         while (waiting or running) and time.monotonic() < ends:
             for row in list(waiting):
