@@ -12,6 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from training.compression import quantize
+from training.compression.compress import Compression
 from training.encoders import version_encoders
 from training.errors import ParityError, SourceError
 from training.registry import export
@@ -86,8 +87,11 @@ def test_a_quantiser_that_spoils_the_model_publishes_nothing(
 
     monkeypatch.setattr(quantize, "quantize", spoil)
     with pytest.raises(ParityError, match=r"nothing was published.*mean cosine"):
-        run_export(tiny_model("bert"), papers, tmp_path)
+        run_export(tiny_model("bert"), papers, tmp_path, how=Compression("int8"))
     assert not (tmp_path / "text_encoder").exists()
+    made = run_export(tiny_model("bert"), papers, tmp_path)
+    assert made["recipe"]["precision"] == "FP16"
+    assert "the mean cosine to the original is" in made["recipe"]["instead_of"]["INT8"]
 
 
 def test_an_incomplete_model_folder_is_refused(
