@@ -108,10 +108,13 @@ class Hits(NamedTuple):
     Attributes:
         rows: int64 [n].
         scores: float32 [n], higher is better.
+        bounds: The score of a paper that has nothing to do with the query, and the greatest score that any paper could
+            have; None if the index cannot tell.
     """
 
     rows: Rows
     scores: NDArray[np.float32]
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

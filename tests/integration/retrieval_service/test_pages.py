@@ -108,7 +108,7 @@ class Asked:
     """A search that returns pages, with its own event loop."""
 
     def __init__(self, executor: ThreadPoolExecutor, corpus: Corpus, request: SearchRequest, **engine: Any) -> None:
-        settings = {"fusion": FUSIONS["minmax"], "pool": 100} | engine
+        settings = {"fusion": FUSIONS["bounds"], "pool": 100} | engine
         self.engine = SearchEngine(executor, **settings)
         self.corpus = corpus
         self.request = request
@@ -171,7 +171,9 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
     assert not {paper.id for paper in (*liked, *unliked)} & {found.id for found in hundred}
 
 
-@pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
+@pytest.mark.parametrize(
+    ("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("bounds", 10), ("bounds", 150), ("bounds", 1000)]
+)
 def test_pages_are_one_ranking_for_every_way_of_fusing(
     executor: ThreadPoolExecutor, corpus: Corpus, fusion: str, pool: int
 ) -> None:
