@@ -1,8 +1,9 @@
 import json
 
+import msgspec
 import pytest
 
-from training.registry import recipes
+from training.registry import publish, recipes
 from training.registry.source import DEFAULT_NAME
 
 PUBLISHED = """all-MiniLM-L6-v2 all-MiniLM-L12-v2 bge-small-en-v1.5 bge-base-en-v1.5 e5-small-v2 gte-small
@@ -39,3 +40,12 @@ def test_the_command_prints_the_recipes(capsys: pytest.CaptureFixture[str]) -> N
     assert recipes.main(["--json"]) == 0
     printed = json.loads(capsys.readouterr().out)["recipes"]
     assert printed[11]["figures"] == {"scifact": 0.755, "scidocs": 0.241, "nfcorpus": 0.371}
+
+
+def test_the_table_in_the_docs_is_that_of_the_recipes() -> None:
+    page = (publish.PROJECT_MODEL.parents[1] / "docs" / "encoders.md").read_text()
+    for each in recipes.recipes():
+        figures = [f"{figure:.3f}" if figure else "" for figure in msgspec.structs.astuple(each.figures)]
+        prompts = " and ".join(kind for kind in ("query", "passage") if getattr(each, kind))
+        cells = [f"`{each.name}`", f"{each.parameters:g}", str(each.dim), f"{each.tokens:,}", each.licence, *figures]
+        assert f"| {' | '.join([*cells, prompts, each.choose])} |" in page
