@@ -39,7 +39,7 @@ class Shape:
     """
 
     architecture: str = "bert"
-    pooling: str = "mean"
+    pooling: str | tuple[str, ...] = "mean"
     dense: int | None = None
     normalize: bool = True
     prompts: dict[str, str] | None = None
