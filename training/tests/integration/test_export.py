@@ -78,7 +78,9 @@ def test_a_model_becomes_a_version_with_nearly_the_same_vectors(
 def test_a_quantiser_that_spoils_the_model_publishes_nothing(
     tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(model: onnx.ModelProto, *_: Any) -> onnx.ModelProto:
+    def spoil(plain: onnx.ModelProto, *_: Any) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        model.CopyFrom(plain)
         weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         value = numpy_helper.to_array(weight)
         noise = np.random.default_rng(0).normal(size=value.shape).astype(np.float32)
