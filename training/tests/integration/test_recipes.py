@@ -143,6 +143,16 @@ def test_a_model_that_fails_in_int8_goes_out_in_the_next_precision(papers: Path,
         served(folder, papers, tmp_path / "repository", how=Compression("int8"))
 
 
+def test_the_proof_of_a_quantised_version_has_figures_of_queries_and_of_passages(papers: Path, tmp_path: Path) -> None:
+    folder = tiny_encoders.build(SHAPES["e5-small-v2"], tmp_path / "e5-small-v2")
+    made, version = served(folder, papers, tmp_path / "repository", how=Compression("int8"))
+    figures = made["parity"]["input_types"]
+    assert set(figures) == {"query", "passage"}
+    assert made["parity"]["mean_cosine"] == min(each["mean_cosine"] for each in figures.values()) >= 0.995
+    encode = version_encoders(version)["onnxruntime"]
+    assert encode.prompts == {"query": "query: ", "passage": "passage: "}
+
+
 def test_long_texts_are_read_if_asked_for(papers: Path, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
