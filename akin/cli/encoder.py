@@ -1,8 +1,9 @@
-"""Define `akin encoder export | list | info | evaluate | compare | gpu | promote | rollback | history`."""
+"""Define `akin encoder export | recipes | list | info | evaluate | compare | gpu | promote | rollback | history`."""
 
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,45 +20,90 @@ if TYPE_CHECKING:
     from akin.registry.versions import Version
     from akin.settings import Settings
 
+PRECISIONS = ("auto", "int8", "fp16", "fp32")
+RECIPE_FIGURES = {"scifact": "SciFact", "scidocs": "SCIDOCS", "nfcorpus": "NFCorpus"}
+
 app = typer.Typer(no_args_is_help=True, help="Export encoders, list their versions, and choose the one that serves.")
 
 
 @app.command()
 def export(
-    source: Annotated[
+    model: Annotated[
         str | None,
         typer.Option(
-            help="A sentence-transformers model: a folder or a hub id. Default: all-MiniLM-L6-v2 from its PyPI package."
+            "--model",
+            "--source",
+            help="A name that `akin encoder recipes` lists, a folder that sentence-transformers saved, or a hub id. "
+            "Default: all-MiniLM-L6-v2 from its PyPI package.",
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
+    precision: Annotated[
+        str, typer.Option(help="`int8`, `fp16`, `fp32`, or `auto` for the first of these that passes the parity check.")
+    ] = "auto",
+    max_length: Annotated[
+        int | None, typer.Option(help="The tokens of a text that are read. Default: the model's own, at most 512.")
+    ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(help="The dimensions to keep of each vector, for models trained for it (Matryoshka).")
+    ] = None,
+    query_prompt: Annotated[
+        str | None, typer.Option(help="The text before every query. Default: the model's prompt, or the recipe's.")
+    ] = None,
+    passage_prompt: Annotated[
+        str | None, typer.Option(help="The text before every passage. Default: the model's prompt, or the recipe's.")
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(help="`cls`, `mean` or another, for a model that sentence-transformers did not save."),
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="A bottleneck adapter to put into the layers: a folder or a hub id.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(help="The number of the model's layers to keep, evenly spaced.")] = None,
     token_count: Annotated[
         int | None, typer.Option(help="Drop tokens that occur less often in the calibration papers (WordPiece only).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Export a quantised encoder as a new version. Only the very first version is promoted."""
-    result = export_version(read_settings(), source, calibration, layers=layers, token_count=token_count)
+    """Export an encoder as a new version, quantised if its vectors allow it. Only the very first one is promoted."""
+    if precision not in PRECISIONS:
+        raise EncoderError(f"there is no precision {precision!r}; there are: {', '.join(PRECISIONS)}.")
+    options: dict[str, str | int | None] = {
+        "--precision": precision,
+        "--max-length": max_length,
+        "--dimensions": dimensions,
+        "--query-prompt": query_prompt,
+        "--passage-prompt": passage_prompt,
+        "--pooling": pooling,
+        "--adapter": adapter,
+        "--layers": layers,
+        "--token-count": token_count,
+    }
+    result = export_version(read_settings(), model, calibration, options)
     if json:
         print_json(result)
     else:
         version, promoted = result["version"], result.get("promoted")
         say(
-            f"encoder version {version} is exported"
+            f"encoder version {version} is exported in {result['recipe']['precision']}"
             + (" and promoted" if promoted else f"; serve it with: akin encoder promote {version}")
         )
 
 
 def export_version(
     settings: Settings,
-    source: str | None,
+    model: str | None,
     calibration: str,
-    *,
-    layers: int | None = None,
-    token_count: int | None = None,
+    options: Mapping[str, str | int | None] | None = None,
 ) -> dict[str, Any]:
     """Run the export in the training environment and return its result; its progress goes to standard error.
+
+    Args:
+        settings: Where the repository and the training environment are.
+        model: Name, folder or hub id; None for the default.
+        calibration: Papers to calibrate with, as the command line names them.
+        options: Further options of `training.registry.export`; None leaves one out.
 
     Raises:
         NotSetUp: There is no training environment.
@@ -66,10 +112,33 @@ def export_version(
     from akin.training_environment import run_in_training
 
     arguments = ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
-    arguments += ["--source", source] if source else []
-    arguments += ["--layers", str(layers)] if layers is not None else []
-    arguments += ["--token-count", str(token_count)] if token_count is not None else []
+    arguments += ["--model", model] if model else []
+    # Joined by =, as a prompt or a path may begin with a dash.
+    arguments += [f"{name}={value}" for name, value in (options or {}).items() if value is not None]
     return run_in_training(settings, "registry.export", arguments, "the registry is unchanged")
+
+
+@app.command()
+def recipes(json: Json = False) -> None:
+    """List the encoders that can be exported by name, with their published relevance (nDCG@10)."""
+    from akin.training_environment import run_in_training
+
+    found = run_in_training(read_settings(), "registry.recipes", [], "nothing was changed")["recipes"]
+    if json:
+        print_json(found)
+        return
+    columns = ("name", "million parameters", "dim", "tokens", "licence", *RECIPE_FIGURES.values(), "choose it for")
+    rows = [
+        (
+            each["name"],
+            f"{each['parameters']:g}",
+            *(str(each[key]) for key in ("dim", "tokens", "licence")),
+            *(f"{figure:.3f}" if (figure := each["figures"][key]) else "" for key in RECIPE_FIGURES),
+            each["choose"],
+        )
+        for each in found
+    ]
+    print_table(columns, rows)
 
 
 @app.command("list")

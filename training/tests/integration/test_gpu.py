@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from training.compression import gpu, tokens
+from training.compression import gpu, parity, tokens
 from training.errors import ParityError, SourceError
 from training.registry import export
 
@@ -63,7 +63,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
     before = (folder / "model.onnx").read_bytes()
     with pytest.raises(SourceError, match="with other weights than model has"):
         gpu.export_fp16(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
-    monkeypatch.setattr(gpu, "FP16_MEAN_COSINE", 1.01)
+    monkeypatch.setattr(parity, "FP16_MEAN_COSINE", 1.01)
     with pytest.raises(ParityError, match="nothing was published: in FP16 the mean cosine"):
         gpu.export_fp16(tmp_path, 1, **options)  # type: ignore[arg-type]
     assert (folder / "model.onnx").read_bytes() == before

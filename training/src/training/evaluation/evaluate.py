@@ -18,7 +18,7 @@ from training.errors import EvaluationError
 from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems
 from training.evaluation.report import REPORT_FILE
 from training.progress import log_duration, log_progress
-from training.registry import model_card, publish, source
+from training.registry import model_card, publish, source, supported
 
 BASE = "base"
 LEXICAL = "bm25"
@@ -123,8 +123,9 @@ def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
     """Load a sentence-transformers model in FP32, which reads as many tokens as a version of it would."""
     origin = source.resolve(wanted)
     model = source.load(origin)
-    model.max_seq_length = source.max_length(model)
-    return TorchSystem(model, origin.name, digest=source.weights_sha256(model, origin), compile=compile)
+    supported.limit_length(model, source.max_length(model))
+    weights = source.weights_sha256(model, origin)
+    return TorchSystem(model, origin.name, digest=supported.model_digest(model, weights), compile=compile)
 
 
 def version_name(number: int) -> str:

@@ -70,11 +70,11 @@ class TorchSystem:
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return the vectors of queries."""
-        return self.encode_passages(texts)
+        return encode_fp32(self._model, texts, self._batch_size, input_type="query")
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Return the vectors of passages."""
-        return encode_fp32(self._model, texts, self._batch_size)
+        return encode_fp32(self._model, texts, self._batch_size, input_type="passage")
 
 
 class VersionSystem:
@@ -104,11 +104,11 @@ class VersionSystem:
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return the vectors of queries."""
-        return self._encode(texts)
+        return self._encode(texts, "query")
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Return the vectors of passages."""
-        return self._encode(texts)
+        return self._encode(texts, "passage")
 
 
 def system_description(system: AnySystem) -> dict[str, Any]:

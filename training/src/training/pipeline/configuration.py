@@ -20,7 +20,9 @@ Layers = Annotated[Positive | None, explain("layers to keep, evenly spaced; `nul
 TokenCount = Annotated[
     Positive | None, explain("drop tokens that the calibration papers contain less often than this; `null` keeps all")
 ]
-Calibration = Annotated[str | None, explain("papers for calibration and for the parity check; `null` is the corpus")]
+Calibration = Annotated[
+    str | None, explain("papers for calibration and for the parity check; `null` is the training part")
+]
 
 
 class Paths(Section, frozen=True):

@@ -45,15 +45,20 @@ def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -
     parts = [
         f"# {manifest['name']}, {system} of Akin's encoder",
         f"Turns a text into a vector of length one with {manifest['dim']} dimensions. The inner product of two vectors "
-        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read.",
+        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read"
+        f"{', its prompt among them' if manifest.get('prompts') else ''}.",
         "## Made from",
         _list(
             {
                 "weights": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
+                **{f"prompt of a {kind}": f"`{text}`" for kind, text in manifest.get("prompts", {}).items() if text},
+                "dimensions kept of each vector": recipe.get("dimensions"),
+                "precision": recipe.get("precision"),
+                **{f"not {name} because": reason for name, reason in recipe.get("instead_of", {}).items()},
                 "compression": recipe.get("method", "none"),
                 "activations": recipe.get("activations"),
                 "weights' precision": recipe.get("weights"),
-                "calibrated with": f"{calibration['texts']} texts of {calibration['papers']}" if calibration else None,
+                "calibrated with": _calibration(calibration),
                 **(_training_facts(manifest["training"]) if "training" in manifest else {}),
                 "created": manifest.get("created"),
                 "digest": f"`{manifest['digest']}`",
@@ -102,6 +107,13 @@ def _summary(report: EvaluationReport, system: str) -> str:
 
 def _list(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value is not None)
+
+
+def _calibration(used: Mapping[str, Any]) -> str | None:
+    if not used:
+        return None
+    part = f", {used['part']} part" if "part" in used else ""
+    return f"{used['texts']} texts of {used['papers']}{part}"
 
 
 def _figure(value: float | None, digits: int = 4) -> str | None:

@@ -40,6 +40,9 @@ def test_exactly_the_evaluated_files_are_published(
     published = {path.name: path.read_bytes() for path in (versions / "1").iterdir() if path.name != "manifest.json"}
     assert published == compressed
     made = json.loads((versions / "1" / "manifest.json").read_bytes())
+    # The papers that the version is evaluated on have no part in its calibration.
+    calibration = made["recipe"]["calibration"]
+    assert (calibration["papers"], calibration["part"]) == ("train.jsonl", "train")
     assert made["version"] == 1
     assert made["recipe"]["pruned_to"]["layers"] == 1
     assert run.read_record()["version"] == {"number": 1, "digest": made["digest"], "promoted": True}
