@@ -17,6 +17,7 @@ from relevance.errors import RelevanceError
 CORPUS = "corpus.jsonl"
 QUERIES = "queries.jsonl"
 QRELS = "qrels/test.tsv"
+_FIELDS = "id=_id,title=title,abstract=text"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,18 @@ class Collection:
                     "passage."
                 )
         return passages
+
+    @cached_property
+    def fields(self) -> str:
+        """Mapping by which `papers.read_papers` reads the passages' file, which need not have titles."""
+        first = next((record for _, record in _records(self.corpus)), {})
+        return _FIELDS if "title" in first else _FIELDS.replace("title=title,", "")
+
+    @cached_property
+    def corpus_digest(self) -> str:
+        """SHA-256 of the passages' file: collections with the same digest can share an index."""
+        with self.corpus.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     @cached_property
     def digest(self) -> str:

@@ -27,6 +27,7 @@ class Set(msgspec.Struct, frozen=True):
 
     kind: str
     queries: int
+    metric: str = MEASURE
 
 
 class Score(msgspec.Struct, frozen=True):

@@ -11,10 +11,15 @@ import msgspec
 from storage.durable import replace_file
 from training.errors import EvaluationError
 
-REPORT_SCHEMA = 1
+REPORT_SCHEMA = 2
+"""1 measured vectors alone; 2 measures the service's search."""
+
 REPORT_FILE = "report.json"
 PRIMARY = "nDCG@10"
-"""Metric that promotion is decided by."""
+"""Metric that promotion is decided by on a set with several relevant passages for a query."""
+
+KNOWN_ITEM = "MRR@10"
+"""The same on a set with one relevant passage for each query."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +66,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     p: float
 
 
-class Set(msgspec.Struct, frozen=True, kw_only=True):
+class Set(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set that systems were evaluated on.
 
     Attributes:
@@ -69,12 +74,16 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
         queries: number of queries that a mean is taken over.
         passages: number of passages that were searched, or that the classifier was trained on.
         digest: digest of the files.
+        metric: metric that decides promotion.
+        depth: number of ranks that were measured; 0 if it is that of the report's settings.
     """
 
     kind: str
     queries: int
     passages: int
     digest: str
+    metric: str = PRIMARY
+    depth: int = 0
 
 
 class EvaluationReport(msgspec.Struct, kw_only=True):
@@ -82,7 +91,8 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
 
     Attributes:
         baseline: the system that every other system is compared with.
-        systems: description of each system by name.
+        systems: description of each system by name; one that the service's search was measured with has the fields
+            `mode` and `encoder`.
         sets: description of each set by name.
         scores: score of every system on every set by every metric.
         differences: difference of every system to the baseline, and of the further pairs.

@@ -116,6 +116,70 @@ def test_an_encoder_with_a_digest_encodes_each_set_once(collection: Path, tmp_pa
     assert [system.encoded for system in (first, again, other, unnamed)] == [2 * COUNT, 0, 2 * COUNT, 2 * COUNT]
 
 
+def test_the_search_of_the_service_is_measured_by_words_by_vectors_and_hybrid(collection: Path, tmp_path: Path) -> None:
+    good, worse = Lookup(0, "a"), Lookup(10, "b")
+    report = evaluate_systems(
+        {"bm25": Bm25(), "good": good, "worse": worse}, [collection], tmp_path / "out", baseline="good",
+        comparisons=[("worse", "bm25")], resamples=200, cache=tmp_path / "kept", served=tmp_path / "served",
+        progress=lambda _: None,
+    )  # fmt: skip
+    assert list(report.systems) == [
+        "bm25", "lexical", "good dense", "good hybrid", "worse dense", "worse hybrid",
+    ]  # fmt: skip
+    assert report.systems["worse hybrid"] == {
+        "kind": "lookup", "wrong": 10, "digest": "b", "encoder": "worse", "mode": "hybrid",
+    }  # fmt: skip
+    first = {name: report.score("words", name, "recall@1").mean for name in report.systems}  # type: ignore[union-attr]
+    assert first["lexical"] == first["good dense"] == first["good hybrid"] == 1
+    assert first["worse dense"] == 0.75
+    # The wrong passage of the vectors and the right one of the words have equal scores: the earlier row is first.
+    assert first["worse hybrid"] == 1
+    assert report.baseline == "good hybrid"
+    pairs = {(each.system, each.against) for each in report.differences}
+    assert pairs == {
+        ("worse dense", "good dense"), ("worse hybrid", "good hybrid"), ("worse dense", "bm25"),
+        ("worse hybrid", "bm25"), ("bm25", "good dense"), ("bm25", "good hybrid"),
+        *((f"{name} {mode}", "lexical") for name in ("good", "worse") for mode in ("dense", "hybrid")),
+        *((f"{name} hybrid", f"{name} dense") for name in ("good", "worse")),
+    }  # fmt: skip
+    size = report.sets["words"]
+    assert (size.metric, size.depth) == ("MRR@10", 100)
+    assert report.settings["service"]["fusion"] == "minmax"
+
+    encoded = good.encoded
+    evaluate_systems(
+        {"good": good}, [collection], tmp_path / "out", baseline="good", resamples=10, cache=tmp_path / "kept",
+        served=tmp_path / "served", progress=lambda _: None,
+    )  # fmt: skip
+    assert good.encoded == encoded + 1, "only the text that tells the number of dimensions"
+
+
+def test_an_encoder_without_a_digest_is_indexed_anew(collection: Path, tmp_path: Path) -> None:
+    for wrong, expected in ((0, 1), (10, 0.75)):
+        system = Lookup(wrong)
+        system.description = {"kind": "in training"}
+        report = evaluate_systems(
+            {"x": system}, [collection], tmp_path / "out", baseline="x", resamples=10, served=tmp_path / "served",
+            progress=lambda _: None,
+        )  # fmt: skip
+        assert report.score("words", "x dense", "recall@1").mean == expected  # type: ignore[union-attr]
+    assert not (tmp_path / "served").exists()
+
+
+def test_no_judgement_and_no_query_reaches_the_index(collection: Path, tmp_path: Path) -> None:
+    def rankings() -> list[object]:
+        report = evaluate_systems(
+            {"x": Lookup(0)}, [collection], tmp_path / "out", baseline="x", resamples=10, served=tmp_path / "served",
+            progress=lambda _: None,
+        )  # fmt: skip
+        return [each.mean for each in report.scores if each.metric == "nDCG@10"]
+
+    before = rankings()
+    (collection / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\n")
+    (collection / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": WORDS[1]}))
+    assert rankings() == before == [1, 1, 1]
+
+
 def test_subjects_are_measured_for_encoders_and_for_bm25(categorised: Path, tmp_path: Path) -> None:
     class ByTitle(Lookup):
         """Encoder whose vectors point mostly to the paper's subject, and a little to the paper's own direction."""

@@ -44,7 +44,7 @@ def run_stage(run: RunFolder) -> None:
             [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
             folder,
             baseline=baseline,
-            comparisons=candidate_comparisons(systems, CANDIDATE, baseline),
+            comparisons=candidate_comparisons(systems, [CANDIDATE], baseline),
             subject_papers=papers,
             mapping=PART_FIELDS if papers else None,
             resamples=settings.resamples,
