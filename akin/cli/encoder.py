@@ -134,13 +134,13 @@ def version_as_json(repository: Path, version: Version) -> dict[str, Any]:
 @app.command()
 def evaluate(
     version: Annotated[int, typer.Argument(help="The version to measure.")],
-    sets: Sets,
+    sets: Sets = None,
     papers: Papers = None,
     base: Base = "default",
     json: Json = False,
 ) -> None:
     """Measure the search that users have with one version; `akin evaluate` measures several at once."""
-    evaluate_versions(sets, [version], papers, base, json)
+    evaluate_versions([version], sets, papers, base, json)
 
 
 @app.command()
@@ -216,13 +216,17 @@ def promote(
         ),
     ] = None,
 ) -> None:
-    """Promote a version that searches better than the serving one on at least one set, and worse on none.
+    """Promote a version whose hybrid search is better than the serving one's on a set, and inferior on none.
 
     An index made with another encoder must then be built again.
     """
     from akin.registry import promotion
 
-    line = promotion.promote(read_settings().repository, version, override=override)
+    settings = read_settings()
+    gate = promotion.Gate(
+        required=tuple(Path(each).name for each in settings.evaluation_sets), primary=settings.primary_sets
+    )
+    line = promotion.promote(settings.repository, version, override=override, gate=gate)
     if line is None:
         say(f"encoder version {version} is already promoted")
         return

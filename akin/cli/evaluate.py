@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.output import Json, print_json, print_table, read_settings, say
+from akin.errors import EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
     from akin.settings import Settings
 
 Sets = Annotated[
-    list[Path],
-    typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
+    list[Path] | None,
+    typer.Option(
+        "--set",
+        help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv). Default: those of "
+        "AKIN_EVALUATION_SETS.",
+    ),
 ]
 Papers = Annotated[Path | None, typer.Option(help="Papers with categories, to measure subject agreement as well.")]
-Base = Annotated[str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")]
+Base = Annotated[
+    str,
+    typer.Option(
+        help="A model to compare in FP32: a folder, a hub id, `default`, or `none`, which compares no version with its "
+        "FP32 weights either."
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,10 +40,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    sets: Sets,
     version: Annotated[
         list[int] | None, typer.Argument(help="Versions of the encoder. Default: the promoted one.")
     ] = None,
+    sets: Sets = None,
     papers: Papers = None,
     base: Base = "default",
     json: Json = False,
@@ -53,13 +64,14 @@ def evaluate(
 
 
 def run_evaluation(
-    settings: Settings, numbers: Sequence[int], sets: Sequence[Path], *, papers: Path | None, base: str
+    settings: Settings, numbers: Sequence[int], sets: Sequence[Path] | None, *, papers: Path | None, base: str
 ) -> dict[str, Any]:
     """Run the evaluation of versions in the training environment, and return its report with its `folder`.
 
     Raises:
         NotSetUp: There is no training environment.
-        EncoderError: There is no such version, or the evaluation failed; its last line of output names the reason.
+        EncoderError: There is no such version or no set, or the evaluation failed; its last line of output names the
+            reason.
     """
     from akin.registry import versions
     from akin.training_environment import run_in_training
@@ -68,7 +80,10 @@ def run_evaluation(
     arguments += ["--cache", str(settings.data / "evaluation-vectors"), "--served", str(settings.data / "evaluation")]
     for number in dict.fromkeys(numbers):
         arguments += ["--version", str(versions.find(settings.repository, number).number)]
-    for folder in sets:
+    folders = sets or [Path(each).expanduser() for each in settings.evaluation_sets]
+    if not folders:
+        raise EncoderError("there is nothing to measure on: give --set FOLDER, or set AKIN_EVALUATION_SETS.")
+    for folder in folders:
         arguments += ["--set", str(folder)]
     arguments += ["--papers", str(papers)] if papers else []
     return run_in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are unchanged")

@@ -118,11 +118,7 @@ def export_fp16(
 
 def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
     """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one."""
-    kept = repository / publish.TEXT_ENCODER / publish.SOURCES / base["weights_sha256"]
-    if kept.is_dir():
-        return str(kept)
-    where, _, name = base["source"].partition(" ")
-    return name if where == "hub" else None
+    return source.original(repository / publish.TEXT_ENCODER / publish.SOURCES, base)
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:

@@ -15,10 +15,11 @@ import msgspec
 
 from retrieval_service.search.request import Mode
 from training.command import run_command
-from training.errors import EvaluationError
+from training.errors import EvaluationError, TrainingError
 from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems, write_report
 from training.evaluation.report import REPORT_FILE
 from training.evaluation.served import served_name
+from training.evaluation.systems import system_description
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
 
@@ -116,24 +117,51 @@ def load_systems(
         folders = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
         # A candidate that is also one of these versions must come last.
         versions = {name: folder for name, folder in folders.items() if name not in candidates} | dict(candidates)
-        systems |= {name: VersionSystem(folder, runtime) for name, folder in versions.items()}
+        loaded = {name: VersionSystem(folder, runtime) for name, folder in versions.items()}
+        if base != "none":
+            _add_fp32(systems, loaded, repository)
     against = version_name(serving) if serving and len(versions) > 1 else BASE
+    systems |= loaded
     return systems, against if against in systems else LEXICAL
+
+
+def _add_fp32(systems: dict[str, AnySystem], versions: Mapping[str, VersionSystem], repository: Path) -> None:
+    """Add the FP32 weights of each version as a system, unless they are one already, and name it in the version's."""
+    names = {system_description(system).get("digest"): name for name, system in systems.items()}
+    for name, version in versions.items():
+        origin = version.made_from
+        weights = origin.get("weights_sha256")
+        if weights and weights not in names:
+            try:
+                system = torch_system(source.original(repository / publish.TEXT_ENCODER / publish.SOURCES, origin))
+            except TrainingError as error:
+                log_progress(f"{name} cannot be compared with its FP32 weights: {error}")
+                continue
+            if system.description["digest"] != weights:
+                log_progress(f"{name} cannot be compared with its FP32 weights: {origin['source']} has other ones now")
+                continue
+            systems[f"{name} FP32"] = system
+            names[weights] = f"{name} FP32"
+        if weights:
+            version.description["fp32"] = names[weights]
 
 
 def candidate_comparisons(
     systems: Mapping[str, AnySystem], candidates: Sequence[str], against: str
 ) -> list[tuple[str, str]]:
-    """Return the pairs of each candidate and each other system except the baseline, with which all are compared."""
-    return [
-        (candidate, name)
-        for candidate in candidates
-        for name in systems
-        if name not in (candidate, against) and candidate != against
-    ]
+    """Return the pairs to compare beside each system and the baseline.
+
+    These are each candidate and each other system, each version and its FP32 weights, and the weights of each candidate
+    and those of the baseline.
+    """
+    weights = {name: system_description(system).get("fp32") for name, system in systems.items()}
+    pairs = [(candidate, name) for candidate in candidates for name in systems]
+    pairs += [(name, own) for name, own in weights.items() if own]
+    pairs += [(own, other) for candidate in candidates if (own := weights[candidate]) and (other := weights[against])]
+    return [pair for pair in dict.fromkeys(pairs) if pair[0] not in (pair[1], against)]
 
 
-def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
+def torch_system(wanted: str | None, *, compile: bool = False) -> TorchSystem:
     """Load a sentence-transformers model in FP32, which reads as many tokens as a version of it would."""
     origin = source.resolve(wanted)
     model = source.load(origin)

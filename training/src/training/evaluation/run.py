@@ -19,7 +19,17 @@ from training.arrays import Values
 from training.errors import EvaluationError
 from training.evaluation import bootstrap, markdown, plots, subjects
 from training.evaluation.ranking import Bm25, PassageRanking, nearest
-from training.evaluation.report import KNOWN_ITEM, PRIMARY, Difference, EvaluationReport, Score, Set
+from training.evaluation.report import (
+    KNOWN_ITEM,
+    PRIMARY,
+    REPORT_FILE,
+    RETRIEVAL,
+    Difference,
+    EvaluationReport,
+    Score,
+    Set,
+    read_report,
+)
 from training.evaluation.retrieval import load_collections, measure_ranking, measure_run
 from training.evaluation.served import MODES, WORDS, ServedSearch, depth_of, served_name, settings_of_answers
 from training.evaluation.subjects import SubjectPapers
@@ -57,6 +67,7 @@ def evaluate_systems(
     depth: int = 1000,
     cache: Path | None = None,
     served: Path | None = None,
+    aimed: Sequence[str] = (),
     progress: Callable[[str], None] = log_progress,
 ) -> EvaluationReport:
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
@@ -78,6 +89,7 @@ def evaluate_systems(
             once; None keeps none.
         served: folder that keeps indexes. If it is given, the service's search is measured: `lexical`, and `NAME dense`
             and `NAME hybrid` for each encoder. None measures the encoders' vectors alone, by exact search.
+        aimed: names of the sets whose kind of search training aimed at.
         progress: called with a line from time to time.
 
     Returns:
@@ -120,12 +132,13 @@ def evaluate_systems(
     search = ServedSearch(served, vectors, progress) if served else None
     for collection in collections:
         size = Set(
-            kind="retrieval",
+            kind=RETRIEVAL,
             queries=len(collection.queries),
             passages=len(collection.passages),
             digest=collection.digest,
             metric=PRIMARY if max(map(len, collection.qrels.values())) > 1 else KNOWN_ITEM,
             depth=depth_of(collection) if search else 0,
+            aimed=collection.name in aimed,
         )
         found: dict[str, Values] = {}
         for name, system in systems.items():
@@ -143,8 +156,7 @@ def evaluate_systems(
             for name, system in systems.items()
         }
         _measure_subjects(report, shown, papers, how, vectors)
-    write_report(report, output)
-    return report
+    return write_report(report, output)
 
 
 def _descriptions(systems: Mapping[str, AnySystem], *, with_modes: bool) -> dict[str, dict[str, Any]]:
@@ -246,18 +258,24 @@ def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Val
             )  # fmt: skip
 
 
-def write_report(report: EvaluationReport, output: Path) -> None:
+def write_report(report: EvaluationReport, output: Path) -> EvaluationReport:
     """Write `report.json`, `report.md` and the plots into a folder, which is created if it does not exist.
 
+    Returns:
+        The report with the names of the sets that the folder's earlier report has and this one lacks.
+
     Raises:
-        EvaluationError: A file cannot be written.
+        EvaluationError: A file cannot be read or written.
     """
+    if (output / REPORT_FILE).exists():
+        report = report.with_earlier_sets(read_report(output / REPORT_FILE))
     report.write(output)
     try:
         replace_file(output / "report.md", markdown.render(report).encode())
         plots.draw(report, output)
     except OSError as error:
         raise EvaluationError(f"cannot write into {output}: {error.strerror}.") from error
+    return report
 
 
 def machine() -> dict[str, object]:

@@ -21,6 +21,7 @@ from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 
 BLOCK = 512
+_NOT_OF_VECTORS = ("version", "name", "fp32", "calibration")
 _SECONDS_BETWEEN_REPORTS = 10
 
 
@@ -74,7 +75,7 @@ class Vectors:
 
 def vectors_identity(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a system's description that decides its vectors: publishing an encoder keeps stored ones."""
-    return {field: value for field, value in description.items() if field not in ("version", "name")}
+    return {field: value for field, value in description.items() if field not in _NOT_OF_VECTORS}
 
 
 def encode_checked(run: Callable[[list[str]], Floats], texts: list[str], label: str) -> Floats:
