@@ -21,6 +21,7 @@ import msgspec
 from akin.cli.output import say
 from akin.settings import Settings
 from benchmarks.report import Row, rows_table, write_rows
+from benchmarks.stack import FIELDS
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
 from relevance import mean_metrics, read_collections, scores_of_order
@@ -42,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = half_abstracts(options.corpus, options.queries)
     for collection in read_collections(options.collections):
-        papers = list(read_papers(collection.corpus, mapping=parse_mapping(collection.fields)))
+        papers = list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))
         with lexical_index(papers) as directory:
             rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write_rows("long_queries", rows, Settings.read().data / "benchmarks")

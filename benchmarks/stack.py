@@ -14,6 +14,9 @@ from akin.stack import lifecycle, local_http
 from akin.stack.processes import free_ports
 from relevance import Collection
 
+FIELDS = "id=_id,title=title,abstract=text"
+"""The mapping by which the records of a collection are read."""
+
 _SECONDS_TO_SWITCH = 60
 
 
@@ -41,7 +44,7 @@ def stack_environment(settings: Settings) -> dict[str, str]:
 
 def index_collection(settings: Settings, collection: Collection) -> None:
     """Index a collection and wait until the running service searches it."""
-    await_snapshot(settings, build_index(settings, str(collection.corpus), collection.fields).id)
+    await_snapshot(settings, build_index(settings, str(collection.corpus), FIELDS).id)
 
 
 def await_snapshot(settings: Settings, snapshot: str) -> None:

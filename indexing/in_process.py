@@ -23,7 +23,7 @@ from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import RequestError, Unavailable
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType
 from retrieval_service.search.engine import SearchEngine, make_engine
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import Mode, SearchRequest
@@ -158,13 +158,13 @@ class _EmbeddedQueries:
             here = slice(place, place + 1)
             self._found[text] = EmbeddingBatch(made.vectors[here], made.tokens[here])
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
-        if len(texts) == 1 and texts[0] in self._found:
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        if input_type == "query" and len(texts) == 1 and texts[0] in self._found:
             return self._found[texts[0]]
-        return await self._encoder.embed_queries(texts)
+        return await self._encoder.embed_queries(texts, input_type)
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
-        return await self._encoder.embed_passages(texts)
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        return await self._encoder.embed_passages(texts, input_type)
 
 
 class _NoObserver:

@@ -89,7 +89,7 @@ class GpuIndex:
         filtered = within is not None and within.count < len(self)
         if self.status is None and not filtered and 0 < k <= MOST_SELECTED and (lists or 1) <= MOST_SELECTED:
             try:
-                return self._worker.search(vector, k, lists)
+                return self._worker.search(vector, k, lists)._replace(bounds=self._main.bounds(vector))
             except RuntimeError as error:
                 self.status = str(error).strip().splitlines()[0]
                 _log.error("The GPU failed; vectors are searched in main memory from now on: %s", self.status)

@@ -138,7 +138,8 @@ def evaluate_systems(
             digest=collection.digest,
             metric=PRIMARY if max(map(len, collection.qrels.values())) > 1 else KNOWN_ITEM,
             depth=depth_of(collection) if search else 0,
-            aimed=collection.name in aimed,
+            search=collection.kind or "",
+            aimed=bool(collection.about.get("trained")) or collection.name in aimed,
         )
         found: dict[str, Values] = {}
         for name, system in systems.items():

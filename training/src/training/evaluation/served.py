@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
@@ -21,10 +21,11 @@ import numpy as np
 
 from indexing.in_process import DEEPEST, default_settings, index_corpus, rank_queries
 from indexing.options import Progress
-from papers import PapersError, read_papers
-from relevance import Collection, scores_of_order
+from papers import Paper
+from papers.text import clean_abstract, clean_text
+from relevance import Collection, RelevanceError, scores_of_order
 from retrieval_service.errors import RetrievalError
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 from retrieval_service.search.request import Mode
 from training.arrays import Floats
 from training.errors import EvaluationError
@@ -71,6 +72,7 @@ class ServedSearch:
         self._folder = folder
         self._vectors = vectors
         self._progress = progress
+        self._digested = "", ""
 
     def rank(self, system: System, name: str, collection: Collection, modes: Sequence[Mode]) -> dict[Mode, Run]:
         """Return the rankings of a collection's queries, in each mode, to `depth_of` the collection.
@@ -86,18 +88,37 @@ class ServedSearch:
                 # The vectors of a model in training change, so that its index must not be found again.
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="akin-evaluation-")))
             try:
-                papers = stack.enter_context(read_papers(collection.corpus, collection.fields))
-                corpus = f"{collection.name} {collection.corpus_digest}"
-                snapshot = index_corpus(papers, encoder, folder, name=corpus, progress=_reporter(label, self._progress))
+                snapshot = index_corpus(
+                    _as_read(collection),
+                    encoder,
+                    folder,
+                    name=f"passages {self._digest(collection)}",
+                    progress=_reporter(label, self._progress),
+                )
                 started = time.monotonic()
                 found = rank_queries(snapshot, encoder, collection.queries, modes, depth=depth_of(collection))
-            except (PapersError, RetrievalError) as error:
+            except (RelevanceError, RetrievalError) as error:
                 raise EvaluationError(f"{label}: {error}") from error
         self._progress(f"  {label}: searched for {len(collection.queries):,} in {time.monotonic() - started:.1f} s")
         return {
             mode: {query: scores_of_order(passages) for query, passages in rankings.items()}
             for mode, rankings in found.items()
         }
+
+    def _digest(self, collection: Collection) -> str:
+        """Return the SHA-256 of a collection's passages, by which collections share an index."""
+        if self._digested[0] != collection.digest:
+            digest = hashlib.sha256()
+            for paper in collection.papers():
+                digest.update(json.dumps([paper.id, paper.title, paper.abstract]).encode())
+            self._digested = collection.digest, digest.hexdigest()
+        return self._digested[1]
+
+
+def _as_read(collection: Collection) -> Iterator[Paper]:
+    """Yield the passages as papers whose texts are cleaned as those of a user's file."""
+    for paper in collection.papers():
+        yield Paper(id=paper.id, title=clean_text(paper.title), abstract=clean_abstract(paper.abstract))
 
 
 class _EncoderPort:
@@ -117,15 +138,16 @@ class _EncoderPort:
         self._vectors = vectors
         self._alone = Lock()
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of queries."""
-        return await asyncio.to_thread(self._encode, self._queries, texts)
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        """Return the vectors of texts in a request."""
+        return await asyncio.to_thread(self._encode, texts, input_type)
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of passages."""
-        return await asyncio.to_thread(self._encode, self._passages, texts)
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        """Return the vectors of many texts."""
+        return await asyncio.to_thread(self._encode, texts, input_type)
 
-    def _encode(self, run: Callable[[list[str]], Floats], texts: Sequence[str]) -> EmbeddingBatch:
+    def _encode(self, texts: Sequence[str], input_type: InputType) -> EmbeddingBatch:
+        run = self._queries if input_type == "query" else self._passages
         # Neither a version's runtime nor a torch model may run in two threads.
         with self._alone:
             return EmbeddingBatch(run(list(texts)), np.zeros(len(texts), np.int32))
