@@ -17,8 +17,8 @@ def render(report: EvaluationReport) -> str:
         overview(report),
         systems(report),
     ]
-    for name in report.sets:
-        parts += [heading(report, name), scores(report, name), differences(report, name)]
+    for name in report.whole_sets:
+        parts += [heading(report, name), scores(report, name), differences(report, name), slices(report, name)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,7 +68,8 @@ def systems(report: EvaluationReport) -> str:
     lines = ["| system | description |", "| --- | --- |"]
     for name, description in report.systems.items():
         parts = [
-            f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12]}" for key, value in description.items()
+            f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12] if key == 'digest' else value}"
+            for key, value in description.items()
         ]
         lines.append(f"| {name} | {', '.join(parts)} |")
     return "\n".join(lines)
@@ -85,6 +86,22 @@ def scores(report: EvaluationReport, name: str) -> str:
             cells.append(f"{score.mean:.4f} ±{(score.high - score.low) / 2:.3f}" if score else "–")
         if any(cell != "–" for cell in cells):
             lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def slices(report: EvaluationReport, name: str) -> str:
+    """Return a table of the deciding metric on the slices of a set, one line for each slice; empty without slices."""
+    found = {each: report.sets[each] for each in report.sets if each.startswith(f"{name}: ")}
+    if not found:
+        return ""
+    lines = [
+        f"| slice, {report.sets[name].metric} | queries | {' | '.join(report.systems)} |",
+        "| --- | ---: |" + " ---: |" * len(report.systems),
+    ]
+    for part, size in found.items():
+        measured = [report.score(part, system, size.metric) for system in report.systems]
+        cells = [f"{score.mean:.4f}" if score else "–" for score in measured]
+        lines.append(f"| {part.removeprefix(f'{name}: ')} | {size.queries:,} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -25,6 +25,9 @@ KNOWN_ITEM = "MRR@10"
 RETRIEVAL = "retrieval"
 """Kind of the sets of search."""
 
+SLICE = "slice"
+"""Kind of a part of a set's queries, named `SET: SLICE`."""
+
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """Mean of a system over the queries of a set.
@@ -74,7 +77,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set that systems were evaluated on.
 
     Attributes:
-        kind: `retrieval`, `subject agreement` or `subject probe`.
+        kind: `retrieval`, `slice`, `subject agreement` or `subject probe`.
         queries: number of queries that a mean is taken over.
         passages: number of passages that were searched, or that the classifier was trained on.
         digest: digest of the files.
@@ -132,6 +135,11 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
         keys = (set_name, system, against, metric)
         found = (each for each in self.differences if (each.set, each.system, each.against, each.metric) == keys)
         return next(found, None)
+
+    @property
+    def whole_sets(self) -> list[str]:
+        """Names of the sets that are no slice of another one."""
+        return [name for name, each in self.sets.items() if each.kind != SLICE]
 
     @property
     def encoders(self) -> list[str]:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from relevance import Collection
+from relevance import Collection, query_slices
 from retrieval_service.search.request import Mode
 from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
@@ -24,6 +25,7 @@ from training.evaluation.report import (
     PRIMARY,
     REPORT_FILE,
     RETRIEVAL,
+    SLICE,
     Difference,
     EvaluationReport,
     Score,
@@ -150,6 +152,7 @@ def evaluate_systems(
             for mode, run in search.rank(system, name, collection, modes).items():
                 found[served_name(name, mode)] = measure_run(run, collection)
         _add(report, collection.name, size, found, how)
+        _add_slices(report, collection, size, found, how)
     if papers is not None:
         # Neighbours are found by vectors.
         shown = {
@@ -257,6 +260,18 @@ def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Val
                     difference=apart.value, low=apart.low, high=apart.high, p=apart.p,
                 )
             )  # fmt: skip
+
+
+def _add_slices(
+    report: EvaluationReport, collection: Collection, size: Set, found: Mapping[str, Values], how: _Comparison
+) -> None:
+    """Add the deciding metric on slices of a collection's queries, as sets that decide nothing."""
+    rows = {query: row for row, query in enumerate(collection.queries)}
+    for name, queries in query_slices(collection).items():
+        chosen = [rows[query] for query in queries]
+        part = msgspec.structs.replace(size, kind=SLICE, queries=len(chosen))
+        values = {system: {size.metric: each[size.metric][chosen]} for system, each in found.items()}
+        _add(report, f"{collection.name}: {name}", part, values, how)
 
 
 def write_report(report: EvaluationReport, output: Path) -> EvaluationReport:

@@ -36,7 +36,10 @@ WORDS = "lexical"
 """Name of the search by words alone, which is the same for every encoder."""
 
 MODES: dict[Mode, str] = {Mode.DENSE: "dense", Mode.HYBRID: "hybrid"}
-"""Modes that depend on the encoder, with the word that follows the encoder's name in a report."""
+"""Modes that depend on the encoder, with the word that follows the encoder's name in a report.
+
+A further way of searching needs a line here, and its request in `indexing.in_process`.
+"""
 
 _KNOWN_ITEM_DEPTH = 100
 _SECONDS_BETWEEN_REPORTS = 10

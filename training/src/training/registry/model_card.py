@@ -13,7 +13,7 @@ from typing import Any
 from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
-from training.evaluation.report import PRIMARY, EvaluationReport
+from training.evaluation.report import EvaluationReport
 
 MODEL_CARD_FILE = "model_card.md"
 
@@ -89,9 +89,9 @@ def _summary(report: EvaluationReport, system: str) -> str:
         f"| set | metric | {' | '.join([system, *others])} | {system} – {report.baseline} |",
         f"| --- | --- |{' ---: |' * (len(others) + 2)}",
     ]
-    for name in report.sets:
+    for name in report.whole_sets:
         metrics = markdown.metrics_of(report, name)
-        metric = PRIMARY if PRIMARY in metrics else metrics[0]
+        metric = deciding if (deciding := report.sets[name].metric) in metrics else metrics[0]
         found = [report.score(name, each, metric) for each in (system, *others)]
         cells = [f"{score.mean:.4f}" if score else "–" for score in found]
         apart = report.difference(name, system, report.baseline, metric)
