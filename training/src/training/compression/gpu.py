@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def export_fp16(
         TrainingError: A step failed; the repository is unchanged.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted or original_source(repository, manifest["base"]))
+    origin = source.resolve(wanted or publish.original_source(repository, manifest["base"]))
     held_out = calibration.read_texts(texts, mapping=mapping).held_out
     with log_duration(f"loading {origin.name}"):
         from training.compression import fp16, onnx_export
@@ -114,11 +114,6 @@ def export_fp16(
     }
     target = _publish(repository, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
-
-
-def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
-    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one."""
-    return source.original(repository / publish.TEXT_ENCODER / publish.SOURCES, base)
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:

@@ -127,17 +127,17 @@ def load_systems(
 
 def _add_fp32(systems: dict[str, AnySystem], versions: Mapping[str, VersionSystem], repository: Path) -> None:
     """Add the FP32 weights of each version as a system, unless they are one already, and name it in the version's."""
-    names = {system_description(system).get("digest"): name for name, system in systems.items()}
+    names = {system_description(system).get("weights"): name for name, system in systems.items()}
     for name, version in versions.items():
         origin = version.made_from
         weights = origin.get("weights_sha256")
         if weights and weights not in names:
             try:
-                system = torch_system(source.original(repository / publish.TEXT_ENCODER / publish.SOURCES, origin))
+                system = torch_system(publish.original_source(repository, origin))
             except TrainingError as error:
                 log_progress(f"{name} cannot be compared with its FP32 weights: {error}")
                 continue
-            if system.description["digest"] != weights:
+            if system.description["weights"] != weights:
                 log_progress(f"{name} cannot be compared with its FP32 weights: {origin['source']} has other ones now")
                 continue
             systems[f"{name} FP32"] = system
@@ -166,7 +166,10 @@ def torch_system(wanted: str | None, *, compile: bool = False) -> TorchSystem:
     origin = source.resolve(wanted)
     model = source.load(origin)
     model.max_seq_length = source.max_length(model)
-    return TorchSystem(model, origin.name, digest=source.weights_sha256(model, origin), compile=compile)
+    weights = source.weights_sha256(model, origin)
+    system = TorchSystem(model, origin.name, digest=weights, compile=compile)
+    system.description["weights"] = weights
+    return system
 
 
 def version_name(number: int) -> str:

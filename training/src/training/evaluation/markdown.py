@@ -5,6 +5,9 @@ from __future__ import annotations
 from relevance import METRICS
 from training.evaluation.report import RETRIEVAL, EvaluationReport
 
+DIGESTS = ("digest", "weights")
+"""Fields of descriptions that are shortened."""
+
 
 def render(report: EvaluationReport) -> str:
     """Return the whole report: a section for each set, with a table of scores and a table of differences."""
@@ -68,7 +71,9 @@ def systems(report: EvaluationReport) -> str:
     lines = ["| system | description |", "| --- | --- |"]
     for name, description in report.systems.items():
         parts = [
-            f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12] if key == 'digest' else value}"
+            f"{value}"
+            if key in ("kind", "name")
+            else f"{key} {str(value)[:12] if key in ('digest', 'weights') else value}"
             for key, value in description.items()
         ]
         lines.append(f"| {name} | {', '.join(parts)} |")

@@ -21,7 +21,7 @@ from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 
 BLOCK = 512
-_NOT_OF_VECTORS = ("version", "name", "fp32", "calibration")
+_NOT_OF_VECTORS = ("version", "name", "fp32", "weights", "calibration")
 _SECONDS_BETWEEN_REPORTS = 10
 
 

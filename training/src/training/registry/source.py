@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,20 +121,6 @@ def weights_sha256(model: SentenceTransformer, source: ModelSource) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def original(kept: Path, base: Mapping[str, str]) -> str | None:
-    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one.
-
-    Args:
-        kept: folder of the copies.
-        base: origin of the version, from its manifest.
-    """
-    copy = kept / base["weights_sha256"]
-    if copy.is_dir():
-        return str(copy)
-    where, _, name = base["source"].partition(" ")
-    return name if where == "hub" else None
 
 
 def file_sha256(path: Path) -> str:
