@@ -112,6 +112,14 @@ def _request(text: str, depth: int) -> SearchRequest | None:
     return replace(request, k=depth)
 
 
+def _words(request: SearchRequest) -> str:
+    """Return the words of a query that are embedded; none if the search will refuse its operators."""
+    try:
+        return parse_query(request.text or "").words
+    except RequestError:
+        return ""
+
+
 async def _rank(
     snapshot: Snapshot,
     encoder: Encoder,
@@ -120,10 +128,10 @@ async def _rank(
     engine: SearchEngine,
     threads: int,
 ) -> dict[Mode, dict[str, list[str]]]:
-    texts = {parse_query(request.text or "").words for request in requests.values() if request}
+    words = set(map(_words, filter(None, requests.values()))) - {""}
     ready = _EmbeddedQueries(encoder)
-    if set(modes) - {Mode.LEXICAL}:
-        await ready.embed(sorted(texts - {""}))
+    if words and set(modes) - {Mode.LEXICAL}:
+        await ready.embed(sorted(words))
     corpus = OpenCorpus(snapshot, ready, None, _NoObserver())
     slots = asyncio.Semaphore(2 * threads)
 
