@@ -1,12 +1,15 @@
 """Evaluate systems whose figures are known beforehand."""
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from papers import Paper
+from relevance import place_inside, write_distractors
 from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate_systems, read_report
@@ -178,6 +181,27 @@ def test_no_judgement_and_no_query_reaches_the_index(collection: Path, tmp_path:
     (collection / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\n")
     (collection / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": WORDS[1]}))
     assert rankings() == before == [1, 1, 1]
+
+
+def test_sets_of_the_same_passages_share_an_index_and_a_set_inside_more_papers_has_its_own(
+    collection: Path, tmp_path: Path
+) -> None:
+    distractors = tmp_path / "distractors.jsonl"
+    further = Paper(id="x", title="", abstract=f"{WORDS[0]} again, and {WORDS[39]}")
+    write_distractors([further], distractors, count=1, seed=0)
+    place_inside(collection, distractors, tmp_path / "words-large", without=[])
+    shutil.copytree(collection, tmp_path / "again")
+    (tmp_path / "again/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq39\tp39\t1\nq39\tp0\t1\n")
+    report = evaluate_systems(
+        {"x": Lookup(0, "a")}, [collection, tmp_path / "again", tmp_path / "words-large"], tmp_path / "out",
+        baseline="x", resamples=10, served=tmp_path / "served", progress=lambda _: None,
+    )  # fmt: skip
+    assert {name: (each.passages, each.depth, each.metric) for name, each in report.sets.items()} == {
+        "words": (40, 100, "MRR@10"), "again": (40, 1000, "nDCG@10"), "words-large": (41, 100, "MRR@10"),
+    }  # fmt: skip
+    assert len(list((tmp_path / "served/snapshots").glob("2*"))) == 2
+    assert report.score("words", "lexical", "recall@1").mean == 1  # type: ignore[union-attr]
+    assert report.score("words-large", "lexical", "recall@10").mean == 1  # type: ignore[union-attr]
 
 
 def test_subjects_are_measured_for_encoders_and_for_bm25(categorised: Path, tmp_path: Path) -> None:
