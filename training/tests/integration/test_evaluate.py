@@ -70,7 +70,7 @@ def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
         assert abs(to_base.difference) < 0.1
     card = (folder / "model_card.md").read_text()
     assert digest in card
-    assert "| known | nDCG@10 |" in card
+    assert "| known | MRR@10 |" in card
     assert [contents(versions / number) for number in ("1", "2")] == before
 
 

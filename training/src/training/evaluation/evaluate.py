@@ -13,12 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from retrieval_service.search.request import Mode
 from training.command import run_command
 from training.errors import EvaluationError, TrainingError
 from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems, write_report
 from training.evaluation.report import REPORT_FILE
-from training.evaluation.served import served_name
 from training.evaluation.systems import system_description
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source
@@ -67,8 +65,7 @@ def evaluate_versions(options: argparse.Namespace) -> str:
         write_report(report, folder)
     for name, folder in folders.items():
         manifest = json.loads((candidates[name] / "manifest.json").read_bytes())
-        shown = name if options.served is None else served_name(name, Mode.HYBRID)
-        model_card.write(manifest, report, shown, folder)
+        model_card.write(manifest, report, name, folder)
         log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
     if options.json:
         return json.dumps({**msgspec.to_builtins(report), "folder": str(first)}, ensure_ascii=False)

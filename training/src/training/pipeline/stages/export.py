@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from retrieval_service.search.request import Mode
 from training.errors import EvaluationError, PublishError
 from training.evaluation import read_report, write_report
 from training.evaluation.evaluate import version_name
 from training.evaluation.report import REPORT_FILE
-from training.evaluation.served import served_name
 from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
@@ -40,7 +38,7 @@ def run_stage(run: RunFolder) -> None:
             report.systems[each]["version"] = version["version"]
         try:
             write_report(report, beside)
-            model_card.write(version, report, served_name(name, Mode.HYBRID), beside)
+            model_card.write(version, report, name, beside)
         except EvaluationError as error:
             raise PublishError(
                 f"{name} was published, but its report was not written: {error} "
