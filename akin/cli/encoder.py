@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
+from akin.cli.evaluate import Base, Papers, Sets
+from akin.cli.evaluate import evaluate as evaluate_versions
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError
 
 if TYPE_CHECKING:
-    from akin.registry.evaluations import Evaluation
     from akin.registry.promotion import Promotion
     from akin.registry.versions import Version
     from akin.settings import Settings
@@ -202,49 +203,13 @@ def version_as_json(repository: Path, version: Version) -> dict[str, Any]:
 @app.command()
 def evaluate(
     version: Annotated[int, typer.Argument(help="The version to measure.")],
-    sets: Annotated[
-        list[Path],
-        typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
-    ],
-    papers: Annotated[
-        Path | None, typer.Option(help="Papers with categories, to measure subject agreement as well.")
-    ] = None,
-    base: Annotated[
-        str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")
-    ] = "default",
+    sets: Sets = None,
+    papers: Papers = None,
+    base: Base = "default",
     json: Json = False,
 ) -> None:
-    """Measure how well a version searches, compared with BM25, the base model and the version that serves."""
-    from akin.registry import evaluations, versions
-    from akin.training_environment import run_in_training
-
-    settings = read_settings()
-    found = versions.find(settings.repository, version)
-    arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
-    arguments += ["--cache", str(settings.data / "evaluation-vectors")]
-    for folder in sets:
-        arguments += ["--set", str(folder)]
-    arguments += ["--papers", str(papers)] if papers else []
-    result = run_in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are unchanged")
-    if json:
-        print_json(result)
-        return
-    report = evaluations.read(settings.repository, found.digest)
-    if report is not None:
-        print_evaluation(report)
-    say(f"report, model card and plots are in {result['folder']}")
-
-
-def print_evaluation(report: Evaluation) -> None:
-    """Print the measure that decides a promotion: one line for each system, one column for each set."""
-    from akin.registry import evaluations
-
-    sets = [name for name, each in report.sets.items() if each.kind == evaluations.SEARCH]
-    means = {
-        (each.system, each.set): f"{each.mean:.4f}" for each in report.scores if each.metric == evaluations.MEASURE
-    }
-    rows = [(system, *(means.get((system, name), "") for name in sets)) for system in report.systems]
-    print_table((evaluations.MEASURE, *sets), rows)
+    """Measure the search that users have with one version; `akin evaluate` measures several at once."""
+    evaluate_versions([version], sets, papers, base, json)
 
 
 @app.command()
@@ -320,13 +285,17 @@ def promote(
         ),
     ] = None,
 ) -> None:
-    """Promote a version that searches better than the serving one on at least one set, and worse on none.
+    """Promote a version whose hybrid search is better than the serving one's on a set, and inferior on none.
 
     An index made with another encoder must then be built again.
     """
     from akin.registry import promotion
 
-    line = promotion.promote(read_settings().repository, version, override=override)
+    settings = read_settings()
+    gate = promotion.Gate(
+        required=tuple(Path(each).name for each in settings.evaluation_sets), primary=settings.primary_sets
+    )
+    line = promotion.promote(settings.repository, version, override=override, gate=gate)
     if line is None:
         say(f"encoder version {version} is already promoted")
         return

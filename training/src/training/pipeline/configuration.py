@@ -63,7 +63,11 @@ class EvaluationConfig(Section, frozen=True):
 
     sets: Annotated[list[str], explain("further collections: folders in BEIR's layout")]
     fp32: Annotated[
-        bool, explain("also evaluate the base and the model before compression, which takes several times as long")
+        bool,
+        explain(
+            "also evaluate the base and the model before compression, which takes several times as long and which a "
+            "promotion needs"
+        ),
     ]
     subjects: Annotated[bool, explain("also measure subject agreement and a linear probe on held-out papers")]
     resamples: Annotated[Positive, explain("resamples of the bootstrap")]

@@ -26,8 +26,9 @@ TUNED = "fine-tuned"
 def run_stage(run: RunFolder) -> None:
     """Write the report and its plots.
 
-    The compressed model is compared as it would be published, with BM25, the base in FP32, the fine-tuned model in FP32
-    and the version that serves: an encoder that searches worse is noticed before it becomes a version.
+    The compressed model is measured as it would be served, by vectors and in hybrid search, beside words alone, the
+    base in FP32, the fine-tuned model in FP32 and the version that serves: an encoder that searches worse is noticed
+    before it becomes a version.
 
     Raises:
         EvaluationError: A collection cannot be read, or the report cannot be written.
@@ -44,18 +45,23 @@ def run_stage(run: RunFolder) -> None:
             models=[f"{TUNED}={tuned}"] if settings.fp32 else [],
         )
     papers = prepared / PART_FILES[SplitPart.HELD_OUT] if settings.subjects else None
+    held_out = sorted((prepared / "sets").glob("held_out_*"))
+    data = Path(configuration.paths.data)
     with run.write_stage("evaluate") as folder:
         evaluate_systems(
             systems,
-            [*sorted((prepared / "sets").glob("held_out_*")), *(Path(each).expanduser() for each in settings.sets)],
+            [*held_out, *(Path(each).expanduser() for each in settings.sets)],
             folder,
             baseline=baseline,
-            comparisons=candidate_comparisons(systems, CANDIDATE, baseline),
+            comparisons=candidate_comparisons(systems, [CANDIDATE], baseline),
             subject_papers=papers,
             mapping=PART_FIELDS if papers else None,
             resamples=settings.resamples,
             seed=configuration.seed,
-            cache=Path(configuration.paths.data) / "evaluation-vectors",
+            cache=data / "evaluation-vectors",
+            served=data / "evaluation",
+            # These sets are made as the pairs are: title and abstract, or a sentence and the rest.
+            aimed=[each.name for each in held_out],
         )
 
 
