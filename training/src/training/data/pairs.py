@@ -6,6 +6,7 @@ To add a source that makes a pair of one paper, add its name to `PairSource` and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +17,28 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
+from relevance.kinds import related_pairs
+from relevance.kinds.keywords import keyword_searches
+from relevance.kinds.known_item import claim_search, draft_search, question_search
+from relevance.kinds.search import Pool, Search
 from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation", "texts"]
+PairSource = Literal[
+    "title",
+    "first_sentence",
+    "last_sentence",
+    "halves",
+    "question",
+    "claim",
+    "draft",
+    "keywords",
+    "neighbours",
+    "subject",
+    "citation",
+    "texts",
+]
 NO_SUBJECT = -1
 
 
@@ -106,9 +124,25 @@ def single_text(kind: str, paper: Paper) -> Pair:
     return Pair(kind, passage_text(paper))
 
 
+def search_pair(kind: str, paper: Paper) -> Pair | None:
+    """Return query and passage of a kind of search for one paper, as test sets have them."""
+    search = _SEARCHES[kind](paper)
+    return _pair_of_search(kind, search) if search else None
+
+
+def _pair_of_search(kind: str, search: Search) -> Pair | None:
+    if search.passage is None:
+        return None
+    title, abstract = search.passage
+    return Pair(kind, search.query, passage_text(Paper(id=search.paper.id, title=title, abstract=abstract)))
+
+
+_SEARCHES = {"question": question_search, "claim": claim_search, "draft": draft_search}
+
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
+    **dict.fromkeys(_SEARCHES, search_pair),
     "texts": single_text,
 }
 
@@ -147,6 +181,10 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
             streams.append(
                 subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
             )
+        elif kind == "keywords":
+            streams.append(keyword_pairs(corpus, wanted, seed))
+        elif kind == "neighbours":
+            streams.append(neighbour_pairs(corpus, wanted, seed))
         elif kind == "citation":
             streams.append(citation_pairs(corpus, settings.citations, wanted, seed))
         elif settings.per_paper:
@@ -206,6 +244,33 @@ def subject_pairs(
         if labelled:
             other = _draw_other_subject(subjects, int(number), rng)
             yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
+
+
+def keyword_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
+    """Yield a few keywords and the passage of their paper, as test sets have them. All papers are held in memory."""
+    papers = list(corpus)
+    place = {paper.id: index for index, paper in enumerate(papers)}
+    for search in islice(keyword_searches(Pool(papers), seed), wanted):
+        if pair := _pair_of_search("keywords", search):
+            yield _of_papers(pair, corpus, place[search.paper.id])
+
+
+def neighbour_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
+    """Yield an abstract and the passage of a related paper, as test sets have them. All papers are held in memory.
+
+    Raises:
+        CorpusError: No two papers of the corpus are related.
+    """
+    pool = Pool(list(corpus))
+    place = {paper.id: index for index, paper in enumerate(corpus)}
+    found = sorted(related_pairs(pool))
+    if not found:
+        raise CorpusError("pairs.shares.neighbours: no two papers of the corpus are related. Give other pairs.")
+    rng = np.random.default_rng(seed)
+    for index in rng.permutation(len(found))[:wanted].tolist():
+        one, other = (pool.papers[found[index][side]] for side in rng.permutation(2).tolist())
+        pair = Pair("neighbours", one.abstract, passage_text(other))
+        yield _of_papers(pair, corpus, place[one.id], place[other.id])
 
 
 def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int, seed: int = 0) -> Iterator[Pair]:

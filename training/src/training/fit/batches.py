@@ -6,6 +6,7 @@ itself, and a near-duplicate from its equal. This module needs no torch, so that
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,23 @@ def read_texts(pairs: Path) -> dict[str, Texts]:
     for pair in _read(pairs):
         found.setdefault(pair.get("kind", UNNAMED_KIND), []).append(number_texts(pair))
     return dict(sorted(found.items()))
+
+
+def sample_passages(pairs: Path, most: int = 20_000, seed: int = 0) -> list[str]:
+    """Return the positives of a random sample of the pairs of a file.
+
+    Raises:
+        CorpusError: The file cannot be read.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    try:
+        with pairs.open("rb") as file:
+            count = sum(1 for _ in file)
+            chosen = set(random.Random(seed).sample(range(count), min(most, count)))
+            file.seek(0)
+            return [str(decoder.decode(line)["positive"]) for number, line in enumerate(file) if number in chosen]
+    except (OSError, KeyError, msgspec.DecodeError) as error:
+        raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
 
 def fill_batches(texts: Texts, order: Iterable[int], size: int | None = None) -> list[list[int]]:

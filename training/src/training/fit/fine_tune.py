@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
-WEIGHTS_CODE = ("batches.py", "dataset.py", "fine_tune.py", "losses.py", "models.py", "teacher.py")
+WEIGHTS_CODE = (
+    *("batches.py", "cosine.py", "dataset.py", "fine_tune.py", "hybrid.py", "losses.py", "models.py", "teacher.py"),
+    "token_bm25.py",
+)
 """Modules that decide the weights; `dvc.yaml` lists the same."""
 
 

@@ -13,13 +13,13 @@ from msgspec import structs
 
 from training.errors import ConfigurationError
 from training.fit import models
-from training.fit.batches import SINGLE_TEXTS, UNNAMED_KIND, PairFile
-from training.schema import Above0, AtLeast0, Positive, Section, explain
+from training.fit.batches import SINGLE_TEXTS, UNNAMED_KIND, PairFile, sample_passages
+from training.schema import Above0, AtLeast0, Positive, Section, Share, explain
 
 # Reading the configuration must not load torch, which takes seconds.
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor, nn
+    from torch import nn
 
 AddLabels = Callable[[Mapping[str, list[str]]], dict[str, Any]]
 """Function for `Dataset.map` that returns the column of labels."""
@@ -84,6 +84,8 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
     hardness: Annotated[AtLeast0, explain("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        from training.fit.cosine import exact_cosine
+
         both = ("query_to_doc", "doc_to_query")
         hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": self.hardness} if self.hardness else {}
         return {
@@ -193,7 +195,48 @@ class Distillation(Loss, tag="distillation", frozen=True):
         return models.load_unchanged(self.teacher, "loss.teacher", models.choose_device("auto"))
 
 
-LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation
+class Hybrid(Loss, tag="hybrid", frozen=True):
+    """Ranking by the sum of cosine and BM25: the model learns where BM25 fails, which is what hybrid search needs."""
+
+    library_class = "HybridRanking"
+    in_batch_negatives = True
+    allows_matryoshka = False
+
+    scale: Scale
+    lexical_weight: Annotated[AtLeast0, explain("BM25 of the best passage of a batch, in units of the cosine")]
+    imitation: Annotated[
+        Share, explain("share of the loss that imitates the hybrid ranking of the teacher by the cosines alone")
+    ]
+    teacher: Annotated[str | None, explain("folder or hub id of that teacher; `null` is the model before training")]
+
+    def build(self, model: SentenceTransformer, pairs: PairFile | None = None) -> nn.Module:
+        """Return the loss; BM25 counts words in a sample of the pairs' passages."""
+        from training.fit.hybrid import HybridRanking
+        from training.fit.token_bm25 import TokenBm25
+
+        bm25 = TokenBm25.count(
+            model.tokenizer, sample_passages(pairs.path) if pairs else [], model.max_seq_length or 512
+        )
+        teacher = None
+        if self.imitation and self.teacher is None:
+            teacher = copy.deepcopy(model)
+        elif self.imitation:
+            teacher = models.load_unchanged(self.teacher, "loss.teacher", model.device.type)
+        return HybridRanking(
+            model,
+            bm25,
+            scale=self.scale,
+            lexical_weight=self.lexical_weight,
+            teacher=teacher,
+            imitation=self.imitation,
+        )
+
+    def other_models(self) -> dict[str, str]:
+        """Return the teacher."""
+        return {"teacher": self.teacher} if self.teacher is not None else {}
+
+
+LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation | Hybrid
 
 
 def build_loss(
@@ -269,13 +312,3 @@ def check_kinds(
         raise ConfigurationError(
             "pairs.shares: all kinds of a stream have the same columns: choose trainer.streaming=false."
         )
-
-
-def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return cosines in FP32 even under autocast: the 8 bits of bf16 are too coarse for hard negatives."""
-    import torch
-    from torch.nn.functional import normalize
-
-    with torch.autocast(left.device.type, enabled=False):
-        one, other = (normalize(side.float(), dim=-1) for side in (left, right))
-        return one @ other.T

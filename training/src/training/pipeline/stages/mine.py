@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from papers import passage_text
 from training.arrays import Floats
-from training.data.config import NegativesConfig, NeighboursConfig, NoMining
+from training.data import hybrid_negatives
+from training.data.config import HybridNegativesConfig, NegativesConfig, NeighboursConfig, NoMining
 from training.data.corpus import TrainingCorpus
 from training.data.negatives import choose_negatives
 from training.data.neighbours import make_blocks, separate_matches
@@ -60,6 +61,8 @@ def run_stage(run: RunFolder) -> None:
         with translate_write_errors(folder), models.autocast(precision, device):
             if isinstance(settings, NeighboursConfig):
                 _order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
+            elif isinstance(settings, HybridNegativesConfig):
+                hybrid_negatives.write_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             else:
                 corpus = TrainingCorpus(run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN])
                 try:
