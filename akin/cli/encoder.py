@@ -35,7 +35,7 @@ def export(
             "--model",
             "--source",
             help="A name that `akin encoder recipes` lists, a folder that sentence-transformers saved, or a hub id. "
-            "Default: all-MiniLM-L6-v2 from its PyPI package.",
+            "Default: akin-minilm-l6, trained on arXiv.",
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",

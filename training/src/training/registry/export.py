@@ -19,6 +19,7 @@ from training.compression.compress import Compression, Serving, compress
 from training.compression.prune import Pruning
 from training.errors import PublishError
 from training.registry import manifest, publish
+from training.registry.source import SHIPPED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,8 +144,9 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         "--source",
         metavar="MODEL",
+        default=SHIPPED,
         help="the name of a recipe (python -m training.registry.recipes), a folder that SentenceTransformer.save() "
-        "wrote, or a hub id (default: all-MiniLM-L6-v2 from its package)",
+        f"wrote, or a hub id (default: {SHIPPED}, trained on arXiv)",
     )
     parser.add_argument(
         "--calibration",

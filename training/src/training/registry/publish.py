@@ -63,7 +63,7 @@ def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
     if kept.is_dir():
         return str(kept)
     where, _, name = base["source"].partition(" ")
-    return name if where == "hub" else None
+    return name if where in ("hub", "trained") else None
 
 
 def check_writable(repository: Path) -> None:

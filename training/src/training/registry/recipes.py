@@ -32,7 +32,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: name for `akin encoder export --model`.
-        hub: its id on the hub.
+        hub: its id on the hub; that of its base, for an encoder that this project trained.
         parameters: millions of parameters.
         dim: length of its vectors.
         tokens: the most tokens of a text that it reads.
@@ -45,6 +45,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         abstract_as: `passage` if an abstract that looks for its neighbours is embedded as a passage; None for a query.
         dimensions: shorter lengths for which its vectors were trained (Matryoshka).
         figures: published figures.
+        trained: file of weights in `trained/`, for an encoder that this project trained.
         note: fact that a user must know.
     """
 
@@ -62,6 +63,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abstract_as: str | None = None
     dimensions: tuple[int, ...] = ()
     figures: Figures = Figures()
+    trained: str | None = None
     note: str = ""
 
 
@@ -78,7 +80,10 @@ def recipes() -> tuple[Recipe, ...]:
 def find(name: str) -> Recipe | None:
     """Return the recipe with a name, in any case, or with a hub id; None if there is none."""
     wanted = name.casefold()
-    return next((each for each in recipes() if wanted in (each.name.casefold(), each.hub.casefold())), None)
+    return next(
+        (each for each in recipes() if wanted in (each.name.casefold(), "" if each.trained else each.hub.casefold())),
+        None,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

