@@ -13,8 +13,8 @@ import numpy as np
 
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import VectorsOf, chunks
-from indexing.reservoir import Reservoir
 from papers import Paper
+from papers.reservoir import Reservoir
 from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.corpus.manifest import CurvePoint
 from retrieval_service.errors import SnapshotError

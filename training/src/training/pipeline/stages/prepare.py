@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, PapersError, fetch_sample, read_papers
+from relevance.duplicates import MinHash, group_duplicates
 from relevance.known_items import FEWEST
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_paper
-from training.data.duplicates import MinHash, group_duplicates
 from training.data.split import UNDATED, Sizes, SplitPart, split
 from training.errors import CorpusError, EvaluationError
 from training.evaluation import RUN_KINDS, write_known_items
