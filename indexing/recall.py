@@ -127,9 +127,9 @@ async def embed_queries(encoder: Encoder, texts: Sequence[str], own: Rows, paper
         raise SnapshotError(
             "No paper has a title or an abstract to tune the index with: give queries (--queries FILE)."
         )
-    # As passages: the encoder gives queries a short deadline, and this is the last step of a build that may have taken
-    # hours. It must not fail because the encoder is busy.
-    vectors = (await encoder.embed_passages(texts)).vectors
+    # In bulk: the encoder gives single queries a short deadline, and this is the last step of a build that may have
+    # taken hours. It must not fail because the encoder is busy.
+    vectors = (await encoder.embed_passages(texts, "query")).vectors
     return await asyncio.to_thread(exact_nearest, vectors, own, papers, corpus)
 
 

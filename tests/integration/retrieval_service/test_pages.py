@@ -19,7 +19,15 @@ from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
-from retrieval_service.ports import Catalogue, EmbeddingBatch, EncoderIdentity, LexicalIndex, VectorIndex, Vectors
+from retrieval_service.ports import (
+    Catalogue,
+    EmbeddingBatch,
+    EncoderIdentity,
+    LexicalIndex,
+    TextRole,
+    VectorIndex,
+    Vectors,
+)
 from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
@@ -48,7 +56,7 @@ class Corpus:
     stored: Vectors
     queries: dict[str, Vectors]
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         vector = self.queries[text].reshape(1, -1)
         return EmbeddingBatch(vector, np.asarray([9], np.int32)), EncoderIdentity(1, "d", vector.shape[1])
 
