@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, score_choices
+from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, read_halves, score_choices, write_halves
 from relevance import Collection
 from retrieval_service.ports import Hits
 
@@ -63,3 +63,20 @@ def test_the_query_of_a_known_item_is_not_part_of_its_passage(tmp_path: Path) ->
     assert "Title" not in titles.corpus.read_text().replace('"title"', "")
     assert "Last" not in lasts.corpus.read_text()
     assert lasts.qrels["2001.00000"] == {"2001.00000": 1}
+
+
+def test_kept_lists_are_read_as_they_were(tmp_path: Path) -> None:
+    ids = [f"p{number}" for number in range(9)]
+    found = {
+        "one": Halves(half(3, 1, 2)._replace(bounds=(0.1, 1.0)), half(4)._replace(bounds=(0.0, 31.5)), ids),
+        "two": Halves(half(8, 7), half(), ids),
+    }
+    write_halves(tmp_path / "lists.npz", found)
+    again = read_halves(tmp_path / "lists.npz")
+    assert list(again) == ["one", "two"]
+    for query, halves in found.items():
+        for before, after in zip(halves[:2], again[query][:2], strict=True):
+            assert after.rows.tolist() == before.rows.tolist()
+            assert after.scores.tolist() == before.scores.tolist()
+            assert after.bounds == before.bounds
+        assert list(again[query].ids) == ids
