@@ -58,7 +58,9 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
-            engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
+            engine = SearchEngine(
+                executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.phrase_weight
+            )
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),

@@ -21,6 +21,7 @@ from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnsw
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
+from retrieval_service.search.phrases import PHRASE_WEIGHT, prefer_phrases
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
@@ -30,11 +31,27 @@ from retrieval_service.threads import Job, Result
 class SearchEngine:
     """Answers search requests over a corpus; keeps no state between requests."""
 
-    def __init__(self, executor: Executor, fusion: Fusion, pool: int, dense_weight: float = EVEN) -> None:
-        """Take the threads that search the indexes, the way of fusing, and the number of results that are fused."""
+    def __init__(
+        self,
+        executor: Executor,
+        fusion: Fusion,
+        pool: int,
+        dense_weight: float = EVEN,
+        phrase_weight: float = PHRASE_WEIGHT,
+    ) -> None:
+        """Take the way of ranking.
+
+        Args:
+            executor: Threads that search the indexes.
+            fusion: The way of fusing.
+            pool: Number of results that are fused.
+            dense_weight: Weight of the dense half, 0 to 1.
+            phrase_weight: Weight of adjacent words of the query in a paper's text, beside 1 for the fused score.
+        """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
+        self._phrase_weight = phrase_weight
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
@@ -43,7 +60,7 @@ class SearchEngine:
             RequestError: The request names a paper or a category that does not exist.
             Unavailable: The request needs the encoder, which is not available.
         """
-        return await _Search(self._executor, self._join, self._pool, corpus, request).run()
+        return await _Search(self._executor, self._join, self._pool, self._phrase_weight, corpus, request).run()
 
 
 @dataclass
@@ -53,11 +70,13 @@ class _Search:
     executor: Executor
     join: Callable[[Hits, Hits], FusedRanking]
     pool: int
+    phrase_weight: float
     corpus: Corpus
     request: SearchRequest
     timings: Timings = field(default_factory=Timings)
     tokens: int | None = None
     truncated: bool = False
+    words: str | None = None
     degraded: str | None = None
     dense: Ranking | None = None
     lexical: Ranking | None = None
@@ -110,7 +129,7 @@ class _Search:
 
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
-        mode = plan.mode
+        mode, self.words = plan.mode, plan.words
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -189,6 +208,8 @@ class _Search:
         started = perf_counter()
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
+            if self.ranking is None and self.words:
+                fused = prefer_phrases(fused, self.words, self.corpus.catalogue.papers, self.phrase_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
