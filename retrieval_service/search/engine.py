@@ -209,7 +209,7 @@ class _Search:
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
             if self.ranking is None and self.words:
-                fused = prefer_phrases(fused, self.words, self.corpus.catalogue.papers, self.phrase_weight)
+                fused = prefer_phrases(fused, self.words, self.corpus.catalogue.texts, self.phrase_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from papers import Paper
 from retrieval_service.search.fusion import FusedRanking, Shares
 
 PHRASE_WEIGHT = 0.3
@@ -26,14 +25,14 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def prefer_phrases(
-    ranking: FusedRanking, query: str, papers: Callable[[Sequence[int]], list[Paper]], weight: float
+    ranking: FusedRanking, query: str, texts: Callable[[Sequence[int]], Sequence[tuple[str, str]]], weight: float
 ) -> FusedRanking:
     """Return a ranking whose best papers are sorted anew, by the fused score and the pairs of the query's words.
 
     Args:
         ranking: The fused ranking.
         query: The words of the query.
-        papers: Returns the papers of some rows.
+        texts: Returns title and abstract of some rows.
         weight: Weight of the pairs beside 1 for the fused score.
     """
     pairs = list(dict.fromkeys(pairwise(_WORD.findall(query.lower()))))[:_MOST_PAIRS]
@@ -41,20 +40,20 @@ def prefer_phrases(
     if not (pairs and best and weight):
         return ranking
     scores = ranking.scores.copy()
-    scores[:best] += weight * pair_shares(pairs, papers(ranking.rows[:best].tolist()))
+    scores[:best] += weight * pair_shares(pairs, texts(ranking.rows[:best].tolist()))
     order = np.arange(len(scores))
     order[:best] = np.argsort(-scores[:best], kind="stable")
     scores /= 1 + weight
     return FusedRanking(ranking.rows[order], scores[order], ranking.dense[order], ranking.lexical[order])
 
 
-def pair_shares(pairs: Sequence[tuple[str, str]], papers: Sequence[Paper]) -> Shares:
-    """Return the share of the pairs that each paper's title or abstract has, 0 to 1.
+def pair_shares(pairs: Sequence[tuple[str, str]], papers: Sequence[tuple[str, str]]) -> Shares:
+    """Return the share of the pairs that each paper has in its title or abstract, 0 to 1.
 
     A pair counts by its inverse frequency in these papers, so that "of the" counts little. The second word may be the
     beginning of a longer one, such as a plural.
     """
-    texts = [f" {paper.title}\n {paper.abstract}".lower().replace("-", " ") for paper in papers]
+    texts = [f" {title}\n {abstract}".lower().replace("-", " ") for title, abstract in papers]
     wanted = [f" {first} {second}" for first, second in pairs]
     having = np.asarray([[pair in text for text in texts] for pair in wanted], np.float64)
     information = np.log((len(papers) + 1) / (having.sum(axis=1) + 0.5))

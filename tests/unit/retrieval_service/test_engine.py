@@ -29,7 +29,7 @@ async def test_hybrid_joins_both_rankings_and_fetches_papers_once(engine: Any, c
     assert answer.results[0].sources["dense"] == pytest.approx(0.8)
     assert answer.results[0].sources["lexical"] == pytest.approx(20.0)
     assert "dense" not in answer.results[2].sources
-    assert corpus.catalogue.fetches <= 3
+    assert corpus.catalogue.fetches <= 2
     assert corpus.vectors.asked[0][1] == corpus.lexical.asked[0][1] == 100
     assert answer.searched == 6
     assert (answer.query.tokens, answer.query.truncated, answer.degraded) == (2, False, None)

@@ -6,13 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from papers import Paper
 from retrieval_service.search.fusion import FusedRanking
 from retrieval_service.search.phrases import READ, pair_shares, prefer_phrases
 
 
-def paper(title: str, abstract: str = "") -> Paper:
-    return Paper(title, title, abstract)
+def paper(title: str, abstract: str = "") -> tuple[str, str]:
+    return title, abstract
 
 
 def ranking(*scores: float) -> FusedRanking:
@@ -20,7 +19,7 @@ def ranking(*scores: float) -> FusedRanking:
     return FusedRanking(rows, np.asarray(scores), rows / 10, rows / 100)
 
 
-def shares(query: str, *papers: Paper) -> list[float]:
+def shares(query: str, *papers: tuple[str, str]) -> list[float]:
     words = query.split()
     found: list[float] = pair_shares(list(pairwise(words)), papers).tolist()
     return found
@@ -59,7 +58,7 @@ def test_a_paper_with_the_pairs_of_the_query_passes_one_of_nearly_the_same_score
 def test_only_the_best_papers_are_read_and_no_other_changes_its_place() -> None:
     read: list[int] = []
 
-    def papers(rows: Sequence[int]) -> list[Paper]:
+    def papers(rows: Sequence[int]) -> list[tuple[str, str]]:
         read.extend(rows)
         return [paper("dust network" if row % 2 else "gas") for row in rows]
 
@@ -73,7 +72,7 @@ def test_only_the_best_papers_are_read_and_no_other_changes_its_place() -> None:
 
 @pytest.mark.parametrize(("query", "weight"), [("dust", 0.3), ("", 0.3), ("dust network", 0.0)])
 def test_nothing_is_read_where_nothing_can_change(query: str, weight: float) -> None:
-    def papers(rows: Sequence[int]) -> list[Paper]:
+    def papers(rows: Sequence[int]) -> list[tuple[str, str]]:
         raise AssertionError(rows)
 
     before = ranking(0.9, 0.8)
