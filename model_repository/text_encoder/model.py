@@ -35,8 +35,10 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load this version and run every shape once."""
-        # Tokenise a batch in one thread: on busy cores, several threads only wait for each other.
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        inner = inner_model(args["model_version"])
+        # Tokenise a batch in one thread: on busy cores, several threads only wait for each other. They are idle where
+        # another model runs the graph.
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if inner else "false"
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         self.max_text_bytes = int(parameters["MAX_TEXT_BYTES"])
@@ -46,13 +48,13 @@ class TritonPythonModel:
             runtime=os.environ.get("AKIN_ENCODER_RUNTIME") or parameters["RUNTIME"],
             threads=int(os.environ.get("AKIN_ENCODER_THREADS") or parameters["THREADS"]),
             token_budget=int(parameters["TOKEN_BUDGET"]),
-            inner=inner_model(args["model_version"]),
+            inner=inner,
         )
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]
         sys.setswitchinterval(_SWITCH_INTERVAL)
         # Bulk threads also answer queries beyond a full batch, so their encoders must be warm too.
-        clones = [self.encoder.clone() for _ in range(self.encoder.lanes)]
+        clones = [self.encoder.clone() for _ in range(self.encoder.groups)]
         self.encoder.warm_up(clones)
         self.later = BulkQueue(clones.pop, threads=len(clones), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
         pb_utils.Logger.log_info(

@@ -67,6 +67,7 @@ class TextEncoder:
         threads: The threads that one call uses.
         lanes: The runs at the same time. With OpenVINO each has one thread and its own graph, as threads that share a
             run wait for each other at every operator; ONNX Runtime has one run with all threads.
+        groups: The groups of bulk work at the same time; with an inner model some tokenise while another one runs.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class TextEncoder:
         # rounded to another of their 256 levels: cosines of 0.9996 between a text alone and in a shared row.
         self.shares_rows: bool = self._segmented and self.runtime == "openvino"
         self.lanes = self.threads if self.runtime == "openvino" else 1
+        self.groups = min(4, self.threads) if inner else self.lanes
         self._open_graph = (lambda _: inner) if inner else GRAPHS[self.runtime](folder / graph["file"])
         self._typed = "token_type_ids" in graph["inputs"]
         self._pad_id: int = graph["pad_id"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.faiss_gpu import MicroBatches
+from retrieval_service.adapters.micro_batches import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
