@@ -32,6 +32,7 @@ from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
+from retrieval_service.search.phrases import PHRASE_WEIGHT, prefer_phrases
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 DEFAULT = ("bounds", EVEN)
@@ -78,6 +79,9 @@ def main() -> None:
         for collection in collections
     }
     rows, verdict = learn(scores)
+    for collection in collections:
+        paired = score_pairs(collection, read_halves(lists_file(lists, collection)))
+        rows += gain_rows("default, with pairs of words", collection.name, paired, scores[collection.name][DEFAULT])
     path = write_rows("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(rows_table(rows))
     say(verdict)
@@ -171,6 +175,21 @@ def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores
     return {(method, weight): of(method, weight) for method in FUSIONS for weight in WEIGHTS}
 
 
+def score_pairs(collection: Collection, found: Mapping[str, Halves]) -> list[float]:
+    """Return nDCG@10 of every query, by the default and the pairs of words of the query in the papers' texts."""
+    texts = {paper.id: (paper.title, paper.abstract) for paper in collection.papers()}
+    run = {}
+    for query, halves in found.items():
+        fused = fuse(halves.dense, halves.lexical, FUSIONS[DEFAULT[0]], _POOL, DEFAULT[1])
+
+        def read(rows: Sequence[int], ids: Sequence[str] = halves.ids) -> list[tuple[str, str]]:
+            return [texts[ids[row]] for row in rows]
+
+        ranking = prefer_phrases(fused, collection.queries[query], read, PHRASE_WEIGHT)
+        run[query] = scores_of_order([halves.ids[row] for row in ranking.rows[:10].tolist()])
+    return query_metrics(run, collection.qrels, ["nDCG@10"])["nDCG@10"]
+
+
 def best(scores: Sequence[Scores]) -> Choice:
     """Return the method and weight with the greatest mean over the collections' means; the default if it ties."""
     means = {choice: statistics.mean(statistics.mean(own[choice]) for own in scores) for choice in scores[0]}
@@ -186,10 +205,8 @@ def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
         default = statistics.mean(own[DEFAULT])
         rows.append(Row("default", name, "nDCG@10", round(default, 4)))
         for method in FUSIONS:
-            mean, half_width = gain(own[(method, EVEN)], own[DEFAULT])
             if method != DEFAULT[0]:
-                rows.append(Row(f"{method} even", name, "difference", round(mean, 4)))
-                rows.append(Row(f"{method} even", name, "± 95 %", round(half_width, 4)))
+                rows += gain_rows(f"{method}, even", name, own[(method, EVEN)], own[DEFAULT])
         rows += [Row(f"{method} best", name, "nDCG@10", round(max(_means(own, method)), 4)) for method in FUSIONS]
         rows.append(Row("learned on its other queries", name, "nDCG@10", round(_cross_validate(own), 4)))
         if others:
@@ -213,10 +230,14 @@ def learn(scores: Mapping[str, Scores]) -> tuple[list[Row], str]:
     )
 
 
-def gain(scores: Sequence[float], base: Sequence[float]) -> tuple[float, float]:
-    """Return the mean difference over queries, and the half of its 95 % interval, by the normal approximation."""
+def gain_rows(system: str, name: str, scores: Sequence[float], base: Sequence[float]) -> list[Row]:
+    """Return rows of the mean difference to a base and of half of its 95 % interval, by the normal distribution."""
     difference = np.asarray(scores) - np.asarray(base)
-    return float(difference.mean()), float(1.96 * difference.std() / np.sqrt(len(difference)))
+    half_width = 1.96 * float(difference.std()) / len(difference) ** 0.5
+    return [
+        Row(system, name, "difference", round(float(difference.mean()), 4)),
+        Row(system, name, "± 95 %", round(half_width, 4)),
+    ]
 
 
 def _means(own: Scores, method: str) -> list[float]:

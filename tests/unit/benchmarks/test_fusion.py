@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, read_halves, score_choices, write_halves
+from benchmarks.fusion import (
+    DEFAULT,
+    Halves,
+    best,
+    known_item_sets,
+    learn,
+    read_halves,
+    score_choices,
+    score_pairs,
+    write_halves,
+)
 from relevance import Collection
 from retrieval_service.ports import Hits
 
@@ -80,3 +91,16 @@ def test_kept_lists_are_read_as_they_were(tmp_path: Path) -> None:
             assert after.scores.tolist() == before.scores.tolist()
             assert after.bounds == before.bounds
         assert list(again[query].ids) == ids
+
+
+def test_pairs_of_words_are_measured_beside_the_default(tmp_path: Path) -> None:
+    papers = [
+        {"_id": "gas", "title": "Gas", "text": "dust and gas"},
+        {"_id": "dust", "title": "A dust network", "text": ""},
+    ]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, papers)))
+    found = {"q": Halves(half(0, 1), half(0, 1), ["gas", "dust"])}
+    collection = Collection(tmp_path, {"q": "dust network"}, {"q": {"dust": 1}})
+    assert score_choices(collection, found)[DEFAULT] == [pytest.approx(0.63, abs=0.01)]
+    close = {"q": Halves(half(0, 1)._replace(scores=np.asarray([0.9, 0.89], np.float32)), half(0, 1), ["gas", "dust"])}
+    assert score_pairs(collection, close) == [1.0]
