@@ -32,7 +32,7 @@ from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import EVEN, FUSIONS, fuse
-from retrieval_service.search.phrases import PHRASE_WEIGHT, prefer_phrases
+from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 DEFAULT = ("bounds", EVEN)
@@ -80,8 +80,8 @@ def main() -> None:
     }
     rows, verdict = learn(scores)
     for collection in collections:
-        paired = score_pairs(collection, read_halves(lists_file(lists, collection)))
-        rows += gain_rows("default, with pairs of words", collection.name, paired, scores[collection.name][DEFAULT])
+        paired = score_texts(collection, read_halves(lists_file(lists, collection)))
+        rows += gain_rows("default, with texts", collection.name, paired, scores[collection.name][DEFAULT])
     path = write_rows("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(rows_table(rows))
     say(verdict)
@@ -175,8 +175,8 @@ def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores
     return {(method, weight): of(method, weight) for method in FUSIONS for weight in WEIGHTS}
 
 
-def score_pairs(collection: Collection, found: Mapping[str, Halves]) -> list[float]:
-    """Return nDCG@10 of every query, by the default and the pairs of words of the query in the papers' texts."""
+def score_texts(collection: Collection, found: Mapping[str, Halves]) -> list[float]:
+    """Return nDCG@10 of every query, by the default and the words of the query in the papers' texts."""
     texts = {paper.id: (paper.title, paper.abstract) for paper in collection.papers()}
     run = {}
     for query, halves in found.items():
@@ -185,7 +185,7 @@ def score_pairs(collection: Collection, found: Mapping[str, Halves]) -> list[flo
         def read(rows: Sequence[int], ids: Sequence[str] = halves.ids) -> list[tuple[str, str]]:
             return [texts[ids[row]] for row in rows]
 
-        ranking = prefer_phrases(fused, collection.queries[query], read, PHRASE_WEIGHT)
+        ranking = rank_by_texts(fused, collection.queries[query], read, TEXT_WEIGHT)
         run[query] = scores_of_order([halves.ids[row] for row in ranking.rows[:10].tolist()])
     return query_metrics(run, collection.qrels, ["nDCG@10"])["nDCG@10"]
 

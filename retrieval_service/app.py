@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
             engine = SearchEngine(
-                executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.phrase_weight
+                executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.text_weight
             )
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),

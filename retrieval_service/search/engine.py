@@ -21,10 +21,10 @@ from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnsw
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
-from retrieval_service.search.phrases import PHRASE_WEIGHT, prefer_phrases
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.threads import Job, Result
 
 
@@ -37,7 +37,7 @@ class SearchEngine:
         fusion: Fusion,
         pool: int,
         dense_weight: float = EVEN,
-        phrase_weight: float = PHRASE_WEIGHT,
+        text_weight: float = TEXT_WEIGHT,
     ) -> None:
         """Take the way of ranking.
 
@@ -46,12 +46,12 @@ class SearchEngine:
             fusion: The way of fusing.
             pool: Number of results that are fused.
             dense_weight: Weight of the dense half, 0 to 1.
-            phrase_weight: Weight of adjacent words of the query in a paper's text, beside 1 for the fused score.
+            text_weight: Weight of the query's words in the texts of the best papers, beside 1 for the fused score.
         """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
-        self._phrase_weight = phrase_weight
+        self._text_weight = text_weight
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
@@ -60,7 +60,7 @@ class SearchEngine:
             RequestError: The request names a paper or a category that does not exist.
             Unavailable: The request needs the encoder, which is not available.
         """
-        return await _Search(self._executor, self._join, self._pool, self._phrase_weight, corpus, request).run()
+        return await _Search(self._executor, self._join, self._pool, self._text_weight, corpus, request).run()
 
 
 @dataclass
@@ -70,7 +70,7 @@ class _Search:
     executor: Executor
     join: Callable[[Hits, Hits], FusedRanking]
     pool: int
-    phrase_weight: float
+    text_weight: float
     corpus: Corpus
     request: SearchRequest
     timings: Timings = field(default_factory=Timings)
@@ -209,7 +209,7 @@ class _Search:
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
             if self.ranking is None and self.words:
-                fused = prefer_phrases(fused, self.words, self.corpus.catalogue.texts, self.phrase_weight)
+                fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)

@@ -15,7 +15,7 @@ from benchmarks.fusion import (
     learn,
     read_halves,
     score_choices,
-    score_pairs,
+    score_texts,
     write_halves,
 )
 from relevance import Collection
@@ -93,7 +93,7 @@ def test_kept_lists_are_read_as_they_were(tmp_path: Path) -> None:
         assert list(again[query].ids) == ids
 
 
-def test_pairs_of_words_are_measured_beside_the_default(tmp_path: Path) -> None:
+def test_texts_are_measured_beside_the_default(tmp_path: Path) -> None:
     papers = [
         {"_id": "gas", "title": "Gas", "text": "dust and gas"},
         {"_id": "dust", "title": "A dust network", "text": ""},
@@ -103,4 +103,4 @@ def test_pairs_of_words_are_measured_beside_the_default(tmp_path: Path) -> None:
     collection = Collection(tmp_path, {"q": "dust network"}, {"q": {"dust": 1}})
     assert score_choices(collection, found)[DEFAULT] == [pytest.approx(0.63, abs=0.01)]
     close = {"q": Halves(half(0, 1)._replace(scores=np.asarray([0.9, 0.89], np.float32)), half(0, 1), ["gas", "dust"])}
-    assert score_pairs(collection, close) == [1.0]
+    assert score_texts(collection, close) == [1.0]

@@ -36,14 +36,14 @@ async def test_hybrid_joins_both_rankings_and_fetches_papers_once(engine: Any, c
     assert answer.timings.total_ms >= answer.timings.fetch_ms > 0
 
 
-async def test_adjacent_words_of_the_query_count_in_hybrid_search_only(corpus: Any) -> None:
+async def test_texts_count_in_hybrid_search_only(corpus: Any) -> None:
     async def order(mode: Mode, text: str) -> str:
         answer = await engine.search(corpus, SearchRequest(text=text, mode=mode, collapse=False))
         assert mode is not Mode.HYBRID or all(0 <= result.score <= 1 for result in answer.results)
         return "".join(result.id[-1] for result in answer.results)
 
     with ThreadPoolExecutor(2) as executor:
-        engine = SearchEngine(executor, min_max, 100, phrase_weight=1.0)
+        engine = SearchEngine(executor, min_max, 100, text_weight=1.0)
         assert (await order(Mode.HYBRID, "some words"), await order(Mode.HYBRID, "abstract 4")) == ("2143", "4213")
         for mode in (Mode.LEXICAL, Mode.DENSE):
             assert await order(mode, "some words") == await order(mode, "abstract 4")
