@@ -31,8 +31,7 @@ from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
-from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.fusion import FUSIONS
+from retrieval_service.search.engine import make_engine
 from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
 
@@ -58,9 +57,7 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
-            engine = SearchEngine(
-                executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.text_weight
-            )
+            engine = make_engine(settings, executor)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 encoders or triton_of(settings),
