@@ -209,6 +209,9 @@ class Catalogue(Protocol):
     def papers(self, rows: Sequence[int]) -> list[Paper]:
         """Return the papers of some rows, in the order of the rows."""
 
+    def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
+
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
 

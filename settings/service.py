@@ -11,7 +11,8 @@ from edge import parse_origins
 from settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
 
 _OF_ANSWERS = (
-    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "vector_device",
+    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "text_weight",
+    "vector_device",
 )  # fmt: skip
 
 
@@ -72,6 +73,12 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
     )
     dense_weight: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the dense half in hybrid search; the lexical half has the rest."
+    )
+    text_weight: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="Weight of the query's words in the texts of the best papers; the fused score has 1.",
     )
     pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are fused.")
     lexical_terms: int = Field(

@@ -90,10 +90,11 @@ class FaissIndex:
     @cached_property
     def _mean(self) -> Vectors:
         """The mean of an even sample of the vectors; zero if none can be read back."""
-        if not (self.readable and len(self)):
-            return np.zeros(self.dim, np.float32)
         sample = np.linspace(0, len(self) - 1, min(_SAMPLED, len(self))).astype(np.int64)
-        mean: Vectors = self.vectors(sample).mean(axis=0)  # type: ignore[arg-type]  # as in `_compare_all`
+        try:
+            mean: Vectors = self.vectors(sample).mean(axis=0)  # type: ignore[arg-type]  # as in `_compare_all`
+        except (SnapshotError, RuntimeError):  # packed codes only, or lists without a map from rows to codes
+            return np.zeros(self.dim, np.float32)
         return mean
 
     def _nearest(self, vector: Vectors, k: int, within: RowSet | None, nprobe: int | None) -> Hits:

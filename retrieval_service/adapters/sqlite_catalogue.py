@@ -91,6 +91,13 @@ class SqliteCatalogue:
         """Return the papers of some rows, in the order of the rows."""
         return papers_of(self._db, rows)
 
+    def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        """Return title and abstract of some rows, in the order of the rows, with one statement."""
+        marks = ",".join("?" * len(rows))
+        found = self._db.execute(f"SELECT row, title, abstract FROM paper WHERE row IN ({marks})", list(map(int, rows)))
+        texts = {row: (title, abstract) for row, title, abstract in found}
+        return [texts[row] for row in rows]
+
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)

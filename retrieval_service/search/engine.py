@@ -32,6 +32,7 @@ from retrieval_service.search.fusion import (
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
 from retrieval_service.threads import Job, Result
 
@@ -39,11 +40,27 @@ from retrieval_service.threads import Job, Result
 class SearchEngine:
     """Answers search requests over a corpus; keeps no state between requests."""
 
-    def __init__(self, executor: Executor, fusion: Fusion, pool: int, dense_weight: float = EVEN) -> None:
-        """Take the threads that search the indexes, the way of fusing, and the number of results that are fused."""
+    def __init__(
+        self,
+        executor: Executor,
+        fusion: Fusion,
+        pool: int,
+        dense_weight: float = EVEN,
+        text_weight: float = TEXT_WEIGHT,
+    ) -> None:
+        """Take the way of ranking.
+
+        Args:
+            executor: Threads that search the indexes.
+            fusion: The way of fusing.
+            pool: Number of results that are fused.
+            dense_weight: Weight of the dense half, 0 to 1.
+            text_weight: Weight of the query's words in the texts of the best papers, beside 1 for the fused score.
+        """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
+        self._text_weight = text_weight
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
@@ -52,12 +69,12 @@ class SearchEngine:
             RequestError: The request names a paper or a category that does not exist.
             Unavailable: The request needs the encoder, which is not available.
         """
-        return await _Search(self._executor, self._join, self._pool, corpus, request).run()
+        return await _Search(self._executor, self._join, self._pool, self._text_weight, corpus, request).run()
 
 
 def make_engine(settings: Settings, executor: Executor) -> SearchEngine:
     """Return the engine that settings describe; an evaluation measures the one that the service uses."""
-    return SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight)
+    return SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.text_weight)
 
 
 @dataclass
@@ -67,11 +84,13 @@ class _Search:
     executor: Executor
     join: Callable[[Hits, Hits], FusedRanking]
     pool: int
+    text_weight: float
     corpus: Corpus
     request: SearchRequest
     timings: Timings = field(default_factory=Timings)
     tokens: int | None = None
     truncated: bool = False
+    words: str | None = None
     degraded: str | None = None
     dense: Ranking | None = None
     lexical: Ranking | None = None
@@ -124,7 +143,7 @@ class _Search:
 
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
-        mode = plan.mode
+        mode, self.words = plan.mode, plan.words
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -203,6 +222,8 @@ class _Search:
         started = perf_counter()
         if self.dense is not None and self.lexical is not None:
             fused = self.join(self.dense.hits, self.lexical.hits)
+            if self.ranking is None and self.words:
+                fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)

@@ -20,6 +20,7 @@ EVEN = 0.5
 """Weight of the dense ranking where both rankings weigh the same."""
 
 _RRF_CONSTANT = 60
+_REACH_POWER = 0.25
 Shares = NDArray[np.float64]
 
 
@@ -33,7 +34,7 @@ It takes the pool, best first but never empty, and whether it is full: if not, n
 def bounded(pool: Hits, full: bool) -> tuple[Shares, float]:
     """Return shares in proportion to the scores, from the score of an unrelated paper to that of the best one.
 
-    All shares are multiplied by the square root of how far the best score reaches towards the greatest possible one, so
+    All shares are multiplied by the fourth root of how far the best score reaches towards the greatest possible one, so
     that a half without a good match weighs less. A paper that is not in a full pool counts as the last of the pool,
     because its score may be nearly as high. Bruch, Gai and Ingber 2023 ("An Analysis of Fusion Functions for Hybrid
     Retrieval") compare such bounds with the least score of each list.
@@ -44,7 +45,7 @@ def bounded(pool: Hits, full: bool) -> tuple[Shares, float]:
     if best <= low:
         return np.zeros(len(exact)), 0.0
     reach = min(1.0, (best - low) / (high - low)) if high > low else 1.0
-    shares = np.maximum(exact - low, 0.0) / (best - low) * np.sqrt(reach)
+    shares = np.maximum(exact - low, 0.0) / (best - low) * reach**_REACH_POWER
     return shares, float(shares.min()) if full else 0.0
 
 

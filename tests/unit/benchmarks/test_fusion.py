@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.fusion import DEFAULT, Halves, best, known_item_sets, learn, score_choices
+from benchmarks.fusion import (
+    DEFAULT,
+    Halves,
+    best,
+    known_item_sets,
+    learn,
+    read_halves,
+    score_choices,
+    score_texts,
+    write_halves,
+)
 from relevance import Collection
 from retrieval_service.ports import Hits
 
@@ -63,3 +74,33 @@ def test_the_query_of_a_known_item_is_not_part_of_its_passage(tmp_path: Path) ->
     assert "Title" not in titles.corpus.read_text().replace('"title"', "")
     assert "Last" not in lasts.corpus.read_text()
     assert lasts.qrels["2001.00000"] == {"2001.00000": 1}
+
+
+def test_kept_lists_are_read_as_they_were(tmp_path: Path) -> None:
+    ids = [f"p{number}" for number in range(9)]
+    found = {
+        "one": Halves(half(3, 1, 2)._replace(bounds=(0.1, 1.0)), half(4)._replace(bounds=(0.0, 31.5)), ids),
+        "two": Halves(half(8, 7), half(), ids),
+    }
+    write_halves(tmp_path / "lists.npz", found)
+    again = read_halves(tmp_path / "lists.npz")
+    assert list(again) == ["one", "two"]
+    for query, halves in found.items():
+        for before, after in zip(halves[:2], again[query][:2], strict=True):
+            assert after.rows.tolist() == before.rows.tolist()
+            assert after.scores.tolist() == before.scores.tolist()
+            assert after.bounds == before.bounds
+        assert list(again[query].ids) == ids
+
+
+def test_texts_are_measured_beside_the_default(tmp_path: Path) -> None:
+    papers = [
+        {"_id": "gas", "title": "Gas", "text": "dust and gas"},
+        {"_id": "dust", "title": "A dust network", "text": ""},
+    ]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, papers)))
+    found = {"q": Halves(half(0, 1), half(0, 1), ["gas", "dust"])}
+    collection = Collection(tmp_path, {"q": "dust network"}, {"q": {"dust": 1}})
+    assert score_choices(collection, found)[DEFAULT] == [pytest.approx(0.63, abs=0.01)]
+    close = {"q": Halves(half(0, 1)._replace(scores=np.asarray([0.9, 0.89], np.float32)), half(0, 1), ["gas", "dust"])}
+    assert score_texts(collection, close) == [1.0]

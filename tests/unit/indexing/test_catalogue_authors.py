@@ -35,3 +35,9 @@ def test_names_of_an_earlier_release_are_divided_when_read(tmp_path: Path) -> No
     first, second = SqliteCatalogue(path).papers([0, 1])
     assert first.authors == (Author("Lind", "Ada"), Author("Reyes", "Calvin", "Jr."))
     assert second.authors == ()
+
+
+def test_texts_are_in_the_order_of_the_rows(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(_catalogue(tmp_path / "c", Paper("1", "T", "A", AUTHORS), Paper("2", "U", "B")))
+    assert catalogue.texts([1, 0, 1]) == [("U", "B"), ("T", "A"), ("U", "B")]
+    assert catalogue.texts([]) == []

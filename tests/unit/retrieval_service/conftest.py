@@ -48,6 +48,9 @@ class ListCatalogue:
         self.fetches += 1
         return [self.all[row] for row in rows]
 
+    def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        return [(self.all[row].title, self.all[row].abstract) for row in rows]
+
     def find_rows(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
             [

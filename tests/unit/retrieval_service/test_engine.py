@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from papers import Paper
 from retrieval_service.errors import BlankQuery, EncoderUnavailable, UnknownPaper
+from retrieval_service.search.engine import SearchEngine
+from retrieval_service.search.fusion import min_max
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.warm_up import warm
 
@@ -31,6 +34,19 @@ async def test_hybrid_joins_both_rankings_and_fetches_papers_once(engine: Any, c
     assert answer.searched == 6
     assert (answer.query.tokens, answer.query.truncated, answer.degraded) == (2, False, None)
     assert answer.timings.total_ms >= answer.timings.fetch_ms > 0
+
+
+async def test_texts_count_in_hybrid_search_only(corpus: Any) -> None:
+    async def order(mode: Mode, text: str) -> str:
+        answer = await engine.search(corpus, SearchRequest(text=text, mode=mode, collapse=False))
+        assert mode is not Mode.HYBRID or all(0 <= result.score <= 1 for result in answer.results)
+        return "".join(result.id[-1] for result in answer.results)
+
+    with ThreadPoolExecutor(2) as executor:
+        engine = SearchEngine(executor, min_max, 100, text_weight=1.0)
+        assert (await order(Mode.HYBRID, "some words"), await order(Mode.HYBRID, "abstract 4")) == ("2143", "4213")
+        for mode in (Mode.LEXICAL, Mode.DENSE):
+            assert await order(mode, "some words") == await order(mode, "abstract 4")
 
 
 @pytest.mark.parametrize(("mode", "first"), [(Mode.DENSE, "1"), (Mode.LEXICAL, "4")])

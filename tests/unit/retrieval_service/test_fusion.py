@@ -54,9 +54,12 @@ def test_a_paper_outside_a_pool_that_is_not_full_matches_nothing_of_the_query() 
 def test_a_half_without_a_good_match_weighs_less() -> None:
     strong, weak = hits((1, 0.8), (2, 0.4))._replace(bounds=(0.0, 1.0)), hits((2, 4.0), (1, 1.0))._replace
     assert fuse(strong, weak(bounds=(0.0, 4.0)), bounded, 2).rows.tolist() == [2, 1]
-    fused = fuse(strong, weak(bounds=(0.0, 64.0)), bounded, 2)
+    fused = fuse(strong, weak(bounds=(0.0, 4096.0)), bounded, 2)
     assert fused.rows.tolist() == [1, 2]
-    assert fused.scores.tolist() == pytest.approx([(0.8**0.5 + 0.25 * 0.25) / 2, (0.8**0.5 / 2 + 0.25) / 2])
+    # The lexical half reaches 4 of 4096, whose fourth root is 0.177.
+    assert fused.scores.tolist() == pytest.approx(
+        [(0.8**0.25 + 0.1768 / 4) / 2, (0.8**0.25 / 2 + 0.1768) / 2], abs=1e-4
+    )
 
 
 def test_papers_below_both_pools_follow_in_the_order_of_their_rank() -> None:
