@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from storage.cpu import cpu_features
 from training.errors import SourceError
-from training.fit.config import ModelConfig
 from training.registry import source as sources
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+    from training.fit.config import ModelConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -64,6 +65,8 @@ def load_unchanged(source: str | None, key: str, device: str = "cpu") -> Sentenc
     Raises:
         SourceError: The model cannot be loaded; the message starts with the key.
     """
+    from training.fit.config import ModelConfig
+
     settings = ModelConfig(source=source, max_length=512, pooling="mean", freeze_embeddings=False, dropout=None)
     return load(settings, device, key=key)
 

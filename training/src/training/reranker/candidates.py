@@ -1,0 +1,255 @@
+"""Make groups to train a reranker on: `python -m training.reranker.candidates --papers FILE --output FILE`.
+
+Each paper gives queries by the rules of `relevance.known_items`. Lexical and dense search look for each query among the
+passages that the same rule makes of all papers, and both rankings are joined as hybrid search joins them. The passages
+found beside the right one are the candidates for negatives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from papers import Paper, PapersError, passage_text, read_papers
+from relevance import KNOWN_ITEM_KINDS
+from training.arrays import Floats
+from training.command import run_command
+from training.errors import ConfigurationError, CorpusError, translate_write_errors
+from training.progress import log_duration, log_progress
+from training.registry import source
+
+DEFAULT_KINDS = ("title", "first_sentence")
+_QUERIES_AT_ONCE = 512
+
+Encode = Callable[[Sequence[str]], Floats]
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Mining:
+    """Settings of the candidates.
+
+    Attributes:
+        kinds: rules that make queries.
+        most: queries of each kind, at most; None takes one of each paper.
+        negatives: negatives of each query.
+        depth: passages of each ranking that may become negatives.
+        margin: a negative's cosine to the query is at most (1 - margin) times the positive's. A passage above that may
+            be an answer too.
+        seed: seed of every random choice.
+    """
+
+    kinds: tuple[str, ...] = DEFAULT_KINDS
+    most: int | None = None
+    negatives: int = 7
+    depth: int = 50
+    margin: float = 0.05
+    seed: int = 0
+
+
+def make_groups(papers: Sequence[Paper], encode: Encode, mining: Mining) -> Iterator[dict[str, Any]]:
+    """Yield the groups of all kinds, in the form that `training.reranker.groups` reads.
+
+    A query for which too few candidates remain is left out, and so is one that several papers give.
+
+    Raises:
+        ConfigurationError: A kind does not exist.
+        CorpusError: The papers give no query of a kind.
+    """
+    for number, kind in enumerate(mining.kinds):
+        if kind not in KNOWN_ITEM_KINDS:
+            raise ConfigurationError(f"there is no kind {kind!r}; there are: {', '.join(KNOWN_ITEM_KINDS)}.")
+        with log_duration(f"candidates by {kind}"):
+            yield from _groups_of_kind(papers, kind, encode, mining, np.random.default_rng((mining.seed, number)))
+
+
+def _groups_of_kind(
+    papers: Iterable[Paper], kind: str, encode: Encode, mining: Mining, rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
+    queries, passages = _items(papers, kind)
+    if len(queries) <= mining.negatives:
+        raise CorpusError(f"only {len(queries)} papers give a query by {kind}: give more papers.")
+    chosen = rng.permutation(len(queries))[: mining.most]
+    texts = [queries[index] for index in chosen]
+    from training.evaluation.ranking import Bm25
+
+    lexical = Bm25().rank(texts, passages, mining.depth)
+    vectors, asked = encode(passages), encode(texts)
+    made = 0
+    for start in range(0, len(chosen), _QUERIES_AT_ONCE):
+        block = slice(start, start + _QUERIES_AT_ONCE)
+        cosines = asked[block] @ vectors.T
+        depth = min(mining.depth, len(passages))
+        near = np.argpartition(-cosines, depth - 1, axis=1)[:, :depth]
+        for row, right in enumerate(chosen[block]):
+            found, scores = _fuse(
+                (near[row], cosines[row, near[row]]),
+                (lexical.positions[start + row], lexical.scores[start + row]),
+            )
+            group = _choose(found, scores, int(right), cosines[row], mining, rng)
+            if group is not None:
+                members, kept = group
+                made += 1
+                yield {
+                    "query": texts[start + row],
+                    "positive": passages[members[0]],
+                    "negatives": [passages[member] for member in members[1:]],
+                    "scores": [round(float(score), 4) for score in kept],
+                    "kind": kind,
+                }
+    log_progress(f"{made} of {len(chosen)} queries by {kind} have {mining.negatives} negatives")
+
+
+def _items(papers: Iterable[Paper], kind: str) -> tuple[list[str], list[str]]:
+    """Return the queries of a kind and the passages that they are cut from, in the same order."""
+    items: dict[str, str | None] = {}
+    for paper in papers:
+        parts = KNOWN_ITEM_KINDS[kind](paper)
+        if parts is not None:
+            query, title, text = parts
+            # Either of two papers with one query would be a right answer.
+            known = query in items
+            items[query] = None if known else passage_text(Paper(id=paper.id, title=title, abstract=text))
+    kept = {query: passage for query, passage in items.items() if passage}
+    return list(kept), list(kept.values())
+
+
+def _fuse(dense: tuple[Positions, Floats], lexical: tuple[Positions, Floats]) -> tuple[Positions, Floats]:
+    """Return the passages of two rankings with the mean of their shares, as hybrid search joins them."""
+    there = lexical[0] >= 0
+    rankings = [dense, (lexical[0][there], lexical[1][there])]
+    found = np.unique(np.concatenate([positions for positions, _ in rankings]))
+    total = np.zeros(len(found), dtype=np.float32)
+    for positions, scores in rankings:
+        if len(positions):
+            spread = float(scores.max() - scores.min())
+            shares = (scores - scores.min()) / spread if spread else np.ones(len(scores), dtype=np.float32)
+            total[np.searchsorted(found, positions)] += shares / 2
+    return found, total
+
+
+def _choose(
+    found: Positions, scores: Floats, right: int, cosines: Floats, mining: Mining, rng: np.random.Generator
+) -> tuple[list[int], list[float]] | None:
+    """Return the positive and random negatives of one query with their scores; None if too few remain."""
+    score = dict(zip(found.tolist(), scores.tolist(), strict=True))
+    possible = found[(found != right) & (cosines[found] <= (1 - mining.margin) * cosines[right])]
+    if len(possible) < mining.negatives:
+        return None
+    # The best ones of the joined ranking: these are what the reranker is going to see.
+    best = possible[np.argsort([-score[each] for each in possible.tolist()], kind="stable")][: mining.depth]
+    members = [right, *rng.choice(best, mining.negatives, replace=False).tolist()]
+    return members, [score.get(member, 0.0) for member in members]
+
+
+def sentence_encoder(model: str | None, device: Literal["auto", "cpu"]) -> Encode:
+    """Return an encoder of passages and queries, on the GPU if there is one.
+
+    Raises:
+        SourceError: The model cannot be loaded.
+    """
+    from training.fit import models
+
+    origin = source.resolve(model)
+    loaded = source.load(origin)
+    where = models.choose_device(device)
+    loaded.to(where)
+    precision = models.choose_precision("auto", where)
+
+    def encode(texts: Sequence[str]) -> Floats:
+        with models.autocast(precision, where):
+            found = loaded.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(found, dtype=np.float32)
+
+    return encode
+
+
+def write_groups(
+    papers: Path,
+    output: Path,
+    mining: Mining,
+    *,
+    mapping: str | None = None,
+    most_papers: int | None = None,
+    model: str | None = None,
+    device: Literal["auto", "cpu"] = "auto",
+) -> int:
+    """Write the groups of a file of papers, and return their number.
+
+    Raises:
+        TrainingError: The papers or the model cannot be read, give no groups, or the file cannot be written.
+    """
+    try:
+        read = list(islice(read_papers(papers, mapping=mapping), most_papers))
+    except (PapersError, OSError) as error:
+        raise CorpusError(f"{papers}: {error}") from error
+    encode = sentence_encoder(model, device)
+    count = 0
+    with translate_write_errors(output.parent), output.open("w", encoding="utf-8") as file:
+        for group in make_groups(read, encode, mining):
+            file.write(json.dumps(group, ensure_ascii=False) + "\n")
+            count += 1
+    if not count:
+        raise CorpusError(f"{papers} gives no groups: give more papers, fewer --negatives, or a smaller --margin.")
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    return run_command(_parser(), _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> str:
+    mining = Mining(
+        kinds=tuple(options.kinds.split(",")),
+        most=options.most,
+        negatives=options.negatives,
+        depth=options.depth,
+        margin=options.margin,
+        seed=options.seed,
+    )
+    count = write_groups(
+        options.papers,
+        options.output,
+        mining,
+        mapping=options.map,
+        most_papers=options.most_papers,
+        model=options.model,
+        device=options.device,
+    )
+    return json.dumps({"groups": count, "file": str(options.output)})
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = Mining()
+    parser = argparse.ArgumentParser(
+        prog="python -m training.reranker.candidates",
+        description="Make groups of a query, the passage that it was cut from, and mined negatives.",
+    )
+    add = parser.add_argument
+    add("--papers", type=Path, required=True, help="file of papers: those of the training part only")
+    add("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text")
+    add("--output", type=Path, required=True, metavar="FILE", help="file to write")
+    add("--kinds", default=",".join(DEFAULT_KINDS), help="kinds of queries, with commas (default: %(default)s)")
+    add("--most", type=int, help="queries of each kind, at most (default: one of each paper)")
+    add("--most-papers", type=int, help="papers to read, at most (default: all)")
+    add("--negatives", type=int, default=default.negatives, help="of each query (default: %(default)s)")
+    add("--depth", type=int, default=default.depth, help="of each ranking (default: %(default)s)")
+    add("--margin", type=float, default=default.margin, help="guard against false negatives (default: %(default)s)")
+    add("--model", metavar="MODEL", help="encoder of the dense search (default: all-MiniLM-L6-v2)")
+    add("--device", choices=("auto", "cpu"), default="auto", help="`auto` is the GPU if there is one")
+    add("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Groups hold the passage that a query was cut from, and near passages that are no better."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from papers import Paper
+from training.arrays import Floats
+from training.errors import ConfigurationError, CorpusError
+from training.reranker.candidates import Mining, _fuse, make_groups
+
+TOPICS = ("quarks", "graphs", "proteins", "markets")
+
+
+def paper(number: int) -> Paper:
+    topic = TOPICS[number % len(TOPICS)]
+    return Paper(id=f"p{number}", title=f"On {topic} of order {number}", abstract=f"The {topic} have order {number}.")
+
+
+def encode(texts: Sequence[str]) -> Floats:
+    """Give texts of one topic, and nearly those of one number, similar vectors."""
+    vectors = []
+    for text in texts:
+        number = int(text.rstrip(".").split()[-1])
+        topic = [float(topic in text) for topic in TOPICS]
+        vectors.append([*topic, np.cos(number), np.sin(number)])
+    found = np.array(vectors, dtype=np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
+    papers = [paper(number) for number in range(80)]
+    mining = Mining(kinds=("title",), negatives=3, depth=12)
+    groups = list(make_groups(papers, encode, mining))
+    assert len(groups) > 60
+    for group in groups:
+        number = int(group["query"].split()[-1])
+        assert group["positive"] == papers[number].abstract
+        assert len(set(group["negatives"])) == 3
+        assert group["positive"] not in group["negatives"]
+        assert len(group["scores"]) == 4
+        query, right = encode([group["query"]])[0], encode([group["positive"]])[0]
+        assert all(query @ encode([text])[0] <= 0.95 * (query @ right) + 1e-6 for text in group["negatives"])
+    # Most negatives are near: they are of the query's topic.
+    topics = [group["query"].split()[1] in text for group in groups for text in group["negatives"]]
+    assert np.mean(topics) > 0.5
+    assert groups == list(make_groups(papers, encode, mining)), "the same seed gives the same groups"
+
+
+def test_a_query_that_two_papers_give_is_left_out() -> None:
+    papers = [paper(number) for number in range(40)]
+    twin = Paper(id="twin", title=papers[0].title, abstract="Another text of order 0.")
+    queries = {group["query"] for group in make_groups([*papers, twin], encode, Mining(kinds=("title",), negatives=2))}
+    assert papers[1].title in queries
+    assert papers[0].title not in queries
+
+
+def test_wrong_arguments_are_named() -> None:
+    with pytest.raises(ConfigurationError, match="no kind 'verse'"):
+        list(make_groups([], encode, Mining(kinds=("verse",))))
+    with pytest.raises(CorpusError, match="only 0 papers"):
+        list(make_groups([], encode, Mining(kinds=("title",))))
+
+
+def test_rankings_are_joined_by_the_mean_of_their_shares() -> None:
+    found, scores = _fuse(
+        (np.array([4, 2]), np.array([0.9, 0.5], dtype=np.float32)),
+        (np.array([2, 7, -1]), np.array([9.0, 3.0, 0.0], dtype=np.float32)),
+    )
+    assert found.tolist() == [2, 4, 7]
+    assert scores.tolist() == [0.5, 0.5, 0.0]
