@@ -23,6 +23,7 @@ from papers import Paper, PapersError, passage_text, read_papers
 from relevance import KNOWN_ITEM_KINDS
 from training.arrays import Floats
 from training.command import run_command
+from training.data.corpus import read_corpus
 from training.errors import ConfigurationError, CorpusError, translate_write_errors
 from training.progress import log_duration, log_progress
 from training.registry import source
@@ -43,8 +44,10 @@ class Mining:
         most: queries of each kind, at most; None takes one of each paper.
         negatives: negatives of each query.
         depth: passages of each ranking that may become negatives.
-        margin: a negative's cosine to the query is at most (1 - margin) times the positive's. A passage above that may
-            be an answer too.
+        margin: a negative's cosine to the query is at most (1 - margin) times the positive's, as a passage above that
+            may be an answer too. Below 0 it admits passages that the encoder prefers to the right one: a reranker
+            has to learn from these.
+        apart: a negative's cosine to the positive is at most this, as a passage above that may be the same paper.
         seed: seed of every random choice.
     """
 
@@ -52,7 +55,8 @@ class Mining:
     most: int | None = None
     negatives: int = 7
     depth: int = 50
-    margin: float = 0.05
+    margin: float = -0.1
+    apart: float = 0.9
     seed: int = 0
 
 
@@ -91,11 +95,12 @@ def _groups_of_kind(
         depth = min(mining.depth, len(passages))
         near = np.argpartition(-cosines, depth - 1, axis=1)[:, :depth]
         for row, right in enumerate(chosen[block]):
-            found, scores = _fuse(
+            found, score = _fuse(
                 (near[row], cosines[row, near[row]]),
                 (lexical.positions[start + row], lexical.scores[start + row]),
             )
-            group = _choose(found, scores, int(right), cosines[row], mining, rng)
+            to_right = vectors[found] @ vectors[right]
+            group = _choose(found[to_right <= mining.apart], score, int(right), cosines[row], mining, rng)
             if group is not None:
                 members, kept = group
                 made += 1
@@ -123,8 +128,8 @@ def _items(papers: Iterable[Paper], kind: str) -> tuple[list[str], list[str]]:
     return list(kept), list(kept.values())
 
 
-def _fuse(dense: tuple[Positions, Floats], lexical: tuple[Positions, Floats]) -> tuple[Positions, Floats]:
-    """Return the passages of two rankings with the mean of their shares, as hybrid search joins them."""
+def _fuse(dense: tuple[Positions, Floats], lexical: tuple[Positions, Floats]) -> tuple[Positions, dict[int, float]]:
+    """Return the passages of two rankings, and the mean of their shares by passage, as hybrid search joins them."""
     there = lexical[0] >= 0
     rankings = [dense, (lexical[0][there], lexical[1][there])]
     found = np.unique(np.concatenate([positions for positions, _ in rankings]))
@@ -134,14 +139,13 @@ def _fuse(dense: tuple[Positions, Floats], lexical: tuple[Positions, Floats]) ->
             spread = float(scores.max() - scores.min())
             shares = (scores - scores.min()) / spread if spread else np.ones(len(scores), dtype=np.float32)
             total[np.searchsorted(found, positions)] += shares / 2
-    return found, total
+    return found, dict(zip(found.tolist(), total.tolist(), strict=True))
 
 
 def _choose(
-    found: Positions, scores: Floats, right: int, cosines: Floats, mining: Mining, rng: np.random.Generator
+    found: Positions, score: dict[int, float], right: int, cosines: Floats, mining: Mining, rng: np.random.Generator
 ) -> tuple[list[int], list[float]] | None:
     """Return the positive and random negatives of one query with their scores; None if too few remain."""
-    score = dict(zip(found.tolist(), scores.tolist(), strict=True))
     possible = found[(found != right) & (cosines[found] <= (1 - mining.margin) * cosines[right])]
     if len(possible) < mining.negatives:
         return None
@@ -183,15 +187,12 @@ def write_groups(
     model: str | None = None,
     device: Literal["auto", "cpu"] = "auto",
 ) -> int:
-    """Write the groups of a file of papers, and return their number.
+    """Write the groups of a file of papers, or of the training part of a run's folder, and return their number.
 
     Raises:
         TrainingError: The papers or the model cannot be read, give no groups, or the file cannot be written.
     """
-    try:
-        read = list(islice(read_papers(papers, mapping=mapping), most_papers))
-    except (PapersError, OSError) as error:
-        raise CorpusError(f"{papers}: {error}") from error
+    read = list(islice(_read(papers, mapping), most_papers))
     encode = sentence_encoder(model, device)
     count = 0
     with translate_write_errors(output.parent), output.open("w", encoding="utf-8") as file:
@@ -208,19 +209,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(_parser(), _run, arguments)
 
 
-def _run(options: argparse.Namespace) -> str:
-    mining = Mining(
+def _read(papers: Path, mapping: str | None) -> Iterator[Paper]:
+    if papers.is_dir():
+        yield from read_corpus(papers / "prepare" / "train.jsonl")
+        return
+    try:
+        with read_papers(papers, mapping) as reader:
+            yield from reader
+    except PapersError as error:
+        raise CorpusError(f"{papers}: {error}") from error
+
+
+def mining_of(options: argparse.Namespace) -> Mining:
+    """Return the settings that options describe."""
+    return Mining(
         kinds=tuple(options.kinds.split(",")),
         most=options.most,
         negatives=options.negatives,
         depth=options.depth,
         margin=options.margin,
+        apart=options.apart,
         seed=options.seed,
     )
+
+
+def add_mining(parser: argparse.ArgumentParser) -> None:
+    """Add the options of papers and candidates, except those of the model, the negatives and the seed."""
+    default, add = Mining(), parser.add_argument
+    add("--papers", type=Path, required=True, help="folder of a run, whose training part is used, or a file of papers")
+    add("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text")
+    add("--kinds", default=",".join(DEFAULT_KINDS), help="kinds of queries, with commas (default: %(default)s)")
+    add("--most", type=int, help="queries of each kind, at most (default: one of each paper)")
+    add("--most-papers", type=int, help="papers to read, at most (default: all)")
+    add("--depth", type=int, default=default.depth, help="of each ranking (default: %(default)s)")
+    add("--margin", type=float, default=default.margin, help="to the query's cosine (default: %(default)s)")
+    add("--apart", type=float, default=default.apart, help="cosine to the positive, at most (default: %(default)s)")
+
+
+def _run(options: argparse.Namespace) -> str:
     count = write_groups(
         options.papers,
         options.output,
-        mining,
+        mining_of(options),
         mapping=options.map,
         most_papers=options.most_papers,
         model=options.model,
@@ -230,24 +260,17 @@ def _run(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = Mining()
     parser = argparse.ArgumentParser(
         prog="python -m training.reranker.candidates",
         description="Make groups of a query, the passage that it was cut from, and mined negatives.",
     )
     add = parser.add_argument
-    add("--papers", type=Path, required=True, help="file of papers: those of the training part only")
-    add("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text")
     add("--output", type=Path, required=True, metavar="FILE", help="file to write")
-    add("--kinds", default=",".join(DEFAULT_KINDS), help="kinds of queries, with commas (default: %(default)s)")
-    add("--most", type=int, help="queries of each kind, at most (default: one of each paper)")
-    add("--most-papers", type=int, help="papers to read, at most (default: all)")
-    add("--negatives", type=int, default=default.negatives, help="of each query (default: %(default)s)")
-    add("--depth", type=int, default=default.depth, help="of each ranking (default: %(default)s)")
-    add("--margin", type=float, default=default.margin, help="guard against false negatives (default: %(default)s)")
     add("--model", metavar="MODEL", help="encoder of the dense search (default: all-MiniLM-L6-v2)")
     add("--device", choices=("auto", "cpu"), default="auto", help="`auto` is the GPU if there is one")
+    add("--negatives", type=int, default=Mining().negatives, help="of each query (default: %(default)s)")
     add("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
+    add_mining(parser)
     return parser
 
 

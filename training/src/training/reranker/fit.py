@@ -64,7 +64,7 @@ class Recipe:
     epochs: float = 1.0
     minutes: float | None = None
     batch_size: int = 128
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     warmup: float = 0.05
     weight_decay: float = 0.01
     max_length: int = 192
@@ -348,15 +348,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(_parser(), _run, arguments)
 
 
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that options describe."""
+    return Recipe(**{name: vars(options)[name] for name in Recipe.__dataclass_fields__})
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the recipe, except those of the model, the negatives and the seed."""
+    default, add = Recipe(), parser.add_argument
+    add("--minutes", type=float, help="time to train, at most (default: no limit)")
+    add("--epochs", type=float, default=default.epochs, help="passes through the groups, at most (default: 1)")
+    add("--batch-size", type=int, default=default.batch_size, help="groups in a step (default: %(default)s)")
+    add("--learning-rate", type=float, default=default.learning_rate, help="highest one (default: %(default)s)")
+    add("--warmup", type=float, default=default.warmup, help="share in which it rises (default: %(default)s)")
+    add("--weight-decay", type=float, default=default.weight_decay, help="of matrices (default: %(default)s)")
+    add("--max-length", type=int, default=default.max_length, help="tokens of a pair (default: %(default)s)")
+    add("--loss", choices=("listwise", "bce"), default=default.loss, help="(default: %(default)s)")
+    add("--distil", type=float, default=default.distil, help="share of the loss that follows `scores` (default: 0)")
+    add("--temperature", type=float, default=default.temperature, help="of these scores (default: %(default)s)")
+
+
 def _run(options: argparse.Namespace) -> str:
-    plain = vars(options)
-    recipe = Recipe(**{name: plain[name] for name in Recipe.__dataclass_fields__})
     done = fit(
         options.pairs,
         options.output,
         model=options.model,
         texts=options.texts,
-        recipe=recipe,
+        recipe=recipe_of(options),
         device=options.device,
         rows=options.rows,
         save_every=options.save_every,
@@ -365,7 +383,6 @@ def _run(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = Recipe()
     parser = argparse.ArgumentParser(
         prog="python -m training.reranker.fit",
         description="Train a cross-encoder that starts from an encoder's weights. Print settings and figures as JSON.",
@@ -375,21 +392,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--texts", type=Path, help="JSON lines of texts; then the passages in --pairs are numbers of its lines, from 0")
     add("--output", type=Path, required=True, metavar="FOLDER", help="folder for the CrossEncoder")
     add("--model", metavar="MODEL", help="encoder to start from: folder or hub id (default: all-MiniLM-L6-v2)")
-    add("--minutes", type=float, help="time to train, at most (default: no limit)")
-    add("--epochs", type=float, default=default.epochs, help="passes through the groups, at most (default: 1)")
     add("--device", choices=("auto", "cpu"), default="auto", help="`auto` is the GPU if there is one")
-    add("--batch-size", type=int, default=default.batch_size, help="groups in a step (default: %(default)s)")
-    add("--learning-rate", type=float, default=default.learning_rate, help="highest one (default: %(default)s)")
-    add("--warmup", type=float, default=default.warmup, help="share in which it rises (default: %(default)s)")
-    add("--weight-decay", type=float, default=default.weight_decay, help="of matrices (default: %(default)s)")
-    add("--max-length", type=int, default=default.max_length, help="tokens of a pair (default: %(default)s)")
-    add("--loss", choices=("listwise", "bce"), default=default.loss, help="(default: %(default)s)")
-    add("--distil", type=float, default=default.distil, help="share of the loss that follows `scores` (default: 0)")
-    add("--temperature", type=float, default=default.temperature, help="of these scores (default: %(default)s)")
     add("--negatives", type=int, help="negatives of a group to take, at most (default: all)")
     add("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
     add("--rows", type=int, help="pairs that run at once (default: 512 on a GPU, 32 on a CPU)")
     add("--save-every", type=float, default=300.0, help="seconds between two checkpoints (default: %(default)s)")
+    add_recipe(parser)
     return parser
 
 

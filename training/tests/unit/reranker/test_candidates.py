@@ -1,14 +1,16 @@
 """Groups hold the passage that a query was cut from, and near passages that are no better."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from papers import Paper
 from training.arrays import Floats
+from training.data.corpus import write_paper
 from training.errors import ConfigurationError, CorpusError
-from training.reranker.candidates import Mining, _fuse, make_groups
+from training.reranker.candidates import Mining, _fuse, _read, make_groups
 
 TOPICS = ("quarks", "graphs", "proteins", "markets")
 
@@ -31,7 +33,7 @@ def encode(texts: Sequence[str]) -> Floats:
 
 def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
     papers = [paper(number) for number in range(80)]
-    mining = Mining(kinds=("title",), negatives=3, depth=12)
+    mining = Mining(kinds=("title",), negatives=3, depth=12, margin=0.05, apart=0.99)
     groups = list(make_groups(papers, encode, mining))
     assert len(groups) > 60
     for group in groups:
@@ -42,6 +44,7 @@ def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
         assert len(group["scores"]) == 4
         query, right = encode([group["query"]])[0], encode([group["positive"]])[0]
         assert all(query @ encode([text])[0] <= 0.95 * (query @ right) + 1e-6 for text in group["negatives"])
+        assert all(right @ encode([text])[0] <= 0.99 + 1e-6 for text in group["negatives"])
     # Most negatives are near: they are of the query's topic.
     topics = [group["query"].split()[1] in text for group in groups for text in group["negatives"]]
     assert np.mean(topics) > 0.5
@@ -69,4 +72,14 @@ def test_rankings_are_joined_by_the_mean_of_their_shares() -> None:
         (np.array([2, 7, -1]), np.array([9.0, 3.0, 0.0], dtype=np.float32)),
     )
     assert found.tolist() == [2, 4, 7]
-    assert scores.tolist() == [0.5, 0.5, 0.0]
+    assert scores == {2: 0.5, 4: 0.5, 7: 0.0}
+
+
+def test_a_run_gives_its_training_part(tmp_path: Path) -> None:
+    (tmp_path / "prepare").mkdir()
+    with (tmp_path / "prepare" / "train.jsonl").open("wb") as file:
+        for number in range(3):
+            write_paper(file, paper(number))
+    assert list(_read(tmp_path, None)) == [paper(number) for number in range(3)]
+    with pytest.raises(CorpusError, match="cannot be read"):
+        list(_read(tmp_path / "prepare", None))
