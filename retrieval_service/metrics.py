@@ -55,6 +55,8 @@ class Metrics:
     def record_search(self, timings: Timings, degraded: bool) -> None:
         """Record a search that was answered."""
         for stage, ms in asdict(timings).items():
+            if stage == "rerank_ms" and not ms:
+                continue  # few searches are reranked; zeros of the others would hide their time
             self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
         if degraded:
             self._degraded.inc()

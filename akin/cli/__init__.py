@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from akin.cli import cite, encoder, index, index_maintenance, papers, search, stack, train
+from akin.cli import cite, encoder, index, index_maintenance, papers, reranker, search, stack, train
 from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Find the papers akin to yours. First: encoder export, then index build sample, then up, then search TEXT.",
 )
 app.add_typer(encoder.app, name="encoder")
+app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")

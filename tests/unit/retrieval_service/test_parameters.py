@@ -122,7 +122,7 @@ def test_names_and_lists_are_those_of_the_model() -> None:
     similar, embed = Parameters(SimilarRequest), Parameters(EmbedRequest)
     assert similar.lists == lists
     assert set(SEARCH.names) - set(similar.names) == {
-        *("query", "abstract", "q", "like", "unlike", "dislike", "operators"),
+        *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "rerank"),
     }  # fmt: skip
     assert embed.names == ["abstract", "query", "q"]
 

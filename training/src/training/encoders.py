@@ -32,7 +32,7 @@ def version_encoder(folder: Path, runtime: str = "auto") -> Encode:
     Raises:
         ImportError: `runtime.py` cannot be loaded, or the runtime is not installed.
     """
-    loaded = _load_module(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
+    loaded = load_module(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
     return lambda texts: loaded.encode(list(texts))[0].copy()
 
 
@@ -47,7 +47,12 @@ def encode_fp32(model: SentenceTransformer, texts: Sequence[str], batch_size: in
     return np.asarray(vectors, dtype=np.float32)
 
 
-def _load_module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """Return a module of a version folder, with those that it imports from there.
+
+    Raises:
+        ImportError: It cannot be loaded.
+    """
     spec = importlib.util.spec_from_file_location("akin_staged_runtime", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded as a Python module.")

@@ -24,18 +24,16 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a BERT of one layer as SentenceTransformer.save() does."""
-    import tokenizers
     import torch
     import transformers
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     folder = tmp_path_factory.mktemp("encoder")
-    made = tokenizers.BertWordPieceTokenizer()
-    made.train_from_iterator(WORDS, vocab_size=200, show_progress=False)
-    ends = [(token, made.token_to_id(token)) for token in ("[SEP]", "[CLS]")]
-    made._tokenizer.post_processor = tokenizers.processors.BertProcessing(*ends)
-    tokenizer = transformers.BertTokenizerFast(tokenizer_object=made._tokenizer, model_max_length=64)
+    # A trained vocabulary would have another order in every process.
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
     config = transformers.BertConfig(
