@@ -128,6 +128,18 @@ bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/rea
   $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready .venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
 
+# The Python that has torch and sentence-transformers; on a machine without this project's environments, its own.
+GPU_PYTHON ?= $(if $(wildcard .venv-training/bin/python),.venv-training/bin/python,python3)
+MINUTES ?= 8
+
+.PHONY: gpu-check
+gpu-check: ## check and measure what runs on a GPU: MINUTES=8 ARGS="--steps … --model … --papers …" (docs/gpu.md)
+	PYTHONPATH=. $(GPU_PYTHON) -m benchmarks.gpu_check --minutes $(MINUTES) $(ARGS)
+
+.PHONY: gpu-wheels
+gpu-wheels: ## download what gpu-check needs on a machine without a network, into GPU_WHEELS and GPU_WHEELS_TRITON
+	$(PYTHON) -m benchmarks.gpu_check.wheels "$(or $(GPU_WHEELS),data/gpu-wheels)" "$(or $(GPU_WHEELS_TRITON),data/gpu-wheels-triton)"
+
 USERS ?= 20
 DURATION ?= 60s
 SCENARIO ?= reference

@@ -10,8 +10,8 @@ from typing import Any, Self
 from tantivy import Document, Index, PreTokenizedString, Query, Schema, SchemaBuilder, Searcher, TextAnalyzer, Token
 
 from indexing.common_conditions import SAMPLED, FieldTerms, likely_conditions, min_papers
-from indexing.reservoir import Reservoir
 from papers import Paper
+from papers.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
 from retrieval_service.adapters.names import indexed_forms

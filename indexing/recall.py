@@ -13,8 +13,8 @@ import numpy as np
 
 from indexing.faiss_recipe import Recipe
 from indexing.faiss_writer import VectorsOf, chunks
-from indexing.reservoir import Reservoir
 from papers import Paper
+from papers.reservoir import Reservoir
 from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.corpus.manifest import CurvePoint
 from retrieval_service.errors import SnapshotError
@@ -127,9 +127,9 @@ async def embed_queries(encoder: Encoder, texts: Sequence[str], own: Rows, paper
         raise SnapshotError(
             "No paper has a title or an abstract to tune the index with: give queries (--queries FILE)."
         )
-    # As passages: the encoder gives queries a short deadline, and this is the last step of a build that may have taken
-    # hours. It must not fail because the encoder is busy.
-    vectors = (await encoder.embed_passages(texts)).vectors
+    # In bulk: the encoder gives single queries a short deadline, and this is the last step of a build that may have
+    # taken hours. It must not fail because the encoder is busy.
+    vectors = (await encoder.embed_passages(texts, "query")).vectors
     return await asyncio.to_thread(exact_nearest, vectors, own, papers, corpus)
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from papers import Paper
 from papers.sentences import split_sentences
-from relevance.collection import CORPUS, QRELS, QUERIES
+from relevance.collection import CORPUS, QUERIES
 from relevance.errors import RelevanceError
-from storage.durable import sync
+from relevance.writing import replace_folder, write_judgements, write_lines
 
 FEWEST = 10
 _SHORTEST_SENTENCE = 30
@@ -81,33 +77,12 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
         raise RelevanceError(
             f"only {len(items)} papers fit known-item search by {kind}, and it needs {fewest}. Give more papers."
         )
-    if folder.exists() and not (folder / CORPUS).is_file():
-        raise RelevanceError(f"{folder} exists and is not a test collection, so it is not replaced. Name another.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            _write(aside, items.values())
-            os.chmod(aside, 0o755)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(aside, folder)
-            sync(folder.parent)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise RelevanceError(f"cannot write {folder}: {error.strerror}.") from error
+
+    def write(aside: Path) -> None:
+        parts = [(identity, *each) for identity, each in items.values()]
+        write_lines(aside / CORPUS, ({"_id": key, "title": title, "text": text} for key, _, title, text in parts))
+        write_lines(aside / QUERIES, ({"_id": key, "text": query} for key, query, _, _ in parts))
+        write_judgements(aside, {key: {key: 1} for key, *_ in parts})
+
+    replace_folder(folder, write)
     return len(items)
-
-
-def _write(folder: Path, items: Iterable[tuple[str, Parts]]) -> None:
-    (folder / QRELS).parent.mkdir()
-    with (
-        (folder / CORPUS).open("w", encoding="utf-8") as corpus,
-        (folder / QUERIES).open("w", encoding="utf-8") as queries,
-        (folder / QRELS).open("w", encoding="utf-8") as qrels,
-    ):
-        qrels.write("query-id\tcorpus-id\tscore\n")
-        for identity, (query, title, text) in items:
-            corpus.write(json.dumps({"_id": identity, "title": title, "text": text}, ensure_ascii=False) + "\n")
-            queries.write(json.dumps({"_id": identity, "text": query}, ensure_ascii=False) + "\n")
-            qrels.write(f"{identity}\t{identity}\t1\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
+
+InputType = Literal["query", "passage"]
+"""The role of a text in a search. An encoder that was trained with prompts has one for each."""
+
+TextRole = Literal["query", "passage", "abstract"]
+"""The role of a text in a request; for an abstract that looks for its neighbours, its encoder names the `InputType`."""
 
 DEPTHS = (100, 200, 1300)
 """The only depths to which an index is searched, so that all pages come from one ranking.
@@ -41,6 +47,7 @@ class EncoderIdentity:
         dim: Length of its vectors.
         max_length: Tokens that it reads of a text; None if this is unknown.
         device: "cpu" or "gpu"; None if Triton does not report it.
+        abstract_as: The input type of an abstract that looks for its neighbours.
     """
 
     version: int
@@ -48,6 +55,7 @@ class EncoderIdentity:
     dim: int
     max_length: int | None = None
     device: str | None = None
+    abstract_as: InputType = "query"
 
 
 class EmbeddingBatch(NamedTuple):
@@ -69,11 +77,11 @@ class Encoder(Protocol):
     def identity(self) -> EncoderIdentity:
         """Version, digest and sizes of the encoder."""
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of queries, or raise an error within the time that a query has."""
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        """Return the vectors of texts that someone waits for, or raise an error within the time that a query has."""
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of papers; wait while the encoder is busy."""
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        """Return the vectors of many texts, usually of papers; wait while the encoder is busy."""
 
 
 class EncoderSource(Protocol):
@@ -114,10 +122,13 @@ class Hits(NamedTuple):
     Attributes:
         rows: int64 [n].
         scores: float32 [n], higher is better.
+        bounds: The score of a paper that has nothing to do with the query, and the greatest score that any paper could
+            have; None if the index cannot tell.
     """
 
     rows: Rows
     scores: NDArray[np.float32]
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,8 +253,8 @@ class Corpus(Protocol):
     def catalogue(self) -> Catalogue:
         """The papers."""
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
-        """Return the vector of a query, made by the encoder that made the corpus's vectors, and that encoder.
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
+        """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.
 
         Raises:
             Unavailable: No vector can be made now; the message has the reason.

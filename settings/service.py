@@ -68,7 +68,9 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
     )
     gpu_float16: bool = Field(default=True, description="Keep vectors on GPUs in half precision.")
 
-    fusion: Literal["minmax", "rrf"] = Field(default="minmax", description="Fusion of the two halves of hybrid search.")
+    fusion: Literal["bounds", "minmax", "rrf"] = Field(
+        default="bounds", description="Fusion of the two halves of hybrid search."
+    )
     dense_weight: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the dense half in hybrid search; the lexical half has the rest."
     )

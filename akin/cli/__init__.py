@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from akin.cli import cite, encoder, index, index_maintenance, papers, reranker, search, stack, train
+from akin.cli import cite, encoder, index, index_maintenance, papers, relevance, reranker, search, stack, train
 from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")
+app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)

@@ -30,12 +30,14 @@ class ClientLoad:
     """Measurements of the clients.
 
     Attributes:
+        texts: The number of texts.
         seconds: From the first request to the last answer.
         cpu: Seconds of CPU that the clients used.
         times: Seconds that each request took.
         parts: The vectors of each request, by the position of its first text; empty unless they are kept.
     """
 
+    texts: int = 0
     seconds: float = 0.0
     cpu: float = 0.0
     times: list[float] = field(default_factory=list)
@@ -56,7 +58,7 @@ def drive(
 async def _drive(
     connect: Callable[[], Session], texts: Sequence[str], clients: int, size: int, keep: bool
 ) -> ClientLoad:
-    load = ClientLoad()
+    load = ClientLoad(len(texts))
     session = connect()
     starts = iter(range(0, len(texts), size))
 

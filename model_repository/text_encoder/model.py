@@ -17,7 +17,7 @@ import triton_python_backend_utils as pb_utils
 
 from bulk import BulkQueue, EncodeJob
 from inner import inner_model
-from runtime import TextEncoder
+from runtime import INPUT_TYPES, TextEncoder
 
 # How often Python switches between threads, in seconds: short, so that a query does not wait for bulk work in Python.
 _SWITCH_INTERVAL = 0.0005
@@ -26,8 +26,8 @@ _SWITCH_INTERVAL = 0.0005
 _ASK_FROM_CHARACTERS = 500
 
 
-class BadText(ValueError):
-    """Text that this encoder refuses; the message is for the client."""
+class BadRequest(ValueError):
+    """Request that this encoder refuses; the message is for the client."""
 
 
 class TritonPythonModel:
@@ -35,8 +35,10 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load this version and run every shape once."""
-        # Tokenise a batch in one thread: on busy cores, several threads only wait for each other.
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        inner = inner_model(args["model_version"])
+        # Tokenise a batch in one thread: on busy cores, several threads only wait for each other. They are idle where
+        # another model runs the graph.
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if inner else "false"
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         self.max_text_bytes = int(parameters["MAX_TEXT_BYTES"])
@@ -46,13 +48,13 @@ class TritonPythonModel:
             runtime=os.environ.get("AKIN_ENCODER_RUNTIME") or parameters["RUNTIME"],
             threads=int(os.environ.get("AKIN_ENCODER_THREADS") or parameters["THREADS"]),
             token_budget=int(parameters["TOKEN_BUDGET"]),
-            inner=inner_model(args["model_version"]),
+            inner=inner,
         )
         self.digest = self.encoder.digest.encode()
         self.full_batch = config["max_batch_size"]
         sys.setswitchinterval(_SWITCH_INTERVAL)
         # Bulk threads also answer queries beyond a full batch, so their encoders must be warm too.
-        clones = [self.encoder.clone() for _ in range(self.encoder.lanes)]
+        clones = [self.encoder.clone() for _ in range(self.encoder.groups)]
         self.encoder.warm_up(clones)
         self.later = BulkQueue(clones.pop, threads=len(clones), most_bytes=int(parameters["BULK_QUEUE_BYTES"]))
         pb_utils.Logger.log_info(
@@ -66,13 +68,15 @@ class TritonPythonModel:
         waiting: list[tuple[int, list[str]]] = []
         for position, request in enumerate(requests):
             try:
-                texts = self.texts_of(request)
-            except BadText as error:
+                parameters = json.loads(request.parameters() or "{}")
+                # With its prompt a text is like any other, so that queries and passages share batches.
+                texts = self.encoder.add_prompt(self.texts_of(request), input_type_of(parameters))
+            except BadRequest as error:
                 responses[position] = failure(str(error), pb_utils.TritonError.INVALID_ARG)
                 continue
             if sum(map(len, texts)) >= _ASK_FROM_CHARACTERS and request.is_cancelled():
                 responses[position] = failure("the client cancelled this request", pb_utils.TritonError.CANCELLED)
-            elif self.is_bulk(request, len(texts)):
+            elif self.is_bulk(parameters, len(texts)):
                 self.later.offer(self.job(request, texts, urgent=False))
             else:
                 waiting.append((position, texts))
@@ -87,7 +91,7 @@ class TritonPythonModel:
     def encode(self, requests: list[Any], waiting: list[tuple[int, list[str]]], responses: list[Any]) -> None:
         """Answer requests together; if that fails, one by one, so that only the faulty one fails."""
         try:
-            vectors, tokens = self.encoder.encode([text for _, texts in waiting for text in texts])
+            vectors, tokens = self.encoder.encode_prompted([text for _, texts in waiting for text in texts])
         except Exception as error:
             # Report any error to its client; if raised here, Triton would fail every request of this batch.
             if len(waiting) == 1:
@@ -106,10 +110,9 @@ class TritonPythonModel:
         """Answer the queued requests before the version is unloaded."""
         self.later.close()
 
-    def is_bulk(self, request: Any, texts: int) -> bool:
+    def is_bulk(self, parameters: dict[str, Any], texts: int) -> bool:
         """Return True if a request is bulk work: by its parameter `bulk`, else by its number of texts."""
-        parameters = request.parameters()
-        bulk = json.loads(parameters).get("bulk") if parameters else None
+        bulk = parameters.get("bulk")
         return texts >= self.bulk_from if bulk is None else bool(bulk)
 
     def job(self, request: Any, texts: list[str], *, urgent: bool) -> EncodeJob:
@@ -132,23 +135,25 @@ class TritonPythonModel:
         """Return the texts of a request.
 
         Raises:
-            BadText: A text is blank, too long, contains NUL characters or is not UTF-8.
+            BadRequest: A text is blank, too long, contains NUL characters or is not UTF-8.
         """
         rows = pb_utils.get_input_tensor_by_name(request, "TEXT").as_numpy().reshape(-1)
         texts = []
         for row, raw in enumerate(rows):
             if len(raw) > self.max_text_bytes:
-                raise BadText(
+                raise BadRequest(
                     f"TEXT row {row} has {len(raw):,} bytes; at most {self.max_text_bytes:,} are read. Send less of it."
                 )
             try:
                 text = raw.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise BadText(f"TEXT row {row} is not valid UTF-8 ({error.reason} at byte {error.start}).") from error
+                raise BadRequest(
+                    f"TEXT row {row} is not valid UTF-8 ({error.reason} at byte {error.start})."
+                ) from error
             if "\0" in text:
-                raise BadText(f"TEXT row {row} contains NUL characters. Remove them.")
+                raise BadRequest(f"TEXT row {row} contains NUL characters. Remove them.")
             if not text.strip():
-                raise BadText(f"TEXT row {row} is blank: there is nothing to encode.")
+                raise BadRequest(f"TEXT row {row} is blank: there is nothing to encode.")
             texts.append(text)
         return texts
 
@@ -162,6 +167,20 @@ class TritonPythonModel:
         if "ENCODER" in requested:
             tensors.append(pb_utils.Tensor("ENCODER", np.full((len(tokens), 1), self.digest, dtype=object)))
         return pb_utils.InferenceResponse(output_tensors=tensors)
+
+
+def input_type_of(parameters: dict[str, Any]) -> str:
+    """Return the role of a request's texts in a search: its parameter `input_type`, by default `query`.
+
+    Raises:
+        BadRequest: The parameter has another value.
+    """
+    given = parameters.get("input_type", INPUT_TYPES[0])
+    if given not in INPUT_TYPES:
+        raise BadRequest(
+            f"the parameter input_type is {str(given)[:40]!r}; it must be {' or '.join(map(repr, INPUT_TYPES))}."
+        )
+    return str(given)
 
 
 def failure(message: str, code: int) -> Any:

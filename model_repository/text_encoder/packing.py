@@ -21,6 +21,8 @@ SHARED_LENGTHS = (64, 96, 128)
 SHARED_STEP = 16
 # The most texts in a row.
 SLOTS = 16
+# The longest row whose padding is a multiple of 16 tokens; longer rows have few lengths, as they share no run anyway.
+FINE_LENGTH = 512
 
 
 class Shape(NamedTuple):
@@ -178,9 +180,12 @@ def padded_length(length: int, max_length: int) -> int:
     """Return the padded length of a text of `length` tokens that has its own row.
 
     Padding is wasted work, and every length is one more shape to keep warm. Short texts get finer steps, as padding is
-    a larger share of them.
+    a larger share of them; above `FINE_LENGTH`, each doubling has eight lengths.
     """
-    step = 4 if length <= 32 else 8 if length <= 64 else 16
+    if length > FINE_LENGTH:
+        step = 1 << ((length - 1).bit_length() - 4)
+    else:
+        step = 4 if length <= 32 else 8 if length <= 64 else 16
     return min(max_length, max(8, -(-length // step) * step))
 
 

@@ -18,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from packing import ROWS, Run, Shape, distribute_over_lanes, plan, shapes
+from packing import FINE_LENGTH, ROWS, Run, Shape, distribute_over_lanes, plan, shapes
 
 # A single short text is padded to one of these lengths. Each has its own graph of fixed shape (28 MB).
 ALONE_LENGTHS = (16, 32)
 # The CPU features with which OpenVINO's INT8 kernels are faster than ONNX Runtime's. Without them they are slower.
 INT8_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+# The roles of a text in a search. A version may put another prompt before the texts of each.
+INPUT_TYPES = ("query", "passage")
 
 Graph = Callable[[dict[str, np.ndarray]], np.ndarray]
 
@@ -33,7 +35,7 @@ class Tokenized(NamedTuple):
 
     Attributes:
         ids: The ids of each text, cut to the length that the encoder reads.
-        counts: The tokens of each text before the cut, int32 [texts].
+        counts: The tokens of each text before the cut, with its prompt and special tokens, int32 [texts].
     """
 
     ids: list[list[int]]
@@ -48,6 +50,10 @@ class Tokenized(NamedTuple):
 _NOTHING = Tokenized([], np.empty(0, np.int32))
 
 
+class BadPrompt(ValueError):
+    """Prompts in a manifest that cannot be put before texts; the message has the reason."""
+
+
 class TextEncoder:
     """Loaded version of the encoder. Only one thread may use it at a time; each other thread needs a `clone`.
 
@@ -55,11 +61,13 @@ class TextEncoder:
         dim: The length of a vector.
         max_length: The most tokens of a text that are read; the rest is cut off.
         digest: The digest that identifies this encoder (64 hex digits).
+        prompts: The prompt of each of `INPUT_TYPES`; empty if the encoder was trained without one.
         shares_rows: True if several texts may share a row.
         runtime: `openvino` or `onnxruntime`; `inner` if another model of Triton runs the graph.
         threads: The threads that one call uses.
         lanes: The runs at the same time. With OpenVINO each has one thread and its own graph, as threads that share a
             run wait for each other at every operator; ONNX Runtime has one run with all threads.
+        groups: The groups of bulk work at the same time; with an inner model some tokenise while another one runs.
     """
 
     def __init__(
@@ -79,6 +87,9 @@ class TextEncoder:
             threads: The threads of one call; 0 for one for each core that this process may use.
             token_budget: The most padded tokens in a run, if the graph runs in this process.
             inner: A function that runs the graph elsewhere, with one text in each row and an attention mask.
+
+        Raises:
+            BadPrompt: A prompt of the manifest is no text, or leaves too little room for the text behind it.
         """
         manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
@@ -87,13 +98,15 @@ class TextEncoder:
         self.digest: str = manifest["digest"]
         self.threads = threads or len(os.sched_getaffinity(0))
         # A call of the inner model costs more than the padding that a further run would save: use large runs.
-        self.token_budget = ROWS[-1] * self.max_length if inner else max(token_budget, self.max_length)
+        usual = min(self.max_length, FINE_LENGTH)
+        self.token_budget = ROWS[-1] * usual if inner else max(token_budget, usual)
         self.runtime = "inner" if inner else pick_runtime() if runtime == "auto" else runtime
         self._segmented = not inner and "segment_ids" in graph["inputs"]
         # In ONNX Runtime the order of float additions depends on a text's place in its row, so that some values are
         # rounded to another of their 256 levels: cosines of 0.9996 between a text alone and in a shared row.
         self.shares_rows: bool = self._segmented and self.runtime == "openvino"
         self.lanes = self.threads if self.runtime == "openvino" else 1
+        self.groups = min(4, self.threads) if inner else self.lanes
         self._open_graph = (lambda _: inner) if inner else GRAPHS[self.runtime](folder / graph["file"])
         self._typed = "token_type_ids" in graph["inputs"]
         self._pad_id: int = graph["pad_id"]
@@ -105,6 +118,7 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length)
         self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self.prompts = self._read_prompts(manifest.get("prompts", {}))
         self._open()
 
     def clone(self) -> TextEncoder:
@@ -116,12 +130,22 @@ class TextEncoder:
         clone._open()
         return clone
 
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Encode texts of any lengths.
+    def encode(self, texts: Sequence[str], input_type: str = "query") -> tuple[np.ndarray, np.ndarray]:
+        """Encode texts of any lengths, with the prompt of their type (one of `INPUT_TYPES`) before them.
 
         Returns:
-            Unit vectors, float32 [texts, dim]; and the tokens of each text before the cut, int32 [texts].
+            Unit vectors, float32 [texts, dim]; and the tokens of each text before the cut, with its prompt and special
+            tokens, int32 [texts].
         """
+        return self.encode_prompted(self.add_prompt(texts, input_type))
+
+    def add_prompt(self, texts: Sequence[str], input_type: str) -> list[str]:
+        """Return the texts with the prompt of their type (one of `INPUT_TYPES`) before each."""
+        prompt = self.prompts[input_type]
+        return [prompt + text for text in texts] if prompt else list(texts)
+
+    def encode_prompted(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encode texts that have their prompts already; return the same as `encode`."""
         tokenized = self.tokenize(texts)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for members, found in self.run_all(tokenized):
@@ -129,9 +153,13 @@ class TextEncoder:
         return vectors, tokenized.counts
 
     def tokenize(self, texts: Sequence[str]) -> Tokenized:
-        """Return the token ids of texts. `TOKENIZERS_PARALLELISM` decides if several cores share the work."""
+        """Return the token ids of texts that have their prompts already.
+
+        `TOKENIZERS_PARALLELISM` decides if several cores share the work.
+        """
         encodings = self._tokenizer.encode_batch_fast(list(texts))
-        ids = [encoding.ids for encoding in encodings]
+        # A tokenizer without special tokens may know no part of a text; an empty row would have no mean.
+        ids = [encoding.ids or [self._pad_id] for encoding in encodings]
         counts = [
             len(row) if len(row) < self.max_length else self._whole_length(encoding)
             for row, encoding in zip(ids, encodings, strict=True)
@@ -160,17 +188,18 @@ class TextEncoder:
             yield run.members, self._run(lane, tokenized, run)
 
     def warm_up(self, clones: Sequence[TextEncoder] = ()) -> None:
-        """Run every shape of this encoder and its clones once, so that no query is the first of its shape.
+        """Run every shape of this encoder and its clones once, so that no usual query is the first of its shape.
 
-        ONNX Runtime needs no preparation for a shape: its smallest and largest run suffice. An inner model is warm when
-        it is loaded, and Triton does not allow to call it yet.
+        Rows of more than `FINE_LENGTH` tokens are left out, as they would take longer than all others together. ONNX
+        Runtime needs no preparation for a shape: its smallest and largest run suffice. An inner model is warm when it
+        is loaded, and Triton does not allow to call it yet.
 
         The first graph runs alone, the others at the same time: OpenVINO's Python binding sometimes hangs if two
         threads use it for the first time at once.
         """
         if self.runtime == "inner":
             return
-        every = shapes(self.max_length, self.token_budget, shares_rows=self.shares_rows)
+        every = shapes(min(self.max_length, FINE_LENGTH), self.token_budget, shares_rows=self.shares_rows)
         if self.runtime != "openvino":
             every = [every[0], every[-1]]
         first, *others = [graph for each in (self, *clones) for graph in each._graphs]
@@ -219,6 +248,24 @@ class TextEncoder:
         if self._segmented:
             return feed | {"segment_ids": segments, "position_ids": positions, "slots": np.arange(1, shape.slots + 1)}
         return feed | {"attention_mask": segments}
+
+    def _read_prompts(self, given: object) -> dict[str, str]:
+        """Return the prompt of each of `INPUT_TYPES`, checked with the tokenizer."""
+        if not isinstance(given, dict) or not all(isinstance(prompt, str) for prompt in given.values()):
+            raise BadPrompt('the manifest\'s "prompts" must be an object of texts; export the version again.')
+        if unknown := given.keys() - set(INPUT_TYPES):
+            raise BadPrompt(f"the manifest has a prompt for {min(unknown)!r}; there are {' and '.join(INPUT_TYPES)}.")
+        prompts = {each: given.get(each, "") for each in INPUT_TYPES}
+        for name, prompt in prompts.items():
+            if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+                raise BadPrompt(f"the prompt for {name} is not valid Unicode: it has half of a surrogate pair.")
+            tokens = int(self.tokenize([prompt]).counts[0]) if prompt else 0
+            if tokens > self.max_length // 2:
+                raise BadPrompt(
+                    f"the prompt for {name} has {tokens:,} tokens, more than half of the {self.max_length:,} that the "
+                    "encoder reads: little of a text would be read. Export the version with a shorter prompt."
+                )
+        return prompts
 
     def _whole_length(self, encoding: object) -> int:
         """Return the tokens of a text before truncation, with special tokens counted once."""

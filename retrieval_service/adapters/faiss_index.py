@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from retrieval_service.ports import Hits, RowSet, Vectors
 
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4
+_SAMPLED = 1_000  # vectors whose mean stands for that of all
 
 
 class FaissIndex:
@@ -79,6 +81,22 @@ class FaissIndex:
         k = min(k, available)
         if k == 0:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+        return self._nearest(vector, k, within, nprobe)._replace(bounds=self.bounds(vector))
+
+    def bounds(self, vector: Vectors) -> tuple[float, float]:
+        """Return the mean cosine of a unit vector with the vectors of the index, and the greatest that is possible."""
+        return float(self._mean @ vector), 1.0
+
+    @cached_property
+    def _mean(self) -> Vectors:
+        """The mean of an even sample of the vectors; zero if none can be read back."""
+        if not (self.readable and len(self)):
+            return np.zeros(self.dim, np.float32)
+        sample = np.linspace(0, len(self) - 1, min(_SAMPLED, len(self))).astype(np.int64)
+        mean: Vectors = self.vectors(sample).mean(axis=0)  # type: ignore[arg-type]  # as in `_compare_all`
+        return mean
+
+    def _nearest(self, vector: Vectors, k: int, within: RowSet | None, nprobe: int | None) -> Hits:
         if within is None or within.count == len(self):
             parameters = self._parameters(self.nprobe_rule.nprobe(nprobe))
         else:

@@ -29,6 +29,7 @@ from retrieval_service.filter import Clause, Field, Filter, clauses_of
 from retrieval_service.ports import Hits
 
 _FIELDS = ("title", "abstract")
+_MOST_OF_TERM = 2.2  # what Tantivy's BM25 multiplies the inverse document frequency by at most: its k1 of 1.2, plus 1
 _LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
 # until the terms carry this share of the query's information.
@@ -72,8 +73,10 @@ class TantivyIndex:
         """Return the k admitted rows of greatest BM25 score for a text."""
         check_deadline()
         admitted = admitted or Filter()
-        ranking = [self._term(term, weight) for term, weight in self._weights(text, against)]
+        weights = self._weights(text, against)
+        ranking = [self._term(term, weight) for term, weight, _ in weights]
         ranking += self._open_compounds(text)
+        greatest = _MOST_OF_TERM * sum(information for *_, information in weights)
         scored: list[tuple[Occur, Query]] = []
         silent: list[tuple[Occur, Query]] = []
         for clause in admitted.clauses:
@@ -99,9 +102,9 @@ class TantivyIndex:
         if ranking:
             terms = Query.boolean_query([(Occur.Should, query) for query in ranking])
             if not parts:
-                return self._best(terms, k)
+                return self._best(terms, k, greatest)
             parts.append((Occur.Should if scored else Occur.Must, terms))
-        return self._best(Query.boolean_query(parts), k)
+        return self._best(Query.boolean_query(parts), k, greatest)
 
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers].
@@ -115,12 +118,12 @@ class TantivyIndex:
         """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
         return self._clauses.values_without_terms(clause)
 
-    def _best(self, query: Query, k: int) -> Hits:
+    def _best(self, query: Query, k: int, greatest: float) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
         rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
         scores = np.asarray([score for score, _ in hits], np.float32)
         order = np.lexsort((rows, -scores))
-        return Hits(rows[order], scores[order])
+        return Hits(rows[order], scores[order], (0.0, greatest))
 
     def _newest(self, parts: Sequence[tuple[Occur, Query]], k: int) -> Hits:
         """Return the newest rows, for a filter without words to rank by."""
@@ -129,8 +132,8 @@ class TantivyIndex:
         rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
         return Hits(rows, np.ones(len(rows), np.float32))
 
-    def _weights(self, text: str, against: tuple[str, float]) -> list[tuple[str, float]]:
-        """Return the query's most informative terms, each with its count in the query.
+    def _weights(self, text: str, against: tuple[str, float]) -> list[tuple[str, float, float]]:
+        """Return the query's most informative terms, each with its count in the query and its information.
 
         The information of a term is what it adds to the score of a paper that has it: its count in the query times its
         inverse document frequency in BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework"). Its
@@ -144,12 +147,12 @@ class TantivyIndex:
                 informative.append((-count * rarity, term, float(count), having))
         informative.sort()
         enough = _ENOUGH * sum(information for information, *_ in informative)
-        chosen: list[tuple[str, float]] = []
+        chosen: list[tuple[str, float, float]] = []
         read, known = 0, 0.0
         for information, term, weight, having in informative:
             fits = read + having <= self._postings and (read + having <= _CHEAP_POSTINGS or known > enough)
             if len(chosen) < _LEAST_TERMS or (fits and len(chosen) < self._terms):
-                chosen.append((term, weight))
+                chosen.append((term, weight, -information))
                 read += having
                 known += information
         return chosen

@@ -11,7 +11,17 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from retrieval_service.adapters.triton_wire import BULK, ENCODER_MODEL, QUERY, GrpcWire, HttpWire, Purpose, Reply, Wire
+from retrieval_service.adapters.triton_wire import (
+    BULK,
+    ENCODER_MODEL,
+    PASSAGE,
+    QUERY,
+    GrpcWire,
+    HttpWire,
+    Purpose,
+    Reply,
+    Wire,
+)
 from retrieval_service.deadline import check_deadline, seconds_left
 from retrieval_service.errors import (
     DeadlineExceeded,
@@ -20,7 +30,7 @@ from retrieval_service.errors import (
     EncoderRefused,
     EncoderUnavailable,
 )
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 
 _CANARY = "papers akin to yours"
 _MOST_TEXTS = 64
@@ -46,7 +56,8 @@ class TritonConnection:
         Args:
             url: `grpc://host:port` or `http://host:port`.
             version: The only version to use; None for any that is ready.
-            repository: The model repository, where it can be read from here; it has `max_length`, which Triton lacks.
+            repository: The model repository, where it can be read from here; it has what Triton does not tell, such as
+                `max_length`.
             query_seconds: The longest wait for the vectors of queries.
             bulk_seconds: The longest wait for a batch of passages, including all retries.
         """
@@ -100,12 +111,14 @@ class TritonConnection:
 
     async def _identify(self, version: int) -> EncoderIdentity:
         reply = await self.wire.infer([_CANARY], version, self.query_seconds)
-        found = EncoderIdentity(version, reply.digest, reply.vectors.shape[1])
-        return replace(
-            found,
-            max_length=_max_length(self._repository, found) if self._repository else None,
+        found = EncoderIdentity(
+            version,
+            reply.digest,
+            reply.vectors.shape[1],
             device=await self.wire.device(version, self.query_seconds),
         )
+        recipe = _recipe(self._repository, found) if self._repository else None
+        return replace(found, max_length=recipe.max_length, abstract_as=recipe.abstract_as) if recipe else found
 
 
 class TritonEncoder:
@@ -116,8 +129,8 @@ class TritonEncoder:
         self._triton = triton
         self.identity = identity
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of queries; Triton gets no more time than is left until the deadline.
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        """Return the vectors of texts that someone waits for; Triton gets no more time than is left until the deadline.
 
         Raises:
             DeadlineExceeded: The deadline has passed.
@@ -126,14 +139,14 @@ class TritonEncoder:
         """
         check_deadline()
         try:
-            return await self._embed(texts, min(self._triton.query_seconds, seconds_left()), QUERY)
+            return await self._embed(texts, min(self._triton.query_seconds, seconds_left()), QUERY, input_type)
         except EncoderUnavailable as error:
             if seconds_left() < _ALMOST:
                 raise DeadlineExceeded from error
             raise
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
-        """Return the vectors of papers; repeat the request while Triton is busy or restarting.
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        """Return the vectors of many texts; repeat the request while Triton is busy or restarting.
 
         Raises:
             EncoderUnavailable: The last repetition failed, or Triton refuses a text.
@@ -143,7 +156,7 @@ class TritonEncoder:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._embed(texts, max(0.1, deadline - monotonic()), BULK)
+                return await self._embed(texts, max(0.1, deadline - monotonic()), BULK, input_type)
             except EncoderRefused:
                 raise
             except EncoderUnavailable as error:
@@ -153,7 +166,11 @@ class TritonEncoder:
                     raise
                 await asyncio.sleep(pause)
 
-    async def _embed(self, texts: Sequence[str], seconds: float, purpose: Purpose) -> EmbeddingBatch:
+    async def _embed(
+        self, texts: Sequence[str], seconds: float, purpose: Purpose, input_type: InputType
+    ) -> EmbeddingBatch:
+        if input_type == "passage":
+            purpose = purpose | PASSAGE
         parts = [
             await self._one(texts[at : at + _MOST_TEXTS], seconds, purpose) for at in range(0, len(texts), _MOST_TEXTS)
         ]
@@ -176,17 +193,18 @@ class TritonEncoder:
         return reply
 
 
-class _Limits(msgspec.Struct):
+class _Recipe(msgspec.Struct):
     digest: str
     max_length: int
+    abstract_as: InputType = "query"
 
 
-def _max_length(repository: Path, encoder: EncoderIdentity) -> int | None:
-    """Return how many tokens an encoder reads; None if its manifest is missing or of another encoder."""
+def _recipe(repository: Path, encoder: EncoderIdentity) -> _Recipe | None:
+    """Return what a version's manifest says of its use; None if it is missing or of another encoder."""
     try:
-        limits = msgspec.json.decode(
-            (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Limits
+        recipe = msgspec.json.decode(
+            (repository / ENCODER_MODEL / str(encoder.version) / "manifest.json").read_bytes(), type=_Recipe
         )
     except (OSError, msgspec.DecodeError):
         return None
-    return limits.max_length if limits.digest == encoder.digest else None
+    return recipe if recipe.digest == encoder.digest else None

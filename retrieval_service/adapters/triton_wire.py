@@ -17,11 +17,13 @@ from retrieval_service.ports import Vectors
 ENCODER_MODEL = "text_encoder"
 RERANKER_MODEL = "reranker"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
-Purpose = dict[str, bool]
+Purpose = dict[str, bool | str]
 """Parameters of a request to the encoder, which answers queries before bulk work."""
 
 QUERY: Purpose = {}
 BULK: Purpose = {"bulk": True}
+PASSAGE: Purpose = {"input_type": "passage"}
+"""Added to one of the others; without it, the encoder takes texts as queries."""
 # Parts of the messages with which Triton, and the model's own queue (`bulk.py` of `text_encoder`), refuse work.
 _BUSY = ("maximum queue size", "the encoder is busy", "Request timeout expired", "as long as its client waits")
 _REFUSALS = ("StatusCode.INVALID_ARGUMENT", "400", "413")

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrieval_service.corpus.background_check import BackgroundCheck
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
-from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus
+from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus, input_type
 from retrieval_service.corpus.refusals import RefusedSnapshot, file_states
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import (
@@ -24,7 +24,7 @@ from retrieval_service.errors import (
     SnapshotInvalid,
     Unavailable,
 )
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, EncoderSource
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, EncoderSource, TextRole
 
 _log = logging.getLogger(__name__)
 _BUILD_COMMAND = "akin index build sample"
@@ -124,16 +124,16 @@ class LiveCorpus:
         with self._corpus.hold() as corpus:
             yield corpus
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a text by the corpus's encoder; without a corpus, by the newest encoder that is ready.
 
         Raises:
             Unavailable: No vector can be made now.
         """
         if self._corpus is not None:
-            return await self._corpus.embed(text)
+            return await self._corpus.embed(text, role)
         encoder = await self._encoders.find()
-        return await encoder.embed_queries([text]), encoder.identity
+        return await encoder.embed_queries([text], input_type(role, encoder)), encoder.identity
 
     async def refresh(self) -> None:
         """Open a new live snapshot, replace a damaged one by the last intact one, and reconnect to a lost encoder."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class OpenCorpus:
         self._holders = 0
         self._retired = False
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
-        """Return the vector of a query, and the encoder that made it.
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
+        """Return the vector of a text of a request, and the encoder that made it.
 
         Raises:
             Unavailable: No vector can be made now. After the encoder was dropped, no query reaches it until
@@ -67,7 +67,7 @@ class OpenCorpus:
         if encoder is None:
             raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
         try:
-            embedded = await encoder.embed_queries([text])
+            embedded = await encoder.embed_queries([text], input_type(role, encoder))
         except EncoderMismatch as error:
             self.drop_encoder(error.copy())
             raise
@@ -118,3 +118,8 @@ class OpenCorpus:
     def _close_if_unused(self) -> None:
         if self._retired and not self._holders:
             self._snapshot.close()
+
+
+def input_type(role: TextRole, encoder: Encoder) -> InputType:
+    """Return the input type that a text of a role has for an encoder."""
+    return encoder.identity.abstract_as if role == "abstract" else role

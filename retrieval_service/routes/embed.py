@@ -15,13 +15,13 @@ _EMBED = Parameters(EmbedRequest)
 
 
 async def embed(request: Request) -> Response:
-    """Return the vector of an abstract, by the encoder that made the corpus's vectors."""
+    """Return the vector of an abstract or a query, by the encoder that made the corpus's vectors."""
     state, deadline = service_state(request), deadline_of(request)
-    text = require_text((await _EMBED.parse_body(request)).text, "abstract")
+    wanted = await _EMBED.parse_body(request)
+    text = require_text(wanted.text, "abstract")
 
     async def answer() -> Response:
-        # A single text is a query to the encoder, which is answered before work in bulk.
-        embedded, encoder = await state.live.embed(text)
+        embedded, encoder = await state.live.embed(text, wanted.role)
         return json_response(embed_answer(embedded.vectors[0].tolist(), int(embedded.tokens[0]), encoder))
 
     return await answer_in_turn(request, state.searches, deadline, answer)

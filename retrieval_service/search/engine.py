@@ -171,7 +171,7 @@ class _Search:
         if plan.words is not None:
             started = perf_counter()
             try:
-                embedded, encoder = await self.corpus.embed(plan.words)
+                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
             except Unavailable as error:
                 if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                     raise

@@ -1,8 +1,8 @@
 """Join the dense and the lexical ranking into one.
 
 The best `pool` papers of each ranking get a share between 0 and 1, and a paper's score is the weighted mean of its two
-shares. Papers below the pool have no share and follow in the order of their better rank, so that a page is the same
-at any depth of the search.
+shares. Papers below both pools have the score 0 and follow in the order of their better rank, so that a page is the
+same at any depth of the search.
 """
 
 from __future__ import annotations
@@ -23,21 +23,42 @@ _RRF_CONSTANT = 60
 Shares = NDArray[np.float64]
 
 
-Fusion = Callable[[NDArray[np.float32]], Shares]
-"""Returns shares in 0..1 for scores that fall from the best to the worst of the pool."""
+Fusion = Callable[[Hits, bool], tuple[Shares, float]]
+"""Returns the shares of a pool's papers, 0 to 1, and that of a paper which is not in it.
+
+It takes the pool, best first but never empty, and whether it is full: if not, no other paper matches the query.
+"""
 
 
-def min_max(scores: NDArray[np.float32]) -> Shares:
+def bounded(pool: Hits, full: bool) -> tuple[Shares, float]:
+    """Return shares in proportion to the scores, from the score of an unrelated paper to that of the best one.
+
+    All shares are multiplied by the square root of how far the best score reaches towards the greatest possible one, so
+    that a half without a good match weighs less. A paper that is not in a full pool counts as the last of the pool,
+    because its score may be nearly as high. Bruch, Gai and Ingber 2023 ("An Analysis of Fusion Functions for Hybrid
+    Retrieval") compare such bounds with the least score of each list.
+    """
+    exact = pool.scores.astype(np.float64)
+    best = exact.max()
+    low, high = pool.bounds or (min(0.0, exact.min()), best)
+    if best <= low:
+        return np.zeros(len(exact)), 0.0
+    reach = min(1.0, (best - low) / (high - low)) if high > low else 1.0
+    shares = np.maximum(exact - low, 0.0) / (best - low) * np.sqrt(reach)
+    return shares, float(shares.min()) if full else 0.0
+
+
+def min_max(pool: Hits, _: bool) -> tuple[Shares, float]:
     """Return shares in proportion to the scores: 1 for the best, 0 for the worst; 1 for all where all are equal."""
-    exact = scores.astype(np.float64)
+    exact = pool.scores.astype(np.float64)
     # Where the pool is deeper than the first search of an index, a later row may have a better score.
     best, worst = exact.max(), exact.min()
-    return (exact - worst) / (best - worst) if best > worst else np.ones(len(exact))
+    return (exact - worst) / (best - worst) if best > worst else np.ones(len(exact)), 0.0
 
 
-def reciprocal_rank(scores: NDArray[np.float32]) -> Shares:
+def reciprocal_rank(pool: Hits, _: bool) -> tuple[Shares, float]:
     """Return shares by rank alone: Cormack, Clarke and Büttcher 2009, with their constant of 60, 1 for the first."""
-    return (_RRF_CONSTANT + 1) / (_RRF_CONSTANT + 1 + np.arange(len(scores)))
+    return (_RRF_CONSTANT + 1) / (_RRF_CONSTANT + 1 + np.arange(len(pool.rows))), 0.0
 
 
 class FusedRanking(NamedTuple):
@@ -49,7 +70,7 @@ class FusedRanking(NamedTuple):
     lexical: Shares
 
 
-FUSIONS: Mapping[str, Fusion] = MappingProxyType({"minmax": min_max, "rrf": reciprocal_rank})
+FUSIONS: Mapping[str, Fusion] = MappingProxyType({"bounds": bounded, "minmax": min_max, "rrf": reciprocal_rank})
 """Every way of fusing, by its name in the settings."""
 
 
@@ -57,15 +78,22 @@ def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = 
     """Return one ranking of all rows of both; `weight` is that of the dense ranking, 0 to 1."""
     rows = np.union1d(dense.rows, lexical.rows)
     scores, better_rank = np.zeros(len(rows)), np.full(len(rows), np.iinfo(np.int64).max)
+    below = np.ones(len(rows), np.bool_)
     own = []
     for hits, own_weight in ((dense, weight), (lexical, 1 - weight)):
         at = np.searchsorted(rows, hits.rows)
         if in_pool := min(pool, len(hits.rows)):
-            scores[at[:in_pool]] += own_weight * fusion(hits.scores[:in_pool])
+            best = Hits(hits.rows[:in_pool], hits.scores[:in_pool], hits.bounds)
+            found, missing = fusion(best, in_pool == pool)
+            shares = np.full(len(rows), missing)
+            shares[at[:in_pool]] = found
+            scores += own_weight * shares
+            below[at[:in_pool]] = False
         better_rank[at] = np.minimum(better_rank[at], np.arange(len(hits.rows)))
         scores_here = np.full(len(rows), np.nan)
         scores_here[at] = hits.scores
         own.append(scores_here)
+    scores[below] = 0.0
     order = np.lexsort((rows, better_rank, -scores))
     return FusedRanking(rows[order], scores[order], own[0][order], own[1][order])
 

@@ -50,4 +50,4 @@ class Ranking:
         rows, scores = found.rows[new], found.scores[new]
         if len(self.hits.rows):
             rows, scores = np.concatenate([self.hits.rows, rows]), np.concatenate([self.hits.scores, scores])
-        self.hits = Hits(rows, scores)
+        self.hits = Hits(rows, scores, found.bounds)

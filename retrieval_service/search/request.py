@@ -24,6 +24,7 @@ from pydantic import (
 
 from papers.citation import CitationFormat
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
+from retrieval_service.ports import InputType, TextRole
 
 LONGEST_QUERY = 20_000
 """Characters."""
@@ -212,9 +213,15 @@ class SearchRequest(SimilarRequest):
     text: Annotated[
         _Text | None,
         _field(
-            f"A question, an abstract, or ids, links or DOIs of papers; at most {LONGEST_QUERY} characters. `abstract` "
-            "and `q` are other names.",
-            *("query", "abstract", "q"),
+            f"A question, or ids, links or DOIs of papers; at most {LONGEST_QUERY} characters. `q` is another name.",
+            *("query", "q"),
+        ),
+    ] = None
+    abstract: Annotated[
+        _Text | None,
+        _field(
+            f"An abstract that looks for papers like it, at most {LONGEST_QUERY} characters; instead of a query. It is "
+            "searched like a query, but an encoder may embed it as a passage."
         ),
     ] = None
     like: Annotated[
@@ -240,8 +247,19 @@ class SearchRequest(SimilarRequest):
         _field("Number of best results that a reranker puts in order by reading them; 0 for none.", ge=0),
     ] = 0
 
+    def __post_init__(self) -> None:
+        """Take the abstract as the text."""
+        if self.text is None:
+            object.__setattr__(self, "text", self.abstract)
+
+    @property
+    def role(self) -> TextRole:
+        """The role of the text."""
+        return "query" if self.abstract is None else "abstract"
+
     @model_validator(mode="after")
     def _check_query_or_like(self) -> Self:
+        _check_one_text(self)
         if self.like and self.text is not None:
             raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
         if self.unlike and not self.like:
@@ -288,7 +306,37 @@ class EmbedRequest:
     text: Annotated[
         _Text | None,
         _field(
-            f"The text, at most {LONGEST_QUERY} characters. `query` and `q` are other names.",
-            *("abstract", "query", "q"),
+            f"A query, at most {LONGEST_QUERY} characters. `q` is another name.",
+            *("query", "q"),
         ),
     ] = None
+    abstract: Annotated[
+        _Text | None, _field(f"A paper's text, at most {LONGEST_QUERY} characters; instead of a query.")
+    ] = None
+    input_type: Annotated[
+        InputType | None,
+        _field(
+            "How the encoder takes the text: as a `query`, or as a `passage` that is to be found; by default an "
+            "abstract is a passage. It matters for encoders with prompts only."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Take the abstract as the text."""
+        if self.text is None:
+            object.__setattr__(self, "text", self.abstract)
+
+    @property
+    def role(self) -> InputType:
+        """The role of the text."""
+        return self.input_type or ("query" if self.abstract is None else "passage")
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        _check_one_text(self)
+        return self
+
+
+def _check_one_text(request: SearchRequest | EmbedRequest) -> None:
+    if request.abstract is not None and request.text != request.abstract:
+        raise InvalidParameter("Give either query or abstract, not both.", {"parameter": "abstract"})

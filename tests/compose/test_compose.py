@@ -157,7 +157,7 @@ def test_a_restart_comes_up_on_what_the_volumes_hold(stack: Stack) -> None:
         ("triton", {"AKIN_WAIT_SECONDS": "0", "AKIN_MODEL_REPOSITORY": "/tmp/none"}, 4, "no encoder in /tmp/none"),
         ("triton", {"AKIN_ENCODER_RUNTIME": "gpu"}, 2, "AKIN_ENCODER_RUNTIME is 'gpu'"),
         ("triton", {"AKIN_TRITON_HTTP_HOST": "0.0.0.0"}, 2, "Triton's HTTP would listen on 0.0.0.0"),
-        ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION is 'best': it must be 'minmax' or 'rrf'"),
+        ("retrieval", {"AKIN_FUSION": "best"}, 2, "AKIN_FUSION is 'best': it must be 'bounds', 'minmax' or 'rrf'"),
         ("ui", {"AKIN_SERVICE_URL": "nowhere"}, 2, "AKIN_SERVICE_URL is 'nowhere'"),
         ("index", {"AKIN_TRITON_URL": "triton"}, 2, "AKIN_TRITON_URL is 'triton'"),
         ("index", {"AKIN_DATA": "/models"}, 6, "cannot write /models/corpora: Read-only file system"),

@@ -19,7 +19,7 @@ from indexing.options import BuildOptions
 from papers import Paper
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Vectors
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType, Vectors
 from tests.people import people
 
 DIM = 48
@@ -64,23 +64,30 @@ def _generated(count: int, seed: int) -> tuple[Paper, ...]:
 
 
 class HashEncoder:
-    """Encoder that hashes words: texts that share words get near vectors, always the same ones."""
+    """Encoder that hashes words: texts that share words get near vectors, always the same ones.
+
+    Attributes:
+        prompts: The words that it reads before the texts of an input type.
+        texts: What it has read, prompts included.
+    """
 
     def __init__(self, name: str = "hash", dim: int = DIM) -> None:
         self.identity = EncoderIdentity(1, sha256(name.encode()).hexdigest(), dim, max_length=64, device="cpu")
+        self.prompts: dict[InputType, str] = {}
         self.texts: list[str] = []
         self.away = False
         self.largest_batch = 0
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
-        return self._embed(texts)
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        return self._embed(texts, input_type)
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
-        return self._embed(texts)
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        return self._embed(texts, input_type)
 
-    def _embed(self, texts: Sequence[str]) -> EmbeddingBatch:
+    def _embed(self, texts: Sequence[str], input_type: InputType) -> EmbeddingBatch:
         if self.away:
             raise EncoderUnavailable("The encoder is away.")
+        texts = [self.prompts.get(input_type, "") + text for text in texts]
         self.texts.extend(texts)
         self.largest_batch = max(self.largest_batch, len(texts))
         counts = np.asarray([len(text.split()) + 2 for text in texts], np.int32)

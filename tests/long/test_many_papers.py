@@ -15,7 +15,7 @@ from indexing.embedding_store import MERGE_AFTER
 from indexing.verify import check_rows
 from papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 
 pytestmark = pytest.mark.long
 
@@ -25,10 +25,10 @@ class DigestEncoder:
 
     identity = EncoderIdentity(1, sha256(b"digest").hexdigest(), 32, max_length=64, device="cpu")
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
         return await self.embed_passages(texts)
 
-    async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
+    async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
         content = b"".join(blake2b(text.encode(), digest_size=32).digest() for text in texts)
         drawn = np.frombuffer(content, np.uint8).reshape(len(texts), 32).astype(np.float32) - 127.5
         return EmbeddingBatch(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.full(len(texts), 9, np.int32))

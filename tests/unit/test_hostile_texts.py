@@ -28,6 +28,8 @@ from papers.remote.http import BadAnswer
 from papers.remote.oai import Refusal, parse_page
 from papers.remote.xml_repair import repair_text
 from papers.text import clean_abstract, clean_text, display_text
+from relevance.kinds import KINDS, Pool, related_pairs
+from relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
@@ -44,6 +46,7 @@ from tests.unit.hostile import RUNS, objection
 _PARAMETERS = Parameters(SearchRequest)
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
 _MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
+_RULES = title_search, question_search, claim_search, draft_search
 _STATE = PageState(q="words")
 
 
@@ -149,6 +152,12 @@ WORK: dict[str, Callable[[str], object]] = {
     "a mapped record": lambda text: json_paper(_MAPPING)(
         _record(text, "id", "title", "text", "authors", "categories", "day", "doi", "ref")
     ),
+    # Test sets.
+    "searches of a paper": lambda text: [rule(_paper(text)) for rule in _RULES],
+    "a question in a sentence": lambda text: question_search(_paper(f"{text[:-1]}?")),
+    "a claim in a sentence": lambda text: claim_search(_paper(f"We show that {text}")),
+    "a list of keywords": lambda text: list(KINDS["keywords"](Pool([_paper(f"{text} Keywords: {text}")]), 1)),
+    "a reply's title": lambda text: related_pairs(Pool([_paper(f"Comment on the {text}"), _paper("A title")])),
     # Answers.
     "links": lambda text: links(_paper(text)),
     "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),

@@ -31,7 +31,7 @@ from retrieval_service.errors import (
     SnapshotInUse,
     SnapshotNotFound,
 )
-from retrieval_service.ports import EmbeddingBatch
+from retrieval_service.ports import EmbeddingBatch, InputType
 from tests.integration.snapshots import opened
 
 
@@ -72,7 +72,7 @@ def test_vectors_are_those_of_the_encoder(tmp_path: Path, kit: Any) -> None:
 
 def test_a_build_succeeds_with_an_encoder_too_busy_for_queries(tmp_path: Path, kit: Any) -> None:
     class Busy(kit.Encoder):  # type: ignore[misc,name-defined]  # the kit is made at run time
-        async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
+        async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
             raise EncoderUnavailable("Triton did not answer within 2 s.")
 
     manifest = kit.build(kit.papers(1100), Busy(), tmp_path, exact_below=1000)
@@ -142,10 +142,10 @@ def test_embeddings_made_before_the_encoder_goes_away_are_kept(tmp_path: Path, k
     before = kit.build(papers[:100], encoder, tmp_path)
     embed = encoder.embed_passages
 
-    async def failing(texts: Any) -> Any:
+    async def failing(texts: Any, *input_type: Any) -> Any:
         if len(encoder.texts) > 400:
             raise EncoderUnavailable("gone")
-        return await embed(texts)
+        return await embed(texts, *input_type)
 
     encoder.embed_passages = failing
     with pytest.raises(EncoderUnavailable):
@@ -196,9 +196,9 @@ from pathlib import Path
 from tests.integration import generated
 encoder = generated.HashEncoder()
 embed = encoder.embed_passages
-async def slow(texts):
+async def slow(texts, *input_type):
     await asyncio.sleep(0.02)
-    embedded = await embed(texts)
+    embedded = await embed(texts, *input_type)
     print(len(texts), flush=True)
     return embedded
 encoder.embed_passages = slow

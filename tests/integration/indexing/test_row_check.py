@@ -27,7 +27,7 @@ from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records, read_manifest, write_manifest
 from retrieval_service.errors import SnapshotError
-from retrieval_service.ports import EmbeddingBatch
+from retrieval_service.ports import EmbeddingBatch, InputType
 from tests.integration.snapshots import stored_vectors
 
 RECIPES = [
@@ -77,9 +77,9 @@ def test_rows_are_right_after_a_build_with_many_merges(
             return super().positions(digests)
 
     class Slow(kit.Encoder):  # type: ignore[misc,name-defined]  # the kit is made at run time
-        async def embed_passages(self, texts: Sequence[str]) -> EmbeddingBatch:
+        async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
             await asyncio.sleep(0.01)
-            return self._embed(texts)
+            return self._embed(texts, input_type)
 
     monkeypatch.setattr(storing.np, "argsort", slowly)
     monkeypatch.setattr(building, "EmbeddingStore", partial(Asked, merge_after=1500))

@@ -49,9 +49,10 @@ def test_a_known_answer_is_not_sent_again(client: TestClient, method: str, addre
 
 def test_equal_requests_have_one_tag_and_others_another(client: TestClient) -> None:
     tag = tag_of(client, "/search?q=some+words&k=3")
-    for same in ("k=3&q=some%20words", "query=some+words+&k=3&offset=0&mode=hybrid", "abstract=some+words&k=3&to="):
+    for same in ("k=3&q=some%20words", "query=some+words+&k=3&offset=0&mode=hybrid", "query=some+words&k=3&to="):
         assert tag_of(client, f"/search?{same}") == tag
     others = ["q=some+words&k=4", "q=some+word&k=3", "q=some+words&k=3&offset=1", "q=some+words&k=3&collapse=false"]
+    others.append("abstract=some+words&k=3")
     tags = {tag_of(client, f"/search?{other}") for other in others}
     tags |= {tag_of(client, address) for address in TAGGED}
     assert len(tags) == len(others) + len(TAGGED)
@@ -96,11 +97,11 @@ class Away:
         self.identity, self._encoder, self.away, self.asked = encoder.identity, encoder, False, 0
         self.embed_passages = encoder.embed_passages
 
-    async def embed_queries(self, texts: Any) -> Any:
+    async def embed_queries(self, texts: Any, input_type: Any) -> Any:
         self.asked += 1
         if self.away:
             raise EncoderUnavailable("The encoder is away.")
-        return await self._encoder.embed_queries(texts)
+        return await self._encoder.embed_queries(texts, input_type)
 
 
 def test_a_full_answer_holds_while_the_encoder_is_away_and_another_has_no_tag(corpus: Any) -> None:

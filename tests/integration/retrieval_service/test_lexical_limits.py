@@ -17,7 +17,7 @@ def test_a_limit_on_entries_drops_the_least_informative_terms(corpus: Any) -> No
     everything = index._weights(text, ("", 0.0))
 
     def entries(terms: Any) -> list[int]:
-        return [index._searcher.doc_freq("text", term) for term, _ in terms]
+        return [index._searcher.doc_freq("text", term) for term, *_ in terms]
 
     index._postings = sum(entries(everything)) // 3
     chosen = index._weights(text, ("", 0.0))

@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from retrieval_service.app import create_app
-from retrieval_service.ports import EmbeddingBatch
+from retrieval_service.ports import EmbeddingBatch, InputType
 from retrieval_service.settings import Settings
 from tests.integration.service import asgi
 
@@ -36,7 +36,7 @@ class Hanging:
         self.given_up: list[str] = []
         self.now = self.most = 0
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
         self.asked += texts
         self.now += 1
         self.most = max(self.most, self.now)
@@ -47,7 +47,7 @@ class Hanging:
             raise
         finally:
             self.now -= 1
-        found: EmbeddingBatch = await self.inner.embed_queries(texts)
+        found: EmbeddingBatch = await self.inner.embed_queries(texts, input_type)
         return found
 
 

@@ -19,7 +19,15 @@ from indexing.recall import exact_nearest, measure
 from papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
-from retrieval_service.ports import Catalogue, EmbeddingBatch, EncoderIdentity, LexicalIndex, VectorIndex, Vectors
+from retrieval_service.ports import (
+    Catalogue,
+    EmbeddingBatch,
+    EncoderIdentity,
+    LexicalIndex,
+    TextRole,
+    VectorIndex,
+    Vectors,
+)
 from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
@@ -48,7 +56,7 @@ class Corpus:
     stored: Vectors
     queries: dict[str, Vectors]
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         vector = self.queries[text].reshape(1, -1)
         return EmbeddingBatch(vector, np.asarray([9], np.int32)), EncoderIdentity(1, "d", vector.shape[1])
 
@@ -100,7 +108,7 @@ class Asked:
     """A search that returns pages, with its own event loop."""
 
     def __init__(self, executor: ThreadPoolExecutor, corpus: Corpus, request: SearchRequest, **engine: Any) -> None:
-        settings = {"fusion": FUSIONS["minmax"], "pool": 100} | engine
+        settings = {"fusion": FUSIONS["bounds"], "pool": 100} | engine
         self.engine = SearchEngine(executor, **settings)
         self.corpus = corpus
         self.request = request
@@ -163,7 +171,9 @@ def test_pages_of_papers_like_others_are_one_ranking(executor: ThreadPoolExecuto
     assert not {paper.id for paper in (*liked, *unliked)} & {found.id for found in hundred}
 
 
-@pytest.mark.parametrize(("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("minmax", 150), ("minmax", 1000)])
+@pytest.mark.parametrize(
+    ("fusion", "pool"), [("rrf", 100), ("minmax", 10), ("bounds", 10), ("bounds", 150), ("bounds", 1000)]
+)
 def test_pages_are_one_ranking_for_every_way_of_fusing(
     executor: ThreadPoolExecutor, corpus: Corpus, fusion: str, pool: int
 ) -> None:

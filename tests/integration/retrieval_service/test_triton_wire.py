@@ -275,5 +275,9 @@ async def test_the_length_comes_from_the_manifest_of_the_same_encoder(server: Se
         (folder / "manifest.json").write_text(json.dumps({"digest": digest, "max_length": 256, "more": []}))
     triton = TritonConnection(server.url, repository=tmp_path)
     assert (await triton.find(digest_of(1))).identity.max_length == 256
+    assert (await triton.find(digest_of(1))).identity.abstract_as == "query"
+    manifest = {"digest": digest_of(1), "max_length": 512, "abstract_as": "passage", "prompts": {"query": "q: "}}
+    (tmp_path / "text_encoder" / "1" / "manifest.json").write_text(json.dumps(manifest))
+    assert (await triton.find(digest_of(1))).identity.abstract_as == "passage"
     assert (await triton.find(digest_of(2))).identity.max_length is None
     await triton.close()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = set("faiss httpx indexing numpy papers pydantic retrieval_service rich settings tantivy".split())
+HEAVY = set("faiss httpx indexing numpy papers pydantic relevance retrieval_service rich settings tantivy".split())
 CODE = """
 import json, sys
 from akin.cli import main
@@ -20,7 +20,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
 """
 
 
-@pytest.mark.parametrize("group", ["", "encoder", "index", "papers", "search", "up", "train"])
+@pytest.mark.parametrize("group", ["", "encoder", "index", "papers", "relevance", "search", "up", "train"])
 def test_help_imports_nothing_heavy(group: str) -> None:
     arguments = [*filter(None, [group]), "--help"]
     done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True)

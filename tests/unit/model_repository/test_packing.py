@@ -120,3 +120,26 @@ def test_lanes_get_every_text_once_and_similar_work(packing: ModuleType, lengths
 def test_a_part_of_the_texts_is_planned_by_their_positions(packing: ModuleType) -> None:
     (run,) = packing.plan([10, 20, 30, 12], [1, 3], 256, 1024, shares_rows=True)
     assert sorted(run.members) == [1, 3]
+
+
+@given(lengths=st.lists(st.integers(1, 8192), min_size=1, max_size=40), budget=budgets, shares=shared)
+def test_long_rows_run_alone_and_have_few_lengths(
+    packing: ModuleType, lengths: list[int], budget: int, shares: bool
+) -> None:
+    every = packing.shapes(8192, budget, shares_rows=shares)
+    assert len({shape.length for shape in every if shape.length > packing.FINE_LENGTH}) == 32
+    runs = packing.plan(lengths, range(len(lengths)), 8192, budget, shares_rows=shares)
+    assert {run.shape for run in runs} <= set(every)
+    assert sorted(member for run in runs for member in run.members) == list(range(len(lengths)))
+    for run in runs:
+        assert len(run.rows) == 1 or run.shape.rows * run.length <= budget
+        longest = max(sum(lengths[member] for member in row) for row in run.rows)
+        assert longest <= run.length
+        assert run.length <= max(packing.FINE_LENGTH, longest * 9 / 8) + 1
+
+
+def test_lengths_up_to_512_tokens_are_the_same_however_much_an_encoder_reads(packing: ModuleType) -> None:
+    for length in range(513):
+        assert packing.padded_length(length, 512) == packing.padded_length(length, 8192)
+    assert packing.padded_length(513, 8192) == 576
+    assert packing.padded_length(8000, 8000) == 8000

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parents[3] / "model_repository/text_encoder"
-OURS = ("packing", "runtime", "inner", "bulk", "model")
 DIM, THREADS = 4, 3
 
 
@@ -44,52 +41,6 @@ class Runtime:
             return np.zeros((rows * slots, DIM), np.float32)
 
         return graph
-
-
-class Request:
-    """Request with a query, as Triton passes it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sent = threading.Event()
-
-    def parameters(self) -> str:
-        return ""
-
-    def timeout(self) -> int:
-        return 0
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def requested_output_names(self) -> list[str]:
-        return ["TOKENS"]
-
-    def get_response_sender(self) -> Any:
-        return SimpleNamespace(send=lambda response, flags: self.sent.set(), is_cancelled=lambda: False)
-
-
-@pytest.fixture
-def text_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Import the module `model` as Triton does: beside the others, with a `triton_python_backend_utils`."""
-    utils: Any = ModuleType("triton_python_backend_utils")
-    utils.Logger = SimpleNamespace(log_info=lambda message: None, log_warn=lambda message: None)
-    utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
-    utils.Tensor = utils.InferenceResponse = lambda *arguments, **named: SimpleNamespace(**named)
-    utils.get_input_tensor_by_name = lambda request, name: SimpleNamespace(
-        as_numpy=lambda: np.array([request.text.encode()], dtype=object)
-    )
-    before = {name: sys.modules.pop(name, None) for name in OURS}
-    monkeypatch.setitem(sys.modules, utils.__name__, utils)
-    monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.delenv("AKIN_ENCODER_INNER", raising=False)
-    import model
-
-    yield model
-    for name in OURS:
-        sys.modules.pop(name, None)
-        if before[name] is not None:
-            sys.modules[name] = before[name]
 
 
 @pytest.fixture
@@ -122,7 +73,7 @@ def arguments(folder: Path) -> dict[str, str]:
 
 
 def test_queries_beyond_a_full_batch_only_run_warm_shapes(
-    text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch
+    text_encoder: ModuleType, version: Path, request_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime()
     monkeypatch.setitem(text_encoder.sys.modules["runtime"].GRAPHS, "openvino", runtime.open_file)
@@ -138,7 +89,7 @@ def test_queries_beyond_a_full_batch_only_run_warm_shapes(
         assert sum(every <= shapes for shapes in warm) == 2 * THREADS
         counted = [len(ran) for ran in runtime.ran]
 
-        queries = [Request("word " * (1 + 7 * number % 255)) for number in range(64)]
+        queries = [request_of("word " * (1 + 7 * number % 255)) for number in range(64)]
         assert served.execute(queries) == [None] * 64
         assert all(query.sent.wait(10) for query in queries)
     finally:
@@ -165,3 +116,23 @@ def test_the_model_is_not_ready_when_a_graph_of_bulk_work_cannot_be_opened(
     with pytest.raises(MemoryError, match="no room for another graph"):
         served.initialize(arguments(version))
     sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("max_length", [512, 8192])
+def test_rows_of_more_than_512_tokens_are_not_run_before_they_are_needed(
+    text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch, max_length: int
+) -> None:
+    runtime = Runtime()
+    monkeypatch.setitem(text_encoder.sys.modules["runtime"].GRAPHS, "openvino", runtime.open_file)
+    manifest = json.loads((version / "manifest.json").read_text()) | {"max_length": max_length}
+    (version / "manifest.json").write_text(json.dumps(manifest))
+    encoder = text_encoder.TextEncoder(version, runtime="openvino", threads=1)
+    encoder.warm_up()
+    packing = text_encoder.sys.modules["packing"]
+    warm = set().union(*runtime.ran)
+    assert warm == {*packing.shapes(512, 1024, shares_rows=True), (1, 16, 1), (1, 32, 1)}
+    for ran in runtime.ran:
+        ran.clear()
+    encoder.encode(["word " * 8000, "word " * 500] + ["word"] * 64)
+    later = set().union(*runtime.ran) - warm
+    assert later == ({(1, 8192, 1)} if max_length > 512 else set())

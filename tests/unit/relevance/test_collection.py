@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,16 @@ def test_the_digest_is_of_the_three_files_and_changes_with_the_judgements(folder
         ("corpus.jsonl", "[1]", r"corpus\.jsonl:1 is not a JSON object"),
         ("corpus.jsonl", '{"_id": "a"}', r"corpus\.jsonl:1 has no text"),
         ("corpus.jsonl", '{"_id": "a", "text": ""}\n{"_id": "a", "text": ""}', "the id a occurs a second time"),
-        ("qrels/test.tsv", "query\tdoc\tscore\n1\ta\t1\n", "must have the columns query-id, corpus-id and score"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\thigh\n", "must have the columns"),
+        (
+            "qrels/test.tsv",
+            "query\tdoc\tscore\n1\ta\t1\n",
+            r"test\.tsv:2 has no query-id: the file must have the columns query-id, corpus-id, score",
+        ),
+        (
+            "qrels/test.tsv",
+            "query-id\tcorpus-id\tscore\n1\ta\thigh\n",
+            r"test\.tsv:2: the score 'high' is not a whole number",
+        ),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\t0\n", "has no judgement above 0"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\tz\t1\n", r"test\.tsv judges passage z for query 1, but"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n9\ta\t1\n", "judges query 9, but"),
@@ -74,6 +83,6 @@ def test_two_sets_of_one_name_are_refused_and_one_given_twice_is_read_once(folde
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "tiny").symlink_to(folder)
     assert len(read_collections([folder, tmp_path / "other" / "tiny"])) == 1
-    (tmp_path / "third" / "tiny").mkdir(parents=True)
+    shutil.copytree(folder, tmp_path / "third" / "tiny")
     with pytest.raises(RelevanceError, match="both called tiny"):
         read_collections([folder, tmp_path / "third" / "tiny"])

@@ -14,7 +14,7 @@ import pytest
 from papers import Paper
 from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet, TextRole
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import min_max
 
@@ -105,11 +105,13 @@ class Corpus:
         self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
+        self.roles: list[TextRole] = []
 
-    async def embed(self, text: str) -> tuple[EmbeddingBatch, EncoderIdentity]:
+    async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         if self.trouble is not None:
             raise self.trouble
         self.embedded.append(text)
+        self.roles.append(role)
         tokens = np.asarray([len(text.split())], np.int32)
         return EmbeddingBatch(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
 

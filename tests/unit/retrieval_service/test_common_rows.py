@@ -4,7 +4,7 @@ import pytest
 
 from indexing import common_conditions
 from indexing.common_conditions import FieldTerms, likely_conditions, min_papers
-from indexing.reservoir import Reservoir
+from papers.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import Condition
 
 

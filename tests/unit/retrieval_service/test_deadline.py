@@ -23,10 +23,12 @@ class FakeWire:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+        self.purposes: list[Purpose] = []
         self.slow = False
 
     async def infer(self, texts: Sequence[str], version: int, seconds: float, purpose: Purpose = QUERY) -> Reply:
         self.seconds.append(seconds)
+        self.purposes.append(purpose)
         if self.slow:
             await asyncio.sleep(seconds)
             raise EncoderUnavailable("Triton did not answer in time.")
@@ -53,6 +55,19 @@ async def test_triton_gets_the_time_that_is_left_and_no_more_than_its_own_limit(
         with deadline(monotonic() + left):
             await encoder.embed_queries(["words"])
     assert wire.seconds == [2.0, pytest.approx(0.5, abs=0.1), 2.0]
+
+
+async def test_triton_is_told_the_input_type_of_passages_only(wire: FakeWire, encoder: TritonEncoder) -> None:
+    await encoder.embed_queries(["words"])
+    await encoder.embed_queries(["words"], "passage")
+    await encoder.embed_passages(["words"])
+    await encoder.embed_passages(["words"], "query")
+    assert wire.purposes == [
+        {},
+        {"input_type": "passage"},
+        {"bulk": True, "input_type": "passage"},
+        {"bulk": True},
+    ]
 
 
 async def test_triton_is_not_called_after_the_deadline(wire: FakeWire, encoder: TritonEncoder) -> None:

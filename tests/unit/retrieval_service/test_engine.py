@@ -49,6 +49,13 @@ async def test_lexical_search_does_not_call_the_encoder(engine: Any, corpus: Any
     assert answer.query.tokens is None
 
 
+async def test_the_encoder_is_told_whether_a_text_is_a_query_or_an_abstract(engine: Any, corpus: Any) -> None:
+    for request in (SearchRequest(text="some words"), SearchRequest(abstract="Some words."), SearchRequest(text="x")):
+        await engine.search(corpus, request)
+    assert corpus.embedded == ["some words", "Some words.", "x"]
+    assert corpus.roles == ["query", "abstract", "query"]
+
+
 async def test_truncation_is_reported(engine: Any, corpus: Any) -> None:
     assert (await engine.search(corpus, SearchRequest(text="one two three four five six"))).query.truncated
     assert not (await engine.search(corpus, SearchRequest(text="one two three four five"))).query.truncated

@@ -6,13 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Hits
-from retrieval_service.search.fusion import Fusion, fuse, min_max, reciprocal_rank, single_ranking
+from retrieval_service.search.fusion import Fusion, bounded, fuse, min_max, reciprocal_rank, single_ranking
 
 
 def hits(*scored: tuple[int, float]) -> Hits:
     return Hits(
         np.asarray([row for row, _ in scored], np.int64), np.asarray([score for _, score in scored], np.float32)
     )
+
+
+def scores_by_row(dense: Hits, lexical: Hits, fusion: Fusion, pool: int) -> dict[int, float]:
+    fused = fuse(dense, lexical, fusion, pool)
+    return dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
 
 
 def ranking(rows: list[int]) -> Hits:
@@ -33,6 +38,39 @@ def test_reciprocal_rank_uses_only_ranks() -> None:
     assert scores == pytest.approx({1: 0.5, 2: (61 / 62 + 1) / 2, 3: 61 / 62 / 2})
 
 
+def test_bounded_shares_begin_at_the_score_of_an_unrelated_paper() -> None:
+    dense = hits((1, 0.9), (2, 0.5))._replace(bounds=(0.1, 0.9))
+    lexical = hits((2, 20.0), (3, 10.0))._replace(bounds=(0.0, 20.0))
+    # A paper that is not in a full pool counts as its last one.
+    expected = {1: (1.0 + 0.5) / 2, 2: (0.5 + 1.0) / 2, 3: (0.5 + 0.5) / 2}
+    assert scores_by_row(dense, lexical, bounded, 2) == pytest.approx(expected)
+
+
+def test_a_paper_outside_a_pool_that_is_not_full_matches_nothing_of_the_query() -> None:
+    dense, lexical = hits((1, 0.9), (2, 0.45))._replace(bounds=(0.0, 0.9)), hits((2, 20.0))
+    assert scores_by_row(dense, lexical, bounded, 2) == pytest.approx({1: 0.5, 2: 0.75})
+
+
+def test_a_half_without_a_good_match_weighs_less() -> None:
+    strong, weak = hits((1, 0.8), (2, 0.4))._replace(bounds=(0.0, 1.0)), hits((2, 4.0), (1, 1.0))._replace
+    assert fuse(strong, weak(bounds=(0.0, 4.0)), bounded, 2).rows.tolist() == [2, 1]
+    fused = fuse(strong, weak(bounds=(0.0, 64.0)), bounded, 2)
+    assert fused.rows.tolist() == [1, 2]
+    assert fused.scores.tolist() == pytest.approx([(0.8**0.5 + 0.25 * 0.25) / 2, (0.8**0.5 / 2 + 0.25) / 2])
+
+
+def test_papers_below_both_pools_follow_in_the_order_of_their_rank() -> None:
+    dense, lexical = ranking([1, 2, 3, 4]), ranking([5, 6, 4, 7])
+    fused = fuse(dense, lexical, bounded, 2)
+    assert fused.rows.tolist() == [1, 5, 2, 6, 3, 4, 7]
+    assert fused.scores.tolist()[4:] == [0, 0, 0]
+
+
+def test_scores_below_that_of_an_unrelated_paper_have_no_share() -> None:
+    assert scores_by_row(hits((1, -0.2), (2, -0.3)), hits(), bounded, 2) == {1: 0.5, 2: 0}
+    assert scores_by_row(hits((1, 0.1))._replace(bounds=(0.2, 1.0)), hits(), bounded, 1) == {1: 0}
+
+
 def test_the_rankings_may_weigh_differently() -> None:
     dense, lexical = hits((1, 0.9), (2, 0.1)), hits((2, 30.0), (1, 10.0))
     assert fuse(dense, lexical, min_max, 100, weight=0.8).scores.tolist() == pytest.approx([0.8, 0.2])
@@ -47,7 +85,7 @@ def test_the_score_of_each_index_is_returned() -> None:
     assert np.isnan(fused.dense[fused.rows.tolist().index(8)])
 
 
-@pytest.mark.parametrize("fusion", [min_max, reciprocal_rank])
+@pytest.mark.parametrize("fusion", [bounded, min_max, reciprocal_rank])
 def test_equal_scores_and_empty_rankings(fusion: Fusion) -> None:
     assert fuse(hits((1, 0.5), (2, 0.5)), hits(), fusion, 100).rows.tolist() == [1, 2]
     assert fuse(hits(), hits(), fusion, 100).rows.tolist() == []
@@ -65,7 +103,7 @@ def test_a_single_ranking_keeps_its_scores() -> None:
 rankings = st.lists(st.integers(0, 40), unique=True, max_size=30)
 
 
-@pytest.mark.parametrize("fusion", [min_max, reciprocal_rank])
+@pytest.mark.parametrize("fusion", [bounded, min_max, reciprocal_rank])
 @given(dense=rankings, lexical=rankings, pool=st.integers(1, 10), depth=st.integers(0, 30))
 def test_a_deeper_search_only_appends(
     fusion: Fusion, dense: list[int], lexical: list[int], pool: int, depth: int

@@ -15,7 +15,7 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderUnavailable, Unavailable
-from retrieval_service.ports import EmbeddingBatch, EncoderIdentity
+from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 from tests.unit.published import published_manifest
 
 LATE = EncoderUnavailable("Triton did not answer within 2 s.")
@@ -28,7 +28,7 @@ class Encoder:
         self.identity = EncoderIdentity(version, digest, 2)
         self.trouble: Unavailable | None = None
 
-    async def embed_queries(self, texts: Sequence[str]) -> EmbeddingBatch:
+    async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
         if self.trouble is not None:
             raise self.trouble
         return EmbeddingBatch(np.ones((len(texts), 2), np.float32), np.ones(len(texts), np.int32))

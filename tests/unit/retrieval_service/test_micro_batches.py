@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.faiss_gpu import MicroBatches
+from retrieval_service.adapters.micro_batches import MicroBatches
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import DeadlineExceeded
 

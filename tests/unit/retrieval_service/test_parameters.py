@@ -19,7 +19,7 @@ from retrieval_service.search.request import (
     require_text,
 )
 
-SEARCH = Parameters(SearchRequest)
+SEARCH, EMBED = Parameters(SearchRequest), Parameters(EmbedRequest)
 
 
 def asked(**values: Any) -> SearchRequest:
@@ -97,6 +97,47 @@ def test_dislike_is_another_name_for_unlike() -> None:
         asked(like="a", unlike="b", dislike="b")
 
 
+def test_an_abstract_is_a_text_that_a_search_may_embed_as_a_passage() -> None:
+    request = asked(abstract=" We study graphs. ", k=3)
+    assert (request.text, request.role) == ("We study graphs.", "abstract")
+    assert request == SearchRequest(abstract="We study graphs.", k=3)
+    assert asked(query="graphs").role == asked(q="graphs").role == asked(like="a").role == "query"
+    with pytest.raises(InvalidParameter, match="Give either query or abstract, not both"):
+        asked(query="graphs", abstract="We study graphs.")
+    with pytest.raises(InvalidParameter, match="Give either query or like, not both"):
+        asked(like="a", abstract="We study graphs.")
+    for blank in ("", " \n", "..."):
+        with pytest.raises(BlankQuery):
+            asked(abstract=blank)
+    with pytest.raises(QueryTooLong):
+        asked(abstract="x" * 20_001)
+
+
+@pytest.mark.parametrize(
+    ("given", "role"),
+    [
+        ({"abstract": "x"}, "passage"),
+        ({"query": "x"}, "query"),
+        ({"q": "x"}, "query"),
+        ({"abstract": "x", "input_type": "query"}, "query"),
+        ({"query": "x", "input_type": "passage"}, "passage"),
+        ({"abstract": "x", "input_type": None}, "passage"),
+    ],
+)
+def test_a_text_to_embed_has_the_role_of_its_name_or_the_one_given(given: dict[str, Any], role: str) -> None:
+    request = EMBED.validate(given)
+    assert (request.text, request.role) == ("x", role)
+
+
+@pytest.mark.parametrize("wrong", ["title", "", "Query", 5, True, ["query"], {"query": 1}])
+def test_a_wrong_role_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidParameter, match=r"input_type must be 'query' or 'passage'\.") as caught:
+        EMBED.validate({"abstract": "x", "input_type": wrong})
+    assert caught.value.detail == {"parameter": "input_type"}
+    with pytest.raises(InvalidParameter, match="There is no parameter 'input_type'"):
+        asked(query="x", input_type="query")
+
+
 def test_nprobe_is_another_name_for_search_effort() -> None:
     assert asked(query="a", search_effort="7").search_effort == asked(query="a", nprobe=7).search_effort == 7
     assert asked(query="a").search_effort is None
@@ -119,12 +160,12 @@ def test_a_misspelt_name_is_refused_with_the_likely_one() -> None:
 def test_names_and_lists_are_those_of_the_model() -> None:
     lists = {"categories", "categories_all", "exclude_categories", "authors", "ids"}
     assert SEARCH.lists == lists | {"like", "unlike", "dislike"}
-    similar, embed = Parameters(SimilarRequest), Parameters(EmbedRequest)
+    similar = Parameters(SimilarRequest)
     assert similar.lists == lists
     assert set(SEARCH.names) - set(similar.names) == {
         *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "rerank"),
     }  # fmt: skip
-    assert embed.names == ["abstract", "query", "q"]
+    assert EMBED.names == ["query", "q", "abstract", "input_type"]
 
 
 def test_like() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval_service.adapters.faiss_gpu import MicroBatches
+from retrieval_service.adapters.micro_batches import MicroBatches
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
@@ -170,7 +170,7 @@ async def test_each_query_gets_its_own_error_when_the_encoder_is_lost(room: Refu
     class Another:
         identity = EncoderIdentity(1, DIGEST, 2)
 
-        async def embed_queries(self, _: Any) -> Any:
+        async def embed_queries(self, *_: Any) -> Any:
             raise EncoderMismatch("Version 1 was another one.")
 
     served = OpenCorpus(whole(room), Another(), None, Metrics())  # type: ignore[arg-type]

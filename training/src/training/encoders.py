@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from training.arrays import Floats
+from training.errors import UnsupportedModel
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -21,8 +22,11 @@ RUNTIMES = ("onnxruntime", "openvino")
 Encode = Callable[[Sequence[str]], Floats]
 """Texts in, vectors of length one out, float32 [texts, dim]."""
 
+InputType = Literal["query", "passage"]
+"""Role of a text in a search; a version may put another prompt before the texts of each."""
 
-def version_encoder(folder: Path, runtime: str = "auto") -> Encode:
+
+def version_encoder(folder: Path, runtime: str = "auto") -> VersionEncoder:
     """Return the encoder of a version folder, run by the folder's own `runtime.py`.
 
     Args:
@@ -31,12 +35,36 @@ def version_encoder(folder: Path, runtime: str = "auto") -> Encode:
 
     Raises:
         ImportError: `runtime.py` cannot be loaded, or the runtime is not installed.
+        UnsupportedModel: A prompt of the version cannot be put before texts.
     """
-    loaded = load_module(folder / "runtime.py").TextEncoder(folder, runtime=runtime)
-    return lambda texts: loaded.encode(list(texts))[0].copy()
+    module = load_module(folder / "runtime.py")
+    try:
+        return VersionEncoder(module.TextEncoder(folder, runtime=runtime))
+    except getattr(module, "BadPrompt", ()) as error:
+        raise UnsupportedModel(str(error)) from error
 
 
-def version_encoders(folder: Path) -> dict[str, Encode]:
+class VersionEncoder:
+    """Encoder of a version folder: texts and their role in, vectors out.
+
+    Attributes:
+        prompts: The prompt of queries and of passages; nothing for a version without prompts.
+    """
+
+    def __init__(self, loaded: Any) -> None:
+        """Take the folder's own `TextEncoder`."""
+        self._loaded = loaded
+        # A version of release 0.1 knows no prompts.
+        self.prompts: dict[str, str] = {name: text for name, text in getattr(loaded, "prompts", {}).items() if text}
+
+    def __call__(self, texts: Sequence[str], input_type: InputType = "query") -> Floats:
+        """Return vectors of length one, float32 [texts, dim]."""
+        given = list(texts)
+        vectors: Floats = (self._loaded.encode(given, input_type) if self.prompts else self._loaded.encode(given))[0]
+        return vectors.copy()
+
+
+def version_encoders(folder: Path) -> dict[str, VersionEncoder]:
     """Return the encoder of a version folder on every runtime that is installed, by the runtime's name."""
     return {name: version_encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
 

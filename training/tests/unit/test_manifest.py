@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,37 @@ def test_digest_changes_with_each_part(other: tuple[str, str, int, int]) -> None
     assert manifest.encoder_digest(*other) != manifest.encoder_digest("aa", "bb", 256, 1)
 
 
-def describe(folder: Path) -> dict:
+@pytest.mark.parametrize("none", [None, {}, {"query": ""}, {"query": "", "passage": ""}])
+def test_without_prompts_the_digest_is_the_one_of_earlier_releases(none: dict[str, str] | None) -> None:
+    assert manifest.encoder_digest("aa", "bb", 256, 1, none) == manifest.encoder_digest("aa", "bb", 256, 1)
+
+
+def test_prompts_change_the_digest_and_each_has_its_place() -> None:
+    prompts = '{"passage":"","query":"q: "}'
+    text = f'{{"graph":"aa","max_length":9,"passage_text_version":1,"prompts":{prompts},"tokenizer":"bb"}}'
+    digest = manifest.encoder_digest("aa", "bb", 9, 1, {"query": "q: "})
+    assert digest == hashlib.sha256(text.encode()).hexdigest()
+    others = [{"passage": "q: "}, {"query": "q:"}, {"query": "q: ", "passage": "p: "}]
+    assert len({digest, *(manifest.encoder_digest("aa", "bb", 9, 1, other) for other in others)}) == 4
+
+
+def describe(folder: Path, **more: Any) -> dict:
     return manifest.build_manifest(
-        folder, name="tiny", dim=4, max_length=16, inputs=["input_ids"], pad_id=0, base={}, recipe={},
+        folder, name="tiny", dim=4, max_length=16, inputs=["input_ids"], pad_id=0, base={}, recipe={}, **more,
     )  # fmt: skip
+
+
+def test_prompts_are_in_the_manifest_only_if_there_are_some(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    without = describe(tmp_path)
+    assert not {"prompts", "abstract_as"} & without.keys()
+    assert describe(tmp_path, prompts={"query": "", "passage": ""})["digest"] == without["digest"]
+    given = describe(tmp_path, prompts={"query": "q: "}, abstract_as="passage")
+    assert given["prompts"] == {"query": "q: ", "passage": ""}
+    assert given["abstract_as"] == "passage"
+    graph, tokenizer = (given["files"][name]["sha256"] for name in ("model.onnx", "tokenizer.json"))
+    assert given["digest"] == manifest.encoder_digest(graph, tokenizer, 16, 1, {"query": "q: "}) != without["digest"]
 
 
 def test_every_file_is_listed_with_its_digest_but_the_manifest_itself(tmp_path: Path) -> None:

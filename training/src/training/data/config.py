@@ -34,20 +34,23 @@ class DataConfig(Section, frozen=True):
     rows: Annotated[Positive, explain("hashes in a band")]
 
 
+RelativeMargin = Annotated[
+    Share,
+    explain("a negative may score at most (1 - margin) times the positive's score, to exclude false negatives"),
+]
+
+
 class NoMining(Section, tag="none", tag_field="kind", frozen=True):
     """No mining: the pairs stay unchanged."""
 
 
 class NegativesConfig(Section, tag="negatives", tag_field="kind", frozen=True):
-    """Hard negatives, found with the model before training by the miner of sentence-transformers."""
+    """Hard negatives among the passages of all papers that train, found with the model before training."""
 
     negatives: Annotated[Positive, explain("negatives for each pair")]
     range_min: Annotated[Count, explain("nearest passages to skip, because they are often right as well")]
     range_max: Annotated[Positive, explain("rank of the last passage that may become a negative")]
-    relative_margin: Annotated[
-        Share,
-        explain("a negative may score at most (1 - margin) times the positive's score, to exclude false negatives"),
-    ]
+    relative_margin: RelativeMargin
     sampling: Annotated[Literal["top", "random"], explain("choice among the passages that remain")]
     batch_size: Annotated[Positive, explain("texts to encode at once")]
 
@@ -58,7 +61,8 @@ class NeighboursConfig(Section, tag="neighbours", tag_field="kind", frozen=True)
     block: Annotated[int, Meta(ge=2), explain("similar papers in a block; by default the trainer's batch size")]
     share: Annotated[Share, explain("share of the pairs to put into blocks; the others are in random order")]
     batch_size: Annotated[Positive, explain("texts to encode at once")]
-    max_length: Annotated[Positive, explain("tokens of an anchor to read when papers are compared")]
+    max_length: Annotated[Positive, explain("tokens of a text to read when papers are compared")]
+    relative_margin: RelativeMargin
 
 
 MiningConfig = NoMining | NegativesConfig | NeighboursConfig

@@ -8,12 +8,17 @@ from typing import BinaryIO
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from papers import Paper
 from training.errors import CorpusError
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Paper)
+
+
+def _groups_of(path: Path) -> Path:
+    return path.with_suffix(".groups.npy")
 
 
 def write_paper(file: BinaryIO, paper: Paper) -> None:
@@ -35,17 +40,35 @@ def read_corpus(path: Path) -> Iterator[Paper]:
         raise CorpusError(f"{path} cannot be read ({error}): run `prepare` again.") from error
 
 
+def write_groups(path: Path, groups: NDArray[np.int32]) -> None:
+    """Write the group of near-duplicates of each paper of a file beside it."""
+    np.save(_groups_of(path), groups)
+
+
 class TrainingCorpus:
-    """File of papers that can be read by position; it keeps eight bytes of memory for each paper."""
+    """File of papers that can be read by position; it keeps twelve bytes of memory for each paper.
+
+    Attributes:
+        groups: group of near-duplicates of each paper, int32 [papers].
+    """
 
     def __init__(self, path: Path) -> None:
-        """Read the file once to find the start of each paper."""
-        self._file = path.open("rb")
+        """Read the file once to find the start of each paper. Without a file of groups no paper has a duplicate.
+
+        Raises:
+            CorpusError: The groups are of another file of papers.
+        """
         starts, position = [], 0
-        for line in self._file:
-            starts.append(position)
-            position += len(line)
+        with path.open("rb") as file:
+            for line in file:
+                starts.append(position)
+                position += len(line)
         self._starts = np.array(starts, dtype=np.int64)
+        groups = _groups_of(path)
+        self.groups: NDArray[np.int32] = np.load(groups) if groups.exists() else np.arange(len(starts), dtype=np.int32)
+        if len(self.groups) != len(starts):
+            raise CorpusError(f"{groups} is of another number of papers than {path}: run `prepare` again.")
+        self._file = path.open("rb")
 
     def __len__(self) -> int:
         return len(self._starts)

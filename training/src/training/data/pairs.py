@@ -20,7 +20,7 @@ from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "halves", "subject", "citation"]
+PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
 NO_SUBJECT = -1
 
 
@@ -30,7 +30,14 @@ class PairsConfig(Section, frozen=True):
     shares: Annotated[
         dict[PairSource, AtLeast0], explain("share of each source among the pairs; the shares need not sum to one")
     ]
-    most: Annotated[Positive | None, explain("pairs to make at most; `null` makes as many as there are papers")]
+    per_paper: Annotated[
+        bool,
+        explain("make a pair of every source of each paper, instead of dividing the papers among the sources"),
+    ]
+    most: Annotated[
+        Positive | None,
+        explain("pairs to make at most; `null` makes as many as there are papers, with `per_paper` of each source"),
+    ]
     balanced: Annotated[
         bool, explain("for `subject`: draw every subject equally often, instead of in proportion to its papers")
     ]
@@ -50,13 +57,16 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
         positive: text that it should find.
-        label: 1 if the texts belong together, 0 if not; None if no pair of the file has a label.
+        label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
+        groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
+            in one batch.
     """
 
     kind: str
     anchor: str
     positive: str
     label: int | None = None
+    groups: tuple[int, ...] = ()
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -92,15 +102,24 @@ def halves(text: str) -> tuple[str, str] | None:
 
 
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
-    **dict.fromkeys(("title", "first_sentence"), known_item_pair),
+    **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
 }
 
 
-def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
-    """Yield the pairs that the settings request, one source after another.
+def passage_of(kind: str, paper: Paper) -> str:
+    """Return the passage that a paper has in pairs of a kind, so that negatives have the form of positives."""
+    if kind == "subject":
+        return paper.abstract
+    pair = ONE_PAPER_SOURCES[kind](kind, paper) if kind in ONE_PAPER_SOURCES else None
+    return passage_text(paper) if pair is None else pair.positive
 
-    Sources that use one paper at a time divide the papers among them: no paper gives two pairs.
+
+def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iterator[Pair]:
+    """Yield the pairs that the settings request, the sources mixed in proportion to their pairs.
+
+    Sources that use one paper at a time divide the papers among them, so that no paper gives two pairs, or with
+    `per_paper` take each paper once.
 
     Raises:
         CorpusError: The corpus does not give pairs of a requested source.
@@ -109,19 +128,37 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
     if not shares:
         raise CorpusError("pairs.shares: every share is 0, so there is nothing to train on. Give one above 0.")
     total = sum(shares.values())
-    most = settings.most or len(corpus)
-    order = np.random.default_rng(seed).permutation(len(corpus)).tolist()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(corpus)).tolist()
+    most = settings.most or len(corpus) * (total / max(shares.values()) if settings.per_paper else 1)
     start = 0
+    streams: list[Iterator[Pair]] = []
+    counts = []
     for number, (kind, share) in enumerate(sorted(shares.items())):
         wanted = max(1, round(most * share / total))
+        counts.append(wanted)
         if kind == "subject":
-            yield from subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
+            streams.append(
+                subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
+            )
         elif kind == "citation":
-            yield from citation_pairs(corpus, settings.citations, wanted)
+            streams.append(citation_pairs(corpus, settings.citations, wanted))
+        elif settings.per_paper:
+            streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
             end = len(order) if number == len(shares) - 1 else start + round(len(order) * share / total)
-            yield from _pairs_of_papers(kind, corpus, order[start:end], wanted)
+            streams.append(_pairs_of_papers(kind, corpus, order[start:end], wanted))
             start = end
+    yield from _mix(streams, counts, rng)
+
+
+def _mix(streams: list[Iterator[Pair]], counts: list[int], rng: np.random.Generator) -> Iterator[Pair]:
+    """Yield the pairs of all streams in random order, so that a reader of the file meets every source."""
+    for number in rng.permutation(np.repeat(np.arange(len(streams)), counts)).tolist():
+        if (pair := next(streams[number], None)) is not None:
+            yield pair
+    for stream in streams:
+        yield from stream
 
 
 def subject_pairs(
@@ -156,11 +193,13 @@ def subject_pairs(
     rng = np.random.default_rng(seed)
     weights = np.array([1 if balanced else len(members[number]) for number in several], dtype=np.float64)
     for number in rng.choice(several, wanted, p=weights / weights.sum()):
-        one, other = rng.choice(members[number], 2, replace=False)
-        anchor = corpus[int(one)].abstract
-        yield Pair("subject", anchor, corpus[int(other)].abstract, 1 if labelled else None)
+        one, other = rng.choice(members[number], 2, replace=False).tolist()
+        yield _of_papers(
+            Pair("subject", corpus[one].abstract, corpus[other].abstract, 1 if labelled else None), corpus, one, other
+        )
         if labelled:
-            yield Pair("subject", anchor, corpus[_draw_other_subject(subjects, int(number), rng)].abstract, 0)
+            other = _draw_other_subject(subjects, int(number), rng)
+            yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
 
 
 def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
@@ -185,8 +224,8 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Ite
             "Give a file with ids of the corpus."
         )
     for citation in inside[:wanted]:
-        one, other = (corpus[place[end]] for end in (citation.citing, citation.cited))
-        yield Pair("citation", passage_text(one), passage_text(other))
+        one, other = place[citation.citing], place[citation.cited]
+        yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
 
 
 def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted: int) -> Iterator[Pair]:
@@ -197,9 +236,14 @@ def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted
         pair = ONE_PAPER_SOURCES[kind](kind, corpus[index])
         if pair is not None:
             made += 1
-            yield pair
+            yield _of_papers(pair, corpus, index)
     if not made:
         raise CorpusError(f"pairs.shares.{kind}: no paper of the corpus gives such a pair. Give other pairs.")
+
+
+def _of_papers(pair: Pair, corpus: TrainingCorpus, *papers: int) -> Pair:
+    """Return a pair with the groups of near-duplicates that its papers belong to."""
+    return msgspec.structs.replace(pair, groups=tuple(sorted({int(corpus.groups[index]) for index in papers})))
 
 
 def _draw_other_subject(subjects: NDArray[Any], number: int, rng: np.random.Generator) -> int:

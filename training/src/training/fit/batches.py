@@ -1,13 +1,13 @@
-"""Batches in which no text occurs twice, and the check that the pairs fill at least one.
+"""Batches of one kind of pairs in which no text occurs twice, and the check that the pairs fill at least one.
 
 Most losses take the other texts of a batch as negatives. A text that occurs twice in a batch would be trained away from
-itself. This module needs no torch, so that pairs are refused before it is loaded.
+itself, and a near-duplicate from its equal. This module needs no torch, so that pairs are refused before it is loaded.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,37 @@ import msgspec
 
 from training.errors import CorpusError
 
-_NO_TEXTS = ("kind", "label")
+UNNAMED_KIND = "pairs"
+"""Kind of pairs that name none."""
+
+NO_TEXTS = ("kind", "label", "groups")
+"""Names of a pair's values that are no texts."""
 
 Texts = list[frozenset[int]]
-"""Numbers of the texts of each pair: equal for texts that differ in case and spaces at most."""
+"""Numbers of the texts of each pair, and of the groups of near-duplicates that its papers belong to.
+
+They are equal for texts that differ in case and spaces at most."""
 
 
 def number_texts(pair: Mapping[str, Any]) -> frozenset[int]:
-    """Return the numbers of the texts of a pair, whatever the names of its columns."""
-    return frozenset(hash(" ".join(text.casefold().split())) for name, text in pair.items() if name not in _NO_TEXTS)
+    """Return the numbers of the texts and groups of a pair, whatever the names of its columns."""
+    texts = (" ".join(text.casefold().split()) for name, text in pair.items() if text and name not in NO_TEXTS)
+    return frozenset([*map(hash, texts), *(hash(("group", group)) for group in pair.get("groups") or ())])
 
 
-def read_texts(pairs: Path) -> Texts:
-    """Return the numbers of the texts of each pair of a file.
+def read_texts(pairs: Path) -> dict[str, Texts]:
+    """Return the numbers of the texts of each pair of a file by the pairs' kind, in the order of the file.
 
     Raises:
         CorpusError: The file cannot be read.
     """
     decoder = msgspec.json.Decoder(dict[str, Any])
+    found: dict[str, Texts] = {}
     try:
         with pairs.open("rb") as file:
-            return [number_texts(decoder.decode(line)) for line in file]
+            for pair in map(decoder.decode, file):
+                found.setdefault(pair.get("kind", UNNAMED_KIND), []).append(number_texts(pair))
+        return dict(sorted(found.items()))
     except (OSError, msgspec.DecodeError) as error:
         raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
@@ -72,32 +82,50 @@ def fill_batches(texts: Texts, order: Iterable[int], size: int | None = None) ->
     return batches
 
 
-def require_batches(pairs: Path, size: int, *, processes: int = 1, distinct: bool = True) -> Texts:
-    """Return the texts of the pairs of a file if they fill a batch for each process.
+def require_batches(
+    pairs: Path, size: int, *, processes: int = 1, distinct: Callable[[str], bool] = lambda kind: True
+) -> dict[str, Texts]:
+    """Return the texts of the pairs of a file by kind if they fill a batch for each process.
+
+    A batch holds pairs of one kind. The texts of a kind in which they may be repeated are left out.
 
     Args:
         pairs: file of JSON lines.
         size: pairs in a batch.
         processes: processes that train; a step takes a batch for each.
-        distinct: True if a text may be in a batch only once.
+        distinct: function that returns True for a kind of which a text may be in a batch only once.
 
     Raises:
         CorpusError: They do not fill the batches of one step. The message gives the largest batch that they fill.
     """
-    texts = read_texts(pairs)
-    order = range(len(texts))
-    full = sum(len(batch) == size for batch in fill_batches(texts, order, size)) if distinct else len(texts) // size
-    if full >= processes:
+    texts: dict[str, Texts] = {
+        kind: found if distinct(kind) else [frozenset()] * len(found) for kind, found in read_texts(pairs).items()
+    }
+    filled = [fill_batches(found, range(len(found)), size) for found in texts.values()]
+    if sum(len(batch) == size for batches in filled for batch in batches) >= processes:
         return texts
-    usable = len(fill_batches(texts, order)[0]) if distinct and texts else len(texts)
-    what = f"{len(texts):,} pairs" + (f", {usable:,} of them without a repeated text," if usable < len(texts) else "")
+    usable = [len(fill_batches(found, range(len(found)))[0]) for found in texts.values()]
+    count = sum(map(len, texts.values()))
+    what = f"{count:,} pairs"
+    if len(texts) > 1:
+        what += f" of {len(texts)} kinds"
+    if sum(usable) < count:
+        what += f", {sum(usable):,} of them without a repeated text,"
     needs = f"{size * processes:,}" + (f" ({processes} processes with {size:,} each)" if processes > 1 else "")
-    largest = usable // processes
+    if len(texts) > 1:
+        needs += " of one kind in each batch"
+    largest = _largest_batch(usable, processes)
     smaller = f", or with trainer.batch_size={largest} at most" if largest > 1 else ""
     raise CorpusError(
         f"pairs: {what} do not fill the batches of one step, which take {needs}: trainer.batch_size is {size}. "
         f"Start a new run with more papers of different texts{smaller}."
     )
+
+
+def _largest_batch(usable: list[int], processes: int) -> int:
+    """Return the largest size of which the kinds together fill one batch for each process."""
+    sizes = {found // count for found in usable for count in range(1, processes + 1)} - {0}
+    return max((size for size in sizes if sum(found // size for found in usable) >= processes), default=0)
 
 
 class WithoutRepeats:

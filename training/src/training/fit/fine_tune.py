@@ -22,7 +22,7 @@ from training.fit import losses, models, tracking
 from training.fit.batches import Texts, require_batches
 from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
 from training.fit.config import ModelConfig, NoTracking, TrackingConfig, TrainerConfig
-from training.fit.dataset import PairBatches, load_dataset
+from training.fit.dataset import PairBatches, PairTrainer, load_stream, load_tables
 from training.fit.validation import METRIC, Validation
 from training.progress import log_progress
 from training.registry import source
@@ -49,6 +49,7 @@ class Task:
         seed: seed of every random choice.
         model: model to fine-tune.
         loss: loss to minimise.
+        kind_losses: losses of single kinds of pairs, instead of `loss`.
         matryoshka: dimensions of a Matryoshka loss.
         trainer: training loop.
         labelled: True if the pairs have labels.
@@ -74,9 +75,14 @@ class Task:
     keep_blocks: bool
     tracking: TrackingConfig = field(default_factory=NoTracking)
     tracking_store: Path = Path("mlruns")
+    kind_losses: Mapping[str, losses.LossConfig] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     should_stop: ShouldStop | None = None
     profile: int = 0
+
+    def loss_of(self, kind: str) -> losses.LossConfig:
+        """Return the loss of a kind of pairs."""
+        return self.kind_losses.get(kind, self.loss)
 
 
 def fine_tune(task: Task) -> dict[str, Any]:
@@ -102,12 +108,13 @@ def fine_tune(task: Task) -> dict[str, Any]:
 
 def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     """Train. Of several processes only the first one has a tracker; it evaluates and saves the model."""
-    from sentence_transformers import SentenceTransformerTrainer
     from transformers import PrinterCallback
 
-    losses.check(task.loss, task.labelled)
-    distinct, size = task.loss.in_batch_negatives, task.trainer.batch_size
-    texts = require_batches(task.pairs, size, processes=count_processes(), distinct=distinct)
+    size = task.trainer.batch_size
+    texts = require_batches(
+        task.pairs, size, processes=count_processes(), distinct=lambda kind: task.loss_of(kind).in_batch_negatives
+    )
+    losses.check_kinds(task.loss, task.kind_losses, texts, task.labelled, streaming=task.trainer.streaming)
     if task.trainer.threads:
         torch.set_num_threads(task.trainer.threads)
     device = models.choose_device(task.trainer.device)
@@ -118,31 +125,25 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     base = models.describe(task.model.source, model) if tracker else None
     max_length = source.max_length(model)
     model.max_seq_length = task.model.max_length
-    dataset = load_dataset(
-        task.pairs,
-        task.folder / "cache",
-        streaming=task.trainer.streaming,
-        shuffle_seed=None if task.keep_blocks else task.seed,
-        add_labels=task.loss.label_maker(),
-        batch=size if distinct else None,
-    )
-    loss = losses.build_loss(task.loss, model, task.matryoshka)
+    built = {each: losses.build_loss(each, model, task.matryoshka) for each in dict.fromkeys(map(task.loss_of, texts))}
+    dataset, batches = _load_pairs(task, texts)
     evaluator = Validation(task.validation, functools.partial(models.autocast, precision, device))
     resumed = f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""
     log_progress(f"training in {precision} on {device}{resumed}")
     before = evaluator(model) if tracker and not task.profile else {}
     if before:
         log_progress(f"before training: {METRIC} {before[METRIC]:.4f} on validation")
-    trainer = SentenceTransformerTrainer(
+    trainer = PairTrainer(
+        batches=batches,
         model=model,
-        args=_arguments(task, precision, device, texts if distinct else None),
+        args=_arguments(task, precision, device),
         train_dataset=dataset,
-        loss=loss,
+        loss=built[task.loss] if task.trainer.streaming else {kind: built[task.loss_of(kind)] for kind in texts},
         evaluator=None if task.profile else evaluator,
         callbacks=_callbacks(task, tracker),
     )
     # It would print to standard output; `Figures` writes the same figures to standard error.
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]
     started = time.perf_counter()
     with warnings.catch_warnings():
         # The trainer warns that it orders old checkpoints by number and not by time; the number is right.
@@ -161,6 +162,24 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         model.max_seq_length = max_length
         model.save(str(task.folder / task.name))
     return figures
+
+
+def _load_pairs(task: Task, texts: Mapping[str, Texts]) -> tuple[Any, PairBatches | None]:
+    """Return the pairs as tables with the order of their batches, or as a stream."""
+    size, cache = task.trainer.batch_size, task.folder / "cache"
+    if task.trainer.streaming:
+        stream = load_stream(
+            task.pairs,
+            cache,
+            shuffle_seed=None if task.keep_blocks else task.seed,
+            add_labels=task.loss.label_maker(),
+            batch=size if task.loss.in_batch_negatives else None,
+        )
+        return stream, None
+    makers = {kind: maker for kind in texts if (maker := task.loss_of(kind).label_maker())}
+    return load_tables(task.pairs, cache, makers), PairBatches(
+        texts, size, seed=task.seed, keep_blocks=task.keep_blocks
+    )
 
 
 def count_processes() -> int:
@@ -213,9 +232,8 @@ def _callbacks(task: Task, tracker: tracking.Tracker | None) -> list[Any]:
     return callbacks
 
 
-def _arguments(task: Task, precision: models.Precision, device: str, texts: Texts | None) -> Any:
+def _arguments(task: Task, precision: models.Precision, device: str) -> Any:
     from sentence_transformers import SentenceTransformerTrainingArguments
-    from sentence_transformers.base.sampler import BatchSamplers
 
     settings = task.trainer
     processes = count_processes()
@@ -225,9 +243,6 @@ def _arguments(task: Task, precision: models.Precision, device: str, texts: Text
         with task.pairs.open("rb") as file:
             lines = sum(1 for _ in file)
         steps = max(1, int(lines * settings.epochs) // (settings.batch_size * processes))
-    sampler: Any = functools.partial(PairBatches, texts=texts, keep_blocks=task.keep_blocks)
-    if settings.streaming:
-        sampler = BatchSamplers.BATCH_SAMPLER  # a stream has its own order
     return SentenceTransformerTrainingArguments(
         output_dir=str(task.folder / CHECKPOINTS),
         num_train_epochs=settings.epochs,
@@ -261,7 +276,6 @@ def _arguments(task: Task, precision: models.Precision, device: str, texts: Text
         report_to=[],
         seed=task.seed,
         data_seed=task.seed,
-        batch_sampler=sampler,
     )
 
 

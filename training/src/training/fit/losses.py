@@ -5,13 +5,14 @@ To add a loss, write a class here, add it to `LossConfig`, and give it a file in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import structs
 
 from training.errors import ConfigurationError
 from training.fit import models
+from training.fit.batches import UNNAMED_KIND
 from training.schema import Above0, AtLeast0, Positive, Section, explain
 
 # Reading the configuration must not load torch, which takes seconds.
@@ -58,7 +59,7 @@ class Loss(Section, tag_field="kind", frozen=True):
         return built
 
     def other_models(self) -> dict[str, str]:
-        """Return folder or hub id of each other model that the loss needs, by the key that names it."""
+        """Return folder or hub id of each other model that the loss needs, by the key of the loss that names it."""
         return {}
 
     def label_maker(self) -> AddLabels | None:
@@ -123,7 +124,7 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
 
     def other_models(self) -> dict[str, str]:
         """Return the guide."""
-        return {"loss.guide": self.guide} if self.guide is not None else {}
+        return {"guide": self.guide} if self.guide is not None else {}
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
@@ -161,7 +162,7 @@ class Distillation(Loss, tag="distillation", frozen=True):
 
     def other_models(self) -> dict[str, str]:
         """Return the teacher."""
-        return {"loss.teacher": self.teacher}
+        return {"teacher": self.teacher}
 
     def label_maker(self) -> AddLabels:
         """Return a function that adds the teacher's vectors of anchor and positive as the label."""
@@ -220,6 +221,33 @@ def check(loss: Loss, labelled: bool) -> None:
             f"loss={loss.name} takes every pair for a positive one, but pairs.labelled is true: choose "
             "loss=contrastive or loss=cosent, or pairs without labels."
         )
+
+
+def check_kinds(
+    loss: Loss, by_kind: Mapping[str, Loss], kinds: Iterable[str], labelled: bool, *, streaming: bool
+) -> None:
+    """Check that each kind of pairs matches its loss, before anything is loaded.
+
+    Args:
+        loss: loss of the kinds that have none of their own.
+        by_kind: losses of single kinds.
+        kinds: kinds of the pairs.
+        labelled: True if pairs of the kind `subject` have labels.
+        streaming: True if the pairs are a stream.
+
+    Raises:
+        ConfigurationError: A kind and its loss do not match, there are no pairs of a kind that has a loss, or a stream
+            has several losses.
+    """
+    kinds = list(kinds)
+    for kind in kinds:
+        check(by_kind.get(kind, loss), labelled and kind in (UNNAMED_KIND, "subject"))
+    if unknown := sorted(set(by_kind) - set(kinds)):
+        raise ConfigurationError(
+            f"losses.{unknown[0]}: there are no pairs of this kind; there are: {', '.join(kinds)}."
+        )
+    if by_kind and streaming:
+        raise ConfigurationError("losses: a stream has one loss for all kinds: choose trainer.streaming=false.")
 
 
 def exact_cosine(left: Tensor, right: Tensor) -> Tensor:

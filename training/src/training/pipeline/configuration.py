@@ -101,8 +101,16 @@ class Configuration(Section, frozen=True):
     mine: MiningConfig
     model: ModelConfig
     loss: LossConfig
+    losses: Annotated[
+        dict[str, LossConfig],
+        explain("losses of single kinds of pairs instead of `loss`, such as `+loss@losses.halves=gist`"),
+    ]
     trainer: TrainerConfig
     tracking: TrackingConfig
     compress: Int8 | Fp16
     evaluation: EvaluationConfig
     sweep: SweepConfig
+
+    def loss_of(self, kind: str) -> LossConfig:
+        """Return the loss of a kind of pairs."""
+        return self.losses.get(kind, self.loss)

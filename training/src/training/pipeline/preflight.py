@@ -31,9 +31,18 @@ def check(configuration: Configuration) -> None:
             "leave no paper to train on: their sum must be below 1."
         )
     models.check(configuration.model.source)
-    for key, source in configuration.loss.other_models().items():
-        models.check(source, key)
-    losses.check(configuration.loss, configuration.pairs.labelled)
+    kinds = [kind for kind, share in configuration.pairs.shares.items() if share > 0]
+    losses.check_kinds(
+        configuration.loss,
+        configuration.losses,
+        kinds,
+        configuration.pairs.labelled,
+        streaming=configuration.trainer.streaming,
+    )
+    named = {"loss": configuration.loss, **{f"losses.{kind}": loss for kind, loss in configuration.losses.items()}}
+    for name, loss in named.items():
+        for key, source in loss.other_models().items():
+            models.check(source, f"{name}.{key}")
     publish.check_writable(Path(configuration.paths.repository))
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from training.pipeline.run_folder import RunFolder
 
-PARTS = ("seed", "data", "mine", "model", "loss", "matryoshka", "trainer")
+PARTS = ("seed", "data", "mine", "model", "loss", "losses", "matryoshka", "trainer")
 """Parts of the configuration that are copied as they are."""
 
 

@@ -58,7 +58,7 @@ def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
         resume: name of a run, or `last`.
 
     Raises:
-        RunError: There is no such run.
+        RunError: There is no such run, or it is a sweep.
         TrainingError: Something that the configuration names does not exist.
     """
     if resume is None:
@@ -71,7 +71,10 @@ def start_run(overrides: Sequence[str], resume: str | None) -> RunFolder:
     if overrides:
         raise RunError(f"a resumed run keeps its configuration; leave out {' '.join(overrides)}, or start a new run.")
     runs = Path(os.environ["AKIN_DATA"]) / "training"
-    found = sorted((record.parent for record in runs.glob("*/run.json")), key=lambda folder: folder.stat().st_mtime)
+    folders = sorted((record.parent for record in runs.glob("*/run.json")), key=lambda folder: folder.stat().st_mtime)
+    found = [folder for folder in folders if not run_folder.is_sweep(folder)]
+    if resume in {folder.name for folder in folders} - {folder.name for folder in found}:
+        raise RunError(f"{resume} is a sweep, which publishes nothing: the same `akin train sweep` continues it.")
     chosen = [folder for folder in found if folder.name == resume] if resume != "last" else found[-1:]
     if not chosen:
         names = ", ".join(folder.name for folder in found) or "none"
@@ -92,7 +95,7 @@ def finish(run: RunFolder, *, processes: int = 1) -> None:
             pairs,
             configuration.trainer.batch_size,
             processes=processes,
-            distinct=configuration.loss.in_batch_negatives,
+            distinct=lambda kind: configuration.loss_of(kind).in_batch_negatives,
         )
         run_stages(run, BEFORE_TRAINING)
         with log_duration("train"):
@@ -144,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m training.pipeline.run experiment=arxiv_cpu data.papers=papers.jsonl.gz",
     )
     parser.add_argument("overrides", nargs="*", metavar="GROUP=NAME|KEY=VALUE", help="see docs/training.md")
-    parser.add_argument("--resume", metavar="RUN", help="resume a run by its name; `last` is the newest")
+    parser.add_argument("--resume", metavar="RUN", help="resume a run by its name; `last` is the newest, no sweep")
     parser.add_argument("--profile", action="store_true", help="profile a few steps instead of training")
     parser.add_argument("--processes", type=int, default=1, help="processes to train in, one for each GPU")
     parser.add_argument("--json", action="store_true", help="print run.json")

@@ -31,13 +31,15 @@ from training.pipeline.configuration import Configuration
 CONFIG = "config"
 RECORD = "run.json"
 DONE_FILE = "stage.json"
+STUDY = "study.journal"
+SWEEP = "sweep"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate", "datasets", "numpy")
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
     "pairs": ("seed", "pairs"),
     "mine": ("seed", "mine", "model"),
-    "train": ("seed", "model", "loss", "matryoshka", "trainer"),
+    "train": ("seed", "model", "loss", "losses", "matryoshka", "trainer"),
     "compress": ("seed", "compress"),
     "evaluate": ("seed", "evaluation"),
     "export": (),
@@ -147,7 +149,11 @@ class RunFolder:
 
 
 def create_run(
-    folder: Path, configuration: Configuration, inputs: Mapping[str, Mapping[str, str]] | None = None
+    folder: Path,
+    configuration: Configuration,
+    inputs: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    kind: str = "run",
 ) -> RunFolder:
     """Make a run's folder, or give an existing one a new configuration: stages that it changes no longer count as done.
 
@@ -155,6 +161,7 @@ def create_run(
         folder: folder of the run.
         configuration: configuration of the run.
         inputs: digests of the files that each part of the configuration names; they are written into the stages' files.
+        kind: `run`, or `sweep` for a folder whose trials are never published.
 
     Raises:
         RunError: The folder cannot be written.
@@ -172,11 +179,21 @@ def create_run(
         raise RunError(f"cannot write the run's folder {folder}: {error.strerror}.") from error
     run.record(
         name=configuration.name,
+        kind=kind,
         started=datetime.now(UTC).isoformat("T", "seconds"),
         revision=revision(),
         environment=environment(),
     )
     return run
+
+
+def is_sweep(folder: Path) -> bool:
+    """Return True for the folder of a sweep. Earlier versions recorded no kind: there the study tells it."""
+    try:
+        kind = json.loads((folder / RECORD).read_bytes()).get("kind")
+    except (OSError, ValueError):
+        kind = None
+    return bool(kind == SWEEP or (folder / STUDY).exists())
 
 
 def open_run(folder: Path) -> RunFolder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import shutil
 import sys
@@ -16,17 +17,25 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, TrainingError
 from training.pipeline import run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration, Dimension
-from training.pipeline.run_folder import NEEDS, RunFolder
+from training.pipeline.run_folder import NEEDS, RECORD, STUDY, SWEEP, RunFolder
+from training.pipeline.stage import digest_inputs
 from training.pipeline.stages import BEFORE_TRAINING, run_stages
+from training.pipeline.stages.prepare import corpus_path
 from training.progress import log_progress
+from training.registry.source import file_sha256
 
 if TYPE_CHECKING:
     import optuna
+
+
+_NOT_IN_A_STUDY = ("name", "paths", "tracking", "compress", "evaluation")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,22 +55,29 @@ def _run(options: argparse.Namespace) -> str:
 def sweep(overrides: Sequence[str]) -> dict[str, Any]:
     """Run the trials that the study still lacks.
 
+    A study belongs to one configuration and one corpus, because figures of others cannot be compared.
+
     Returns:
         The best trial, the number of trials, and the path of the plot.
 
     Raises:
         ConfigurationError: The space names a key that does not exist, or one that changes the prepared data.
+        RunError: The folder belongs to a study of another configuration or another corpus.
     """
     configuration = compose(overrides)
     settings = configuration.sweep
     check_space(settings.space, overrides)
     folder = Path(configuration.paths.data) / "training" / f"sweep-{settings.name}"
-    run = run_folder.create_run(folder, configuration)
+    identity = identify(configuration)
+    check_same_study(folder, identity)
+    run = run_folder.create_run(folder, configuration, kind=SWEEP)
+    run.record(study=identity)
     run_stages(run, BEFORE_TRAINING)
     study = open_study(folder, configuration)
     # Failed trials gave no value and are repeated.
     finished = sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.trials)
     for _ in range(settings.trials - finished):
+        study.sampler = _new_sampler(configuration.seed + len(study.trials))
         _run_trial(study, run, overrides)
     if not any(trial.state.name == "COMPLETE" for trial in study.trials):
         raise RunError(f"no trial of {settings.name} gave a value: search smaller values of trainer.learning_rate.")
@@ -96,6 +112,42 @@ def check_space(space: dict[str, Dimension], overrides: Sequence[str]) -> None:
         compose([*overrides, f"{key}={first}"])
 
 
+def identify(configuration: Configuration) -> dict[str, str]:
+    """Return the digests of the parts of the configuration that decide a trial, and of the files that they name.
+
+    The number of trials is left out, so that a study can be continued with more of them.
+
+    Raises:
+        CorpusError: The sample cannot be downloaded.
+    """
+    plain = msgspec.to_builtins(configuration)
+    del plain["sweep"]["trials"]
+    parts: dict[str, Any] = {name: part for name, part in plain.items() if name not in _NOT_IN_A_STUDY}
+    corpus = corpus_path(configuration.data, Path(configuration.paths.data))
+    files = {**digest_inputs(configuration), "data": {"papers": file_sha256(corpus)}}
+    parts |= {f"the files of {name}": named for name, named in files.items() if name not in _NOT_IN_A_STUDY}
+    return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
+
+
+def check_same_study(folder: Path, identity: dict[str, str]) -> None:
+    """Check that the study in a folder, if there is one, has this identity.
+
+    Raises:
+        RunError: It has another one; the message names what changed.
+    """
+    if not (folder / STUDY).exists():
+        return
+    known = json.loads((folder / RECORD).read_bytes()).get("study", {})
+    changed = [name for name in identity if known.get(name) != identity[name]]
+    changed += [name for name in known if name not in identity]
+    if changed:
+        what = ", ".join(changed) if known else "it did not record them"
+        raise RunError(
+            f"the study in {folder} has another configuration or another corpus ({what}), so its trials cannot be "
+            "compared with new ones. Give the new sweep its own name: sweep.name=NAME."
+        )
+
+
 def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
     """Return the study on disk. Trials that were running when a sweep was killed are marked as failed.
 
@@ -113,9 +165,8 @@ def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
     settings = configuration.sweep
     try:
         study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(folder / "study.journal"))),
+            storage=JournalStorage(JournalFileBackend(str(folder / STUDY))),
             study_name=settings.name,
-            sampler=optuna.samplers.TPESampler(seed=configuration.seed),
             pruner=optuna.pruners.MedianPruner(
                 n_startup_trials=settings.startup_trials, n_warmup_steps=settings.warmup_looks
             ),
@@ -123,10 +174,17 @@ def open_study(folder: Path, configuration: Configuration) -> optuna.Study:
             load_if_exists=True,
         )
     except OSError as error:
-        raise RunError(f"{folder / 'study.journal'} cannot be opened: {error.strerror}.") from error
+        raise RunError(f"{folder / STUDY} cannot be opened: {error.strerror}.") from error
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
+
+
+def _new_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Return a sampler for one trial: with one seed for all, each start of the command would suggest equal values."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed)
 
 
 def suggest(trial: optuna.Trial, space: dict[str, Dimension]) -> dict[str, Any]:

@@ -18,18 +18,37 @@ _TEXT_VERSION = 1
 vectors. The version of papers' texts is in a snapshot's manifest."""
 
 
-def encoder_digest(graph_sha256: str, tokenizer_sha256: str, max_length: int, passage_text_version: int) -> str:
-    """Return the digest that identifies an encoder: it covers everything that decides a paper's vector, and no more.
+INPUT_TYPES = ("query", "passage")
+"""Roles of a text in a search, each of which may have a prompt; as in `runtime.py` of `text_encoder`."""
 
-    It is the SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values.
+
+def encoder_digest(
+    graph_sha256: str,
+    tokenizer_sha256: str,
+    max_length: int,
+    passage_text_version: int,
+    prompts: Mapping[str, str] | None = None,
+) -> str:
+    """Return the digest that identifies an encoder: it covers everything that decides a text's vector, and no more.
+
+    It is the SHA-256, 64 hex digits, of the canonical JSON (keys sorted, no spaces) of the four values, and of the
+    prompts if one is not empty.
     """
-    identity = {
+    identity: dict[str, Any] = {
         "graph": graph_sha256,
         "tokenizer": tokenizer_sha256,
         "max_length": max_length,
         "passage_text_version": passage_text_version,
     }
+    if given := given_prompts(prompts):
+        identity["prompts"] = given
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def given_prompts(prompts: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the prompt of each of `INPUT_TYPES`; nothing if there is none, so that manifests stay as they were."""
+    found = {each: (prompts or {}).get(each, "") for each in INPUT_TYPES}
+    return found if any(found.values()) else {}
 
 
 def build_manifest(
@@ -42,8 +61,24 @@ def build_manifest(
     pad_id: int,
     base: Mapping[str, Any],
     recipe: Mapping[str, Any],
+    prompts: Mapping[str, str] | None = None,
+    abstract_as: str | None = None,
 ) -> dict[str, Any]:
-    """Return the manifest of the files in a folder, without a version number and with an empty parity."""
+    """Return the manifest of the files in a folder, without a version number and with an empty parity.
+
+    Args:
+        folder: the version's folder.
+        name: name of the model.
+        dim: length of a vector.
+        max_length: number of tokens that are read.
+        inputs: names of the graph's inputs.
+        pad_id: the token that fills rows.
+        base: the model that the version was made from.
+        recipe: how it was made.
+        prompts: the text that is put before a text of each of `INPUT_TYPES`; no key or an empty text for none.
+        abstract_as: the one of `INPUT_TYPES` as which a search embeds an abstract that looks for its neighbours; None
+            for the default, `query`.
+    """
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
@@ -54,7 +89,7 @@ def build_manifest(
         "schema": MANIFEST_SCHEMA,
         "version": None,
         "name": name,
-        "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, _TEXT_VERSION),
+        "digest": encoder_digest(str(graph["sha256"]), str(tokenizer["sha256"]), max_length, _TEXT_VERSION, prompts),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "dim": dim,
         "max_length": max_length,
@@ -64,6 +99,8 @@ def build_manifest(
         "parity": {},
         "graph": {"file": "model.onnx", "inputs": inputs, "output": "embedding", "pad_id": pad_id},
         "files": files,
+        **({"prompts": given} if (given := given_prompts(prompts)) else {}),
+        **({"abstract_as": abstract_as} if abstract_as else {}),
     }
 
 

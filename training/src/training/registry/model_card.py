@@ -112,12 +112,15 @@ def _training_facts(training: Mapping[str, Any]) -> dict[str, str]:
     """Return the training of a version in a few lines."""
     base, code = training["base"] or {}, training["revision"] or {}
     corpus, pairs, trainer = training["corpus"], training["pairs"], training["trainer"]
-    loss = {name: value for name, value in training["loss"].items() if name != "kind"}
+    losses = {"": training["loss"], **{f" for {kind}": loss for kind, loss in training.get("losses", {}).items()}}
     return {
         "fine-tuned from": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
         "corpus": f"{corpus['file']}, {corpus['read']:,} papers, SHA-256 `{corpus['sha256']}`",
         "pairs": f"{pairs['count']:,} ({_join(pairs['shares'])}), mined: {training['mine']['kind']}",
-        "loss": f"{training['loss']['kind']} ({_join(loss)})",
+        "loss": "; ".join(
+            f"{loss['kind']}{kind} ({_join({name: loss[name] for name in loss if name != 'kind'})})"
+            for kind, loss in losses.items()
+        ),
         "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
         f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
         f"{trainer['base_weight']:g}",

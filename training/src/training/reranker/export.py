@@ -178,6 +178,7 @@ def _compress(
                 base={"source": source.origin, "weights_sha256": digest},
                 recipe={**recipe, "calibration": {"pairs": len(calibration), "papers": papers}, **attempts},
             )
+            made["graph"]["output"] = graphs.OUTPUT
             manifest.write(folder, made)
             with log_duration(f"checking parity in {precision} on {len(proof)} pairs"):
                 made["parity"] = graphs.measure_parity(folder, true, proof, RUNTIMES_OF[precision])

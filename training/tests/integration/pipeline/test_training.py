@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +49,54 @@ def test_a_killed_training_continues_to_the_same_weights(prepared: Prepared) -> 
     figures = json.loads((whole.stage_folder("train") / FIGURES_FILE).read_text())
     assert 0 < figures["after"]["MRR@10"] <= 1
     assert all(line["pairs_per_second"] > 0 and "learning_rate" in line for line in throughput if "loss" in line)
+
+
+def test_the_trainer_sees_the_batches_of_the_sampler_and_after_a_kill_those_that_were_left(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two epochs, of which the second one is interrupted between two checkpoints."""
+    from training.fit.dataset import PairTrainer
+
+    seen: list[tuple[str, list[tuple[int, ...]]]] = []
+    stop_at: int | None = None
+    compute = PairTrainer.compute_loss
+
+    def record(self: PairTrainer, model: Any, inputs: dict[str, Any], **more: Any) -> Any:
+        if len(seen) == stop_at:
+            raise KeyboardInterrupt
+        pairs = zip(inputs["anchor_input_ids"].tolist(), inputs["positive_input_ids"].tolist(), strict=True)
+        seen.append((inputs["dataset_name"], [tuple(i for i in anchor + text if i) for anchor, text in pairs]))
+        return compute(self, model, inputs, **more)
+
+    monkeypatch.setattr(PairTrainer, "compute_loss", record)
+    settings = ("trainer.epochs=2", "trainer.steps=null", "trainer.save_every=5", "trainer.evaluate_every=100")
+    whole, killed = prepared("whole", *settings), prepared("killed", *settings)
+    load_stage("train")(whole)
+    batches, epoch = list(seen), len(seen) // 2
+    kinds = [json.loads(line)["kind"] for line in (whole.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
+    assert {kind: [name for name, _ in batches[:epoch]].count(kind) for kind in kinds} == {
+        kind: kinds.count(kind) // 8 for kind in kinds
+    }
+    assert [name for name, _ in batches[:epoch]] != sorted(name for name, _ in batches[:epoch])
+    for passes in (batches[:epoch], batches[epoch:]):
+        pairs = [pair for _, batch in passes for pair in batch]
+        assert all(len(batch) == 8 for _, batch in passes)
+        assert len(set(pairs)) == len(pairs) == 8 * epoch
+    assert {frozenset(batch) for _, batch in batches[:epoch]}.isdisjoint(
+        frozenset(batch) for _, batch in batches[epoch:]
+    )
+
+    seen.clear()
+    stop_at = epoch + 7
+    with pytest.raises(KeyboardInterrupt):
+        load_stage("train")(killed)
+    assert seen == batches[:stop_at]
+    saved = max(int(path.name.split("-")[1]) for path in (killed.stage_folder("train") / "checkpoints").iterdir())
+    assert epoch < saved < stop_at
+    seen.clear()
+    stop_at = None
+    load_stage("train")(killed)
+    assert seen == batches[saved:]
 
 
 def test_checkpoints_of_another_model_are_refused(prepared: Prepared, tiny_model: Callable[[str], Path]) -> None:
@@ -119,6 +168,11 @@ def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None
     run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
     pairs = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
     assert all(row["negative_1"] not in (row["anchor"], row["positive"]) for row in pairs)
+    # The candidates are all papers that train, and not only those that gave a pair of the same kind.
+    by_title = [row for row in pairs if row["kind"] == "title"]
+    assert {row["negative_1"] for row in by_title} - {row["positive"] for row in by_title}
+    abstracts = {json.loads(line)["abstract"] for line in (run.stage_folder("prepare") / "train.jsonl").open()}
+    assert {row["negative_1"] for row in by_title} <= abstracts
     load_stage("train")(run)
     run = prepared(
         "neighbours", "mine=neighbours", "trainer.steps=2", "trainer.base_weight=0.5", "trainer.streaming=true"
@@ -154,14 +208,11 @@ def test_the_same_seed_draws_the_same_negatives(prepared: Prepared) -> None:
 def test_a_full_disk_during_mining_is_a_run_error(
     prepared: Prepared, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datasets import Dataset
-    from datasets.exceptions import DatasetGenerationError
-
     def full(*_: object, **__: object) -> None:
-        raise DatasetGenerationError("An error occurred") from OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", "pairs.jsonl")
 
-    monkeypatch.setattr(Dataset, "from_json", full)
-    with pytest.raises(RunError, match="no space left on the device"):
+    monkeypatch.setattr("training.pipeline.stages.mine.choose_negatives", full)
+    with pytest.raises(RunError, match="No space left on device"):
         prepared("full", "mine=negatives")
     assert not list((environment / "full").glob("*mine*"))
 

@@ -4,17 +4,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from papers import Paper
-from training.data.corpus import TrainingCorpus, read_corpus, write_paper
+from training.data.corpus import TrainingCorpus, read_corpus, write_groups, write_paper
 from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError
 
 
 def settings(**changed: object) -> PairsConfig:
     return PairsConfig(
-        **{"shares": {"title": 1}, "most": None, "balanced": False, "citations": None, "labelled": False, **changed}
+        **{
+            "shares": {"title": 1},
+            "per_paper": False,
+            "most": None,
+            "balanced": False,
+            "citations": None,
+            "labelled": False,
+            **changed,
+        }
     )
 
 
@@ -52,6 +61,42 @@ def test_two_sources_divide_the_papers(corpus: TrainingCorpus, papers: list[Pape
     by_title = {pair.anchor for pair in pairs if pair.kind == "title"}
     by_sentence = {pair.positive.split(". ")[0] for pair in pairs if pair.kind == "first_sentence"}
     assert not by_title & by_sentence
+
+
+def test_every_paper_gives_a_pair_of_every_source_if_requested(corpus: TrainingCorpus) -> None:
+    shares = {"title": 1, "first_sentence": 1, "last_sentence": 1, "halves": 0.5}
+    pairs = list(make_pairs(corpus, settings(shares=shares, per_paper=True), seed=0))
+    assert Counter(pair.kind for pair in pairs) == {
+        "title": 60,
+        "first_sentence": 60,
+        "last_sentence": 60,
+        "halves": 30,
+    }
+    papers = {kind: {pair.groups for pair in pairs if pair.kind == kind} for kind in shares}
+    assert len(papers["title"]) == 60
+    assert papers["title"] == papers["first_sentence"] == papers["last_sentence"] > papers["halves"]
+    few = Counter(p.kind for p in make_pairs(corpus, settings(shares=shares, per_paper=True, most=35), seed=0))
+    assert few == {"title": 10, "first_sentence": 10, "last_sentence": 10, "halves": 5}
+
+
+def test_the_sources_are_mixed_in_the_file(corpus: TrainingCorpus) -> None:
+    kinds = [pair.kind for pair in make_pairs(corpus, settings(shares={"title": 1, "halves": 1}), seed=0)]
+    assert 10 < kinds[:30].count("title") < 20
+
+
+def test_pairs_name_the_groups_of_near_duplicates_of_their_papers(tmp_path: Path, papers: list[Paper]) -> None:
+    write_corpus(tmp_path, papers).close()
+    write_groups(tmp_path / "papers.jsonl", np.arange(60, dtype=np.int32) // 2)
+    corpus = TrainingCorpus(tmp_path / "papers.jsonl")
+    by_title = {pair.anchor: pair.groups for pair in make_pairs(corpus, settings(), seed=0)}
+    assert [by_title[paper.title] for paper in papers[:4]] == [(0,), (0,), (1,), (1,)]
+    of_papers = {paper.abstract: number // 2 for number, paper in enumerate(papers)}
+    for pair in make_pairs(corpus, settings(shares={"subject": 1}, labelled=True), seed=0):
+        assert set(pair.groups) == {of_papers[pair.anchor], of_papers[pair.positive]}
+    corpus.close()
+    write_groups(tmp_path / "papers.jsonl", np.arange(59, dtype=np.int32))
+    with pytest.raises(CorpusError, match="run `prepare` again"):
+        TrainingCorpus(tmp_path / "papers.jsonl")
 
 
 def test_the_same_seed_gives_the_same_pairs_and_most_limits_them(corpus: TrainingCorpus) -> None:

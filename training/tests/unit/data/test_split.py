@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 
 from papers import Paper
-from training.data.duplicates import MinHash, group_duplicates
+from relevance.duplicates import MinHash, group_duplicates
 from training.data.split import UNDATED, Sizes, SplitPart, split
 
 SIZES = Sizes(validation=10, held_out=20, validation_share=0.2, held_out_share=0.4)

@@ -72,21 +72,30 @@ def test_the_time_grows_with_the_number_of_pairs_and_not_with_its_square() -> No
 
 
 @pytest.mark.parametrize("keep_blocks", [False, True])
-def test_the_sampler_gives_full_batches_without_repeats_and_its_length(keep_blocks: bool) -> None:
-    pairs = [*different(40), *repeated(40, 4)]
-    texts = numbers(pairs)
-    sampler = PairBatches(pairs, 8, True, seed=3, texts=texts, keep_blocks=keep_blocks)
+def test_the_sampler_gives_full_batches_of_one_kind_without_repeats(keep_blocks: bool) -> None:
+    texts = {"halves": numbers(different(40)), "title": numbers([*different(40), *repeated(40, 4)])}
+    sampler = PairBatches(texts, 8, seed=3, keep_blocks=keep_blocks)
     batches = list(sampler)
-    assert len(batches) == len(sampler) > 4
-    assert all(len(batch) == 8 and not has_repeats(texts, batch) for batch in batches)
-    assert batches == list(sampler)
+    assert len(batches) == len(sampler) > 9
+    joined = texts["halves"] + texts["title"]
+    assert all(len(batch) == 8 and not has_repeats(joined, batch) for batch in batches)
+    assert all(len({index < 40 for index in batch}) == 1 for batch in batches)
+    assert sum(batch[0] < 40 for batch in batches) == 5
+    assert sorted(batches) != batches == list(sampler)
     if keep_blocks:
-        assert {tuple(range(start, start + 8)) for start in range(0, 40, 8)} <= set(map(tuple, batches))
+        assert {tuple(range(start, start + 8)) for start in range(0, 80, 8)} <= set(map(tuple, batches))
+    sampler.set_epoch(1)
+    assert list(sampler) != batches
 
 
 def test_a_loss_without_negatives_of_the_batch_gets_every_pair() -> None:
-    pairs = repeated(40, 1)
-    assert sorted(index for batch in PairBatches(pairs, 8, True) for index in batch) == list(range(40))
+    assert sorted(index for batch in PairBatches({"": [frozenset()] * 40}, 8) for index in batch) == list(range(40))
+
+
+def test_near_duplicates_are_never_in_one_batch() -> None:
+    pairs = [{**each, "groups": [number // 2]} for number, each in enumerate(different(32))]
+    for batch in PairBatches({"title": numbers(pairs)}, 8):
+        assert len({index // 2 for index in batch}) == 8
 
 
 def test_a_stream_has_no_text_twice_in_any_batch() -> None:
@@ -133,9 +142,20 @@ def test_the_largest_batch_that_a_refusal_names_is_accepted(
 
 def test_repeated_texts_count_for_a_loss_that_takes_no_negatives_from_the_batch(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", repeated(32, 1))
-    assert len(require_batches(path, 16, processes=2, distinct=False)) == 32
+    assert len(require_batches(path, 16, processes=2, distinct=lambda _: False)["title"]) == 32
     with pytest.raises(CorpusError, match="32 pairs do not fill"):
-        require_batches(path, 16, processes=3, distinct=False)
+        require_batches(path, 16, processes=3, distinct=lambda _: False)
+
+
+def test_a_batch_is_filled_with_pairs_of_one_kind(tmp_path: Path) -> None:
+    pairs = [{**each, "kind": ("title", "halves")[number % 2]} for number, each in enumerate(different(20))]
+    path = write(tmp_path / "pairs.jsonl", pairs)
+    assert {kind: len(texts) for kind, texts in require_batches(path, 10, processes=2).items()} == {
+        "halves": 10,
+        "title": 10,
+    }
+    with pytest.raises(CorpusError, match=r"20 pairs of 2 kinds.*of one kind in each batch.*batch_size=10 at most"):
+        require_batches(path, 11)
 
 
 def test_a_truncated_file_of_pairs_is_named(tmp_path: Path) -> None:

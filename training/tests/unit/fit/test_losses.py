@@ -10,7 +10,7 @@ from torch import nn
 
 from training.errors import ConfigurationError, SourceError
 from training.fit import losses
-from training.fit.losses import Loss, build_loss, check
+from training.fit.losses import Loss, build_loss, check, check_kinds
 from training.pipeline.composition import compose, groups
 
 DIM = 8
@@ -64,6 +64,19 @@ def test_a_loss_accepts_either_labelled_pairs_or_others(name: str, folder: Path)
     check(settings, settings.needs_labels)
     with pytest.raises(ConfigurationError, match=f"loss={name}"):
         check(settings, not settings.needs_labels)
+
+
+def test_each_kind_of_pairs_has_its_loss() -> None:
+    made = compose(["+loss@losses.halves=gist", "+loss@losses.subject=cosent", "losses.halves.margin=0.1"])
+    assert made.loss_of("title") == made.loss
+    assert (made.loss_of("halves").name, made.losses["halves"].margin) == ("gist", 0.1)
+    check_kinds(made.loss, made.losses, ["halves", "subject", "title"], True, streaming=False)
+    with pytest.raises(ConfigurationError, match="loss=cosent learns from labelled"):
+        check_kinds(made.loss, made.losses, ["halves", "subject", "title"], False, streaming=False)
+    with pytest.raises(ConfigurationError, match=r"losses\.halves: there are no pairs"):
+        check_kinds(made.loss, made.losses, ["subject", "title"], True, streaming=False)
+    with pytest.raises(ConfigurationError, match="a stream has one loss"):
+        check_kinds(made.loss, made.losses, ["halves", "subject", "title"], True, streaming=True)
 
 
 @pytest.mark.parametrize("name", groups()["loss"])

@@ -83,7 +83,9 @@ def test_shares_that_leave_too_few_to_search_in_are_named_and_those_proposed_suf
 
 
 def test_fewer_pairs_than_a_batch_are_refused(prepare: Prepare) -> None:
-    with pytest.raises(CorpusError, match=r"96 pairs do not fill .* take 256.*trainer\.batch_size=96 at most"):
+    with pytest.raises(
+        CorpusError, match=r"96 pairs of 2 kinds do not fill .* take 256.*trainer\.batch_size=48 at most"
+    ):
         prepare(120, 120, "trainer.batch_size=256")
 
 
@@ -103,7 +105,7 @@ def test_shares_that_leave_no_paper_to_train_on_are_refused_before_the_run() -> 
 def test_more_processes_than_batches_are_refused_before_a_model_is_loaded(
     prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = prepare(120, 120, "trainer.batch_size=60")
+    made = prepare(120, 120, "trainer.batch_size=60", "pairs=title")
     monkeypatch.setattr(run, "train_distributed", lambda *_: pytest.fail("it was started"))
     with pytest.raises(CorpusError, match=r"take 120 \(2 processes with 60 each\).*trainer\.batch_size=48 at most"):
         run.finish(made, processes=2)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from training.errors import ConfigurationError, RunError
 from training.pipeline import run_folder
 from training.pipeline.composition import compose
+from training.pipeline.run import start_run
 from training.pipeline.run_folder import NEEDS, create_run, open_run
 
 
@@ -49,6 +51,19 @@ def test_the_file_of_a_stage_changes_only_with_its_configuration(tmp_path: Path)
     create_run(tmp_path, compose(["loss.scale=50"]))
     after = {name: (tmp_path / "config" / f"{name}.json").stat().st_mtime_ns for name in NEEDS}
     assert [name for name in NEEDS if before[name] != after[name]] == ["train"]
+
+
+def test_resume_last_never_takes_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKIN_DATA", str(tmp_path))
+    runs = tmp_path / "training"
+    for number, name in enumerate(("smoke-1", "sweep-marked", "sweep-of-an-earlier-version")):
+        create_run(runs / name, compose(), kind="sweep" if name == "sweep-marked" else "run")
+        os.utime(runs / name, (number, number))
+    (runs / "sweep-of-an-earlier-version" / "study.journal").touch()
+    assert start_run([], "last").folder.name == "smoke-1"
+    for name in ("sweep-marked", "sweep-of-an-earlier-version"):
+        with pytest.raises(RunError, match=f"{name} is a sweep.*akin train sweep"):
+            start_run([], name)
 
 
 def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:

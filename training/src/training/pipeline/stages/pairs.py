@@ -36,7 +36,9 @@ def run_stage(run: RunFolder) -> None:
                     labels[pair.label] += 1
             count = labels.total()
             require_batches(
-                folder / PAIRS_FILE, configuration.trainer.batch_size, distinct=configuration.loss.in_batch_negatives
+                folder / PAIRS_FILE,
+                configuration.trainer.batch_size,
+                distinct=lambda kind: configuration.loss_of(kind).in_batch_negatives,
             )
             (folder / "counts.json").write_text(json.dumps({str(label): labels[label] for label in labels}) + "\n")
     finally:

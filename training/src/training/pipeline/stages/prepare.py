@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, PapersError, fetch_sample, read_papers
+from relevance.duplicates import MinHash, group_duplicates
 from relevance.known_items import FEWEST
 from training.data.config import DataConfig
-from training.data.corpus import read_corpus, write_paper
-from training.data.duplicates import MinHash, group_duplicates
+from training.data.corpus import read_corpus, write_groups, write_paper
 from training.data.split import UNDATED, Sizes, SplitPart, split
 from training.errors import CorpusError, EvaluationError
 from training.evaluation import RUN_KINDS, write_known_items
@@ -53,6 +53,7 @@ def run_stage(run: RunFolder) -> None:
     part = split(days, group, part_sizes(data))
     with run.write_stage("prepare") as folder:
         counts = _write_parts(path, data, part, folder)
+        write_groups(folder / PART_FILES[SplitPart.TRAIN], group[part == SplitPart.TRAIN])
         sets = {**_write_sets(folder, SplitPart.HELD_OUT, data), **_write_sets(folder, SplitPart.VALIDATION, data)}
         summary = {
             "papers": {"file": path.name, "sha256": file_sha256(path), "read": len(part)},

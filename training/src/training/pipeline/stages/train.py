@@ -74,6 +74,7 @@ def make_task(run: RunFolder, configuration: Configuration, *, profile: int = 0)
         seed=configuration.seed,
         model=configuration.model,
         loss=configuration.loss,
+        kind_losses=configuration.losses,
         matryoshka=configuration.matryoshka,
         trainer=configuration.trainer,
         labelled=configuration.pairs.labelled,

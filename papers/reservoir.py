@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Generic, TypeVar
-
-import numpy as np
 
 _Item = TypeVar("_Item")
 
@@ -21,12 +20,12 @@ class Reservoir(Generic[_Item]):
         self.items: list[_Item] = []
         self._size = size
         self._seen = 0
-        self._random = np.random.default_rng(seed)
+        self._random = Random(seed)
 
     def offer(self, item: _Item) -> None:
         """Take an item into the sample, or leave it out."""
         self._seen += 1
         if len(self.items) < self._size:
             self.items.append(item)
-        elif (place := int(self._random.integers(self._seen))) < self._size:
+        elif (place := self._random.randrange(self._seen)) < self._size:
             self.items[place] = item

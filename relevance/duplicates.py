@@ -15,8 +15,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from papers import Paper
 
@@ -29,7 +27,7 @@ Signatures = NDArray[np.uint64]
 class MinHash:
     """Hash functions that make signatures; the same seed gives the same functions."""
 
-    def __init__(self, *, shingle: int, bands: int, rows: int, seed: int = 0) -> None:
+    def __init__(self, *, shingle: int = 4, bands: int = 6, rows: int = 4, seed: int = 0) -> None:
         """Take the words in a shingle, the bands of a signature and the hashes in a band."""
         self.shingle, self.bands, self.rows = shingle, bands, rows
         rng = np.random.default_rng(seed)
@@ -66,13 +64,18 @@ def group_duplicates(signatures: Iterable[Signatures]) -> NDArray[np.int32]:
     if not rows:
         return np.empty(0, dtype=np.int32)
     table = np.stack(rows)
-    left, right = [], []
+    parent = list(range(len(table)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
     for column in range(table.shape[1]):
         order = np.argsort(table[:, column], kind="stable")
         same = np.flatnonzero(table[order[1:], column] == table[order[:-1], column])
-        left.append(order[same])
-        right.append(order[same + 1])
-    ends = np.concatenate(left), np.concatenate(right)
-    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(len(table), len(table)))
-    found: NDArray[np.int32] = connected_components(graph, directed=False)[1].astype(np.int32)
+        for left, right in zip(order[same].tolist(), order[same + 1].tolist(), strict=True):
+            parent[root(right)] = root(left)
+    found: NDArray[np.int32] = np.unique([root(row) for row in parent], return_inverse=True)[1].astype(np.int32)
     return found

@@ -1,0 +1,106 @@
+"""Step `machine`: which card, driver and packages there are, and whether they fit together."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.gpu_check.job import Job, NotRun, Recorder, cores
+from storage.cpu import cpu_fields
+
+LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
+"""The oldest driver for each major release of CUDA (NVIDIA's table of minor version compatibility)."""
+
+LEAST_MEMORY_GIB = 8
+_PACKAGES = (
+    *("torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "triton", "onnxruntime"),
+    *("faiss-cpu", "faiss-gpu", "msgspec", "datasets", "tritonclient", "accelerate"),
+)
+
+
+def run(job: Job, record: Recorder) -> None:
+    """Record the machine; on a GPU, check driver and memory first."""
+    import torch
+
+    record.fact("cpu", cpu_fields().get("model name", "unknown"))
+    record.fact("cores", cores())
+    record.fact("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB")
+    record.fact("python", platform.python_version())
+    for package in _PACKAGES:
+        record.fact(package, package_version(package))
+    record.fact("torch's CUDA", str(torch.version.cuda))
+    record.fact("device", job.device)
+    if not job.on_gpu:
+        record.line("a dry run on the CPU: its figures say nothing about a GPU.")
+        return
+    card = find_card()
+    for name, value in card.items():
+        record.fact(name, value)
+    if reason := unusable(card["driver"], torch.version.cuda, torch.cuda.is_available()):
+        raise NotRun(reason)
+    properties = torch.cuda.get_device_properties(0)
+    free, total = torch.cuda.mem_get_info()
+    record.fact("compute capability", f"{properties.major}.{properties.minor}")
+    record.fact("multiprocessors", properties.multi_processor_count)
+    record.fact("GPU memory free", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB")
+    record.fact("bf16", torch.cuda.is_bf16_supported())
+    if free < LEAST_MEMORY_GIB * 2**30:
+        raise NotRun(
+            f"only {free / 2**30:.1f} GiB of GPU memory are free and {LEAST_MEMORY_GIB} are needed: end what uses the "
+            "card (nvidia-smi lists it), or take a larger one."
+        )
+
+
+def package_version(name: str) -> str:
+    """Return the version of a package, or `not installed`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def find_card() -> dict[str, str]:
+    """Return name, driver and memory of the first card.
+
+    Raises:
+        NotRun: There is no driver, or no card.
+    """
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+        name, driver, memory = (part.strip() for part in lines[0].split(","))
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
+        raise NotRun(
+            "no NVIDIA driver or no card (nvidia-smi finds none): install it, or try `--device cpu`, the dry run."
+        ) from error
+    return {"card": name, "driver": driver, "GPU memory": memory}
+
+
+def unusable(driver: str, cuda: str | None, available: bool) -> str | None:
+    """Return the reason why torch cannot use the card and what to do; None if it can."""
+    if cuda is None:
+        return "torch is built for CPUs: install a build for CUDA (PyPI's torch for Linux is one)."
+    major = cuda.split(".")[0]
+    least = LEAST_DRIVER.get(major, 0)
+    if int(driver.split(".")[0]) < least:
+        return (
+            f"driver {driver} is too old for torch's CUDA {cuda}, which needs {least} or newer: update the driver, or "
+            "install a torch for an older CUDA."
+        )
+    if not available:
+        return "torch sees no GPU although the driver does: check CUDA_VISIBLE_DEVICES and the rights on /dev/nvidia*."
+    return None
+
+
+def require_device(job: Job) -> None:
+    """Check that the device can be used.
+
+    Raises:
+        NotRun: It cannot; the message says what to do.
+    """
+    import torch
+
+    if job.on_gpu and not torch.cuda.is_available():
+        raise NotRun("torch cannot use a GPU here: the step `machine` says why.")
