@@ -1,8 +1,8 @@
 """Make groups to train a reranker on: `python -m training.reranker.candidates --papers FILE --output FILE`.
 
-Each paper gives queries by the rules of `relevance.known_items`. Lexical and dense search look for each query among the
-passages that the same rule makes of all papers, and both rankings are joined as hybrid search joins them. The passages
-found beside the right one are the candidates for negatives.
+Papers give queries by the rules of `relevance`. Lexical and dense search look for each query among the passages of all
+papers, out of which that kind's queries were taken, and both rankings are joined as hybrid search joins them. The
+passages found beside the right one are the candidates for negatives.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from papers import Paper, PapersError, passage_text, read_papers
-from relevance import KNOWN_ITEM_KINDS
+from relevance import KINDS, KNOWN_ITEM_KINDS
+from relevance.kinds import Pool
 from training.arrays import Floats
 from training.command import run_command
 from training.data.corpus import read_corpus
@@ -28,7 +29,10 @@ from training.errors import ConfigurationError, CorpusError, translate_write_err
 from training.progress import log_duration, log_progress
 from training.registry import source
 
-DEFAULT_KINDS = ("title", "first_sentence")
+DEFAULT_KINDS = ("question", "keywords", "title", "claim", "first_sentence")
+ALL_KINDS = tuple(dict.fromkeys([*(kind for kind in KINDS if kind != "neighbours"), *KNOWN_ITEM_KINDS]))
+"""Kinds of search with one right passage."""
+
 _QUERIES_AT_ONCE = 512
 
 Encode = Callable[[Sequence[str]], Floats]
@@ -70,20 +74,20 @@ def make_groups(papers: Sequence[Paper], encode: Encode, mining: Mining) -> Iter
         CorpusError: The papers give no query of a kind.
     """
     for number, kind in enumerate(mining.kinds):
-        if kind not in KNOWN_ITEM_KINDS:
-            raise ConfigurationError(f"there is no kind {kind!r}; there are: {', '.join(KNOWN_ITEM_KINDS)}.")
+        if kind not in ALL_KINDS:
+            raise ConfigurationError(f"there is no kind {kind!r}; there are: {', '.join(ALL_KINDS)}.")
         with log_duration(f"candidates by {kind}"):
             yield from _groups_of_kind(papers, kind, encode, mining, np.random.default_rng((mining.seed, number)))
 
 
 def _groups_of_kind(
-    papers: Iterable[Paper], kind: str, encode: Encode, mining: Mining, rng: np.random.Generator
+    papers: Sequence[Paper], kind: str, encode: Encode, mining: Mining, rng: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
-    queries, passages = _items(papers, kind)
-    if len(queries) <= mining.negatives:
-        raise CorpusError(f"only {len(queries)} papers give a query by {kind}: give more papers.")
-    chosen = rng.permutation(len(queries))[: mining.most]
-    texts = [queries[index] for index in chosen]
+    items, passages = _items(papers, kind, mining.seed)
+    if not items or len(passages) <= mining.negatives:
+        raise CorpusError(f"{len(items)} of {len(passages)} papers give a query by {kind}: give more papers.")
+    chosen = [items[index] for index in rng.permutation(len(items))[: mining.most]]
+    texts = [item.query for item in chosen]
     from training.evaluation.ranking import Bm25
 
     lexical = Bm25().rank(texts, passages, mining.depth)
@@ -94,13 +98,13 @@ def _groups_of_kind(
         cosines = asked[block] @ vectors.T
         depth = min(mining.depth, len(passages))
         near = np.argpartition(-cosines, depth - 1, axis=1)[:, :depth]
-        for row, right in enumerate(chosen[block]):
+        for row, item in enumerate(chosen[block]):
             found, score = _fuse(
                 (near[row], cosines[row, near[row]]),
                 (lexical.positions[start + row], lexical.scores[start + row]),
             )
-            to_right = vectors[found] @ vectors[right]
-            group = _choose(found[to_right <= mining.apart], score, int(right), cosines[row], mining, rng)
+            apart = (vectors[found] @ vectors[item.right] <= mining.apart) & ~np.isin(found, item.unjudged)
+            group = _choose(found[apart], score, item.right, cosines[row], mining, rng)
             if group is not None:
                 members, kept = group
                 made += 1
@@ -114,18 +118,40 @@ def _groups_of_kind(
     log_progress(f"{made} of {len(chosen)} queries by {kind} have {mining.negatives} negatives")
 
 
-def _items(papers: Iterable[Paper], kind: str) -> tuple[list[str], list[str]]:
-    """Return the queries of a kind and the passages that they are cut from, in the same order."""
-    items: dict[str, str | None] = {}
-    for paper in papers:
+class _Item(NamedTuple):
+    """Query, the place of its passage, and the places of passages that may answer it too."""
+
+    query: str
+    right: int
+    unjudged: list[int]
+
+
+def _items(papers: Sequence[Paper], kind: str, seed: int) -> tuple[list[_Item], list[str]]:
+    """Return the queries of a kind, and the passages of all papers, without a query that was taken out of them."""
+    pool = Pool(papers)
+    place = {paper.id: number for number, paper in enumerate(pool.papers)}
+    passages = [passage_text(paper) for paper in pool.papers]
+    items: dict[str, _Item | None] = {}
+    for query, identity, (title, text), unjudged in _searches(pool, kind, seed):
+        passages[place[identity]] = passage_text(Paper(id=identity, title=title, abstract=text))
+        # Either of two papers with one query would be a right answer.
+        item = _Item(query, place[identity], [place[each] for each in unjudged if each in place])
+        items[query] = None if query in items else item
+    return [item for item in items.values() if item and passages[item.right]], passages
+
+
+def _searches(pool: Pool, kind: str, seed: int) -> Iterator[tuple[str, str, tuple[str, str], list[str]]]:
+    """Yield each query of a kind with its paper's id, its passage, and ids of papers that may answer it too."""
+    if kind in KINDS:
+        for found in KINDS[kind](pool, seed):
+            if found.passage is not None:
+                unjudged = [*found.unjudged, *(paper.id for paper in found.related)]
+                yield found.query, found.paper.id, found.passage, unjudged
+        return
+    for paper in pool.papers:
         parts = KNOWN_ITEM_KINDS[kind](paper)
         if parts is not None:
-            query, title, text = parts
-            # Either of two papers with one query would be a right answer.
-            known = query in items
-            items[query] = None if known else passage_text(Paper(id=paper.id, title=title, abstract=text))
-    kept = {query: passage for query, passage in items.items() if passage}
-    return list(kept), list(kept.values())
+            yield parts[0], paper.id, parts[1:], []
 
 
 def _fuse(dense: tuple[Positions, Floats], lexical: tuple[Positions, Floats]) -> tuple[Positions, dict[int, float]]:

@@ -17,7 +17,12 @@ TOPICS = ("quarks", "graphs", "proteins", "markets")
 
 def paper(number: int) -> Paper:
     topic = TOPICS[number % len(TOPICS)]
-    return Paper(id=f"p{number}", title=f"On {topic} of order {number}", abstract=f"The {topic} have order {number}.")
+    opening = (
+        "In a note with as many words as an abstract needs so that a search by its title finds enough to read, the"
+    )
+    return Paper(
+        id=f"p{number}", title=f"On {topic} of order {number}", abstract=f"{opening} {topic} have order {number}."
+    )
 
 
 def encode(texts: Sequence[str]) -> Floats:
@@ -53,7 +58,7 @@ def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
 
 def test_a_query_that_two_papers_give_is_left_out() -> None:
     papers = [paper(number) for number in range(40)]
-    twin = Paper(id="twin", title=papers[0].title, abstract="Another text of order 0.")
+    twin = Paper(id="twin", title=papers[0].title, abstract=f"Another text. {papers[0].abstract}")
     queries = {group["query"] for group in make_groups([*papers, twin], encode, Mining(kinds=("title",), negatives=2))}
     assert papers[1].title in queries
     assert papers[0].title not in queries
@@ -62,7 +67,7 @@ def test_a_query_that_two_papers_give_is_left_out() -> None:
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(ConfigurationError, match="no kind 'verse'"):
         list(make_groups([], encode, Mining(kinds=("verse",))))
-    with pytest.raises(CorpusError, match="only 0 papers"):
+    with pytest.raises(CorpusError, match="0 of 0 papers"):
         list(make_groups([], encode, Mining(kinds=("title",))))
 
 
@@ -83,3 +88,30 @@ def test_a_run_gives_its_training_part(tmp_path: Path) -> None:
     assert list(_read(tmp_path, None)) == [paper(number) for number in range(3)]
     with pytest.raises(CorpusError, match="cannot be read"):
         list(_read(tmp_path / "prepare", None))
+
+
+def test_every_kind_of_search_gives_groups() -> None:
+    rest = "It has many more words here, so that what remains of the abstract is long enough to be searched in."
+    papers = [
+        Paper(
+            id=f"p{number}",
+            title=f"How do charged {TOPICS[number % 4]} of order {number} behave in strong fields?",
+            abstract=f"Much is known of them. We show that {TOPICS[number % 4]} of the order {number} never collapse "
+            f"under pressure. {rest} The order is {number}.",
+        )
+        for number in range(60)
+    ]
+    for kind, query, without in (
+        ("question", "How do", "How do"),
+        ("claim", "never collapse", "never collapse"),
+        ("title", "How do", "How do"),
+    ):
+        groups = list(make_groups(papers, encode_any, Mining(kinds=(kind,), negatives=2, margin=-1, apart=1.1)))
+        assert len(groups) > 30, kind
+        assert all(query in group["query"] and without not in group["positive"] for group in groups)
+
+
+def encode_any(texts: Sequence[str]) -> Floats:
+    """Give each text a vector by its letters."""
+    found = np.array([[text.count(letter) for letter in "abcdefghijklmnop"] for text in texts], dtype=np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
