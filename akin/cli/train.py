@@ -85,7 +85,7 @@ def reranker_arguments(settings: Settings, overrides: list[str]) -> list[str]:
     arguments = ["--data", str(settings.data / "training")]
     for word in overrides:
         key, sign, value = word.partition("=")
-        if not sign or not key.replace("_", "").replace("-", "").isalnum():
+        if not sign or not key.replace("_", "").isalnum():
             raise BadSetting(f"{word!r} is not KEY=VALUE, such as papers=FILE or minutes=30.")
         if key == "papers":
             value = str(corpus_path(settings, value))

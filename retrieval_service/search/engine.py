@@ -93,7 +93,7 @@ class _Search:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
         results = await self._results(plan, within) if searched else []
-        if self.rerank:
+        if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
         self.timings.total_ms = _ms_since(started)
         like, unlike = (

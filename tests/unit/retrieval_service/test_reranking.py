@@ -190,10 +190,13 @@ async def test_presence_is_asked_for_only_now_and_then() -> None:
     assert wire.asked == 4
 
 
-async def test_the_time_of_reranked_searches_alone_is_measured(corpus: Any) -> None:
+async def test_the_time_of_reranked_searches_alone_is_measured_and_failures_are_counted(corpus: Any) -> None:
     metrics = Metrics()
-    for rerank in (0, 4):
-        metrics.record_search((await search(corpus, Reversing(), rerank=rerank)).timings, degraded=False)
+    for reranker, rerank in ((Reversing(), 0), (Reversing(), 4), (Reversing(trouble=EncoderUnavailable("Away.")), 4)):
+        answer = await search(corpus, reranker, rerank=rerank)
+        metrics.record_search(answer.timings, answer.degraded is not None, answer.reranked)
     text = metrics.text().decode()
-    assert 'akin_search_stage_seconds_count{stage="rerank"} 1.0' in text
-    assert 'akin_search_stage_seconds_count{stage="fetch"} 2.0' in text
+    assert 'akin_search_stage_seconds_count{stage="rerank"} 2.0' in text
+    assert 'akin_search_stage_seconds_count{stage="fetch"} 3.0' in text
+    assert "akin_rerank_failures_total 1.0" in text
+    assert "akin_degraded_searches_total 0.0" in text
