@@ -53,7 +53,8 @@ class Settings(StackSettings):
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables from which another process reads the same settings."""
-        return {self.variable(field): str(getattr(self, field)) for field in type(self).model_fields}
+        values = {self.variable(field): getattr(self, field) for field in type(self).model_fields}
+        return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items()}
 
     def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""

@@ -24,7 +24,7 @@ from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import FIELDS
 from indexing.lexical_writer import LexicalWriter
 from papers import Paper, parse_mapping, read_papers
-from relevance import mean_metrics, read_collections, scores_of_order
+from relevance import corpus_file, mean_metrics, read_collections, scores_of_order
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)
@@ -43,7 +43,8 @@ def main() -> None:
     options = parser.parse_args()
     rows = half_abstracts(options.corpus, options.queries)
     for collection in read_collections(options.collections):
-        papers = list(read_papers(collection.corpus, mapping=parse_mapping(FIELDS)))
+        corpus = corpus_file(collection, Settings.read().data / "benchmarks" / "collections")
+        papers = list(read_papers(corpus, mapping=parse_mapping(FIELDS)))
         with lexical_index(papers) as directory:
             rows += measure_limits(collection.name, directory, papers, collection.queries, collection.qrels)
     path = write_rows("long_queries", rows, Settings.read().data / "benchmarks")

@@ -12,7 +12,7 @@ from akin.cli.output import say
 from akin.settings import PORTS, Settings
 from akin.stack import lifecycle, local_http
 from akin.stack.processes import free_ports
-from relevance import Collection
+from relevance import Collection, corpus_file
 
 FIELDS = "id=_id,title=title,abstract=text"
 """The mapping by which the records of a collection are read."""
@@ -44,7 +44,8 @@ def stack_environment(settings: Settings) -> dict[str, str]:
 
 def index_collection(settings: Settings, collection: Collection) -> None:
     """Index a collection and wait until the running service searches it."""
-    await_snapshot(settings, build_index(settings, str(collection.corpus), FIELDS).id)
+    corpus = corpus_file(collection, settings.data / "collections")
+    await_snapshot(settings, build_index(settings, str(corpus), FIELDS).id)
 
 
 def await_snapshot(settings: Settings, snapshot: str) -> None:

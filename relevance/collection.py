@@ -35,6 +35,7 @@ class Collection:
             the query was made from.
         about: content of `set.json` of sets that were made here: kind, rule, seed, source and more.
         label: name of a collection that is not called like its folder.
+        fingerprint: digest of a collection that has no files.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Collection:
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    fingerprint: str = ""
 
     @property
     def name(self) -> str:
@@ -99,7 +101,9 @@ class Collection:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the files: two reports with the same digest were measured on the same collection."""
-        digest = hashlib.sha256()
+        if self.fingerprint:
+            return self.fingerprint
+        digest = hashlib.sha256(self.label.encode())  # several collections may lie in the same files
         for path in self._files():
             digest.update(bytes.fromhex(file_digest(path)))
         return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from papers import Paper
+from papers.reservoir import Reservoir
 from papers.sentences import split_sentences
 from relevance.collection import CORPUS, QUERIES
 from relevance.errors import RelevanceError
@@ -46,18 +47,21 @@ KNOWN_ITEM_KINDS: dict[str, Callable[[Paper], Parts | None]] = {
 """Kinds of known-item sets: each makes the parts of a paper, or None for a paper that does not fit."""
 
 
-def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most: int, fewest: int = FEWEST) -> int:
+def write_known_items(
+    papers: Iterable[Paper], folder: Path, *, kind: str, most: int, fewest: int = FEWEST, seed: int = 1
+) -> int:
     """Write a known-item set in BEIR's layout, either completely or not at all, and return its number of queries.
 
     A paper with the same query as an earlier paper (an erratum, a "Comment on …") is left out, because either paper
     would be a right answer.
 
     Args:
-        papers: papers; the first `most` that fit the kind are taken.
+        papers: papers; of those that fit the kind, an even sample is taken.
         folder: folder to write; a collection that is already there is replaced.
         kind: a key of `KNOWN_ITEM_KINDS`.
         most: greatest number of queries.
         fewest: least number of queries.
+        seed: seed of the sample.
 
     Raises:
         RelevanceError: The kind does not exist, fewer than `fewest` papers fit it, or the folder cannot be written.
@@ -66,20 +70,21 @@ def write_known_items(papers: Iterable[Paper], folder: Path, *, kind: str, most:
         raise RelevanceError(
             f"there is no known-item search by {kind!r}; choose one of: {', '.join(KNOWN_ITEM_KINDS)}."
         )
-    items: dict[str, tuple[str, Parts]] = {}
+    sample: Reservoir[tuple[str, Parts]] = Reservoir(most, seed)
+    queries: set[str] = set()
     for paper in papers:
-        if len(items) == most:
-            break
         parts = KNOWN_ITEM_KINDS[kind](paper)
-        if parts is not None:
-            items.setdefault(parts[0].casefold(), (paper.id, parts))
+        if parts is not None and (query := parts[0].casefold()) not in queries:
+            queries.add(query)
+            sample.offer((paper.id, parts))
+    items = sample.items
     if len(items) < fewest:
         raise RelevanceError(
             f"only {len(items)} papers fit known-item search by {kind}, and it needs {fewest}. Give more papers."
         )
 
     def write(aside: Path) -> None:
-        parts = [(identity, *each) for identity, each in items.values()]
+        parts = [(identity, *each) for identity, each in items]
         write_lines(aside / CORPUS, ({"_id": key, "title": title, "text": text} for key, _, title, text in parts))
         write_lines(aside / QUERIES, ({"_id": key, "text": query} for key, query, _, _ in parts))
         write_judgements(aside, {key: {key: 1} for key, *_ in parts})

@@ -19,7 +19,7 @@ from relevance.kinds.words import same_text
 from relevance.loaders.inside import place_inside, write_distractors
 from relevance.writing import replace_folder, write_judgements, write_lines, write_set
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Increase this number when a rule changes: sets of two versions must not be compared."""
 
 FEWEST = 10

@@ -1,7 +1,8 @@
 """Metrics of a ranking by trec_eval, through the library ir-measures.
 
-trec_eval sorts by score and, among equal scores, by the passage's id, the greatest first. Gains enter nDCG as they are
-(not as 2^gain - 1), a passage without a judgement is not relevant, and the ideal ranking has all relevant passages.
+trec_eval sorts by score, in 32 bits, and among equal scores by the passage's id, the greatest first. Gains enter nDCG
+as they are (not as 2^gain - 1), a passage without a judgement is not relevant, and the ideal ranking has all relevant
+passages.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from relevance.collection import CORPUS, QRELS, QUERIES, SET
+from relevance.collection import CORPUS, QRELS, QUERIES, SET, Collection
 from relevance.errors import RelevanceError
 from storage.durable import sync
 
@@ -19,6 +19,25 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines in UTF-8."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def corpus_file(collection: Collection, folder: Path) -> Path:
+    """Return a file with the passages in BEIR's layout: the collection's own, or one that is written into a folder.
+
+    Raises:
+        RelevanceError: The passages cannot be read, or the file cannot be written.
+    """
+    if collection.corpus.is_file():
+        return collection.corpus
+    path = folder / f"{collection.name}.jsonl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_lines(
+            path, ({"_id": each.id, "title": each.title, "text": each.abstract} for each in collection.papers())
+        )
+    except OSError as error:
+        raise RelevanceError(f"cannot write {path}: {error.strerror}.") from error
+    return path
 
 
 def write_set(folder: Path, about: Mapping[str, Any]) -> None:

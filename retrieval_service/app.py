@@ -32,8 +32,7 @@ from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
-from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.fusion import FUSIONS
+from retrieval_service.search.engine import make_engine
 from retrieval_service.search.reranking import Reranking
 from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
@@ -66,7 +65,7 @@ def create_app(
             triton = None if encoders else triton_of(settings)
             ranker = reranker or (TritonReranker(triton.wire) if triton else None)
             reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
-            engine = SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, reranking)
+            engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 encoders or triton or triton_of(settings),

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from settings.base import Names
 from settings.places import Folders, PageAddress, ServiceAddress, TritonAddress
 
 PORTS = (
@@ -39,6 +40,15 @@ class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     )
     training_python: Path = Field(
         default=Path(".venv-training/bin/python"), description="Python that trains and exports encoders."
+    )
+    evaluation_sets: Names = Field(
+        default=(),
+        description="Folders of the test collections that `akin evaluate` measures by default, and that a promotion "
+        "requires ([evaluation.md](evaluation.md)). Default: those that the serving version was evaluated on.",
+    )
+    primary_sets: Names = Field(
+        default=(),
+        description="Names of the collections of which a promoted version must be better on one. Default: any of all.",
     )
     wait_seconds: float = Field(
         default=0,

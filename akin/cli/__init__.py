@@ -11,7 +11,19 @@ import sys
 
 import typer
 
-from akin.cli import cite, encoder, index, index_maintenance, papers, relevance, reranker, search, stack, train
+from akin.cli import (
+    cite,
+    encoder,
+    evaluate,
+    index,
+    index_maintenance,
+    papers,
+    relevance,
+    reranker,
+    search,
+    stack,
+    train,
+)
 from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
@@ -31,6 +43,7 @@ app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
+evaluate.add_to(app)
 train.add_to(app)
 
 

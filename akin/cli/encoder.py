@@ -1,8 +1,9 @@
-"""Define `akin encoder export | list | info | evaluate | compare | gpu | promote | rollback | history`."""
+"""Define `akin encoder export | recipes | list | info | evaluate | compare | gpu | promote | rollback | history`."""
 
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,54 +11,100 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
+from akin.cli.evaluate import Base, Papers, Sets
+from akin.cli.evaluate import evaluate as evaluate_versions
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError
 
 if TYPE_CHECKING:
-    from akin.registry.evaluations import Evaluation
     from akin.registry.promotion import Promotion
     from akin.registry.versions import Version
     from akin.settings import Settings
+
+PRECISIONS = ("auto", "int8", "fp16", "fp32")
+RECIPE_FIGURES = {"scifact": "SciFact", "scidocs": "SCIDOCS", "nfcorpus": "NFCorpus"}
 
 app = typer.Typer(no_args_is_help=True, help="Export encoders, list their versions, and choose the one that serves.")
 
 
 @app.command()
 def export(
-    source: Annotated[
+    model: Annotated[
         str | None,
         typer.Option(
-            help="A sentence-transformers model: a folder or a hub id. Default: all-MiniLM-L6-v2 from its PyPI package."
+            "--model",
+            "--source",
+            help="A name that `akin encoder recipes` lists, a folder that sentence-transformers saved, or a hub id. "
+            "Default: all-MiniLM-L6-v2 from its PyPI package.",
         ),
     ] = None,
     calibration: Annotated[str, typer.Option(help="Papers to calibrate INT8 with: a file, or `sample`.")] = "sample",
+    precision: Annotated[
+        str, typer.Option(help="`int8`, `fp16`, `fp32`, or `auto` for the first of these that passes the parity check.")
+    ] = "auto",
+    max_length: Annotated[
+        int | None, typer.Option(help="The tokens of a text that are read. Default: the model's own, at most 512.")
+    ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(help="The dimensions to keep of each vector, for models trained for it (Matryoshka).")
+    ] = None,
+    query_prompt: Annotated[
+        str | None, typer.Option(help="The text before every query. Default: the model's prompt, or the recipe's.")
+    ] = None,
+    passage_prompt: Annotated[
+        str | None, typer.Option(help="The text before every passage. Default: the model's prompt, or the recipe's.")
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(help="`cls`, `mean` or another, for a model that sentence-transformers did not save."),
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="A bottleneck adapter to put into the layers: a folder or a hub id.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(help="The number of the model's layers to keep, evenly spaced.")] = None,
     token_count: Annotated[
         int | None, typer.Option(help="Drop tokens that occur less often in the calibration papers (WordPiece only).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Export a quantised encoder as a new version. Only the very first version is promoted."""
-    result = export_version(read_settings(), source, calibration, layers=layers, token_count=token_count)
+    """Export an encoder as a new version, quantised if its vectors allow it. Only the very first one is promoted."""
+    if precision not in PRECISIONS:
+        raise EncoderError(f"there is no precision {precision!r}; there are: {', '.join(PRECISIONS)}.")
+    options: dict[str, str | int | None] = {
+        "--precision": precision,
+        "--max-length": max_length,
+        "--dimensions": dimensions,
+        "--query-prompt": query_prompt,
+        "--passage-prompt": passage_prompt,
+        "--pooling": pooling,
+        "--adapter": adapter,
+        "--layers": layers,
+        "--token-count": token_count,
+    }
+    result = export_version(read_settings(), model, calibration, options)
     if json:
         print_json(result)
     else:
         version, promoted = result["version"], result.get("promoted")
         say(
-            f"encoder version {version} is exported"
+            f"encoder version {version} is exported in {result['recipe']['precision']}"
             + (" and promoted" if promoted else f"; serve it with: akin encoder promote {version}")
         )
 
 
 def export_version(
     settings: Settings,
-    source: str | None,
+    model: str | None,
     calibration: str,
-    *,
-    layers: int | None = None,
-    token_count: int | None = None,
+    options: Mapping[str, str | int | None] | None = None,
 ) -> dict[str, Any]:
     """Run the export in the training environment and return its result; its progress goes to standard error.
+
+    Args:
+        settings: Where the repository and the training environment are.
+        model: Name, folder or hub id; None for the default.
+        calibration: Papers to calibrate with, as the command line names them.
+        options: Further options of `training.registry.export`; None leaves one out.
 
     Raises:
         NotSetUp: There is no training environment.
@@ -66,10 +113,33 @@ def export_version(
     from akin.training_environment import run_in_training
 
     arguments = ["--repository", str(settings.repository), "--calibration", str(corpus_path(settings, calibration))]
-    arguments += ["--source", source] if source else []
-    arguments += ["--layers", str(layers)] if layers is not None else []
-    arguments += ["--token-count", str(token_count)] if token_count is not None else []
+    arguments += ["--model", model] if model else []
+    # Joined by =, as a prompt or a path may begin with a dash.
+    arguments += [f"{name}={value}" for name, value in (options or {}).items() if value is not None]
     return run_in_training(settings, "registry.export", arguments, "the registry is unchanged")
+
+
+@app.command()
+def recipes(json: Json = False) -> None:
+    """List the encoders that can be exported by name, with their published relevance (nDCG@10)."""
+    from akin.training_environment import run_in_training
+
+    found = run_in_training(read_settings(), "registry.recipes", [], "nothing was changed")["recipes"]
+    if json:
+        print_json(found)
+        return
+    columns = ("name", "million parameters", "dim", "tokens", "licence", *RECIPE_FIGURES.values(), "choose it for")
+    rows = [
+        (
+            each["name"],
+            f"{each['parameters']:g}",
+            *(str(each[key]) for key in ("dim", "tokens", "licence")),
+            *(f"{figure:.3f}" if (figure := each["figures"][key]) else "" for key in RECIPE_FIGURES),
+            each["choose"],
+        )
+        for each in found
+    ]
+    print_table(columns, rows)
 
 
 @app.command("list")
@@ -133,49 +203,13 @@ def version_as_json(repository: Path, version: Version) -> dict[str, Any]:
 @app.command()
 def evaluate(
     version: Annotated[int, typer.Argument(help="The version to measure.")],
-    sets: Annotated[
-        list[Path],
-        typer.Option("--set", help="A test collection in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/test.tsv)."),
-    ],
-    papers: Annotated[
-        Path | None, typer.Option(help="Papers with categories, to measure subject agreement as well.")
-    ] = None,
-    base: Annotated[
-        str, typer.Option(help="A model to compare in FP32: a folder, a hub id, `default` or `none`.")
-    ] = "default",
+    sets: Sets = None,
+    papers: Papers = None,
+    base: Base = "default",
     json: Json = False,
 ) -> None:
-    """Measure how well a version searches, compared with BM25, the base model and the version that serves."""
-    from akin.registry import evaluations, versions
-    from akin.training_environment import run_in_training
-
-    settings = read_settings()
-    found = versions.find(settings.repository, version)
-    arguments = ["--repository", str(settings.repository), "--version", str(version), "--base", base]
-    arguments += ["--cache", str(settings.data / "evaluation-vectors")]
-    for folder in sets:
-        arguments += ["--set", str(folder)]
-    arguments += ["--papers", str(papers)] if papers else []
-    result = run_in_training(settings, "evaluation.evaluate", arguments, "earlier evaluations are unchanged")
-    if json:
-        print_json(result)
-        return
-    report = evaluations.read(settings.repository, found.digest)
-    if report is not None:
-        print_evaluation(report)
-    say(f"report, model card and plots are in {result['folder']}")
-
-
-def print_evaluation(report: Evaluation) -> None:
-    """Print the measure that decides a promotion: one line for each system, one column for each set."""
-    from akin.registry import evaluations
-
-    sets = [name for name, each in report.sets.items() if each.kind == evaluations.SEARCH]
-    means = {
-        (each.system, each.set): f"{each.mean:.4f}" for each in report.scores if each.metric == evaluations.MEASURE
-    }
-    rows = [(system, *(means.get((system, name), "") for name in sets)) for system in report.systems]
-    print_table((evaluations.MEASURE, *sets), rows)
+    """Measure the search that users have with one version; `akin evaluate` measures several at once."""
+    evaluate_versions([version], sets, papers, base, json)
 
 
 @app.command()
@@ -251,13 +285,17 @@ def promote(
         ),
     ] = None,
 ) -> None:
-    """Promote a version that searches better than the serving one on at least one set, and worse on none.
+    """Promote a version whose hybrid search is better than the serving one's on a set, and inferior on none.
 
     An index made with another encoder must then be built again.
     """
     from akin.registry import promotion
 
-    line = promotion.promote(read_settings().repository, version, override=override)
+    settings = read_settings()
+    gate = promotion.Gate(
+        required=tuple(Path(each).name for each in settings.evaluation_sets), primary=settings.primary_sets
+    )
+    line = promotion.promote(settings.repository, version, override=override, gate=gate)
     if line is None:
         say(f"encoder version {version} is already promoted")
         return

@@ -74,7 +74,7 @@ def demo(
     if before is None:
         lifecycle.check_can_start(settings)
     if promoted_number(settings.repository) is None:
-        encoder.export_version(settings, source=None, calibration="sample")
+        encoder.export_version(settings, model=None, calibration="sample")
     index.build_if_needed(settings, corpus)
     stack = lifecycle.up(settings, say)
     try:

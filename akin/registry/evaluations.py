@@ -16,17 +16,29 @@ from akin.registry.versions import MODEL
 
 EVALUATIONS = "evaluations"
 MEASURE = "nDCG@10"
-"""The measure that decides a promotion."""
+"""The measure of a set that does not name another one."""
 
 SEARCH = "retrieval"
 """The kind of set that decides a promotion: subject agreement and the linear probe do not measure search."""
 
+HYBRID, DENSE = "hybrid", "dense"
+"""Ways of searching that depend on the encoder; hybrid search is the one that users get."""
+
 
 class Set(msgspec.Struct, frozen=True):
-    """Test set of an evaluation."""
+    """Test set of an evaluation.
+
+    Attributes:
+        kind: `SEARCH`, or another kind that decides nothing.
+        queries: Number of queries.
+        metric: The metric that decides a promotion.
+        aimed: True if training aimed at this kind of search.
+    """
 
     kind: str
     queries: int
+    metric: str = MEASURE
+    aimed: bool = False
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -60,6 +72,8 @@ class Evaluation(msgspec.Struct, frozen=True):
         sets: The test sets by name.
         scores: The means of every system.
         differences: The differences between pairs of systems.
+        schema: The version of the format; in 1, vectors alone were measured.
+        earlier_sets: Sets of earlier evaluations of the version that this one lacks.
     """
 
     created: str
@@ -68,20 +82,48 @@ class Evaluation(msgspec.Struct, frozen=True):
     sets: dict[str, Set]
     scores: list[Score]
     differences: list[Difference]
+    schema: int = 1
+    earlier_sets: dict[str, str] = {}
 
-    def name_of(self, digest: str) -> str | None:
-        """Return the name of the encoder with this digest in this evaluation; None if it was not measured."""
-        return next((name for name, each in self.systems.items() if each.get("digest") == digest), None)
+    @property
+    def search_sets(self) -> set[str]:
+        """The names of the sets of search, with those that only earlier evaluations have."""
+        return {name for name, each in self.sets.items() if each.kind == SEARCH} | self.earlier_sets.keys()
 
-    def differences_between(self, digest: str, other: str) -> list[Difference]:
-        """Return the differences in `MEASURE` between two encoders on the sets of search; empty if not compared."""
-        system, against = self.name_of(digest), self.name_of(other)
-        return [
-            each
+    def name_of(self, digest: str, mode: str = HYBRID) -> str | None:
+        """Return the name of the search with an encoder in a mode; None if it was not measured.
+
+        In a report that measured vectors alone, an encoder has one name.
+        """
+        return next(
+            (
+                name
+                for name, each in self.systems.items()
+                if each.get("digest") == digest and each.get("mode", mode) == mode
+            ),
+            None,
+        )
+
+    def fp32_of(self, digest: str, mode: str) -> str | None:
+        """Return the name of the search in a mode with the FP32 weights of a version; None if it was not measured."""
+        own = self.systems.get(self.name_of(digest, mode) or "", {})
+        return next(
+            (
+                name
+                for name, each in self.systems.items()
+                if (each.get("encoder"), each.get("mode")) == (own.get("fp32", ""), mode)
+            ),
+            None,
+        )
+
+    def differences_between(self, system: str | None, against: str | None) -> dict[str, Difference]:
+        """Return the differences between two systems on the sets of search, each in its set's metric, by set."""
+        return {
+            each.set: each
             for each in self.differences
-            if (each.system, each.against, each.metric) == (system, against, MEASURE)
+            if (each.system, each.against, each.metric) == (system, against, self.sets[each.set].metric)
             and self.sets[each.set].kind == SEARCH
-        ]
+        }
 
     def summary(self, digest: str) -> dict[str, Any]:
         """Return the part of the evaluation that lists of versions show."""

@@ -28,6 +28,9 @@ FIRST_LENGTH = 16
 MAX_ROWS = 64
 """The largest number of rows in `text_encoder`'s packing.py; a test compares the two."""
 
+MAX_TOKENS = MAX_ROWS * 512
+"""The most tokens in a run of several rows, as in `text_encoder`'s runtime.py: longer rows run in smaller numbers."""
+
 USUAL_LENGTH = 128
 """The length of an abstract in tokens, rounded to a step: one profile for all lengths is tuned to it."""
 
@@ -54,7 +57,8 @@ class OptimizationProfile:
 def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[OptimizationProfile]:
     """Return one profile for each doubling of length up to `max_length`; together they cover every possible run.
 
-    Kernels are chosen for the longest length of each with half of the rows, which is the usual run of bulk work.
+    Kernels are chosen for the longest length of each with half of the rows, which is the usual run of bulk work. Ranges
+    above 512 tokens have fewer rows, so that no profile needs more memory than twice `MAX_TOKENS`.
     """
     ends = []
     end = FIRST_LENGTH
@@ -63,10 +67,11 @@ def profiles(max_length: int, max_rows: int = MAX_ROWS) -> list[OptimizationProf
         end *= 2
     ends.append(max_length)
     starts = [1, *(end + 1 for end in ends)]
-    return [
-        OptimizationProfile((1, start), (max(1, max_rows // 2), end), (max_rows, end))
-        for start, end in zip(starts, ends, strict=False)
-    ]
+    found = []
+    for start, end in zip(starts, ends, strict=False):
+        rows = max(1, min(max_rows, MAX_TOKENS // start))
+        found.append(OptimizationProfile((1, start), (max(1, rows // 2), end), (rows, end)))
+    return found
 
 
 def spanning_profile(max_length: int, max_rows: int = MAX_ROWS) -> OptimizationProfile:

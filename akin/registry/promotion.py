@@ -1,7 +1,8 @@
 """Decide which encoder version serves, and keep the history of these decisions.
 
-A version is promoted if its evaluation against the serving version shows it worse on no set of search and better on at
-least one, beyond the confidence interval of the difference. The history lies beside the pointer, with the reasons.
+A version is promoted if its evaluation proves its hybrid search, which is what users get: not inferior to the serving
+version's by more than a margin on any required set, and better on a primary one. The history lies beside the pointer,
+with the reasons.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ import msgspec
 
 from akin.errors import EncoderError
 from akin.registry import evaluations, versions
-from akin.registry.evaluations import Difference
+from akin.registry.evaluations import Difference, Evaluation
 from akin.registry.versions import MODEL, Version
 from storage.durable import replace_file
 
 HISTORY = "PROMOTIONS.jsonl"
+
+MARGIN = 0.01
+"""Amount by which a version may be inferior: the interval of a difference must lie above its negative."""
+
+LOSS = 0.005
+"""Amount that a compressed version may lose to its own FP32 weights on each set."""
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,13 +65,29 @@ class Verdict:
 _NOT_JUDGED = Verdict(False, "evaluations of rerankers are not in the registry.")
 
 
-def promote(repository: Path, number: int, *, override: str | None = None, model: str = MODEL) -> Promotion | None:
+@dataclass(frozen=True)
+class Gate:
+    """Sets that decide a promotion, by name.
+
+    Attributes:
+        required: Sets that must be measured, beside those that the serving version was evaluated on.
+        primary: Sets of which the version must be better on at least one; empty for any.
+    """
+
+    required: tuple[str, ...] = ()
+    primary: tuple[str, ...] = ()
+
+
+def promote(
+    repository: Path, number: int, *, override: str | None = None, gate: Gate | None = None, model: str = MODEL
+) -> Promotion | None:
     """Make a version serve.
 
     Args:
         repository: Triton's model repository.
         number: The version.
         override: The reason to promote it without proof.
+        gate: The sets that decide; by default those that the serving version was evaluated on.
         model: The model of Triton that it is a version of.
 
     Returns:
@@ -82,7 +105,7 @@ def promote(repository: Path, number: int, *, override: str | None = None, model
     elif override is not None:
         how, reason = "overridden", override
     else:
-        verdict = judge(repository, candidate, serving) if model == MODEL else _NOT_JUDGED
+        verdict = judge(repository, candidate, serving, gate or Gate()) if model == MODEL else _NOT_JUDGED
         if not verdict.proven:
             raise EncoderError(
                 f"version {number} is not promoted: {verdict.reason} Version {serving.number} still serves; "
@@ -108,28 +131,82 @@ def rollback(repository: Path, model: str = MODEL) -> Promotion:
     return _move(repository, target, "rolled back", f"from version {current}", model)
 
 
-def judge(repository: Path, candidate: Version, serving: Version) -> Verdict:
-    """Compare a version with the serving one by its evaluation.
+def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) -> Verdict:
+    """Compare the hybrid search with a version and with the serving one by the version's evaluation.
 
     Raises:
-        EncoderError: The evaluation exists but cannot be read.
+        EncoderError: An evaluation exists but cannot be read.
     """
-    command = f"akin encoder evaluate {candidate.number} --set FOLDER"
+    command = f"akin evaluate {candidate.number}"
     report = evaluations.read(repository, candidate.digest)
     if report is None:
-        return Verdict(False, f"it was not evaluated. Run `{command}`.")
-    found = report.differences_between(candidate.digest, serving.digest)
+        return Verdict(False, f"it was not evaluated. Run `{command} --set FOLDER`.")
+    if report.schema < 2:
+        return Verdict(
+            False,
+            f"its evaluation is of an earlier release, which did not measure hybrid search. Run `{command} --set "
+            "FOLDER` with each of its sets.",
+        )
+    found = report.differences_between(report.name_of(candidate.digest), report.name_of(serving.digest))
     if not found:
         return Verdict(
-            False, f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command}`."
+            False,
+            f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command} --set "
+            "FOLDER`.",
         )
-    worse = [each for each in found if each.high < 0]
-    if worse:
-        return Verdict(False, f"it searches worse {_list_figures(worse)}.")
-    better = [each for each in found if each.low > 0]
+    missing = {name: why for name, why in _required(repository, report, serving, gate).items() if name not in found}
+    if missing:
+        listed = ", ".join(f"{name} ({why})" for name, why in missing.items())
+        return Verdict(False, f"its evaluation lacks {listed}. Run `{command}` with these sets too.")
+    inferior = [each for each in found.values() if each.low <= -MARGIN]
+    if inferior:
+        return Verdict(
+            False,
+            f"its hybrid search may be worse by more than {MARGIN} {_list_figures(inferior)}: an interval must lie "
+            f"above -{MARGIN}. More queries make it narrower, if the version is as good.",
+        )
+    better = [each for each in found.values() if each.low > 0 and (not gate.primary or each.set in gate.primary)]
     if not better:
-        return Verdict(False, f"it is proven better on no set {_list_figures(found)}.")
-    return Verdict(True, f"better {_list_figures(better)}, worse on none of {len(found)} sets")
+        primary = [each for each in found.values() if not gate.primary or each.set in gate.primary]
+        return Verdict(False, f"its hybrid search is proven better on no primary set {_list_figures(primary)}.")
+    if all(report.sets[each.set].aimed for each in better):
+        return Verdict(
+            False,
+            f"its hybrid search is better only {_list_figures(better)}, where training aimed at this kind of search. "
+            f"Run `{command} --set FOLDER` with sets of other kinds as well.",
+        )
+    compressed = _compression_fault(report, candidate, command)
+    if compressed:
+        return Verdict(False, compressed)
+    return Verdict(
+        True,
+        f"hybrid search better {_list_figures(better)}, inferior by more than {MARGIN} on none of {len(found)} sets",
+    )
+
+
+def _required(repository: Path, report: Evaluation, serving: Version, gate: Gate) -> dict[str, str]:
+    """Return the sets that must be measured, each with the reason."""
+    before = evaluations.read(repository, serving.digest)
+    found = dict.fromkeys(report.earlier_sets, "an earlier evaluation of this version has it")
+    found |= dict.fromkeys(before.search_sets if before else (), f"version {serving.number} was evaluated on it")
+    return found | dict.fromkeys((*gate.required, *gate.primary), "the settings require it")
+
+
+def _compression_fault(report: Evaluation, candidate: Version, command: str) -> str | None:
+    """Return why a compressed version may not serve: it loses too much to its FP32 weights; None if it may."""
+    lost: list[Difference] = []
+    for mode in (evaluations.HYBRID, evaluations.DENSE):
+        weights = report.fp32_of(candidate.digest, mode)
+        found = report.differences_between(report.name_of(candidate.digest, mode), weights)
+        if not found:
+            return f"it was not compared with its own FP32 weights. Run `{command}` without `--base none`."
+        lost += [each for each in found.values() if each.difference < -LOSS]
+    if not lost:
+        return None
+    return (
+        f"compression loses more than {LOSS} to its own FP32 weights {_list_figures(lost)}. Export it again with other "
+        "calibration papers."
+    )
 
 
 def history(repository: Path, model: str = MODEL) -> list[Promotion]:
@@ -197,6 +274,6 @@ def _move(repository: Path, target: Version, how: str, reason: str, model: str) 
 def _list_figures(differences: list[Difference]) -> str:
     """Return sets with their differences as text."""
     return ", ".join(
-        f"on {each.set} ({evaluations.MEASURE} {each.difference:+.4f}, interval {each.low:+.4f} to {each.high:+.4f})"
+        f"on {each.set} ({each.metric} {each.difference:+.4f}, interval {each.low:+.4f} to {each.high:+.4f})"
         for each in differences
     )

@@ -1,4 +1,4 @@
-"""Searches by a few keywords: those that the authors gave, or the rarest words of a paper's subject."""
+"""Searches by a few keywords: those that the authors gave, or the rarest words of a title."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def keyword_searches(pool: Pool, seed: int) -> Iterator[Search]:
     """Yield a search for each paper that a few keywords tell from nearly all others.
 
     The query is the authors' own first four keywords if the abstract ends with a list of them, which is then taken out
-    of the passage. Otherwise it is three or four words (drawn; two where there are no more) that both the title and the
-    abstract have: the rarest that at least one in 20,000 papers uses (two at least; rarer ones are names and
-    misspellings), in the title's order, without adverbs and participles. A word and its plural count as one.
+    of the passage. Otherwise it is three or four words of the title (drawn; two where there are no more): the rarest
+    that at least one in 20,000 papers uses (two at least; rarer ones are names and misspellings), in the title's order,
+    without adverbs and participles. The passage is then the abstract without the title, as nobody's keywords are all
+    in the paper; it has one of them at least. A word and its plural count as one.
 
     A paper is left out if more than five others hold all the words. Every paper that holds all of them in its title is
     relevant too; other holders are left out of the corpus.
@@ -61,7 +62,7 @@ def keyword_searches(pool: Pool, seed: int) -> Iterator[Search]:
         yield Search(
             paper,
             query,
-            (paper.title, given[1] if given else paper.abstract),
+            (paper.title, given[1]) if given else ("", paper.abstract),
             tuple(pool.papers[other] for other in related),
             tuple(pool.papers[other].id for other in others if other not in related),
         )
@@ -81,10 +82,11 @@ def _given_keywords(paper: Paper) -> tuple[str, str] | None:
 
 
 def _rarest(pool: Pool, place: int, counts: Counter[str], size: int, fewest: int) -> str:
-    abstract = pool.abstract_forms[place]
-    words = [word for word in pool.title_words[place] if singular(word) in abstract and not word.endswith(("ly", "ed"))]
+    words = [word for word in pool.title_words[place] if not word.endswith(("ly", "ed"))]
     used = [word for word in words if counts[singular(word)] >= fewest]
     rarest = set(sorted(used, key=lambda word: counts[singular(word)])[:size])
+    if not pool.abstract_forms[place].intersection(map(singular, rarest)):
+        return ""
     return " ".join(word for word in words if word in rarest)
 
 

@@ -11,8 +11,15 @@ from typing import NamedTuple
 
 from relevance.collection import Collection
 from relevance.errors import RelevanceError
-from relevance.loaders.beir import is_beir, read_beir
+from relevance.loaders.beir import SPLITS, is_beir, read_beir
+from relevance.loaders.csfcube import is_csfcube, read_csfcube
+from relevance.loaders.dataset_parts import has_parts, read_parts
+from relevance.loaders.doris_mae import is_doris_mae, read_doris_mae
 from relevance.loaders.inside import is_inside, read_inside
+from relevance.loaders.litsearch import is_litsearch, read_litsearch
+from relevance.loaders.mteb_task import is_mteb_task, read_mteb_task
+from relevance.loaders.scirepeval import is_scirepeval, read_scirepeval
+from relevance.loaders.trec_covid import is_trec_covid, read_trec_covid
 
 
 class Format(NamedTuple):
@@ -31,7 +38,14 @@ class Format(NamedTuple):
 
 FORMATS: tuple[Format, ...] = (
     Format("set inside a larger corpus", is_inside, read_inside),
+    Format("CSFCube", is_csfcube, read_csfcube),
+    Format("DORIS-MAE", is_doris_mae, read_doris_mae),
+    Format("LitSearch", is_litsearch, read_litsearch),
+    Format("SciRepEval", is_scirepeval, read_scirepeval),
+    Format("TREC-COVID", is_trec_covid, read_trec_covid),
+    Format("NanoBEIR", has_parts, read_parts),
     Format("BEIR", is_beir, read_beir),
+    Format("mteb", is_mteb_task, read_mteb_task),
 )
 """Formats in the order in which a folder is tried."""
 
@@ -69,8 +83,13 @@ def read_collection(folder: Path) -> Collection:
     return collections[0]
 
 
+def format_of(folder: Path) -> str | None:
+    """Return the name of a folder's format by the files that are in it; None if it has none. Nothing large is read."""
+    return found.name if (found := _fitting(folder)) else None
+
+
 def _read(folder: Path) -> list[Collection]:
-    if folder.suffix == ".tsv" and folder.is_file():
+    if folder.suffix in SPLITS and folder.is_file():
         return read_beir(folder.resolve().parent.parent, folder)
     if found := _fitting(folder):
         return found.read(folder)

@@ -75,7 +75,9 @@ def table(path: Path, columns: Sequence[str], delimiter: str) -> Iterator[tuple[
         raise RelevanceError(f"{path} is not a table in UTF-8: {error}.") from error
 
 
-def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
+def parquet_rows(
+    paths: Sequence[Path], columns: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[str, Row]]:
     """Yield each row of Parquet files after its place `path:row`; only the columns are read.
 
     Raises:
@@ -92,9 +94,10 @@ def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[tupl
         number = 0
         try:
             file = parquet.ParquetFile(path)
-            if missing := next((name for name in columns if name not in file.schema_arrow.names), None):
+            known = file.schema_arrow.names
+            if missing := next((name for name in columns if name not in known), None):
                 raise RelevanceError(f"{path} has no column {missing}.")
-            for batch in file.iter_batches(columns=list(columns)):
+            for batch in file.iter_batches(columns=[*columns, *(name for name in optional if name in known)]):
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}:{number}", row

@@ -21,11 +21,20 @@ from retrieval_service.search import duplicates
 from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
-from retrieval_service.search.fusion import EVEN, FusedRanking, Fusion, append_deeper, fuse, single_ranking
+from retrieval_service.search.fusion import (
+    EVEN,
+    FUSIONS,
+    FusedRanking,
+    Fusion,
+    append_deeper,
+    fuse,
+    single_ranking,
+)
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.settings import Settings
 from retrieval_service.threads import Job, Result
 
 
@@ -57,6 +66,11 @@ class SearchEngine:
             Unavailable: The request needs the encoder, which is not available.
         """
         return await _Search(self._executor, self._join, self._pool, self._reranking, corpus, request).run()
+
+
+def make_engine(settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING) -> SearchEngine:
+    """Return the engine that settings describe; an evaluation measures the one that the service uses."""
+    return SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, reranking)
 
 
 @dataclass

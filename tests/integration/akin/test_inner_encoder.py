@@ -35,6 +35,8 @@ def composed(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("composed")
     repository = folder / "models"
     shutil.copytree(encoder_repository / "text_encoder", repository / "text_encoder")
+    manifest = repository / "text_encoder" / "1" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"prompts": {"passage": "passage: "}}))
     (repository / "encoder" / "1").mkdir(parents=True)
     shutil.copy(DATA / "inner_encoder" / "config.pbtxt", repository / "encoder")
     shutil.copy(DATA / "inner_encoder" / "model.py", repository / "encoder" / "1")
@@ -57,16 +59,23 @@ def client(composed: tuple[str, Path]) -> Iterator[InferenceServerClient]:
     client.close()
 
 
-def embed(client: InferenceServerClient, texts: list[str]) -> NDArray[np.float32]:
+def embed(client: InferenceServerClient, texts: list[str], **parameters: str) -> NDArray[np.float32]:
     tensor = InferInput("TEXT", [len(texts), 1], "BYTES")
     tensor.set_data_from_numpy(np.array([[text.encode()] for text in texts], dtype=object))
-    found: NDArray[np.float32] = client.infer("text_encoder", [tensor], model_version="1").as_numpy("EMBEDDING")
+    result = client.infer("text_encoder", [tensor], model_version="1", parameters=parameters)
+    found: NDArray[np.float32] = result.as_numpy("EMBEDDING")
     return found
 
 
 def test_the_vectors_are_those_of_the_reference_model(client: InferenceServerClient) -> None:
     cosines = (embed(client, CANONICAL["texts"]) * np.array(CANONICAL["vectors"])).sum(axis=1)
     assert cosines.min() > 0.98
+
+
+def test_a_passage_has_its_prompt_before_it_and_a_query_has_none(client: InferenceServerClient) -> None:
+    passage, query = embed(client, ["birds"], input_type="passage"), embed(client, ["birds"])
+    assert float(passage[0] @ embed(client, ["passage: birds"])[0]) > 0.99999
+    assert float(passage[0] @ query[0]) < 0.999
 
 
 def test_a_gathered_batch_makes_one_inner_call_for_each_run(

@@ -32,13 +32,18 @@ def example(beginning: str) -> tuple[str, str]:
 
 def test_the_page_has_examples_of_every_protocol() -> None:
     assert [language for language, _ in EXAMPLES].count("python") == 3
-    assert [language for language, _ in EXAMPLES].count("bash") == 3
+    assert [language for language, _ in EXAMPLES].count("bash") == 4
 
 
 def test_curl_in_json(triton: TritonProcess) -> None:
-    outputs = {each["name"]: each for each in json.loads(run(triton, *example("-d '{")))["outputs"]}
+    outputs = {each["name"]: each for each in json.loads(run(triton, *example('"data": ["graph')))["outputs"]}
     assert outputs["EMBEDDING"]["shape"] == [2, 384]
     assert outputs["TOKENS"]["data"] == [5, 7]
+
+
+def test_curl_says_that_a_text_is_a_passage(triton: TritonProcess) -> None:
+    (output,) = json.loads(run(triton, *example('"input_type": "passage"},\n')))["outputs"]
+    assert output["shape"] == [1, 384]
 
 
 def test_curl_in_binary_gives_the_vector_of_the_client(triton: TritonProcess) -> None:

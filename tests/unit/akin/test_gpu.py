@@ -26,7 +26,7 @@ def written(repository: Path) -> model_config_pb2.ModelConfig:
     return text_format.Parse((repository / "encoder" / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
 
 
-@pytest.mark.parametrize("max_length", [16, 48, 256, 384, 512])
+@pytest.mark.parametrize("max_length", [16, 48, 256, 384, 512, 2000, 8192])
 def test_the_profiles_hold_every_run_that_text_encoder_makes(max_length: int) -> None:
     spec = importlib.util.spec_from_file_location("packing_py", ROOT / "model_repository/text_encoder/packing.py")
     assert spec is not None
@@ -34,13 +34,15 @@ def test_the_profiles_hold_every_run_that_text_encoder_makes(max_length: int) ->
     packing = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(packing)
     assert max(packing.ROWS) == gpu.MAX_ROWS
+    assert max(packing.ROWS) * packing.FINE_LENGTH == gpu.MAX_TOKENS
     found = gpu.profiles(max_length)
-    for rows, length, _ in packing.shapes(max_length, 1_000_000, shares_rows=False):
+    for rows, length, _ in packing.shapes(max_length, gpu.MAX_TOKENS, shares_rows=False):
         fitting = [each for each in found if each.low[1] <= length <= each.high[1]]
         assert len(fitting) == 1
         assert rows <= fitting[0].high[0]
     for each in [*found, gpu.spanning_profile(max_length)]:
         assert all(low <= best <= high for low, best, high in zip(each.low, each.best, each.high, strict=True))
+    assert all(rows * length <= 2 * gpu.MAX_TOKENS for rows, length in (each.high for each in found))
     assert all(before.high[1] + 1 == after.low[1] for before, after in pairwise(found))
 
 

@@ -111,7 +111,7 @@ def test_the_address_of_a_service_on_all_addresses_is_loopback(host: str, url: s
 def test_another_process_reads_the_same_settings() -> None:
     named = {"AKIN_DATA": "/d", "AKIN_MODEL_REPOSITORY": "/m", "AKIN_TRITON_HOME": "/t", "AKIN_TRAINING_PYTHON": "/p"}
     hosts = {"AKIN_SERVICE_HOST": "::", "AKIN_UI_HOST": "0.0.0.0", "AKIN_TRITON_HOST": "10.0.0.1"}
-    more = {"AKIN_TRITON_URL": "grpc://a:1", "AKIN_WAIT_SECONDS": "2.5"}
+    more = {"AKIN_TRITON_URL": "grpc://a:1", "AKIN_WAIT_SECONDS": "2.5", "AKIN_EVALUATION_SETS": "/sets/a,/sets/b"}
     ports = {name: str(20000 + number) for number, name in enumerate(PORTS)}
     settings = Settings.read({**named, **hosts, **more, **ports})
     assert Settings.read(settings.environment) == settings

@@ -130,6 +130,16 @@ def test_without_prompts_both_types_are_what_they_were(load: Serve, prompts: Any
         assert encoder.add_prompt(texts, input_type) == texts
 
 
+def test_a_version_of_an_earlier_release_has_no_prompts(load: Serve) -> None:
+    before = Path(__file__).parents[2] / "data/text_encoder_of_schema_1/1/manifest.json"
+    manifest = json.loads(before.read_text())
+    graph = manifest["graph"] | {"inputs": ["input_ids", "attention_mask"]}
+    encoder = load(**manifest | {"dim": DIM, "graph": graph})
+    assert encoder.digest == manifest["digest"]
+    assert encoder.prompts == {"query": "", "passage": ""}
+    assert encoder.encode(["light"], "passage")[0].tobytes() == encoder.encode(["light"])[0].tobytes()
+
+
 def test_a_prompt_takes_its_part_of_the_longest_text_and_counts_as_tokens(load: Serve, graphs: Graphs) -> None:
     encoder = load(prompts={"query": QUERY})
     graphs.ran.clear()

@@ -96,7 +96,7 @@ def test_given_keywords_are_the_query_and_leave_the_passage() -> None:
     assert not searches("keywords", paper(abstract=f"{REST} We introduce keywords: they matter."))
 
 
-def test_keywords_are_the_rarest_words_that_title_and_abstract_share_and_all_their_holders_are_known() -> None:
+def test_keywords_are_the_rarest_words_of_the_title_and_all_their_holders_are_known() -> None:
     common = [paper("Profiles of wings", REST, f"c{n}") for n in range(3)]
     abstract = f"{REST} Zeppelin hydrogen burns beside wings."
     same = [
@@ -106,8 +106,16 @@ def test_keywords_are_the_rarest_words_that_title_and_abstract_share_and_all_the
     ]
     found = {search.paper.id: search for search in searches("keywords", *common, *same)}
     assert found["a"].query == "zeppelin hydrogen wings"
+    assert found["a"].passage == ("", abstract)
     assert [each.id for each in found["a"].related] == ["in its title"]
     assert found["a"].unjudged == ("in its abstract",)
+
+
+def test_keywords_need_not_be_in_the_abstract_but_one_of_them() -> None:
+    other = paper("Zeppelin hydrogen", REST, "other")
+    (found,) = searches("keywords", paper("Zeppelin hydrogen wings", REST), other)
+    assert (found.paper.id, found.query) == ("p", "zeppelin hydrogen wings")
+    assert not searches("keywords", paper("Zeppelin hydrogen", REST), other)
 
 
 def test_keywords_of_many_papers_are_no_query() -> None:

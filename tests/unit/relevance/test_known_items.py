@@ -17,12 +17,20 @@ def papers(count: int) -> list[Paper]:
 
 
 def test_titles_look_for_abstracts_without_their_titles(tmp_path: Path) -> None:
-    assert write_known_items(papers(30), tmp_path / "known", kind="title", most=20) == 20
+    assert write_known_items(papers(20), tmp_path / "known", kind="title", most=20) == 20
     found = read_collection(tmp_path / "known")
     assert len(found.passages) == len(found.queries) == 20
     assert found.queries["p3"] == "Wing 3"
     assert found.passages["p3"].startswith("We study the flow over wing number 3,")
     assert found.qrels["p3"] == {"p3": 1}
+
+
+def test_the_set_is_an_even_sample_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert write_known_items(papers(2_000), tmp_path / name, kind="title", most=200, seed=seed) == 200
+    first, same, other = (read_collection(tmp_path / name).queries.keys() for name in "abc")
+    assert first == same != other
+    assert 800 < sum(int(identity[1:]) for identity in first) / 200 < 1_200
 
 
 def test_first_sentences_look_for_titles_and_the_rest(tmp_path: Path) -> None:

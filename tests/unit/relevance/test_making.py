@@ -13,6 +13,7 @@ from papers import Author, Paper
 from relevance import (
     KINDS,
     RelevanceError,
+    corpus_file,
     make_sets,
     place_inside,
     query_slices,
@@ -170,6 +171,17 @@ def test_a_foreign_set_is_put_inside_other_papers_without_duplicates_of_its_pass
     assert found.passages["1"] == "Wings. Of oil"
     assert "3" not in found.passages
     assert (tmp_path / "wide/foreign-large/set.json").stat().st_size < 1_000
+
+
+def test_a_larger_corpus_can_be_written_as_one_file(tmp_path: Path) -> None:
+    make_sets(made_papers(), tmp_path / "sets", kinds=["claim"], queries=20)
+    alone, large = read_collections([tmp_path / "sets"])
+    assert corpus_file(alone, tmp_path / "files") == alone.corpus
+    path = corpus_file(large, tmp_path / "files")
+    assert path == tmp_path / "files" / "claim-large.jsonl"
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["_id"] for record in written] == list(large.passages)
+    assert written[0]["title"]
 
 
 def test_a_larger_corpus_that_has_changed_is_refused(tmp_path: Path) -> None:

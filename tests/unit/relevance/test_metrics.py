@@ -60,3 +60,8 @@ def test_equal_scores_are_sorted_by_the_passages_id_the_greatest_first() -> None
     run = {"q": {"a": 1.0, "b": 1.0, "c": 1.0}}
     assert query_metrics(run, {"q": {"c": 1}}, ["MRR@10"]) == {"MRR@10": [1]}
     assert query_metrics(run, {"q": {"a": 1}}, ["MRR@10"]) == {"MRR@10": [pytest.approx(1 / 3)]}
+
+
+def test_scores_that_32_bits_cannot_tell_apart_are_equal_as_in_trec_eval() -> None:
+    assert query_metrics({"q": {"a": 1 + 1e-9, "b": 1.0}}, {"q": {"a": 1}}, ["MRR@10"]) == {"MRR@10": [0.5]}
+    assert query_metrics({"q": {"a": 1 + 1e-6, "b": 1.0}}, {"q": {"a": 1}}, ["MRR@10"]) == {"MRR@10": [1]}

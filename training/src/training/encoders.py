@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -24,6 +24,13 @@ Encode = Callable[[Sequence[str]], Floats]
 
 InputType = Literal["query", "passage"]
 """Role of a text in a search; a version may put another prompt before the texts of each."""
+
+
+class EncodeAs(Protocol):
+    """Texts and their role in, vectors of length one out, float32 [texts, dim]."""
+
+    def __call__(self, texts: Sequence[str], input_type: InputType = ...) -> Floats:
+        """Return the vectors of texts."""
 
 
 def version_encoder(folder: Path, runtime: str = "auto") -> VersionEncoder:
@@ -69,9 +76,27 @@ def version_encoders(folder: Path) -> dict[str, VersionEncoder]:
     return {name: version_encoder(folder, name) for name in RUNTIMES if importlib.util.find_spec(name)}
 
 
-def encode_fp32(model: SentenceTransformer, texts: Sequence[str], batch_size: int = 32) -> Floats:
-    """Return the vectors of a sentence-transformers model in FP32, of length one, [texts, dim]."""
-    vectors = model.encode(list(texts), batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False)
+def encode_fp32(
+    model: SentenceTransformer,
+    texts: Sequence[str],
+    batch_size: int = 32,
+    *,
+    input_type: InputType = "query",
+    dimensions: int | None = None,
+) -> Floats:
+    """Return the vectors of a sentence-transformers model in FP32, of length one, [texts, dim].
+
+    Args:
+        model: the model, with its prompts.
+        texts: the texts.
+        batch_size: texts in a run.
+        input_type: `query` for the vectors of `encode_query`, `passage` for those of `encode_document`.
+        dimensions: dimensions to keep before normalisation; None keeps all.
+    """
+    encode = model.encode_query if input_type == "query" else model.encode_document
+    vectors = encode(
+        list(texts), batch_size=batch_size, normalize_embeddings=True, truncate_dim=dimensions, show_progress_bar=False
+    )
     return np.asarray(vectors, dtype=np.float32)
 
 

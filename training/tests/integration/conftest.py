@@ -34,7 +34,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function that makes a folder as SentenceTransformer.save() does, of a `bert` or a `modernbert`."""
     import tokenizers
     import torch
@@ -49,7 +49,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
     }
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
 
     def tokenizer(kind: str) -> transformers.PreTrainedTokenizerFast:
         if kind == "bert":
@@ -74,10 +74,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
             tokenizer_object=bpe, model_max_length=48, model_input_names=["input_ids", "attention_mask"], **special
         )
 
-    def make(kind: str) -> Path:
+    def make(kind: str, dim: int = 32) -> Path:
         torch.manual_seed(0)
         own = tokenizer(kind)
         ids = {
+            "hidden_size": dim,
             "vocab_size": len(own),
             "pad_token_id": own.pad_token_id,
             "cls_token_id": own.cls_token_id,
@@ -98,7 +99,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         model.save_pretrained(folder / "base")
         own.save_pretrained(folder / "base")
         first = Transformer(str(folder / "base"))
-        SentenceTransformer(modules=[first, Pooling(32)], device="cpu").save(str(folder / "model"))
+        SentenceTransformer(modules=[first, Pooling(dim)], device="cpu").save(str(folder / "model"))
         return folder / "model"
 
     return make

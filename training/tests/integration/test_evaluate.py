@@ -42,9 +42,8 @@ def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
 
     arguments = ["--repository", str(repository), "--version", "2", "--base", str(source), "--resamples", "200"]
     capfd.readouterr()
-    assert (
-        evaluate.main([*arguments, "--set", str(tmp_path / "known"), "--cache", str(tmp_path / "kept"), "--json"]) == 0
-    )
+    arguments += ["--set", str(tmp_path / "known"), "--cache", str(tmp_path / "kept")]
+    assert evaluate.main([*arguments, "--served", str(tmp_path / "served"), "--json"]) == 0
     answer = json.loads(capfd.readouterr().out)
 
     folder = versions / "evaluations" / digest
@@ -53,18 +52,25 @@ def test_a_version_is_compared_with_bm25_its_base_and_the_serving_one(
         "report.json", "report.md", "model_card.md", "scores.png", "differences.png",
     }  # fmt: skip
     report = read_report(folder / "report.json")
-    assert list(report.systems) == ["bm25", "base", "version 1", "version 2"]
-    assert report.systems["version 2"]["digest"] == digest
-    assert report.baseline == "version 1"
-    same = report.difference("known", "version 2", "version 1", "nDCG@10")
-    assert same is not None
-    assert (same.difference, same.low, same.high) == (0, 0, 0)
-    to_base = report.difference("known", "version 2", "base", "nDCG@10")
-    assert to_base is not None
-    assert abs(to_base.difference) < 0.1
+    assert list(report.systems) == [
+        "bm25", "lexical", "base dense", "base hybrid", "version 1 dense", "version 1 hybrid", "version 2 dense",
+        "version 2 hybrid",
+    ]  # fmt: skip
+    assert report.systems["version 2 hybrid"]["digest"] == digest
+    # Both versions were made from the base.
+    assert report.systems["version 2 hybrid"]["fp32"] == "base"
+    assert "papers: " in report.systems["version 2 dense"]["calibration"]
+    assert report.baseline == "version 1 hybrid"
+    for mode in ("dense", "hybrid"):
+        same = report.difference("known", f"version 2 {mode}", f"version 1 {mode}", "nDCG@10")
+        assert same is not None
+        assert (same.difference, same.low, same.high) == (0, 0, 0)
+        to_base = report.difference("known", f"version 2 {mode}", f"base {mode}", "nDCG@10")
+        assert to_base is not None
+        assert abs(to_base.difference) < 0.1
     card = (folder / "model_card.md").read_text()
     assert digest in card
-    assert "| known | nDCG@10 |" in card
+    assert "| known | MRR@10 |" in card
     assert [contents(versions / number) for number in ("1", "2")] == before
 
 

@@ -12,6 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from training.compression import quantize
+from training.compression.compress import Compression
 from training.encoders import version_encoders
 from training.errors import ParityError, SourceError
 from training.registry import export
@@ -77,7 +78,9 @@ def test_a_model_becomes_a_version_with_nearly_the_same_vectors(
 def test_a_quantiser_that_spoils_the_model_publishes_nothing(
     tiny_model: Callable[[str], Path], papers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(model: onnx.ModelProto, *_: Any) -> onnx.ModelProto:
+    def spoil(plain: onnx.ModelProto, *_: Any) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        model.CopyFrom(plain)
         weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         value = numpy_helper.to_array(weight)
         noise = np.random.default_rng(0).normal(size=value.shape).astype(np.float32)
@@ -86,8 +89,11 @@ def test_a_quantiser_that_spoils_the_model_publishes_nothing(
 
     monkeypatch.setattr(quantize, "quantize", spoil)
     with pytest.raises(ParityError, match=r"nothing was published.*mean cosine"):
-        run_export(tiny_model("bert"), papers, tmp_path)
+        run_export(tiny_model("bert"), papers, tmp_path, how=Compression("int8"))
     assert not (tmp_path / "text_encoder").exists()
+    made = run_export(tiny_model("bert"), papers, tmp_path)
+    assert made["recipe"]["precision"] == "FP16"
+    assert "the mean cosine to the original is" in made["recipe"]["instead_of"]["INT8"]
 
 
 def test_an_incomplete_model_folder_is_refused(

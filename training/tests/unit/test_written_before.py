@@ -12,8 +12,9 @@ BEFORE = Path(__file__).parents[3] / "tests" / "data" / "text_encoder_of_schema_
 def test_the_manifest_names_the_encoder_by_the_same_digest() -> None:
     before = json.loads((BEFORE / "1" / manifest.MANIFEST_FILE).read_text())
     graph, tokenizer = (before["files"][name]["sha256"] for name in ("model.onnx", "tokenizer.json"))
-    digest = manifest.encoder_digest(graph, tokenizer, before["max_length"], before["passage_text_version"])
-    assert digest == before["digest"]
+    parts = graph, tokenizer, before["max_length"], before["passage_text_version"]
+    assert manifest.encoder_digest(*parts) == before["digest"]
+    assert manifest.encoder_digest(*parts, before.get("prompts")) == before["digest"]
     assert before["schema"] == manifest.MANIFEST_SCHEMA
     assert publish.promoted_version(BEFORE) == 1
 

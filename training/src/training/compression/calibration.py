@@ -9,14 +9,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from papers import Paper, PapersError, passage_text, read_papers
+from training.data.corpus import read_corpus
 from training.errors import CalibrationError
 
 FEWEST_PAPERS = 40
-MOST_PAPERS_READ = 20_000
+SAMPLE = 20_000
+"""Most papers of a file that texts and vocabulary counts are taken from."""
+
+HELD_OUT = 120
 HELD_OUT_SHARE = 0.3
 
 
@@ -33,25 +36,33 @@ class Texts:
     held_out: tuple[str, ...]
 
 
-def passages(path: Path, mapping: str | None = None) -> Iterator[str]:
-    """Yield the passage texts of a file's first `MOST_PAPERS_READ` papers.
+def read_sample(
+    path: Path, *, mapping: str | None = None, seed: int = 0, is_part: bool = False
+) -> tuple[list[Paper], int]:
+    """Return a random sample of a file's papers, at most `SAMPLE` of them, in the file's order, and how many it has.
+
+    The whole file is read: its first papers would be those of one time or one subject, because files are sorted.
+
+    Args:
+        path: a file of papers.
+        mapping: mapping of the papers' fields, if the file needs one.
+        seed: seed of the choice.
+        is_part: True for a part of a run's corpus, as the stage `prepare` writes it.
 
     Raises:
         CalibrationError: The file cannot be read.
     """
-    return map(passage_text, _first_papers(path, mapping))
-
-
-def read_texts(
-    path: Path, *, mapping: str | None = None, calibration: int = 200, held_out: int = 120, seed: int = 0
-) -> Texts:
-    """Draw both sets from a file of papers, of which only the first `MOST_PAPERS_READ` are read.
-
-    Raises:
-        CalibrationError: The file cannot be read, or holds fewer than `FEWEST_PAPERS` different papers.
-    """
-    found = list(_first_papers(path, mapping))
-    return draw(found, calibration=calibration, held_out=held_out, seed=seed, where=str(path))
+    rng = random.Random(seed)
+    kept: list[tuple[int, Paper]] = []
+    count = 0
+    for paper in read_corpus(path) if is_part else _papers(path, mapping):
+        # Reservoir sampling (Vitter, 1985, algorithm R): each paper of the file is equally likely to be kept.
+        if count < SAMPLE:
+            kept.append((count, paper))
+        elif (place := rng.randrange(count + 1)) < SAMPLE:
+            kept[place] = (count, paper)
+        count += 1
+    return [paper for _, paper in sorted(kept, key=lambda each: each[0])], count
 
 
 def draw(papers: Sequence[Paper], *, calibration: int, held_out: int, seed: int, where: str) -> Texts:
@@ -101,9 +112,9 @@ def _texts(papers: Sequence[Paper], count: int, rng: random.Random) -> tuple[str
     return tuple(kinds[index % 10](papers[(index + index // 10) % len(papers)], rng) for index in range(count))
 
 
-def _first_papers(path: Path, mapping: str | None) -> Iterator[Paper]:
+def _papers(path: Path, mapping: str | None) -> Iterator[Paper]:
     try:
         with read_papers(path, mapping) as reader:
-            yield from islice(reader, MOST_PAPERS_READ)
+            yield from reader
     except PapersError as error:
         raise CalibrationError(f"the papers for calibration cannot be read: {error}") from error

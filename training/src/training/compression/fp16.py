@@ -14,7 +14,7 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from training.errors import UnsupportedModel
+from training.errors import QuantizationError, UnsupportedModel
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,10 +28,15 @@ def convert(graph: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         graph: graph in FP32; it is not changed.
+
+    Raises:
+        QuantizationError: The graph has no matrix product.
     """
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)
-    last = max(index for index, node in enumerate(copied.graph.node) if node.op_type == "MatMul")
+    last = max((index for index, node in enumerate(copied.graph.node) if node.op_type == "MatMul"), default=None)
+    if last is None:
+        raise QuantizationError("the graph has no matrix product: there is nothing to convert to FP16")
     behind = [node.name for node in copied.graph.node[last + 1 :]]
     converted: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True, node_block_list=behind)
     wrapped = OnnxModel(converted)

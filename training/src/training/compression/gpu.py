@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,15 @@ import numpy as np
 from storage.durable import sync
 from training.arrays import Floats
 from training.command import run_command
-from training.compression import calibration
+from training.compression import calibration, parity
 from training.encoders import encode_fp32, version_encoder
 from training.errors import ParityError, PublishError, SourceError
 from training.progress import log_duration
 from training.registry import publish, source
+from training.registry.supported import limit_length, replace_prompts
 
 GPU_ENCODER = "encoder"
 GPU_RUNTIMES = ("tensorrt", "cuda")
-FP16_MEAN_COSINE = 0.999
-"""Least mean cosine to the original. Rounding to FP16 keeps 0.9999; a value below this limit means an error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +63,11 @@ def export_fp16(
         TrainingError: A step failed; the repository is unchanged.
     """
     manifest = _manifest(repository, version)
-    origin = source.resolve(wanted or original_source(repository, manifest["base"]))
-    held_out = calibration.read_texts(texts, mapping=mapping).held_out
+    origin = source.resolve(wanted or publish.original_source(repository, manifest["base"]))
+    papers, _ = calibration.read_sample(texts, mapping=mapping)
+    held_out = calibration.draw(
+        papers, calibration=200, held_out=calibration.HELD_OUT, seed=0, where=str(texts)
+    ).held_out
     with log_duration(f"loading {origin.name}"):
         from training.compression import fp16, onnx_export
 
@@ -82,14 +84,18 @@ def export_fp16(
             "export that one, to get the same encoder on a GPU."
         )
     with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
-        exported = onnx_export.export_onnx(model, Path(scratch))
+        exported = onnx_export.export_onnx(model, Path(scratch), manifest["recipe"].get("dimensions"))
         inputs = onnx_export.inputs(exported)
         graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
     with log_duration(f"checking parity on {len(held_out)} held-out texts"):
-        model.max_seq_length = manifest["max_length"]
-        true = encode_fp32(model, held_out)
+        limit_length(model, manifest["max_length"])
+        # The prompt is a part of the text here, so that the three are given the same tokens.
+        replace_prompts(model, "", "")
+        texts_as_queries = [manifest.get("prompts", {}).get("query", "") + text for text in held_out]
+        true = encode_fp32(model, texts_as_queries, dimensions=manifest["recipe"].get("dimensions"))
         folder = repository / publish.TEXT_ENCODER / str(version)
-        vectors = _run(graph.SerializeToString(), folder / "tokenizer.json", held_out, inputs, manifest["max_length"])
+        tokenizer = folder / "tokenizer.json"
+        vectors = _run(graph.SerializeToString(), tokenizer, texts_as_queries, inputs, manifest["max_length"])
         served = version_encoder(folder, "onnxruntime")(held_out)
         agreement = {
             "mean_cosine": float((vectors * true).sum(axis=1).mean()),
@@ -97,11 +103,11 @@ def export_fp16(
             "mean_cosine_to_version": float((vectors * served).sum(axis=1).mean()),
             "texts": len(held_out),
         }
-    if not agreement["mean_cosine"] >= FP16_MEAN_COSINE:
+    if not agreement["mean_cosine"] >= parity.FP16_MEAN_COSINE:
         raise ParityError(
             f"nothing was published: in FP16 the mean cosine to the original is {agreement['mean_cosine']:.5f}, and "
-            f"at least {FP16_MEAN_COSINE} is required. A model whose activations exceed the range of FP16 cannot be "
-            "served in FP16."
+            f"at least {parity.FP16_MEAN_COSINE} is required. A model whose activations exceed the range of FP16 "
+            "cannot be served in FP16."
         )
     made = {
         "version": version,
@@ -114,15 +120,6 @@ def export_fp16(
     }
     target = _publish(repository, version, graph.SerializeToString(), made)
     return {**made, "folder": str(target)}
-
-
-def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
-    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one."""
-    kept = repository / publish.TEXT_ENCODER / publish.SOURCES / base["weights_sha256"]
-    if kept.is_dir():
-        return str(kept)
-    where, _, name = base["source"].partition(" ")
-    return name if where == "hub" else None
 
 
 def _manifest(repository: Path, version: int) -> dict[str, Any]:

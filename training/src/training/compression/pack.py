@@ -29,26 +29,27 @@ _MASK = "attention_mask"
 _ELEMENTWISE = frozenset({"Cast", "Sub", "Where", "Mul", "Unsqueeze", "Not", "Equal"})
 
 
-class _Mean(NamedTuple):
-    """Nodes of mean pooling, which the packed graph does for each text of a row.
+class _Pooling(NamedTuple):
+    """Nodes of pooling, which the packed graph does for each text of a row.
 
     Attributes:
-        tokens: name of the value that is averaged, [rows, tokens, dim].
-        node: computes the mean.
-        norm: computes the length of the mean.
+        tokens: name of the value that is pooled, [rows, tokens, dim].
+        node: computes the text's vector, [rows, dim].
+        is_mean: True for the mean of the tokens, False for the first token.
     """
 
     tokens: str
     node: onnx.NodeProto
-    norm: onnx.NodeProto
+    is_mean: bool
 
 
 def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
     """Return a copy that packs texts, or None if the graph's structure does not allow it.
 
     Packing needs positions that are read from a table, starting at its first row; one mask that is added to the scores
-    of every layer; and a vector that is the mean over the tokens, normalised. BERT and most models derived from it
-    qualify. Models that count positions from the token ids, or use relative positions, do not.
+    of every layer; and a vector that is the mean of the tokens or the first token. What follows (a dense layer, a cut,
+    normalisation) may be anything. BERT and most models derived from it qualify. Models that count positions from the
+    token ids, or use relative positions, do not.
 
     Args:
         model: the graph that `simplify` returned, quantised or not; it is not changed.
@@ -56,8 +57,9 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
     graph = Graph(packed)
-    positions, scores, mean = _position_lookup(graph), _masked_scores(graph), _mean(graph)
-    if positions is None or not scores or mean is None:
+    positions, scores = _position_lookup(graph), _masked_scores(graph)
+    pooling = _mean(graph) or _first_token(graph)
+    if positions is None or not scores or pooling is None:
         return None
     positions.input[1] = POSITIONS
     before = _Nodes(graph)
@@ -70,20 +72,30 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
     mask = before.add("Where", before.add("Equal", query, key), before.constant(np.float32(0)), apart)
     for add, place in scores:
         add.input[place] = mask
-    # The means of all texts are one matrix product, with a matrix that marks the tokens of each text.
-    after = _Nodes(graph, "mean")
+    # The vectors of all texts are one matrix product, with a matrix that marks the tokens of each text.
+    after = _Nodes(graph, "mean" if pooling.is_mean else "first")
     row, slot = after.add("Unsqueeze", SEGMENTS, after.axes(1)), after.add("Unsqueeze", SLOTS, after.axes(0, 2))
-    own = after.add("Cast", after.add("Equal", row, slot), to=TensorProto.FLOAT)
-    total = after.add("MatMul", own, mean.tokens)
-    count = after.add("ReduceSum", own, after.axes(2), keepdims=1)
-    text = after.add("Div", total, after.add("Max", count, after.constant(np.float32(1))))
-    for reader in graph.readers[mean.node.output[0]]:
-        reader.input[:] = [text if name == mean.node.output[0] else name for name in reader.input]
-    mean.norm.input[1] = after.axes(-1)
+    marked = after.add("Equal", row, slot)
+    if not pooling.is_mean:
+        position = after.add("Unsqueeze", POSITIONS, after.axes(1))
+        marked = after.add("And", marked, after.add("Equal", position, after.axes(0)))
+    own = after.add("Cast", marked, to=TensorProto.FLOAT)
+    text = after.add("MatMul", own, pooling.tokens)
+    if pooling.is_mean:
+        count = after.add("ReduceSum", own, after.axes(2), keepdims=1)
+        text = after.add("Div", text, after.add("Max", count, after.constant(np.float32(1))))
+    norm = _after(graph, pooling.node.output[0], "ReduceL2")
+    last: list[onnx.NodeProto] = []
+    if norm is not None and len(norm.input) == 2:
+        norm.input[1] = after.axes(-1)
+    else:
+        text, last = _as_rows(graph, packed, after, text)
+    for reader in graph.readers[pooling.node.output[0]]:
+        reader.input[:] = [text if name == pooling.node.output[0] else name for name in reader.input]
     nodes = list(packed.graph.node)
-    end = next(place for place, node in enumerate(nodes) if node.output == mean.node.output)
+    end = next(place for place, node in enumerate(nodes) if node.output == pooling.node.output)
     del packed.graph.node[:]
-    packed.graph.node.extend([*before.made, *nodes[: end + 1], *after.made, *nodes[end + 1 :]])
+    packed.graph.node.extend([*before.made, *nodes[: end + 1], *after.made, *nodes[end + 1 :], *last])
     _declare(packed)
     graph.refresh()
     graph.prune()
@@ -153,17 +165,54 @@ def _is_mask(graph: Graph, name: str) -> bool:
     return bool(sources) and all(_is_mask(graph, each) for each in sources)
 
 
-def _mean(graph: Graph) -> _Mean | None:
-    """Return the pooling by mean: the sum over masked tokens, divided by their number, then normalised."""
+def _as_rows(graph: Graph, packed: onnx.ModelProto, after: _Nodes, text: str) -> tuple[str, list[onnx.NodeProto]]:
+    """Give what follows the pooling one text in each row, as before, and put the rows' texts together again at the end.
+
+    Returns:
+        The vectors of all texts, [rows · texts, dim], and the nodes at the end of the graph.
+    """
+    flat = after.add("Flatten", text, axis=2)
+    output = packed.graph.output[0].name
+    inner = f"{output}_of_each_text"
+    graph.maker[output].output[:] = [inner if name == output else name for name in graph.maker[output].output]
+    end = _Nodes(graph, "end")
+    shape = end.add("Concat", end.axes(-1), end.add("Shape", SLOTS), end.add("Shape", inner, start=1), axis=0)
+    return flat, [*end.made, helper.make_node("Reshape", [inner, shape], [output], name="packed_end")]
+
+
+def _first_token(graph: Graph) -> _Pooling | None:
+    """Return the pooling that takes the first token, [CLS], of each row."""
+    for node in graph.of_type("GatherElements"):
+        index = graph.maker.get(node.input[1])
+        while index is not None and index.op_type in {"Expand", "Unsqueeze"}:
+            index = graph.maker.get(index.input[0])
+        cast = graph.maker.get(index.input[0]) if index is not None and index.op_type == "ArgMax" else None
+        if cast is None or cast.op_type != "Cast" or cast.input[0] != _MASK:
+            continue
+        # Between them the row's own axis is removed, by nodes that look at the shape.
+        end: onnx.NodeProto | None = node
+        while end is not None and end.op_type in {"GatherElements", "Shape", "Gather", "Equal", "If", "Squeeze"}:
+            end = next(iter(graph.readers.get(end.output[0], [])), None)
+        if end is not None and end.op_type == "Concat" and len(end.input) == 1:
+            return _Pooling(node.input[0], end, is_mean=False)
+    return None
+
+
+def _is_joined(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Return True if the vector is one of several poolings that are put together."""
+    return any(each.op_type == "Concat" and len(each.input) > 1 for each in graph.readers.get(node.output[0], []))
+
+
+def _mean(graph: Graph) -> _Pooling | None:
+    """Return the pooling by mean: the sum over masked tokens, divided by their number."""
     for node in graph.of_type("Div"):
         total = graph.maker.get(node.input[0])
         masked = graph.maker.get(total.input[0]) if total is not None and total.op_type == "ReduceSum" else None
         if masked is None or masked.op_type != "Mul":
             continue
         tokens = [name for name in masked.input if not _comes_from_mask(graph, name)]
-        norm = _after(graph, node.output[0], "ReduceL2")
-        if len(tokens) == 1 and norm is not None and len(norm.input) == 2:
-            return _Mean(tokens[0], node, norm)
+        if len(tokens) == 1 and not _is_joined(graph, node):
+            return _Pooling(tokens[0], node, is_mean=True)
     return None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.errors import UnsupportedModel
+from training.registry.supported import is_static
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -50,6 +51,8 @@ def prune(model: SentenceTransformer, pruning: Pruning, texts: Iterable[str]) ->
         UnsupportedModel: The architecture or the tokenizer is not supported, or the model has too few layers.
     """
     left: dict[str, int] = {}
+    if is_static(model) and pruning != Pruning():
+        raise UnsupportedModel("a model of word vectors has no layers to prune, and its tokens are not pruned.")
     if pruning.layers is not None:
         keep_layers(model, pruning.layers)
         left["layers"] = pruning.layers

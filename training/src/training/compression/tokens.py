@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from training.compression.linear_layers import Feed
+from training.registry.supported import is_static
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -17,11 +19,18 @@ if TYPE_CHECKING:
 
 def save_tokenizer(model: SentenceTransformer, path: Path) -> int:
     """Write the tokenizer without truncation and padding, which serving sets itself, and return the padding's id."""
-    tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    if is_static(model):
+        # Such a model reads the tokens of the text alone, without [CLS] and [SEP].
+        static: Any = model.tokenizer
+        settings = json.loads(static.to_str())
+        tokenizer = Tokenizer.from_str(json.dumps({**settings, "post_processor": None}))
+        pad = None
+    else:
+        tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+        pad = model.tokenizer.pad_token_id
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(path))
-    pad = model.tokenizer.pad_token_id
     return int(pad) if pad is not None else 0
 
 

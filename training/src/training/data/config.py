@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from training.schema import Count, OpenShare, Positive, Section, Share, explain
+from training.schema import Above0, Count, OpenShare, Positive, Section, Share, explain
 
 
 class DataConfig(Section, frozen=True):
@@ -17,7 +17,7 @@ class DataConfig(Section, frozen=True):
 
     papers: Annotated[str, explain("file of papers; `sample` downloads the sample papers")]
     mapping: Annotated[str | None, explain("fields of that file, such as `id=_id,title=title,abstract=text`")]
-    most: Annotated[Positive | None, explain("papers to read at most; `null` reads all")]
+    most: Annotated[Positive | None, explain("papers to draw at random from the file; `null` takes all")]
     held_out_share: Annotated[OpenShare, explain("largest share of the corpus to hold out: the newest papers")]
     validation_share: Annotated[
         OpenShare, explain("largest share of the corpus to validate on: the papers before those")
@@ -55,6 +55,22 @@ class NegativesConfig(Section, tag="negatives", tag_field="kind", frozen=True):
     batch_size: Annotated[Positive, explain("texts to encode at once")]
 
 
+class HybridNegativesConfig(Section, tag="hybrid", tag_field="kind", frozen=True):
+    """Hard negatives that hybrid search ranks high, from the passages of all papers that train."""
+
+    negatives: Annotated[Positive, explain("negatives for each pair")]
+    range_min: Annotated[Count, explain("nearest passages to skip, because they are often right as well")]
+    range_max: Annotated[Positive, explain("rank of the last passage that may become a negative")]
+    largest_ratio: Annotated[
+        Above0, explain("a negative may score at most this many times the positive's score, to exclude false negatives")
+    ]
+    duplicate_cosine: Annotated[
+        Share, explain("a passage with this cosine to the positive or more is a near-duplicate and no negative")
+    ]
+    pool: Annotated[Positive, explain("best passages of each half that get a share of the score, as in search")]
+    batch_size: Annotated[Positive, explain("texts to encode at once")]
+
+
 class NeighboursConfig(Section, tag="neighbours", tag_field="kind", frozen=True):
     """Batches of similar papers: hard negatives without additional texts."""
 
@@ -65,4 +81,4 @@ class NeighboursConfig(Section, tag="neighbours", tag_field="kind", frozen=True)
     relative_margin: RelativeMargin
 
 
-MiningConfig = NoMining | NegativesConfig | NeighboursConfig
+MiningConfig = NoMining | NegativesConfig | HybridNegativesConfig | NeighboursConfig

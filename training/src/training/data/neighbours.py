@@ -88,5 +88,5 @@ def separate_matches(
             full.append(block)
             unfilled.remove(block)
         if len(unfilled) > _UNFILLED:
-            unfilled.pop(0)
+            unfilled.remove(min(unfilled, key=len))
     return full

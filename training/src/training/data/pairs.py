@@ -6,6 +6,7 @@ To add a source that makes a pair of one paper, add its name to `PairSource` and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +17,28 @@ from numpy.typing import NDArray
 from papers import Paper, passage_text
 from papers.sentences import split_sentences
 from relevance import KNOWN_ITEM_KINDS
+from relevance.kinds import related_pairs
+from relevance.kinds.keywords import keyword_searches
+from relevance.kinds.known_item import claim_search, draft_search, question_search
+from relevance.kinds.search import Pool, Search
 from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
-PairSource = Literal["title", "first_sentence", "last_sentence", "halves", "subject", "citation"]
+PairSource = Literal[
+    "title",
+    "first_sentence",
+    "last_sentence",
+    "halves",
+    "question",
+    "claim",
+    "draft",
+    "keywords",
+    "neighbours",
+    "subject",
+    "citation",
+    "texts",
+]
 NO_SUBJECT = -1
 
 
@@ -56,7 +74,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
-        positive: text that it should find.
+        positive: text that it should find; empty for a single text.
         label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
         groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
             in one batch.
@@ -64,7 +82,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     kind: str
     anchor: str
-    positive: str
+    positive: str = ""
     label: int | None = None
     groups: tuple[int, ...] = ()
 
@@ -101,9 +119,31 @@ def halves(text: str) -> tuple[str, str] | None:
     return " ".join(parts[:cut]), " ".join(parts[cut:])
 
 
+def single_text(kind: str, paper: Paper) -> Pair:
+    """Return the passage of a paper alone, for a loss that learns from single texts."""
+    return Pair(kind, passage_text(paper))
+
+
+def search_pair(kind: str, paper: Paper) -> Pair | None:
+    """Return query and passage of a kind of search for one paper, as test sets have them."""
+    search = _SEARCHES[kind](paper)
+    return _pair_of_search(kind, search) if search else None
+
+
+def _pair_of_search(kind: str, search: Search) -> Pair | None:
+    if search.passage is None:
+        return None
+    title, abstract = search.passage
+    return Pair(kind, search.query, passage_text(Paper(id=search.paper.id, title=title, abstract=abstract)))
+
+
+_SEARCHES = {"question": question_search, "claim": claim_search, "draft": draft_search}
+
 ONE_PAPER_SOURCES: dict[str, Callable[[str, Paper], Pair | None]] = {
     **dict.fromkeys(("title", "first_sentence", "last_sentence"), known_item_pair),
     "halves": halves_pair,
+    **dict.fromkeys(_SEARCHES, search_pair),
+    "texts": single_text,
 }
 
 
@@ -141,8 +181,12 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
             streams.append(
                 subject_pairs(corpus, wanted, balanced=settings.balanced, labelled=settings.labelled, seed=seed)
             )
+        elif kind == "keywords":
+            streams.append(keyword_pairs(corpus, wanted, seed))
+        elif kind == "neighbours":
+            streams.append(neighbour_pairs(corpus, wanted, seed))
         elif kind == "citation":
-            streams.append(citation_pairs(corpus, settings.citations, wanted))
+            streams.append(citation_pairs(corpus, settings.citations, wanted, seed))
         elif settings.per_paper:
             streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
@@ -202,7 +246,34 @@ def subject_pairs(
             yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
 
 
-def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Iterator[Pair]:
+def keyword_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
+    """Yield a few keywords and the passage of their paper, as test sets have them. All papers are held in memory."""
+    papers = list(corpus)
+    place = {paper.id: index for index, paper in enumerate(papers)}
+    for search in islice(keyword_searches(Pool(papers), seed), wanted):
+        if pair := _pair_of_search("keywords", search):
+            yield _of_papers(pair, corpus, place[search.paper.id])
+
+
+def neighbour_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
+    """Yield an abstract and the passage of a related paper, as test sets have them. All papers are held in memory.
+
+    Raises:
+        CorpusError: No two papers of the corpus are related.
+    """
+    pool = Pool(list(corpus))
+    place = {paper.id: index for index, paper in enumerate(corpus)}
+    found = sorted(related_pairs(pool))
+    if not found:
+        raise CorpusError("pairs.shares.neighbours: no two papers of the corpus are related. Give other pairs.")
+    rng = np.random.default_rng(seed)
+    for index in rng.permutation(len(found))[:wanted].tolist():
+        one, other = (pool.papers[found[index][side]] for side in rng.permutation(2).tolist())
+        pair = Pair("neighbours", one.abstract, passage_text(other))
+        yield _of_papers(pair, corpus, place[one.id], place[other.id])
+
+
+def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int, seed: int = 0) -> Iterator[Pair]:
     """Yield papers of which one cites the other, both in the corpus.
 
     Raises:
@@ -223,7 +294,8 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int) -> Ite
             f"pairs.citations: none of the {len(found)} citations in {file} is between two papers that train. "
             "Give a file with ids of the corpus."
         )
-    for citation in inside[:wanted]:
+    for place_inside in sorted(np.random.default_rng(seed).permutation(len(inside))[:wanted].tolist()):
+        citation = inside[place_inside]
         one, other = place[citation.citing], place[citation.cited]
         yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
 

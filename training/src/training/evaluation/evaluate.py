@@ -1,6 +1,6 @@
 """Evaluate versions of the encoder, beside BM25 and the model they were made from.
 
-Usage: python -m training.evaluation.evaluate --repository DIR --version N --set FOLDER … [--output DIR] [--json]
+Usage: python -m training.evaluation.evaluate --repository DIR --version N … --set FOLDER … [--served DIR] [--json]
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from training.command import run_command
-from training.errors import EvaluationError
-from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems
+from training.errors import EvaluationError, TrainingError
+from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems, write_report
 from training.evaluation.report import REPORT_FILE
+from training.evaluation.systems import system_description
 from training.progress import log_duration, log_progress
-from training.registry import model_card, publish, source
+from training.registry import model_card, publish, source, supported
 
 BASE = "base"
 LEXICAL = "bm25"
@@ -26,47 +27,54 @@ LEXICAL = "bm25"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    return run_command(_parser(), evaluate_version, arguments)
+    return run_command(_parser(), evaluate_versions, arguments)
 
 
-def evaluate_version(options: argparse.Namespace) -> str:
-    """Evaluate a version, write its report and model card, and return the report as text, or as JSON with `--json`."""
+def evaluate_versions(options: argparse.Namespace) -> str:
+    """Evaluate versions, write the report and a model card for each, and return the report as text or as JSON."""
     model = options.repository / publish.TEXT_ENCODER
-    candidate = version_name(options.version)
+    candidates = {version_name(number): model / str(number) for number in options.version}
     systems, against = load_systems(
         options.repository,
-        {candidate: model / str(options.version)},
+        candidates,
         base=options.base,
         models=options.model,
         others=options.against,
         compile=options.compile,
         runtime=options.runtime,
     )
-    digest = systems[candidate].description["digest"]  # type: ignore[union-attr]  # a version has one
-    folder: Path = options.output or model / publish.EVALUATIONS / digest
+    folders: dict[str, Path] = {
+        name: options.output or model / publish.EVALUATIONS / systems[name].description["digest"]  # type: ignore[union-attr]  # a version has one
+        for name in candidates
+    }
+    first, *more = dict.fromkeys(folders.values())
     report = evaluate_systems(
         systems,
         options.set,
-        folder,
+        first,
         baseline=against,
-        comparisons=candidate_comparisons(systems, candidate, against),
+        comparisons=candidate_comparisons(systems, list(candidates), against),
         subject_papers=options.papers,
         mapping=options.map,
         resamples=options.resamples,
         seed=options.seed,
         cache=options.cache,
+        served=options.served,
     )
-    manifest = json.loads((model / str(options.version) / "manifest.json").read_bytes())
-    model_card.write(manifest, report, candidate, folder)
-    log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
+    for folder in more:
+        write_report(report, folder)
+    for name, folder in folders.items():
+        manifest = json.loads((candidates[name] / "manifest.json").read_bytes())
+        model_card.write(manifest, report, name, folder)
+        log_progress(f"written to {folder}: {REPORT_FILE}, report.md, {model_card.MODEL_CARD_FILE}, plots")
     if options.json:
-        return json.dumps({**msgspec.to_builtins(report), "folder": str(folder)}, ensure_ascii=False)
-    return (folder / "report.md").read_text(encoding="utf-8")
+        return json.dumps({**msgspec.to_builtins(report), "folder": str(first)}, ensure_ascii=False)
+    return (first / "report.md").read_text(encoding="utf-8")
 
 
 def load_systems(
     repository: Path,
-    candidate: Mapping[str, Path],
+    candidates: Mapping[str, Path],
     *,
     base: str,
     models: Sequence[str] = (),
@@ -74,11 +82,11 @@ def load_systems(
     compile: bool = False,
     runtime: str = "auto",
 ) -> tuple[dict[str, AnySystem], str]:
-    """Load a candidate and the systems that it is compared with: BM25, models in FP32 and other versions.
+    """Load candidates and the systems that they are compared with: BM25, models in FP32 and other versions.
 
     Args:
         repository: Triton's model repository; its promoted version is one of the systems.
-        candidate: the encoder's name in the report, and its folder.
+        candidates: encoders by their names in the report, as folders.
         base: a model in FP32: a folder, a hub id, `default` or `none`.
         models: further models in FP32, as NAME=FOLDER.
         others: numbers of further versions.
@@ -86,8 +94,8 @@ def load_systems(
         runtime: runtime that versions run on.
 
     Returns:
-        The systems in the report's order, with the candidate last, and the name of the baseline: the promoted version
-        if there is one, otherwise the base, otherwise BM25.
+        The systems in the report's order, with the candidates last, and the name of the baseline: the promoted version
+        if there is another one, otherwise the base, otherwise BM25.
 
     Raises:
         TrainingError: A system cannot be loaded.
@@ -103,28 +111,62 @@ def load_systems(
             if not folder:
                 raise EvaluationError(f"--model {text} must be NAME=FOLDER.")
             systems[name] = torch_system(folder, compile=compile)
-        versions = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
+        folders = {version_name(number): model / str(number) for number in [*([serving] if serving else []), *others]}
         # A candidate that is also one of these versions must come last.
-        for name, place in {
-            **{name: versions[name] for name in versions if name not in candidate},
-            **candidate,
-        }.items():
-            systems[name] = VersionSystem(place, runtime)
-    against = version_name(serving) if serving and version_name(serving) not in candidate else BASE
+        versions = {name: folder for name, folder in folders.items() if name not in candidates} | dict(candidates)
+        loaded = {name: VersionSystem(folder, runtime) for name, folder in versions.items()}
+        if base != "none":
+            _add_fp32(systems, loaded, repository)
+    against = version_name(serving) if serving and len(versions) > 1 else BASE
+    systems |= loaded
     return systems, against if against in systems else LEXICAL
 
 
-def candidate_comparisons(systems: Mapping[str, AnySystem], candidate: str, against: str) -> list[tuple[str, str]]:
-    """Return the pairs of the candidate and each other system except the baseline, with which all are compared."""
-    return [(candidate, name) for name in systems if name not in (candidate, against)]
+def _add_fp32(systems: dict[str, AnySystem], versions: Mapping[str, VersionSystem], repository: Path) -> None:
+    """Add the FP32 weights of each version as a system, unless they are one already, and name it in the version's."""
+    names = {system_description(system).get("weights"): name for name, system in systems.items()}
+    for name, version in versions.items():
+        origin = version.made_from
+        weights = origin.get("weights_sha256")
+        if weights and weights not in names:
+            try:
+                system = torch_system(publish.original_source(repository, origin))
+            except TrainingError as error:
+                log_progress(f"{name} cannot be compared with its FP32 weights: {error}")
+                continue
+            if system.description["weights"] != weights:
+                log_progress(f"{name} cannot be compared with its FP32 weights: {origin['source']} has other ones now")
+                continue
+            systems[f"{name} FP32"] = system
+            names[weights] = f"{name} FP32"
+        if weights:
+            version.description["fp32"] = names[weights]
 
 
-def torch_system(wanted: str | None, *, compile: bool) -> TorchSystem:
+def candidate_comparisons(
+    systems: Mapping[str, AnySystem], candidates: Sequence[str], against: str
+) -> list[tuple[str, str]]:
+    """Return the pairs to compare beside each system and the baseline.
+
+    These are each candidate and each other system, each version and its FP32 weights, and the weights of each candidate
+    and those of the baseline.
+    """
+    weights = {name: system_description(system).get("fp32") for name, system in systems.items()}
+    pairs = [(candidate, name) for candidate in candidates for name in systems]
+    pairs += [(name, own) for name, own in weights.items() if own]
+    pairs += [(own, other) for candidate in candidates if (own := weights[candidate]) and (other := weights[against])]
+    return [pair for pair in dict.fromkeys(pairs) if pair[0] not in (pair[1], against)]
+
+
+def torch_system(wanted: str | None, *, compile: bool = False) -> TorchSystem:
     """Load a sentence-transformers model in FP32, which reads as many tokens as a version of it would."""
     origin = source.resolve(wanted)
     model = source.load(origin)
-    model.max_seq_length = source.max_length(model)
-    return TorchSystem(model, origin.name, digest=source.weights_sha256(model, origin), compile=compile)
+    supported.limit_length(model, source.max_length(model))
+    weights = source.weights_sha256(model, origin)
+    system = TorchSystem(model, origin.name, digest=supported.model_digest(model, weights), compile=compile)
+    system.description["weights"] = weights
+    return system
 
 
 def version_name(number: int) -> str:
@@ -141,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
         "--set beir/cranfield",
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
-    parser.add_argument("--version", metavar="N", type=int, required=True, help="the version to evaluate")
+    parser.add_argument(
+        "--version", metavar="N", type=int, action="append", required=True, help="a version to evaluate; repeatable"
+    )
     parser.add_argument(
         "--against", metavar="N", type=int, action="append", default=[], help="a further version to compare; repeatable"
     )
@@ -172,6 +216,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
     parser.add_argument(
         "--cache", metavar="DIR", type=Path, help="folder that keeps vectors, so that no set is encoded twice"
+    )
+    parser.add_argument(
+        "--served",
+        metavar="DIR",
+        type=Path,
+        help="measure the service's search, over indexes that are kept in this folder; without it, vectors alone",
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")

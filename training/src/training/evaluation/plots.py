@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from charts import COLOURS, INK, as_png, new_figure
 from storage.durable import replace_file
-from training.evaluation.report import PRIMARY, EvaluationReport
+from training.evaluation.report import EvaluationReport
 
 
 def draw(report: EvaluationReport, folder: Path) -> None:
@@ -23,7 +23,7 @@ def draw(report: EvaluationReport, folder: Path) -> None:
 
 def scores(report: EvaluationReport) -> Figure:
     """Return a bar chart with intervals: a group for each set, a bar for each system, by the set's first metric."""
-    shown = {name: first_metric(report, name) for name in report.sets}
+    shown = {name: first_metric(report, name) for name in report.whole_sets}
     figure, (axes,) = new_figure(2 + 1.6 * len(shown), [4])
     width = 0.8 / len(report.systems)
     for index, system in enumerate(report.systems):
@@ -41,7 +41,7 @@ def scores(report: EvaluationReport) -> Figure:
 def differences(report: EvaluationReport) -> Figure:
     """Return a chart of differences with intervals, one point for each pair and set, around a line at zero."""
     rows = [
-        each for name in report.sets for each in report.differences
+        each for name in report.whole_sets for each in report.differences
         if each.set == name and each.metric == first_metric(report, name)
     ]  # fmt: skip
     figure, (axes,) = new_figure(7, [1.2 + 0.28 * len(rows)])
@@ -53,7 +53,7 @@ def differences(report: EvaluationReport) -> Figure:
     labels = [f"{each.set}: {each.system} – {each.against}" for each in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, fontsize="small")
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"difference, {PRIMARY} where the set is of retrieval")
+    axes.set_xlabel("difference in the metric that decides promotion")
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -61,7 +61,7 @@ def differences(report: EvaluationReport) -> Figure:
 def first_metric(report: EvaluationReport, name: str) -> str:
     """Return the metric that decides promotion if the set has it, otherwise the set's first metric."""
     present = [each.metric for each in report.scores if each.set == name]
-    return PRIMARY if PRIMARY in present else present[0]
+    return deciding if (deciding := report.sets[name].metric) in present else present[0]
 
 
 def save(figure: Figure, path: Path) -> None:

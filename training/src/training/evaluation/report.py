@@ -11,10 +11,22 @@ import msgspec
 from storage.durable import replace_file
 from training.errors import EvaluationError
 
-REPORT_SCHEMA = 1
+REPORT_SCHEMA = 2
+"""1 measured vectors alone; 2 measures the service's search."""
+
 REPORT_FILE = "report.json"
 PRIMARY = "nDCG@10"
-"""Metric that promotion is decided by."""
+"""Metric that promotion is decided by on a set with several relevant passages for a query."""
+
+KNOWN_ITEM = "MRR@10"
+"""The same on a set with one relevant passage for each query."""
+
+
+RETRIEVAL = "retrieval"
+"""Kind of the sets of search."""
+
+SLICE = "slice"
+"""Kind of a part of a set's queries, named `SET: SLICE`."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,20 +73,28 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     p: float
 
 
-class Set(msgspec.Struct, frozen=True, kw_only=True):
+class Set(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set that systems were evaluated on.
 
     Attributes:
-        kind: `retrieval`, `subject agreement` or `subject probe`.
+        kind: `retrieval`, `slice`, `subject agreement` or `subject probe`.
         queries: number of queries that a mean is taken over.
         passages: number of passages that were searched, or that the classifier was trained on.
         digest: digest of the files.
+        metric: metric that decides promotion.
+        depth: number of ranks that were measured; 0 if it is that of the report's settings.
+        search: kind of search, such as `question` or `title`; empty if the set does not say.
+        aimed: True if training aimed at this kind of search: then the set alone proves nothing.
     """
 
     kind: str
     queries: int
     passages: int
     digest: str
+    metric: str = PRIMARY
+    depth: int = 0
+    search: str = ""
+    aimed: bool = False
 
 
 class EvaluationReport(msgspec.Struct, kw_only=True):
@@ -82,7 +102,8 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
 
     Attributes:
         baseline: the system that every other system is compared with.
-        systems: description of each system by name.
+        systems: description of each system by name; one that the service's search was measured with has the fields
+            `mode` and `encoder`.
         sets: description of each set by name.
         scores: score of every system on every set by every metric.
         differences: difference of every system to the baseline, and of the further pairs.
@@ -90,6 +111,7 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
         created: time in ISO 8601, UTC.
         machine: class of the machine that it ran on.
         schema: version of this file's format.
+        earlier_sets: sets of search of the reports that this one replaces and that it lacks, with their digests.
     """
 
     baseline: str
@@ -101,6 +123,7 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
     created: str
     machine: dict[str, Any]
     schema: int = REPORT_SCHEMA
+    earlier_sets: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
     def score(self, set_name: str, system: str, metric: str) -> Score | None:
         """Return one score; None if it was not measured."""
@@ -113,22 +136,48 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
         found = (each for each in self.differences if (each.set, each.system, each.against, each.metric) == keys)
         return next(found, None)
 
-    def rename_system(self, old: str, new: str) -> EvaluationReport:
-        """Return a copy of the report in which a system has another name."""
+    @property
+    def whole_sets(self) -> list[str]:
+        """Names of the sets that are no slice of another one."""
+        return [name for name, each in self.sets.items() if each.kind != SLICE]
+
+    @property
+    def encoders(self) -> list[str]:
+        """Encoders that the service's search was measured with, in the report's order."""
+        return list(dict.fromkeys(each["encoder"] for each in self.systems.values() if "encoder" in each))
+
+    def rename_encoder(self, old: str, new: str) -> EvaluationReport:
+        """Return a copy of the report in which an encoder, and the searches with it, have another name."""
+        names = {
+            name: f"{new}{name.removeprefix(old)}"
+            for name, each in self.systems.items()
+            if name == old or each.get("encoder") == old
+        }
 
         def rename(name: str) -> str:
-            return new if name == old else name
+            return names.get(name, name)
 
+        renamed = {
+            rename(name): {**each, **({"encoder": new} if each.get("encoder") == old else {})}
+            for name, each in self.systems.items()
+        }
         return msgspec.structs.replace(
             self,
             baseline=rename(self.baseline),
-            systems={rename(name): dict(description) for name, description in self.systems.items()},
+            systems=renamed,
             scores=[msgspec.structs.replace(each, system=rename(each.system)) for each in self.scores],
             differences=[
                 msgspec.structs.replace(each, system=rename(each.system), against=rename(each.against))
                 for each in self.differences
             ],
         )
+
+    def with_earlier_sets(self, before: EvaluationReport) -> EvaluationReport:
+        """Return a copy that names those sets of an earlier report of the same encoder that this one lacks."""
+        earlier = {name: each.digest for name, each in before.sets.items() if each.kind == RETRIEVAL}
+        earlier |= before.earlier_sets or {}
+        missing = {name: digest for name, digest in earlier.items() if name not in self.sets}
+        return msgspec.structs.replace(self, earlier_sets=missing or msgspec.UNSET)
 
     def write(self, folder: Path) -> Path:
         """Write `report.json` and return its path.

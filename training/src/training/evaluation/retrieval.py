@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,17 @@ def measure_ranking(ranking: PassageRanking, collection: Collection, metrics: Se
         query: {ids[position]: score for position, score in zip(positions, scores, strict=True) if position >= 0}
         for query, positions, scores in rows
     }
+    return measure_run(run, collection, metrics)
+
+
+def measure_run(
+    run: Mapping[str, Mapping[str, float]], collection: Collection, metrics: Sequence[str] = METRICS
+) -> Values:
+    """Return each metric's values, float64 [queries], of scores by the ids of query and passage.
+
+    Raises:
+        EvaluationError: The library of metrics is not installed.
+    """
     with relevance_errors():
         return {name: np.array(values) for name, values in query_metrics(run, collection.qrels, metrics).items()}
 

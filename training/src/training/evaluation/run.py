@@ -7,18 +7,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from relevance import Collection
+from relevance import Collection, query_slices
+from retrieval_service.search.request import Mode
 from storage.cpu import cpu_features, cpu_fields
 from storage.durable import replace_file
 from training.arrays import Values
 from training.errors import EvaluationError
 from training.evaluation import bootstrap, markdown, plots, subjects
 from training.evaluation.ranking import Bm25, PassageRanking, nearest
-from training.evaluation.report import Difference, EvaluationReport, Score, Set
-from training.evaluation.retrieval import load_collections, measure_ranking
+from training.evaluation.report import (
+    KNOWN_ITEM,
+    PRIMARY,
+    REPORT_FILE,
+    RETRIEVAL,
+    SLICE,
+    Difference,
+    EvaluationReport,
+    Score,
+    Set,
+    read_report,
+)
+from training.evaluation.retrieval import load_collections, measure_ranking, measure_run
+from training.evaluation.served import MODES, WORDS, ServedSearch, depth_of, served_name, settings_of_answers
 from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
@@ -32,7 +47,6 @@ SUBJECT_PROBE = "subject probe"
 class _Comparison:
     """Arguments of `evaluate_systems` that decide which differences are computed and how wide intervals are."""
 
-    baseline: str
     pairs: tuple[tuple[str, str], ...]
     resamples: int
     confidence: float
@@ -54,6 +68,8 @@ def evaluate_systems(
     seed: int = 0,
     depth: int = 1000,
     cache: Path | None = None,
+    served: Path | None = None,
+    aimed: Sequence[str] = (),
     progress: Callable[[str], None] = log_progress,
 ) -> EvaluationReport:
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
@@ -70,9 +86,12 @@ def evaluate_systems(
         resamples: number of resamples of the bootstrap.
         confidence: confidence level of the intervals.
         seed: seed of every random choice.
-        depth: number of ranks that MAP includes (1,000 as in trec_eval).
+        depth: number of ranks that MAP includes (1,000 as in trec_eval); `served.depth_of` decides for the service.
         cache: folder that keeps the vectors of systems whose description has a digest, so that these encode each set
             once; None keeps none.
+        served: folder that keeps indexes. If it is given, the service's search is measured: `lexical`, and `NAME dense`
+            and `NAME hybrid` for each encoder. None measures the encoders' vectors alone, by exact search.
+        aimed: names of the sets whose kind of search training aimed at.
         progress: called with a line from time to time.
 
     Returns:
@@ -87,39 +106,93 @@ def evaluate_systems(
     if not sets and subject_papers is None:
         raise EvaluationError("there is nothing to evaluate on: give at least one folder in BEIR's layout.")
     pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
-    how = _Comparison(baseline, tuple(pairs), resamples, confidence, seed)
+    if served is not None:
+        pairs = dict.fromkeys(_served_pairs(systems, list(pairs)))
+    how = _Comparison(tuple(pairs), resamples, confidence, seed)
     # Encoding can take hours, so files that cannot be read must be found before it.
     collections = load_collections(sets)
     papers = (
         subjects.read_subjects(subject_papers, mapping=mapping, most=most_subject_papers) if subject_papers else None
     )
     report = EvaluationReport(
-        baseline=baseline,
-        systems={name: system_description(system) for name, system in systems.items()},
+        baseline=baseline if served is None else _in_hybrid(systems, baseline),
+        systems=_descriptions(systems, with_modes=served is not None),
         sets={},
         scores=[],
         differences=[],
-        settings={"resamples": resamples, "confidence": confidence, "seed": seed, "depth": depth},
+        settings={
+            "resamples": resamples,
+            "confidence": confidence,
+            "seed": seed,
+            "depth": depth,
+            **({"service": settings_of_answers()} if served else {}),
+        },
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
     )
     vectors = Vectors(cache, progress)
+    search = ServedSearch(served, vectors, progress) if served else None
     for collection in collections:
-        found = {
-            name: measure_ranking(_rank(system, name, collection, depth, vectors), collection)
-            for name, system in systems.items()
-        }
         size = Set(
-            kind="retrieval",
+            kind=RETRIEVAL,
             queries=len(collection.queries),
             passages=len(collection.passages),
             digest=collection.digest,
+            metric=PRIMARY if max(map(len, collection.qrels.values())) > 1 else KNOWN_ITEM,
+            depth=depth_of(collection) if search else 0,
+            search=collection.kind or "",
+            aimed=bool(collection.about.get("trained")) or collection.name in aimed,
         )
+        found: dict[str, Values] = {}
+        for name, system in systems.items():
+            if search is None or isinstance(system, Bm25):
+                found[name] = measure_ranking(_rank(system, name, collection, depth, vectors), collection)
+                continue
+            modes = [mode for mode in (Mode.LEXICAL, *MODES) if served_name(name, mode) not in found]
+            for mode, run in search.rank(system, name, collection, modes).items():
+                found[served_name(name, mode)] = measure_run(run, collection)
         _add(report, collection.name, size, found, how)
+        _add_slices(report, collection, size, found, how)
     if papers is not None:
-        _measure_subjects(report, systems, papers, how, vectors)
-    write_report(report, output)
-    return report
+        # Neighbours are found by vectors.
+        shown = {
+            name if search is None or isinstance(system, Bm25) else served_name(name, Mode.DENSE): system
+            for name, system in systems.items()
+        }
+        _measure_subjects(report, shown, papers, how, vectors)
+    return write_report(report, output)
+
+
+def _descriptions(systems: Mapping[str, AnySystem], *, with_modes: bool) -> dict[str, dict[str, Any]]:
+    """Return the descriptions of systems by their names in the report, in its order."""
+    if not with_modes:
+        return {name: system_description(system) for name, system in systems.items()}
+    found = {name: system_description(system) for name, system in systems.items() if isinstance(system, Bm25)}
+    encoders = {name: system_description(system) for name, system in systems.items() if name not in found}
+    if encoders:
+        found[WORDS] = {"kind": "service", "mode": WORDS}
+    for name, description in encoders.items():
+        for mode in MODES:
+            found[served_name(name, mode)] = {**description, "encoder": name, "mode": mode.value}
+    return found
+
+
+def _served_pairs(systems: Mapping[str, AnySystem], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the pairs of the service's searches for pairs of systems: in equal modes, and the modes of one encoder."""
+    encoders = [name for name, system in systems.items() if not isinstance(system, Bm25)]
+    found = [
+        (served_name(one, mode) if one in encoders else one, served_name(other, mode) if other in encoders else other)
+        for one, other in pairs
+        for mode in MODES
+    ]
+    for name in encoders:
+        dense, hybrid = (served_name(name, mode) for mode in (Mode.DENSE, Mode.HYBRID))
+        found += [(dense, WORDS), (hybrid, WORDS), (hybrid, dense)]
+    return found
+
+
+def _in_hybrid(systems: Mapping[str, AnySystem], name: str) -> str:
+    return name if isinstance(systems[name], Bm25) else served_name(name, Mode.HYBRID)
 
 
 def _rank(system: AnySystem, name: str, collection: Collection, depth: int, vectors: Vectors) -> PassageRanking:
@@ -189,18 +262,36 @@ def _add(report: EvaluationReport, name: str, size: Set, found: Mapping[str, Val
             )  # fmt: skip
 
 
-def write_report(report: EvaluationReport, output: Path) -> None:
+def _add_slices(
+    report: EvaluationReport, collection: Collection, size: Set, found: Mapping[str, Values], how: _Comparison
+) -> None:
+    """Add the deciding metric on slices of a collection's queries, as sets that decide nothing."""
+    rows = {query: row for row, query in enumerate(collection.queries)}
+    for name, queries in query_slices(collection).items():
+        chosen = [rows[query] for query in queries]
+        part = msgspec.structs.replace(size, kind=SLICE, queries=len(chosen))
+        values = {system: {size.metric: each[size.metric][chosen]} for system, each in found.items()}
+        _add(report, f"{collection.name}: {name}", part, values, how)
+
+
+def write_report(report: EvaluationReport, output: Path) -> EvaluationReport:
     """Write `report.json`, `report.md` and the plots into a folder, which is created if it does not exist.
 
+    Returns:
+        The report with the names of the sets that the folder's earlier report has and this one lacks.
+
     Raises:
-        EvaluationError: A file cannot be written.
+        EvaluationError: A file cannot be read or written.
     """
+    if (output / REPORT_FILE).exists():
+        report = report.with_earlier_sets(read_report(output / REPORT_FILE))
     report.write(output)
     try:
         replace_file(output / "report.md", markdown.render(report).encode())
         plots.draw(report, output)
     except OSError as error:
         raise EvaluationError(f"cannot write into {output}: {error.strerror}.") from error
+    return report
 
 
 def machine() -> dict[str, object]:

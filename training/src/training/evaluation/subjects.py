@@ -10,13 +10,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import PapersError, passage_text, read_papers
+from papers import Paper, PapersError, passage_text, read_papers
+from papers.reservoir import Reservoir
 from training.arrays import Floats, Values
 from training.errors import EvaluationError
 
@@ -45,22 +45,26 @@ class SubjectPapers:
 
 
 def read_subjects(path: Path, *, mapping: str | None = None, most: int = 4000) -> SubjectPapers:
-    """Read the first `most` papers of a file that have a category.
+    """Read a random sample of `most` papers of a file that have a category.
 
     Raises:
         EvaluationError: The file cannot be read, or fewer than two categories have `FEWEST_OF_A_SUBJECT` papers.
     """
     try:
         with read_papers(path, mapping) as reader:
-            found = list(islice((paper for paper in reader if paper.categories), most))
+            sample: Reservoir[Paper] = Reservoir(most)
+            for paper in reader:
+                if paper.categories:
+                    sample.offer(paper)
+            found = sample.items
     except PapersError as error:
         raise EvaluationError(f"the papers for measuring subjects cannot be read: {error}") from error
     counts = Counter(paper.categories[0] for paper in found)
     names = sorted(name for name, count in counts.items() if count >= FEWEST_OF_A_SUBJECT)
     if len(names) < 2:
         raise EvaluationError(
-            f"{path} has {len(names)} categories of at least {FEWEST_OF_A_SUBJECT} papers among its first {most:,} "
-            "papers with a category, and two are needed. Give more papers, or leave the file out to skip subjects."
+            f"{path} has {len(names)} categories of at least {FEWEST_OF_A_SUBJECT} papers among {most:,} papers drawn, "
+            "and two are needed. Give more papers, or leave the file out to skip subjects."
         )
     kept = [paper for paper in found if paper.categories[0] in names]
     texts = [passage_text(paper) for paper in kept]

@@ -70,15 +70,20 @@ class TorchSystem:
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return the vectors of queries."""
-        return self.encode_passages(texts)
+        return encode_fp32(self._model, texts, self._batch_size, input_type="query")
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Return the vectors of passages."""
-        return encode_fp32(self._model, texts, self._batch_size)
+        return encode_fp32(self._model, texts, self._batch_size, input_type="passage")
 
 
 class VersionSystem:
-    """Version folder, run by its own `runtime.py`, as when it is served."""
+    """Version folder, run by its own `runtime.py`, as when it is served.
+
+    Attributes:
+        description: description for the report.
+        made_from: origin and digest of its weights, from its manifest.
+    """
 
     def __init__(self, folder: Path, runtime: str = "auto") -> None:
         """Load the version.
@@ -101,14 +106,17 @@ class VersionSystem:
             "max_length": manifest["max_length"],
             "runtime": runtime,
         }
+        self.made_from: dict[str, str] = manifest.get("base", {})
+        if calibration := manifest.get("recipe", {}).get("calibration"):
+            self.description["calibration"] = ", ".join(f"{key}: {value}" for key, value in calibration.items())
 
     def encode_queries(self, texts: list[str]) -> Floats:
         """Return the vectors of queries."""
-        return self._encode(texts)
+        return self._encode(texts, "query")
 
     def encode_passages(self, texts: list[str]) -> Floats:
         """Return the vectors of passages."""
-        return self._encode(texts)
+        return self._encode(texts, "passage")
 
 
 def system_description(system: AnySystem) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 
 BLOCK = 512
+_NOT_OF_VECTORS = ("version", "name", "fp32", "weights", "calibration")
 _SECONDS_BETWEEN_REPORTS = 10
 
 
@@ -53,8 +55,7 @@ class Vectors:
         """
         description = system_description(system)
         cache = self._cache if description.get("digest") else None
-        # Without version and name, which do not change vectors: publishing an encoder keeps its cached vectors.
-        key = {field: value for field, value in description.items() if field not in ("version", "name")}
+        key = vectors_identity(description)
         blocks = []
         started = reported = time.monotonic()
         for start in range(0, len(texts), BLOCK):
@@ -72,6 +73,26 @@ class Vectors:
         return np.concatenate(blocks)
 
 
+def vectors_identity(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a system's description that decides its vectors: publishing an encoder keeps stored ones."""
+    return {field: value for field, value in description.items() if field not in _NOT_OF_VECTORS}
+
+
+def encode_checked(run: Callable[[list[str]], Floats], texts: list[str], label: str) -> Floats:
+    """Return the vectors of texts.
+
+    Raises:
+        EvaluationError: There is not one vector for each text, or a vector is not of length one.
+    """
+    vectors = run(texts)
+    if len(vectors) != len(texts):
+        raise EvaluationError(f"{label}: {len(vectors)} vectors for {len(texts)} texts.")
+    # The condition is negated so that NaN is refused too.
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-2):
+        raise EvaluationError(f"{label}: not all vectors have length one, so inner products are not cosines.")
+    return vectors
+
+
 def _block(
     found: Floats | None, run: Callable[[list[str]], Floats], path: Path | None, texts: list[str], label: str
 ) -> Floats:
@@ -83,12 +104,7 @@ def _block(
     """
     if found is not None and len(found) == len(texts):
         return found
-    vectors = run(texts)
-    if len(vectors) != len(texts):
-        raise EvaluationError(f"{label}: {len(vectors)} vectors for {len(texts)} texts.")
-    # The condition is negated so that NaN is refused too.
-    if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-2):
-        raise EvaluationError(f"{label}: not all vectors have length one, so inner products are not cosines.")
+    vectors = encode_checked(run, texts, label)
     if path is not None:
         content = io.BytesIO()
         np.save(content, vectors)

@@ -6,8 +6,9 @@ itself, and a near-duplicate from its equal. This module needs no torch, so that
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from training.errors import CorpusError
 UNNAMED_KIND = "pairs"
 """Kind of pairs that name none."""
 
+SINGLE_TEXTS = "texts"
+"""Kind of pairs that have an anchor only."""
+
 NO_TEXTS = ("kind", "label", "groups")
 """Names of a pair's values that are no texts."""
 
@@ -25,6 +29,29 @@ Texts = list[frozenset[int]]
 """Numbers of the texts of each pair, and of the groups of near-duplicates that its papers belong to.
 
 They are equal for texts that differ in case and spaces at most."""
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """Pairs that a loss learns from.
+
+    Attributes:
+        path: file of JSON lines.
+        kinds: kinds of its pairs that belong to the loss.
+        store: folder for vectors of teachers, which other runs use again.
+    """
+
+    path: Path
+    kinds: frozenset[str]
+    store: Path
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the pairs.
+
+        Raises:
+            CorpusError: The file cannot be read.
+        """
+        return (pair for pair in _read(self.path) if pair.get("kind", UNNAMED_KIND) in self.kinds)
 
 
 def number_texts(pair: Mapping[str, Any]) -> frozenset[int]:
@@ -39,14 +66,26 @@ def read_texts(pairs: Path) -> dict[str, Texts]:
     Raises:
         CorpusError: The file cannot be read.
     """
-    decoder = msgspec.json.Decoder(dict[str, Any])
     found: dict[str, Texts] = {}
+    for pair in _read(pairs):
+        found.setdefault(pair.get("kind", UNNAMED_KIND), []).append(number_texts(pair))
+    return dict(sorted(found.items()))
+
+
+def sample_passages(pairs: Path, most: int = 20_000, seed: int = 0) -> list[str]:
+    """Return the positives of a random sample of the pairs of a file.
+
+    Raises:
+        CorpusError: The file cannot be read.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
     try:
         with pairs.open("rb") as file:
-            for pair in map(decoder.decode, file):
-                found.setdefault(pair.get("kind", UNNAMED_KIND), []).append(number_texts(pair))
-        return dict(sorted(found.items()))
-    except (OSError, msgspec.DecodeError) as error:
+            count = sum(1 for _ in file)
+            chosen = set(random.Random(seed).sample(range(count), min(most, count)))
+            file.seek(0)
+            return [str(decoder.decode(line)["positive"]) for number, line in enumerate(file) if number in chosen]
+    except (OSError, KeyError, msgspec.DecodeError) as error:
         raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
 
@@ -128,17 +167,10 @@ def _largest_batch(usable: list[int], processes: int) -> int:
     return max((size for size in sizes if sum(found // size for found in usable) >= processes), default=0)
 
 
-class WithoutRepeats:
-    """Filter of a stream: of any `size` pairs in succession no two have a text in common."""
-
-    def __init__(self, size: int) -> None:
-        """Take the number of pairs in a batch."""
-        self._recent: deque[frozenset[int]] = deque(maxlen=size - 1)
-
-    def __call__(self, pair: Mapping[str, Any]) -> bool:
-        """Return False for a pair that has a text of one of the last pairs that were kept."""
-        texts = number_texts(pair)
-        if any(not texts.isdisjoint(recent) for recent in self._recent):
-            return False
-        self._recent.append(texts)
-        return True
+def _read(pairs: Path) -> Iterator[dict[str, Any]]:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    try:
+        with pairs.open("rb") as file:
+            yield from map(decoder.decode, file)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error

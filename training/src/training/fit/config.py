@@ -17,12 +17,12 @@ class ModelConfig(Section, frozen=True):
 
     source: Annotated[str | None, explain("folder or hub id; `null` is the packaged all-MiniLM-L6-v2")]
     max_length: Annotated[
-        int,
-        Meta(ge=8),
-        explain("tokens of a text to read in training; serving reads as many as the model can, at most 512"),
+        Annotated[int, Meta(ge=8)] | None,
+        explain("tokens of a text to read in training; `null` is as many as serving reads: the model's, at most 512"),
     ]
     pooling: Annotated[
-        Literal["mean", "cls", "max"], explain("pooling for a folder that holds an encoder without pooling")
+        Literal["mean", "cls", "max", "lasttoken"] | None,
+        explain("pooling for an encoder that has none, of a folder or the hub; `null` is the model's own, else `mean`"),
     ]
     freeze_embeddings: Annotated[bool, explain("leave the word vectors unchanged")]
     dropout: Annotated[
@@ -55,7 +55,7 @@ class TrainerConfig(Section, frozen=True):
         PartialShare, explain("share of the base model's weights in the final average (Wortsman et al., 2022)")
     ]
     streaming: Annotated[
-        bool, explain("stream the pairs through a shuffle buffer instead of mapping a table into memory")
+        bool, explain("stream the pairs through a shuffle buffer of at least 10,000 instead of mapping a table")
     ]
     workers: Annotated[Count, explain("processes that read pairs beside the trainer's own")]
     device: Annotated[Literal["auto", "cpu"], explain("`auto` is the GPU if there is one")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.base.sampler import SetEpochMixin
 from torch.utils.data import BatchSampler
 
-from training.fit.batches import NO_TEXTS, UNNAMED_KIND, Texts, WithoutRepeats, fill_batches
+from training.fit.batches import NO_TEXTS, UNNAMED_KIND, Texts, fill_batches, number_texts
 from training.fit.losses import AddLabels
 
 _SHUFFLE_BUFFER = 10_000
+_FEWEST_BATCHES = 64
+"""Batches in a shuffle buffer, so that the pairs that fill none are few."""
 
 
 def load_tables(pairs: Path, cache: Path, add_labels: Mapping[str, AddLabels]) -> Any:
@@ -44,29 +48,68 @@ def load_tables(pairs: Path, cache: Path, add_labels: Mapping[str, AddLabels]) -
 
 
 def load_stream(
-    pairs: Path, cache: Path, *, shuffle_seed: int | None, add_labels: AddLabels | None, batch: int | None
+    pairs: Path, cache: Path, *, seed: int, add_labels: AddLabels | None, batch: int, distinct: bool, keep_blocks: bool
 ) -> Any:
-    """Return the pairs as a stream.
+    """Return the pairs as a stream of full batches: each of one kind and, if requested, without a text twice.
+
+    Pairs are shuffled in a buffer, with another order in each epoch. Pairs that fill no batch of the buffer are left
+    out.
 
     Args:
         pairs: file of JSON lines.
         cache: folder of the library.
-        shuffle_seed: seed to shuffle the stream with; None keeps its order.
+        seed: seed of the order.
         add_labels: function that adds the column of labels, if the loss computes it.
-        batch: pairs in a batch in which no text may occur twice; None permits repeated texts.
+        batch: pairs in a batch.
+        distinct: True if a text may be in a batch only once.
+        keep_blocks: True keeps pairs together that stand together in the file, and shuffles whole batches.
     """
     import datasets
 
+    buffer = max(_SHUFFLE_BUFFER, _FEWEST_BATCHES * batch)
     dataset: Any = datasets.load_dataset(
         "json", data_files=str(pairs), streaming=True, split="train", cache_dir=str(cache)
     )
-    if shuffle_seed is not None:
-        dataset = dataset.shuffle(seed=shuffle_seed, buffer_size=_SHUFFLE_BUFFER)
-    if batch is not None:
-        dataset = dataset.filter(WithoutRepeats(batch))
     first = next(iter(dataset))
-    dataset = dataset.select_columns([name for name in first if name == "label" or name not in NO_TEXTS])
-    return dataset if add_labels is None else dataset.map(add_labels, batched=True, batch_size=256)
+    if not keep_blocks:
+        dataset = dataset.shuffle(seed=seed, buffer_size=buffer)
+    fill = functools.partial(_order_in_batches, size=batch, distinct=distinct, mix=not keep_blocks)
+    dataset = dataset.map(fill, batched=True, batch_size=buffer, remove_columns=list(first))
+    if keep_blocks:
+        dataset = dataset.batch(batch).shuffle(seed=seed, buffer_size=buffer // batch)
+        dataset = dataset.map(_unpack, batched=True, batch_size=1)
+    texts = [name for name, text in first.items() if text is not None and name not in NO_TEXTS]
+    features = datasets.Features(dict.fromkeys(texts, datasets.Value("string")))
+    if add_labels is not None:
+        dataset = dataset.select_columns(texts).map(add_labels, batched=True, batch_size=256)
+        features["label"] = datasets.List(datasets.Value("int64"))
+    elif first.get("label") is not None:
+        features["label"] = datasets.Value("int64")
+    # The trainer refuses a stream whose columns are not known before the first row.
+    return dataset.select_columns(list(features)).cast(features)
+
+
+def _order_in_batches(
+    columns: Mapping[str, list[Any]], *, size: int, distinct: bool, mix: bool
+) -> dict[str, list[Any]]:
+    """Return rows in the order of full batches, in random order of the batches if `mix` is True."""
+    count = len(next(iter(columns.values())))
+    rows = [{name: column[row] for name, column in columns.items()} for row in range(count)]
+    of_kind: dict[str, list[int]] = {}
+    for row, pair in enumerate(rows):
+        of_kind.setdefault(pair.get("kind") or UNNAMED_KIND, []).append(row)
+    texts = [number_texts(pair) if distinct else frozenset[int]() for pair in rows]
+    batches = [batch for members in of_kind.values() for batch in fill_batches(texts, members, size)]
+    batches = [batch for batch in batches if len(batch) == size]
+    if mix:
+        # The rows are in another order in each epoch, and in the same one in a training that is continued.
+        random.Random(str(rows[0])).shuffle(batches)
+    return {name: [column[row] for batch in batches for row in batch] for name, column in columns.items()}
+
+
+def _unpack(columns: Mapping[str, list[list[Any]]]) -> dict[str, list[Any]]:
+    """Return the rows of one batch."""
+    return {name: batches[0] for name, batches in columns.items()}
 
 
 def _columns(table: Any) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from storage.durable import replace_file
-from training.errors import FitError, RunError, translate_write_errors
+from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
-from training.fit.batches import Texts, require_batches
+from training.fit.batches import PairFile, Texts, require_batches
 from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
 from training.fit.config import ModelConfig, NoTracking, TrackingConfig, TrainerConfig
 from training.fit.dataset import PairBatches, PairTrainer, load_stream, load_tables
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
-WEIGHTS_CODE = ("batches.py", "dataset.py", "fine_tune.py", "losses.py", "models.py")
+WEIGHTS_CODE = (
+    *("batches.py", "cosine.py", "dataset.py", "fine_tune.py", "hybrid.py", "losses.py", "models.py", "teacher.py"),
+    "token_bm25.py",
+)
 """Modules that decide the weights; `dvc.yaml` lists the same."""
 
 
@@ -56,6 +59,7 @@ class Task:
         keep_blocks: True if pairs that stand together in the file belong into one batch.
         tracking: choice of the tracker.
         tracking_store: folder of MLflow's file store if `tracking` names none.
+        teacher_store: folder for the vectors of teachers.
         parameters: values of the configuration for the tracker.
         should_stop: function that decides after each evaluation whether to stop.
         profile: number of steps to profile instead of training; 0 trains.
@@ -75,6 +79,7 @@ class Task:
     keep_blocks: bool
     tracking: TrackingConfig = field(default_factory=NoTracking)
     tracking_store: Path = Path("mlruns")
+    teacher_store: Path = Path("teacher-vectors")
     kind_losses: Mapping[str, losses.LossConfig] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     should_stop: ShouldStop | None = None
@@ -92,6 +97,7 @@ def fine_tune(task: Task) -> dict[str, Any]:
         MRR@10 on validation before and after, steps, seconds, and origins and digests of model and pairs.
 
     Raises:
+        ConfigurationError: A kind of pairs does not match its loss, or the model cannot read so many tokens.
         CorpusError: The pairs do not fill the batches of one step.
         FitError: The training made no step, or its loss or its weights are no finite numbers.
         RunError: The checkpoints belong to another training, or something cannot be written.
@@ -124,9 +130,18 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     model = models.load(task.model, device)
     base = models.describe(task.model.source, model) if tracker else None
     max_length = source.max_length(model)
-    model.max_seq_length = task.model.max_length
-    built = {each: losses.build_loss(each, model, task.matryoshka) for each in dict.fromkeys(map(task.loss_of, texts))}
-    dataset, batches = _load_pairs(task, texts)
+    model.max_seq_length = task.model.max_length or max_length
+    if model.max_seq_length > max_length:
+        raise ConfigurationError(
+            f"model.max_length is {model.max_seq_length}, and the model reads {max_length} tokens."
+        )
+    kinds_of = group_by_loss(task.loss_of, texts)
+    built = {
+        each: losses.build_loss(each, model, task.matryoshka, PairFile(task.pairs, kinds, task.teacher_store))
+        for each, kinds in kinds_of.items()
+    }
+    loss = {kind: built[each] for each, kinds in kinds_of.items() for kind in kinds}
+    dataset, batches = _load_pairs(task, texts, loss)
     evaluator = Validation(task.validation, functools.partial(models.autocast, precision, device))
     resumed = f", from step {checkpoint.name.split('-')[-1]}" if checkpoint else ""
     log_progress(f"training in {precision} on {device}{resumed}")
@@ -138,7 +153,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         model=model,
         args=_arguments(task, precision, device),
         train_dataset=dataset,
-        loss=built[task.loss] if task.trainer.streaming else {kind: built[task.loss_of(kind)] for kind in texts},
+        loss=built[task.loss] if task.trainer.streaming else loss,
         evaluator=None if task.profile else evaluator,
         callbacks=_callbacks(task, tracker),
     )
@@ -151,7 +166,13 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     check_trained(model, trainer.state.global_step)
-    figures: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds, "precision": precision}
+    figures: dict[str, Any] = {
+        "steps": trainer.state.global_step,
+        "seconds": seconds,
+        "precision": precision,
+        "max_length": model.max_seq_length,
+        "served_max_length": max_length,
+    }
     if tracker and not task.profile:
         if task.trainer.base_weight:
             average(model, models.load(task.model, device), task.trainer.base_weight)
@@ -164,22 +185,35 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
     return figures
 
 
-def _load_pairs(task: Task, texts: Mapping[str, Texts]) -> tuple[Any, PairBatches | None]:
+def _load_pairs(
+    task: Task, texts: Mapping[str, Texts], loss: Mapping[str, torch.nn.Module]
+) -> tuple[Any, PairBatches | None]:
     """Return the pairs as tables with the order of their batches, or as a stream."""
     size, cache = task.trainer.batch_size, task.folder / "cache"
     if task.trainer.streaming:
         stream = load_stream(
             task.pairs,
             cache,
-            shuffle_seed=None if task.keep_blocks else task.seed,
-            add_labels=task.loss.label_maker(),
-            batch=size if task.loss.in_batch_negatives else None,
+            seed=task.seed,
+            add_labels=next((maker for each in loss.values() if (maker := getattr(each, "add_labels", None))), None),
+            batch=size,
+            distinct=task.loss.in_batch_negatives,
+            keep_blocks=task.keep_blocks,
         )
         return stream, None
-    makers = {kind: maker for kind in texts if (maker := task.loss_of(kind).label_maker())}
+    makers = {kind: maker for kind in texts if (maker := getattr(loss[kind], "add_labels", None))}
     return load_tables(task.pairs, cache, makers), PairBatches(
         texts, size, seed=task.seed, keep_blocks=task.keep_blocks
     )
+
+
+def group_by_loss(
+    loss_of: Callable[[str], losses.LossConfig], kinds: Iterable[str]
+) -> dict[losses.LossConfig, frozenset[str]]:
+    """Return the kinds of pairs of each loss."""
+    kinds = list(kinds)
+    chosen = dict.fromkeys(map(loss_of, kinds))
+    return {loss: frozenset(kind for kind in kinds if loss_of(kind) == loss) for loss in chosen}
 
 
 def count_processes() -> int:

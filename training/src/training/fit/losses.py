@@ -5,6 +5,7 @@ To add a loss, write a class here, add it to `LossConfig`, and give it a file in
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -12,13 +13,13 @@ from msgspec import structs
 
 from training.errors import ConfigurationError
 from training.fit import models
-from training.fit.batches import UNNAMED_KIND
-from training.schema import Above0, AtLeast0, Positive, Section, explain
+from training.fit.batches import SINGLE_TEXTS, UNNAMED_KIND, PairFile, sample_passages
+from training.schema import Above0, AtLeast0, Positive, Section, Share, explain
 
 # Reading the configuration must not load torch, which takes seconds.
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor, nn
+    from torch import nn
 
 AddLabels = Callable[[Mapping[str, list[str]]], dict[str, Any]]
 """Function for `Dataset.map` that returns the column of labels."""
@@ -35,20 +36,22 @@ class Loss(Section, tag_field="kind", frozen=True):
             negatives and must not see a label.
         in_batch_negatives: True if the other texts of a batch are negatives, so that none may occur twice.
         allows_matryoshka: True if the loss can be computed for several dimensions at once.
+        takes_single_texts: True if the loss also learns from pairs without a positive.
     """
 
     library_class: ClassVar[str]
     needs_labels: ClassVar[bool] = False
     in_batch_negatives: ClassVar[bool] = False
     allows_matryoshka: ClassVar[bool] = True
+    takes_single_texts: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """Name in the group `loss`."""
         return str(self.__struct_config__.tag)
 
-    def build(self, model: SentenceTransformer) -> nn.Module:
-        """Return the loss for a model.
+    def build(self, model: SentenceTransformer, pairs: PairFile | None = None) -> nn.Module:
+        """Return the loss for a model and its pairs. It may have a method `add_labels` for `Dataset.map`.
 
         Raises:
             SourceError: Another model that the loss needs cannot be loaded.
@@ -62,13 +65,8 @@ class Loss(Section, tag_field="kind", frozen=True):
         """Return folder or hub id of each other model that the loss needs, by the key of the loss that names it."""
         return {}
 
-    def label_maker(self) -> AddLabels | None:
-        """Return a function that adds the labels which the loss computes itself; None if it computes none.
-
-        Raises:
-            SourceError: Another model that the loss needs cannot be loaded.
-        """
-        return None
+    def prepare(self, pairs: PairFile) -> None:
+        """Calculate what several processes that train would otherwise calculate at once."""
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         """Return the arguments of the library's class; a key with the same name and meaning is passed on."""
@@ -86,6 +84,8 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
     hardness: Annotated[AtLeast0, explain("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
+        from training.fit.cosine import exact_cosine
+
         both = ("query_to_doc", "doc_to_query")
         hard = {"hardness_mode": "in_batch_negatives", "hardness_strength": self.hardness} if self.hardness else {}
         return {
@@ -118,7 +118,9 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
     in_batch_negatives = True
     allows_matryoshka = False
 
-    guide: Annotated[str | None, explain("folder or hub id of the guide; `null` is the packaged all-MiniLM-L6-v2")]
+    guide: Annotated[
+        str | None, explain("folder or hub id of the guide; `null` is the model itself as it is before training")
+    ]
     temperature: Annotated[Above0, explain("temperature of the similarities")]
     margin: Annotated[AtLeast0, explain("amount by which a negative must be less similar than the positive")]
 
@@ -127,7 +129,10 @@ class GuidedRankingLoss(Loss, tag="gist", frozen=True):
         return {"guide": self.guide} if self.guide is not None else {}
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
-        guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
+        if self.guide is None:
+            guide = copy.deepcopy(model).eval()
+        else:
+            guide = models.load_unchanged(self.guide, "loss.guide", model.device.type)
         return {"guide": guide, "temperature": self.temperature, "margin": self.margin}
 
 
@@ -150,13 +155,18 @@ class CoSent(Loss, tag="cosent", frozen=True):
 
 
 class Distillation(Loss, tag="distillation", frozen=True):
-    """Distance to the vectors that a larger teacher gives the same texts."""
+    """Distance to the vectors that a larger teacher gives the same texts: both texts of a pair, or single ones."""
 
     library_class = "EmbedDistillLoss"
     allows_matryoshka = False
+    takes_single_texts = True
 
     teacher: Annotated[
-        str, explain("folder or hub id of the teacher; if it has other dimensions, a projection is learnt as well")
+        str,
+        explain(
+            "folder or hub id of the teacher; if it has more dimensions than the model, its vectors are reduced to the "
+            "model's by their principal axes"
+        ),
     ]
     distance: Annotated[Literal["cosine", "l2", "mse"], explain("distance to the teacher's vectors")]
 
@@ -164,37 +174,82 @@ class Distillation(Loss, tag="distillation", frozen=True):
         """Return the teacher."""
         return {"teacher": self.teacher}
 
-    def label_maker(self) -> AddLabels:
-        """Return a function that adds the teacher's vectors of anchor and positive as the label."""
-        import torch
+    def build(self, model: SentenceTransformer, pairs: PairFile | None = None) -> nn.Module:
+        """Return the loss for the pairs.
 
-        teacher = models.load_unchanged(self.teacher, "loss.teacher")
+        Raises:
+            ConfigurationError: The teacher has fewer dimensions than the model.
+        """
+        from training.fit.teacher import build_distilled
 
-        def add(batch: Mapping[str, list[str]]) -> dict[str, Any]:
-            vectors = [teacher.encode(batch[column], convert_to_tensor=True).cpu() for column in ("anchor", "positive")]
-            return {"label": torch.stack(vectors, dim=1).tolist()}
+        assert pairs is not None
+        return build_distilled(model, self._load_teacher(), pairs, self.distance)
 
-        return add
+    def prepare(self, pairs: PairFile) -> None:
+        """Calculate the teacher's vectors."""
+        from training.fit.teacher import fill
 
-    def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
-        dim = models.load_unchanged(self.teacher, "loss.teacher").get_embedding_dimension()
-        projection = None if dim == model.get_embedding_dimension() else dim
-        return {"distance_metric": self.distance, "projection_dim": projection}
+        fill(self._load_teacher(), pairs)
 
-
-LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation
+    def _load_teacher(self) -> SentenceTransformer:
+        return models.load_unchanged(self.teacher, "loss.teacher", models.choose_device("auto"))
 
 
-def build_loss(loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None) -> nn.Module:
+class Hybrid(Loss, tag="hybrid", frozen=True):
+    """Ranking by the sum of cosine and BM25: the model learns where BM25 fails, which is what hybrid search needs."""
+
+    library_class = "HybridRanking"
+    in_batch_negatives = True
+    allows_matryoshka = False
+
+    scale: Scale
+    lexical_weight: Annotated[AtLeast0, explain("BM25 of the best passage of a batch, in units of the cosine")]
+    imitation: Annotated[
+        Share, explain("share of the loss that imitates the hybrid ranking of the teacher by the cosines alone")
+    ]
+    teacher: Annotated[str | None, explain("folder or hub id of that teacher; `null` is the model before training")]
+
+    def build(self, model: SentenceTransformer, pairs: PairFile | None = None) -> nn.Module:
+        """Return the loss; BM25 counts words in a sample of the pairs' passages."""
+        from training.fit.hybrid import HybridRanking
+        from training.fit.token_bm25 import TokenBm25
+
+        bm25 = TokenBm25.count(
+            model.tokenizer, sample_passages(pairs.path) if pairs else [], model.max_seq_length or 512
+        )
+        teacher = None
+        if self.imitation and self.teacher is None:
+            teacher = copy.deepcopy(model)
+        elif self.imitation:
+            teacher = models.load_unchanged(self.teacher, "loss.teacher", model.device.type)
+        return HybridRanking(
+            model,
+            bm25,
+            scale=self.scale,
+            lexical_weight=self.lexical_weight,
+            teacher=teacher,
+            imitation=self.imitation,
+        )
+
+    def other_models(self) -> dict[str, str]:
+        """Return the teacher."""
+        return {"teacher": self.teacher} if self.teacher is not None else {}
+
+
+LossConfig = RankingLoss | CachedRankingLoss | GuidedRankingLoss | Contrastive | CoSent | Distillation | Hybrid
+
+
+def build_loss(
+    loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int] | None = None, pairs: PairFile | None = None
+) -> nn.Module:
     """Return the loss for a model, inside a Matryoshka loss if dimensions are given.
 
     Raises:
         ConfigurationError: The loss has no Matryoshka form, or a dimension is larger than the model's.
         SourceError: Another model that the loss needs cannot be loaded.
     """
-    built = loss.build(model)
     if not matryoshka:
-        return built
+        return loss.build(model, pairs)
     from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 
     if not loss.allows_matryoshka:
@@ -204,7 +259,7 @@ def build_loss(loss: Loss, model: SentenceTransformer, matryoshka: Sequence[int]
         raise ConfigurationError(
             f"matryoshka: {max(matryoshka)} is more than the model's {dim} dimensions: give smaller ones."
         )
-    return MatryoshkaLoss(model, built, list(matryoshka))
+    return MatryoshkaLoss(model, loss.build(model, pairs), list(matryoshka))
 
 
 def check(loss: Loss, labelled: bool) -> None:
@@ -241,20 +296,19 @@ def check_kinds(
     """
     kinds = list(kinds)
     for kind in kinds:
-        check(by_kind.get(kind, loss), labelled and kind in (UNNAMED_KIND, "subject"))
+        chosen = by_kind.get(kind, loss)
+        check(chosen, labelled and kind in (UNNAMED_KIND, "subject"))
+        if kind == SINGLE_TEXTS and not chosen.takes_single_texts:
+            raise ConfigurationError(
+                f"pairs=texts gives single texts, and loss={chosen.name} needs pairs: choose loss=distillation."
+            )
     if unknown := sorted(set(by_kind) - set(kinds)):
         raise ConfigurationError(
             f"losses.{unknown[0]}: there are no pairs of this kind; there are: {', '.join(kinds)}."
         )
     if by_kind and streaming:
         raise ConfigurationError("losses: a stream has one loss for all kinds: choose trainer.streaming=false.")
-
-
-def exact_cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return cosines in FP32 even under autocast: the 8 bits of bf16 are too coarse for hard negatives."""
-    import torch
-    from torch.nn.functional import normalize
-
-    with torch.autocast(left.device.type, enabled=False):
-        one, other = (normalize(side.float(), dim=-1) for side in (left, right))
-        return one @ other.T
+    if streaming and len(kinds) > 1 and (labelled or SINGLE_TEXTS in kinds):
+        raise ConfigurationError(
+            "pairs.shares: all kinds of a stream have the same columns: choose trainer.streaming=false."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,11 +18,25 @@ if TYPE_CHECKING:
     from training.fit.config import ModelConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
+_MODULES = "modules.json"
+_POOLED = ("StaticEmbedding", "BoW", "CLIPModel")
+"""Types of modules that give one vector for a text without pooling."""
+
+_BARE_ENCODER = {
+    "weights": ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin*"),
+    "tokenizer": ("tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+}
+_FLAGS = {
+    "mean": "pooling_mode_mean_tokens",
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
 _NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def load(settings: ModelConfig, device: str = "cpu", *, key: str = "model.source") -> SentenceTransformer:
-    """Return a model to fine-tune: a sentence-transformers model, or an encoder with pooling added.
+    """Return a model to fine-tune: a sentence-transformers model, or a bare encoder with pooling added.
 
     It reads as many tokens as its source; training itself cuts texts to `max_length`.
 
@@ -31,18 +46,19 @@ def load(settings: ModelConfig, device: str = "cpu", *, key: str = "model.source
         key: configuration key that names the model, for the error message.
 
     Raises:
-        SourceError: The model cannot be loaded.
+        SourceError: The model cannot be loaded, or pools in another way than the settings say.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-    found, is_bare_encoder = _find(settings.source, key)
+    found = _find(settings.source, key)
+    is_bare_encoder = _check_pooling(found, settings.pooling, key)
     model: SentenceTransformer
     arguments = {} if settings.dropout is None else _dropout(settings.dropout)
     try:
         if is_bare_encoder:
             bottom = Transformer(found.location, config_kwargs=arguments)
-            pooling = Pooling(bottom.get_embedding_dimension(), pooling_mode=settings.pooling)
+            pooling = Pooling(bottom.get_embedding_dimension(), pooling_mode=settings.pooling or "mean")
             model = SentenceTransformer(modules=[bottom, pooling, Normalize()], device=device)
         else:
             model = SentenceTransformer(found.location, device=device, config_kwargs=arguments)
@@ -67,23 +83,35 @@ def load_unchanged(source: str | None, key: str, device: str = "cpu") -> Sentenc
     """
     from training.fit.config import ModelConfig
 
-    settings = ModelConfig(source=source, max_length=512, pooling="mean", freeze_embeddings=False, dropout=None)
+    settings = ModelConfig(source=source, max_length=None, pooling=None, freeze_embeddings=False, dropout=None)
     return load(settings, device, key=key)
 
 
 def describe(source: str | None, model: SentenceTransformer) -> dict[str, str]:
     """Return the origin of a model that was just loaded, and the SHA-256 of its weights."""
-    found, _ = _find(source)
+    found = _find(source)
     return {"source": found.origin, "weights_sha256": sources.weights_sha256(model, found)}
 
 
-def check(source: str | None, key: str = "model.source") -> None:
-    """Check that a model exists, without loading it. A hub id is not checked.
+def check(source: str | None, key: str = "model.source", pooling: str | None = None) -> None:
+    """Check that a model exists and can be trained, without loading it. A hub that cannot be reached is not asked.
 
     Raises:
-        SourceError: The model does not exist; the message starts with the key.
+        SourceError: The model does not exist, is incomplete, or pools in another way than requested; the message starts
+            with the key.
     """
-    _find(source, key)
+    found = _find(source, key)
+    is_bare_encoder = _check_pooling(found, pooling, key)
+    folder = Path(found.location)
+    if is_bare_encoder and folder.is_dir():
+        for what, names in _BARE_ENCODER.items():
+            if not any(any(folder.glob(name)) for name in names):
+                raise SourceError(f"{key}: {folder} has no {what} ({' or '.join(names)}).")
+
+
+def is_bare_encoder(source: str | None) -> bool:
+    """Return True for an encoder without modules of sentence-transformers, such as pooling."""
+    return _check_pooling(_find(source), None, "model.source")
 
 
 def choose_device(wanted: Literal["auto", "cpu"]) -> str:
@@ -113,19 +141,73 @@ def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
     return torch.autocast(device, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def _find(source: str | None, key: str = "model.source") -> tuple[sources.ModelSource, bool]:
-    """Return where a model is, and True if it is an encoder without pooling."""
+def _find(source: str | None, key: str = "model.source") -> sources.ModelSource:
     folder = Path(source).expanduser() if source is not None else None
-    if folder and (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+    if folder and (folder / "config.json").is_file() and not (folder / _MODULES).is_file():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         name = folder.resolve().name
-        return sources.ModelSource(name, str(folder), f"folder {name}"), True
+        return sources.ModelSource(name, str(folder), f"folder {name}")
     try:
-        found = sources.resolve(source)
+        return sources.resolve(source)
     except SourceError as error:
         raise SourceError(f"{key}: {error}") from error
-    # sentence-transformers itself adds mean pooling to a hub model that has none.
-    return found, False
+
+
+def _check_pooling(found: sources.ModelSource, wanted: str | None, key: str) -> bool:
+    """Return True for a bare encoder, to which pooling has to be added.
+
+    Raises:
+        SourceError: The model has modules, but none that pools, or one that pools in another way than `wanted`.
+    """
+    listed = _read_json(found.location, _MODULES)
+    if listed is None:
+        return True
+    pools = [module for module in listed if str(module["type"]).endswith("Pooling")]
+    makes_vectors = any(str(module["type"]).endswith(_POOLED) for module in listed)
+    if listed and not pools and not makes_vectors:
+        raise SourceError(
+            f"{key}: {found.location} has {_MODULES}, but no module that pools. Remove that file to have model.pooling "
+            "added to the encoder."
+        )
+    if not wanted or not pools:
+        return False
+    settings = _read_json(found.location, f"{pools[0]['path']}/config.json") or {}
+    own = settings.get("pooling_mode") or next(
+        (name for name, flag in _FLAGS.items() if settings.get(flag)), "another kind"
+    )
+    if own != wanted:
+        raise SourceError(
+            f"{key}: {found.location} pools by {own}, and model.pooling is {wanted}. Leave model.pooling out: it is "
+            "for encoders without pooling."
+        )
+    return False
+
+
+def _read_json(location: str, name: str) -> Any:
+    """Return the content of a file of a folder or of the hub.
+
+    Returns:
+        None if the model has no such file; an empty list if the hub cannot be reached.
+    """
+    path = Path(location) / name
+    if not Path(location).is_dir():
+        import huggingface_hub
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            path = Path(huggingface_hub.hf_hub_download(location, name))
+        except LocalEntryNotFoundError:
+            return []
+        except EntryNotFoundError:
+            return None
+        except (HfHubHTTPError, OSError, ValueError):
+            return []
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise SourceError(f"{path} is not JSON: {error}.") from error
 
 
 def _dropout(share: float) -> dict[str, float]:

@@ -42,7 +42,7 @@ class Validation(SentenceEvaluator):
             queries = self._vectors(model, list(collection.queries.values()))
             ranking = nearest(queries, self._vectors(model, list(collection.passages.values())), 10)
             found[f"{collection.name}_{METRIC}"] = float(measure_ranking(ranking, collection, [METRIC])[METRIC].mean())
-        return {METRIC: float(np.mean(list(found.values()))), **found}
+        return {METRIC: float(np.mean(list(found.values()))) if found else 0.0, **found}
 
     def _vectors(self, model: SentenceTransformer, texts: list[str]) -> Floats:
         with self._autocast():

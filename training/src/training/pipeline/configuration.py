@@ -20,7 +20,9 @@ Layers = Annotated[Positive | None, explain("layers to keep, evenly spaced; `nul
 TokenCount = Annotated[
     Positive | None, explain("drop tokens that the calibration papers contain less often than this; `null` keeps all")
 ]
-Calibration = Annotated[str | None, explain("papers for calibration and for the parity check; `null` is the corpus")]
+Calibration = Annotated[
+    str | None, explain("papers for calibration and for the parity check; `null` is the training part")
+]
 
 
 class Paths(Section, frozen=True):
@@ -61,7 +63,11 @@ class EvaluationConfig(Section, frozen=True):
 
     sets: Annotated[list[str], explain("further collections: folders in BEIR's layout")]
     fp32: Annotated[
-        bool, explain("also evaluate the base and the model before compression, which takes several times as long")
+        bool,
+        explain(
+            "also evaluate the base and the model before compression, which takes several times as long and which a "
+            "promotion needs"
+        ),
     ]
     subjects: Annotated[bool, explain("also measure subject agreement and a linear probe on held-out papers")]
     resamples: Annotated[Positive, explain("resamples of the bootstrap")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from relevance import format_of
 from relevance.collection import CORPUS, QRELS, QUERIES
 from training.errors import ConfigurationError
 from training.fit import losses, models
@@ -30,7 +31,7 @@ def check(configuration: Configuration) -> None:
             f"data.held_out_share and data.validation_share ({data.held_out_share:g} and {data.validation_share:g}) "
             "leave no paper to train on: their sum must be below 1."
         )
-    models.check(configuration.model.source)
+    models.check(configuration.model.source, pooling=configuration.model.pooling)
     kinds = [kind for kind, share in configuration.pairs.shares.items() if share > 0]
     losses.check_kinds(
         configuration.loss,
@@ -54,6 +55,7 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
         yield "pairs.citations", Path(configuration.pairs.citations).expanduser()
     if configuration.compress.calibration:
         yield "compress.calibration", Path(configuration.compress.calibration).expanduser()
-    for folder in configuration.evaluation.sets:
-        for file in (CORPUS, QUERIES, QRELS):
-            yield "evaluation.sets", Path(folder).expanduser() / file
+    for folder in map(Path, configuration.evaluation.sets):
+        if format_of(folder.expanduser()) in (None, "BEIR"):
+            for file in (CORPUS, QUERIES, QRELS):
+                yield "evaluation.sets", folder.expanduser() / file

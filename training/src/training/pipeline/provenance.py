@@ -35,6 +35,8 @@ def describe_training(run: RunFolder) -> dict[str, Any]:
         },
         "steps": figures["steps"],
         "precision": figures["precision"],
+        "max_length": figures.get("max_length"),
+        "served_max_length": figures.get("served_max_length"),
         **{part: plain[part] for part in PARTS},
         "environment": run.read_record().get("environment"),
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from training.command import run_command
 from training.errors import CorpusError, RunError
-from training.fit.batches import require_batches
+from training.fit.batches import PairFile, read_texts, require_batches
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.run_folder import RunFolder
@@ -98,9 +98,20 @@ def finish(run: RunFolder, *, processes: int = 1) -> None:
             distinct=lambda kind: configuration.loss_of(kind).in_batch_negatives,
         )
         run_stages(run, BEFORE_TRAINING)
+        prepare_losses(run)
         with log_duration("train"):
             train_distributed(run, processes)
     run_stages(run)
+
+
+def prepare_losses(run: RunFolder) -> None:
+    """Calculate once what each of several processes would calculate: the vectors of teachers."""
+    from training.fit.fine_tune import group_by_loss
+    from training.pipeline.stages.train import teacher_store
+
+    pairs, configuration = run.require_stage("mine") / PAIRS_FILE, run.configuration
+    for loss, kinds in group_by_loss(configuration.loss_of, read_texts(pairs)).items():
+        loss.prepare(PairFile(pairs, kinds, teacher_store(configuration)))
 
 
 def profile_training(run: RunFolder) -> None:

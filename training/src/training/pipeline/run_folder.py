@@ -36,7 +36,7 @@ SWEEP = "sweep"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate", "datasets", "numpy")
 
 NEEDS: dict[str, tuple[str, ...]] = {
-    "prepare": ("seed", "data"),
+    "prepare": ("seed", "data", "evaluation.sets"),
     "pairs": ("seed", "pairs"),
     "mine": ("seed", "mine", "model"),
     "train": ("seed", "model", "loss", "losses", "matryoshka", "trainer"),
@@ -78,7 +78,7 @@ class RunFolder:
         """Return the SHA-256 of the parts of the configuration that a stage and the stages before it depend on."""
         parts = [part for stage in STAGES[: STAGES.index(name) + 1] for part in NEEDS[stage]]
         plain = msgspec.to_builtins(self.configuration)
-        text = json.dumps({part: plain[part] for part in parts}, sort_keys=True)
+        text = json.dumps({part: read_part(plain, part) for part in parts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def require_stage(self, name: str) -> Path:
@@ -173,7 +173,7 @@ def create_run(
         _write(folder / CONFIG / "config.json", plain)
         for stage, parts in NEEDS.items():
             named = {path: sha256 for part in parts for path, sha256 in (inputs or {}).get(part, {}).items()}
-            needed = {part: plain[part] for part in parts}
+            needed = {part: read_part(plain, part) for part in parts}
             _write(folder / CONFIG / f"{stage}.json", {**needed, "inputs": named} if named else needed)
     except OSError as error:
         raise RunError(f"cannot write the run's folder {folder}: {error.strerror}.") from error
@@ -185,6 +185,14 @@ def create_run(
         environment=environment(),
     )
     return run
+
+
+def read_part(plain: Mapping[str, Any], name: str) -> Any:
+    """Return a part of a configuration given as dictionaries, by a name such as `evaluation.sets`."""
+    found: Any = plain
+    for key in name.split("."):
+        found = found[key]
+    return found
 
 
 def is_sweep(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from training.errors import ConfigurationError, TrainingError
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
 from training.pipeline.configuration import Configuration
-from training.pipeline.run_folder import NEEDS, STAGES
+from training.pipeline.run_folder import NEEDS, STAGES, read_part
 from training.pipeline.stages import load_stage
 from training.progress import log_progress
 from training.registry.source import file_sha256
@@ -75,7 +75,7 @@ def digest_inputs(configuration: Configuration) -> dict[str, dict[str, str]]:
     parts = {part for needed in NEEDS.values() for part in needed}
     found = {}
     for part in sorted(parts):
-        paths = {text: Path(text).expanduser() for text in _texts(plain[part])}
+        paths = {text: Path(text).expanduser() for text in _texts(read_part(plain, part))}
         try:
             found[part] = {text: _digest(path) for text, path in paths.items() if path.exists()}
         except OSError as error:

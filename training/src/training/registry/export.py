@@ -1,6 +1,6 @@
 """Make a version of the encoder: load, export to ONNX, quantise, check parity, publish.
 
-Usage: python -m training.registry.export --calibration PAPERS --repository DIR [--source MODEL] [--json]
+Usage: python -m training.registry.export --calibration PAPERS --repository DIR [--model MODEL] [--json]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from training.command import run_command
-from training.compression.compress import Compression, compress
+from training.compression.compress import Compression, Serving, compress
 from training.compression.prune import Pruning
 from training.errors import PublishError
 from training.registry import manifest, publish
@@ -34,16 +34,18 @@ def export(
     mapping: str | None = None,
     seed: int = 0,
     how: Compression | None = None,
+    serving: Serving | None = None,
 ) -> dict[str, Any]:
     """Export a model as the next version.
 
     Args:
-        wanted: a folder, a hub id, or None for the packaged default.
+        wanted: a recipe's name, a folder, a hub id, or None for the packaged default.
         calibration_papers: a file of papers that `papers.read_papers` reads.
         repository: Triton's model repository; created if it does not exist.
         mapping: mapping of the papers' fields, if the file needs one.
         seed: seed of every random choice.
-        how: settings of the compression; None is INT8 with the default recipe.
+        how: settings of the compression; None is INT8 with the default recipe, or FP16 or FP32 if that fails.
+        serving: how the model is served; None leaves it to the model.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
@@ -54,10 +56,15 @@ def export(
     publish.check_writable(repository)
     with tempfile.TemporaryDirectory(prefix="akin-version-") as folder:
         made = compress(
-            wanted, Path(folder), calibration_papers=calibration_papers, mapping=mapping, seed=seed, how=how
+            wanted,
+            Path(folder),
+            calibration_papers=calibration_papers,
+            mapping=mapping,
+            seed=seed,
+            how=how or Compression("auto"),
+            serving=serving,
         )
-        source = Path(wanted).expanduser() if wanted else None
-        return publish_next(Path(folder), repository, made, source if source and source.is_dir() else None)
+        return publish_next(Path(folder), repository, made, _source_folder(made, wanted))
 
 
 def publish_next(
@@ -99,20 +106,33 @@ def publish_next(
     return {**numbered, "promoted": published.promoted, "folder": str(published.folder)}
 
 
+def _source_folder(made: dict[str, Any], wanted: str | None) -> Path | None:
+    """Return the folder that a version was made from, if it was made from a folder."""
+    return Path(wanted or "").expanduser() if made["base"]["source"].startswith("folder ") else None
+
+
 def _export(options: argparse.Namespace) -> str:
     result = export(
-        options.source,
+        options.model,
         calibration_papers=options.calibration,
         repository=options.repository,
         mapping=options.map,
         seed=options.seed,
-        how=Compression(pruning=Pruning(options.layers, options.token_count)),
+        how=Compression(options.precision, Pruning(options.layers, options.token_count)),
+        serving=Serving(
+            max_length=options.max_length,
+            dimensions=options.dimensions,
+            query=options.query_prompt,
+            passage=options.passage_prompt,
+            pooling=options.pooling,
+            adapter=options.adapter,
+        ),
     )
     if options.json:
         return json.dumps(result, ensure_ascii=False)
     parity = result["parity"]
     return (
-        f"version {result['version']} of {result['name']} "
+        f"version {result['version']} of {result['name']} in {result['recipe']['precision']} "
         f"({result['dim']} dimensions, {result['max_length']} tokens){', promoted' if result['promoted'] else ''}\n"
         f"mean cosine to the original {parity['mean_cosine']:.5f}, worst {parity['min_cosine']:.5f}, "
         f"alone against batched {parity['alone_vs_batched']:.6f}"
@@ -122,15 +142,17 @@ def _export(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.registry.export",
-        description="Make an INT8 version of a sentence-transformers model for Triton. It is published as the next "
-        "version of text_encoder if its vectors are close to the original's. The first version is promoted.",
+        description="Make a version of a sentence-transformers model for Triton: in INT8 if its vectors are then close "
+        "to the original's, else in FP16 or FP32. The first version of text_encoder is promoted.",
         epilog="example: python -m training.registry.export --calibration data/sample-arxiv.json "
         "--repository model_repository",
     )
     parser.add_argument(
+        "--model",
         "--source",
         metavar="MODEL",
-        help="a folder that SentenceTransformer.save() wrote, or a hub id (default: all-MiniLM-L6-v2 from its package)",
+        help="the name of a recipe (python -m training.registry.recipes), a folder that SentenceTransformer.save() "
+        "wrote, or a hub id (default: all-MiniLM-L6-v2 from its package)",
     )
     parser.add_argument(
         "--calibration",
@@ -143,6 +165,26 @@ def _parser() -> argparse.ArgumentParser:
         "--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title,abstract=text"
     )
     parser.add_argument("--repository", metavar="DIR", type=Path, required=True, help="Triton's model repository")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "int8", "fp16", "fp32"),
+        default="auto",
+        help="precision of the graph (default: auto, the first of the others that passes the parity check)",
+    )
+    parser.add_argument("--max-length", type=int, help="tokens of a text that are read (default: at most 512)")
+    parser.add_argument("--dimensions", type=int, help="dimensions to keep of each vector (default: all)")
+    parser.add_argument(
+        "--query-prompt", metavar="TEXT", help="prompt of queries (default: the model's or the recipe's)"
+    )
+    parser.add_argument("--passage-prompt", metavar="TEXT", help="prompt of passages (default: as for queries)")
+    parser.add_argument(
+        "--pooling",
+        choices=("cls", "max", "mean", "weightedmean", "lasttoken"),
+        help="pooling of a model that sentence-transformers did not save",
+    )
+    parser.add_argument(
+        "--adapter", metavar="FOLDER", help="a bottleneck adapter to put into the layers, or its hub id"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
     parser.add_argument("--layers", type=int, help="number of layers to keep, evenly spaced (default: all)")
     parser.add_argument(

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--corpora", metavar="DIR", type=Path, required=True, help="folder that keeps the sample papers"
     )
-    parser.add_argument("--source", metavar="MODEL", help="a model's folder or hub id (default: all-MiniLM-L6-v2)")
+    parser.add_argument(
+        "--source", metavar="MODEL", help="a model's name, folder or hub id (default: all-MiniLM-L6-v2)"
+    )
     return parser
 
 

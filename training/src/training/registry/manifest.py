@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.registry.source import file_sha256
+from training.registry.files import file_sha256
 
 MANIFEST_SCHEMA = 1
 MANIFEST_FILE = "manifest.json"

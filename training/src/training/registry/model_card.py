@@ -10,21 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from retrieval_service.search.request import Mode
 from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
-from training.evaluation.report import PRIMARY, EvaluationReport
+from training.evaluation.report import EvaluationReport
+from training.evaluation.served import served_name
 
 MODEL_CARD_FILE = "model_card.md"
 
 
-def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, folder: Path) -> Path:
+def write(manifest: Mapping[str, Any], report: EvaluationReport, encoder: str, folder: Path) -> Path:
     """Write the card into a folder and return its path.
 
     Args:
         manifest: manifest of the version.
         report: an evaluation of the version.
-        system: name of the version in the report.
+        encoder: name of the version in the report.
         folder: folder to write into.
 
     Raises:
@@ -32,28 +34,34 @@ def write(manifest: Mapping[str, Any], report: EvaluationReport, system: str, fo
     """
     path = folder / MODEL_CARD_FILE
     try:
-        replace_file(path, render(manifest, report, system).encode())
+        replace_file(path, render(manifest, report, encoder).encode())
     except OSError as error:
         raise EvaluationError(f"cannot write {path}: {error.strerror}.") from error
     return path
 
 
-def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -> str:
+def render(manifest: Mapping[str, Any], report: EvaluationReport, encoder: str) -> str:
     """Return the card as Markdown."""
+    system = served_name(encoder, Mode.HYBRID)
     base, recipe, parity = (manifest.get(key, {}) for key in ("base", "recipe", "parity"))
     calibration = recipe.get("calibration", {})
     parts = [
-        f"# {manifest['name']}, {system} of Akin's encoder",
+        f"# {manifest['name']}, {encoder} of Akin's encoder",
         f"Turns a text into a vector of length one with {manifest['dim']} dimensions. The inner product of two vectors "
-        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read.",
+        f"is the similarity of their texts. The first {manifest['max_length']} tokens of a text are read"
+        f"{', its prompt among them' if manifest.get('prompts') else ''}.",
         "## Made from",
         _list(
             {
                 "weights": f"{base.get('source', 'unknown')}, SHA-256 `{base.get('weights_sha256', 'unknown')}`",
+                **{f"prompt of a {kind}": f"`{text}`" for kind, text in manifest.get("prompts", {}).items() if text},
+                "dimensions kept of each vector": recipe.get("dimensions"),
+                "precision": recipe.get("precision"),
+                **{f"not {name} because": reason for name, reason in recipe.get("instead_of", {}).items()},
                 "compression": recipe.get("method", "none"),
                 "activations": recipe.get("activations"),
                 "weights' precision": recipe.get("weights"),
-                "calibrated with": f"{calibration['texts']} texts of {calibration['papers']}" if calibration else None,
+                "calibrated with": _calibration(calibration),
                 **(_training_facts(manifest["training"]) if "training" in manifest else {}),
                 "created": manifest.get("created"),
                 "digest": f"`{manifest['digest']}`",
@@ -69,7 +77,8 @@ def render(manifest: Mapping[str, Any], report: EvaluationReport, system: str) -
             }
         ),
         "## Search quality",
-        _summary(report, system),
+        # A report of release 0.1 has one search for each encoder.
+        _summary(report, system if system in report.systems else encoder),
         f"Intervals hold {report.settings['confidence']:.0%} of {report.settings['resamples']:,} paired bootstrap "
         f"resamples over queries. Measured on {markdown.machine(report)}, {report.created}. "
         "All metrics are in `report.md` and `report.json`.",
@@ -89,9 +98,9 @@ def _summary(report: EvaluationReport, system: str) -> str:
         f"| set | metric | {' | '.join([system, *others])} | {system} – {report.baseline} |",
         f"| --- | --- |{' ---: |' * (len(others) + 2)}",
     ]
-    for name in report.sets:
+    for name in report.whole_sets:
         metrics = markdown.metrics_of(report, name)
-        metric = PRIMARY if PRIMARY in metrics else metrics[0]
+        metric = deciding if (deciding := report.sets[name].metric) in metrics else metrics[0]
         found = [report.score(name, each, metric) for each in (system, *others)]
         cells = [f"{score.mean:.4f}" if score else "–" for score in found]
         apart = report.difference(name, system, report.baseline, metric)
@@ -102,6 +111,13 @@ def _summary(report: EvaluationReport, system: str) -> str:
 
 def _list(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value is not None)
+
+
+def _calibration(used: Mapping[str, Any]) -> str | None:
+    if not used:
+        return None
+    part = f", {used['part']} part" if "part" in used else ""
+    return f"{used['texts']} texts of {used['papers']}{part}"
 
 
 def _figure(value: float | None, digits: int = 4) -> str | None:
@@ -124,8 +140,18 @@ def _training_facts(training: Mapping[str, Any]) -> dict[str, str]:
         "training": f"{training['steps']:,} steps of {trainer['batch_size']} pairs, learning rate "
         f"{trainer['learning_rate']:g}, {training['precision']}, seed {training['seed']}, base's share "
         f"{trainer['base_weight']:g}",
+        "texts": _lengths(training.get("max_length"), training.get("served_max_length")),
         "code": f"revision `{code.get('commit') or 'unknown'}`" + (", changed" if code.get("changed") else ""),
     }
+
+
+def _lengths(trained: int | None, served: int | None) -> str:
+    """Return how many tokens of a text were read in training; an earlier version of the code did not record it."""
+    if trained is None or served is None:
+        return "unknown number of tokens"
+    if trained < served:
+        return f"trained on the first {trained} tokens of a text, although {served} are read when it is served"
+    return f"trained on the first {trained} tokens of a text, as many as are read when it is served"
 
 
 def _join(values: Mapping[str, Any]) -> str:

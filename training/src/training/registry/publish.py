@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,20 @@ class PublishedVersion:
     version: int
     folder: Path
     promoted: bool
+
+
+def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
+    """Return the model that a version was made from: the folder of its copy, a hub id, or None for the packaged one.
+
+    Args:
+        repository: Triton's model repository.
+        base: origin of the version, from its manifest.
+    """
+    kept = repository / TEXT_ENCODER / SOURCES / base["weights_sha256"]
+    if kept.is_dir():
+        return str(kept)
+    where, _, name = base["source"].partition(" ")
+    return name if where == "hub" else None
 
 
 def check_writable(repository: Path, name: str = TEXT_ENCODER) -> None:

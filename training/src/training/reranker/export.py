@@ -11,19 +11,18 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from papers import Paper, PapersError, passage_text, read_papers
+from papers import Paper, passage_text
 from training.command import run_command
-from training.compression.calibration import FEWEST_PAPERS, MOST_PAPERS_READ, few_words, one_sentence
+from training.compression.calibration import FEWEST_PAPERS, few_words, one_sentence, read_sample
 from training.encoders import RUNTIMES
 from training.errors import CalibrationError, ParityError, PublishError, SourceError
 from training.progress import log_duration, log_progress
 from training.registry import manifest, publish
 from training.registry.export import publish_next
-from training.registry.source import LONGEST, ModelSource, file_sha256
+from training.registry.source import ModelSource, file_sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -43,6 +42,9 @@ RUNTIMES_OF = {"INT8": RUNTIMES, "FP32": ("onnxruntime",)}
 """Runtimes that may serve a version of each precision; `pairs.py` of the version chooses among them."""
 
 CORRELATION = 0.99
+_LONGEST = 512
+"""Most tokens of a pair that a version reads, even if its model could read more."""
+
 _CALIBRATION_PAIRS, _PROOF_PAIRS = 200, 160
 _PAPERS_APART = 0.3
 
@@ -108,11 +110,8 @@ def read_pairs(path: Path, mapping: str | None, seed: int) -> tuple[list[Pair], 
     Raises:
         CalibrationError: The file cannot be read or has too few papers.
     """
-    try:
-        with read_papers(path, mapping) as reader:
-            read = [each for each in islice(reader, MOST_PAPERS_READ) if each.title and each.abstract]
-    except PapersError as error:
-        raise CalibrationError(f"the papers for calibration cannot be read: {error}") from error
+    sample, _ = read_sample(path, mapping=mapping, seed=seed)
+    read = [each for each in sample if each.title and each.abstract]
     if len(read) < FEWEST_PAPERS:
         raise CalibrationError(f"{path} has {len(read)} papers with title and abstract; {FEWEST_PAPERS} are needed.")
     rng = random.Random(seed)
@@ -149,7 +148,7 @@ def _compress(
     try:
         with log_duration(f"loading {source.name}"):
             model = graphs.load(source)
-            max_length = min(model.max_seq_length or LONGEST, LONGEST)
+            max_length = min(model.max_seq_length or _LONGEST, _LONGEST)
             model.max_seq_length = max_length
         with log_duration("calculating reference scores"):
             true = graphs.reference_scores(model, proof)

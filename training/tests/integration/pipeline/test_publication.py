@@ -31,8 +31,10 @@ def test_exactly_the_evaluated_files_are_published(
     run_stages(run, ("train", "compress", "evaluate"))
     assert not versions.exists()
     report = read_report(run.stage_folder("evaluate") / "report.json")
-    assert list(report.systems) == ["bm25", "base", "fine-tuned", "compressed"]
-    assert report.baseline == "base"
+    searches = [f"{name} {mode}" for name in ("base", "fine-tuned", "compressed") for mode in ("dense", "hybrid")]
+    assert list(report.systems) == ["bm25", "lexical", *searches]
+    assert report.baseline == "base hybrid"
+    assert report.sets["held_out_title"].aimed
     encoder = run.stage_folder("compress") / "encoder"
     compressed = {path.name: path.read_bytes() for path in encoder.iterdir() if path.name != "manifest.json"}
     finish(run)  # only the export remains
@@ -40,14 +42,18 @@ def test_exactly_the_evaluated_files_are_published(
     published = {path.name: path.read_bytes() for path in (versions / "1").iterdir() if path.name != "manifest.json"}
     assert published == compressed
     made = json.loads((versions / "1" / "manifest.json").read_bytes())
+    # The papers that the version is evaluated on have no part in its calibration.
+    calibration = made["recipe"]["calibration"]
+    assert (calibration["papers"], calibration["part"]) == ("train.jsonl", "train")
     assert made["version"] == 1
     assert made["recipe"]["pruned_to"]["layers"] == 1
     assert run.read_record()["version"] == {"number": 1, "digest": made["digest"], "promoted": True}
     beside = versions / "evaluations" / made["digest"]
     published_report = read_report(beside / "report.json")
-    assert list(published_report.systems) == ["bm25", "base", "fine-tuned", "version 1"]
-    assert published_report.score("held_out_title", "version 1", "MRR@10") is not None
-    assert published_report.difference("held_out_title", "version 1", "base", "nDCG@10") is not None
+    assert published_report.encoders == ["base", "fine-tuned", "version 1"]
+    assert published_report.systems["version 1 hybrid"]["fp32"] == "fine-tuned"
+    assert published_report.score("held_out_title", "version 1 hybrid", "MRR@10") is not None
+    assert published_report.difference("held_out_title", "version 1 dense", "base dense", "nDCG@10") is not None
     assert "version 1 of Akin's encoder" in (beside / "model_card.md").read_text()
 
     # Manifest and model card describe the training, and the encoder for GPUs can be made, without the run's folder.
@@ -57,6 +63,7 @@ def test_exactly_the_evaluated_files_are_published(
     assert training["base"] == {"source": "folder model", "weights_sha256": file_sha256(base / "model.safetensors")}
     assert training["corpus"] == {"file": papers.name, "sha256": file_sha256(papers), "read": 200}
     assert training["revision"] == revision()
+    assert (training["max_length"], training["served_max_length"]) == (32, 48)
     assert (training["loss"]["kind"], training["steps"], training["pairs"]["count"]) == ("mnrl", 2, 140)
     assert training["pairs"]["sha256"] == file_sha256(run.stage_folder("mine") / "pairs.jsonl")
     assert str(papers.parent) not in json.dumps(made)
@@ -64,6 +71,7 @@ def test_exactly_the_evaluated_files_are_published(
     assert training["corpus"]["sha256"] in card
     assert f"- fine-tuned from: folder model, SHA-256 `{training['base']['weights_sha256']}`" in card
     assert "- loss: mnrl (scale " in card
+    assert "trained on the first 32 tokens of a text, although 48 are read" in card
     assert "evaluate: done before" in capfd.readouterr().err
 
     # With another compression alone, nothing is trained again, and the version that serves is the baseline.
@@ -74,8 +82,8 @@ def test_exactly_the_evaluated_files_are_published(
     assert half["recipe"]["precision"] == "FP16"
     assert half["parity"]["mean_cosine"] > 0.9999
     published_report = read_report(versions / "evaluations" / half["digest"] / "report.json")
-    assert list(published_report.systems) == ["bm25", "base", "fine-tuned", "version 1", "version 2"]
-    assert published_report.baseline == "version 1"
+    assert published_report.encoders == ["base", "fine-tuned", "version 1", "version 2"]
+    assert published_report.baseline == "version 1 hybrid"
     assert (versions / "PROMOTED").read_text() == "1\n"
     shutil.rmtree(run.folder)
     fields = run.configuration.data.mapping

@@ -164,6 +164,26 @@ def test_every_loss_trains(loss: str, prepared: Prepared, overrides: list[str]) 
         assert any(not torch.equal(tensor, weights(run)[name]) for name, tensor in before.items())
 
 
+def test_a_wider_teacher_is_asked_once_for_single_texts(
+    prepared: Prepared, environment: Path, tiny_model: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    more = ("pairs=texts", "loss=distillation", "loss.distance=l2", f"loss.teacher={tiny_model('bert', 48)}")
+    quick = ("trainer.steps=30", "trainer.learning_rate=1e-2", "trainer.log_every=10", "trainer.evaluate_every=30")
+    run = prepared("texts", *more, *quick, "model.max_length=null")
+    load_stage("train")(run)
+    figures = json.loads((run.stage_folder("train") / FIGURES_FILE).read_text())
+    assert (figures["max_length"], figures["served_max_length"]) == (48, 48)
+    assert "encoding 140 of 140 texts with the teacher" in capfd.readouterr().err
+    lines = [json.loads(line) for line in (run.stage_folder("train") / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.8 * losses[0]
+    assert list((Path(run.configuration.paths.data) / "teacher-vectors").glob("*/*/vectors.npy"))
+    load_stage("train")(prepared("again", *more, *quick, "trainer.streaming=true"))
+    assert "with the teacher" not in capfd.readouterr().err
+    with pytest.raises(CorpusError, match="single texts have no negatives"):
+        prepared("mined", *more, "mine=neighbours")
+
+
 def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None:
     run = prepared("negatives", "mine=negatives", "mine.relative_margin=0", "trainer.steps=2")
     pairs = [json.loads(line) for line in (run.stage_folder("mine") / "pairs.jsonl").read_text().splitlines()]
@@ -171,7 +191,8 @@ def test_training_accepts_mined_negatives_and_blocks(prepared: Prepared) -> None
     # The candidates are all papers that train, and not only those that gave a pair of the same kind.
     by_title = [row for row in pairs if row["kind"] == "title"]
     assert {row["negative_1"] for row in by_title} - {row["positive"] for row in by_title}
-    abstracts = {json.loads(line)["abstract"] for line in (run.stage_folder("prepare") / "train.jsonl").open()}
+    papers = run.stage_folder("prepare") / "train.jsonl"
+    abstracts = {json.loads(line)["abstract"] for line in papers.read_text().splitlines()}
     assert {row["negative_1"] for row in by_title} <= abstracts
     load_stage("train")(run)
     run = prepared(
@@ -254,6 +275,8 @@ def test_wrong_input_is_refused_and_nothing_is_published(
     assert not (environment / "repository").exists()
     with pytest.raises(ConfigurationError, match="labelled pairs"):
         load_stage("train")(prepared("unlabelled", "loss=contrastive"))
+    with pytest.raises(ConfigurationError, match=r"model\.max_length is 64, and the model reads 48"):
+        load_stage("train")(prepared("long", "model.max_length=64"))
     with pytest.raises(CorpusError, match="at least 100"):
         prepared("few", "data.most=20")
 

@@ -168,4 +168,5 @@ def test_shares_of_zero_are_refused(corpus: TrainingCorpus) -> None:
 
 
 def test_every_source_that_can_be_configured_has_a_function() -> None:
-    assert {*ONE_PAPER_SOURCES, "subject", "citation"} == set(get_args(PairSource))
+    from_several = {"subject", "citation", "keywords", "neighbours"}
+    assert {*ONE_PAPER_SOURCES, *from_several} == set(get_args(PairSource))

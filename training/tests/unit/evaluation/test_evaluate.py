@@ -1,12 +1,15 @@
 """Evaluate systems whose figures are known beforehand."""
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from papers import Paper
+from relevance import place_inside, write_distractors
 from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate_systems, read_report
@@ -114,6 +117,91 @@ def test_an_encoder_with_a_digest_encodes_each_set_once(collection: Path, tmp_pa
         )  # fmt: skip
         assert report.scores[0].mean == 1
     assert [system.encoded for system in (first, again, other, unnamed)] == [2 * COUNT, 0, 2 * COUNT, 2 * COUNT]
+
+
+def test_the_search_of_the_service_is_measured_by_words_by_vectors_and_hybrid(collection: Path, tmp_path: Path) -> None:
+    good, worse = Lookup(0, "a"), Lookup(10, "b")
+    report = evaluate_systems(
+        {"bm25": Bm25(), "good": good, "worse": worse}, [collection], tmp_path / "out", baseline="good",
+        comparisons=[("worse", "bm25")], resamples=200, cache=tmp_path / "kept", served=tmp_path / "served",
+        progress=lambda _: None,
+    )  # fmt: skip
+    assert list(report.systems) == [
+        "bm25", "lexical", "good dense", "good hybrid", "worse dense", "worse hybrid",
+    ]  # fmt: skip
+    assert report.systems["worse hybrid"] == {
+        "kind": "lookup", "wrong": 10, "digest": "b", "encoder": "worse", "mode": "hybrid",
+    }  # fmt: skip
+    first = {name: report.score("words", name, "recall@1").mean for name in report.systems}  # type: ignore[union-attr]
+    assert first["lexical"] == first["good dense"] == first["good hybrid"] == 1
+    assert first["worse dense"] == 0.75
+    # The service's fusion decides between the two halves; tests of the service cover it.
+    assert first["worse hybrid"] >= 0.75
+    assert report.baseline == "good hybrid"
+    pairs = {(each.system, each.against) for each in report.differences}
+    assert pairs == {
+        ("worse dense", "good dense"), ("worse hybrid", "good hybrid"), ("worse dense", "bm25"),
+        ("worse hybrid", "bm25"), ("bm25", "good dense"), ("bm25", "good hybrid"),
+        *((f"{name} {mode}", "lexical") for name in ("good", "worse") for mode in ("dense", "hybrid")),
+        *((f"{name} hybrid", f"{name} dense") for name in ("good", "worse")),
+    }  # fmt: skip
+    size = report.sets["words"]
+    assert (size.metric, size.depth) == ("MRR@10", 100)
+    assert {"fusion", "pool", "dense_weight"} <= report.settings["service"].keys()
+
+    encoded = good.encoded
+    evaluate_systems(
+        {"good": good}, [collection], tmp_path / "out", baseline="good", resamples=10, cache=tmp_path / "kept",
+        served=tmp_path / "served", progress=lambda _: None,
+    )  # fmt: skip
+    assert good.encoded == encoded + 1, "only the text that tells the number of dimensions"
+
+
+def test_an_encoder_without_a_digest_is_indexed_anew(collection: Path, tmp_path: Path) -> None:
+    for wrong, expected in ((0, 1), (10, 0.75)):
+        system = Lookup(wrong)
+        system.description = {"kind": "in training"}
+        report = evaluate_systems(
+            {"x": system}, [collection], tmp_path / "out", baseline="x", resamples=10, served=tmp_path / "served",
+            progress=lambda _: None,
+        )  # fmt: skip
+        assert report.score("words", "x dense", "recall@1").mean == expected  # type: ignore[union-attr]
+    assert not (tmp_path / "served").exists()
+
+
+def test_no_judgement_and_no_query_reaches_the_index(collection: Path, tmp_path: Path) -> None:
+    def rankings() -> list[object]:
+        report = evaluate_systems(
+            {"x": Lookup(0)}, [collection], tmp_path / "out", baseline="x", resamples=10, served=tmp_path / "served",
+            progress=lambda _: None,
+        )  # fmt: skip
+        return [each.mean for each in report.scores if each.metric == "nDCG@10"]
+
+    before = rankings()
+    (collection / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\n")
+    (collection / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": WORDS[1]}))
+    assert rankings() == before == [1, 1, 1]
+
+
+def test_sets_of_the_same_passages_share_an_index_and_a_set_inside_more_papers_has_its_own(
+    collection: Path, tmp_path: Path
+) -> None:
+    distractors = tmp_path / "distractors.jsonl"
+    further = Paper(id="x", title="", abstract=f"{WORDS[0]} again, and {WORDS[39]}")
+    write_distractors([further], distractors, count=1, seed=0)
+    place_inside(collection, distractors, tmp_path / "words-large", without=[])
+    shutil.copytree(collection, tmp_path / "again")
+    (tmp_path / "again/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq39\tp39\t1\nq39\tp0\t1\n")
+    report = evaluate_systems(
+        {"x": Lookup(0, "a")}, [collection, tmp_path / "again", tmp_path / "words-large"], tmp_path / "out",
+        baseline="x", resamples=10, served=tmp_path / "served", progress=lambda _: None,
+    )  # fmt: skip
+    assert {name: (each.passages, each.depth, each.metric) for name, each in report.sets.items()} == {
+        "words": (40, 100, "MRR@10"), "again": (40, 1000, "nDCG@10"), "words-large": (41, 100, "MRR@10"),
+    }  # fmt: skip
+    assert len(list((tmp_path / "served/snapshots").glob("2*"))) == 2
+    assert report.score("words", "lexical", "recall@1").mean == 1  # type: ignore[union-attr]
+    assert report.score("words-large", "lexical", "recall@10").mean == 1  # type: ignore[union-attr]
 
 
 def test_subjects_are_measured_for_encoders_and_for_bm25(categorised: Path, tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 import json
 import random
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from training.errors import CorpusError
-from training.fit.batches import WithoutRepeats, fill_batches, number_texts, read_texts, require_batches
+from training.fit.batches import fill_batches, number_texts, read_texts, require_batches
 from training.fit.dataset import PairBatches
 
 
@@ -96,16 +95,6 @@ def test_near_duplicates_are_never_in_one_batch() -> None:
     pairs = [{**each, "groups": [number // 2]} for number, each in enumerate(different(32))]
     for batch in PairBatches({"title": numbers(pairs)}, 8):
         assert len({index // 2 for index in batch}) == 8
-
-
-def test_a_stream_has_no_text_twice_in_any_batch() -> None:
-    keep = WithoutRepeats(4)
-    kept = [each for each in (repeated(30, 6) + different(9) + repeated(7, 1)) if keep(each)]
-    assert len(kept) == 30 + 9 + 1
-    for start in range(len(kept) - 3):
-        texts = numbers(kept[start : start + 4])
-        assert not any(one & other for one, other in pairwise(texts))
-        assert not has_repeats(texts, list(range(4)))
 
 
 @pytest.mark.parametrize(

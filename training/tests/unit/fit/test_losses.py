@@ -1,15 +1,15 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tokenizers
 import torch
-import transformers
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from torch import nn
 
 from training.errors import ConfigurationError, SourceError
 from training.fit import losses
+from training.fit.batches import PairFile
 from training.fit.losses import Loss, build_loss, check, check_kinds
 from training.pipeline.composition import compose, groups
 
@@ -18,19 +18,8 @@ TEXTS = {"anchor": ["graph kernel", "quark"], "positive": ["lattice tensor", "ne
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of one layer with random weights, as SentenceTransformer.save() writes it."""
-    path = tmp_path_factory.mktemp("model")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = [*special, *" ".join(TEXTS["anchor"] + TEXTS["positive"]).split()]
-    made = tokenizers.BertWordPieceTokenizer({word: number for number, word in enumerate(words)})
-    transformers.BertTokenizerFast(tokenizer_object=made._tokenizer).save_pretrained(path / "base")
-    sizes = {"hidden_size": DIM, "intermediate_size": DIM, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
-    transformers.BertModel(config).save_pretrained(path / "base")
-    modules = [Transformer(str(path / "base")), Pooling(DIM)]
-    SentenceTransformer(modules=modules, device="cpu").save(str(path / "model"))
-    return path / "model"
+def folder(tiny_bert: Callable[..., Path]) -> Path:
+    return tiny_bert(DIM)
 
 
 @pytest.fixture
@@ -45,14 +34,18 @@ def configure(name: str, source: Path) -> Loss:
 
 
 @pytest.mark.parametrize("name", groups()["loss"])
-def test_every_loss_is_built_and_gives_a_number(name: str, model: SentenceTransformer, folder: Path) -> None:
+def test_every_loss_is_built_and_gives_a_number(
+    name: str, model: SentenceTransformer, folder: Path, tmp_path: Path
+) -> None:
     settings = configure(name, folder)
-    built = build_loss(settings, model)
+    (tmp_path / "pairs.jsonl").write_text(
+        "".join(json.dumps(dict(zip(TEXTS, texts, strict=True))) + "\n" for texts in zip(*TEXTS.values(), strict=True))
+    )
+    built = build_loss(settings, model, pairs=PairFile(tmp_path / "pairs.jsonl", frozenset({"pairs"}), tmp_path))
     assert isinstance(built, nn.Module)
     labels = torch.tensor([1, 0]) if settings.needs_labels else None
-    if add_labels := settings.label_maker():
-        labels = torch.tensor(add_labels(TEXTS)["label"])
-        assert labels.shape == (2, 2, DIM)
+    if hasattr(built, "add_labels"):
+        labels = torch.tensor(built.add_labels(TEXTS)["label"])
     value = built([model.preprocess(TEXTS[column]) for column in ("anchor", "positive")], labels)
     value = value["loss"] if isinstance(value, dict) else value
     assert torch.isfinite(value)
@@ -75,6 +68,9 @@ def test_each_kind_of_pairs_has_its_loss() -> None:
         check_kinds(made.loss, made.losses, ["halves", "subject", "title"], False, streaming=False)
     with pytest.raises(ConfigurationError, match=r"losses\.halves: there are no pairs"):
         check_kinds(made.loss, made.losses, ["subject", "title"], True, streaming=False)
+    with pytest.raises(ConfigurationError, match=r"pairs=texts.*loss=distillation"):
+        check_kinds(made.loss, {}, ["texts"], False, streaming=False)
+    check_kinds(compose(["loss=distillation"]).loss, {}, ["texts"], False, streaming=False)
     with pytest.raises(ConfigurationError, match="a stream has one loss"):
         check_kinds(made.loss, made.losses, ["halves", "subject", "title"], True, streaming=True)
 

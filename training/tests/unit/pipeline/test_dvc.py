@@ -64,4 +64,4 @@ def test_a_changed_corpus_of_the_same_name_changes_the_inputs_of_prepare(
     second = written()
     assert [name for name in NEEDS if first[name] != second[name]] == ["prepare"]
     (collection / "corpus.jsonl").write_text("two\n")
-    assert [name for name in NEEDS if second[name] != written()[name]] == ["evaluate"]
+    assert [name for name in NEEDS if second[name] != written()[name]] == ["prepare", "evaluate"]

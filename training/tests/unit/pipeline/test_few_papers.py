@@ -71,6 +71,34 @@ def test_papers_without_abstracts_do_not_count(prepare: Prepare) -> None:
         prepare(120, 120, abstracts=False)
 
 
+def test_papers_of_evaluation_sets_do_not_train_and_are_counted(prepare: Prepare, tmp_path: Path) -> None:
+    whole = prepare(120, 120).stage_folder("prepare")
+    trained = [json.loads(line) for line in (whole / "train.jsonl").read_text().splitlines()]
+    folder = tmp_path / "set"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": trained[0]["title"].upper()}) + "\n")
+    passage = {"_id": "d", "title": "Another", "text": trained[1]["abstract"]}
+    (folder / "corpus.jsonl").write_text(json.dumps(passage) + "\n")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
+    run = prepare(120, 120, f"evaluation.sets=[{folder}]")
+    left = [json.loads(line) for line in (run.stage_folder("prepare") / "train.jsonl").read_text().splitlines()]
+    assert left == trained[2:]
+    split = json.loads((run.stage_folder("prepare") / "split.json").read_text())
+    assert split["left_out_because_in_evaluation_sets"] == 2
+
+
+def test_most_draws_from_the_whole_file(prepare: Prepare) -> None:
+    def ids(seed: int) -> list[str]:
+        folder = prepare(400, 400, "data.most=100", f"seed={seed}").stage_folder("prepare")
+        files = [folder / f"{name}.jsonl" for name in ("train", "validation", "held_out")]
+        return [json.loads(line)["id"] for file in files for line in file.read_text().splitlines()]
+
+    first = ids(0)
+    assert len(first) == 100
+    assert sum(int(identity[1:]) >= 200 for identity in first) > 30
+    assert sorted(first) == sorted(ids(0)) != sorted(ids(1))
+
+
 def test_a_limit_on_papers_is_named_if_it_is_the_reason(prepare: Prepare) -> None:
     with pytest.raises(CorpusError, match=r"has 50 .*raise data\.most"):
         prepare(120, 120, "data.most=50")

@@ -7,9 +7,10 @@ from pathlib import Path
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning
 from training.compression.quantize import QuantizationRecipe
+from training.data.split import SplitPart
 from training.pipeline.configuration import Fp16, Int8
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages.prepare import corpus_path
+from training.pipeline.stages.prepare import PART_FILES
 
 ENCODER_FOLDER = "encoder"
 
@@ -22,11 +23,9 @@ def run_stage(run: RunFolder) -> None:
     """
     configuration = run.configuration
     settings = configuration.compress
-    calibration = (
-        Path(settings.calibration).expanduser()
-        if settings.calibration
-        else corpus_path(configuration.data, Path(configuration.paths.data))
-    )
+    # The corpus holds the papers that the version is evaluated on: only its training part may shape the version.
+    own = Path(settings.calibration).expanduser() if settings.calibration else None
+    calibration = own or run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN]
     model = run.require_stage("train") / run.folder.name
     with run.write_stage("compress") as folder:
         (folder / ENCODER_FOLDER).mkdir()
@@ -34,9 +33,9 @@ def run_stage(run: RunFolder) -> None:
             str(model),
             folder / ENCODER_FOLDER,
             calibration_papers=calibration,
-            mapping=None if settings.calibration else configuration.data.mapping,
             seed=configuration.seed,
             how=choose_compression(settings, configuration.seed),
+            is_train_part=own is None,
         )
     size = sum(int(file["bytes"]) for file in manifest["files"].values())
     run.record(compressed={"digest": manifest["digest"], "bytes": size, "parity": manifest["parity"]})

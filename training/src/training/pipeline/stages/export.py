@@ -32,15 +32,17 @@ def run_stage(run: RunFolder) -> None:
         version = publish_next(encoder, repository, manifest, run.require_stage("train") / run.folder.name)
         beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / manifest["digest"]
         name = version_name(version["version"])
-        report = report.rename_system(CANDIDATE, name)
-        report.systems[name]["version"] = version["version"]
+        report = report.rename_encoder(CANDIDATE, name)
+        searches = [each for each in report.systems if report.systems[each].get("encoder") == name]
+        for each in searches:
+            report.systems[each]["version"] = version["version"]
         try:
             write_report(report, beside)
             model_card.write(version, report, name, beside)
         except EvaluationError as error:
             raise PublishError(
                 f"{name} was published, but its report was not written: {error} "
-                f"Evaluate it again: akin encoder evaluate {version['version']} --set FOLDER."
+                f"Evaluate it again: akin evaluate {version['version']} --set FOLDER."
             ) from error
         (folder / "manifest.json").write_text(json.dumps(version, indent=2, ensure_ascii=False) + "\n")
     run.record(

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from papers import passage_text
 from training.arrays import Floats
-from training.data.config import NegativesConfig, NeighboursConfig, NoMining
+from training.data import hybrid_negatives
+from training.data.config import HybridNegativesConfig, NegativesConfig, NeighboursConfig, NoMining
 from training.data.corpus import TrainingCorpus
 from training.data.negatives import choose_negatives
 from training.data.neighbours import make_blocks, separate_matches
@@ -51,6 +52,8 @@ def run_stage(run: RunFolder) -> None:
             return
         if run.configuration.pairs.labelled:
             raise CorpusError("mine: labelled pairs contain their negatives already; choose mine=none.")
+        if run.configuration.pairs.shares.get("texts"):
+            raise CorpusError("mine: single texts have no negatives; choose mine=none with pairs=texts.")
         trainer = run.configuration.trainer
         model = models.load(run.configuration.model, models.choose_device(trainer.device))
         device = model.device.type
@@ -58,6 +61,8 @@ def run_stage(run: RunFolder) -> None:
         with translate_write_errors(folder), models.autocast(precision, device):
             if isinstance(settings, NeighboursConfig):
                 _order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
+            elif isinstance(settings, HybridNegativesConfig):
+                hybrid_negatives.write_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             else:
                 corpus = TrainingCorpus(run.require_stage("prepare") / PART_FILES[SplitPart.TRAIN])
                 try:

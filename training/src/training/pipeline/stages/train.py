@@ -80,10 +80,16 @@ def make_task(run: RunFolder, configuration: Configuration, *, profile: int = 0)
         labelled=configuration.pairs.labelled,
         keep_blocks=isinstance(configuration.mine, NeighboursConfig),
         tracking=configuration.tracking,
+        teacher_store=teacher_store(configuration),
         tracking_store=Path(configuration.paths.data) / "mlruns",
         parameters=flatten(configuration),
         profile=profile,
     )
+
+
+def teacher_store(configuration: Configuration) -> Path:
+    """Return the folder for the vectors of teachers, which all runs share."""
+    return Path(configuration.paths.data) / "teacher-vectors"
 
 
 def flatten(configuration: Configuration) -> dict[str, Any]:

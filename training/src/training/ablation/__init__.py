@@ -1,0 +1,1 @@
+"""Train the recipe in several variants, and compare them in hybrid search."""

@@ -1,0 +1,268 @@
+"""Run an ablation: `python -m training.ablation.run FOLDER [--minutes N] [--workers N]`.
+
+The folder holds `rows.json`, `pairs.jsonl` and `sets/`, as `python -m training.ablation.prepare` writes them. Each row
+is trained and measured on every set in lexical, dense and hybrid search, as trained and averaged with its base. Rows
+that are measured already are skipped, so a stopped ablation continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import multiprocessing
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from training.ablation.rows import Row, read_rows
+from training.command import run_command
+from training.data.config import HybridNegativesConfig, NoMining
+from training.errors import ConfigurationError
+from training.fit.config import ModelConfig
+from training.pipeline.configuration import Configuration
+from training.progress import log_progress
+
+PAIRS = "pairs.jsonl"
+RESULTS = "results.jsonl"
+MODEL = "model"
+BASE_SHARES = (0.0, 0.4)
+_MEASURED_AT_ONCE = 512
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    return run_command(_parser(), _run, arguments)
+
+
+def _run(options: argparse.Namespace) -> str:
+    folder: Path = options.folder
+    rows = read_rows(folder)
+    done = {result["row"] for result in read_results(folder)}
+    ends = time.monotonic() + 60 * options.minutes
+    pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
+    mined: dict[Path, Future[None]] = {}
+    running: dict[Future[list[dict[str, Any]]], str] = {}
+    waiting = [row for row in rows if row.name not in done]
+    for row in waiting:
+        _is_ready(row, rows, done, folder, mined, pool)  # starts all mining, which several rows wait for
+    try:
+        while (waiting or running) and time.monotonic() < ends:
+            for row in list(waiting):
+                if len(running) >= options.workers or not _is_ready(row, rows, done, folder, mined, pool):
+                    continue
+                waiting.remove(row)
+                running[pool.submit(run_row, folder, row, options.shares)] = row.name
+            ended, _ = wait([*running, *mined.values()], timeout=1, return_when=FIRST_COMPLETED)
+            for future in ended & running.keys():
+                name = running.pop(future)
+                done.add(name)
+                if error := future.exception():
+                    # The other rows are worth having.
+                    log_progress(f"row {name} failed: {''.join(traceback.format_exception(error))}")
+                    continue
+                with (folder / RESULTS).open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(result) + "\n" for result in future.result())
+            time.sleep(0.1)
+    finally:
+        pool.shutdown(wait=not (waiting or running), cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+    return f"{len(done)} of {len(rows)} rows are in {folder / RESULTS}"
+
+
+def _is_ready(
+    row: Row,
+    rows: Sequence[Row],
+    done: set[str],
+    folder: Path,
+    mined: dict[Path, Future[None]],
+    pool: ProcessPoolExecutor,
+) -> bool:
+    """Return True if all that a row needs is there; start its mining the first time."""
+    if row.soup:
+        return set(row.soup) <= done
+    if not row.train or isinstance(row.configuration.mine, NoMining):
+        return True
+    target = pairs_file(folder, row.configuration)
+    if target.exists():
+        return True
+    if target not in mined:
+        mined[target] = pool.submit(mine, folder, row.configuration)
+    elif mined[target].done():
+        mined[target].result()
+    return False
+
+
+def pairs_file(folder: Path, configuration: Configuration) -> Path:
+    """Return the file of the pairs that a configuration trains on; it exists only after `mine`."""
+    if isinstance(configuration.mine, NoMining):
+        return folder / PAIRS
+    settings = msgspec.json.encode([configuration.mine, configuration.pairs, configuration.seed, configuration.model])
+    return folder / f"pairs-{hashlib.sha256(settings).hexdigest()[:12]}.jsonl"
+
+
+def mine(folder: Path, configuration: Configuration) -> None:
+    """Write the pairs of a configuration with hard negatives.
+
+    Raises:
+        ConfigurationError: The configuration mines in another way than `mine=hybrid`.
+    """
+    from training.data.hybrid_negatives import write_negatives
+    from training.fit import models
+
+    if not isinstance(configuration.mine, HybridNegativesConfig):
+        raise ConfigurationError("an ablation mines with mine=hybrid or not at all.")
+    target = pairs_file(folder, configuration)
+    device = models.choose_device(configuration.trainer.device)
+    model = models.load(configuration.model, device)
+    selected = folder / f"{target.stem}.selected"
+    _select(folder / PAIRS, selected, configuration)
+    with models.autocast(models.choose_precision(configuration.trainer.precision, device), device):
+        write_negatives(selected, target.with_suffix(".part"), configuration.mine, model, configuration.seed)
+    target.with_suffix(".part").rename(target)
+
+
+def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, Any]]:
+    """Train a row, measure it with each share of the base, and return the results."""
+    import torch
+
+    from training.fit import models
+    from training.fit.fine_tune import Task, average, fine_tune
+
+    own = folder / "rows" / row.name
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    figures: dict[str, Any] = {}
+    source = None
+    configuration = row.configuration
+    if row.train:
+        pairs = pairs_file(folder, configuration)
+        if pairs == folder / PAIRS:
+            pairs = own / PAIRS
+            _select(folder / PAIRS, pairs, configuration)
+        figures = fine_tune(
+            Task(
+                name=MODEL,
+                folder=own,
+                pairs=pairs,
+                validation=(),
+                digest=hashlib.sha256(msgspec.json.encode(configuration)).hexdigest(),
+                seed=configuration.seed,
+                model=configuration.model,
+                loss=configuration.loss,
+                matryoshka=configuration.matryoshka,
+                trainer=configuration.trainer,
+                labelled=False,
+                keep_blocks=False,
+            )
+        )
+        shutil.rmtree(own / "cache", ignore_errors=True)
+        shutil.rmtree(own / "checkpoints", ignore_errors=True)
+        source = str(own / MODEL)
+    device = models.choose_device("auto")
+    base = models.load(_plain(configuration.model.source), device)
+    model = models.load(_plain(source or configuration.model.source), device)
+    if row.soup:
+        _average_rows(model, [folder / "rows" / name / MODEL for name in row.soup], device)
+        model.save(str(own / MODEL))
+    trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    results = []
+    for share in shares if row.train or row.soup else (0.0,):
+        model.load_state_dict(trained)
+        if share:
+            average(model, base, share)
+        precision = models.choose_precision("auto", device)
+        with models.autocast(precision, device), torch.inference_mode():
+            results.append(
+                {"row": row.name, "base_share": share, **_measure(model, folder, own, share), **_short(figures)}
+            )
+    log_progress(f"row {row.name} is done")
+    return results
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """Return the results so far."""
+    path = folder / RESULTS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any]:
+    from training.ablation.measure import measure
+
+    started = time.perf_counter()
+    values = {
+        f"{name}|{mode}|{metric}": found
+        for name, mode, metric, found in measure(model, _read_sets(folder), batch_size=_MEASURED_AT_ONCE)
+    }
+    np.savez_compressed(
+        own / f"values-{share:g}.npz", **{name: found.astype(np.float32) for name, found in values.items()}
+    )
+    means = {name: round(float(found.mean()), 5) for name, found in values.items()}
+    return {"means": means, "measured_in_seconds": round(time.perf_counter() - started, 1)}
+
+
+@functools.cache
+def _read_sets(folder: Path) -> list[Any]:
+    from training.ablation.measure import read_sets
+
+    return read_sets(folder / "sets")
+
+
+def _average_rows(model: Any, folders: Sequence[Path], device: str) -> None:
+    from training.fit import models
+
+    states = [models.load(_plain(str(folder)), device).state_dict() for folder in folders]
+    mean = {
+        name: sum(state[name].float() for state in states) / len(states) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
+    model.load_state_dict(mean)
+
+
+def _plain(source: str | None) -> ModelConfig:
+    return ModelConfig(source=source, max_length=256, pooling="mean", freeze_embeddings=False, dropout=None)
+
+
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: figures[name] for name in ("steps", "seconds", "precision") if name in figures}
+
+
+def _select(source: Path, target: Path, configuration: Configuration) -> None:
+    """Write the pairs of the kinds of a configuration, at most `pairs.most`, an equal number of each kind."""
+    kinds = [kind for kind, share in configuration.pairs.shares.items() if share > 0]
+    most = configuration.pairs.most
+    left = dict.fromkeys(kinds, most // len(kinds) if most else sys.maxsize)
+    kind_of = msgspec.json.Decoder(dict[str, Any])
+    with source.open("rb") as pairs, target.open("wb") as file:
+        for line in pairs:
+            kind = kind_of.decode(line)["kind"]
+            if left.get(kind, 0) > 0:
+                left[kind] -= 1
+                file.write(line)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ablation.run", description="Train and measure the rows of an ablation."
+    )
+    parser.add_argument("folder", type=Path, help="folder with rows.json, pairs.jsonl and sets/")
+    parser.add_argument("--minutes", type=float, default=60, help="start no row after this time, and end what runs")
+    parser.add_argument("--workers", type=int, default=1, help="rows to train at once on the one device")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=list(BASE_SHARES), help="shares of the base's weights to measure"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
