@@ -49,14 +49,15 @@ def compose_rows(overrides: Sequence[str] = (), path: Path | None = None) -> lis
         ConfigurationError: The file or a change cannot be read, or two rows have the same name.
     """
     # Imported here, because a machine that only runs composed rows has no Hydra.
-    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     from training.pipeline.composition import CONFIGS, compose
 
     path = path or CONFIGS / "ablation.yaml"
     try:
-        written = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), _File)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        written = msgspec.convert(OmegaConf.to_container(OmegaConf.load(path), resolve=False), _File)
+    except (OSError, OmegaConfBaseException, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{path} cannot be read as rows of an ablation: {error}.") from error
     if len({row.name for row in written.rows}) < len(written.rows):
         raise ConfigurationError(f"{path}: two rows have the same name. Give each its own.")

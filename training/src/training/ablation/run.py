@@ -50,8 +50,8 @@ def _run(options: argparse.Namespace) -> str:
     done = {result["row"] for result in read_results(folder)}
     ends = time.monotonic() + 60 * options.minutes
     pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
-    mined: dict[Path, Future[None]] = {}
-    running: dict[Future[list[dict[str, Any]]], str] = {}
+    mined: dict[Path, Future[Any]] = {}
+    running: dict[Future[Any], str] = {}
     waiting = [row for row in rows if row.name not in done]
     for row in waiting:
         _is_ready(row, rows, done, folder, mined, pool)  # starts all mining, which several rows wait for
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> str:
                     continue
                 waiting.remove(row)
                 running[pool.submit(run_row, folder, row, options.shares)] = row.name
-            ended, _ = wait([*running, *mined.values()], timeout=1, return_when=FIRST_COMPLETED)
+            ended, _ = wait({*running, *mined.values()}, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended & running.keys():
                 name = running.pop(future)
                 done.add(name)
@@ -85,7 +85,7 @@ def _is_ready(
     rows: Sequence[Row],
     done: set[str],
     folder: Path,
-    mined: dict[Path, Future[None]],
+    mined: dict[Path, Future[Any]],
     pool: ProcessPoolExecutor,
 ) -> bool:
     """Return True if all that a row needs is there; start its mining the first time."""
@@ -200,7 +200,7 @@ def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any
     from training.ablation.measure import measure
 
     started = time.perf_counter()
-    values = {
+    values: dict[str, Any] = {
         f"{name}|{mode}|{metric}": found
         for name, mode, metric, found in measure(model, _read_sets(folder), batch_size=_MEASURED_AT_ONCE)
     }

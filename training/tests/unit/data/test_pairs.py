@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from papers import Paper
+from papers import Paper, passage_text
 from training.data.corpus import TrainingCorpus, read_corpus, write_groups, write_paper
 from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError
@@ -162,11 +162,26 @@ def test_citations_are_read_from_a_file(corpus: TrainingCorpus, papers: list[Pap
         list(make_pairs(corpus, settings(shares={"citation": 1}), seed=0))
 
 
+def test_related_papers_are_neighbours(tmp_path: Path, papers: list[Paper]) -> None:
+    reply = Paper(id="reply", title=f"Comment on: {papers[3].title}", abstract=papers[40].title * 3 + " is discussed.")
+    corpus = write_corpus(tmp_path, [*papers[:20], reply])
+    (pair,) = make_pairs(corpus, settings(shares={"neighbours": 1}), seed=0)
+    assert {pair.anchor, pair.positive} in (
+        {reply.abstract, passage_text(papers[3])},
+        {papers[3].abstract, passage_text(reply)},
+    )
+    assert set(pair.groups) == {3, 20}
+    corpus.close()
+    corpus = write_corpus(tmp_path, papers[:20])
+    with pytest.raises(CorpusError, match="no two papers of the corpus are related"):
+        list(make_pairs(corpus, settings(shares={"neighbours": 1}), seed=0))
+    corpus.close()
+
+
 def test_shares_of_zero_are_refused(corpus: TrainingCorpus) -> None:
     with pytest.raises(CorpusError, match=r"pairs\.shares"):
         list(make_pairs(corpus, settings(shares={"title": 0}), seed=0))
 
 
 def test_every_source_that_can_be_configured_has_a_function() -> None:
-    from_several = {"subject", "citation", "keywords", "neighbours"}
-    assert {*ONE_PAPER_SOURCES, *from_several} == set(get_args(PairSource))
+    assert {*ONE_PAPER_SOURCES, "subject", "citation", "keywords", "neighbours"} == set(get_args(PairSource))
