@@ -187,16 +187,16 @@ def sentence_encoder(model: str | None, device: Literal["auto", "cpu"]) -> Encod
     Raises:
         SourceError: The model cannot be loaded.
     """
-    from training.fit import models
+    from training import devices
 
     origin = source.resolve(model)
     loaded = source.load(origin)
-    where = models.choose_device(device)
+    where = devices.choose_device(device)
     loaded.to(where)
-    precision = models.choose_precision("auto", where)
+    precision = devices.choose_precision("auto", where)
 
     def encode(texts: Sequence[str]) -> Floats:
-        with models.autocast(precision, where):
+        with devices.autocast(precision, where):
             found = loaded.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(found, dtype=np.float32)
 

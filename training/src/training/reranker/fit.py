@@ -24,7 +24,6 @@ import numpy as np
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.progress import log_duration, log_progress
-from training.registry import source
 from training.reranker.groups import NO_TEXT, Groups, read_groups
 
 if TYPE_CHECKING:
@@ -105,8 +104,8 @@ def fit(
         TrainingError: The groups, the model or the folder cannot be used, or the training is not finite.
     """
     recipe = recipe or Recipe()
-    origin = source.resolve(model)
-    identity = {"pairs": _digest(pairs), "texts": texts and _digest(texts), "model": origin.origin, **asdict(recipe)}
+    location, origin = _find(model)
+    identity = {"pairs": _digest(pairs), "texts": texts and _digest(texts), "model": origin, **asdict(recipe)}
     with translate_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
         record = output / RECORD
@@ -123,7 +122,7 @@ def fit(
         with log_duration("loading libraries and the model"):
             from training.reranker.model import load_trained
 
-            trained = load_trained(origin, max_length=recipe.max_length, device=device, seed=recipe.seed)
+            trained = load_trained(location, max_length=recipe.max_length, device=device, seed=recipe.seed)
         with log_duration(f"tokenising {len(groups.texts)} passages and {len(groups)} queries"):
             made = trained.pairs(groups.queries, groups.texts)
         training = _Training(trained, groups, made, recipe, rows or (512 if trained.device == "cuda" else 32))
@@ -333,6 +332,18 @@ def _group_metrics(scores: NDArray[np.float32]) -> dict[str, float]:
     """
     ranks = 1 + (scores[:, 1:] >= scores[:, :1]).sum(axis=1)
     return {"MRR": round(float((1 / ranks).mean()), 4), "first": round(float((ranks == 1).mean()), 4)}
+
+
+def _find(model: str | None) -> tuple[str, str]:
+    """Return where a model is, and its origin for the record."""
+    if model is not None and (folder := Path(model).expanduser()).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        return str(folder), f"folder {folder.resolve().name}"
+    # Imported for names only: it needs more packages than a machine with folders may have.
+    from training.registry import source
+
+    found = source.resolve(model)
+    return found.location, found.origin
 
 
 def _digest(path: Path) -> str:

@@ -11,9 +11,8 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Transformer
 from transformers.utils import logging
 
+from training import devices
 from training.errors import SourceError
-from training.fit import models
-from training.registry.source import ModelSource
 from training.reranker.pair_tokens import Pairs, Tokens, pair_template
 
 
@@ -29,7 +28,7 @@ class Trained:
     def __init__(self, model: CrossEncoder, device: str, max_length: int) -> None:
         self._model, self._max_length = model, max_length
         self.device = device
-        self.precision = models.choose_precision("auto", device)
+        self.precision = devices.choose_precision("auto", device)
         bottom: Any = model[0]
         self.network: torch.nn.Module = bottom.model
         self.network.to(device)
@@ -44,7 +43,7 @@ class Trained:
 
     def score(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the score of each pair, float32 [pairs]."""
-        with models.autocast(self.precision, self.device):
+        with devices.autocast(self.precision, self.device):
             logits: torch.Tensor = self.network(**inputs).logits
         return logits[:, 0].float()
 
@@ -54,7 +53,7 @@ class Trained:
         self._model.save_pretrained(str(folder))
 
 
-def load_trained(origin: ModelSource, *, max_length: int, device: Literal["auto", "cpu"], seed: int) -> Trained:
+def load_trained(location: str, *, max_length: int, device: Literal["auto", "cpu"], seed: int) -> Trained:
     """Return a cross-encoder with the weights of an encoder, and a new output drawn by the seed.
 
     Raises:
@@ -65,7 +64,7 @@ def load_trained(origin: ModelSource, *, max_length: int, device: Literal["auto"
         # It warns that the output is new and has to be trained.
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it has no annotations
         bottom = Transformer(
-            _bottom(origin.location),
+            _bottom(location),
             transformer_task="sequence-classification",
             config_kwargs={"num_labels": 1},
             model_kwargs={"dtype": torch.float32},
@@ -74,8 +73,8 @@ def load_trained(origin: ModelSource, *, max_length: int, device: Literal["auto"
         model: Any = CrossEncoder(modules=[bottom], activation_fn=torch.nn.Identity(), device="cpu")
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SourceError(f"{origin.location} cannot be loaded as a cross-encoder: {first_line}") from error
-    return Trained(model, models.choose_device(device), max_length)
+        raise SourceError(f"{location} cannot be loaded as a cross-encoder: {first_line}") from error
+    return Trained(model, devices.choose_device(device), max_length)
 
 
 def _bottom(location: str) -> str:
