@@ -51,7 +51,8 @@ class UnderstoodQuery(_AnswerPart):
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
-    `notes` say what of the query was not read, or was read in another way.
+    `notes` say what of the query was not read, or was read in another way; `reranked` counts the best results whose
+    order a reranker decided.
     """
 
     results: tuple[FoundPaper, ...]
@@ -64,6 +65,25 @@ class Answer(_AnswerPart):
     timings: dict[str, float | None] = Field(default_factory=dict)
     searched: int | None = None
     snapshot: str | None = None
+    reranked: int = 0
+
+
+class Component(_AnswerPart):
+    """State of a part of the service."""
+
+    status: str = "missing"
+
+
+class Components(_AnswerPart):
+    """Parts of the service that the page asks about."""
+
+    reranker: Component = Component()
+
+
+class Health(_AnswerPart):
+    """Readiness of the service's parts."""
+
+    components: Components = Components()
 
 
 class Category(_AnswerPart):

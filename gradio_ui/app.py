@@ -18,6 +18,7 @@ from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, WITHDRAWN, make_state
 
 _MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
 _MODES_INFO = "Dense compares meanings, lexical compares words, hybrid uses both."
+_DEEP_INFO = "A second model reads the best results with your query and puts them in order."
 
 Updates = tuple[Any, ...]
 """Values, or Gradio's descriptions of an update, for the components that an event updates."""
@@ -41,6 +42,7 @@ class SearchPage:
         withdrawn: bool | None,
         results: float | None,
         address: str | None,
+        deep: bool | None = None,
         request: gr.Request | None = None,
     ) -> Updates:
         """Search with the values of the inputs; without a query, for papers similar to those in the address."""
@@ -54,6 +56,7 @@ class SearchPage:
             from_year=from_year,
             to_year=to_year,
             withdrawn=WITHDRAWN[0 if withdrawn or withdrawn is None else 1],
+            deep=bool(deep),
             k=results,
         )
         try:
@@ -68,7 +71,7 @@ class SearchPage:
         try:
             view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes))
         except SearchAbandoned:
-            return (gr.skip(),) * 11
+            return (gr.skip(),) * 12
         return (
             *_updates(view, {"value": list(state.categories)}),
             state.address(),
@@ -78,6 +81,7 @@ class SearchPage:
             state.to_year,
             state.withdrawn == WITHDRAWN[0],
             state.k,
+            gr.update(value=state.deep, visible=bool(view.deep)),
         )
 
 
@@ -131,13 +135,15 @@ def build_app(
                     DEFAULT_RESULTS, label="Results", precision=0, minimum=1, maximum=MOST_RESULTS, elem_id="akin-k"
                 )
                 withdrawn = gr.Checkbox(True, label="Include withdrawn papers", elem_id="akin-retracted")
+                # Shown when the service has a reranker.
+                deep = gr.Checkbox(False, label="Deep", info=_DEEP_INFO, elem_id="akin-deep", visible=False)
         status = _html("", elem_id="akin-status")
         found = _html("", elem_id="akin-results")
         address = gr.Textbox(visible="hidden", elem_id="akin-address", label="Address")
         restoring = gr.Button(visible="hidden", elem_id="akin-restore")
 
         outputs = [corpus, categories, status, found, address]
-        inputs = [query, mode, categories, from_year, to_year, withdrawn, results, address]
+        inputs = [query, mode, categories, from_year, to_year, withdrawn, results, address, deep]
         search_event = gr.on(
             [query.submit, button.click],
             handlers.search,
@@ -152,7 +158,7 @@ def build_app(
             [blocks.load, restoring.click],
             handlers.restore,
             [address],
-            [*outputs, query, mode, from_year, to_year, withdrawn, results],
+            [*outputs, query, mode, from_year, to_year, withdrawn, results, deep],
             api_visibility="private",
             show_progress="hidden",
             trigger_mode="always_last",

@@ -20,13 +20,15 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo
+from gradio_ui.answers import Answer, CorpusInfo, Health
 from gradio_ui.settings import Settings
 from gradio_ui.state import WITHDRAWN, PageState
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
+_RERANKED = 30
+"""Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -116,6 +118,13 @@ class SearchService:
             self._corpus = await self._send_request("GET", "/corpus", CorpusInfo)
         return self._corpus
 
+    async def can_rerank(self) -> bool:
+        """Return True if the service has a reranker; False also if it does not say so."""
+        try:
+            return (await self._send_request("GET", "/health/ready", Health)).components.reranker.status == "ok"
+        except RequestFailed:
+            return False
+
     async def citation(self, paper_id: str, form: str) -> str:
         """Return a paper's citation in a format, as the service wrote it.
 
@@ -194,6 +203,8 @@ def search_request(state: PageState) -> dict[str, object]:
         body["to"] = str(state.to_year)
     if state.withdrawn != WITHDRAWN[0]:
         body["withdrawn"] = state.withdrawn
+    if state.deep:
+        body["rerank"] = _RERANKED
     return body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradio_ui import render
 from gradio_ui.answers import CorpusInfo
@@ -21,11 +21,13 @@ class View:
         status: HTML about the answer as a whole.
         results: HTML of the results, or of the error in their place.
         corpus: The corpus that was searched, or None if the service did not describe it.
+        deep: True if deep searches are offered; None if that was not found out.
     """
 
     status: str
     results: str
     corpus: CorpusInfo | None = None
+    deep: bool | None = None
 
 
 async def search(service: SearchService, state: PageState, notes: Notes) -> View:
@@ -49,13 +51,13 @@ async def search(service: SearchService, state: PageState, notes: Notes) -> View
 async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
     """Return the view of an opened address: a search if it has a query, otherwise a description of the corpus."""
     if state.has_query:
-        return await search(service, state, notes)
+        return replace(await search(service, state, notes), deep=await service.can_rerank())
     try:
         corpus = await service.corpus()
     except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes), render.problem(error))
-    return View(render.notices(notes), "", corpus)
+    return View(render.notices(notes), "", corpus, await service.can_rerank())
 
 
 async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:

@@ -37,6 +37,7 @@ class PageState:
         from_year: First year of publication, or None.
         to_year: Last year of publication, or None.
         withdrawn: One of `WITHDRAWN`: whether withdrawn papers are among the results.
+        deep: True to have the best results reranked.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
     """
@@ -49,6 +50,7 @@ class PageState:
     from_year: int | None = None
     to_year: int | None = None
     withdrawn: str = "include"
+    deep: bool = False
     k: int = DEFAULT_RESULTS
     offset: int = 0
 
@@ -72,6 +74,7 @@ class PageState:
             *(("categories", code) for code in self.categories),
             *(("from", self.from_year), ("to", self.to_year)),
             ("withdrawn", None if self.withdrawn == WITHDRAWN[0] else self.withdrawn),
+            ("deep", "1" if self.deep else None),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
         ]
@@ -124,6 +127,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         from_year=last.get("from"),
         to_year=last.get("to"),
         withdrawn=last.get("withdrawn"),
+        deep=last.get("deep", "").strip() not in ("", "0", "false"),
         k=last.get("k"),
         offset=last.get("offset"),
     )
@@ -139,6 +143,7 @@ def make_state(
     from_year: str | float | None = None,
     to_year: str | float | None = None,
     withdrawn: str | None = None,
+    deep: bool = False,
     k: str | float | None = None,
     offset: str | float | None = None,
 ) -> tuple[PageState, Notes]:
@@ -175,6 +180,7 @@ def make_state(
         from_year=first,
         to_year=last,
         withdrawn=withdrawn,
+        deep=deep,
         k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
     )

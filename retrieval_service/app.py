@@ -18,12 +18,13 @@ from edge.compression import Compression
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
+from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
-from retrieval_service.ports import EncoderSource
+from retrieval_service.ports import EncoderSource, Reranker
 from retrieval_service.routes import citations, docs, embed, health, papers, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
@@ -32,6 +33,7 @@ from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.search.engine import make_engine
+from retrieval_service.search.reranking import Reranking
 from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
 
@@ -39,12 +41,15 @@ _SEARCHES_PER_THREAD = 16
 _READERS = 4  # threads; reading a paper takes far less than a millisecond
 
 
-def create_app(settings: Settings | None = None, encoders: EncoderSource | None = None) -> Starlette:
+def create_app(
+    settings: Settings | None = None, encoders: EncoderSource | None = None, reranker: Reranker | None = None
+) -> Starlette:
     """Return the application.
 
     Args:
         settings: Its settings; read from the environment if None.
         encoders: Source of its encoders; the Triton that the settings name if None.
+        reranker: Its reranker; if None, that of the same Triton, and none with another source of encoders.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -57,10 +62,13 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
-            engine = make_engine(settings, executor)
+            triton = None if encoders else triton_of(settings)
+            ranker = reranker or (TritonReranker(triton.wire) if triton else None)
+            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
+            engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
-                encoders or triton_of(settings),
+                encoders or triton or triton_of(settings),
                 metrics,
                 open_as=partial(_open, settings),
                 warm=partial(warm, engine),
@@ -70,7 +78,9 @@ def create_app(settings: Settings | None = None, encoders: EncoderSource | None 
             reads = Admission(_READERS, settings.search_queue, metrics)
             metrics.count_queued(lambda: searches.queued + reads.queued)
             limits = settings.search_seconds, settings.body_seconds
-            app.state.service = ServiceState(live, engine, metrics, searches, reads, read_threads, *limits, seed)
+            app.state.service = ServiceState(
+                live, engine, metrics, searches, reads, read_threads, *limits, seed, reranking
+            )
             await live.start()
             try:
                 yield

@@ -34,6 +34,9 @@ class Metrics:
             self._refused.labels(error.code)
         self._stages = histogram("akin_search_stage_seconds", "Time in a stage of a search.", ["stage"])
         self._degraded = counter("akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.")
+        self._rerank_failures = counter(
+            "akin_rerank_failures_total", "Searches that the reranker did not put in order in time."
+        )
         self._encoder_failures = counter(
             "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"]
         )
@@ -52,11 +55,15 @@ class Metrics:
         """Record a request that was refused, or given up before it was answered."""
         self._refused.labels(error.code).inc()
 
-    def record_search(self, timings: Timings, degraded: bool) -> None:
-        """Record a search that was answered."""
+    def record_search(self, timings: Timings, degraded: bool, reranked: int = 0) -> None:
+        """Record a search that was answered, and how many of its results were reranked."""
         for stage, ms in asdict(timings).items():
+            if stage == "rerank_ms" and not ms:
+                continue  # few searches are reranked; zeros of the others would hide their time
             self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
-        if degraded:
+        if timings.rerank_ms and not reranked:
+            self._rerank_failures.inc()
+        elif degraded:
             self._degraded.inc()
 
     def record_snapshot(self, manifest: Manifest) -> None:

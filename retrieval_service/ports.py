@@ -102,6 +102,20 @@ class EncoderSource(Protocol):
         """Close the connections."""
 
 
+class Reranker(Protocol):
+    """Scores passages by reading them together with the query."""
+
+    async def is_ready(self) -> bool:
+        """Return True if it can score now; do not wait long for the answer."""
+
+    async def score(self, query: str, passages: Sequence[str], seconds: float) -> NDArray[np.float32]:
+        """Return the score of each passage, float32 [n], higher is better, within a number of seconds.
+
+        Raises:
+            Unavailable: There are no scores in this time.
+        """
+
+
 class Hits(NamedTuple):
     """The best rows of one search, best first.
 

@@ -11,7 +11,7 @@ from edge import parse_origins
 from settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
 
 _OF_ANSWERS = (
-    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "text_weight",
+    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most", "text_weight",
     "vector_device",
 )  # fmt: skip
 
@@ -88,6 +88,16 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
         default=3_000_000,
         ge=1000,
         description="Entries of the lexical index that a long query may read; limits its time in a large corpus.",
+    )
+
+    rerank_most: int = Field(
+        default=50, ge=1, le=64, description="Best results of a search that a request may have reranked, at most."
+    )
+    rerank_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for the reranker, in s, and at most half of the time that is left for the search.",
     )
 
     @property

@@ -11,7 +11,19 @@ import sys
 
 import typer
 
-from akin.cli import cite, encoder, evaluate, index, index_maintenance, papers, relevance, search, stack, train
+from akin.cli import (
+    cite,
+    encoder,
+    evaluate,
+    index,
+    index_maintenance,
+    papers,
+    relevance,
+    reranker,
+    search,
+    stack,
+    train,
+)
 from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ app = typer.Typer(
     help="Find the papers akin to yours. First: encoder export, then index build sample, then up, then search TEXT.",
 )
 app.add_typer(encoder.app, name="encoder")
+app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")

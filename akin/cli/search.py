@@ -48,6 +48,7 @@ def search(
     withdrawn: Annotated[str, typer.Option(help="Withdrawn papers: include, exclude or only.")] = "include",
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
+    rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
 ) -> None:
     """Search with the running service, as the page does.
@@ -70,6 +71,7 @@ def search(
         "from": since,
         "to": until,
         "withdrawn": withdrawn if withdrawn != "include" else None,
+        "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
     if text is not None:

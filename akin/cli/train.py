@@ -1,16 +1,21 @@
-"""Define `akin train`: fine-tune an encoder on a corpus."""
+"""Define `akin train`: fine-tune an encoder, or train a reranker, on a corpus."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import BadSetting
 
+if TYPE_CHECKING:
+    from akin.settings import Settings
+
 SWEEP = "sweep"
+RERANKER = "reranker"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,8 +27,9 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[sweep] [GROUP=NAME | KEY=VALUE]...",
-            help="Settings to change, such as experiment=arxiv_cpu data.papers=FILE. `sweep`: search for the best.",
+            metavar="[sweep | reranker] [GROUP=NAME | KEY=VALUE]...",
+            help="Settings to change, such as experiment=arxiv_cpu data.papers=FILE. `sweep`: search for the best. "
+            "`reranker`: train a reranker; keys such as papers=FILE minutes=30.",
         ),
     ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue a run; `last` is the newest.")] = None,
@@ -43,6 +49,20 @@ def train(
             raise BadSetting("sweep always continues its study: leave out --resume, --profile and --processes.")
         report(run_in_training(settings, "pipeline.sweep", wanted[1:], "the trials that ended are kept"), json)
         return
+    if wanted[:1] == [RERANKER]:
+        if resume or profile or processes > 1:
+            raise BadSetting(
+                "reranker continues the training in its folder: leave out --resume, --profile, --processes."
+            )
+        left = "the same command continues a training that had begun"
+        result = run_in_training(settings, "reranker.train", reranker_arguments(settings, wanted[1:]), left)
+        if json:
+            print_json(result)
+        else:
+            say(
+                f"the reranker is in {result['folder']}; serve it with: akin reranker export --model {result['folder']}"
+            )
+        return
     arguments = [*(["--resume", resume] if resume else []), *(["--profile"] if profile else [])]
     arguments += ["--processes", str(processes), *wanted]
     report(
@@ -54,6 +74,23 @@ def train(
         ),
         json,
     )
+
+
+def reranker_arguments(settings: Settings, overrides: list[str]) -> list[str]:
+    """Return the options of `training.reranker.train` for words of the form KEY=VALUE.
+
+    Raises:
+        BadSetting: A word has another form.
+    """
+    arguments = ["--data", str(settings.data / "training")]
+    for word in overrides:
+        key, sign, value = word.partition("=")
+        if not sign or not key.replace("_", "").isalnum():
+            raise BadSetting(f"{word!r} is not KEY=VALUE, such as papers=FILE or minutes=30.")
+        if key == "papers":
+            value = str(corpus_path(settings, value))
+        arguments.append(f"--{key.replace('_', '-')}={value}")
+    return arguments
 
 
 def report(result: dict[str, Any], json: bool) -> None:

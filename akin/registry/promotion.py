@@ -62,6 +62,9 @@ class Verdict:
     reason: str
 
 
+_NOT_JUDGED = Verdict(False, "evaluations of rerankers are not in the registry.")
+
+
 @dataclass(frozen=True)
 class Gate:
     """Sets that decide a promotion, by name.
@@ -76,7 +79,7 @@ class Gate:
 
 
 def promote(
-    repository: Path, number: int, *, override: str | None = None, gate: Gate | None = None
+    repository: Path, number: int, *, override: str | None = None, gate: Gate | None = None, model: str = MODEL
 ) -> Promotion | None:
     """Make a version serve.
 
@@ -85,6 +88,7 @@ def promote(
         number: The version.
         override: The reason to promote it without proof.
         gate: The sets that decide; by default those that the serving version was evaluated on.
+        model: The model of Triton that it is a version of.
 
     Returns:
         The line that was added to the history; None if the version already serves.
@@ -92,38 +96,39 @@ def promote(
     Raises:
         EncoderError: There is no such version, it is not proven, or the repository cannot be written.
     """
-    candidate = versions.find(repository, number)
+    candidate = versions.find(repository, number, model)
     if candidate.promoted:
         return None
-    serving = _serving(repository)
+    serving = _serving(repository, model)
     if serving is None:
         how, reason = "first", "no version served"
     elif override is not None:
         how, reason = "overridden", override
     else:
-        verdict = judge(repository, candidate, serving, gate or Gate())
+        verdict = judge(repository, candidate, serving, gate or Gate()) if model == MODEL else _NOT_JUDGED
         if not verdict.proven:
             raise EncoderError(
                 f"version {number} is not promoted: {verdict.reason} Version {serving.number} still serves; "
                 "to promote it without proof, give --override REASON."
             )
         how, reason = "proven", verdict.reason
-    return _move(repository, candidate, how, reason)
+    return _move(repository, candidate, how, reason, model)
 
 
-def rollback(repository: Path) -> Promotion:
+def rollback(repository: Path, model: str = MODEL) -> Promotion:
     """Promote the version that served before the current one; each further call goes one version further back.
 
     Raises:
         EncoderError: There is no earlier version, or its folder is gone.
     """
-    current = versions.promoted_number(repository)
-    stack = served_versions(history(repository))
+    current = versions.promoted_number(repository, model)
+    stack = served_versions(history(repository, model))
     while stack and stack[-1] == current:
         stack.pop()
     if not stack:
-        raise EncoderError("there is no earlier promotion to go back to. See `akin encoder list`.")
-    return _move(repository, versions.find(repository, stack[-1]), "rolled back", f"from version {current}")
+        raise EncoderError("there is no earlier promotion to go back to. See the list of versions.")
+    target = versions.find(repository, stack[-1], model)
+    return _move(repository, target, "rolled back", f"from version {current}", model)
 
 
 def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) -> Verdict:
@@ -204,13 +209,13 @@ def _compression_fault(report: Evaluation, candidate: Version, command: str) -> 
     )
 
 
-def history(repository: Path) -> list[Promotion]:
+def history(repository: Path, model: str = MODEL) -> list[Promotion]:
     """Return every promotion since the first export, oldest first.
 
     Raises:
         EncoderError: The file is damaged.
     """
-    path = repository / MODEL / HISTORY
+    path = repository / model / HISTORY
     try:
         return [msgspec.json.decode(line, type=Promotion) for line in path.read_bytes().splitlines() if line.strip()]
     except FileNotFoundError:
@@ -234,17 +239,17 @@ def served_versions(promotions: list[Promotion]) -> list[int]:
     return stack
 
 
-def _serving(repository: Path) -> Version | None:
+def _serving(repository: Path, model: str) -> Version | None:
     """Return the version that serves; None if the pointer names no existing one."""
     try:
-        number = versions.promoted_number(repository)
-        return None if number is None else versions.find(repository, number)
+        number = versions.promoted_number(repository, model)
+        return None if number is None else versions.find(repository, number, model)
     except EncoderError:
         return None
 
 
-def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion:
-    serving = _serving(repository)
+def _move(repository: Path, target: Version, how: str, reason: str, model: str) -> Promotion:
+    serving = _serving(repository, model)
     line = Promotion(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=target.number,
@@ -253,10 +258,10 @@ def _move(repository: Path, target: Version, how: str, reason: str) -> Promotion
         how=how,
         reason=reason,
     )
-    path = repository / MODEL / HISTORY
-    lines = [msgspec.to_builtins(each) for each in (*history(repository), line)]
+    path = repository / model / HISTORY
+    lines = [msgspec.to_builtins(each) for each in (*history(repository, model), line)]
     # The pointer first: if the history then lacks this line, `before` of the next promotion replaces it.
-    versions.set_promoted_version(repository, target.number)
+    versions.set_promoted_version(repository, target.number, model)
     try:
         replace_file(path, "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in lines).encode())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Read the encoder registry: version folders in the model repository, and the pointer to the promoted one.
+"""Read the registry of a model: version folders in the model repository, and the pointer to the promoted one.
 
 Training publishes version folders and promotes the very first. After that only `set_promoted_version` moves the
 pointer, and `akin.registry.promotion` decides whether it may.
@@ -16,12 +16,14 @@ from akin.errors import EncoderError
 from storage.durable import replace_file
 
 MODEL = "text_encoder"
+RERANKER = "reranker"
+_NAMES = {MODEL: "encoder", RERANKER: "reranker"}
 POINTER = "PROMOTED"
 
 
 @dataclass(frozen=True)
 class Version:
-    """Immutable version of the encoder.
+    """Immutable version of a model.
 
     Attributes:
         number: The name of its folder.
@@ -35,93 +37,94 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """Return the digest that identifies this encoder."""
+        """Return the digest that identifies this version."""
         return str(self.manifest["digest"])
 
 
-def versions(repository: Path) -> list[Version]:
-    """Return every version, oldest first."""
-    promoted = promoted_number(repository)
+def versions(repository: Path, model: str = MODEL) -> list[Version]:
+    """Return every version of a model, oldest first."""
+    promoted = promoted_number(repository, model)
     return [
-        Version(number, number == promoted, manifest(repository, number))
-        for number in sorted(folder_numbers(repository / MODEL))
+        Version(number, number == promoted, manifest(repository, number, model))
+        for number in sorted(folder_numbers(repository / model))
     ]
 
 
-def promoted_version(repository: Path) -> Version:
+def promoted_version(repository: Path, model: str = MODEL) -> Version:
     """Return the version that serves.
 
     Raises:
         EncoderError: Nothing was exported yet, or the pointer names a version that does not exist.
     """
-    number = promoted_number(repository)
+    number = promoted_number(repository, model)
     if number is None:
-        raise EncoderError(f"no encoder in {repository}: run `akin encoder export` (about a minute), then try again.")
-    return find(repository, number)
+        name = _NAMES[model]
+        raise EncoderError(f"no {name} in {repository}: run `akin {name} export` (about a minute), then try again.")
+    return find(repository, number, model)
 
 
-def find(repository: Path, number: int) -> Version:
+def find(repository: Path, number: int, model: str = MODEL) -> Version:
     """Return one version by its number.
 
     Raises:
         EncoderError: There is no such version.
     """
-    there = sorted(folder_numbers(repository / MODEL))
+    there = sorted(folder_numbers(repository / model))
     if number not in there:
-        names = ", ".join(map(str, there)) or "none"
-        raise EncoderError(
-            f"encoder version {number} is not in {repository} (it has: {names}). See `akin encoder list`."
-        )
+        name, names = _NAMES[model], ", ".join(map(str, there)) or "none"
+        raise EncoderError(f"{name} version {number} is not in {repository} (it has: {names}). See `akin {name} list`.")
     # With a damaged pointer, versions must still be found, so that one of them can be promoted.
-    return Version(number, _pointer(repository) == str(number), manifest(repository, number))
+    return Version(number, _pointer(repository, model) == str(number), manifest(repository, number, model))
 
 
-def set_promoted_version(repository: Path, number: int) -> Version:
+def set_promoted_version(repository: Path, number: int, model: str = MODEL) -> Version:
     """Move the pointer without a check; `akin.registry.promotion.promote` checks the evaluation and keeps the history.
 
     Raises:
         EncoderError: There is no such version, or the repository cannot be written.
     """
-    find(repository, number)
-    pointer = repository / MODEL / POINTER
+    find(repository, number, model)
+    pointer = repository / model / POINTER
     try:
         replace_file(pointer, f"{number}\n".encode())
     except OSError as error:
         raise EncoderError(f"cannot write {pointer}: {error.strerror}.") from error
-    return find(repository, number)
+    return find(repository, number, model)
 
 
-def promoted_number(repository: Path) -> int | None:
+def promoted_number(repository: Path, model: str = MODEL) -> int | None:
     """Return the number in the pointer; None if nothing was promoted."""
-    text = _pointer(repository)
+    text = _pointer(repository, model)
     if text is None:
         return None
     if not text.isdigit():
-        path = repository / MODEL / POINTER
-        raise EncoderError(f"{path} holds {text[:40]!r} instead of a version. Run `akin encoder promote VERSION`.")
+        path = repository / model / POINTER
+        raise EncoderError(
+            f"{path} holds {text[:40]!r} instead of a version. Run `akin {_NAMES[model]} promote VERSION`."
+        )
     return int(text)
 
 
-def _pointer(repository: Path) -> str | None:
+def _pointer(repository: Path, model: str) -> str | None:
     try:
-        return (repository / MODEL / POINTER).read_text().strip()
+        return (repository / model / POINTER).read_text().strip()
     except FileNotFoundError:
         return None
 
 
-def manifest(repository: Path, number: int) -> dict[str, Any]:
+def manifest(repository: Path, number: int, model: str = MODEL) -> dict[str, Any]:
     """Return a version's manifest.
 
     Raises:
         EncoderError: The file is missing, or is not a manifest.
     """
-    path = repository / MODEL / str(number) / "manifest.json"
+    path = repository / model / str(number) / "manifest.json"
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path} cannot be read ({error}): remove that folder and export again.") from error
     if not isinstance(found, dict) or not isinstance(found.get("digest"), str):
-        raise EncoderError(f"{path} is not an encoder's manifest: remove that folder and export again.")
+        raise EncoderError(f"{path} is not a version's manifest: remove that folder and export again.")
     return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import MODEL, Version, promoted_version
+from akin.registry.versions import MODEL, RERANKER, Version, find, promoted_number, promoted_version
 from akin.settings import Settings, encoder_settings
 from akin.stack import triton_key
 from akin.stack.tritonserver import is_patched, server_command, server_environment
@@ -83,7 +83,8 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
 def single_version_repository(repository: Path, version: Version, folder: Path, inner: str = "") -> Path:
     """Make a model repository in `folder` with one version of the encoder, and return it.
 
-    It also gets the same version of the `inner` model that the encoder calls, if one is named (`AKIN_ENCODER_INNER`).
+    It also gets the same version of the `inner` model that the encoder calls, if one is named (`AKIN_ENCODER_INNER`),
+    and the promoted reranker if there is one.
 
     Raises:
         EncoderError: A `config.pbtxt` cannot be read, or there is no such inner model.
@@ -92,7 +93,9 @@ def single_version_repository(repository: Path, version: Version, folder: Path, 
     if inner:
         check_inner(repository, inner, version.number)
     shutil.rmtree(folder, ignore_errors=True)
-    for name in filter(None, (inner, MODEL)):
+    models = {inner: version.number} if inner else {}
+    models |= {MODEL: version.number} | reranker_of(repository)
+    for name, number in models.items():
         try:
             config = (repository / name / "config.pbtxt").read_text("utf-8")
         except OSError as error:
@@ -101,9 +104,19 @@ def single_version_repository(repository: Path, version: Version, folder: Path, 
             ) from error
         model = folder / name
         model.mkdir(parents=True)
-        (model / "config.pbtxt").write_text(f"{config}\n{policy(version.number)}\n", "utf-8")
-        (model / str(version.number)).symlink_to(repository / name / str(version.number))
+        (model / "config.pbtxt").write_text(f"{config}\n{policy(number)}\n", "utf-8")
+        (model / str(number)).symlink_to(repository / name / str(number))
     return folder
+
+
+def reranker_of(repository: Path) -> dict[str, int]:
+    """Return the name of the reranker with its promoted version; empty, and reported, if that cannot be used."""
+    try:
+        number = promoted_number(repository, RERANKER)
+        return {} if number is None else {RERANKER: find(repository, number, RERANKER).number}
+    except EncoderError as error:
+        log(f"searches are not reranked: {error}")
+        return {}
 
 
 def check_inner(repository: Path, inner: str, number: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from akin.errors import EncoderError
-from akin.registry.versions import MODEL, Version
+from akin.registry.versions import MODEL, RERANKER, Version, promoted_number
 from akin.settings import Settings, encoder_settings
 from akin.stack import local_http, triton_key
 from akin.stack.processes import Child, start, stop, tail, wait_until
@@ -84,6 +84,7 @@ def start_triton(
         if inner:
             load_model(triton.http, inner, {}, f"the model {inner}", log, key)
         load(triton.http, settings.repository, [version.number, *beside], log, key=key)
+        load_reranker(triton.http, settings.repository, log, key=key)
     except BaseException:
         stop([child])
         raise
@@ -115,6 +116,24 @@ def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *
     load_model(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
 
 
+def load_reranker(http: str, repository: Path, log: Path | str, *, key: str) -> bool:
+    """Load the promoted version of the reranker if there is one; return True if it serves.
+
+    A reranker that cannot be loaded is reported on standard error: searches work without it.
+    """
+    try:
+        number = promoted_number(repository, RERANKER)
+        if number is None:
+            return False
+        body = {"parameters": {"config": json.dumps(model_config(repository, number, model=RERANKER))}}
+        load_model(http, RERANKER, body, f"reranker version {number}", log, key)
+    except EncoderError as error:
+        with contextlib.suppress(OSError):
+            print(f"warning: searches are not reranked: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
 def load_model(http: str, model: str, body: Mapping[str, object], named: str, log: Path | str, key: str) -> None:
     """Load a model into a server.
 
@@ -135,7 +154,7 @@ def load_model(http: str, model: str, body: Mapping[str, object], named: str, lo
         raise EncoderError(f"Triton refuses {named}: {answer.text[:600]}\nSee {log}.")
 
 
-def model_config(repository: Path, *numbers: int) -> dict[str, object]:
+def model_config(repository: Path, *numbers: int, model: str = MODEL) -> dict[str, object]:
     """Return `config.pbtxt` as Triton's JSON, with the versions to serve.
 
     Raises:
@@ -144,7 +163,7 @@ def model_config(repository: Path, *numbers: int) -> dict[str, object]:
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
-    path = repository / MODEL / "config.pbtxt"
+    path = repository / model / "config.pbtxt"
     try:
         config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
     except (OSError, text_format.ParseError) as error:

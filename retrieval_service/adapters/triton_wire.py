@@ -15,6 +15,7 @@ from retrieval_service.errors import EncoderBusy, EncoderRefused, EncoderUnavail
 from retrieval_service.ports import Vectors
 
 ENCODER_MODEL = "text_encoder"
+RERANKER_MODEL = "reranker"
 _OUTPUTS = ("EMBEDDING", "TOKENS", "ENCODER")
 Purpose = dict[str, bool | str]
 """Parameters of a request to the encoder, which answers queries before bulk work."""
@@ -112,6 +113,32 @@ class Wire(ABC):
             timeout=max(1, int(seconds * 1e6)),
         )
         return _reply(result)
+
+    async def has_reranker(self, seconds: float) -> bool:
+        """Return True if Triton answers that the reranker is ready."""
+        try:
+            return bool(await self._call("is_model_ready", seconds, RERANKER_MODEL))
+        except EncoderUnavailable:
+            return False
+
+    async def score(self, query: str, passages: Sequence[str], seconds: float) -> NDArray[np.float32]:
+        """Run the reranker on a query with 1 to 64 passages, and return the score of each.
+
+        Raises:
+            EncoderUnavailable: There is no timely answer, or it is not one finite score for each passage.
+        """
+        inputs = []
+        for name, texts in (("QUERY", [query] * len(passages)), ("TEXT", passages)):
+            tensor = self._module.InferInput(name, [len(passages), 1], "BYTES")
+            tensor.set_data_from_numpy(_column(texts))
+            inputs.append(tensor)
+        result = await self._call(
+            "infer", seconds, RERANKER_MODEL, inputs, outputs=[self._module.InferRequestedOutput("SCORE")]
+        )
+        scores = result.as_numpy("SCORE")
+        if scores is None or scores.shape != (len(passages), 1) or not np.isfinite(scores).all():
+            raise EncoderRefused(f"The model {RERANKER_MODEL} did not give {len(passages)} finite scores.")
+        return np.asarray(scores, np.float32).reshape(-1)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -28,8 +28,10 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """Return the status of each part: 200 while anything can be answered, 503 without a snapshot."""
-    corpus = service_state(request).live
-    body = {"status": _status(corpus), "components": _components(corpus)}
+    state = service_state(request)
+    corpus = state.live
+    reranker = {"status": "ok" if await state.reranking.is_ready() else "missing"}
+    body = {"status": _status(corpus), "components": {**_components(corpus), "reranker": reranker}}
     if corpus.current is None:
         return json_response(body, 503, {"Retry-After": str(NoSnapshot.retry_after)})
     return json_response(body)

@@ -36,8 +36,10 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 
     async def answer(corpus: OpenCorpus) -> Response:
         found = await state.engine.search(corpus, wanted)
-        state.metrics.record_search(found.timings, found.degraded is not None)
-        return json_response(found, headers=NEVER_STORED if found.degraded else None)
+        state.metrics.record_search(found.timings, found.degraded is not None, found.reranked)
+        # A tag does not say which reranker answered.
+        momentary = found.degraded or wanted.rerank
+        return json_response(found, headers=NEVER_STORED if momentary else None)
 
     return await answer_from_corpus(request, state.searches, deadline, wanted, answer)
 

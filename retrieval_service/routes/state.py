@@ -19,6 +19,7 @@ from retrieval_service.errors import InvalidParameter
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.search.engine import SearchEngine
+from retrieval_service.search.reranking import Reranking
 
 TIMEOUT_HEADER = "akin-timeout"
 """Header of a request with the seconds that its client waits for the answer."""
@@ -38,6 +39,7 @@ class ServiceState:
         search_seconds: The longest time for an answer.
         body_seconds: The longest time for a body to arrive.
         tag_seed: The part of the tags of answers that does not change while the process runs.
+        reranking: Puts results in order, where there is a reranker.
     """
 
     live: LiveCorpus
@@ -49,6 +51,7 @@ class ServiceState:
     search_seconds: float
     body_seconds: float
     tag_seed: bytes
+    reranking: Reranking
 
 
 def service_state(request: Request) -> ServiceState:

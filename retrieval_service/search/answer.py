@@ -133,6 +133,7 @@ class Timings:
     lexical_ms: float = 0.0
     fuse_ms: float = 0.0
     fetch_ms: float = 0.0
+    rerank_ms: float = 0.0
     total_ms: float = 0.0
 
     def rounded(self) -> Timings:
@@ -151,8 +152,9 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
-    search failed. `searched` is the number of papers that the conditions admit. `notes` say what of the query was not
-    read, or was read in another way, and how to write it.
+    search or the reranker failed. `searched` is the number of papers that the conditions admit. `notes` say what of the
+    query was not read, or was read in another way, and how to write it. The best `reranked` results of the search are
+    in the order of their score `reranker` in `sources`.
     """
 
     results: list[SearchResult]
@@ -167,3 +169,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     encoder: EncoderAnswer
     folded: int
     notes: Sequence[str] = ()
+    reranked: int = 0

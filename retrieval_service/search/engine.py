@@ -11,6 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
+from papers import Paper
 from papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
@@ -32,6 +33,7 @@ from retrieval_service.search.fusion import (
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.reranking import NO_RERANKING, Reranking
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
 from retrieval_service.threads import Job, Result
@@ -47,6 +49,7 @@ class SearchEngine:
         pool: int,
         dense_weight: float = EVEN,
         text_weight: float = TEXT_WEIGHT,
+        reranking: Reranking = NO_RERANKING,
     ) -> None:
         """Take the way of ranking.
 
@@ -56,11 +59,13 @@ class SearchEngine:
             pool: Number of results that are fused.
             dense_weight: Weight of the dense half, 0 to 1.
             text_weight: Weight of the query's words in the texts of the best papers, beside 1 for the fused score.
+            reranking: Puts the best results in order on request.
         """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
         self._text_weight = text_weight
+        self._reranking = reranking
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
@@ -69,12 +74,14 @@ class SearchEngine:
             RequestError: The request names a paper or a category that does not exist.
             Unavailable: The request needs the encoder, which is not available.
         """
-        return await _Search(self._executor, self._join, self._pool, self._text_weight, corpus, request).run()
+        search = _Search(self._executor, self._join, self._pool, self._text_weight, self._reranking, corpus, request)
+        return await search.run()
 
 
-def make_engine(settings: Settings, executor: Executor) -> SearchEngine:
+def make_engine(settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING) -> SearchEngine:
     """Return the engine that settings describe; an evaluation measures the one that the service uses."""
-    return SearchEngine(executor, FUSIONS[settings.fusion], settings.pool, settings.dense_weight, settings.text_weight)
+    fusion = FUSIONS[settings.fusion]
+    return SearchEngine(executor, fusion, settings.pool, settings.dense_weight, settings.text_weight, reranking)
 
 
 @dataclass
@@ -85,6 +92,7 @@ class _Search:
     join: Callable[[Hits, Hits], FusedRanking]
     pool: int
     text_weight: float
+    reranking: Reranking
     corpus: Corpus
     request: SearchRequest
     timings: Timings = field(default_factory=Timings)
@@ -97,6 +105,9 @@ class _Search:
     ranking: FusedRanking | None = None
     ranked_to: int = 0
     results: list[SearchResult] | None = None
+    papers: list[Paper] = field(default_factory=list)
+    rerank: int = 0
+    reranked: int = 0
 
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
@@ -104,7 +115,13 @@ class _Search:
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
+        notes = plan.notes
+        if self.request.rerank and searched:
+            self.rerank, more = await self.reranking.depth(self.request, plan.words)
+            notes = (*notes, *more)
         results = await self._results(plan, within) if searched else []
+        if self.rerank and results:
+            results = await self._rerank(plan.words or "", results)
         self.timings.total_ms = _ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -130,7 +147,8 @@ class _Search:
             snapshot=self.corpus.manifest.id,
             encoder=EncoderAnswer(encoder.version, encoder.digest),
             folded=sum(len(result.duplicates) for result in results),
-            notes=plan.notes,
+            notes=notes,
+            reranked=self.reranked,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
@@ -231,6 +249,7 @@ class _Search:
         page = self._page(fused.rows, all(one.ended for one in (self.dense, self.lexical) if one is not None))
         if page is None:
             return
+        self.papers = page.papers
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
         self.results = [
@@ -238,8 +257,29 @@ class _Search:
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
 
+    async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
+        """Return the page of a list of results from the first on, of which the best are put in order."""
+        started = perf_counter()
+        count = min(self.rerank, len(results))
+        try:
+            scores = await self.reranking.scores(words, self.papers[:count])
+        except Unavailable as error:
+            failure = f"{redact_message(error)} These results are not reranked."
+            self.degraded = f"{self.degraded} {failure}" if self.degraded else failure
+        else:
+            for result, score in zip(results, scores.tolist(), strict=False):
+                result.sources["reranker"] = round(score, 6)
+            # Equal scores keep the order of the search.
+            order = np.argsort(-scores, kind="stable").tolist()
+            results = [*(results[at] for at in order), *results[count:]]
+            self.reranked = count
+        self.timings.rerank_ms = _ms_since(started)
+        return results[self.request.offset : self.request.offset + self.request.k]
+
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
+        if self.rerank:  # of a page that has reranked results, all results before it are needed too
+            first, end = 0, max(end, self.rerank)
         if not ended and len(rows) < end + duplicates.AHEAD * self.request.collapse:
             return None
         started = perf_counter()

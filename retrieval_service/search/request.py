@@ -242,6 +242,10 @@ class SearchRequest(SimilarRequest):
             "`OR`, `ANDNOT` and brackets beside these in the query; if false, all of it is words."
         ),
     ] = True
+    rerank: Annotated[
+        _Number,
+        _field("Number of best results that a reranker puts in order by reading them; 0 for none.", ge=0),
+    ] = 0
 
     def __post_init__(self) -> None:
         """Take the abstract as the text."""

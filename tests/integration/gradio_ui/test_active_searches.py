@@ -37,7 +37,7 @@ async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
     hanging, leaves = HangingService(), asyncio.Event()
     settings = Settings(service_url="http://service.test")
     app = create_server_app(settings, SearchService(settings, hanging), ActiveSearches(seconds_to_return=0.05))
-    values = ["some words", "hybrid", [], None, None, True, 10, ""]
+    values = ["some words", "hybrid", [], None, None, True, 10, "", False]
     asked = {"data": values, "fn_index": 0, "session_hash": "reader", "event_data": None, "trigger_id": None}
     async with app.router.lifespan_context(app):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as browser:

@@ -48,6 +48,23 @@ def test_the_shown_repository_serves_the_promoted_version_and_no_other(tmp_path:
     assert config == text_format.Parse(CONFIG, model_config_pb2.ModelConfig())
 
 
+def test_a_promoted_reranker_is_served_too_and_a_broken_one_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    version_in(models, 2)
+    (models / "reranker" / "5").mkdir(parents=True)
+    (models / "reranker" / "config.pbtxt").write_text('name: "reranker"')
+    (models / "reranker" / "PROMOTED").write_text("5\n")
+    shown = single_version_repository(models, promoted_version(models), tmp_path / "shown")
+    assert [entry.name for entry in shown.iterdir()] == ["text_encoder"]
+    assert "searches are not reranked" in capsys.readouterr().err
+    (models / "reranker" / "5" / "manifest.json").write_text('{"digest": "0"}')
+    shown = single_version_repository(models, promoted_version(models), tmp_path / "shown")
+    assert sorted(entry.name for entry in (shown / "reranker").iterdir()) == ["5", "config.pbtxt"]
+    assert "versions: [ 5 ]" in (shown / "reranker/config.pbtxt").read_text()
+
+
 def test_an_inner_model_of_the_same_version_is_added_or_reported_as_missing(tmp_path: Path) -> None:
     models = tmp_path / "models"
     version_in(models, 1)

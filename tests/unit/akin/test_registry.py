@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from akin.errors import EncoderError
-from akin.registry import versions
+from akin.registry import promotion, versions
 
 
 def publish(repository: Path, number: int, digest: str = "ab") -> None:
@@ -68,3 +68,22 @@ def test_a_damaged_pointer_names_its_file(tmp_path: Path) -> None:
     (tmp_path / versions.MODEL / versions.POINTER).write_text("latest")
     with pytest.raises(EncoderError, match="PROMOTED holds 'latest'"):
         versions.promoted_version(tmp_path)
+
+
+def test_rerankers_have_a_registry_of_their_own(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    for number in (1, 2):
+        folder = tmp_path / versions.RERANKER / str(number)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"digest": f"d{number}"}))
+    assert promotion.promote(tmp_path, 1, model=versions.RERANKER) is not None
+    with pytest.raises(EncoderError, match=r"not in the registry.*--override REASON"):
+        promotion.promote(tmp_path, 2, model=versions.RERANKER)
+    promotion.promote(tmp_path, 2, override="better", model=versions.RERANKER)
+    assert versions.promoted_version(tmp_path, versions.RERANKER).number == 2
+    assert versions.promoted_number(tmp_path) is None
+    assert promotion.rollback(tmp_path, versions.RERANKER).version == 1
+    assert [line.version for line in promotion.history(tmp_path, versions.RERANKER)] == [1, 2, 1]
+    assert promotion.history(tmp_path) == []
+    with pytest.raises(EncoderError, match=r"reranker version 7 .* `akin reranker list`"):
+        versions.find(tmp_path, 7, versions.RERANKER)

@@ -23,14 +23,15 @@ from gradio_ui.settings import Settings
 ANSWER = {"results": [{"id": "a", "title": "A title", "score": 0.5}], "k": 10, "snapshot": "one", "searched": 3}
 CORPUS = {"papers": 3, "snapshot": "one", "categories": []}
 SETTINGS = Settings(service_url="http://service.test")
-ASKED = {"data": ["x", "hybrid", [], None, None, True, 10, ""], "event_data": None, "fn_index": 0, "trigger_id": 7}
+VALUES = ["x", "hybrid", [], None, None, True, 10, "", False]
+ASKED = {"data": VALUES, "event_data": None, "fn_index": 0, "trigger_id": 7}
 release = None
 
 
 async def service(request):
     if request.url.path == "/search" and b"wait" in request.content:
         await release.wait()
-    return httpx.Response(200, json=CORPUS if request.url.path == "/corpus" else ANSWER)
+    return httpx.Response(200, json={"/corpus": CORPUS, "/search": ANSWER}.get(request.url.path, {}))
 
 
 async def main():

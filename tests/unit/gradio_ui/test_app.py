@@ -23,6 +23,7 @@ class Service:
         self.bodies: list[dict[str, object]] = []
         self.paths: list[str] = []
         self.away = False
+        self.health: dict[str, object] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.away:
@@ -30,6 +31,8 @@ class Service:
         self.paths.append(request.url.path)
         if request.url.path == "/corpus":
             return httpx.Response(200, json=CORPUS)
+        if request.url.path == "/health/ready":
+            return httpx.Response(200, json=self.health)
         self.bodies.append(json.loads(request.content))
         return httpx.Response(200, json=ANSWER)
 
@@ -72,7 +75,7 @@ async def test_an_address_restores_the_inputs(page: SearchPage) -> None:
     shown = await page.restore("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5")
     assert shown[1]["value"] == ["cs.LG"]
     assert "A title" in shown[3]
-    assert shown[4:] == (
+    assert shown[4:-1] == (
         "?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5",
         "x",
         "dense",
@@ -87,16 +90,27 @@ async def test_withdrawn_papers_are_left_out(page: SearchPage, service: Service)
     *_, address = await page.search("x", "hybrid", [], None, None, False, 10, "")
     assert address == "?q=x&withdrawn=exclude"
     shown = await page.restore(address)
-    assert shown[-2:] == (False, 10)
+    assert shown[-3:-1] == (False, 10)
     await page.search("x", "hybrid", [], None, None, True, 10, address)
     assert [body.get("withdrawn") for body in service.bodies] == ["exclude", "exclude", None]
+
+
+async def test_deep_is_offered_where_there_is_a_reranker(page: SearchPage, service: Service) -> None:
+    assert (await page.restore(""))[-1]["visible"] is False
+    service.health = {"components": {"reranker": {"status": "ok"}}}
+    *_, address = await page.search("x", "hybrid", [], None, None, True, 10, "", True)
+    assert address == "?q=x&deep=1"
+    deep = (await page.restore(address))[-1]
+    assert (deep["value"], deep["visible"]) == (True, True)
+    assert (await page.restore("?q=x"))[-1]["value"] is False
+    assert [body.get("rerank") for body in service.bodies] == [30, 30, None]
 
 
 async def test_the_bare_page_describes_the_corpus(page: SearchPage, service: Service) -> None:
     corpus, _, status, results, address, *_ = await page.restore("")
     assert "3 papers" in corpus
     assert (status, results, address) == ("", "", "")
-    assert service.paths == ["/corpus"]
+    assert service.paths == ["/corpus", "/health/ready"]
 
 
 async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, service: Service) -> None:

@@ -130,3 +130,14 @@ def test_withdrawn_papers_left_out_are_a_filter() -> None:
     assert state.similar_to("a").withdrawn == "exclude"
     assert (state.has_filters, state.without_filters()) == (True, PageState(q="x"))
     assert not PageState(q="x", offset=10).has_filters
+
+
+def test_deep_is_part_of_the_state() -> None:
+    state = PageState(q="x", deep=True, k=20)
+    assert state.address() == "?q=x&deep=1&k=20"
+    assert read_address(state.address()) == (state, ())
+    assert state.next_page() == PageState(q="x", deep=True, k=20, offset=20)
+    assert [read_address(f"?q=x&deep={value}")[0].deep for value in ("", "0", "false", "1", "yes")] == [
+        *(False,) * 3,
+        *(True,) * 2,
+    ]

@@ -44,7 +44,7 @@ def version_encoder(folder: Path, runtime: str = "auto") -> VersionEncoder:
         ImportError: `runtime.py` cannot be loaded, or the runtime is not installed.
         UnsupportedModel: A prompt of the version cannot be put before texts.
     """
-    module = _load_module(folder / "runtime.py")
+    module = load_module(folder / "runtime.py")
     try:
         return VersionEncoder(module.TextEncoder(folder, runtime=runtime))
     except getattr(module, "BadPrompt", ()) as error:
@@ -100,7 +100,12 @@ def encode_fp32(
     return np.asarray(vectors, dtype=np.float32)
 
 
-def _load_module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """Return a module of a version folder, with those that it imports from there.
+
+    Raises:
+        ImportError: It cannot be loaded.
+    """
     spec = importlib.util.spec_from_file_location("akin_staged_runtime", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded as a Python module.")

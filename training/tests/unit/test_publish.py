@@ -7,13 +7,15 @@ import pytest
 from training.errors import PublishError
 from training.registry import publish
 
+CODE = publish.CODE[publish.TEXT_ENCODER]
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Create the tracked model folder of a project."""
     folder = tmp_path / "project" / "text_encoder"
     folder.mkdir(parents=True)
-    for name in ("config.pbtxt", *publish.CODE):
+    for name in ("config.pbtxt", *CODE):
         (folder / name).write_text(f"# {name}")
     return folder
 
@@ -44,7 +46,7 @@ def test_only_the_first_is_promoted(repository: Path, project: Path) -> None:
 def test_a_repository_elsewhere_gets_configuration_and_code(repository: Path, project: Path) -> None:
     make(repository, project)
     assert names(repository / "text_encoder") == {"1", "PROMOTED", "config.pbtxt"}
-    assert names(repository / "text_encoder" / "1") == {"model.onnx", *publish.CODE}
+    assert names(repository / "text_encoder" / "1") == {"model.onnx", *CODE}
     assert (repository / "text_encoder" / "1" / "runtime.py").read_text() == "# runtime.py"
 
 
@@ -128,3 +130,18 @@ def test_check_writable_refuses_a_file_and_creates_nothing(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(PublishError, match=r"file is not a writable folder.*AKIN_MODEL_REPOSITORY"):
         publish.check_writable(tmp_path / "file")
+
+
+def test_a_reranker_has_the_code_of_both_models(repository: Path, project: Path) -> None:
+    reranker = project.with_name("reranker")
+    reranker.mkdir()
+    for name in ("config.pbtxt", "model.py", "pairs.py"):
+        (reranker / name).write_text(f"# reranker's {name}")
+    with publish.staging_folder(repository, "reranker") as staged:
+        publish.copy_code(staged, reranker)
+        made = publish.publish(staged, repository, publish.next_version(repository, "reranker"), reranker)
+    assert made.folder == repository / "reranker" / "1"
+    assert names(made.folder) == {"model.py", "pairs.py", "packing.py", "runtime.py"}
+    assert (made.folder / "model.py").read_text() == "# reranker's model.py"
+    assert (made.folder / "runtime.py").read_text() == "# runtime.py"
+    assert not (repository / "text_encoder").exists()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from storage.cpu import cpu_features
+from training.devices import Precision as Precision
+from training.devices import autocast as autocast
+from training.devices import choose_device as choose_device
+from training.devices import choose_precision as choose_precision
 from training.errors import SourceError
-from training.fit.config import ModelConfig
 from training.registry import source as sources
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Precision = Literal["fp32", "bf16", "fp16"]
+    from training.fit.config import ModelConfig
+
 _MODULES = "modules.json"
 _POOLED = ("StaticEmbedding", "BoW", "CLIPModel")
 """Types of modules that give one vector for a text without pooling."""
@@ -31,7 +33,6 @@ _FLAGS = {
     "max": "pooling_mode_max_tokens",
     "lasttoken": "pooling_mode_lasttoken",
 }
-_NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def load(settings: ModelConfig, device: str = "cpu", *, key: str = "model.source") -> SentenceTransformer:
@@ -80,6 +81,8 @@ def load_unchanged(source: str | None, key: str, device: str = "cpu") -> Sentenc
     Raises:
         SourceError: The model cannot be loaded; the message starts with the key.
     """
+    from training.fit.config import ModelConfig
+
     settings = ModelConfig(source=source, max_length=None, pooling=None, freeze_embeddings=False, dropout=None)
     return load(settings, device, key=key)
 
@@ -109,33 +112,6 @@ def check(source: str | None, key: str = "model.source", pooling: str | None = N
 def is_bare_encoder(source: str | None) -> bool:
     """Return True for an encoder without modules of sentence-transformers, such as pooling."""
     return _check_pooling(_find(source), None, "model.source")
-
-
-def choose_device(wanted: Literal["auto", "cpu"]) -> str:
-    """Return `cuda` if a GPU is requested and available, else `cpu`."""
-    import torch
-
-    return "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu"
-
-
-def choose_precision(wanted: Literal["auto", "fp32", "bf16", "fp16"], device: str) -> Precision:
-    """Return the precision to train in. `auto` is bf16 only on devices that multiply it natively: others are slower."""
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    return "bf16" if cpu_features() & _NATIVE_BF16 else "fp32"
-
-
-def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
-    """Return a context in which matrices are multiplied in that precision."""
-    import torch
-
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def _find(source: str | None, key: str = "model.source") -> sources.ModelSource:

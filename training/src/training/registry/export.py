@@ -68,7 +68,13 @@ def export(
         return publish_next(Path(folder), repository, made, _source_folder(made, wanted))
 
 
-def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: Path | None) -> dict[str, Any]:
+def publish_next(
+    folder: Path,
+    repository: Path,
+    made: dict[str, Any],
+    source: Path | None,
+    project_model: Path = publish.PROJECT_MODEL,
+) -> dict[str, Any]:
     """Publish a copy of a folder that `compress` filled as the next version.
 
     Args:
@@ -76,6 +82,7 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: P
         repository: Triton's model repository; created if it does not exist.
         made: the folder's manifest.
         source: the model's own folder, of which a copy is kept; None for a model that can be fetched again by its name.
+        project_model: tracked folder of the model that the version belongs to.
 
     Returns:
         The manifest, with `promoted` and the `folder`.
@@ -83,19 +90,20 @@ def publish_next(folder: Path, repository: Path, made: dict[str, Any], source: P
     Raises:
         PublishError: The version cannot be written; the repository is unchanged.
     """
-    with publish.staging_folder(repository) as staged:
+    model = project_model.name
+    with publish.staging_folder(repository, model) as staged:
         try:
             for name in made["files"]:
                 shutil.copyfile(folder / name, staged / name)
-            numbered = {**made, "version": publish.next_version(repository)}
+            numbered = {**made, "version": publish.next_version(repository, model)}
             manifest.write(staged, numbered)
         except OSError as error:
             raise PublishError(
                 f"cannot write {error.filename2 or error.filename or staged}: {error.strerror or error}."
             ) from error
         if source:
-            publish.keep_source(source, repository, made["base"]["weights_sha256"])
-        published = publish.publish(staged, repository, numbered["version"])
+            publish.keep_source(source, repository, made["base"]["weights_sha256"], model)
+        published = publish.publish(staged, repository, numbered["version"], project_model)
     return {**numbered, "promoted": published.promoted, "folder": str(published.folder)}
 
 

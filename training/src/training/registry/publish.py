@@ -19,6 +19,7 @@ from storage.durable import replace_file, sync
 from training.errors import PublishError
 
 TEXT_ENCODER = "text_encoder"
+RERANKER = "reranker"
 POINTER = "PROMOTED"
 EVALUATIONS = "evaluations"
 """Folder beside the versions with their evaluations, by digest."""
@@ -27,9 +28,16 @@ SOURCES = "sources"
 """Folder beside the versions with the models that they were made from, by the SHA-256 of the weights."""
 
 CONFIG = "config.pbtxt"
-CODE = ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py")
 PROJECT_MODEL = Path(__file__).resolve().parents[4] / "model_repository" / TEXT_ENCODER
 """Tracked configuration and code, which are copied to a repository elsewhere."""
+
+PROJECT_RERANKER = PROJECT_MODEL.with_name(RERANKER)
+
+CODE = {
+    TEXT_ENCODER: ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py"),
+    RERANKER: ("model.py", "pairs.py", f"../{TEXT_ENCODER}/packing.py", f"../{TEXT_ENCODER}/runtime.py"),
+}
+"""Files of the code that serves a version of each model, from the model's folder; both run graphs by the same code."""
 
 # Entries of a model's folder that are not needed to load the model.
 _NO_WEIGHTS = (".*", "checkpoint-*", "onnx", "openvino")
@@ -66,18 +74,18 @@ def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
     return name if where in ("hub", "trained") else None
 
 
-def check_writable(repository: Path) -> None:
+def check_writable(repository: Path, name: str = TEXT_ENCODER) -> None:
     """Check before the export that its result can be published; create nothing.
 
     Raises:
         PublishError: The repository's model folder cannot be written.
     """
-    nearest = repository / TEXT_ENCODER
+    nearest = repository / name
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise PublishError(
-            f"cannot write into {repository / TEXT_ENCODER}: {nearest} is not a writable folder. "
+            f"cannot write into {repository / name}: {nearest} is not a writable folder. "
             "Set AKIN_MODEL_REPOSITORY to another folder."
         )
 
@@ -89,8 +97,8 @@ def copy_code(folder: Path, project_model: Path = PROJECT_MODEL) -> None:
         PublishError: A file is missing from the project, or cannot be written.
     """
     try:
-        for name in CODE:
-            shutil.copyfile(project_model / name, folder / name)
+        for name in CODE[project_model.name]:
+            shutil.copyfile(project_model / name, folder / Path(name).name)
     except OSError as error:
         raise PublishError(f"cannot copy the code that serves a version into {folder}: {error}.") from error
 
@@ -132,21 +140,22 @@ def finish(staged: Path) -> None:
         sync(path)
 
 
-def keep_source(model: Path, repository: Path, sha256: str) -> None:
+def keep_source(model: Path, repository: Path, sha256: str, name: str = TEXT_ENCODER) -> None:
     """Keep a copy of the model that a version is made from, because its GPU graph is made from the same model.
 
     Args:
         model: the folder that SentenceTransformer.save() wrote.
         repository: Triton's model repository.
         sha256: digest of the weights, as in the version's manifest.
+        name: model of Triton that the version belongs to.
 
     Raises:
         PublishError: The copy cannot be written; no part of it is left.
     """
-    target = repository / TEXT_ENCODER / SOURCES / sha256
+    target = repository / name / SOURCES / sha256
     if target.is_dir():
         return
-    with staging_folder(repository) as aside:
+    with staging_folder(repository, name) as aside:
         try:
             shutil.copytree(model, aside, ignore=shutil.ignore_patterns(*_NO_WEIGHTS), dirs_exist_ok=True)
             finish(aside)
@@ -157,23 +166,23 @@ def keep_source(model: Path, repository: Path, sha256: str) -> None:
             raise PublishError(f"{model} cannot be copied to {target}: {error.strerror or error}.") from error
 
 
-def next_version(repository: Path) -> int:
+def next_version(repository: Path, name: str = TEXT_ENCODER) -> int:
     """Return the highest version plus one, so that no number is used for a second encoder.
 
     The pointer counts too, because the folder of a promoted version may have been deleted.
     """
-    model = repository / TEXT_ENCODER
+    model = repository / name
     taken = [int(entry.name) for entry in model.iterdir() if entry.name.isascii() and entry.name.isdigit()]
     return max([0, *taken, promoted_version(model) or 0]) + 1
 
 
 def publish(staged: Path, repository: Path, version: int, project_model: Path = PROJECT_MODEL) -> PublishedVersion:
-    """Make the staged folder a version.
+    """Make the staged folder a version of the model that the project's folder is named after.
 
     Raises:
         PublishError: The version exists, because another export was faster, or a file cannot be written.
     """
-    model = repository / TEXT_ENCODER
+    model = repository / project_model.name
     target = model / str(version)
     try:
         finish(staged)

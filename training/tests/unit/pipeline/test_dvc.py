@@ -11,6 +11,7 @@ from training.pipeline.composition import CONFIGS, compose
 from training.pipeline.run_folder import NEEDS, STAGES, create_run
 from training.pipeline.stage import COMPOSE, digest_inputs
 from training.registry.publish import CODE as SERVED
+from training.registry.publish import TEXT_ENCODER
 
 ROOT = CONFIGS.parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -39,7 +40,7 @@ def test_train_and_compress_depend_on_the_code_that_decides_their_output() -> No
     weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
     assert weights == {f"training/src/training/fit/{name}" for name in WEIGHTS_CODE}
     version = PIPELINE["stages"]["compress"]["deps"]
-    assert {f"model_repository/text_encoder/{name}" for name in SERVED} <= set(version)
+    assert {f"model_repository/text_encoder/{name}" for name in SERVED[TEXT_ENCODER]} <= set(version)
 
 
 def test_a_changed_corpus_of_the_same_name_changes_the_inputs_of_prepare(

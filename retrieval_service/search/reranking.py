@@ -1,0 +1,66 @@
+"""Put the best results of a search in the order of a reranker, which reads each with the query.
+
+A reranker costs milliseconds a passage, so a request asks for it, the number of results is bounded, and a search never
+fails because of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from papers import Paper, passage_text
+from retrieval_service.deadline import seconds_left
+from retrieval_service.ports import Reranker
+from retrieval_service.search.request import SearchRequest, replace_unprintable
+
+_SHARE = 0.5
+"""Share of the remaining time that the reranker may take: the answer must still be sent."""
+
+_MOST_CHARACTERS = 5_000
+"""Characters of a query or a passage that are sent; rerankers read a few hundred tokens."""
+
+
+class Reranking:
+    """The step of a search that reranks."""
+
+    def __init__(self, reranker: Reranker | None, most: int = 50, seconds: float = 2.0) -> None:
+        """Take the reranker if there is one, the most results that it reads, and its longest time."""
+        self._reranker = reranker
+        self._most = most
+        self._seconds = seconds
+
+    async def is_ready(self) -> bool:
+        """Return True if searches can be reranked."""
+        return self._reranker is not None and await self._reranker.is_ready()
+
+    async def depth(self, request: SearchRequest, words: str | None) -> tuple[int, tuple[str, ...]]:
+        """Return the number of results to rerank for a page, and notes on what was requested and is not done."""
+        if words is None or not words.strip():
+            return 0, ("rerank: only searches by words are reranked.",)
+        if not await self.is_ready():
+            return 0, ("rerank: there is no reranker here, so the results are in their usual order.",)
+        notes = (f"rerank: at most {self._most} results are reranked.",) if request.rerank > self._most else ()
+        depth = min(request.rerank, self._most)
+        # Pages behind the reranked results are as without a reranker.
+        return (depth if request.offset < depth else 0), notes
+
+    async def scores(self, words: str, papers: Sequence[Paper]) -> NDArray[np.float32]:
+        """Return the score of each paper, float32 [papers].
+
+        Raises:
+            Unavailable: There are no scores in time.
+        """
+        if self._reranker is None or not papers:
+            return np.empty(0, np.float32)
+        passages = [_text(passage_text(paper)) or paper.id for paper in papers]
+        return await self._reranker.score(_text(words), passages, min(self._seconds, _SHARE * seconds_left()))
+
+
+NO_RERANKING = Reranking(None)
+
+
+def _text(text: str) -> str:
+    return replace_unprintable(text[:_MOST_CHARACTERS]).strip()
