@@ -93,7 +93,9 @@ def encoder_repository() -> Path:
     """A model repository with an encoder exported by this very code."""
     digest = hashlib.sha256()
     made_by = [ROOT / "training/requirements.lock", *(ROOT / "model_repository/text_encoder").glob("*.p*")]
-    for path in sorted([*made_by, *code_of("export"), *(ROOT / "papers").rglob("*.py")]):
+    registry = ROOT / "training/src/training/registry"
+    made_by += [registry / "recipes.toml", *registry.glob("trained/*")]
+    for path in sorted([*made_by, *code_of("registry.export"), *(ROOT / "papers").rglob("*.py")]):
         digest.update(path.read_bytes())
     repository = CACHE / digest.hexdigest()[:16]
     if not (repository / "text_encoder" / "PROMOTED").exists():

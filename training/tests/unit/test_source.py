@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from training.errors import SourceError
 from training.registry import source
@@ -60,3 +61,18 @@ def test_without_a_network_one_line_says_what_works(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SourceError, match=r"cannot be reached.*all-MiniLM-L6-v2, which works without") as raised:
         source.load(source.resolve("gte-small"))
     assert "\n" not in str(raised.value)
+
+
+def test_the_shipped_encoder_is_written_from_its_weights_and_its_packaged_base() -> None:
+    found = source.resolve(source.SHIPPED)
+    base = source.resolve(None)
+    assert (found.name, found.origin) == ("akin-minilm-l6", "trained akin-minilm-l6")
+    assert found.recipe is not None
+    assert found.recipe.trained
+    names = {path.name for path in Path(found.location).iterdir()}
+    assert names == {path.name for path in Path(base.location).iterdir()}
+    model, original = (load_file(Path(each.location) / "model.safetensors") for each in (found, base))
+    matrices = [name for name, weight in original.items() if weight.ndim == 2 and weight.is_floating_point()]
+    moved = [float((model[name] - original[name]).norm() / original[name].norm()) for name in matrices]
+    assert 0.001 < sum(moved) / len(moved) < 0.05
+    assert source.resolve(source.SHIPPED).location == found.location

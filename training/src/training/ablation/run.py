@@ -173,7 +173,9 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
     base = models.load(_plain(configuration.model.source), device)
     model = models.load(_plain(source or configuration.model.source), device)
     if row.soup:
-        _average_rows(model, [folder / "rows" / name / MODEL for name in row.soup], device)
+        paths = [folder / "rows" / name / MODEL for name in row.soup]
+        # A row that was not trained is the model as it was.
+        _average(model, [str(path) if path.exists() else configuration.model.source for path in paths], device)
         model.save(str(own / MODEL))
     trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     results = []
@@ -218,10 +220,11 @@ def _read_sets(folder: Path) -> list[Any]:
     return read_sets(folder / "sets")
 
 
-def _average_rows(model: Any, folders: Sequence[Path], device: str) -> None:
+def _average(model: Any, sources: Sequence[str | None], device: str) -> None:
+    """Give a model the mean of the weights of several models."""
     from training.fit import models
 
-    states = [models.load(_plain(str(folder)), device).state_dict() for folder in folders]
+    states = [models.load(_plain(source), device).state_dict() for source in sources]
     mean = {
         name: sum(state[name].float() for state in states) / len(states) if first.is_floating_point() else first
         for name, first in states[0].items()

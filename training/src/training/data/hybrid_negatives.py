@@ -18,8 +18,8 @@ from scipy.sparse import csr_matrix
 
 from training.data.config import HybridNegativesConfig
 from training.data.pairs import Pair
+from training.data.token_bm25 import K1, B, TokenBm25
 from training.errors import CorpusError
-from training.fit.token_bm25 import K1, B, TokenBm25
 from training.progress import log_duration, log_progress
 
 if TYPE_CHECKING:

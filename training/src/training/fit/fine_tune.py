@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 IDENTITY = "identity.json"
 WEIGHTS_CODE = (
-    *("batches.py", "cosine.py", "dataset.py", "fine_tune.py", "hybrid.py", "losses.py", "models.py", "teacher.py"),
-    "token_bm25.py",
+    *("fit/batches.py", "fit/cosine.py", "fit/dataset.py", "fit/fine_tune.py", "fit/hybrid.py", "fit/losses.py"),
+    *("fit/models.py", "fit/teacher.py", "data/token_bm25.py"),
 )
 """Modules that decide the weights; `dvc.yaml` lists the same."""
 
@@ -332,7 +332,7 @@ def _differences(task: Task) -> list[str]:
 
 
 def _identity(task: Task) -> dict[str, str | None]:
-    code = b"".join((Path(__file__).parent / name).read_bytes() for name in WEIGHTS_CODE)
+    code = b"".join((Path(__file__).parents[1] / name).read_bytes() for name in WEIGHTS_CODE)
     return {
         "digest": task.digest,
         "pairs": source.file_sha256(task.pairs),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
 
+from training.data.token_bm25 import TokenBm25
 from training.fit.cosine import exact_cosine
-from training.fit.token_bm25 import TokenBm25
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -211,8 +211,8 @@ class Hybrid(Loss, tag="hybrid", frozen=True):
 
     def build(self, model: SentenceTransformer, pairs: PairFile | None = None) -> nn.Module:
         """Return the loss; BM25 counts words in a sample of the pairs' passages."""
+        from training.data.token_bm25 import TokenBm25
         from training.fit.hybrid import HybridRanking
-        from training.fit.token_bm25 import TokenBm25
 
         bm25 = TokenBm25.count(
             model.tokenizer, sample_passages(pairs.path) if pairs else [], model.max_seq_length or 512

@@ -135,7 +135,7 @@ def test_renew_starts_anew_after_a_change_and_else_continues(
         pairs.write_bytes(b"".join(pairs.read_bytes().splitlines(keepends=True)[8:]))
 
     def other_code() -> None:
-        monkeypatch.setattr("training.fit.fine_tune.WEIGHTS_CODE", ("losses.py",))
+        monkeypatch.setattr("training.fit.fine_tune.WEIGHTS_CODE", ("fit/losses.py",))
 
     for change in (other_configuration, other_pairs, other_code):
         assert "from step" not in train("--renew")  # the training is done: no checkpoint remains

@@ -38,7 +38,7 @@ def test_a_stage_depends_on_existing_files_and_on_earlier_stages(name: str) -> N
 
 def test_train_and_compress_depend_on_the_code_that_decides_their_output() -> None:
     weights = {dep for dep in PIPELINE["stages"]["train"]["deps"] if dep.endswith(".py")}
-    assert weights == {f"training/src/training/fit/{name}" for name in WEIGHTS_CODE}
+    assert weights == {f"training/src/training/{name}" for name in WEIGHTS_CODE}
     version = PIPELINE["stages"]["compress"]["deps"]
     assert {f"model_repository/text_encoder/{name}" for name in SERVED[TEXT_ENCODER]} <= set(version)
 
