@@ -108,7 +108,7 @@ def test_the_path_without_its_slash_leads_to_the_page(ports: dict[str, int]) -> 
 def test_a_search_through_the_queue_shows_papers(site: httpx.Client) -> None:
     root = config(site.get("/akin/").text)["root"]
     event = {"fn_index": 0, "session_hash": "reader", "event_data": None, "trigger_id": None}
-    asked = {"data": [WORDS, "lexical", [], None, None, True, 10, ""], **event}
+    asked = {"data": [WORDS, "lexical", [], None, None, True, 10, "", False], **event}
     site.post(f"{root}/gradio_api/queue/join", json=asked).raise_for_status()
     with site.stream("GET", f"{root}/gradio_api/queue/data", params={"session_hash": "reader"}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")

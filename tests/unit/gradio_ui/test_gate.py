@@ -20,7 +20,7 @@ from gradio_ui.values import values_for
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 ASKED = {
-    "data": ["graphs", "hybrid", ["cs.LG"], None, 2024, 10, ""],
+    "data": ["graphs", "hybrid", ["cs.LG"], None, 2024, True, 10, "", False],
     "event_data": None,
     "fn_index": 0,
     "trigger_id": 7,
@@ -33,7 +33,7 @@ SEARCH = values_for(
         gr.Textbox(),
         gr.Radio([("Hybrid", "hybrid"), ("Dense", "dense")]),
         gr.Dropdown([], multiselect=True),
-        *(gr.Number(), gr.Number(), gr.Number(), gr.Textbox()),
+        *(gr.Number(), gr.Number(), gr.Checkbox(), gr.Number(), gr.Textbox(), gr.Checkbox()),
     ]
 )
 
@@ -158,7 +158,10 @@ async def test_the_longest_query_passes(client: httpx.AsyncClient) -> None:
 
 
 def _file(**of: str) -> dict[str, Any]:
-    return {**ASKED, "data": [{**of, "meta": {"_type": "gradio.FileData"}}, "hybrid", [], None, None, 10, ""]}
+    return {
+        **ASKED,
+        "data": [{**of, "meta": {"_type": "gradio.FileData"}}, "hybrid", [], None, None, True, 10, "", False],
+    }
 
 
 @pytest.mark.parametrize(
@@ -166,17 +169,18 @@ def _file(**of: str) -> dict[str, Any]:
     [
         _file(path="/etc/passwd"),
         _file(path="http://169.254.169.254/", url="http://169.254.169.254/"),
-        {**ASKED, "data": [["a", ["b"]], *[None] * 6]},
+        {**ASKED, "data": [["a", ["b"]], *[None] * 8]},
         {**ASKED, "data": ["x"]},
         {**ASKED, "data": ["x"] * 500},
-        {**ASKED, "data": ["x", "nomode", [], None, None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", "cs", None, None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", [["a"]], None, None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", [], "1", None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", [], True, None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", [], 1e300, None, 10, ""]},
-        {**ASKED, "data": ["x", "hybrid", [], 10**30, None, 10, ""]},
-        {**ASKED, "data": [1, "hybrid", [], None, None, 10, ""]},
+        {**ASKED, "data": ["x", "nomode", [], None, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", "cs", None, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [["a"]], None, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [], "1", None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [], True, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [], 1e300, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [], 10**30, None, True, 10, "", False]},
+        {**ASKED, "data": [1, "hybrid", [], None, None, True, 10, "", False]},
+        {**ASKED, "data": ["x", "hybrid", [], None, None, True, 10, "", 1]},
         {**ASKED, "fn_index": 2},
         {**ASKED, "fn_index": -1},
         {**ASKED, "fn_index": "0"},
