@@ -27,8 +27,10 @@ def main() -> None:
     parent = os.getppid()
     for shard in shards:
         started = time.monotonic()
+        # A version without prompts may have code of an earlier release, which knows one kind of text.
+        kind = ["query" if shard == "queries" else "passage"] if any(getattr(encoder, "prompts", {}).values()) else []
         lines = Path(folder, "texts", f"{shard}.txt").read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]
-        vectors = embed_texts(encoder, [line.split("\t", 2)[2] for line in lines], parent)
+        vectors = embed_texts(encoder, [line.split("\t", 2)[2] for line in lines], kind, parent)
         target = Path(folder, "vectors", f"{shard}.f16.npy")
         aside = target.with_name(f".{shard}.{os.getpid()}")
         with aside.open("wb") as file:
@@ -39,15 +41,22 @@ def main() -> None:
         print(f"{shard}: {len(lines) / (time.monotonic() - started):.0f} texts/s", flush=True)
 
 
-def embed_texts(encoder: object, texts: list[str], parent: int) -> np.ndarray:
-    """Return the vectors of the texts, float16 [n, dim]; texts of similar length are encoded together."""
+def embed_texts(encoder: object, texts: list[str], kind: list[str], parent: int) -> np.ndarray:
+    """Return the vectors of the texts, float16 [n, dim]; texts of similar length are encoded together.
+
+    Args:
+        encoder: The version's `TextEncoder`.
+        texts: The texts.
+        kind: Their `input_type`; empty for an encoder without prompts.
+        parent: The id of the process that started this one; the work stops when it has ended.
+    """
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     vectors = np.empty((len(texts), encoder.dim), np.float16)  # type: ignore[attr-defined]
     for at in range(0, len(order), _BLOCK):
         if os.getppid() != parent:
             raise SystemExit("the benchmark that started this process has ended")
         block = order[at : at + _BLOCK]
-        vectors[block] = encoder.encode([texts[place] for place in block])[0]  # type: ignore[attr-defined]
+        vectors[block] = encoder.encode([texts[place] for place in block], *kind)[0]  # type: ignore[attr-defined]
     return vectors
 
 

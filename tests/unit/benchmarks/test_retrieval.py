@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from benchmarks.report import Row, write_rows
 from benchmarks.retrieval import catalogue, growth
-from benchmarks.retrieval.collection import TextCollection, prepare_collection
+from benchmarks.retrieval.collection import TextCollection, embed_collection, prepare_collection
 from benchmarks.retrieval.command import earlier_rows, label, size
 from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choose_operating_point, result_rows
 from benchmarks.retrieval.exact import mean_recall
@@ -174,3 +176,40 @@ def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     assert earlier_rows(path, [Row("akin", "100k", "qps", 9.0)], recipe) == [http, other]
     assert earlier_rows(path, [], recipe | {"texts": 99}) == []
     assert earlier_rows(tmp_path / "none.json", [index], recipe) == []
+
+
+ENCODER = """
+import numpy as np
+
+class TextEncoder:
+    dim = 1
+
+    def __init__(self, folder, threads):
+        {prompts}
+
+    def encode(self, texts{input_type}):
+        return np.full((len(texts), 1), {value}), None
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "values"),
+    [
+        ({"prompts": "self.prompts = {'query': 'q: ', 'passage': ''}", "input_type": ", input_type='query'"}, (0, 1)),
+        ({"prompts": "self.prompts = {'query': '', 'passage': ''}", "input_type": ""}, (2, 2)),
+        ({"prompts": "pass", "input_type": ""}, (2, 2)),
+    ],
+    ids=["with prompts", "without prompts", "earlier release"],
+)
+def test_texts_are_embedded_as_passages(tmp_path: Path, code: dict[str, str], values: tuple[int, int]) -> None:
+    value = "float(input_type == 'passage')" if code["input_type"] else "2.0"
+    (tmp_path / "runtime.py").write_text(ENCODER.format(**code, value=value))
+    (tmp_path / "papers.jsonl").write_text(
+        "".join(
+            json.dumps({"id": paper.id, "title": paper.title, "abstract": paper.abstract}) + "\n"
+            for paper in some_papers(60)
+        )
+    )
+    collection = prepare_collection(tmp_path / "papers.jsonl", tmp_path / "texts-and-vectors", 10**6, "d", print)
+    embed_collection(collection, 1, tmp_path, Path(sys.executable), print, workers=1)
+    assert [np.load(collection.path(name)).max() for name in ("queries", "00000")] == list(values)
