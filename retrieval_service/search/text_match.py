@@ -53,7 +53,7 @@ def rank_by_texts(
 
 def plain_text(title: str, abstract: str) -> str:
     """Return a paper's text in which each word begins behind a space; no pair reaches from the title into the rest."""
-    return f" {title}\n {abstract}".lower().replace("-", " ")
+    return f" {title}\n{abstract}".lower().replace("\n", "\n ").replace("-", " ")
 
 
 def shares_of(parts: Iterable[str], texts: Sequence[str]) -> Shares:

@@ -44,6 +44,11 @@ def test_letters_hyphens_and_endings_do_not_matter(title: str) -> None:
     assert pairs("neural network", text("On cells", title), text("network of neural cells"))[0] == 1.0
 
 
+def test_the_first_word_of_a_paragraph_is_found() -> None:
+    assert pairs("neural network", text("On cells", "They learn.\nNeural networks do too."), text("x"))[0] == 1.0
+    assert pairs("neural network", text("On cells", "They are neural.\nNetworks too."), text("x")) == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("title", ["aneural network", "neural, network", "network neural"])
 def test_words_that_are_not_adjacent_are_no_pair(title: str) -> None:
     assert pairs("neural network", text(title), text("neural network"))[0] == 0.0
