@@ -161,7 +161,7 @@ class GrpcWire(Wire):
         try:
             return await getattr(self._client, method)(*arguments, client_timeout=seconds, **options)
         except InferenceServerException as error:
-            raise _translate(error, self._address, seconds) from error
+            raise _translate(error, self._address, seconds, arguments) from error
 
 
 class HttpWire(Wire):
@@ -180,7 +180,7 @@ class HttpWire(Wire):
             async with asyncio.timeout(seconds):
                 return await getattr(self._client, method)(*arguments, **options)
         except InferenceServerException as error:
-            raise _translate(error, self._address, seconds) from error
+            raise _translate(error, self._address, seconds, arguments) from error
         except TimeoutError as error:
             raise EncoderUnavailable(f"Triton at {self._address} did not answer within {seconds:g} s.") from error
         except self._lost as error:
@@ -206,12 +206,15 @@ def _reply(result: Any) -> Reply:
     )
 
 
-def _translate(error: InferenceServerException, address: str, seconds: float) -> EncoderUnavailable:
+def _translate(
+    error: InferenceServerException, address: str, seconds: float, arguments: Sequence[Any]
+) -> EncoderUnavailable:
+    model, work = ("reranker", "rerank") if arguments[:1] == (RERANKER_MODEL,) else ("encoder", "embed")
     status, text = str(error.status()), error.message()
     if any(words in text for words in _BUSY):
-        return EncoderBusy("The encoder has more requests than it can answer; repeat the request in a moment.")
+        return EncoderBusy(f"The {model} has more requests than it can answer; repeat the request in a moment.")
     if status == "StatusCode.DEADLINE_EXCEEDED":
         return EncoderUnavailable(f"Triton at {address} did not answer within {seconds:g} s.")
     if status in _REFUSALS and "unknown model" not in text and "not found" not in text:
-        return EncoderRefused(f"The encoder did not accept the text: {text}")
-    return EncoderUnavailable(f"Triton at {address} cannot embed now: {text}")
+        return EncoderRefused(f"The {model} did not accept the text: {text}")
+    return EncoderUnavailable(f"Triton at {address} cannot {work} now: {text}")

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from papers import Paper
 from retrieval_service.adapters.triton_reranker import TritonReranker
+from retrieval_service.adapters.triton_wire import GrpcWire
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import EncoderUnavailable, InvalidParameter
 from retrieval_service.metrics import Metrics
@@ -188,6 +190,27 @@ async def test_presence_is_asked_for_only_now_and_then() -> None:
     brief = TritonReranker(wire, known_seconds=0)
     assert [await brief.is_ready() for _ in range(3)] == [True] * 3
     assert wire.asked == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "message"),
+    [
+        ("StatusCode.UNAVAILABLE", "away", "Triton at triton:8001 cannot rerank now: away"),
+        ("StatusCode.INVALID_ARGUMENT", "QUERY row 0 is blank", "The reranker did not accept the text: QUERY row 0"),
+        ("StatusCode.UNAVAILABLE", "Request timeout expired", "The reranker has more requests than it can answer"),
+    ],
+)
+async def test_a_failure_names_the_reranker(status: str, text: str, message: str) -> None:
+    class Client:
+        async def infer(self, *_: Any, **__: Any) -> Any:
+            raise InferenceServerException(text, status)
+
+        async def close(self) -> None: ...
+
+    wire = GrpcWire("triton:8001")
+    wire._open_client = Client()
+    with pytest.raises(EncoderUnavailable, match=message):
+        await wire.score("words", ["a passage"], 1.0)
 
 
 async def test_the_time_of_reranked_searches_alone_is_measured_and_failures_are_counted(corpus: Any) -> None:
