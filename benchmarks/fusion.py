@@ -10,7 +10,6 @@ queries (five folds).
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from akin.stack import local_http
 from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import FIELDS, await_snapshot, private_stack
 from papers import read_papers
-from relevance import Collection, query_metrics, read_collections, scores_of_order, write_known_items
+from relevance import Collection, corpus_file, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.ports import Hits
@@ -104,12 +103,7 @@ def lists_file(folder: Path, collection: Collection) -> Path:
 
 def search_halves(settings: Settings, collection: Collection) -> dict[str, Halves]:
     """Index a collection and return the dense and lexical results of every query."""
-    corpus = settings.data / "corpora" / f"{collection.name}.jsonl"
-    corpus.parent.mkdir(parents=True, exist_ok=True)
-    with corpus.open("w", encoding="utf-8") as file:
-        for paper in collection.papers():
-            record = {"_id": paper.id, "title": paper.title, "text": paper.abstract}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    corpus = corpus_file(collection, settings.data / "corpora")
     name = build_index(settings, str(corpus), FIELDS).id
     await_snapshot(settings, name)
     snapshot = open_snapshot(SnapshotDirectory(settings.data).path(name))
