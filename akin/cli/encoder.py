@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
-from akin.cli.evaluate import Base, Papers, Sets
+from akin.cli.evaluate import Base, Papers, Sets, set_names
 from akin.cli.evaluate import evaluate as evaluate_versions
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError
@@ -293,7 +293,8 @@ def promote(
 
     settings = read_settings()
     gate = promotion.Gate(
-        required=tuple(Path(each).name for each in settings.evaluation_sets), primary=settings.primary_sets
+        required=tuple(name for each in settings.evaluation_sets for name in set_names(Path(each).expanduser())),
+        primary=settings.primary_sets,
     )
     line = promotion.promote(settings.repository, version, override=override, gate=gate)
     if line is None:

@@ -97,3 +97,15 @@ def print_evaluation(report: Evaluation) -> None:
     means = {(each.system, each.set): f"{each.mean:.4f}" for each in report.scores if sets.get(each.set) == each.metric}
     rows = [(system, *(means.get((system, name), "") for name in sets)) for system in report.systems]
     print_table(("search", *(f"{name}, {metric}" for name, metric in sets.items())), rows)
+
+
+def set_names(folder: Path) -> tuple[str, ...]:
+    """Return the names that a folder's collections have in reports; the folder's own name if they cannot be read."""
+    try:
+        from relevance import RelevanceError, read_collections
+    except ImportError:
+        return (folder.name,)
+    try:
+        return tuple(collection.name for collection in read_collections([folder]))
+    except RelevanceError:
+        return (folder.name,)

@@ -158,7 +158,7 @@ def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) ->
     if missing:
         listed = ", ".join(f"{name} ({why})" for name, why in missing.items())
         return Verdict(False, f"its evaluation lacks {listed}. Run `{command}` with these sets too.")
-    inferior = [each for each in found.values() if each.low <= -MARGIN]
+    inferior = [each for each in found.values() if not each.low > -MARGIN]
     if inferior:
         return Verdict(
             False,
@@ -185,9 +185,10 @@ def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) ->
 
 
 def _required(repository: Path, report: Evaluation, serving: Version, gate: Gate) -> dict[str, str]:
-    """Return the sets that must be measured, each with the reason."""
+    """Return the sets on which both hybrid searches must be measured, each with the reason."""
     before = evaluations.read(repository, serving.digest)
-    found = dict.fromkeys(report.earlier_sets, "an earlier evaluation of this version has it")
+    found = dict.fromkeys(report.search_sets, f"hybrid search with version {serving.number} was not measured on it")
+    found |= dict.fromkeys(report.earlier_sets, "an earlier evaluation of this version has it")
     found |= dict.fromkeys(before.search_sets if before else (), f"version {serving.number} was evaluated on it")
     return found | dict.fromkeys((*gate.required, *gate.primary), "the settings require it")
 
@@ -198,9 +199,13 @@ def _compression_fault(report: Evaluation, candidate: Version, command: str) -> 
     for mode in (evaluations.HYBRID, evaluations.DENSE):
         weights = report.fp32_of(candidate.digest, mode)
         found = report.differences_between(report.name_of(candidate.digest, mode), weights)
-        if not found:
-            return f"it was not compared with its own FP32 weights. Run `{command}` without `--base none`."
-        lost += [each for each in found.values() if each.difference < -LOSS]
+        missing = report.search_sets - report.earlier_sets.keys() - found.keys()
+        if missing:
+            return (
+                f"it was not compared with its own FP32 weights on {', '.join(sorted(missing))}. Run `{command}` "
+                "without `--base none`, where the model that it was exported from can be read."
+            )
+        lost += [each for each in found.values() if not each.difference >= -LOSS]
     if not lost:
         return None
     return (

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from akin.cli import app
+from akin.cli.evaluate import set_names
 from akin.errors import EncoderError
 from akin.registry import evaluations, promotion, versions
 from storage import durable
@@ -121,7 +122,7 @@ GOOD = {"known": (0.01, 0.03)}
             r"compression loses more than 0\.005 to its own FP32 weights on known \(nDCG@10 -0\.0060",
         ),
         (GOOD, {"lost": {"known dense": 0.006}}, "compression loses more than"),
-        (GOOD, {"fp32": False}, "not compared with its own FP32 weights. Run `akin evaluate 2` without `--base none`"),
+        (GOOD, {"fp32": False}, "its own FP32 weights on known. Run `akin evaluate 2` without `--base none`"),
         (GOOD, {"earlier_sets": ("cisi",)}, r"lacks cisi \(an earlier evaluation of this version has it\)\. Run"),
         (GOOD, {"schema": 1}, "of an earlier release, which did not measure hybrid search. Run `akin evaluate 2 --set"),
         (GOOD, {"kind": "subject agreement"}, "does not compare it with version 1"),
@@ -135,6 +136,43 @@ def test_a_version_that_is_not_proven_is_refused_with_set_figure_and_next_step(
         promotion.promote(repository, 2)
     assert versions.promoted_number(repository) == 1
     assert promotion.history(repository) == []
+
+
+@pytest.mark.parametrize(
+    ("systems", "complaint"),
+    [
+        ({"version 2 hybrid"}, r"lacks cisi \(hybrid search with version 1 was not measured on it\)"),
+        ({"version 2 hybrid FP32"}, "not compared with its own FP32 weights on cisi"),
+        ({"version 2 dense FP32"}, "not compared with its own FP32 weights on cisi"),
+    ],
+)
+def test_every_set_of_a_report_must_be_measured_in_each_way(
+    repository: Path, systems: set[str], complaint: str
+) -> None:
+    evaluate(repository, 2, 1, {**GOOD, "cisi": (0.0, 0.1)})
+    path = evaluations.folder(repository, digest(2)) / "report.json"
+    report = json.loads(path.read_bytes())
+
+    def name(difference: dict[str, str]) -> str:
+        return difference["system"] + (" FP32" if difference["against"].startswith("base") else "")
+
+    report["differences"] = [
+        each for each in report["differences"] if each["set"] != "cisi" or name(each) not in systems
+    ]
+    path.write_text(json.dumps(report))
+    with pytest.raises(EncoderError, match=complaint):
+        promotion.promote(repository, 2)
+
+
+@pytest.mark.parametrize("field", ["low", "difference"])
+def test_a_figure_that_is_no_number_proves_nothing(repository: Path, field: str) -> None:
+    evaluate(repository, 2, 1, {**GOOD, "cisi": (0.0, 0.1)})
+    path = evaluations.folder(repository, digest(2)) / "report.json"
+    report = json.loads(path.read_bytes())
+    report["differences"][-1][field] = float("nan")
+    path.write_text(json.dumps(report))
+    with pytest.raises(EncoderError, match=r"report\.json cannot be read"):
+        promotion.promote(repository, 2)
 
 
 def test_a_set_that_training_aimed_at_counts_beside_another_one(repository: Path) -> None:
@@ -165,6 +203,17 @@ def test_the_settings_name_required_and_primary_sets(repository: Path) -> None:
         with pytest.raises(EncoderError, match=complaint):
             promotion.promote(repository, 2, gate=gate)
     assert promotion.promote(repository, 2, gate=promotion.Gate(("claims",), ("claims", "known"))) is not None
+
+
+def test_a_required_folder_stands_for_the_collections_in_it(tmp_path: Path) -> None:
+    for name in ("known", "cisi"):
+        (tmp_path / name / "qrels").mkdir(parents=True)
+        (tmp_path / name / "corpus.jsonl").write_text('{"_id": "1", "title": "a", "text": "b"}\n')
+        (tmp_path / name / "queries.jsonl").write_text('{"_id": "q", "text": "a"}\n')
+        (tmp_path / name / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t1\t1\n")
+    (tmp_path / "link").symlink_to(tmp_path / "known")
+    assert set_names(tmp_path) == ("cisi", "known") == (*set_names(tmp_path / "cisi"), *set_names(tmp_path / "link"))
+    assert set_names(tmp_path / "elsewhere/missing") == ("missing",)
 
 
 def test_without_an_evaluation_against_the_serving_version_nothing_is_promoted(repository: Path) -> None:
