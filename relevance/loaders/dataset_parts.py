@@ -14,7 +14,7 @@ from papers import Paper
 from relevance.collection import Collection
 from relevance.errors import RelevanceError
 from relevance.loaders.collecting import collection_of
-from relevance.loaders.files import Row, json_lines, parquet_rows, passage, text_of, whole_gain
+from relevance.loaders.files import passage, rows_in, text_of, whole_gain
 
 _JUDGED = ("qrels", "data", "default")
 Splits = dict[str, list[Path]]
@@ -41,16 +41,18 @@ def read_parts(folder: Path) -> list[Collection]:
 
 
 def _read(folder: Path, corpus: list[Path], asked: list[Path], judged: list[Path], label: str) -> Collection:
-    queries = {text_of(row, "_id", where): text_of(row, "text", where) for where, row in _rows(asked, ("_id", "text"))}
+    queries = {
+        text_of(row, "_id", where): text_of(row, "text", where) for where, row in rows_in(asked, ("_id", "text"))
+    }
     qrels: dict[str, dict[str, int]] = {}
-    for where, row in _rows(judged, ("query-id", "corpus-id"), ("score",)):
+    for where, row in rows_in(judged, ("query-id", "corpus-id"), ("score",)):
         found = row["corpus-id"]
         for identity in found if isinstance(found, list) else [text_of(row, "corpus-id", where)]:
             gain = whole_gain(1 if row.get("score") is None else row["score"], where)
             qrels.setdefault(text_of(row, "query-id", where), {})[str(identity)] = gain
 
     def read_corpus() -> Iterator[tuple[str, Paper]]:
-        for where, row in _rows(corpus, ("_id", "text"), ("title",)):
+        for where, row in rows_in(corpus, ("_id", "text"), ("title",)):
             yield passage(text_of(row, "_id", where), row.get("title"), row["text"], where)
 
     return collection_of(folder, queries, qrels, read_corpus, (*corpus, *asked, *judged), label=label)
@@ -76,14 +78,3 @@ def _splits(folder: Path, name: str) -> Splits:
 
 def _judged(folder: Path) -> Splits:
     return next((found for name in _JUDGED if (found := _splits(folder, name))), {})
-
-
-def _rows(files: list[Path], columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[tuple[str, Row]]:
-    for path in files:
-        if path.suffix == ".parquet":
-            yield from parquet_rows([path], columns, optional)
-            continue
-        for where, row in json_lines(path):
-            if missing := next((name for name in columns if name not in row), None):
-                raise RelevanceError(f"{where} has no {missing}.")
-            yield where, row

@@ -114,10 +114,19 @@ def rows_of(folder: Path, name: str, columns: Sequence[str]) -> Iterator[tuple[s
     files = part_files(folder, name)
     if not files:
         raise RelevanceError(f"{folder / name} has neither .jsonl nor .parquet files.")
-    if files[0].suffix == ".parquet":
-        yield from parquet_rows(files, columns)
-        return
+    yield from rows_in(files, columns)
+
+
+def rows_in(files: Sequence[Path], columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of Parquet or JSON lines after their places; every row has the columns.
+
+    Raises:
+        RelevanceError: A file is broken or lacks a column.
+    """
     for path in files:
+        if path.suffix == ".parquet":
+            yield from parquet_rows([path], columns, optional)
+            continue
         for where, row in json_lines(path):
             if missing := next((column for column in columns if column not in row), None):
                 raise RelevanceError(f"{where} has no {missing}.")

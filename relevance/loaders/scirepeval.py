@@ -13,7 +13,7 @@ from papers import Paper
 from relevance.collection import Collection
 from relevance.errors import RelevanceError
 from relevance.loaders.collecting import collection_of, without_queries
-from relevance.loaders.files import Row, json_lines, parquet_rows, passage, text_of, whole_gain
+from relevance.loaders.files import passage, rows_in, text_of, whole_gain
 
 _PAPERS = ("evaluation.jsonl", "meta.jsonl", "evaluation-*.parquet")
 _QRELS = ("test_qrel.jsonl", "test/test_qrel.jsonl", "test-*.parquet", "test/test-*.parquet")
@@ -33,7 +33,7 @@ def read_scirepeval(folder: Path) -> list[Collection]:
     papers, judged = _files(folder, _PAPERS), _files(folder, _QRELS)
     queries: dict[str, str] = {}
     kind = None
-    for where, row in _rows(papers, ("doc_id", "query", "candidates")):
+    for where, row in rows_in(papers, ("doc_id", "query", "candidates")):
         asked = row["query"]
         if isinstance(asked, str):
             queries[text_of(row, "doc_id", where)] = asked
@@ -44,13 +44,13 @@ def read_scirepeval(folder: Path) -> list[Collection]:
         else:
             raise RelevanceError(f"{where}: query must be a text or a paper.")
     qrels: dict[str, dict[str, int]] = {}
-    for where, row in _rows(judged, ("query_id", "cand_id", "score")):
+    for where, row in rows_in(judged, ("query_id", "cand_id", "score")):
         gains = qrels.setdefault(text_of(row, "query_id", where), {})
         gains[text_of(row, "cand_id", where)] = whole_gain(row["score"], where)
 
     def read_corpus() -> Iterator[tuple[str, Paper]]:
         seen: set[str] = set()  # a paper is the candidate of many queries
-        for where, row in _rows(papers, ("candidates",)):
+        for where, row in rows_in(papers, ("candidates",)):
             for candidate in row["candidates"] or ():
                 if not isinstance(candidate, dict):
                     raise RelevanceError(f"{where}: candidates must be papers.")
@@ -65,14 +65,3 @@ def read_scirepeval(folder: Path) -> list[Collection]:
 
 def _files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return next((found for pattern in patterns if (found := sorted(folder.glob(pattern)))), [])
-
-
-def _rows(files: list[Path], columns: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
-    if files[0].suffix == ".parquet":
-        yield from parquet_rows(files, columns)
-        return
-    for path in files:
-        for where, row in json_lines(path):
-            if missing := next((name for name in columns if name not in row), None):
-                raise RelevanceError(f"{where} has no {missing}.")
-            yield where, row
