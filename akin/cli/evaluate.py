@@ -101,11 +101,12 @@ def print_evaluation(report: Evaluation) -> None:
 
 def set_names(folder: Path) -> tuple[str, ...]:
     """Return the names that a folder's collections have in reports; the folder's own name if they cannot be read."""
+    own = (folder.name.removeprefix("mteb:"),)
     try:
         from relevance import RelevanceError, read_collections
     except ImportError:
-        return (folder.name,)
+        return own
     try:
         return tuple(collection.name for collection in read_collections([folder]))
     except RelevanceError:
-        return (folder.name,)
+        return own

@@ -214,6 +214,7 @@ def test_a_required_folder_stands_for_the_collections_in_it(tmp_path: Path) -> N
     (tmp_path / "link").symlink_to(tmp_path / "known")
     assert set_names(tmp_path) == ("cisi", "known") == (*set_names(tmp_path / "cisi"), *set_names(tmp_path / "link"))
     assert set_names(tmp_path / "elsewhere/missing") == ("missing",)
+    assert set_names(Path("mteb:NoSuchTask")) == ("NoSuchTask",)
 
 
 def test_without_an_evaluation_against_the_serving_version_nothing_is_promoted(repository: Path) -> None:
