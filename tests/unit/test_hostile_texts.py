@@ -41,6 +41,7 @@ from retrieval_service.search.filters import category_codes
 from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
+from retrieval_service.search.text_match import plain_text, shares_of
 from tests.unit.hostile import RUNS, objection
 
 _PARAMETERS = Parameters(SearchRequest)
@@ -132,6 +133,9 @@ WORK: dict[str, Callable[[str], object]] = {
     "an author's name": lambda text: indexed_forms(text, _NAMES),
     "a passage": lambda text: passage_text(_paper(text)),
     "the same paper": lambda text: same_paper(_paper(text), _paper(f"{text}.")),
+    "a query's words in texts": lambda text: shares_of(
+        [text, text[:9]], [plain_text(text, text), plain_text("", text)]
+    ),
     "a text on one line": clean_text,
     "an abstract": clean_abstract,
     "a shown text": display_text,
