@@ -81,7 +81,8 @@ class SearchPage:
             state.to_year,
             state.withdrawn == WITHDRAWN[0],
             state.k,
-            gr.update(value=state.deep, visible=bool(view.deep)),
+            # A hidden box must not be checked: nobody could uncheck it.
+            gr.update(value=state.deep and bool(view.deep), visible=bool(view.deep)),
         )
 
 

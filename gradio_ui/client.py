@@ -119,10 +119,11 @@ class SearchService:
         return self._corpus
 
     async def can_rerank(self) -> bool:
-        """Return True if the service has a reranker; False also if it does not say so."""
+        """Return True if the service has a reranker; False also if it does not say so within a second."""
         try:
-            return (await self._send_request("GET", "/health/ready", Health)).components.reranker.status == "ok"
-        except RequestFailed:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return (await self._send_request("GET", "/health/ready", Health)).components.reranker.status == "ok"
+        except (RequestFailed, TimeoutError):
             return False
 
     async def citation(self, paper_id: str, form: str) -> str:

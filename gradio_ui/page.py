@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 
@@ -51,7 +52,8 @@ async def search(service: SearchService, state: PageState, notes: Notes) -> View
 async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
     """Return the view of an opened address: a search if it has a query, otherwise a description of the corpus."""
     if state.has_query:
-        return replace(await search(service, state, notes), deep=await service.can_rerank())
+        view, deep = await asyncio.gather(search(service, state, notes), service.can_rerank())
+        return replace(view, deep=deep)
     try:
         corpus = await service.corpus()
     except RequestFailed as error:

@@ -1,5 +1,6 @@
 """The page as a Gradio app: its elements and handlers, and what it must not import or request."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -104,6 +105,27 @@ async def test_deep_is_offered_where_there_is_a_reranker(page: SearchPage, servi
     assert (deep["value"], deep["visible"]) == (True, True)
     assert (await page.restore("?q=x"))[-1]["value"] is False
     assert [body.get("rerank") for body in service.bodies] == [30, 30, None]
+
+
+async def test_deep_is_not_kept_where_nobody_could_uncheck_it(page: SearchPage) -> None:
+    deep = (await page.restore("?q=x&deep=1"))[-1]
+    assert (deep["value"], deep["visible"]) == (False, False)
+
+
+async def test_a_slow_answer_about_the_reranker_does_not_delay_the_page(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health/ready":
+            await asyncio.sleep(60)
+        return service(request)
+
+    monkeypatch.setattr("gradio_ui.client._LOOK_SECONDS", 0.01)
+    page = SearchPage(SearchService(SETTINGS, httpx.MockTransport(answer)))
+    async with asyncio.timeout(30):
+        shown = await page.restore("?q=x")
+    assert "A title" in shown[3]
+    assert shown[-1]["visible"] is False
 
 
 async def test_the_bare_page_describes_the_corpus(page: SearchPage, service: Service) -> None:
