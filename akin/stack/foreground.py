@@ -113,7 +113,12 @@ def reranker_of(repository: Path) -> dict[str, int]:
     """Return the name of the reranker with its promoted version; empty, and reported, if that cannot be used."""
     try:
         number = promoted_number(repository, RERANKER)
-        return {} if number is None else {RERANKER: find(repository, number, RERANKER).number}
+        if number is None:
+            return {}
+        config = repository / RERANKER / "config.pbtxt"
+        if not config.is_file():
+            raise EncoderError(f"{config} is missing: export a reranker again.")
+        return {RERANKER: find(repository, number, RERANKER).number}
     except EncoderError as error:
         log(f"searches are not reranked: {error}")
         return {}

@@ -63,6 +63,10 @@ def test_a_promoted_reranker_is_served_too_and_a_broken_one_left_out(
     shown = single_version_repository(models, promoted_version(models), tmp_path / "shown")
     assert sorted(entry.name for entry in (shown / "reranker").iterdir()) == ["5", "config.pbtxt"]
     assert "versions: [ 5 ]" in (shown / "reranker/config.pbtxt").read_text()
+    (models / "reranker" / "config.pbtxt").unlink()
+    shown = single_version_repository(models, promoted_version(models), tmp_path / "shown")
+    assert [entry.name for entry in shown.iterdir()] == ["text_encoder"]
+    assert "config.pbtxt is missing: export a reranker again" in capsys.readouterr().err
 
 
 def test_an_inner_model_of_the_same_version_is_added_or_reported_as_missing(tmp_path: Path) -> None:
