@@ -62,13 +62,13 @@ def create_app(
             ThreadPoolExecutor(settings.search_threads, "search", initializer=use_one_thread) as executor,
             ThreadPoolExecutor(_READERS, "read") as read_threads,
         ):
-            triton = None if encoders else triton_of(settings)
-            ranker = reranker or (TritonReranker(triton.wire) if triton else None)
+            source = encoders or triton_of(settings)
+            ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
             reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
             engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
-                encoders or triton or triton_of(settings),
+                source,
                 metrics,
                 open_as=partial(_open, settings),
                 warm=partial(warm, engine),
