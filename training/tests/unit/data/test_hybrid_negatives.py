@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from training.data.hybrid_negatives import write_negatives
+from training.data.hybrid_negatives import _search, write_negatives
 from training.errors import CorpusError
 from training.pipeline.composition import compose
 
@@ -78,11 +79,30 @@ def test_near_duplicates_are_never_negatives(tmp_path: Path, model: SentenceTran
         assert all(int(found[f"negative_{number}"].split()[-1][1:]) // 2 != own for number in (1, 2, 3))
 
 
-def test_a_passage_that_is_as_near_as_a_copy_is_not_hard(tmp_path: Path, model: SentenceTransformer) -> None:
-    """With a bound that every cosine reaches, nothing hard remains, and random papers take the places."""
-    one = mine(tmp_path, model, make_pairs(), duplicate_cosine=0.0, seed=1)
-    other = mine(tmp_path, model, make_pairs(), duplicate_cosine=0.0, seed=1)
-    assert one == other != mine(tmp_path, model, make_pairs(), duplicate_cosine=0.0, seed=2)
+def find(model: SentenceTransformer, **changes: Any) -> tuple[list[list[int]], Any]:
+    """Return the papers that may become negatives of each title, and the cosines of all passages."""
+    pairs = make_pairs()[::2]
+    passages = [pair["positive"] for pair in pairs]
+    settings = msgspec.structs.replace(
+        compose(["mine=hybrid"]).mine, **{"range_max": 5, "largest_ratio": 1.0} | changes
+    )
+    found = _search(model, [pair["anchor"] for pair in pairs], passages, np.arange(PAPERS), settings)
+    vectors = model.encode(passages, normalize_embeddings=True)
+    return [row.tolist() for row in found], vectors @ vectors.T
+
+
+def test_a_passage_that_is_too_near_or_scores_too_high_is_not_hard(model: SentenceTransformer) -> None:
+    every, cosines = find(model, duplicate_cosine=1.0)
+    bound = float(np.median([cosines[own, other] for own, row in enumerate(every) for other in row]))
+    kept = [[other for other in row if cosines[own, other] < bound] for own, row in enumerate(every)]
+    assert find(model, duplicate_cosine=bound)[0] == kept != every
+    lower, _ = find(model, duplicate_cosine=1.0, largest_ratio=0.5)
+    assert all(set(few) <= set(row) for few, row in zip(lower, every, strict=True))
+    assert sum(map(len, lower)) < sum(map(len, every))
+    assert not any(find(model, duplicate_cosine=1.0, largest_ratio=1e-9)[0])
+    # The nearest are skipped on request.
+    skipped, _ = find(model, duplicate_cosine=1.0, range_min=2)
+    assert 0 < sum(map(len, skipped)) < sum(map(len, every))
 
 
 def test_the_choice_is_seeded(tmp_path: Path, model: SentenceTransformer) -> None:
