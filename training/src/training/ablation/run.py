@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace) -> str:
     folder: Path = options.folder
     rows = read_rows(folder)
     wanted = {row.name: digest(row) for row in rows}
-    done = {result["row"] for result in read_results(folder) if wanted.get(result["row"]) == result["digest"]}
+    done = {result["row"] for result in read_results(folder) if wanted.get(result["row"]) == result.get("digest")}
     failed: set[str] = set()
     ends = time.monotonic() + 60 * options.minutes
     pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
