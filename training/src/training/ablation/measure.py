@@ -1,12 +1,13 @@
 """Measure a model on test sets in dense and hybrid search, without an index.
 
 The dense half is exact. The lexical half is a list that the service's lexical index made once, because training does
-not change it. The service's own function joins them.
+not change it. The service's own function joins them; its last step, the query's words in the texts of the best papers
+(`AKIN_TEXT_WEIGHT`), is left out. `akin evaluate` measures the whole search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,9 @@ def measure(model: Any, sets: list[TestSet], *, batch_size: int) -> Iterator[tup
         # Sets of several kinds share most of their passages.
         new = [text for text in dict.fromkeys(passages) if text not in known]
         if new:
-            known |= dict(zip(new, _encode(model, new, batch_size), strict=True))
+            known |= dict(zip(new, _encode(model.encode_document, new, batch_size), strict=True))
         by_passage = torch.stack([known[text] for text in passages])
-        by_query = _encode(model, list(each.collection.queries.values()), batch_size)
+        by_query = _encode(model.encode_query, list(each.collection.queries.values()), batch_size)
         with torch.autocast(by_query.device.type, enabled=False):
             top = (by_query @ by_passage.T).topk(min(DEPTH, len(passages)), dim=1)
             unrelated = (by_query @ by_passage.mean(dim=0)).cpu().tolist()
@@ -97,9 +98,9 @@ def _measure_set(
             yield each.collection.name, mode, metric, np.array(values)
 
 
-def _encode(model: Any, texts: list[str], batch_size: int) -> torch.Tensor:
+def _encode(encode: Callable[..., torch.Tensor], texts: list[str], batch_size: int) -> torch.Tensor:
     with torch.inference_mode():
-        vectors: torch.Tensor = model.encode(
+        vectors = encode(
             texts, batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True, normalize_embeddings=True
         )
     return vectors.float()

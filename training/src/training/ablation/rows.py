@@ -46,21 +46,26 @@ def compose_rows(overrides: Sequence[str] = (), path: Path | None = None) -> lis
     """Return the rows of a file (by default `configs/ablation.yaml`), with further changes to all of them.
 
     Raises:
-        ConfigurationError: The file or a change cannot be read, or two rows have the same name.
+        ConfigurationError: The file or a change cannot be read, two rows have the same name, or a
+            row averages one that does not stand before it.
     """
     # Imported here, because a machine that only runs composed rows has no Hydra.
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]
 
     from training.pipeline.composition import CONFIGS, compose
 
     path = path or CONFIGS / "ablation.yaml"
     try:
         written = msgspec.convert(OmegaConf.to_container(OmegaConf.load(path), resolve=False), _File)
-    except (OSError, OmegaConfBaseException, msgspec.ValidationError) as error:
+    except (OSError, YAMLError, OmegaConfBaseException, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{path} cannot be read as rows of an ablation: {error}.") from error
     if len({row.name for row in written.rows}) < len(written.rows):
         raise ConfigurationError(f"{path}: two rows have the same name. Give each its own.")
+    for place, row in enumerate(written.rows):
+        if unknown := sorted(set(row.soup) - {earlier.name for earlier in written.rows[:place]}):
+            raise ConfigurationError(f"{path}: {row.name} averages {unknown[0]}, which is no earlier row.")
     return [
         Row(row.name, compose([*written.common, *overrides, *row.overrides]), row.train and not row.soup, row.soup)
         for row in written.rows

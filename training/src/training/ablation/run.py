@@ -8,6 +8,7 @@ that are measured already are skipped, so a stopped ablation continues.
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import hashlib
 import json
@@ -27,12 +28,12 @@ import numpy as np
 from training.ablation.rows import Row, read_rows
 from training.command import run_command
 from training.data.config import HybridNegativesConfig, NoMining
-from training.errors import ConfigurationError
-from training.fit.config import ModelConfig
+from training.errors import ConfigurationError, FitError
 from training.pipeline.configuration import Configuration
 from training.progress import log_progress
 
 PAIRS = "pairs.jsonl"
+SETS = "sets"
 RESULTS = "results.jsonl"
 MODEL = "model"
 BASE_SHARES = (0.0, 0.4)
@@ -47,29 +48,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> str:
     folder: Path = options.folder
     rows = read_rows(folder)
-    done = {result["row"] for result in read_results(folder)}
+    wanted = {row.name: digest(row) for row in rows}
+    done = {result["row"] for result in read_results(folder) if wanted.get(result["row"]) == result.get("digest")}
+    failed: set[str] = set()
     ends = time.monotonic() + 60 * options.minutes
     pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
     mined: dict[Path, Future[Any]] = {}
     running: dict[Future[Any], str] = {}
     waiting = [row for row in rows if row.name not in done]
     for row in waiting:
-        _is_ready(row, rows, done, folder, mined, pool)  # starts all mining, which several rows wait for
+        _is_ready(row, done, folder, mined, pool)  # starts all mining, which several rows wait for
     try:
         while (waiting or running) and time.monotonic() < ends:
             for row in list(waiting):
-                if len(running) >= options.workers or not _is_ready(row, rows, done, folder, mined, pool):
+                try:
+                    if failed & set(row.soup):
+                        raise FitError(f"it averages {', '.join(sorted(failed & set(row.soup)))}, which failed.")
+                    if len(running) >= options.workers or not _is_ready(row, done, folder, mined, pool):
+                        continue
+                except Exception as error:  # The other rows are worth having.
+                    waiting.remove(row)
+                    failed.add(row.name)
+                    _report_failure(row.name, error)
                     continue
                 waiting.remove(row)
                 running[pool.submit(run_row, folder, row, options.shares)] = row.name
             ended, _ = wait({*running, *mined.values()}, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended & running.keys():
                 name = running.pop(future)
-                done.add(name)
-                if error := future.exception():
-                    # The other rows are worth having.
-                    log_progress(f"row {name} failed: {''.join(traceback.format_exception(error))}")
+                if failure := future.exception():
+                    failed.add(name)
+                    _report_failure(name, failure)
                     continue
+                done.add(name)
                 with (folder / RESULTS).open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(result) + "\n" for result in future.result())
             time.sleep(0.1)
@@ -80,15 +91,27 @@ def _run(options: argparse.Namespace) -> str:
     return f"{len(done)} of {len(rows)} rows are in {folder / RESULTS}"
 
 
+def digest(row: Row) -> str:
+    """Return the SHA-256 of a row, by which its results are known to be of its present configuration."""
+    return hashlib.sha256(msgspec.json.encode(row)).hexdigest()
+
+
+def _report_failure(name: str, error: BaseException) -> None:
+    log_progress(f"row {name} failed: {''.join(traceback.format_exception(error))}")
+
+
 def _is_ready(
     row: Row,
-    rows: Sequence[Row],
     done: set[str],
     folder: Path,
     mined: dict[Path, Future[Any]],
     pool: ProcessPoolExecutor,
 ) -> bool:
-    """Return True if all that a row needs is there; start its mining the first time."""
+    """Return True if all that a row needs is there; start its mining the first time.
+
+    Raises:
+        Exception: The mining failed.
+    """
     if row.soup:
         return set(row.soup) <= done
     if not row.train or isinstance(row.configuration.mine, NoMining):
@@ -143,7 +166,6 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     figures: dict[str, Any] = {}
-    source = None
     configuration = row.configuration
     if row.train:
         pairs = pairs_file(folder, configuration)
@@ -160,22 +182,23 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
                 seed=configuration.seed,
                 model=configuration.model,
                 loss=configuration.loss,
+                kind_losses=configuration.losses,
                 matryoshka=configuration.matryoshka,
                 trainer=configuration.trainer,
                 labelled=False,
                 keep_blocks=False,
+                teacher_store=folder / "teacher-vectors",
             )
         )
         shutil.rmtree(own / "cache", ignore_errors=True)
         shutil.rmtree(own / "checkpoints", ignore_errors=True)
-        source = str(own / MODEL)
-    device = models.choose_device("auto")
-    base = models.load(_plain(configuration.model.source), device)
-    model = models.load(_plain(source or configuration.model.source), device)
+    device = models.choose_device(configuration.trainer.device)
+    base = models.load(configuration.model, device)
+    model = models.load_unchanged(str(own / MODEL), "row", device) if row.train else copy.deepcopy(base)
     if row.soup:
-        paths = [folder / "rows" / name / MODEL for name in row.soup]
-        # A row that was not trained is the model as it was.
-        _average(model, [str(path) if path.exists() else configuration.model.source for path in paths], device)
+        _average(model, [folder / "rows" / name / MODEL for name in row.soup], device)
+    if not row.train:
+        # A later soup may average it.
         model.save(str(own / MODEL))
     trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     results = []
@@ -183,11 +206,10 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
         model.load_state_dict(trained)
         if share:
             average(model, base, share)
-        precision = models.choose_precision("auto", device)
+        precision = models.choose_precision(configuration.trainer.precision, device)
         with models.autocast(precision, device), torch.inference_mode():
-            results.append(
-                {"row": row.name, "base_share": share, **_measure(model, folder, own, share), **_short(figures)}
-            )
+            measured = _measure(model, folder, own, share)
+        results.append({"row": row.name, "digest": digest(row), "base_share": share, **measured, **_short(figures)})
     log_progress(f"row {row.name} is done")
     return results
 
@@ -217,14 +239,14 @@ def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any
 def _read_sets(folder: Path) -> list[Any]:
     from training.ablation.measure import read_sets
 
-    return read_sets(folder / "sets")
+    return read_sets(folder / SETS)
 
 
-def _average(model: Any, sources: Sequence[str | None], device: str) -> None:
+def _average(model: Any, folders: Sequence[Path], device: str) -> None:
     """Give a model the mean of the weights of several models."""
     from training.fit import models
 
-    states = [models.load(_plain(source), device).state_dict() for source in sources]
+    states = [models.load_unchanged(str(folder), "row", device).state_dict() for folder in folders]
     mean = {
         name: sum(state[name].float() for state in states) / len(states) if first.is_floating_point() else first
         for name, first in states[0].items()
@@ -232,19 +254,17 @@ def _average(model: Any, sources: Sequence[str | None], device: str) -> None:
     model.load_state_dict(mean)
 
 
-def _plain(source: str | None) -> ModelConfig:
-    return ModelConfig(source=source, max_length=256, pooling="mean", freeze_embeddings=False, dropout=None)
-
-
 def _short(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: figures[name] for name in ("steps", "seconds", "precision") if name in figures}
 
 
 def _select(source: Path, target: Path, configuration: Configuration) -> None:
-    """Write the pairs of the kinds of a configuration, at most `pairs.most`, an equal number of each kind."""
-    kinds = [kind for kind, share in configuration.pairs.shares.items() if share > 0]
-    most = configuration.pairs.most
-    left = dict.fromkeys(kinds, most // len(kinds) if most else sys.maxsize)
+    """Write the pairs of the kinds of a configuration: at most `pairs.most`, divided by their shares."""
+    shares = configuration.pairs.shares
+    most, total = configuration.pairs.most, sum(shares.values())
+    left: dict[str, int] = {
+        kind: int(most * share / total) if most else sys.maxsize for kind, share in shares.items() if share
+    }
     kind_of = msgspec.json.Decoder(dict[str, Any])
     with source.open("rb") as pairs, target.open("wb") as file:
         for line in pairs:

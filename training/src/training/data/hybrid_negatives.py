@@ -6,6 +6,7 @@ passage that its paper has in a pair of the same kind.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +66,24 @@ def write_negatives(
     # Near-duplicates count as one paper, so that none is a negative of the other.
     numbers: dict[int, int] = {}
     passages: list[str] = []
-    of_kind: dict[tuple[int, str], str] = {}
+    of_kind: dict[str, dict[int, str]] = {}
     for pair in pairs:
         number = numbers.setdefault(pair.groups[0], len(numbers))
         if number == len(passages):
             passages.append(pair.positive)
-        of_kind[number, pair.kind] = pair.positive
+        of_kind.setdefault(pair.kind, {})[number] = pair.positive
+    groups = list(numbers)
     if len(passages) <= settings.range_max:
-        raise CorpusError(f"mine.range_max is {settings.range_max}, but there are only {len(passages)} papers.")
+        raise CorpusError(
+            f"mine.range_max is {settings.range_max}, but the pairs are of only {len(passages)} different papers: "
+            "lower it, or give more papers."
+        )
+    papers_of = {kind: np.array(list(texts)) for kind, texts in of_kind.items()}
+    if few := sorted(kind for kind, papers in papers_of.items() if len(papers) <= settings.negatives):
+        raise CorpusError(
+            f"mine=hybrid: too few papers have pairs of the kind {few[0]} to give {settings.negatives} negatives. Give "
+            "more papers, or set pairs.shares of this kind to 0."
+        )
     own = np.array([numbers[pair.groups[0]] for pair in pairs])
     found = _search(model, [pair.anchor for pair in pairs], passages, own, settings)
     rng = np.random.default_rng(seed)
@@ -80,15 +91,18 @@ def write_negatives(
     short = 0
     with target.open("wb") as file:
         for number, pair in enumerate(pairs):
-            usable = [of_kind[key] for paper in found[number] if (key := (int(paper), pair.kind)) in of_kind]
+            texts = of_kind[pair.kind]
+            usable = [paper for paper in found[number].tolist() if paper in texts]
             chosen = [usable[place] for place in rng.permutation(len(usable))[: settings.negatives]]
-            short += len(chosen) < settings.negatives
-            while len(chosen) < settings.negatives:
-                other = int(rng.integers(len(passages)))
-                if other != own[number]:
-                    chosen.append(of_kind.get((other, pair.kind), passages[other]))
-            columns = {f"negative_{place + 1}": text for place, text in enumerate(chosen)}
-            file.write(encoder.encode({**msgspec.to_builtins(pair), **columns}) + b"\n")
+            if missing := settings.negatives - len(chosen):
+                short += 1
+                others = rng.choice(papers_of[pair.kind], min(missing + len(chosen) + 1, len(texts)), replace=False)
+                chosen += [paper for paper in others.tolist() if paper not in (own[number], *chosen)][:missing]
+            plain = msgspec.to_builtins(pair)
+            # In a batch with a pair of a negative's paper, the negative would be a right answer to that pair.
+            plain["groups"] = sorted({*pair.groups, *(groups[paper] for paper in chosen)})
+            plain |= {f"negative_{place}": texts[paper] for place, paper in enumerate(chosen, start=1)}
+            file.write(encoder.encode(plain) + b"\n")
     log_progress(f"{len(pairs) - short:,} of {len(pairs):,} pairs have {settings.negatives} hard negatives")
 
 
@@ -152,15 +166,19 @@ def _count_words(model: SentenceTransformer, passages: list[str]) -> _Lexical:
     kept = idf.numpy()[flat] > 0
     counts = csr_matrix((np.ones(kept.sum(), np.float32), (rows[kept], flat[kept])), shape=(len(ids), len(idf)))
     counts.sum_duplicates()
-    norm = K1 * (1 - B + B * lengths / bm25.average_length)
+    # Special tokens, such as that of unknown words, have no idf and do not count.
+    counted = np.bincount(rows, bm25.idf.numpy()[flat] > 0, len(ids))
+    norm = K1 * (1 - B + B * counted / bm25.average_length)
     row = np.repeat(np.arange(len(ids)), np.diff(counts.indptr))
     counts.data = (counts.data * (K1 + 1) / (counts.data + norm[row])).astype(np.float32)
-    weights = torch.sparse_csr_tensor(
-        torch.from_numpy(counts.indptr.astype(np.int64)),
-        torch.from_numpy(counts.indices.astype(np.int64)),
-        torch.from_numpy(counts.data),
-        size=counts.shape,
-        check_invariants=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        weights = torch.sparse_csr_tensor(
+            torch.from_numpy(counts.indptr.astype(np.int64)),
+            torch.from_numpy(counts.indices.astype(np.int64)),
+            torch.from_numpy(counts.data),
+            size=counts.shape,
+            check_invariants=False,
+        )
     device = model.device
     return _Lexical(weights.to(device), idf.to(device))

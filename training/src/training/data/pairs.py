@@ -40,6 +40,8 @@ PairSource = Literal[
     "texts",
 ]
 NO_SUBJECT = -1
+NOT_OF_ONE_PAPER = frozenset({"subject", "citation", "neighbours", "texts"})
+"""Sources whose pairs are of two papers, or single texts."""
 
 
 class PairsConfig(Section, frozen=True):

@@ -31,16 +31,17 @@ class TokenBm25(nn.Module):
     def count(cls, tokenizer: Any, texts: Sequence[str], max_length: int, batch: int = 2_000) -> TokenBm25:
         """Return BM25 with the document frequencies of these texts; special tokens never count."""
         frequency = torch.zeros(len(tokenizer))
+        special = set(tokenizer.all_special_ids)
         length = 0
         for start in range(0, len(texts), batch):
             found = tokenizer(
                 list(texts[start : start + batch]), truncation=True, max_length=max_length, add_special_tokens=False
             )["input_ids"]
             for ids in found:
-                length += len(ids)
+                length += sum(token not in special for token in ids)
                 frequency[torch.tensor(sorted(set(ids)), dtype=torch.long)] += 1
         idf = torch.log1p((len(texts) - frequency + 0.5) / (frequency + 0.5))
-        idf[torch.tensor(tokenizer.all_special_ids)] = 0
+        idf[torch.tensor(sorted(special))] = 0
         return cls(idf, max(length / max(len(texts), 1), 1.0))
 
     def forward(self, queries: dict[str, Tensor], passages: Sequence[dict[str, Tensor]]) -> Tensor:
@@ -58,7 +59,8 @@ class TokenBm25(nn.Module):
 
     def _weights(self, texts: dict[str, Tensor]) -> Tensor:
         counts = self._counts(texts)
-        length = texts["attention_mask"].sum(dim=1, keepdim=True).float() / self.average_length
+        # Only special tokens have no idf.
+        length = (counts @ (self.idf > 0).float())[:, None] / self.average_length
         return counts * (K1 + 1) / (counts + K1 * (1 - B + B * length))
 
     def _counts(self, texts: dict[str, Tensor]) -> Tensor:

@@ -92,7 +92,7 @@ class ServedSearch:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="akin-evaluation-")))
             try:
                 snapshot = index_corpus(
-                    _as_read(collection),
+                    cleaned_papers(collection),
                     encoder,
                     folder,
                     name=f"passages {self._digest(collection)}",
@@ -118,8 +118,8 @@ class ServedSearch:
         return self._digested[1]
 
 
-def _as_read(collection: Collection) -> Iterator[Paper]:
-    """Yield the passages as papers whose texts are cleaned as those of a user's file."""
+def cleaned_papers(collection: Collection) -> Iterator[Paper]:
+    """Yield the passages of a collection as papers whose texts are cleaned as those of a user's file."""
     for paper in collection.papers():
         yield Paper(id=paper.id, title=clean_text(paper.title), abstract=clean_abstract(paper.abstract))
 

@@ -73,7 +73,7 @@ def read_texts(pairs: Path) -> dict[str, Texts]:
 
 
 def sample_passages(pairs: Path, most: int = 20_000, seed: int = 0) -> list[str]:
-    """Return the positives of a random sample of the pairs of a file.
+    """Return the positives of a random sample of the pairs of a file; single texts have none.
 
     Raises:
         CorpusError: The file cannot be read.
@@ -84,8 +84,9 @@ def sample_passages(pairs: Path, most: int = 20_000, seed: int = 0) -> list[str]
             count = sum(1 for _ in file)
             chosen = set(random.Random(seed).sample(range(count), min(most, count)))
             file.seek(0)
-            return [str(decoder.decode(line)["positive"]) for number, line in enumerate(file) if number in chosen]
-    except (OSError, KeyError, msgspec.DecodeError) as error:
+            sample = (decoder.decode(line) for number, line in enumerate(file) if number in chosen)
+            return [pair["positive"] for pair in sample if "positive" in pair]
+    except (OSError, msgspec.DecodeError) as error:
         raise CorpusError(f"{pairs} cannot be read ({error}): run `pairs` again.") from error
 
 

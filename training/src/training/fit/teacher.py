@@ -220,7 +220,12 @@ def _encode(teacher: SentenceTransformer, folder: Path, texts: Mapping[int, str]
         try:
             np.save(aside / "texts.npy", np.array(part, dtype=np.int64))
             np.save(aside / "vectors.npy", vectors.float().cpu().numpy().astype(np.float16))
-            os.rename(aside, folder / hashlib.sha256(np.array(part).tobytes()).hexdigest()[:16])
-        except BaseException:
+            target = folder / hashlib.sha256(np.array(part).tobytes()).hexdigest()[:16]
+            try:
+                os.rename(aside, target)
+            except OSError:
+                # Another process may have written the same part meanwhile.
+                if not target.is_dir():
+                    raise
+        finally:
             shutil.rmtree(aside, ignore_errors=True)
-            raise

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from relevance import format_of
 from relevance.collection import CORPUS, QRELS, QUERIES
+from training.data.config import HybridNegativesConfig
+from training.data.pairs import NOT_OF_ONE_PAPER
 from training.errors import ConfigurationError
 from training.fit import losses, models
 from training.pipeline.configuration import Configuration
@@ -17,8 +19,8 @@ def check(configuration: Configuration) -> None:
     """Check that everything the configuration names exists. Nothing large is read and nothing is written.
 
     Raises:
-        ConfigurationError: A file is missing, pairs and loss do not match, or no paper is left to train on; the message
-            names the key.
+        ConfigurationError: A file is missing, the pairs do not match the loss or the mining, or no paper is left to
+            train on; the message names the key.
         SourceError: A model does not exist.
         PublishError: The model repository cannot be written into.
     """
@@ -40,6 +42,11 @@ def check(configuration: Configuration) -> None:
         configuration.pairs.labelled,
         streaming=configuration.trainer.streaming,
     )
+    if isinstance(configuration.mine, HybridNegativesConfig) and (others := sorted(NOT_OF_ONE_PAPER & set(kinds))):
+        raise ConfigurationError(
+            f"mine=hybrid needs pairs that are parts of one paper, and pairs.shares.{others[0]} gives others: set it "
+            "to 0, or choose another `mine`."
+        )
     named = {"loss": configuration.loss, **{f"losses.{kind}": loss for kind, loss in configuration.losses.items()}}
     for name, loss in named.items():
         for key, source in loss.other_models().items():

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="folder of the trained model")
     parser.add_argument("file", type=Path, help="file to write")
     parser.add_argument("--base", type=Path, help="folder of its base (default: the packaged model)")
-    parser.add_argument("--about", default="{}", help="JSON object to keep with it, such as the recipe")
+    parser.add_argument("--about", type=json.loads, default={}, help="JSON object to keep with it, such as the recipe")
     return run_command(parser, _write, arguments)
 
 
@@ -108,7 +108,7 @@ def _write(options: argparse.Namespace) -> str:
     from training.registry import source
 
     base = options.base or Path(source.resolve(None).location)
-    about: dict[str, Any] = {_BASE: file_sha256(base / MODEL_FILE), "about": json.dumps(json.loads(options.about))}
+    about: dict[str, Any] = {_BASE: file_sha256(base / MODEL_FILE), "about": json.dumps(options.about)}
     kept = compress(load_file(options.model / MODEL_FILE), load_file(base / MODEL_FILE))
     save_file(kept, options.file, metadata=about)
     return f"{options.file}: {options.file.stat().st_size:,} bytes"

@@ -14,7 +14,7 @@ from training.errors import ConfigurationError
 from training.fit import teacher as module
 from training.fit.batches import PairFile
 
-from .conftest import WORDS
+from ..conftest import WORDS
 
 KINDS = frozenset({"title"})
 

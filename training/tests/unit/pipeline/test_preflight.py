@@ -38,6 +38,12 @@ def test_a_missing_input_is_refused_before_the_training(override: str, named: st
         preflight.check(compose(["experiment=smoke", override]))
 
 
+def test_pairs_that_hybrid_negatives_cannot_belong_to_are_refused_before_anything_is_mined() -> None:
+    preflight.check(compose(["experiment=smoke", "pairs=kinds", "mine=hybrid"]))
+    with pytest.raises(TrainingError, match=r"mine=hybrid .* pairs\.shares\.subject gives others"):
+        preflight.check(compose(["experiment=smoke", "pairs=subject", "mine=hybrid"]))
+
+
 @pytest.mark.parametrize(("loss", "key"), [("gist", "guide"), ("distillation", "teacher")])
 def test_a_missing_guide_or_teacher_is_named_by_its_key(loss: str, key: str) -> None:
     with pytest.raises(TrainingError, match=rf"loss\.{key}: /nowhere is not a folder"):

@@ -1,0 +1,53 @@
+"""Dense and hybrid search are measured over lists of the service's lexical index."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.ablation.measure import TestSet as Set
+from training.ablation.measure import measure, read_sets
+from training.ablation.run import SETS
+
+from ..conftest import WORDS
+
+
+class Lookup:
+    """Model that gives word n the unit vector n, or for `wrong` queries the next one."""
+
+    def __init__(self, wrong: int) -> None:
+        self.wrong = wrong
+        self.encoded = 0
+
+    def encode_document(self, texts: list[str], **_: object) -> torch.Tensor:
+        self.encoded += len(texts)
+        return torch.eye(len(WORDS))[[WORDS.index(text.split()[0].strip(".")) for text in texts]]
+
+    def encode_query(self, texts: list[str], **_: object) -> torch.Tensor:
+        vectors = torch.eye(len(WORDS))[[WORDS.index(text) for text in texts]]
+        vectors[: self.wrong] = vectors[: self.wrong].roll(1, dims=1)
+        return vectors
+
+
+def test_the_lists_are_those_of_the_lexical_index(prepared: Callable[[str], Path]) -> None:
+    (found,) = read_sets(prepared("[{name: base, train: false}]") / SETS)
+    assert isinstance(found, Set)
+    # Each word is in its own paper, twice, and in the next one.
+    for number, (rows, scores, bounds) in enumerate(zip(found.rows, found.scores, found.bounds, strict=True)):
+        assert rows.tolist() == [number, (number + 1) % len(WORDS)]
+        assert bounds is not None
+        assert bounds[0] < scores[1] < scores[0] <= bounds[1]
+
+
+def test_each_mode_has_the_values_of_its_ranking(prepared: Callable[[str], Path]) -> None:
+    sets = read_sets(prepared("[{name: base, train: false}]") / SETS)
+    model = Lookup(wrong=4)
+    found = {(mode, metric): values for _, mode, metric, values in measure(model, [*sets, *sets], batch_size=4)}
+    assert model.encoded == len(WORDS)  # the passages of the second set are known
+    assert found["lexical", "MRR@10"].tolist() == [1.0] * 10
+    # For the wrong queries the right paper is one of nine without a similarity.
+    assert (found["dense", "MRR@10"] < 1).sum() == 4
+    assert found["dense", "MRR@10"][4:].tolist() == [1.0] * 6
+    assert found["dense", "nDCG@10"].mean() < found["hybrid", "nDCG@10"].mean()
+    assert np.all(found["hybrid", "MRR@10"][:4] >= 0.5)
