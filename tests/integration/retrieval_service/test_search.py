@@ -274,9 +274,10 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
         *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
-        *("folded", "notes"),
+        *("folded", "notes", "reranked"),
     }
-    assert answer["timings"].keys() == {*("embed_ms", "vectors_ms", "lexical_ms", "fuse_ms", "fetch_ms", "total_ms")}
+    stages = ("embed", "vectors", "lexical", "fuse", "fetch", "rerank", "total")
+    assert answer["timings"].keys() == {f"{stage}_ms" for stage in stages}
     assert answer["encoder"] == {"version": 1, "digest": corpus.encoder.identity.digest}
     assert answer["query"] == {
         "text": corpus.papers[1].title, "like": [], "truncated": False, "tokens": 7,
