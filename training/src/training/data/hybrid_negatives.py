@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 
 from training.data.config import HybridNegativesConfig
 from training.data.pairs import Pair
-from training.data.token_bm25 import K1, B, TokenBm25
+from training.data.token_bm25 import K1, B, TokenBm25, token_ids
 from training.errors import CorpusError
 from training.progress import log_duration, log_progress
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _COMMON_IDF = 1.0
 """Tokens with a lower idf are in more than a third of the passages; they cost most of the time and rank nothing."""
 _QUERIES_AT_ONCE = 256
+_LONGEST = 512
+"""Tokens of a text that are counted."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _search(
         by_passage, by_query = (_unit(model, texts, settings.batch_size) for texts in (passages, queries))
     with log_duration("counting words"):
         lexical = _count_words(model, passages)
-        tokens = model.tokenizer(queries, truncation=True, max_length=512, add_special_tokens=False)["input_ids"]
+        tokens = token_ids(model.tokenizer, queries, _LONGEST)
     places = torch.from_numpy(own).to(by_passage.device)
     found: list[np.ndarray[Any, Any]] = []
     # Sparse products have no bf16, and small differences of scores matter.
@@ -157,9 +159,9 @@ def _unit(model: SentenceTransformer, texts: list[str], batch_size: int) -> torc
 
 
 def _count_words(model: SentenceTransformer, passages: list[str]) -> _Lexical:
-    bm25 = TokenBm25.count(model.tokenizer, passages, 512)
+    ids = token_ids(model.tokenizer, passages, _LONGEST)
+    bm25 = TokenBm25.count_tokens(model.tokenizer, ids)
     idf = torch.where(bm25.idf < _COMMON_IDF, 0, bm25.idf)
-    ids = model.tokenizer(passages, truncation=True, max_length=512, add_special_tokens=False)["input_ids"]
     lengths = np.array([len(each) for each in ids])
     flat = np.concatenate([np.asarray(each, dtype=np.int64) for each in ids])
     rows = np.repeat(np.arange(len(ids)), lengths)

@@ -6,7 +6,7 @@ from those of the service's lexical index; the order of the texts of a batch is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,14 @@ from torch import Tensor, nn
 
 K1 = 1.2
 B = 0.75
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return the token ids of texts, cut to a length, without the special tokens around them."""
+    found: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length, add_special_tokens=False)[
+        "input_ids"
+    ]
+    return found
 
 
 class TokenBm25(nn.Module):
@@ -30,19 +38,23 @@ class TokenBm25(nn.Module):
     @classmethod
     def count(cls, tokenizer: Any, texts: Sequence[str], max_length: int, batch: int = 2_000) -> TokenBm25:
         """Return BM25 with the document frequencies of these texts; special tokens never count."""
+        starts = range(0, len(texts), batch)
+        found = (token_ids(tokenizer, texts[start : start + batch], max_length) for start in starts)
+        return cls.count_tokens(tokenizer, (ids for part in found for ids in part))
+
+    @classmethod
+    def count_tokens(cls, tokenizer: Any, texts: Iterable[Sequence[int]]) -> TokenBm25:
+        """Return the same for texts that are token ids already."""
         frequency = torch.zeros(len(tokenizer))
         special = set(tokenizer.all_special_ids)
-        length = 0
-        for start in range(0, len(texts), batch):
-            found = tokenizer(
-                list(texts[start : start + batch]), truncation=True, max_length=max_length, add_special_tokens=False
-            )["input_ids"]
-            for ids in found:
-                length += sum(token not in special for token in ids)
-                frequency[torch.tensor(sorted(set(ids)), dtype=torch.long)] += 1
-        idf = torch.log1p((len(texts) - frequency + 0.5) / (frequency + 0.5))
+        length = count = 0
+        for ids in texts:
+            count += 1
+            length += sum(token not in special for token in ids)
+            frequency[torch.tensor(sorted(set(ids)), dtype=torch.long)] += 1
+        idf = torch.log1p((count - frequency + 0.5) / (frequency + 0.5))
         idf[torch.tensor(sorted(special))] = 0
-        return cls(idf, max(length / max(len(texts), 1), 1.0))
+        return cls(idf, max(length / max(count, 1), 1.0))
 
     def forward(self, queries: dict[str, Tensor], passages: Sequence[dict[str, Tensor]]) -> Tensor:
         """Return the score of each query for each passage of all groups, float32 [queries, passages].

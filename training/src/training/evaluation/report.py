@@ -19,7 +19,7 @@ PRIMARY = "nDCG@10"
 """Metric that promotion is decided by on a set with several relevant passages for a query."""
 
 KNOWN_ITEM = "MRR@10"
-"""The same on a set with one relevant passage for each query."""
+"""Metric that promotion is decided by on a set with one relevant passage for each query."""
 
 
 RETRIEVAL = "retrieval"

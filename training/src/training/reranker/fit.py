@@ -8,7 +8,6 @@ command continues a training that was killed.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -24,6 +23,7 @@ import numpy as np
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.progress import log_duration, log_progress
+from training.registry.files import file_sha256
 from training.reranker.groups import NO_TEXT, Groups, read_groups
 
 if TYPE_CHECKING:
@@ -348,8 +348,7 @@ def _find(model: str | None) -> tuple[str, str]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
 
