@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from akin.settings import ROOT, Settings
+from akin.stack_settings import ROOT, Settings
 from benchmarks.gpu_check.command import STEPS
 
 
