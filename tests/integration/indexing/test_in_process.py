@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from indexing.in_process import index_corpus, rank_queries
+from akin.indexing.in_process import index_corpus, rank_queries
 from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.errors import EncoderUnavailable, Unavailable
@@ -112,7 +112,7 @@ def test_a_failed_reranker_or_encoder_gives_no_figures(corpus: Corpus) -> None:
 def test_settings_decide_the_rankings_and_the_environment_does_not(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexing.in_process import default_settings
+    from akin.indexing.in_process import default_settings
 
     path = SnapshotDirectory(corpus.data).path(corpus.manifest.id)
     queries = {"q": corpus.papers[0].title}
