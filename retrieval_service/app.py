@@ -64,7 +64,7 @@ def create_app(
         ):
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
-            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
+            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
             engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),

@@ -103,7 +103,9 @@ def rank_queries(
         threads = settings.search_threads
         with ThreadPoolExecutor(threads, "search", initializer=use_one_thread) as executor:
             requests = {name: _request(text, depth, rerank) for name, text in queries.items()}
-            engine = make_engine(settings, executor, Reranking(reranker, settings.rerank_most, inf))
+            engine = make_engine(
+                settings, executor, Reranking(reranker, settings.rerank_most, inf, settings.rerank_weight)
+            )
             return asyncio.run(_rank(opened, encoder, requests, modes, engine, threads))
     finally:
         opened.close()
