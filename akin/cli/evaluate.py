@@ -36,7 +36,7 @@ Base = Annotated[
 
 Rerankers = Annotated[
     int | None,
-    typer.Option(metavar="N", help="The version of the reranker. Default: the promoted one, if there is one."),
+    typer.Option(metavar="N", min=1, help="The version of the reranker. Default: the promoted one, if there is one."),
 ]
 
 
@@ -53,7 +53,7 @@ def evaluate(
     papers: Papers = None,
     base: Base = "default",
     reranker: Rerankers = None,
-    rerank: Annotated[int, typer.Option(help="Best results that it puts in order; 0 measures no reranker.")] = 30,
+    rerank: Annotated[int, typer.Option(min=0, help="Best results that it puts in order; 0 measures none.")] = 30,
     json: Json = False,
 ) -> None:
     """Measure the search that users have with versions of the encoder: by words, by vectors, hybrid, and reranked."""

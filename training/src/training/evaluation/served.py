@@ -110,12 +110,19 @@ class ServedReranker:
         return True
 
     async def score(self, query: str, passages: Sequence[str], seconds: float) -> Floats:
-        """Return the score of each passage, however long that takes."""
+        """Return the score of each passage, however long that takes.
+
+        Raises:
+            EvaluationError: A score is not finite.
+        """
         return await asyncio.to_thread(self._scores, query, passages)
 
     def _scores(self, query: str, passages: Sequence[str]) -> Floats:
         with self._alone:
-            return self._score([(query, passage) for passage in passages])
+            found = self._score([(query, passage) for passage in passages])
+        if not np.isfinite(found).all():
+            raise EvaluationError(f"the reranker gives no finite scores for {query[:80]!r}: export it again.")
+        return found
 
 
 class ServedSearch:

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Literal
 
+from training.errors import ConfigurationError
+
 Loss = Literal["listwise", "bce"]
 
 
@@ -42,6 +44,25 @@ class Recipe:
     temperature: float = 0.1
     negatives: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can have.
+
+        Raises:
+            ConfigurationError: A value is out of its range.
+        """
+        shares = {"warmup": self.warmup, "distil": self.distil, "dropout": self.dropout or 0.0}
+        above = {"epochs": self.epochs, "batch-size": self.batch_size, "learning-rate": self.learning_rate}
+        above |= {"temperature": self.temperature, "max-length": self.max_length}
+        above |= {} if self.minutes is None else {"minutes": self.minutes}
+        above |= {} if self.negatives is None else {"negatives": self.negatives}
+        # The conditions are negated so that NaN is refused too.
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise ConfigurationError(f"--{name} {value} is no share: give a number from 0 to 1.")
+        for name, value in above.items():
+            if not value > 0:
+                raise ConfigurationError(f"--{name} {value} cannot be used: give a number above 0.")
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sentence_transformers import CrossEncoder
 
-from training.errors import CorpusError, FitError, RunError
+from training.errors import ConfigurationError, CorpusError, FitError, RunError
 from training.reranker import fit as fitting
 from training.reranker.fit import fit
 from training.reranker.groups import read_groups
@@ -101,6 +101,19 @@ def test_a_loss_that_is_not_finite_is_refused(encoder: Path, groups: Path, tmp_p
     recipe = Recipe(batch_size=64, learning_rate=1e30, max_length=48)
     with pytest.raises(FitError, match="smaller --learning-rate"):
         fit(groups, tmp_path / "made", model=str(encoder), recipe=recipe, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dropout": 1.5}, {"warmup": -0.1}, {"distil": float("nan")}, {"batch_size": 0}, {"epochs": 0.0},
+        {"minutes": -1.0}, {"negatives": 0}, {"temperature": 0.0}, {"learning_rate": float("nan")}, {"max_length": 0},
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_named(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigurationError, match=f"--{name.replace('_', '-')} .* give a number"):
+        Recipe(**wrong)  # type: ignore[arg-type]
 
 
 def test_passages_may_be_numbers_of_a_file_of_texts(tmp_path: Path) -> None:
