@@ -19,7 +19,7 @@ from akin.errors import EncoderError
 if TYPE_CHECKING:
     from akin.registry.promotion import Promotion
     from akin.registry.versions import Version
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 PRECISIONS = ("auto", "int8", "fp16", "fp32")
 RECIPE_FIGURES = {"scifact": "SciFact", "scidocs": "SCIDOCS", "nfcorpus": "NFCorpus"}

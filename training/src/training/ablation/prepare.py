@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from indexing.in_process import default_settings
-from indexing.lexical_writer import LexicalWriter
-from relevance import RelevanceError, read_collection
-from relevance.collection import CORPUS, QUERIES
-from relevance.writing import write_judgements, write_lines
+from akin.indexing.in_process import default_settings
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.relevance import RelevanceError, read_collection
+from akin.relevance.collection import CORPUS, QUERIES
+from akin.relevance.writing import write_judgements, write_lines
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import RequestError
 from retrieval_service.ports import Hits

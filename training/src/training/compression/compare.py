@@ -19,7 +19,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.command import run_command
 from training.compression.compress import Compression, compress
 from training.compression.prune import Pruning

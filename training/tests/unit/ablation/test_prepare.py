@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from papers import Paper
-from relevance import place_inside
+from akin.papers import Paper
+from akin.relevance import place_inside
 from training.ablation import prepare
 from training.ablation.measure import read_sets
 from training.ablation.rows import read_rows
