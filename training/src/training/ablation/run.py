@@ -131,6 +131,9 @@ class _Schedule:
         if failed := sorted(self._failed & set(row.soup)):
             raise FitError(f"it averages {', '.join(failed)}, which failed.")
         if row.soup:
+            coming = self._done.union(each.name for each in [*self._waiting, *self._running.values()])
+            if absent := sorted(set(row.soup) - coming):
+                raise FitError(f"it averages {', '.join(absent)}, which has no results: add it to --only.")
             return set(row.soup) <= self._done
         mining = self._mined.get(pairs_file(self._folder, row.configuration)) if _mines(row) else None
         if mining is not None and mining.done():

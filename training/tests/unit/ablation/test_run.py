@@ -141,11 +141,14 @@ def test_blocks_of_neighbours_are_mined_and_stay_together(prepared: Prepared) ->
 def test_only_the_rows_that_are_named_run(
     prepared: Prepared, ran: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = prepared("[{name: a}, {name: b}, {name: c}]")
-    assert run.main([str(folder), "--only", "c", "a"]) == 0
+    folder = prepared("[{name: a}, {name: b}, {name: c}, {name: both, soup: [a, b]}]")
+    assert run.main([str(folder), "--only", "c", "a", "both"]) == 0
     assert ran == ["a", "c"]
+    assert "it averages b, which has no results: add it to --only" in capsys.readouterr().err
+    assert run.main([str(folder), "--only", "b", "both"]) == 0
+    assert ran == ["a", "c", "b", "both"]
     assert run.main([str(folder), "--only", "d"]) == 1
-    assert "there is no such row. There are: a, b, c" in capsys.readouterr().err
+    assert "there is no such row. There are: a, b, c, both" in capsys.readouterr().err
 
 
 def test_a_row_that_runs_out_of_memory_beside_others_runs_again_with_fewer(
