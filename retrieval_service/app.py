@@ -32,6 +32,7 @@ from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
+from retrieval_service.routes.version_prefix import VersionPrefix
 from retrieval_service.search.engine import make_engine
 from retrieval_service.search.reranking import Reranking
 from retrieval_service.search.warm_up import warm
@@ -108,7 +109,7 @@ def create_app(
             allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER],
             expose_headers=["ETag", "Retry-After"],
         )
-    app.middleware_stack = SecurityHeaders(outside, api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app
 
 

@@ -53,7 +53,9 @@ def _beside(own: str) -> AfterValidator:
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
-    _beside(r"/(papers|health)(/.*)?|/(search|citations|corpus|embed|metrics|docs|openapi\.json)"),
+    _beside(
+        r"/(papers|health|models|v1|v2)(/.*)?|/(search|searches|citations|corpus|embed|embeddings|rerank|metrics|docs|openapi\.json)"
+    ),
 ]
 PageRootPath = Annotated[
     RootPath,
