@@ -53,7 +53,7 @@ def _beside(own: str) -> AfterValidator:
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
-    _beside(r"/(papers|health)(/.*)?|/(search|citations|corpus|embed|metrics|docs|openapi\.json)"),
+    _beside(r"/(papers|health)(/.*)?|/(search|feed|citations|corpus|embed|mcp|metrics|docs|openapi\.json)"),
 ]
 PageRootPath = Annotated[
     RootPath,
