@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from akin.errors import PapersUnusable
-from akin.settings import Settings
-from papers import fetch_sample
+from akin.papers import fetch_sample
+from akin.stack_settings import Settings
 
 
 def sample_folder(settings: Settings) -> Path:

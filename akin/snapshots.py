@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from akin.errors import EncoderError, PapersUnusable
+from akin.indexing.build import build_snapshot
+from akin.indexing.changes import ChangedPapers
+from akin.indexing.options import BuildOptions, OnProgress
+from akin.indexing.tune import TuneOptions, tune_snapshot
+from akin.indexing.update import has_present_rules, update_snapshot
+from akin.papers import PaperReader, read_papers
+from akin.papers.remote import Harvest
 from akin.registry import versions
 from akin.registry.switch import make_live
-from akin.settings import Settings
 from akin.stack.lifecycle import encoder_server
 from akin.stack.wait import wait_for
-from indexing.build import build_snapshot
-from indexing.changes import ChangedPapers
-from indexing.options import BuildOptions, OnProgress
-from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import has_present_rules, update_snapshot
-from papers import PaperReader, read_papers
-from papers.remote import Harvest
+from akin.stack_settings import Settings
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.adapters.triton import TritonConnection

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 from akin.errors import EncoderError, NotSetUp
-from akin.settings import Settings
+from akin.stack_settings import Settings
 
 
 def run_in_training(settings: Settings, module: str, arguments: list[str], left: str) -> dict[str, Any]:

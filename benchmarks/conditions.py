@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.indexing.catalogue_writer import CatalogueWriter
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper, read_papers
+from akin.stack_settings import Settings
 from benchmarks.report import Row, write_and_print
-from indexing.catalogue_writer import CatalogueWriter
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper, read_papers
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.search.filters import filter_rows, make_filter

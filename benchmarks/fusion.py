@@ -21,12 +21,12 @@ import numpy as np
 
 from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.papers import read_papers
+from akin.relevance import Collection, corpus_file, query_metrics, read_collections, scores_of_order, write_known_items
 from akin.stack import local_http
+from akin.stack_settings import Settings
 from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import FIELDS, await_snapshot, private_stack
-from papers import read_papers
-from relevance import Collection, corpus_file, query_metrics, read_collections, scores_of_order, write_known_items
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.ports import Hits

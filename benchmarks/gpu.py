@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
-from akin.settings import ROOT, Settings
+from akin.stack_settings import ROOT, Settings
 from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.parts import throughput, waiting_times
 from benchmarks.encoder.systems import CellResult

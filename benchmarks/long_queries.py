@@ -19,12 +19,12 @@ from time import perf_counter
 import msgspec
 
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper, parse_mapping, read_papers
+from akin.relevance import corpus_file, mean_metrics, read_collections, scores_of_order
+from akin.stack_settings import Settings
 from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import FIELDS
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper, parse_mapping, read_papers
-from relevance import corpus_file, mean_metrics, read_collections, scores_of_order
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1000.0)

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.relevance import Collection, mean_metrics, read_collections, scores_of_order
 from akin.stack import local_http
+from akin.stack_settings import Settings
 from benchmarks.report import Row, rows_table, write_rows
 from benchmarks.stack import index_collection, private_stack
-from relevance import Collection, mean_metrics, read_collections, scores_of_order
 
 MODES = ("lexical", "dense", "hybrid")
 METRICS = ("nDCG@10", "MRR@10", "recall@100")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.cpu import cpu_features, cpu_fields
+from akin.storage.cpu import cpu_features, cpu_fields
 
 _PACKAGES = ("faiss-cpu", "tantivy", "tritonclient", "starlette", "numpy", "onnxruntime", "openvino")
 

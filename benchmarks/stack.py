@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.settings import PORTS, Settings
+from akin.relevance import Collection, corpus_file
 from akin.stack import lifecycle, local_http
 from akin.stack.processes import free_ports
-from relevance import Collection, corpus_file
+from akin.stack_settings import PORTS, Settings
 
 FIELDS = "id=_id,title=title,abstract=text"
 """The mapping by which the records of a collection are read."""

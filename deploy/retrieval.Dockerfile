@@ -6,12 +6,7 @@ COPY requirements/${LOCK}.lock /tmp/service.lock
 RUN python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/service.lock \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests
-COPY settings /opt/akin/src/settings
-COPY papers /opt/akin/src/papers
-COPY storage /opt/akin/src/storage
-COPY edge /opt/akin/src/edge
 COPY retrieval_service /opt/akin/src/retrieval_service
-COPY indexing /opt/akin/src/indexing
 COPY akin /opt/akin/src/akin
 RUN python -m compileall -q /opt/akin/src \
  && printf '#!/bin/sh\nexec /opt/akin/bin/python -m akin "$@"\n' > /opt/akin/bin/akin && chmod +x /opt/akin/bin/akin

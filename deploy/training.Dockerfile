@@ -11,12 +11,6 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
  && python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps $from -r /tmp/torch.txt \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
-COPY settings /opt/akin/src/settings
-COPY edge /opt/akin/src/edge
-COPY charts /opt/akin/src/charts
-COPY papers /opt/akin/src/papers
-COPY relevance /opt/akin/src/relevance
-COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
 COPY training/src /opt/akin/src/training/src

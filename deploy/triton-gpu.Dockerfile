@@ -5,10 +5,6 @@ USER root
 COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
 # NumPy is not installed: the image's Python backend was compiled against the image's own NumPy.
 RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-hashes --target /opt/akin/packages -r /tmp/triton-gpu.lock
-COPY settings /opt/akin/src/settings
-COPY edge /opt/akin/src/edge
-COPY papers /opt/akin/src/papers
-COPY storage /opt/akin/src/storage
 COPY akin /opt/akin/src/akin
 RUN python3 -m compileall -q /opt/akin
 

@@ -11,10 +11,6 @@ RUN python -m venv --without-pip /opt/triton/python \
  && cd /opt/triton/python/lib/python3.11/site-packages \
  && rm -rf numpy/*/tests openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
     openvino/libs/cache.json
-COPY settings /opt/triton/src/settings
-COPY edge /opt/triton/src/edge
-COPY papers /opt/triton/src/papers
-COPY storage /opt/triton/src/storage
 COPY akin /opt/triton/src/akin
 RUN python -m compileall -q /opt/triton/src
 

@@ -5,8 +5,9 @@ COPY requirements/ui.lock /tmp/ui.lock
 RUN python -m venv --without-pip /opt/akin \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/ui.lock \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests /opt/akin/lib/python3.11/site-packages/pandas/tests
-COPY settings /opt/akin/src/settings
-COPY edge /opt/akin/src/edge
+COPY akin/__init__.py /opt/akin/src/akin/__init__.py
+COPY akin/settings /opt/akin/src/akin/settings
+COPY akin/edge /opt/akin/src/akin/edge
 COPY gradio_ui /opt/akin/src/gradio_ui
 RUN PYTHONPATH=/opt/akin/src /opt/akin/bin/python -m gradio_ui.katex_files \
  && python -m compileall -q /opt/akin/src

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
+from akin.edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values

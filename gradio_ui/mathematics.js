@@ -5,7 +5,7 @@
   const LONGEST = 1000;
   const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 4, output: "htmlAndMathml" };
 
-  /* The same expression and rule as in papers/text/mathematics.py; a test compares them. */
+  /* The same expression and rule as in akin/papers/text/mathematics.py; a test compares them. */
   const MATHEMATICS = /\\\\|\$\$[^$]+\$\$|\$(?:[^$\\\n]|\\[^\n])+\$|\\\((?:(?!\\[()])[^\n])+\\\)|\\\[(?:(?!\\[\[\]])[^\n])+\\\]|\\\$/gu;
 
   function isMoney(inner, behind) {

@@ -16,8 +16,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
-from edge.serving import server_config
+from akin.edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from akin.edge.serving import server_config
+from akin.settings.unknown import warnings
 from gradio_ui import katex_files
 from gradio_ui.active_searches import ActiveSearches
 from gradio_ui.app import build_app
@@ -29,7 +30,6 @@ from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import css, head, theme
 from gradio_ui.values import values_for
-from settings.unknown import warnings
 
 if TYPE_CHECKING:
     from starlette.routing import Mount

@@ -1,6 +1,6 @@
-"""The settings of the page; `settings.page` defines them."""
+"""The settings of the page; `akin.settings.page` defines them."""
 
-from settings.base import SettingsError
-from settings.page import PageSettings as Settings
+from akin.settings.base import SettingsError
+from akin.settings.page import PageSettings as Settings
 
 __all__ = ["Settings", "SettingsError"]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from akin.papers import MappingError, Paper, PapersError, read_papers
 from loadtests.errors import BadOption
-from papers import MappingError, Paper, PapersError, read_papers
 
 # Enough for hours of different queries, and read in a second.
 MOST_PAPERS = 20_000

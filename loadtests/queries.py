@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from akin.papers import Paper
+from akin.papers.sentences import split_sentences
 from loadtests.errors import TooFewQueries
-from papers import Paper
-from papers.sentences import split_sentences
 
 LEAST_DISTINCT = 1_000
 

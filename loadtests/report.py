@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from charts import Line, as_svg, draw_lines, new_figure
+from akin.charts import Line, as_svg, draw_lines, new_figure
 
 _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
 _STRETCH = {"users": "the last level of users", "rate": "the last sustained trial with its settling seconds"}

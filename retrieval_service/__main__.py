@@ -15,13 +15,13 @@ from typing import Any, NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
-from edge import CannotListen, listen
-from edge.serving import server_config
+from akin.edge import CannotListen, listen
+from akin.edge.serving import server_config
+from akin.settings import SettingsError
+from akin.settings.unknown import warnings
 from retrieval_service.app import create_app
 from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.settings import Settings
-from settings import SettingsError
-from settings.unknown import warnings
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
-from edge.compression import Compression
+from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
+from akin.edge.compression import Compression
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection

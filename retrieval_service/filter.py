@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeAlias
 
-from papers import Paper
+from akin.papers import Paper
 
 
 class Field(StrEnum):

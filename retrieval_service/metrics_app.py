@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
+from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.error_handlers import error_response
 from retrieval_service.settings import Settings

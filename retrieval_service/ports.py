@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.filter import Clause, Filter
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""The settings of the service; `settings.service` defines them."""
+"""The settings of the service; `akin.settings.service` defines them."""
 
-from settings.service import ServiceSettings as Settings
+from akin.settings.service import ServiceSettings as Settings
 
 __all__ = ["Settings"]

@@ -19,10 +19,10 @@ import httpx
 import pytest
 
 from akin.registry.versions import promoted_version
-from akin.settings import PORTS, ROOT, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import free_ports
 from akin.stack.triton import TritonProcess, start_triton
+from akin.stack_settings import PORTS, ROOT, Settings
 
 # The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
 for name in ("NO_PROXY", "no_proxy"):
@@ -95,7 +95,7 @@ def encoder_repository() -> Path:
     made_by = [ROOT / "training/requirements.lock", *(ROOT / "model_repository/text_encoder").glob("*.p*")]
     registry = ROOT / "training/src/training/registry"
     made_by += [registry / "recipes.toml", *registry.glob("trained/*")]
-    for path in sorted([*made_by, *code_of("registry.export"), *(ROOT / "papers").rglob("*.py")]):
+    for path in sorted([*made_by, *code_of("registry.export"), *(ROOT / "akin/papers").rglob("*.py")]):
         digest.update(path.read_bytes())
     repository = CACHE / digest.hexdigest()[:16]
     if not (repository / "text_encoder" / "PROMOTED").exists():

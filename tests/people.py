@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from papers import Author, parse_author
+from akin.papers import Author, parse_author
 
 
 def people(*names: str) -> tuple[Author, ...]:

@@ -67,7 +67,7 @@ def main() -> None:
         print(f"akin: the argument {wrong!a} is not text ({error.reason}): write it in UTF-8", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
-        from papers import PapersError
+        from akin.papers import PapersError
 
         if not isinstance(error, AkinError | PapersError):
             raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from akin.cli.output import say
 
 if TYPE_CHECKING:
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 
 def corpus_path(settings: Settings, source: str) -> Path:

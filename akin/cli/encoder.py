@@ -19,7 +19,7 @@ from akin.errors import EncoderError
 if TYPE_CHECKING:
     from akin.registry.promotion import Promotion
     from akin.registry.versions import Version
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 PRECISIONS = ("auto", "int8", "fp16", "fp32")
 RECIPE_FIGURES = {"scifact": "SciFact", "scidocs": "SCIDOCS", "nfcorpus": "NFCorpus"}
@@ -214,7 +214,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    what: Annotated[str, typer.Argument(help="`calibration` of INT8, `pruning` of layers and tokens, or `quantisers` of libraries.")],
+    what: Annotated[str, typer.Argument(help="What to compare: `calibration`, `pruning` or `quantisers`.")],
+        str, typer.Argument(help="`calibration` of INT8, `pruning` of layers and tokens, or `quantisers`.")
+    ],
     sets: Annotated[list[Path], typer.Option("--set", help="A test collection in BEIR's layout.")],
     output: Annotated[Path | None, typer.Option(help="The folder for the table and the plots.")] = None,
     source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,

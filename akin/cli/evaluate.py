@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from akin.registry.evaluations import Evaluation
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 Sets = Annotated[
     list[Path] | None,
@@ -103,7 +103,7 @@ def set_names(folder: Path) -> tuple[str, ...]:
     """Return the names that a folder's collections have in reports; the folder's own name if they cannot be read."""
     own = (folder.name.removeprefix("mteb:"),)
     try:
-        from relevance import RelevanceError, read_collections
+        from akin.relevance import RelevanceError, read_collections
     except ImportError:
         return own
     try:

@@ -14,9 +14,9 @@ from akin.cli.output import Json, print_json, say
 from akin.cli.papers import harvest_of
 
 if TYPE_CHECKING:
-    from akin.settings import Settings
+    from akin.indexing.options import Progress
     from akin.snapshots import IndexSource
-    from indexing.options import Progress
+    from akin.stack_settings import Settings
     from retrieval_service.corpus.manifest import CurvePoint, IndexRecord, Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
@@ -45,9 +45,9 @@ def build(
 
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
-    from akin.settings import Settings
+    from akin.indexing.update import has_present_rules
     from akin.snapshots import convert_index, find_usable_manifest
-    from indexing.update import has_present_rules
+    from akin.stack_settings import Settings
 
     settings = Settings.read()
     manifest = find_usable_manifest(settings, say) if if_none else None
@@ -64,8 +64,8 @@ def list_snapshots(json: Json = False) -> None:
     from rich.table import Table
 
     from akin.cli.output import stdout
-    from akin.settings import Settings
     from akin.snapshots import cli_errors
+    from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     with cli_errors():
@@ -94,8 +94,8 @@ def info(
     json: Json = False,
 ) -> None:
     """Describe a snapshot: papers, encoder, index, and measurements of the index."""
-    from akin.settings import Settings
     from akin.snapshots import find_manifest
+    from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     settings = Settings.read()
@@ -113,8 +113,8 @@ def info(
 @app.command()
 def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> None:
     """Make a snapshot the live one, if it is whole; a running service changes over without failing a request."""
-    from akin.settings import Settings
     from akin.snapshots import use_snapshot
+    from akin.stack_settings import Settings
 
     use_snapshot(Settings.read(), snapshot, say)
     say(f"{snapshot} is live")
@@ -140,7 +140,7 @@ def build_index(
         PapersUnusable: It cannot be indexed; the live snapshot stays the same.
     """
     from akin import snapshots
-    from indexing.options import BuildOptions
+    from akin.indexing.options import BuildOptions
 
     papers = index_source(settings, source, fields, strict)
     return snapshots.build_index(settings, papers, BuildOptions(use=False, **options), say=say, bar=progress_bar)

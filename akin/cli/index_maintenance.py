@@ -13,7 +13,7 @@ from akin.cli.papers import HARVESTS, run_harvest
 from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
-    from indexing.faiss_recipe import Recipe
+    from akin.indexing.faiss_recipe import Recipe
     from retrieval_service.corpus.manifest import CurvePoint, IndexRecord
 
 
@@ -67,8 +67,8 @@ def update(
     snapshot of an earlier release is converted to the rules of this one, from what the snapshot itself holds.
     """
     from akin import snapshots
-    from akin.settings import Settings
-    from papers.remote import ARXIV
+    from akin.papers.remote import ARXIV
+    from akin.stack_settings import Settings
 
     settings = Settings.read()
     if source is None:
@@ -114,9 +114,9 @@ def tune(
     Makes a new snapshot with the chosen index and all measurements in its manifest; embeds no paper.
     """
     from akin.cli.recall_chart import NEEDS_PLOTS, write_recall_chart
-    from akin.settings import Settings
+    from akin.indexing.tune import TuneOptions
     from akin.snapshots import cli_errors, tune_index
-    from indexing.tune import TuneOptions
+    from akin.stack_settings import Settings
 
     settings = Settings.read()
     wanted = TuneOptions(recall, memory, _parse_recipes(recipe), _read_queries(queries), use=False)
@@ -148,9 +148,9 @@ def verify(
 
     A row's text must have the row's digest, and its vector must be the stored embedding of that text.
     """
-    from akin.settings import Settings
+    from akin.indexing import verify as verification
     from akin.snapshots import cli_errors, find_manifest
-    from indexing import verify as verification
+    from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     wanted = _parse_rows(rows)
@@ -169,8 +169,8 @@ def prune(
     json: Json = False,
 ) -> None:
     """Remove old snapshots. The newest, the live one and those in use stay, and so do all embeddings."""
-    from akin.settings import Settings
     from akin.snapshots import cli_errors
+    from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     snapshots = SnapshotDirectory(Settings.read().data)
@@ -195,7 +195,7 @@ def _parse_rows(given: str) -> int | None:
 
 
 def _parse_recipes(given: list[str] | None) -> tuple[Recipe, ...] | None:
-    from indexing.faiss_recipe import parse_recipe
+    from akin.indexing.faiss_recipe import parse_recipe
 
     try:
         return tuple(parse_recipe(text) for text in given) if given else None

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
     stdout: Console
     stderr: Console
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
 
 def read_settings() -> Settings:
     """Return the settings of this process's environment."""
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
     return Settings.read()
 

@@ -13,7 +13,7 @@ from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
-    from papers.remote import Harvest
+    from akin.papers.remote import Harvest
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,7 +52,7 @@ def fetch(
 
     To continue an interrupted fetch, give the same command again.
     """
-    from papers.remote import ARXIV, download
+    from akin.papers.remote import ARXIV, download
 
     folder = to or read_settings().data / "corpora"
     if source == "oai":
@@ -76,9 +76,9 @@ def run_harvest(folder: Path, since: str | None, *, url: str, subset: str | None
         PapersUnusable: `since` is not a day.
         PapersError: The repository cannot be harvested; the message names the next step.
     """
-    from papers.readers.fields import parse_day
-    from papers.remote import harvest
-    from papers.remote.http import RetryPolicy
+    from akin.papers.readers.fields import parse_day
+    from akin.papers.remote import harvest
+    from akin.papers.remote.http import RetryPolicy
 
     if since is not None and (parse_day(since) is None or len(since) != 10):
         raise PapersUnusable(f"--from {since}: give a day as 2026-01-31.")
@@ -114,7 +114,7 @@ def harvest_flaws(done: Harvest) -> Iterator[str]:
 
 def last_harvest(folder: Path, url: str, subset: str | None) -> str | None:
     """Return the day up to which the last harvest of the same repository and set went; None if there is none."""
-    from papers.remote import finished_harvests
+    from akin.papers.remote import finished_harvests
 
     harvests = finished_harvests(folder)
     days = [done.until for done in harvests if done.until and (done.url, done.subset) == (url, subset)]
@@ -123,7 +123,7 @@ def last_harvest(folder: Path, url: str, subset: str | None) -> str | None:
 
 def harvest_of(path: Path) -> Harvest | None:
     """Return the harvest that wrote a file; None for any other file."""
-    from papers.remote import finished_harvests
+    from akin.papers.remote import finished_harvests
 
     return next((done for done in finished_harvests(path.parent) if done.file == path.name), None)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from akin.storage.durable import replace_file
 from retrieval_service.corpus.manifest import CurvePoint
-from storage.durable import replace_file
 
 NEEDS_PLOTS = "no chart was drawn, as matplotlib is not installed: install akin with its extra `plots`"
 
@@ -35,7 +35,7 @@ def recall_chart(points: Sequence[CurvePoint], chosen: CurvePoint, recall: float
         recall: The target; it gets a dashed line.
     """
     # Imported here: commands that draw nothing must not wait for matplotlib, and images do not have it.
-    from charts import INK, Line, as_svg, draw_lines, new_figure
+    from akin.charts import INK, Line, as_svg, draw_lines, new_figure
 
     curves: defaultdict[str, list[CurvePoint]] = defaultdict(list)
     for point in points:

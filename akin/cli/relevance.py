@@ -59,11 +59,11 @@ def make(
 
     Example: akin relevance make arxiv.jsonl.gz data/sets --since 2025-01-01
     """
-    from papers import read_papers
+    from akin.papers import read_papers
 
     with relevance_errors():
-        from relevance import KINDS, make_sets
-        from relevance.collection import file_digest
+        from akin.relevance import KINDS, make_sets
+        from akin.relevance.collection import file_digest
 
         path = corpus_path(read_settings(), source)
         with read_papers(path, mapping) as papers:
@@ -103,7 +103,7 @@ def inside(
     The folder holds the names of the two and no copy of them.
     """
     with relevance_errors():
-        from relevance import place_inside, read_collection
+        from akin.relevance import place_inside, read_collection
 
         place_inside(base, distractors, folder)
         say(f"{folder}: {len(read_collection(folder).passages):,} passages")
@@ -118,7 +118,7 @@ def show(
 ) -> None:
     """Read sets, check that every judged passage is there, and print their sizes and slices."""
     with relevance_errors():
-        from relevance import query_slices, read_collections
+        from akin.relevance import query_slices, read_collections
 
         rows = [
             {
@@ -153,7 +153,7 @@ def relevance_errors() -> Iterator[None]:
         PapersUnusable: Sets cannot be made or read, or NumPy is missing.
     """
     try:
-        from relevance import RelevanceError
+        from akin.relevance import RelevanceError
     except ImportError as error:
         raise PapersUnusable(f"test sets need {error.name}: install akin with the extra `relevance`.") from error
     try:
@@ -163,7 +163,7 @@ def relevance_errors() -> Iterator[None]:
 
 
 def _day(text: str | None) -> date | None:
-    from papers.readers.fields import parse_day
+    from akin.papers.readers.fields import parse_day
 
     if text is None:
         return None

@@ -12,7 +12,7 @@ from akin.cli.output import Json, print_json, print_table, read_settings, say
 
 if TYPE_CHECKING:
     from akin.registry.promotion import Promotion
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Export rerankers, list their versions, and choose the one that serves.")
 

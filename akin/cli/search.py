@@ -10,7 +10,7 @@ from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
 
 if TYPE_CHECKING:
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import BadSetting
 
 if TYPE_CHECKING:
-    from akin.settings import Settings
+    from akin.stack_settings import Settings
 
 SWEEP = "sweep"
 RERANKER = "reranker"

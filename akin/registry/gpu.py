@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
-from akin.settings import Settings
+from akin.stack_settings import Settings
+from akin.storage.durable import replace_file
 from akin.training_environment import run_in_training
-from storage.durable import replace_file
 
 INNER_MODEL = "encoder"
 RUNTIMES = ("tensorrt", "cuda", "plan")

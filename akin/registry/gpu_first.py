@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import AkinError, BadSetting, PapersUnusable
+from akin.papers import PapersError
 from akin.registry import gpu
 from akin.registry.versions import Version, promoted_version
 from akin.sample import sample_path
-from akin.settings import Settings
+from akin.settings import ComposeSettings, SettingsError
 from akin.stack.wait import wait_for
-from papers import PapersError
-from settings import ComposeSettings, SettingsError
+from akin.stack_settings import Settings
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from akin.errors import EncoderError
 from akin.registry import evaluations, versions
 from akin.registry.evaluations import Difference, Evaluation
 from akin.registry.versions import MODEL, Version
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 
 HISTORY = "PROMOTIONS.jsonl"
 

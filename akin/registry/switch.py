@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 
 from akin.registry.versions import promoted_version
-from akin.settings import Settings
 from akin.stack import local_http, triton_key
 from akin.stack.record import Stack, encoders_lock, find_running_stack, update
 from akin.stack.triton import is_ready, load
+from akin.stack_settings import Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 
 CHANGE_SECONDS = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 
 MODEL = "text_encoder"
 RERANKER = "reranker"

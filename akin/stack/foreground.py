@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from akin.edge import is_loopback, reason_of
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry.versions import MODEL, RERANKER, Version, find, promoted_number, promoted_version
-from akin.settings import Settings, encoder_settings
 from akin.stack import triton_key
 from akin.stack.tritonserver import is_patched, server_command, server_environment
 from akin.stack.wait import wait_for
-from edge import is_loopback, reason_of
+from akin.stack_settings import Settings, encoder_settings
 
 
 def main() -> NoReturn:

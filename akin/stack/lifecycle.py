@@ -14,7 +14,6 @@ from pathlib import Path
 
 from akin.errors import AkinError, StackError
 from akin.registry.versions import Version, promoted_version, versions
-from akin.settings import Settings
 from akin.stack.leftovers import kill_marked, mark_variables
 from akin.stack.processes import (
     Child,
@@ -33,7 +32,8 @@ from akin.stack.record import PartState, Stack, find_running_stack, read
 from akin.stack.shared_memory import remove_regions
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack.wait import wait_for
-from storage.locks import hold_lock
+from akin.stack_settings import Settings
+from akin.storage.locks import hold_lock
 
 SUPERVISOR_SECONDS = 30.0
 # Triton has five seconds to finish its work, and each process fifteen to end.

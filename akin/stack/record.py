@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from akin.errors import StackError
-from akin.settings import Settings
 from akin.stack.processes import Child
-from storage.durable import replace_file
-from storage.locks import hold_lock
+from akin.stack_settings import Settings
+from akin.storage.durable import replace_file
+from akin.storage.locks import hold_lock
 
 State = Literal["waiting", "starting", "running", "restarting", "given up", "stopped"]
 

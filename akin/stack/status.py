@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from akin.errors import StackError
-from akin.settings import Settings
 from akin.stack import lifecycle
 from akin.stack.record import PartState, Stack, find_running_stack
+from akin.stack_settings import Settings
 
 
 def stack_as_json(stack: Stack | None, *, whole: bool) -> dict[str, Any]:

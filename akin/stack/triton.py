@@ -15,10 +15,10 @@ import httpx
 
 from akin.errors import EncoderError
 from akin.registry.versions import MODEL, RERANKER, Version, promoted_number
-from akin.settings import Settings, encoder_settings
 from akin.stack import local_http, triton_key
 from akin.stack.processes import Child, start, stop, tail, wait_until
 from akin.stack.tritonserver import server_command, server_environment
+from akin.stack_settings import Settings, encoder_settings
 
 # Running every shape of an encoder once takes seconds on two idle cores; slow and busy machines need more.
 LOAD_SECONDS = 300.0

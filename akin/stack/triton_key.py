@@ -13,7 +13,7 @@ import re
 import secrets
 from pathlib import Path
 
-from akin.settings import Settings
+from akin.stack_settings import Settings
 
 HEADER = "akin-key"
 RESTRICTED = ("shared-memory", "model-config", "model-repository", "statistics", "trace", "logging")

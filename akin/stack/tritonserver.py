@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from akin.errors import NotSetUp
-from akin.settings import Settings
 from akin.stack import triton_key
 from akin.stack.shared_memory import region_prefix
+from akin.stack_settings import Settings
 
 PROGRAM = "bin/tritonserver"
 # The first release without a flaw known at the time of writing: 26.07.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.stack_settings import Settings
 from benchmarks.encoder import parts, targets
 from benchmarks.encoder.parts import TIMED_PARTS, Effort
 from benchmarks.encoder.plot import plot_run

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
-from akin.settings import Settings
+from akin.stack_settings import Settings
 from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.systems import start_triton_servers
 from benchmarks.encoder.texts import Supply, read_complete_papers

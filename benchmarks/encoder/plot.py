@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from akin.charts import Line, as_svg, draw_bars, draw_lines, new_figure
 from benchmarks.report import Row
-from charts import Line, as_svg, draw_bars, draw_lines, new_figure
 
 _KINDS = ("abstracts", "titles", "queries")
 

@@ -16,8 +16,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from akin.storage.cpu import cpu_features
 from benchmarks.encoder.engines import MAX_TOKENS
-from storage.cpu import cpu_features
 
 
 def main() -> None:

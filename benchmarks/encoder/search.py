@@ -18,11 +18,11 @@ import numpy as np
 from akin.cli.corpus import corpus_path
 from akin.cli.index import build_index
 from akin.cli.output import say
-from akin.settings import ROOT, Settings
+from akin.papers import Paper
+from akin.stack_settings import ROOT, Settings
 from benchmarks.encoder.texts import Supply, read_complete_papers
 from benchmarks.report import Row, percentile_rows, write_and_print
 from benchmarks.stack import await_snapshot, private_stack, stack_environment
-from papers import Paper
 
 _SEARCHED = 5_000
 _PAUSE = 0.05

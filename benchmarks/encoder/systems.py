@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from akin.registry.versions import MODEL, promoted_version
-from akin.settings import Settings
 from akin.stack.processes import Child, free_ports, start, stop, wait_until
 from akin.stack.triton import start_triton
+from akin.stack_settings import Settings
 from benchmarks.encoder.clients import Vectors, drive, embedding_client
 from benchmarks.environment import INFINITY, PEERS, peer_environment
 from benchmarks.processes import Message, Worker, cpu_seconds, resident, tree

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from papers import Paper, read_papers
+from akin.papers import Paper, read_papers
 
 SUPPLY_KINDS = ("abstracts", "titles", "queries", "mixed")
 _QUERY_WORDS = (3, 9)

@@ -14,13 +14,13 @@ from itertools import islice
 
 import numpy as np
 
-from akin.settings import Settings
+from akin.indexing.build import build_snapshot
+from akin.indexing.embedding_store import EmbeddingStore, text_digest
+from akin.papers import Paper, passage_text
 from akin.stack.lifecycle import encoder_server
+from akin.stack_settings import Settings
 from benchmarks.retrieval.collection import TextCollection
 from benchmarks.retrieval.shards import SHARD, vectors_path
-from indexing.build import build_snapshot
-from indexing.embedding_store import EmbeddingStore, text_digest
-from papers import Paper, passage_text
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import EncoderIdentity

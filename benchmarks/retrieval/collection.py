@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from hashlib import file_digest
 from pathlib import Path
 
+from akin.papers.readers import read_papers
+from akin.storage.durable import replace_file
 from benchmarks.retrieval.shards import SHARD
 from benchmarks.retrieval.texts import RECIPE_VERSION, TEXT_SHARES, Text, cut_texts
-from papers.readers import read_papers
-from storage.durable import replace_file
 
 
 class TextCollection:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from akin.cli.output import say
 from akin.registry.versions import MODEL, promoted_version
-from akin.settings import Settings
+from akin.stack_settings import Settings
+from akin.storage.durable import replace_file
 from benchmarks.environment import RETRIEVAL
 from benchmarks.processes import WorkerFailed
 from benchmarks.report import Row, machine_class, rows_table, write_rows
@@ -20,7 +21,6 @@ from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, build
 from benchmarks.retrieval.http_path import measure_over_http
 from benchmarks.retrieval.plot import Points, plot
 from benchmarks.retrieval.systems import CANDIDATE_PREFIX, OURS, SYSTEMS
-from storage.durable import replace_file
 
 MOST_TEXTS = 2_500_000
 RETRIEVAL_PARTS = ("index", "http")

@@ -9,9 +9,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from akin.storage.durable import replace_file
 from benchmarks.retrieval.shards import queries, vector_blocks
 from benchmarks.retrieval.systems import K
-from storage.durable import replace_file
 
 
 def exact_neighbours(folder: Path, count: int) -> NDArray[np.int64]:

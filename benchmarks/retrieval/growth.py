@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from akin.indexing.options import EXACT_BELOW
 from benchmarks.report import Row
-from indexing.options import EXACT_BELOW
 
 PREDICTED_AT = 100_000_000
 GROWING = {

@@ -15,9 +15,11 @@ from typing import Any
 
 import httpx
 
-from akin.settings import Settings
+from akin.papers import Paper
+from akin.papers.readers import read_papers
 from akin.stack import lifecycle, local_http, record
 from akin.stack.processes import Child
+from akin.stack_settings import Settings
 from benchmarks.environment import LOADTESTS, ROOT
 from benchmarks.processes import resident
 from benchmarks.report import Row
@@ -25,8 +27,6 @@ from benchmarks.retrieval import catalogue
 from benchmarks.retrieval.collection import TextCollection
 from benchmarks.retrieval.update import ADDED, update_under_load
 from benchmarks.stack import private_settings
-from papers import Paper
-from papers.readers import read_papers
 
 LOADS = (("short", "hybrid", 100), ("short", "dense", 100), ("long", "hybrid", 120))
 """Requests, mode, and the highest p95 in ms at which a rate counts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from charts import Line, as_svg, draw_lines, new_figure
+from akin.charts import Line, as_svg, draw_lines, new_figure
 
 Points = Sequence[tuple[float, float]]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.retrieval.shards import SHARD, rows, vector_blocks
 
 if TYPE_CHECKING:
-    from indexing.faiss_recipe import Recipe
+    from akin.indexing.faiss_recipe import Recipe
 
 K = 10
 TOGETHER = 128
@@ -74,7 +74,7 @@ class Akin:
         """Train on a random sample and add all vectors, as a snapshot's build does."""
         import faiss
 
-        from indexing.faiss_writer import build_index, write_index
+        from akin.indexing.faiss_writer import build_index, write_index
 
         faiss.omp_set_num_threads(threads)
         dim = next(iter(vector_blocks(folder, 1))).shape[1]
@@ -83,7 +83,7 @@ class Akin:
 
     def recipe(self, count: int, dim: int) -> Recipe:
         """Return the recipe for `count` vectors of this length."""
-        from indexing.faiss_recipe import choose_recipe
+        from akin.indexing.faiss_recipe import choose_recipe
 
         if not self.codes:
             return choose_recipe(count, dim)

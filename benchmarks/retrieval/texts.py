@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 
 RECIPE_VERSION = 1
 TEXT_SHARES = {

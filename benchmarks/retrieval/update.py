@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from akin.settings import Settings
+from akin.papers import Paper
 from akin.stack import local_http
+from akin.stack_settings import Settings
 from benchmarks.report import Row
 from benchmarks.stack import stack_environment
-from papers import Paper
 from retrieval_service.corpus.directory import SnapshotDirectory
 
 ADDED = 1_000

@@ -285,7 +285,7 @@ def pick_runtime() -> str:
 def cpu_features() -> frozenset[str]:
     """Return the instruction sets of the first core in Linux's names.
 
-    `storage/cpu.py` does the same for the rest of the project; this file is copied into each version and runs alone.
+    `akin/storage/cpu.py` does the same elsewhere; this file is copied into each version and runs alone.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

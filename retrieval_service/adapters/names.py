@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from tantivy import TextAnalyzer
 
-from papers import parse_author
+from akin.papers import parse_author
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.transliteration import latin_forms
 

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Author, Paper
-from papers.authors import listed_authors
+from akin.papers import Author, Paper
+from akin.papers.authors import listed_authors
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import RowSet

@@ -1,8 +1,8 @@
 """The lexical index: BM25 with Tantivy over title and abstract, within a filter.
 
 Ranking uses one field, `text`, that holds title and abstract together, as that ranks better than the sum of two. Title
-and abstract are indexed once more, with the positions of their words, for filters. `indexing.lexical_writer` writes the
-index.
+and abstract are indexed once more, with the positions of their words, for filters.
+`akin.indexing.lexical_writer` writes the index.
 """
 
 from __future__ import annotations

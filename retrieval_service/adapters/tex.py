@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from papers.text.characters import MOST_MARKS, few_marks
+from akin.papers.text.characters import MOST_MARKS, few_marks
 
 # An accent, which TeX writes before its letter: Erd\H{o}s, Schr\"odinger, G{\"o}del, na\"{\i}ve.
 _ACCENT = re.compile(r"""\{?\\(?:[`'^"~=.]\s*+|[uvHtcdbrk](?:\s++|(?=\{)))\{?\s*+\\?([A-Za-z])(?:\s*+\}){0,2}""")

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.errors import SnapshotInvalid
 
 DIGESTS = "digests.bin"

@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from akin.storage.durable import replace_file, sync
+from akin.storage.locks import hold_lock
 from retrieval_service.corpus.manifest import Manifest, read_manifest
 from retrieval_service.corpus.snapshot_lock import SnapshotLock, lock_alone
 from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
-from storage.durable import replace_file, sync
-from storage.locks import hold_lock
 
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
-from papers import CATEGORIES
+from akin.papers import CATEGORIES
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import Catalogue, EncoderIdentity
 from retrieval_service.redaction import redact_detail

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from papers.citation import CitationFormat, write_citations
+from akin.papers.citation import CitationFormat, write_citations
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Catalogue
 from retrieval_service.routes.openapi import ApiRoute

@@ -14,13 +14,13 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from akin.settings import ServiceSettings
 from retrieval_service.corpus.manifest import Manifest
-from settings import ServiceSettings
 
 NEVER_STORED = {"Cache-Control": "no-store"}
 """Headers of an answer that holds for a moment only; it gets no tag."""
 _BYTES = 18
-_PACKAGES = ("retrieval_service", "papers")
+_PACKAGES = ("retrieval_service", "akin/papers")
 
 
 def common_seed(settings: ServiceSettings) -> bytes:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge import error_body
+from akin.edge import error_body
 from retrieval_service.errors import BodyTooSlow, RequestError, RetrievalError, Unavailable
 from retrieval_service.redaction import redact_detail, redact_message
 from retrieval_service.routes.answers import json_response

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Catalogue
 from retrieval_service.routes.answers import CorpusAnswer, corpus_answer, json_response

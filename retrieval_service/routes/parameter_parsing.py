@@ -12,7 +12,7 @@ from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
-from edge import BodyTooLong, ClientLeft, SlowBody, limited_body
+from akin.edge import BodyTooLong, ClientLeft, SlowBody, limited_body
 from retrieval_service.errors import (
     BodyTooLarge,
     BodyTooSlow,

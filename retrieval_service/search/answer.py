@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from papers import Paper, bare_doi, links, subject
-from papers.text import display_text
+from akin.papers import Paper, bare_doi, links, subject
+from akin.papers.text import display_text
 from retrieval_service.filter import day_of
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from papers import Paper, parse_arxiv_id
+from akin.papers import Paper, parse_arxiv_id
 from retrieval_service.ports import Rows, Vectors
 
 NEAR = 0.95

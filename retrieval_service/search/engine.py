@@ -11,8 +11,8 @@ from time import perf_counter
 
 import numpy as np
 
-from papers import Paper
-from papers.text import display_text
+from akin.papers import Paper
+from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors

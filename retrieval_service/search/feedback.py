@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from retrieval_service.ports import Vectors
 
 UNLIKE_WEIGHT = 0.2

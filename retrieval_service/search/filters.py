@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import ALIASES, CATEGORIES, SUCCESSORS, parse_arxiv_id
+from akin.papers import ALIASES, CATEGORIES, SUCCESSORS, parse_arxiv_id
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import InvalidQuery, UnknownCategory
 from retrieval_service.filter import CATALOGUE_FIELDS, AllOf, AnyOf, Clause, Condition, Field, Filter, clauses_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from papers import parse_arxiv_id
-from papers.doi import bare_doi
+from akin.papers import parse_arxiv_id
+from akin.papers.doi import bare_doi
 from retrieval_service.search.pasted_queries import unpack_query
 
 MOST_NAMED = 32

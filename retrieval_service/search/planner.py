@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from papers import Paper, parse_arxiv_id
+from akin.papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.filter import Filter, only_excludes
 from retrieval_service.ports import Catalogue, Rows

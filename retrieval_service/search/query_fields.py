@@ -11,7 +11,7 @@ from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from papers import CATEGORIES
+from akin.papers import CATEGORIES
 from retrieval_service.errors import InvalidQuery
 from retrieval_service.filter import AnyOf, Clause, Condition, Field
 

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from papers.citation import CitationFormat
+from akin.papers.citation import CitationFormat
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 from retrieval_service.ports import InputType, TextRole
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from retrieval_service.deadline import seconds_left
 from retrieval_service.ports import Reranker
 from retrieval_service.search.request import SearchRequest, replace_unprintable

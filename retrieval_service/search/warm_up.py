@@ -10,7 +10,7 @@ import logging
 
 import numpy as np
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.ports import Corpus
 from retrieval_service.search.engine import SearchEngine

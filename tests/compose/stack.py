@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from akin.settings import ROOT
 from akin.stack.processes import free_ports
+from akin.stack_settings import ROOT
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 PROJECT = "akin-compose-test"

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 from tests.compose.stack import MARKS, PROJECT, Stack, running, within
 
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 from tests.compose.stack import FIRST_START_SECONDS, MARKS, PROJECT, Stack, running, within
 
 FOLDER = Path(__file__).parent / "nvidia"

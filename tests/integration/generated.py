@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from indexing.build import build_snapshot
-from indexing.options import BuildOptions
-from papers import Paper
+from akin.indexing.build import build_snapshot
+from akin.indexing.options import BuildOptions
+from akin.papers import Paper
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType, Vectors

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from indexing.changes import ChangedPapers
-from indexing.faiss_recipe import parse_recipe
-from indexing.options import BuildOptions
-from indexing.tune import TuneOptions, tune_snapshot
-from indexing.update import update_snapshot
-from papers import Paper, passage_text
+from akin.indexing.changes import ChangedPapers
+from akin.indexing.faiss_recipe import parse_recipe
+from akin.indexing.options import BuildOptions
+from akin.indexing.tune import TuneOptions, tune_snapshot
+from akin.indexing.update import update_snapshot
+from akin.papers import Paper, passage_text
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot
 from retrieval_service.ports import Hits, Vectors
 from tests.integration.generated import hashed

@@ -13,9 +13,9 @@ from pathlib import Path
 import bibtexparser
 import pytest
 
-from papers import Paper, read_papers
-from papers.citation import CitationFormat, write_citations
-from papers.text.mathematics import mathematics
+from akin.papers import Paper, read_papers
+from akin.papers.citation import CitationFormat, write_citations
+from akin.papers.text.mathematics import mathematics
 
 pytestmark = pytest.mark.long
 RECORDS = os.environ.get("RECORDS_FILE", "")

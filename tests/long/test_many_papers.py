@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.build import build_snapshot
-from indexing.embedding_store import MERGE_AFTER
-from indexing.verify import check_rows
-from papers import Paper
+from akin.indexing.build import build_snapshot
+from akin.indexing.embedding_store import MERGE_AFTER
+from akin.indexing.verify import check_rows
+from akin.papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 

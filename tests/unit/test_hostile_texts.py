@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from akin.papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
+from akin.papers.authors import divided_authors, listed_authors
+from akin.papers.categories import subject
+from akin.papers.citation import CitationFormat, parse_journal_reference, write_citations
+from akin.papers.errors import PapersError
+from akin.papers.readers import fields
+from akin.papers.readers.acl_anthology import acl_papers
+from akin.papers.readers.arxiv_snapshot import arxiv_paper
+from akin.papers.readers.mapped_records import json_paper
+from akin.papers.readers.mapping import Mapping
+from akin.papers.remote.http import BadAnswer
+from akin.papers.remote.oai import Refusal, parse_page
+from akin.papers.remote.xml_repair import repair_text
+from akin.papers.text import clean_abstract, clean_text, display_text
+from akin.relevance.kinds import KINDS, Pool, related_pairs
+from akin.relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 from gradio_ui import answers as page_answers
 from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
-from papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
-from papers.authors import divided_authors, listed_authors
-from papers.categories import subject
-from papers.citation import CitationFormat, parse_journal_reference, write_citations
-from papers.errors import PapersError
-from papers.readers import fields
-from papers.readers.acl_anthology import acl_papers
-from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.readers.mapped_records import json_paper
-from papers.readers.mapping import Mapping
-from papers.remote.http import BadAnswer
-from papers.remote.oai import Refusal, parse_page
-from papers.remote.xml_repair import repair_text
-from papers.text import clean_abstract, clean_text, display_text
-from relevance.kinds import KINDS, Pool, related_pairs
-from relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters

@@ -18,7 +18,6 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from akin.errors import AkinError, StackError
-from akin.settings import Settings
 from akin.stack import record
 from akin.stack.leftovers import kill_marked
 from akin.stack.processes import Child, start_time, stop
@@ -27,7 +26,8 @@ from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.keeper import Keeper
 from akin.stack.supervisor.logs import rotate_all
 from akin.stack.supervisor.parts import parts
-from storage.locks import hold_lock
+from akin.stack_settings import Settings
+from akin.storage.locks import hold_lock
 
 ROTATE_SECONDS = 5.0
 OWNER_SECONDS = 10.0

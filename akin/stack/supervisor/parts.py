@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import httpx
 
 from akin.registry.versions import MODEL, promoted_version, versions
-from akin.settings import Settings
 from akin.stack import record
 from akin.stack.lifecycle import module_command, service_environment, versions_still_needed
 from akin.stack.local_http import client
@@ -18,6 +17,7 @@ from akin.stack.processes import Child, start, stop, wait_until
 from akin.stack.shared_memory import remove_regions
 from akin.stack.supervisor.health import Health, ProbeResult
 from akin.stack.triton import start_triton
+from akin.stack_settings import Settings
 
 SERVICE_SECONDS = 60.0
 PAGE_SECONDS = 60.0

@@ -15,10 +15,10 @@ from tritonclient.grpc import InferenceServerClient, InferInput, aio
 from tritonclient.utils import InferenceServerException
 
 from akin.registry.versions import promoted_version
-from akin.settings import Settings
 from akin.stack import lifecycle
 from akin.stack.processes import free_ports
 from akin.stack.triton import start_triton
+from akin.stack_settings import Settings
 from tests.conftest import environment_for
 
 pytestmark = pytest.mark.integration

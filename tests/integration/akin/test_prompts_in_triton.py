@@ -17,10 +17,10 @@ from tritonclient.utils import InferenceServerException
 
 from akin.errors import EncoderError
 from akin.registry.versions import find, promoted_version
-from akin.settings import Settings
 from akin.stack import lifecycle, triton_key
 from akin.stack.processes import free_ports
 from akin.stack.triton import TritonProcess, is_ready, load, start_triton
+from akin.stack_settings import Settings
 from retrieval_service.adapters.triton import TritonConnection
 from tests.conftest import environment_for
 

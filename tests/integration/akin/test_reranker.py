@@ -16,9 +16,9 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from akin.registry.versions import RERANKER
-from akin.settings import ROOT
 from akin.stack import local_http, triton_key
 from akin.stack.record import find_running_stack
+from akin.stack_settings import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -20,13 +20,13 @@ from typing import Any
 import httpx
 import pytest
 
-from akin.settings import PORTS, ROOT, Settings
 from akin.stack.leftovers import find_marked
 from akin.stack.lifecycle import is_whole
 from akin.stack.processes import free_ports
 from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
+from akin.stack_settings import PORTS, ROOT, Settings
 
 pytestmark = pytest.mark.integration
 

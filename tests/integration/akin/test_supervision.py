@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from akin.settings import Settings
 from akin.stack.leftovers import find_marked
 from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
+from akin.stack_settings import Settings
 from tests.conftest import CACHE, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration

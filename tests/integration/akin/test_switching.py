@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from akin.settings import Settings
+from akin.stack_settings import Settings
 from tests.conftest import RunningStack, environment_for
 
 pytestmark = pytest.mark.integration

@@ -19,10 +19,10 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from akin.settings import Settings
 from akin.stack import triton_key, tritonserver
 from akin.stack.processes import free_ports, send, start, stop, wait_until
 from akin.stack.triton import TritonProcess, is_live
+from akin.stack_settings import Settings
 from retrieval_service.adapters import triton_wire
 from retrieval_service.adapters.triton_wire import GrpcWire
 from retrieval_service.errors import EncoderUnavailable

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from akin.settings import ROOT
 from akin.stack.triton import TritonProcess
+from akin.stack_settings import ROOT
 
 pytestmark = pytest.mark.integration
 

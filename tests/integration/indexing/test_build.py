@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from indexing.build import build_snapshot
-from indexing.options import Progress
-from papers import Paper, read_papers
+from akin.indexing.build import build_snapshot
+from akin.indexing.options import Progress
+from akin.papers import Paper, read_papers
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import (
     BuildInProgress,
@@ -162,7 +162,7 @@ def test_a_full_disk_is_a_snapshot_error(tmp_path: Path, kit: Any, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("indexing.snapshot_parts.write_index", full)
+    monkeypatch.setattr("akin.indexing.snapshot_parts.write_index", full)
     with pytest.raises(SnapshotError, match="No space left on device"):
         kit.build(kit.papers(30), kit.Encoder(), tmp_path)
     assert SnapshotDirectory(tmp_path).ids() == [before.id]

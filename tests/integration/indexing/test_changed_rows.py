@@ -8,8 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import Recipe
-from indexing.faiss_writer import RowsCannotChange, add_all, build_index, change_rows
+from akin.indexing.faiss_recipe import Recipe
+from akin.indexing.faiss_writer import RowsCannotChange, add_all, build_index, change_rows
 from retrieval_service.adapters.faiss_index import FaissIndex
 from tests.integration.snapshots import score_by_row
 

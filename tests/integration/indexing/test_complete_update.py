@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from papers import Paper, PaperFileUnreadable, read_papers
-from papers.remote import Harvest
+from akin.papers import Paper, PaperFileUnreadable, read_papers
+from akin.papers.remote import Harvest
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.errors import NoPapers, SourceIncomplete
 from tests.integration.snapshots import update

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from indexing.embedding_store import EmbeddingStore, text_digest
-from indexing.verify import check_rows, measure_recall
-from papers.remote import ARXIV, Harvest
+from akin.indexing.embedding_store import EmbeddingStore, text_digest
+from akin.indexing.verify import check_rows, measure_recall
+from akin.papers.remote import ARXIV, Harvest
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, read_manifest, verify_snapshot

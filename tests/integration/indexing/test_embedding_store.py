@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexing import embedding_store
-from indexing.embed import require_positions
-from indexing.embedding_store import EmbeddingStore, text_digest
+from akin.indexing import embedding_store
+from akin.indexing.embed import require_positions
+from akin.indexing.embedding_store import EmbeddingStore, text_digest
 from retrieval_service.errors import BuildInProgress, SnapshotError, SnapshotInvalid
 from tests.integration.snapshots import flip
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from indexing.options import BuildOptions
+from akin.indexing.options import BuildOptions
 from retrieval_service.corpus import Manifest, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import SnapshotError
 from tests.integration import snapshots

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from indexing.in_process import index_corpus, rank_queries
+from akin.indexing.in_process import index_corpus, rank_queries
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.search.request import Mode
 from tests.integration.generated import Corpus, HashEncoder, generated_papers
@@ -54,7 +54,7 @@ def test_rankings_equal_the_answers_over_http(corpus: Corpus) -> None:
 def test_settings_decide_the_rankings_and_the_environment_does_not(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexing.in_process import default_settings
+    from akin.indexing.in_process import default_settings
 
     path = SnapshotDirectory(corpus.data).path(corpus.manifest.id)
     queries = {"q": corpus.papers[0].title}

@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from indexing import build as building
-from indexing import embedding_store as storing
-from indexing.embedding_store import EmbeddingStore
-from indexing.faiss_recipe import Recipe, parse_recipe
-from indexing.faiss_writer import build_index, change_rows, write_index
-from indexing.verify import _spread, check_rows, measure_recall
+from akin.indexing import build as building
+from akin.indexing import embedding_store as storing
+from akin.indexing.embedding_store import EmbeddingStore
+from akin.indexing.faiss_recipe import Recipe, parse_recipe
+from akin.indexing.faiss_writer import build_index, change_rows, write_index
+from akin.indexing.verify import _spread, check_rows, measure_recall
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records, read_manifest, write_manifest

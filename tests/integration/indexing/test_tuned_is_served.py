@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from indexing import tune as indexing_tune
-from indexing.build import build_snapshot
-from indexing.faiss_recipe import candidates, refusal_reason
-from indexing.options import BuildOptions
-from indexing.recall import BEGINNINGS, TITLES, QuerySample, first_sentence
-from papers import Paper
+from akin.indexing import tune as indexing_tune
+from akin.indexing.build import build_snapshot
+from akin.indexing.faiss_recipe import candidates, refusal_reason
+from akin.indexing.options import BuildOptions
+from akin.indexing.recall import BEGINNINGS, TITLES, QuerySample, first_sentence
+from akin.papers import Paper
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
@@ -49,7 +49,7 @@ def test_a_recipe_that_fails_only_in_use_is_refused_too(
     tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, encoder, before = kit.built(tmp_path, 400)
-    monkeypatch.setattr("indexing.tune.refusal_reason", lambda *_: None)
+    monkeypatch.setattr("akin.indexing.tune.refusal_reason", lambda *_: None)
     for factory, words in (("HNSW16,PQ12x4", "cannot be served"), ("IVF512,SQ8", "cannot be made of the 400 papers")):
         with pytest.raises(SnapshotError, match=words):
             tune(encoder, tmp_path, factory)
@@ -97,7 +97,7 @@ def test_a_snapshot_that_cannot_be_opened_is_not_published(
             file.truncate(100)
         return records | {"vectors.faiss": msgspec.structs.replace(records["vectors.faiss"], bytes=100, ends="")}
 
-    monkeypatch.setattr("indexing.snapshot_parts.file_records", spoilt)
+    monkeypatch.setattr("akin.indexing.snapshot_parts.file_records", spoilt)
     ways: dict[str, Callable[[], Any]] = {
         "build": lambda: kit.build(kit.papers(61), encoder, tmp_path),
         "update": lambda: update(kit.papers(61), encoder, tmp_path),

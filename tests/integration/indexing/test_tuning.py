@@ -9,13 +9,13 @@ import faiss
 import numpy as np
 import pytest
 
-from indexing import faiss_recipe, faiss_writer
-from indexing.faiss_recipe import Recipe, candidates, parse_recipe
-from indexing.faiss_writer import build_index
-from indexing.options import BuildOptions
-from indexing.recall import exact_nearest, measure, measure_curve
-from indexing.tune import choose_point
-from indexing.verify import measure_recall
+from akin.indexing import faiss_recipe, faiss_writer
+from akin.indexing.faiss_recipe import Recipe, candidates, parse_recipe
+from akin.indexing.faiss_writer import build_index
+from akin.indexing.options import BuildOptions
+from akin.indexing.recall import exact_nearest, measure, measure_curve
+from akin.indexing.tune import choose_point
+from akin.indexing.verify import measure_recall
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import SnapshotDirectory, verify_snapshot
 from retrieval_service.corpus.manifest import CurvePoint, IndexRecord

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing import faiss_recipe
-from indexing import update as updating
-from indexing.faiss_writer import add_all
-from indexing.options import BuildOptions
-from papers import Author, Paper, passage_text
+from akin.indexing import faiss_recipe
+from akin.indexing import update as updating
+from akin.indexing.faiss_writer import add_all
+from akin.indexing.options import BuildOptions
+from akin.papers import Author, Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, verify_snapshot
 from retrieval_service.errors import EncoderMismatch, NoPapers, NoSnapshot, SnapshotInvalid
@@ -240,7 +240,7 @@ def test_a_large_index_counts_removed_words_for_a_while(
 def test_a_new_text_analysis_embeds_nothing(tmp_path: Path, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, encoder, _ = kit.built(tmp_path, 40)
     encoder.texts.clear()
-    for module in ("indexing.update", "retrieval_service.corpus.snapshot"):
+    for module in ("akin.indexing.update", "retrieval_service.corpus.snapshot"):
         monkeypatch.setattr(f"{module}.ANALYSIS_VERSION", 99)
     manifest = update([], encoder, tmp_path)
     assert manifest.analysis_version == 99
@@ -255,7 +255,7 @@ def test_papers_of_an_earlier_release_are_cleaned_and_only_other_texts_embedded(
     paragraphs = msgspec.structs.replace(plain[0], abstract="One.\n\nTwo.")
     hyphen = msgspec.structs.replace(plain[1], title="Photo\u00advoltaic &amp; more")
     encoder = kit.Encoder()
-    monkeypatch.setattr("indexing.build.PASSAGE_TEXT_VERSION", 1)
+    monkeypatch.setattr("akin.indexing.build.PASSAGE_TEXT_VERSION", 1)
     kit.build([paragraphs, hyphen, *plain[2:]], encoder, tmp_path)
     encoder.texts.clear()
     manifest = update([], encoder, tmp_path)

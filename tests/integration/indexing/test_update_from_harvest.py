@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from indexing.build import build_snapshot
-from papers import read_papers
-from papers.remote import Harvest
+from akin.indexing.build import build_snapshot
+from akin.papers import read_papers
+from akin.papers.remote import Harvest
 from tests.integration.snapshots import opened, update
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from papers.remote.http import RetryPolicy
+from akin.papers.remote.http import RetryPolicy
 
 POLICY = RetryPolicy(pause=0.0, timeout=5.0, attempts=3, first_wait=0.01)
 Answer = Callable[[BaseHTTPRequestHandler], None]

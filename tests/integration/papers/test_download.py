@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from papers import RemoteError
-from papers.remote import download, finished_harvests, public_url
+from akin.papers import RemoteError
+from akin.papers.remote import download, finished_harvests, public_url
 from tests.integration.papers.conftest import POLICY, Answer, Server, send
 from tests.integration.papers.test_harvest import harvested, repository
 

@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from papers import RemoteError, read_papers
-from papers.remote import Harvest, finished_harvests, harvest
-from papers.remote.http import RetryPolicy
-from storage.durable import replace_file
+from akin.papers import RemoteError, read_papers
+from akin.papers.remote import Harvest, finished_harvests, harvest
+from akin.papers.remote.http import RetryPolicy
+from akin.storage.durable import replace_file
 from tests.integration.papers.conftest import POLICY, Server, send
 
 OAI = '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>{date}</responseDate>'
@@ -147,7 +147,7 @@ def test_a_harvest_killed_after_its_last_page_sends_no_request_again(
 ) -> None:
     server.usual = repository
     with monkeypatch.context() as killed:
-        killed.setattr(sys.modules["papers.remote.harvest"], "replace_file", _killed_once(replace_file, at=3))
+        killed.setattr(sys.modules["akin.papers.remote.harvest"], "replace_file", _killed_once(replace_file, at=3))
         with pytest.raises(KeyboardInterrupt):
             harvested(server, tmp_path)
     server.asked.clear()
@@ -166,7 +166,7 @@ def test_a_harvest_killed_while_it_ends_sends_no_request_again(
     if again:
         before = harvested(server, tmp_path, since="2026-01-01")
         (tmp_path / before.file).write_bytes(b"{}\n")
-    module, ends = sys.modules["papers.remote.harvest"], []
+    module, ends = sys.modules["akin.papers.remote.harvest"], []
 
     def ending(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
         def acted(*arguments: Any, **options: Any) -> Any:
@@ -208,7 +208,7 @@ def test_a_file_without_its_account_is_listed_and_kept_by_another_harvest(
 ) -> None:
     server.usual = repository
     with monkeypatch.context() as killed:
-        killed.setattr(sys.modules["papers.remote.harvest"], "_write_account", _killed_once(lambda *_: None, at=1))
+        killed.setattr(sys.modules["akin.papers.remote.harvest"], "_write_account", _killed_once(lambda *_: None, at=1))
         with pytest.raises(KeyboardInterrupt):
             harvested(server, tmp_path)
     (known,) = finished_harvests(tmp_path)

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from papers import RemoteError, read_papers
-from papers.remote import Harvest, finished_harvests, harvest
+from akin.papers import RemoteError, read_papers
+from akin.papers.remote import Harvest, finished_harvests, harvest
 from tests.integration.papers.conftest import POLICY, Answer, Server, send
 
 DATE = "<responseDate>2024-02-01T10:00:00Z</responseDate>"

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from tantivy import Query
 
-from indexing import common_conditions
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper
+from akin.indexing import common_conditions
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper
 from retrieval_service.adapters import tantivy_filter
 from retrieval_service.adapters.common_rows import COMMON_ROWS, CommonRows
 from retrieval_service.adapters.tantivy_index import TantivyIndex

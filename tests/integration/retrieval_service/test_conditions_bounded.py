@@ -11,8 +11,8 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper
 from retrieval_service import deadline as deadlines
 from retrieval_service.adapters import tantivy_filter
 from retrieval_service.adapters.tantivy_index import TantivyIndex

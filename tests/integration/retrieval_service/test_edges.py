@@ -15,8 +15,8 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from akin.edge import api_headers
 from akin.stack.processes import free_ports
-from edge import api_headers
 from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.routes.docs import STYLE_SOURCE
 from retrieval_service.settings import Settings

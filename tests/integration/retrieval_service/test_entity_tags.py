@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.errors import EncoderUnavailable
 from tests.integration.service import client_of
 

@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from indexing.catalogue_writer import CatalogueWriter
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper, parse_authors
+from akin.indexing.catalogue_writer import CatalogueWriter
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper, parse_authors
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.search.filters import filter_rows, rows_by_name

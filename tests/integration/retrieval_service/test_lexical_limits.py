@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from papers import passage_text
+from akin.papers import passage_text
 from retrieval_service.adapters import tantivy_index
 
 

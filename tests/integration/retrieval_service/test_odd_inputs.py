@@ -17,8 +17,8 @@ import httpx
 import pytest
 import uvicorn
 
-from edge.serving import server_config
-from papers import read_papers
+from akin.edge.serving import server_config
+from akin.papers import read_papers
 from retrieval_service.app import create_app
 from retrieval_service.settings import Settings
 from tests.integration.generated import HashEncoder, OneEncoder, build

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import parse_recipe
-from indexing.faiss_writer import build_index
-from indexing.recall import exact_nearest, measure
-from papers import Paper, passage_text
+from akin.indexing.faiss_recipe import parse_recipe
+from akin.indexing.faiss_writer import build_index
+from akin.indexing.recall import exact_nearest, measure
+from akin.papers import Paper, passage_text
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.corpus import Manifest, SnapshotDirectory, open_snapshot
 from retrieval_service.ports import (

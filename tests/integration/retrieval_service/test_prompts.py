@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from papers import passage_text
+from akin.papers import passage_text
 from tests.integration import generated
 from tests.integration.service import client_of
 

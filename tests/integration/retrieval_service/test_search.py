@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from retrieval_service.filter import Clause, Field, Filter
 from tests.integration.service import client_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from akin.settings import Settings
+from akin.stack_settings import Settings
 
 
 @pytest.fixture

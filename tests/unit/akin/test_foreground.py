@@ -11,9 +11,9 @@ from tritonclient.grpc import model_config_pb2
 
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
 from akin.registry.versions import Version, promoted_version
-from akin.settings import ROOT, Settings, encoder_settings
 from akin.stack.foreground import check_port, policy, prepare, single_version_repository
 from akin.stack.processes import free_ports
+from akin.stack_settings import ROOT, Settings, encoder_settings
 
 CONFIG = (ROOT / "model_repository/text_encoder/config.pbtxt").read_text()
 

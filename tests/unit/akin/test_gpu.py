@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 
 from akin.errors import EncoderError
 from akin.registry import gpu
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 
 INPUTS = ["input_ids", "attention_mask"]
 

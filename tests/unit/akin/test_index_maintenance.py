@@ -16,11 +16,11 @@ import typer
 from akin import snapshots
 from akin.cli import index, index_maintenance
 from akin.errors import PapersUnusable
-from akin.settings import Settings
-from indexing.changes import ChangedPapers
-from indexing.verify import RowCheck
-from papers import PASSAGE_TEXT_VERSION
-from papers.remote import ARXIV
+from akin.indexing.changes import ChangedPapers
+from akin.indexing.verify import RowCheck
+from akin.papers import PASSAGE_TEXT_VERSION
+from akin.papers.remote import ARXIV
+from akin.stack_settings import Settings
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
@@ -64,7 +64,7 @@ def test_the_json_of_a_whole_snapshot_without_recall(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("akin.indexing.verify.verify_snapshot", lambda _: [])
     index_maintenance.verify(name, recall=False, json=True)
     assert json.loads(capsys.readouterr().out) == {"snapshot": name, "damage": []}
 
@@ -80,8 +80,8 @@ def test_rows_with_wrong_vectors_are_printed_and_end_in_an_error(
         wrong = SnapshotInvalid(directory / "vectors.faiss", "row 5 holds another vector than its text's")
         return RowCheck(100, 90, 80, [wrong], ["10 are not there"])
 
-    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
-    monkeypatch.setattr("indexing.verify.check_rows", checked)
+    monkeypatch.setattr("akin.indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr("akin.indexing.verify.check_rows", checked)
     for rows in ("all", "7"):
         with pytest.raises(typer.Exit) as ended:
             index_maintenance.verify(name, rows=rows, json=True)
@@ -180,8 +180,10 @@ def test_a_snapshot_is_not_whole_if_no_vector_was_compared(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = published_manifest(data, "one", ENCODER).id
-    monkeypatch.setattr("indexing.verify.verify_snapshot", lambda _: [])
-    monkeypatch.setattr("indexing.verify.check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"]))
+    monkeypatch.setattr("akin.indexing.verify.verify_snapshot", lambda _: [])
+    monkeypatch.setattr(
+        "akin.indexing.verify.check_rows", lambda *_, **__: RowCheck(9, 9, 0, [], ["the folder is missing"])
+    )
     with pytest.raises(typer.Exit) as ended:
         index_maintenance.verify(name, recall=False, json=True)
     assert ended.value.exit_code == 6

@@ -10,7 +10,7 @@ from akin.cli import app
 from akin.cli.evaluate import set_names
 from akin.errors import EncoderError
 from akin.registry import evaluations, promotion, versions
-from storage import durable
+from akin.storage import durable
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from akin.settings import Settings
 from akin.stack import record
 from akin.stack.processes import Child, start_time
 from akin.stack.record import PartState, Stack
+from akin.stack_settings import Settings
 
 THIS = Child("Triton", os.getpid(), start_time(os.getpid()) or 0, "triton.log")
 GONE = Child("the supervisor", os.getpid(), 1, "supervisor.log")

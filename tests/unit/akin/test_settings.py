@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from akin.errors import BadSetting, StackError
-from akin.settings import PORTS, ROOT, Settings
 from akin.stack.lifecycle import check_ports, service_environment
 from akin.stack.processes import free_ports
+from akin.stack_settings import PORTS, ROOT, Settings
 
 
 def test_defaults_are_the_documented_ones() -> None:

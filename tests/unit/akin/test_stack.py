@@ -15,13 +15,13 @@ import pytest
 
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
-from akin.settings import PORTS, Settings
 from akin.stack import lifecycle
 from akin.stack.processes import Child, free_ports, start, stop
 from akin.stack.record import PartState, Stack, State, find_running_stack
 from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor import parts
 from akin.stack.supervisor.__main__ import Supervisor, addresses_of
+from akin.stack_settings import PORTS, Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest

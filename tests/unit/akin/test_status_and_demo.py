@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from akin.errors import StackError
-from akin.settings import Settings
 from akin.stack import status
 from akin.stack.processes import Child, start_time
 from akin.stack.record import PartState, Stack
+from akin.stack_settings import Settings
 
 PART = PartState("the service", "running", 0.0)
 STACK = Stack([], [1], "http://s", "http://p", "t", "h", complete=True, parts=[PART])

@@ -8,8 +8,8 @@ import pytest
 
 from akin.registry import switch
 from akin.registry.versions import Version
-from akin.settings import Settings
 from akin.stack.lifecycle import Stack
+from akin.stack_settings import Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.errors import SnapshotNotFound

@@ -8,7 +8,7 @@ import pytest
 
 from akin.cli.train import reranker_arguments
 from akin.errors import BadSetting
-from akin.settings import Settings
+from akin.stack_settings import Settings
 
 
 def test_words_become_options(settings: Settings, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from akin.errors import EncoderError
-from akin.settings import ROOT
 from akin.stack import triton
 from akin.stack.triton import model_config
+from akin.stack_settings import ROOT
 
 
 def test_the_load_request_names_exactly_one_version() -> None:

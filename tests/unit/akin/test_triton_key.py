@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from akin.registry.versions import Version
-from akin.settings import Settings
 from akin.stack import lifecycle, triton, triton_key
 from akin.stack.processes import Child
+from akin.stack_settings import Settings
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def test_a_readable_or_invalid_key_is_replaced(settings: Settings, left: str) ->
 
 def test_starts_at_the_same_time_get_the_same_key(settings: Settings) -> None:
     code = (
-        "from akin.settings import Settings; from akin.stack import triton_key; print(triton_key.make(Settings.read()))"
+        "from akin.stack import triton_key; from akin.stack_settings import Settings;"
+        "print(triton_key.make(Settings.read()))"
     )
     environment = {**os.environ, "AKIN_DATA": str(settings.data)}
     found: list[str] = []

@@ -6,13 +6,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from akin.papers import Paper
 from benchmarks.encoder.parts import Effort, interleave
 from benchmarks.encoder.plot import plot_run
 from benchmarks.encoder.systems import CellResult
 from benchmarks.encoder.targets import compare_with_targets, results_table
 from benchmarks.encoder.texts import Supply
 from benchmarks.report import Row
-from papers import Paper
 
 PAPERS = [
     Paper(f"p{n}", f"On the {n}th question of the field", " ".join(f"word{n}-{m}" for m in range(40)))

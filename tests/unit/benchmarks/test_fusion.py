@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from akin.relevance import Collection
 from benchmarks.fusion import (
     DEFAULT,
     Halves,
@@ -18,7 +19,6 @@ from benchmarks.fusion import (
     score_texts,
     write_halves,
 )
-from relevance import Collection
 from retrieval_service.ports import Hits
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from akin.papers import Paper
 from benchmarks.report import Row, write_rows
 from benchmarks.retrieval import catalogue, growth
 from benchmarks.retrieval.collection import TextCollection, embed_collection, prepare_collection
@@ -20,7 +21,6 @@ from benchmarks.retrieval.comparison import AKIN, REFERENCE, SystemResult, choos
 from benchmarks.retrieval.exact import mean_recall
 from benchmarks.retrieval.plot import plot
 from benchmarks.retrieval.texts import cut_texts, pieces, split_clauses
-from papers import Paper
 
 ABSTRACT = (
     "We measure light curves of forty stars, compare them with those of earlier surveys, and find no drift. "

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import fromstring
 
-from charts import INK, Line, as_png, as_svg, draw_bars, draw_lines, new_figure
+from akin.charts import INK, Line, as_png, as_svg, draw_bars, draw_lines, new_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

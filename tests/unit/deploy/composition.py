@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 
 FOLDER = ROOT / "deploy" / "monitoring"
 Text = Annotated[str, msgspec.Meta(min_length=1)]

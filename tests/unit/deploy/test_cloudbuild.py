@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d{1,9})?s$")]

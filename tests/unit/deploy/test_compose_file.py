@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from akin.settings import ROOT
-from edge import AllowedHosts, parse_hosts
-from settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
-from settings.reference import definitions
+from akin.edge import AllowedHosts, parse_hosts
+from akin.settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
+from akin.settings.reference import definitions
+from akin.stack_settings import ROOT
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 READERS: dict[type[EnvironmentSettings], list[str]] = {

@@ -11,8 +11,8 @@ from tritonclient.grpc import model_config_pb2
 
 from akin.registry import gpu
 from akin.registry.versions import Version
-from akin.settings import ROOT
 from akin.stack.foreground import single_version_repository
+from akin.stack_settings import ROOT
 from tests.unit.deploy.composition import Compose, dockerfile, example, final_stage, read
 
 CPU, GPU = ("triton", "retrieval"), ("triton-gpu", "retrieval-gpu")

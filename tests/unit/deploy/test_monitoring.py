@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from akin.settings import ROOT
+from akin.stack_settings import ROOT
 from retrieval_service import errors
 from retrieval_service.metrics import Metrics
 from tests.unit.deploy.composition import read

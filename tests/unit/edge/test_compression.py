@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from edge.compression import Compression
+from akin.edge.compression import Compression
 
 
 async def answered(size: int, accepts: str | None, kind: str = "application/json", status: int = 200) -> httpx.Response:

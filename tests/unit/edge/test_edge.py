@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from edge import (
+from akin.edge import (
     BodyTooLong,
     SecurityHeaders,
     SlowBody,
@@ -115,7 +115,7 @@ def test_origins() -> None:
 def test_the_edge_imports_only_the_standard_library() -> None:
     # Settings use these parsers, and are read where no server is installed.
     told = subprocess.run(
-        [sys.executable, "-c", "import sys, edge; print('starlette' in sys.modules)"],
+        [sys.executable, "-c", "import sys, akin.edge; print('starlette' in sys.modules)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert told.stdout == "False\n"

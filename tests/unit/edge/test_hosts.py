@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from edge import AllowedHosts, HostCheck, parse_hosts, refuse
+from akin.edge import AllowedHosts, HostCheck, parse_hosts, refuse
 
 LIST = "example.org, *.papers.example, 10.0.0.7, [2001:db8::1]"
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from edge import refuse
-from edge.proxies import BehindProxy
+from akin.edge import refuse
+from akin.edge.proxies import BehindProxy
 
 SAID = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https", "x-forwarded-host": "a.example"}
 

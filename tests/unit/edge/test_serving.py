@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from edge import refuse, serving
-from edge.serving import LONGEST_ADDRESS, LONGEST_HEADERS, server_config
+from akin.edge import refuse, serving
+from akin.edge.serving import LONGEST_ADDRESS, LONGEST_HEADERS, server_config
 
 HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
 

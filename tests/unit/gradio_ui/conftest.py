@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge import page_headers
+from akin.edge import page_headers
 
 # In an interpreter of its own: Gradio leaves event loops open, over which a session with warnings as errors would trip;
 # and what a page loads can only be tested in an interpreter that has loaded nothing else.

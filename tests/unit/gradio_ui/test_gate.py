@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from edge import refuse
+from akin.edge import refuse
 from gradio_ui.gate import LONGEST_BODY, Gate
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from akin.papers.text.mathematics import MATHEMATICS
 from gradio_ui import katex_files
 from gradio_ui.card import tex_class
 from gradio_ui.gate import _methods
-from papers.text.mathematics import MATHEMATICS
 
 SCRIPT = (Path(katex_files.__file__).parent / "mathematics.js").read_text("utf-8")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from indexing.catalogue_writer import CatalogueWriter
-from papers import Author, Paper
+from akin.indexing.catalogue_writer import CatalogueWriter
+from akin.papers import Author, Paper
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 
 AUTHORS = (

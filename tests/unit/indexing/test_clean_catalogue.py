@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.catalogue_writer import CatalogueWriter
-from indexing.changes import ChangedPapers, Changes
-from indexing.embedding_store import text_digest
-from papers import Author, Paper, passage_text
+from akin.indexing.catalogue_writer import CatalogueWriter
+from akin.indexing.changes import ChangedPapers, Changes
+from akin.indexing.embedding_store import text_digest
+from akin.papers import Author, Paper, passage_text
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGEST_ROW, record_digest
 from retrieval_service.filter import Clause, Field, Filter

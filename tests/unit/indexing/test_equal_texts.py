@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import choose_recipe, parse_recipe
-from indexing.faiss_writer import build_index
-from indexing.recall import exact_nearest, measure_curve
+from akin.indexing.faiss_recipe import choose_recipe, parse_recipe
+from akin.indexing.faiss_writer import build_index
+from akin.indexing.recall import exact_nearest, measure_curve
 
 DIM = 64
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing.harvest_date import claim_harvest
-from papers.remote import ARXIV, Harvest
+from akin.indexing.harvest_date import claim_harvest
+from akin.papers.remote import ARXIV, Harvest
 from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest
 

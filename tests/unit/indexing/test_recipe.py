@@ -5,8 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.faiss_recipe import candidates, choose_next_recipe, choose_recipe, megabytes, parse_recipe, retrain_reason
-from indexing.faiss_writer import build_index, write_index
+from akin.indexing.faiss_recipe import (
+    candidates,
+    choose_next_recipe,
+    choose_recipe,
+    megabytes,
+    parse_recipe,
+    retrain_reason,
+)
+from akin.indexing.faiss_writer import build_index, write_index
 
 RABITQ = "IVF4096,RaBitQ,Refine(SQ8)"
 PRODUCT = "IVF4096,PQ192x4fs,Refine(SQ8)"

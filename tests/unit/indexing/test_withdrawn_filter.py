@@ -1,8 +1,8 @@
 import pytest
 
-from indexing.catalogue_writer import CatalogueWriter
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper
+from akin.indexing.catalogue_writer import CatalogueWriter
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, rows_mask
 from retrieval_service.adapters.tantivy_index import open_index

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from akin.papers import Paper
 from loadtests.errors import BadOption, TooFewQueries
 from loadtests.papers import papers_of_file, papers_of_service
 from loadtests.queries import QuerySource, distinct_texts, sentences
-from papers import Paper
 
 PAPERS = [
     Paper(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from akin.papers import Paper
 from loadtests.errors import OutputUnwritable
 from loadtests.options import read_options
 from loadtests.prometheus import parse
@@ -26,7 +27,6 @@ from loadtests.results import (
 from loadtests.samples import Level, RequestSample, Use, summarise
 from loadtests.schedule import Trial
 from loadtests.service import Target
-from papers import Paper
 
 TARGET = Target("http://127.0.0.1:8080", 314, "<sample>", "s1", 1, {}, None)
 SAMPLES = [RequestSample(n / 10, "short search", 10.0 + n, "503 busy & <gone>" if n == 99 else "") for n in range(100)]

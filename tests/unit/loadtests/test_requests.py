@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
+from akin.papers import Paper
 from loadtests.queries import QuerySource
 from loadtests.requests import Requests, failure_reason
-from papers import Paper
 
 
 def queries() -> QuerySource:

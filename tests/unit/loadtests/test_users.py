@@ -17,7 +17,7 @@ monkey.patch_all()
 import json
 from loadtests.queries import QuerySource
 from loadtests.service import Target
-from papers import Paper
+from akin.papers import Paper
 from loadtests.users import USERS_OF_SCENARIO, ReferenceUser, needs_triton, user_classes
 
 papers = [Paper(f"{n}", f"Title {n} of many", f"Abstract {n} of all. It says {n} twice.") for n in range(400)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers import Paper, links, parse_arxiv_id
+from akin.papers import Paper, links, parse_arxiv_id
 
 ACCEPTED = [
     ("2503.12552", "2503.12552", None),

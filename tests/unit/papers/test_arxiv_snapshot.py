@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from papers import BadRecord, Paper, Reason, read_papers
+from akin.papers import BadRecord, Paper, Reason, read_papers
 from tests.people import people
 
 GOOD = {

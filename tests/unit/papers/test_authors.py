@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from papers import Author, parse_author, parse_authors
-from papers.authors import divided_authors, listed_authors, snapshot_authors
+from akin.papers import Author, parse_author, parse_authors
+from akin.papers.authors import divided_authors, listed_authors, snapshot_authors
 
 SNAPSHOT = "ARXIV_SNAPSHOT"
 _COMPARED = 10_000

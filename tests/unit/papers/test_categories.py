@@ -1,7 +1,7 @@
 import pytest
 
-from papers import ALIASES, CATEGORIES, subject
-from papers.arxiv_id import OLD_ARCHIVES
+from akin.papers import ALIASES, CATEGORIES, subject
+from akin.papers.arxiv_id import OLD_ARCHIVES
 
 
 @pytest.mark.parametrize(

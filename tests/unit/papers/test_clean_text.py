@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.text import clean_abstract, clean_text
+from akin.papers.readers.arxiv_snapshot import arxiv_paper
+from akin.papers.text import clean_abstract, clean_text
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.text import display_text
-from papers.text.mathematics import mathematics
+from akin.papers.text import display_text
+from akin.papers.text.mathematics import mathematics
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from papers import Paper, bare_doi, links
-from papers.readers.arxiv_snapshot import arxiv_paper
+from akin.papers import Paper, bare_doi, links
+from akin.papers.readers.arxiv_snapshot import arxiv_paper
 
 ELSEVIER, SICI = (
     "10.1016/S0550-3213(98)00123-4",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.readers.fields import arxiv_codes, categories, parse_day
-from papers.readers.seen_ids import SeenIds
+from akin.papers.readers.fields import arxiv_codes, categories, parse_day
+from akin.papers.readers.seen_ids import SeenIds
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from datetime import date
 
 import pytest
 
-from papers import read_papers
-from papers.arxiv_id import restore_zeros
+from akin.papers import read_papers
+from akin.papers.arxiv_id import restore_zeros
 
 
 def read(tmp_path, *records, name="papers.jsonl"):

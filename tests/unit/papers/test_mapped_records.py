@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from papers import BadRecord, MappingError, Paper, Reason, parse_mapping, read_papers
+from akin.papers import BadRecord, MappingError, Paper, Reason, parse_mapping, read_papers
 from tests.people import people
 
 BEIR = "id=_id,title=title,abstract=text"

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from papers.paper import Paper
-from papers.readers.arxiv_snapshot import arxiv_paper
-from papers.remote.http import BadAnswer
-from papers.remote.oai import OaiPage, Refusal, Unreadable, parse_page
-from papers.remote.oai_records import paper_id_of
-from papers.remote.xml_repair import decode_xml, repair_text
+from akin.papers.paper import Paper
+from akin.papers.readers.arxiv_snapshot import arxiv_paper
+from akin.papers.remote.http import BadAnswer
+from akin.papers.remote.oai import OaiPage, Refusal, Unreadable, parse_page
+from akin.papers.remote.oai_records import paper_id_of
+from akin.papers.remote.xml_repair import decode_xml, repair_text
 
 NAMESPACE = 'xmlns="http://www.openarchives.org/OAI/2.0/"'
 RAW = 'xmlns="http://arxiv.org/OAI/arXivRaw/"'

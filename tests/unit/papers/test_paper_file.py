@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from papers import (
+from akin.papers import (
     Author,
     Format,
     MappingError,
@@ -18,7 +18,7 @@ from papers import (
     UnknownFormat,
     read_papers,
 )
-from papers.readers import paper_file
+from akin.papers.readers import paper_file
 
 LINES = b"".join(
     json.dumps({"id": f"2503.{number:05}", "title": f"Title {number}", "abstract": os.urandom(200).hex()}).encode()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers import PASSAGE_TEXT_VERSION, Paper, passage_text
+from akin.papers import PASSAGE_TEXT_VERSION, Paper, passage_text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import subprocess
 import sys
 import types
 
-import papers
+from akin import papers
 
 PUBLIC = """
 ALIASES ArxivId Author BadRecord CATEGORIES Format Mapping MappingError PASSAGE_TEXT_VERSION Paper PaperReader
@@ -28,5 +28,5 @@ def test_every_error_is_of_one_tree():
 
 
 def test_the_package_needs_no_http_client():
-    code = "import sys, papers; print({'httpx', 'tenacity'} & sys.modules.keys())"
+    code = "import sys, akin.papers; print({'httpx', 'tenacity'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

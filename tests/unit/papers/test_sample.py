@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from papers import Paper, Reason, SampleUnavailable, fetch_sample, read_papers, sample
+from akin.papers import Paper, Reason, SampleUnavailable, fetch_sample, read_papers, sample
 from tests.people import people
 
 RECORD = {

@@ -1,6 +1,6 @@
 import pytest
 
-from papers.sentences import ends_sentence, split_sentences
+from akin.papers.sentences import ends_sentence, split_sentences
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from papers.withdrawn import is_withdrawn
+from akin.papers.withdrawn import is_withdrawn
 
 NOTICES = [
     "This paper has been withdrawn by the author(s), due to a crucial sign error in equation 1.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relevance import RelevanceError, read_collection, read_collections
+from akin.relevance import RelevanceError, read_collection, read_collections
 
 
 @pytest.fixture

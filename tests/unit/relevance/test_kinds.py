@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from papers import Author, Paper
-from relevance.kinds import KINDS, Pool, Search, related_pairs
-from relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
+from akin.papers import Author, Paper
+from akin.relevance.kinds import KINDS, Pool, Search, related_pairs
+from akin.relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 
 REST = "The rest of this abstract is on wing profiles in slow oil and has over a hundred characters, as it must have."
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from papers import Paper
-from relevance import RelevanceError, read_collection, write_known_items
+from akin.papers import Paper
+from akin.relevance import RelevanceError, read_collection, write_known_items
 
 SENTENCE = "We study the flow over wing number {}, at length and in detail."
 REST = "It turns out to be turbulent. " * 5

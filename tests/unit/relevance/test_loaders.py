@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from relevance import RelevanceError, format_of, read_collection, read_collections
-from relevance.loaders.files import parquet_rows
+from akin.relevance import RelevanceError, format_of, read_collection, read_collections
+from akin.relevance.loaders.files import parquet_rows
 
 
 def lines(path: Path, *records: object) -> Path:

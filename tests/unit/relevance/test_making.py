@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from papers import Author, Paper
-from relevance import (
+from akin.papers import Author, Paper
+from akin.relevance import (
     KINDS,
     RelevanceError,
     corpus_file,

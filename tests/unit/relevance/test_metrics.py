@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from relevance import METRICS, mean_metrics, query_metrics, scores_of_order
+from akin.relevance import METRICS, mean_metrics, query_metrics, scores_of_order
 
 
 def measure(ranking: Sequence[str], gains: Mapping[str, int], metrics: Sequence[str] = METRICS) -> dict[str, float]:

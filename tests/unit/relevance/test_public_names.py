@@ -1,4 +1,4 @@
-import relevance
+from akin import relevance
 
 PUBLIC = """
 FORMATS KINDS KNOWN_ITEM_KINDS METRICS Collection MadeSet RelevanceError corpus_file format_of make_sets mean_metrics

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet, TextRole

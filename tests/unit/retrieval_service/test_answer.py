@@ -1,7 +1,7 @@
 import msgspec
 
-from papers import Paper
-from papers.authors import Author
+from akin.papers import Paper
+from akin.papers.authors import Author
 from retrieval_service.search.answer import PaperAnswer, SearchResult
 
 

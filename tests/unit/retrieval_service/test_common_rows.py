@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from indexing import common_conditions
-from indexing.common_conditions import FieldTerms, likely_conditions, min_papers
-from papers.reservoir import Reservoir
+from akin.indexing import common_conditions
+from akin.indexing.common_conditions import FieldTerms, likely_conditions, min_papers
+from akin.papers.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import Condition
 
 

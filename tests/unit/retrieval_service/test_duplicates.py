@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.search import duplicates
 from retrieval_service.search.duplicates import AHEAD, ResultPage
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.errors import BlankQuery, EncoderUnavailable, UnknownPaper
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import min_max

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing.lexical_writer import LexicalWriter
-from papers import Author, Paper, parse_authors
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Author, Paper, parse_authors
 from retrieval_service.adapters.english import name_analyzer
 from retrieval_service.adapters.names import name_words
 from retrieval_service.adapters.tantivy_index import TantivyIndex

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.errors import UnknownCategory, UnknownPaper
 from retrieval_service.search.filters import category_codes
 from retrieval_service.search.planner import paper_rows, plan_search

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from papers import Paper
+from akin.papers import Paper
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.adapters.triton_wire import GrpcWire
 from retrieval_service.deadline import deadline

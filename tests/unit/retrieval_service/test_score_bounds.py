@@ -9,8 +9,8 @@ import faiss
 import numpy as np
 import pytest
 
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.filter import Filter

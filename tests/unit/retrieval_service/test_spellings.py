@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing.lexical_writer import LexicalWriter
-from papers import Paper
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.papers import Paper
 from retrieval_service.adapters.english import STOP_WORDS
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, separate_letters
 from retrieval_service.adapters.tantivy_index import TantivyIndex

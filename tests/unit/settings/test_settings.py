@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from settings import ComposeSettings, EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings, SettingsError
-from settings.reference import GROUPS, definitions, docs, env
-from settings.unknown import warnings
+from akin.settings import (
+    ComposeSettings,
+    EncoderSettings,
+    EnvironmentSettings,
+    PageSettings,
+    ServiceSettings,
+    SettingsError,
+)
+from akin.settings.reference import GROUPS, definitions, docs, env
+from akin.settings.unknown import warnings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -93,19 +100,19 @@ def test_a_setting_that_several_parts_read_is_one_definition() -> None:
 
 def test_the_page_of_settings_is_made_from_the_definitions() -> None:
     assert (ROOT / "docs/settings.md").read_text() == docs(), (
-        "run: .venv/bin/python -m settings docs > docs/settings.md"
+        "run: .venv/bin/python -m akin.settings docs > docs/settings.md"
     )
 
 
 def test_the_example_for_compose_is_made_from_the_definitions() -> None:
     made = env(ROOT / "docker-compose.yml")
-    assert (ROOT / ".env.example").read_text() == made, "run: .venv/bin/python -m settings env > .env.example"
+    assert (ROOT / ".env.example").read_text() == made, "run: .venv/bin/python -m akin.settings env > .env.example"
 
 
 @pytest.mark.parametrize("name", ["docs", "env"])
 def test_the_command_prints_both(name: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "settings", name], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "akin.settings", name], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == {"docs": docs(), "env": env(ROOT / "docker-compose.yml")}[name]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import cpu
+from akin.storage import cpu
 
 TWO_CORES = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2\n\nprocessor\t: 1\nflags\t\t: fpu avx512_vnni\n"
 

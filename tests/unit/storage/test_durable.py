@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 
 
 def test_new_content_replaces_the_old(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from akin.errors import StackError
-from storage.locks import hold_lock
+from akin.storage.locks import hold_lock
 
 
 def test_a_held_lock_raises_the_given_error(tmp_path: Path) -> None:

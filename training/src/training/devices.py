@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
-from storage.cpu import cpu_features
+from akin.storage.cpu import cpu_features
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})

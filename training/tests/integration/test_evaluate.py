@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from papers import read_papers
+from akin.papers import read_papers
 from training.evaluation import evaluate, read_report, write_known_items
 from training.registry import export
 

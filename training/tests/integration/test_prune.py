@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from papers import passage_text, read_papers
+from akin.papers import passage_text, read_papers
 from training.compression import compare
 from training.compression.calibration import read_sample
 from training.compression.compress import Compression

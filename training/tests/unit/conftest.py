@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 
 WORDS = "graph kernel quark lattice tensor neuron spin boson plasma orbit".split()
 

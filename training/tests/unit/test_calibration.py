@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from training.compression import calibration
 from training.data.corpus import write_paper
 from training.errors import CalibrationError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from papers import SampleUnavailable
+from akin.papers import SampleUnavailable
 from training.registry import export, first
 
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from akin.registry.versions import Version
-from akin.settings import Settings
 from akin.stack import record
 from akin.stack.processes import Child
 from akin.stack.record import Stack
 from akin.stack.supervisor import parts
 from akin.stack.supervisor.health import Health
 from akin.stack.supervisor.parts import HttpProbe, TritonProbe, encoders
+from akin.stack_settings import Settings
 
 UNHEALTHY = {"error": "Stub process 'text_encoder_0_0' is not healthy."}
 

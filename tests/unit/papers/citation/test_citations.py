@@ -5,8 +5,8 @@ import bibtexparser
 import msgspec
 import pytest
 
-from papers import Author, Paper
-from papers.citation import CitationFormat, write_citations
+from akin.papers import Author, Paper
+from akin.papers.citation import CitationFormat, write_citations
 
 BIBTEX, RIS, CSL = CitationFormat.BIBTEX, CitationFormat.RIS, CitationFormat.CSL_JSON
 PEOPLE = (

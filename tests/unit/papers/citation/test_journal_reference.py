@@ -1,6 +1,6 @@
 import pytest
 
-from papers.citation import JournalReference, parse_journal_reference
+from akin.papers.citation import JournalReference, parse_journal_reference
 
 JOURNALS = [
     ("Phys. Rev. D 76, 013009 (2007)", "Phys. Rev. D", 2007, "76", "", "013009"),

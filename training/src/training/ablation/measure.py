@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from relevance import query_metrics, read_collection
-from relevance.collection import Collection
+from akin.relevance import query_metrics, read_collection
+from akin.relevance.collection import Collection
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import FUSIONS, fuse, single_ranking
 

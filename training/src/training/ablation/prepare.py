@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from indexing.in_process import default_settings
-from indexing.lexical_writer import LexicalWriter
-from relevance import RelevanceError, read_collection
+from akin.indexing.in_process import default_settings
+from akin.indexing.lexical_writer import LexicalWriter
+from akin.relevance import RelevanceError, read_collection
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import RequestError
 from retrieval_service.ports import Hits

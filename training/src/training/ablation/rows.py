@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.errors import ConfigurationError
 from training.pipeline.configuration import Configuration
 

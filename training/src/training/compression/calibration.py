@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from papers import Paper, PapersError, passage_text, read_papers
+from akin.papers import Paper, PapersError, passage_text, read_papers
 from training.data.corpus import read_corpus
 from training.errors import CalibrationError
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from akin.storage.durable import replace_file
 from retrieval_service.search.request import Mode
-from storage.durable import replace_file
 from training.arrays import Floats
 from training.command import run_command
 from training.compression import calibration, libraries, parity

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from papers import passage_text
+from akin.papers import passage_text
 from training.arrays import Floats
 from training.compression import calibration
 from training.compression.prune import Pruning, prune

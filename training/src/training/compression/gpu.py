@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.durable import sync
+from akin.storage.durable import sync
 from training.arrays import Floats
 from training.command import run_command
 from training.compression import calibration, parity

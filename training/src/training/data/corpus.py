@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
+from akin.papers import Paper
 from training.errors import CorpusError
 
 _encoder = msgspec.json.Encoder()

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper
-from relevance import read_collection
-from relevance.duplicates import MinHash, Signatures
-from relevance.errors import RelevanceError
+from akin.papers import Paper
+from akin.relevance import read_collection
+from akin.relevance.duplicates import MinHash, Signatures
+from akin.relevance.errors import RelevanceError
 from training.errors import CorpusError
 
 

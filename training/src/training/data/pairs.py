@@ -14,13 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper, passage_text
-from papers.sentences import split_sentences
-from relevance import KNOWN_ITEM_KINDS
-from relevance.kinds import related_pairs
-from relevance.kinds.keywords import keyword_searches
-from relevance.kinds.known_item import claim_search, draft_search, question_search
-from relevance.kinds.search import Pool, Search
+from akin.papers import Paper, passage_text
+from akin.papers.sentences import split_sentences
+from akin.relevance import KNOWN_ITEM_KINDS
+from akin.relevance.kinds import related_pairs
+from akin.relevance.kinds.keywords import keyword_searches
+from akin.relevance.kinds.known_item import claim_search, draft_search, question_search
+from akin.relevance.kinds.search import Pool, Search
 from training.data.corpus import TrainingCorpus
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain

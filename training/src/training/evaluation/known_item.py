@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import relevance
-from papers import Paper, PapersError, read_papers
+from akin import relevance
+from akin.papers import Paper, PapersError, read_papers
 from training.errors import EvaluationError
 from training.evaluation.retrieval import relevance_errors
 from training.progress import log_progress

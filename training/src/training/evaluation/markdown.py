@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relevance import METRICS
+from akin.relevance import METRICS
 from training.evaluation.report import RETRIEVAL, EvaluationReport
 
 DIGESTS = ("digest", "weights")

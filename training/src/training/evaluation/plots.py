@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from charts import COLOURS, INK, as_png, new_figure
-from storage.durable import replace_file
+from akin.charts import COLOURS, INK, as_png, new_figure
+from akin.storage.durable import replace_file
 from training.evaluation.report import EvaluationReport
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.errors import EvaluationError
 
 REPORT_SCHEMA = 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from relevance import METRICS, Collection, RelevanceError, query_metrics, read_collections
+from akin.relevance import METRICS, Collection, RelevanceError, query_metrics, read_collections
 from training.arrays import Values
 from training.errors import EvaluationError
 from training.evaluation.ranking import PassageRanking

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from relevance import Collection, query_slices
+from akin.relevance import Collection, query_slices
+from akin.storage.cpu import cpu_features, cpu_fields
+from akin.storage.durable import replace_file
 from retrieval_service.search.request import Mode
-from storage.cpu import cpu_features, cpu_fields
-from storage.durable import replace_file
 from training.arrays import Values
 from training.errors import EvaluationError
 from training.evaluation import bootstrap, markdown, plots, subjects

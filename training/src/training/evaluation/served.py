@@ -19,11 +19,11 @@ from threading import Lock
 
 import numpy as np
 
-from indexing.in_process import DEEPEST, default_settings, index_corpus, rank_queries
-from indexing.options import Progress
-from papers import Paper
-from papers.text import clean_abstract, clean_text
-from relevance import Collection, RelevanceError, scores_of_order
+from akin.indexing.in_process import DEEPEST, default_settings, index_corpus, rank_queries
+from akin.indexing.options import Progress
+from akin.papers import Paper
+from akin.papers.text import clean_abstract, clean_text
+from akin.relevance import Collection, RelevanceError, scores_of_order
 from retrieval_service.errors import RetrievalError
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 from retrieval_service.search.request import Mode
@@ -38,7 +38,7 @@ WORDS = "lexical"
 MODES: dict[Mode, str] = {Mode.DENSE: "dense", Mode.HYBRID: "hybrid"}
 """Modes that depend on the encoder, with the word that follows the encoder's name in a report.
 
-A further way of searching needs a line here, and its request in `indexing.in_process`.
+A further way of searching needs a line here, and its request in `akin.indexing.in_process`.
 """
 
 _KNOWN_ITEM_DEPTH = 100

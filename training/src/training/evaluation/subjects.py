@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper, PapersError, passage_text, read_papers
-from papers.reservoir import Reservoir
+from akin.papers import Paper, PapersError, passage_text, read_papers
+from akin.papers.reservoir import Reservoir
 from training.arrays import Floats, Values
 from training.errors import EvaluationError
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description

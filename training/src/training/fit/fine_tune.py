@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
 from training.fit.batches import PairFile, Texts, require_batches

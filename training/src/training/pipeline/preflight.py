@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from relevance import format_of
-from relevance.collection import CORPUS, QRELS, QUERIES
+from akin.relevance import format_of
+from akin.relevance.collection import CORPUS, QRELS, QUERIES
 from training.data.config import HybridNegativesConfig
 from training.data.pairs import NOT_OF_ONE_PAPER
 from training.errors import ConfigurationError

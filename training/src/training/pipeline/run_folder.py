@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from storage.durable import replace_file
+from akin.storage.durable import replace_file
 from training.errors import RunError
 from training.pipeline.composition import ROOT, parse_configuration
 from training.pipeline.configuration import Configuration

@@ -243,7 +243,7 @@ def _run_trial(study: optuna.Study, run: RunFolder, overrides: Sequence[str]) ->
 
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw MRR@10 of every trial, and the best value so far."""
-    from charts import as_png, new_figure
+    from akin.charts import as_png, new_figure
 
     figure, (axes,) = new_figure(7, [4])
     points: dict[str, list[tuple[int, float]]] = {"COMPLETE": [], "PRUNED": []}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from papers import PapersError, fetch_sample
+from akin.papers import PapersError, fetch_sample
 from training.progress import log_progress
 from training.registry import export, publish
 

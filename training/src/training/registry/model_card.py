@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from akin.storage.durable import replace_file
 from retrieval_service.search.request import Mode
-from storage.durable import replace_file
 from training.errors import EvaluationError
 from training.evaluation import markdown
 from training.evaluation.report import EvaluationReport

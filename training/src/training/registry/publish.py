@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.durable import replace_file, sync
+from akin.storage.durable import replace_file, sync
 from training.errors import PublishError
 
 TEXT_ENCODER = "text_encoder"

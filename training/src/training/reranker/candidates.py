@@ -19,9 +19,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper, PapersError, passage_text, read_papers
-from relevance import KINDS, KNOWN_ITEM_KINDS
-from relevance.kinds import Pool
+from akin.papers import Paper, PapersError, passage_text, read_papers
+from akin.relevance import KINDS, KNOWN_ITEM_KINDS
+from akin.relevance.kinds import Pool
 from training.arrays import Floats
 from training.command import run_command
 from training.data.corpus import read_corpus

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from training.command import run_command
 from training.compression.calibration import FEWEST_PAPERS, few_words, one_sentence, read_sample
 from training.encoders import RUNTIMES

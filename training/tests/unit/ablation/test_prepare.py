@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 from training.ablation import prepare
 from training.ablation.measure import read_sets
 from training.ablation.rows import read_rows

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from papers import Paper
-from relevance.duplicates import MinHash, group_duplicates
+from akin.papers import Paper
+from akin.relevance.duplicates import MinHash, group_duplicates
 from training.data.leaks import find_duplicates, read_test_texts
 from training.errors import CorpusError
 
@@ -50,7 +50,7 @@ def test_papers_with_the_title_or_text_of_a_passage_or_query_are_found(
 def test_papers_that_a_set_is_only_placed_among_may_train(
     make_papers: Callable[[int], list[Paper]], tmp_path: Path
 ) -> None:
-    from relevance.loaders.inside import place_inside, write_distractors
+    from akin.relevance.loaders.inside import place_inside, write_distractors
 
     papers = make_papers(40)
     small = write_set(tmp_path / "small", [(papers[0].title, papers[0].abstract)], ["graph kernel"])

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from papers import Paper, passage_text
+from akin.papers import Paper, passage_text
 from training.data.corpus import TrainingCorpus, read_corpus, write_groups, write_paper
 from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
 from training.errors import CorpusError

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from papers import Paper
-from relevance.duplicates import MinHash, group_duplicates
+from akin.papers import Paper
+from akin.relevance.duplicates import MinHash, group_duplicates
 from training.data.split import UNDATED, Sizes, SplitPart, split
 
 SIZES = Sizes(validation=10, held_out=20, validation_share=0.2, held_out_share=0.4)

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from papers import Paper
-from relevance import place_inside, write_distractors
+from akin.papers import Paper
+from akin.relevance import place_inside, write_distractors
 from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate_systems, read_report

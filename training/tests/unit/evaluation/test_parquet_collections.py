@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from relevance import RelevanceError, read_collection, read_collections
+from akin.relevance import RelevanceError, read_collection, read_collections
 
 
 def write(path: Path, *rows: dict[str, Any]) -> None:

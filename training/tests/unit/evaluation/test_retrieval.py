@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from papers import Paper
-from relevance import Collection
+from akin.papers import Paper
+from akin.relevance import Collection
 from training.errors import EvaluationError
 from training.evaluation import write_known_items
 from training.evaluation.ranking import PassageRanking

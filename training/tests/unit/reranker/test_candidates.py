@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from papers import Paper
+from akin.papers import Paper
 from training.arrays import Floats
 from training.data.corpus import write_paper
 from training.errors import ConfigurationError, CorpusError

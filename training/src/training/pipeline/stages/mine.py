@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import passage_text
+from akin.papers import passage_text
 from training.arrays import Floats
 from training.data import hybrid_negatives
 from training.data.config import HybridNegativesConfig, NegativesConfig, NeighboursConfig, NoMining

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from papers import Paper, PapersError, fetch_sample, read_papers
-from papers.reservoir import Reservoir
-from relevance.duplicates import MinHash, group_duplicates
-from relevance.known_items import FEWEST
+from akin.papers import Paper, PapersError, fetch_sample, read_papers
+from akin.papers.reservoir import Reservoir
+from akin.relevance.duplicates import MinHash, group_duplicates
+from akin.relevance.known_items import FEWEST
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_groups, write_paper
 from training.data.leaks import find_duplicates, read_test_texts

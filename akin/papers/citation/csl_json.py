@@ -1,0 +1,59 @@
+"""CSL-JSON: the input data of citation processors (citationstyles.org, schema csl-data.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from akin.papers.authors import Author
+from akin.papers.citation.work import Work
+
+
+def write_csl_json(works: Sequence[tuple[str, Work]]) -> str:
+    """Return the items of works as a JSON array, each with its key as `id`."""
+    items = msgspec.json.encode([_item(key, work) for key, work in works])
+    return msgspec.json.format(items, indent=2).decode() + "\n"
+
+
+def _item(key: str, work: Work) -> dict[str, Any]:
+    published = work.published
+    # "article" is the type of preprints.
+    kind = "article" if not published else "paper-conference" if published.is_conference else "article-journal"
+    date = list(work.date) or ([work.year] if work.year else [])
+    fields: dict[str, Any] = {
+        "title": work.title,
+        "author": list(map(_name, work.authors)),
+        "issued": {"date-parts": [date]} if date else {},
+        "DOI": work.doi,
+        "URL": work.url,
+        "note": work.note,
+    }
+    if published:
+        fields |= {
+            "container-title": published.venue,
+            "collection-title": published.series,
+            "volume": published.volume,
+            "issue": published.number,
+            "page": published.pages,
+        }
+    elif work.arxiv_id:
+        fields |= {"publisher": "arXiv", "number": f"arXiv:{work.arxiv_id}"}
+    return {"id": key, "type": kind, **{name: value for name, value in fields.items() if value}}
+
+
+def _name(author: Author) -> dict[str, str]:
+    if author.collaboration or (not author.given and " " in author.family):
+        return {"literal": " ".join(filter(None, (author.family, author.suffix)))}
+    words = author.family.split()
+    particles = 0
+    while particles < len(words) - 1 and words[particles].islower():
+        particles += 1
+    parts = {
+        "family": " ".join(words[particles:]),
+        "given": author.given,
+        "suffix": author.suffix,
+        "non-dropping-particle": " ".join(words[:particles]),
+    }
+    return {name: value for name, value in parts.items() if value}

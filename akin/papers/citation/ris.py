@@ -1,0 +1,44 @@
+"""RIS, the format of Research Information Systems: a tag on each line, lines that end in CR LF, `ER` at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from akin.papers.authors import Author
+from akin.papers.citation.work import Work
+
+
+def write_ris(works: Sequence[tuple[str, Work]]) -> str:
+    """Return the references of works, each with its key as `ID`."""
+    return "\r\n".join("".join(f"{tag}  - {value}\r\n" for tag, value in _lines(key, work)) for key, work in works)
+
+
+def _lines(key: str, work: Work) -> Iterator[tuple[str, str]]:
+    published = work.published
+    # A preprint is an unpublished work: RIS has no type of its own for it.
+    yield "TY", "UNPB" if not published else "CPAPER" if published.is_conference else "JOUR"
+    yield "ID", key
+    fields = [("TI", work.title), *(("AU", _author(author)) for author in work.authors)]
+    fields += [("PY", str(work.year or "")), ("DA", "/".join(f"{part:02}" for part in work.date))]
+    if published:
+        first, _, last = published.pages.partition("-")
+        fields += [
+            ("T2", published.venue),
+            ("T3", published.series),
+            ("VL", published.volume),
+            ("IS", published.number),
+            ("SP", first),
+            ("EP", last),
+        ]
+    elif work.arxiv_id:
+        fields.append(("PB", "arXiv"))
+    fields += [("DO", work.doi or ""), ("AN", f"arXiv:{work.arxiv_id}" if work.arxiv_id else "")]
+    fields += [("UR", work.url or ""), ("N1", work.note)]
+    yield from ((tag, value) for tag, value in fields if value)
+    yield "ER", ""
+
+
+def _author(author: Author) -> str:
+    if author.collaboration or not author.given:
+        return " ".join(filter(None, (author.family, author.suffix)))
+    return ", ".join(filter(None, (author.family, author.given, author.suffix)))

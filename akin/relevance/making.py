@@ -1,0 +1,204 @@
+"""Make test sets of the kinds of search that people do, from any papers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from akin.papers import Paper
+from akin.papers.reservoir import Reservoir
+from akin.relevance.collection import CORPUS, QUERIES
+from akin.relevance.errors import RelevanceError
+from akin.relevance.kinds import KINDS, Pool, Search
+from akin.relevance.kinds.words import same_text
+from akin.relevance.loaders.inside import place_inside, write_distractors
+from akin.relevance.writing import replace_folder, write_judgements, write_lines, write_set
+
+RULES_VERSION = 2
+"""Increase this number when a rule changes: sets of two versions must not be compared."""
+
+FEWEST = 10
+POOL = 100_000
+DISTRACTORS = "distractors.jsonl"
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class MadeSet:
+    """A set that was made, or that could not be.
+
+    Attributes:
+        name: name of its folder.
+        kind: kind of search.
+        candidates: searches that the rule found.
+        queries: queries that were taken; 0 if there were too few, and then no folder was written.
+        passages: passages of the set itself.
+        distractors: papers of the larger corpus that `<name>-large` adds; 0 if none was wanted.
+    """
+
+    name: str
+    kind: str
+    candidates: int
+    queries: int = 0
+    passages: int = 0
+    distractors: int = 0
+
+
+def make_sets(
+    papers: Iterable[Paper],
+    folder: Path,
+    *,
+    kinds: Sequence[str] = tuple(KINDS),
+    queries: int = 1_000,
+    since: date | None = None,
+    distractors: int = POOL,
+    seed: int = 1,
+    source: Mapping[str, Any] | None = None,
+    report: Report = lambda _: None,
+) -> list[MadeSet]:
+    """Make a set of each kind, alone and inside a larger corpus (`<name>-large`), and return what was made.
+
+    The sets are made from a sample of 100,000 papers (or of `distractors`, if that is more). The same papers, options
+    and seed give the same files.
+
+    Args:
+        papers: papers in any order; withdrawn ones are left out.
+        folder: folder for the sets; sets of the same names are replaced.
+        kinds: keys of `KINDS`.
+        queries: greatest number of queries of a set.
+        since: papers from this day on make sets of their own, `<kind>-since-<day>`, and others those called `<kind>`.
+            Papers without a date count as older.
+        distractors: papers of the larger corpus; 0 for none.
+        seed: seed of all that is drawn.
+        source: what `set.json` says about the papers, such as file and digest.
+        report: takes a line of progress.
+
+    Raises:
+        RelevanceError: A kind does not exist, no kind has enough queries, or a folder cannot be written.
+    """
+    if unknown := next((kind for kind in kinds if kind not in KINDS), None):
+        raise RelevanceError(f"there is no kind of search called {unknown!r}; choose from: {', '.join(KINDS)}.")
+    sample: Reservoir[Paper] = Reservoir(max(POOL, distractors), seed)
+    for paper in papers:
+        if not paper.withdrawn:
+            sample.offer(paper)
+    pool = Pool(sample.items)
+    report(f"{len(pool.papers):,} papers to make sets of")
+    corpus: frozenset[str] = frozenset()
+    if distractors:
+        corpus = write_distractors(pool.papers, folder / DISTRACTORS, count=distractors, seed=seed)
+        report(f"{len(corpus):,} papers of the larger corpus in {folder / DISTRACTORS}")
+    made: list[MadeSet] = []
+    for kind in kinds:
+        searches = _distinct(KINDS[kind](pool, seed))
+        for name, part in _by_date(kind, searches, since):
+            about = {
+                "kind": kind,
+                "rules": RULES_VERSION,
+                "seed": seed,
+                "since": since and since.isoformat(),
+                "newest": name != kind,
+                "trained": False,
+                "source": {**(source or {}), "papers": len(pool.papers)},
+            }
+            made.append(_make(pool, part, folder / name, about, queries, corpus))
+            report(f"{name}: {made[-1].queries:,} queries out of {made[-1].candidates:,}")
+    if not any(each.queries for each in made):
+        raise RelevanceError(f"no kind of search has {FEWEST} queries in these papers. Give more papers.")
+    return made
+
+
+def _distinct(searches: Iterable[Search]) -> list[Search]:
+    """Return the searches whose query no other search has: otherwise, each paper would be a right answer."""
+    found = list(searches)
+    counts = Counter(same_text(search.query) for search in found)
+    return [search for search in found if counts[same_text(search.query)] == 1]
+
+
+def _by_date(kind: str, searches: list[Search], since: date | None) -> Iterator[tuple[str, list[Search]]]:
+    if since is None:
+        yield kind, searches
+        return
+    new = [search for search in searches if (search.paper.published or date.min) >= since]
+    taken = {search.paper.id for search in new}
+    yield kind, [search for search in searches if search.paper.id not in taken]
+    yield f"{kind}-since-{since}", new
+
+
+def _make(
+    pool: Pool, searches: list[Search], folder: Path, about: Mapping[str, Any], most: int, corpus: frozenset[str]
+) -> MadeSet:
+    chosen, absent = _choose(pool, searches, most, about["seed"])
+    made = MadeSet(folder.name, about["kind"], len(searches))
+    if len(chosen) < FEWEST:
+        return made
+    passages: dict[str, tuple[str, str]] = {}
+    for search in chosen:
+        for paper in search.related:
+            passages.setdefault(paper.id, (paper.title, paper.abstract))
+    for search in chosen:
+        if search.passage is not None:
+            passages[search.paper.id] = search.passage
+    gains = {
+        search.paper.id: dict.fromkeys(
+            [*([search.paper.id] if search.passage else []), *(paper.id for paper in search.related)], 1
+        )
+        for search in chosen
+    }
+
+    def write(aside: Path) -> None:
+        corpus_lines = ({"_id": key, "title": title, "text": text} for key, (title, text) in passages.items())
+        write_lines(aside / CORPUS, corpus_lines)
+        write_lines(aside / QUERIES, map(_query_record, chosen))
+        write_judgements(aside, gains)
+        write_set(aside, about)
+
+    replace_folder(folder, write)
+    without = corpus & absent - passages.keys()
+    if corpus:
+        place_inside(folder, folder.parent / DISTRACTORS, folder.with_name(f"{folder.name}-large"), without)
+    return MadeSet(
+        folder.name, made.kind, made.candidates, len(chosen), len(passages), len(corpus - without - passages.keys())
+    )
+
+
+def _choose(pool: Pool, searches: list[Search], most: int, seed: int) -> tuple[list[Search], set[str]]:
+    """Draw searches that do not disturb each other, and return them with all ids that may answer one of them.
+
+    A search is left out if its answer is near-duplicate to another's answer, or if a paper that it wants out of the
+    corpus is another's answer.
+    """
+    group = pool.duplicates
+    answers: dict[int, str] = {}
+    unwanted: set[int] = set()
+    chosen: list[Search] = []
+    for search in Random(seed).sample(searches, len(searches)):
+        if len(chosen) == most:
+            break
+        own = [search.paper, *search.related] if search.passage else list(search.related)
+        out = {group[identity] for identity in search.unjudged if identity in group}
+        if search.passage is None:
+            out.add(group[search.paper.id])
+        if any(group[paper.id] in unwanted or answers.get(group[paper.id], paper.id) != paper.id for paper in own):
+            continue
+        if out & answers.keys():
+            continue
+        answers |= {group[paper.id]: paper.id for paper in own}
+        unwanted |= out
+        chosen.append(search)
+    groups = answers.keys() | unwanted
+    return chosen, {paper.id for paper in pool.papers if group[paper.id] in groups}
+
+
+def _query_record(search: Search) -> dict[str, Any]:
+    paper = search.paper
+    facts: dict[str, Any] = {"categories": list(paper.categories)}
+    if paper.published:
+        facts["published"] = paper.published.isoformat()
+    return {"_id": paper.id, "text": " ".join(search.query.split()), "metadata": facts}

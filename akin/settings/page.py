@@ -1,0 +1,41 @@
+"""Define the settings of the search page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from akin.settings.places import PageAddress, ServerNames
+
+
+def _http_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must look like http://127.0.0.1:8080")
+    return value.rstrip("/")
+
+
+class PageSettings(PageAddress, ServerNames):
+    """Settings of the search page."""
+
+    service_url: Annotated[str, AfterValidator(_http_address)] = Field(
+        default="http://127.0.0.1:8080", description="Address of the API that the page searches with."
+    )
+    ui_answer_seconds: float = Field(
+        default=20.0, gt=0, le=600, description="Seconds that the page waits for one answer of the API."
+    )
+    ui_searches: int = Field(
+        default=64, ge=1, le=10_000, description="Searches that the page sends at once, for all its readers together."
+    )
+    ui_queue: int = Field(
+        default=128,
+        ge=1,
+        le=10_000,
+        description="Events of the page that may wait; further ones are refused with a request to try again.",
+    )

@@ -1,0 +1,141 @@
+"""Define the settings that several parts share: folders, addresses, names, logs."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from akin.edge import parse_hosts
+from akin.settings.base import EnvironmentSettings, FreePort, Port
+
+
+def _host_names(value: str) -> str:
+    parse_hosts(value)
+    return value
+
+
+def _proxies(value: str) -> str:
+    if value.strip() == "*":
+        return "*"
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise ValueError(
+                f"{name!r} is not an address or a network; write 10.0.0.7 or 10.0.0.0/24, with commas between them"
+            ) from None
+    return ",".join(names)
+
+
+def _root_path(value: str) -> str:
+    path = value.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", path):
+        raise ValueError("must be a path such as /akin, without a host")
+    return path
+
+
+def _beside(own: str) -> AfterValidator:
+    """Return a check that a root path is none of a server's own addresses, given as a regular expression."""
+
+    def check(path: str) -> str:
+        if re.fullmatch(own, path):
+            raise ValueError("this is an address of the server itself; take another path, such as /akin")
+        return path
+
+    return AfterValidator(check)
+
+
+RootPath = Annotated[str, AfterValidator(_root_path)]
+ServiceRootPath = Annotated[
+    RootPath,
+    _beside(r"/(papers|health)(/.*)?|/(search|citations|corpus|embed|metrics|docs|openapi\.json)"),
+]
+PageRootPath = Annotated[
+    RootPath,
+    _beside(r"/(assets|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"),
+]
+
+
+def _triton_address(value: str) -> str:
+    if not re.fullmatch(r"|(grpc|http)://[^/\s]+/?", value):
+        raise ValueError("must look like grpc://127.0.0.1:8001")
+    return value
+
+
+class Folders(EnvironmentSettings):
+    """Folders that a run reads and writes."""
+
+    data: Path = Field(
+        default=Path("data"), description="Folder of all files that a run writes: snapshots, embeddings, logs."
+    )
+    model_repository: Path = Field(
+        default=Path("model_repository"), description="Triton's model repository: the versions of the encoder."
+    )
+
+
+class ServiceAddress(EnvironmentSettings):
+    """Addresses of the service."""
+
+    service_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    service_port: Port = Field(default=8080, description="Port of the API.")
+    service_root_path: ServiceRootPath = Field(
+        default="",
+        description="Path under which a proxy publishes the API, such as `/api` ([running.md](running.md)).",
+    )
+    service_metrics_host: str = Field(default="127.0.0.1", description="Address of the API's metrics, for operators.")
+    service_metrics_port: FreePort = Field(
+        default=8081, description="Port of the API's metrics ([monitoring.md](monitoring.md)). 0: none."
+    )
+
+
+class ServerNames(EnvironmentSettings):
+    """Host names under which the API, its metrics and the page answer."""
+
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+        default="",
+        description="Host names to answer under, separated by commas (docs/security.md); `*` for any. Containers "
+        "add them to their own. Default: on a loopback address `localhost`, `127.0.0.1`, `[::1]`, elsewhere any.",
+    )
+
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        default="127.0.0.1,::1",
+        description="Addresses or networks of the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, "
+        "separated by commas; `*` for any. The headers of others are removed.",
+    )
+
+
+class PageAddress(EnvironmentSettings):
+    """Address of the page."""
+
+    ui_host: str = Field(default="127.0.0.1", description="Address that the page listens on.")
+    ui_port: FreePort = Field(default=7860, description="Port of the page. 0: any free one (not with `akin up`).")
+    ui_root_path: PageRootPath = Field(
+        default="",
+        description="Path under which a proxy publishes the page, such as `/akin` ([running.md](running.md)).",
+    )
+
+
+class TritonAddress(EnvironmentSettings):
+    """Addresses of Triton."""
+
+    triton_http_port: Port = Field(default=8000, description="Triton's HTTP port.")
+    triton_grpc_port: Port = Field(default=8001, description="Triton's gRPC port.")
+    triton_metrics_port: Port = Field(default=8002, description="Port of Triton's metrics.")
+    triton_url: Annotated[str, AfterValidator(_triton_address)] = Field(
+        default="",
+        description="A Triton elsewhere: `grpc://host:port` or `http://host:port`. Default: gRPC on this machine.",
+    )
+
+
+class Logging(EnvironmentSettings):
+    """Settings of logs."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that the service logs."
+    )
+    log_requests: bool = Field(default=False, description="Log a line for every request of the API.")

@@ -1,0 +1,113 @@
+"""Define the settings of the retrieval service."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from akin.edge import parse_origins
+from akin.settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
+
+_OF_ANSWERS = (
+    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most", "text_weight",
+    "vector_device",
+)  # fmt: skip
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _origins(value: str) -> str:
+    parse_origins(value)
+    return value
+
+
+class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Logging):
+    """Settings of the retrieval service."""
+
+    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        default="",
+        description="Other sites whose scripts may read the API's answers, such as `https://site.example`, with commas "
+        "between them. Default: none.",
+    )
+    search_threads: int = Field(
+        default_factory=_cores,
+        ge=1,
+        le=256,
+        description="Threads that search; FAISS and Tantivy use one each in a request. Default: one for each core.",
+    )
+    search_concurrency: int | None = Field(
+        default=None, ge=1, le=4096, description="Searches that run at once. Default: 16 for each search thread."
+    )
+    search_queue: int = Field(
+        default=128, ge=0, le=100_000, description="Further searches that may wait; more are refused at once."
+    )
+    search_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest time of a search, in s.")
+    body_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest wait for the body of a request, in s.")
+    watch_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="Seconds between two checks for a new snapshot, for damage, and for the state of Triton.",
+    )
+    rate_limit: float = Field(
+        default=0, ge=0, le=100_000, description="Requests a second that one client may send on average. 0: no limit."
+    )
+    rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
+
+    encoder_version: int | None = Field(
+        default=None, ge=1, description="The only version of the encoder to use. Default: the one of the snapshot."
+    )
+    embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query, in s.")
+
+    vector_device: Literal["cpu", "gpu", "gpus"] = Field(
+        default="cpu", description="Device that searches vectors: the CPU, the first GPU, or all GPUs."
+    )
+    gpu_float16: bool = Field(default=True, description="Keep vectors on GPUs in half precision.")
+
+    fusion: Literal["bounds", "minmax", "rrf"] = Field(
+        default="bounds", description="Fusion of the two halves of hybrid search."
+    )
+    dense_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of the dense half in hybrid search; the lexical half has the rest."
+    )
+    text_weight: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="Weight of the query's words in the texts of the best papers; the fused score has 1.",
+    )
+    pool: int = Field(default=100, ge=10, le=1000, description="Best papers of each half that are fused.")
+    lexical_terms: int = Field(
+        default=64, ge=1, le=1000, description="Most informative terms of a query that lexical search looks up."
+    )
+    lexical_postings: int = Field(
+        default=3_000_000,
+        ge=1000,
+        description="Entries of the lexical index that a long query may read; limits its time in a large corpus.",
+    )
+
+    rerank_most: int = Field(
+        default=50, ge=1, le=64, description="Best results of a search that a request may have reranked, at most."
+    )
+    rerank_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for the reranker, in s, and at most half of the time that is left for the search.",
+    )
+
+    @property
+    def of_answers(self) -> dict[str, object]:
+        """The settings that change the answer to a request."""
+        return {name: getattr(self, name) for name in _OF_ANSWERS}
+
+    @model_validator(mode="after")
+    def _address_triton(self) -> Self:
+        if not self.triton_url:
+            # This default depends on another setting. The class is frozen, hence object.__setattr__.
+            object.__setattr__(self, "triton_url", f"grpc://127.0.0.1:{self.triton_grpc_port}")
+        return self

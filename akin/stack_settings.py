@@ -1,0 +1,102 @@
+"""Read the settings of a command: those of the local stack, with absolute folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from akin.errors import BadSetting
+from akin.settings import EncoderSettings, SettingsError, StackSettings
+from akin.settings.stack import PORTS as PORT_FIELDS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
+"""The variables that set the ports of a stack."""
+
+_FOLDERS = ("data", "model_repository", "triton_home", "training_python")
+
+
+class Settings(StackSettings):
+    """Settings of a command. Default folders are relative to the project's folder, given ones to the current folder."""
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the settings of an environment; by default that of this process.
+
+        Raises:
+            BadSetting: A value cannot be used, or two parts have the same port.
+        """
+        try:
+            return super().read(environ)
+        except SettingsError as error:
+            raise BadSetting(str(error)) from None
+
+    @model_validator(mode="after")
+    def _make_folders_absolute(self) -> Self:
+        for name in _FOLDERS:
+            value: Path = getattr(self, name)
+            base = Path.cwd() if name in self.model_fields_set else ROOT
+            # Keep symbolic links: the Python of an environment is one. The class is frozen, hence object.__setattr__.
+            object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
+        return self
+
+    @property
+    def repository(self) -> Path:
+        """Return Triton's model repository."""
+        return self.model_repository
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which another process reads the same settings."""
+        values = {self.variable(field): getattr(self, field) for field in type(self).model_fields}
+        return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items()}
+
+    def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
+        """Return these settings with another data folder and other ports, one for each of `PORTS`."""
+        return self.model_copy(update={"data": data, **dict(zip(PORT_FIELDS, ports, strict=True))})
+
+    @property
+    def run(self) -> Path:
+        """Return the folder of a running stack's record, locks and key."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder with one log file for each process."""
+        return self.data / "logs"
+
+    @property
+    def service_url(self) -> str:
+        """Return the address of the service on this machine."""
+        return f"http://{reachable_host(self.service_host)}:{self.service_port}"
+
+    @property
+    def ui_url(self) -> str:
+        """Return the address of the page on this machine."""
+        return f"http://{reachable_host(self.ui_host)}:{self.ui_port}"
+
+
+def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:
+    """Return the settings of the encoder inside Triton. An error found here is one line, in Triton it is fifty.
+
+    Raises:
+        BadSetting: One of them cannot be used.
+    """
+    try:
+        return EncoderSettings.read(environ)
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
+
+
+def reachable_host(host: str) -> str:
+    """Return the host to put in a URL for a server of this machine that listens on an address.
+
+    A server that listens on all addresses is reached on the loopback address.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

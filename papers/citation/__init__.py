@@ -1,8 +1,0 @@
-"""Citations of papers as BibTeX, RIS and CSL-JSON: the one writer, for the service and all its clients."""
-
-from __future__ import annotations
-
-from papers.citation.formats import CitationFormat, write_citations
-from papers.citation.journal_reference import JournalReference, parse_journal_reference
-
-__all__ = ["CitationFormat", "JournalReference", "parse_journal_reference", "write_citations"]

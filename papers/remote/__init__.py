@@ -1,9 +1,0 @@
-"""Papers from servers: a file from a URL or bucket, and arXiv's metadata by harvest."""
-
-from __future__ import annotations
-
-from papers.remote.account import Harvest
-from papers.remote.download import Download, download, public_url
-from papers.remote.harvest import ARXIV, finished_harvests, harvest
-
-__all__ = ["ARXIV", "Download", "Harvest", "download", "finished_harvests", "harvest", "public_url"]
