@@ -28,7 +28,7 @@ from akin.registry.packaged import CONFIG, PACKAGE, check_files  # noqa: E402
 from akin.registry.versions import MODEL, promoted_version  # noqa: E402
 from gradio_ui import katex_files  # noqa: E402
 
-EXTRAS = ("cli", "cpu", "service", "ui")
+EXTRAS = ("cli", "cpu", "mcp", "service", "ui")
 """The extras whose packages the wheel `akin` depends on."""
 
 TOP_LEVEL = {"akin", "gradio_ui", "retrieval_service"}
