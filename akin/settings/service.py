@@ -58,6 +58,12 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
     )
     rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
 
+    mcp: bool = Field(
+        default=True,
+        description="Serve the tools of the Model Context Protocol at `/mcp` ([mcp.md](mcp.md)); they need the extra "
+        "`mcp`.",
+    )
+
     encoder_version: int | None = Field(
         default=None, ge=1, description="The only version of the encoder to use. Default: the one of the snapshot."
     )
