@@ -36,6 +36,7 @@ from training.progress import log_progress
 PAIRS = "pairs.jsonl"
 SETS = "sets"
 RESULTS = "results.jsonl"
+ROWS = "rows"
 MODEL = "model"
 BASE_SHARES = (0.0, 0.4)
 _MEASURED_AT_ONCE = {"cuda": 512, "cpu": 32}
@@ -206,7 +207,7 @@ def run_row(folder: Path, row: Row, shares: Sequence[float], tokens: int | None 
     from training.fit import models
     from training.fit.fine_tune import Task, average, fine_tune
 
-    own = folder / "rows" / row.name
+    own = folder / ROWS / row.name
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     figures: dict[str, Any] = {}
@@ -240,7 +241,7 @@ def run_row(folder: Path, row: Row, shares: Sequence[float], tokens: int | None 
     base = models.load(configuration.model, device)
     model = models.load_unchanged(str(own / MODEL), "row", device) if row.train else copy.deepcopy(base)
     if row.soup:
-        _average(model, [folder / "rows" / name / MODEL for name in row.soup], device)
+        _average(model, [folder / ROWS / name / MODEL for name in row.soup], device)
     if not row.train:
         # A later soup may average it.
         model.save(str(own / MODEL))
@@ -265,6 +266,11 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def values_file(folder: Path, share: float) -> Path:
+    """Return the file of the values of each query, in the folder of a row, for a share of the base."""
+    return folder / f"values-{share:g}.npz"
+
+
 def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any]:
     from training.ablation.measure import measure
 
@@ -275,9 +281,7 @@ def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any
             model, _read_sets(folder), batch_size=_MEASURED_AT_ONCE[model.device.type]
         )
     }
-    np.savez_compressed(
-        own / f"values-{share:g}.npz", **{name: found.astype(np.float32) for name, found in values.items()}
-    )
+    np.savez_compressed(values_file(own, share), **{name: found.astype(np.float32) for name, found in values.items()})
     means = {name: round(float(found.mean()), 5) for name, found in values.items()}
     return {"means": means, "measured_in_seconds": round(time.perf_counter() - started, 1)}
 
