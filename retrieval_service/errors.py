@@ -13,6 +13,8 @@ RetrievalError
 │   │   ├── QueryTooLong      the query is longer than the service reads
 │   │   └── UnknownCategory   a category is neither in the corpus nor in arXiv's taxonomy
 │   ├── UnknownPaper          the corpus has no paper of that id (404)
+│   ├── UnknownModel          no model of that name is served here (404)
+│   ├── NoReranker            no reranker is served here (404)
 │   └── NotHere               the request is answered at another port (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
 │   ├── Overloaded            the service has more requests than it can answer
@@ -149,6 +151,20 @@ class UnknownPaper(RequestError):
     """The corpus has no paper of that id."""
 
     code = "unknown_paper"
+    status = 404
+
+
+class UnknownModel(RequestError):
+    """No model of that name is served here."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class NoReranker(RequestError):
+    """No reranker is served here."""
+
+    code = "no_reranker"
     status = 404
 
 

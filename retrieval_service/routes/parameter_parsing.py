@@ -42,8 +42,10 @@ class Parameters(Generic[Model]):
         lists: Names that take a list.
     """
 
-    def __init__(self, model: type[Model]) -> None:
+    def __init__(self, model: type[Model], longest_body: int = _LONGEST_BODY) -> None:
+        """Take the model, and the most bytes of a body with its parameters."""
         self.model = model
+        self._longest_body = longest_body
         self.adapter = TypeAdapter(model)
         aliases, lists = [], []
         for field, hint in get_type_hints(model, include_extras=True).items():
@@ -120,7 +122,7 @@ class Parameters(Generic[Model]):
             raise WrongContentType(
                 f"The body must be sent as application/json, not {kind[:60] or 'nothing'}.", {"content_type": kind[:60]}
             )
-        body = await _limited_body(request)
+        body = await _limited_body(request, self._longest_body)
         try:
             content = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -144,12 +146,12 @@ class Parameters(Generic[Model]):
         return InvalidParameter(f"{name} {problem}.", {"parameter": name})
 
 
-async def _limited_body(request: Request) -> bytes:
+async def _limited_body(request: Request, most: int) -> bytes:
     state = service_state(request)
     try:
-        return await limited_body(request.scope, request.receive, _LONGEST_BODY, state.body_seconds)
+        return await limited_body(request.scope, request.receive, most, state.body_seconds)
     except BodyTooLong:
-        raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY}) from None
+        raise BodyTooLarge(f"The body is longer than {most} bytes.", {"limit": most}) from None
     except ClientLeft:
         raise ClientGone from None
     except SlowBody:
