@@ -25,7 +25,7 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, embeddings, health, models, papers, search
+from retrieval_service.routes import citations, docs, embed, embeddings, health, models, papers, rerank, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -99,7 +99,7 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, citations, papers, embed, embeddings, models, health, docs)
+    parts = (search, citations, papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
     app.state.openapi = openapi(routes, settings.service_root_path)

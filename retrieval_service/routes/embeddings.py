@@ -50,18 +50,19 @@ def check_texts(value: object, name: str, most: int) -> list[str]:
         raise refuse(f" has {len(texts)} texts; at most {most} are read. Send several requests.", limit=most)
     total = 0
     for at, text in enumerate(texts):
+        place = "" if isinstance(value, str) else f"[{at}]"
         if isinstance(text, int | list) and not isinstance(text, bool):
             raise refuse(
                 " has token ids; only texts are read, as each model has tokens of its own. OpenAIEmbeddings of "
                 "langchain-openai sends texts with check_embedding_ctx_length=False."
             )
         if not isinstance(text, str):
-            raise refuse(f"[{at}] must be a text.")
+            raise refuse(f"{place} must be a text.")
         if not text.strip():
-            raise refuse(f"[{at}] is blank: leave it out, as a blank text has no vector.", index=at)
+            raise refuse(f"{place} is blank: leave it out, as a blank text has no vector.", index=at)
         if len(text) > LONGEST_QUERY:
             raise refuse(
-                f"[{at}] has {len(text)} characters; at most {LONGEST_QUERY} are read. Send a shorter text.",
+                f"{place} has {len(text)} characters; at most {LONGEST_QUERY} are read. Send a shorter text.",
                 index=at,
                 limit=LONGEST_QUERY,
             )
@@ -73,7 +74,7 @@ def check_texts(value: object, name: str, most: int) -> list[str]:
         )
     cleaned = [replace_unprintable(text).strip() for text in texts]
     if "" in cleaned:
-        raise refuse(f"[{cleaned.index('')}] has no character that can be printed.", index=cleaned.index(""))
+        raise refuse(f"[{cleaned.index('')}] has control characters only.", index=cleaned.index(""))
     return cleaned
 
 

@@ -34,6 +34,7 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/corpus": ["get"],
         "/embed": ["post"],
         "/embeddings": ["post"],
+        "/rerank": ["post"],
         "/models": ["get"],
         "/models/{model_id}": ["get"],
         "/health": ["get"],
