@@ -25,7 +25,7 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, embeddings, health, models, papers, rerank, search
+from retrieval_service.routes import citations, docs, embed, embeddings, health, mcp, models, papers, rerank, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -56,6 +56,8 @@ def create_app(
     settings = settings or Settings()
     metrics = Metrics()
     seed = common_seed(settings)
+    origins = parse_origins(settings.cors_origins)
+    mcp_endpoint = mcp.McpEndpoint(origins)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -66,7 +68,7 @@ def create_app(
         ):
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
-            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
+            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
             engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
@@ -88,6 +90,7 @@ def create_app(
             try:
                 yield
             finally:
+                await mcp_endpoint.stop()
                 await searches.finish()
                 await bulk.finish()
                 await reads.finish()
@@ -101,6 +104,8 @@ def create_app(
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
     parts = (search, citations, papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
+    if settings.mcp:
+        routes += mcp.routes(mcp_endpoint)
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
     app.state.openapi = openapi(routes, settings.service_root_path)
     app.state.root_path = settings.service_root_path
@@ -108,12 +113,12 @@ def create_app(
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
     outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
-    if origins := parse_origins(settings.cors_origins):
+    if origins:
         outside = CORSMiddleware(
             outside,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER],
+            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
             expose_headers=["ETag", "Retry-After"],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))

@@ -15,7 +15,8 @@ RetrievalError
 │   ├── UnknownPaper          the corpus has no paper of that id (404)
 │   ├── UnknownModel          no model of that name is served here (404)
 │   ├── NoReranker            no reranker is served here (404)
-│   └── NotHere               the request is answered at another port (404)
+│   ├── OriginNotAllowed      a script of another site may not send the request (403)
+│   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
 │   ├── Overloaded            the service has more requests than it can answer
 │   ├── DeadlineExceeded      the answer was not ready at the deadline
@@ -168,8 +169,15 @@ class NoReranker(RequestError):
     status = 404
 
 
+class OriginNotAllowed(RequestError):
+    """A script of another site may not send the request."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+
 class NotHere(RequestError):
-    """The request is answered at another port."""
+    """The request is answered at another port, or by a part that is not installed."""
 
     code = "not_found"
     status = 404
