@@ -69,7 +69,7 @@ def create_app(
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
             reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
-            engine = make_engine(settings, executor, reranking)
+            engine = make_engine(settings, executor, reranking, seed)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 source,

@@ -156,6 +156,13 @@ class SimilarRequest:
 
     k: Annotated[Number, _field("Number of results.", ge=1, le=100)] = 10
     offset: Annotated[Number, _field("Number of better results to leave out.", ge=0, le=1000)] = 0
+    cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=100)] | None,
+        _field(
+            "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
+            "apart from k. It reaches the end of the ranking."
+        ),
+    ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
     categories: Annotated[
         _Categories,
@@ -198,7 +205,9 @@ class SimilarRequest:
     ] = None
 
     @model_validator(mode="after")
-    def _check_days(self) -> Self:
+    def _check_place_and_days(self) -> Self:
+        if self.cursor is not None and self.offset:
+            raise InvalidParameter("Give either cursor or offset, not both.", {"parameter": "cursor"})
         if self.first and self.last and self.first > self.last:
             raise InvalidParameter(f"from ({self.first}) must not be after to ({self.last}).", {"parameter": "from"})
         return self
