@@ -154,7 +154,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
     search or the reranker failed. `searched` is the number of papers that the conditions admit. `notes` say what of the
     query was not read, or was read in another way, and how to write it. The best `reranked` results of the search are
-    in the order of their score `reranker` in `sources`.
+    in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has the next
+    page; it is null at the end of the ranking.
     """
 
     results: list[SearchResult]
@@ -170,3 +171,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     folded: int
     notes: Sequence[str] = ()
     reranked: int = 0
+    next_cursor: str | None = None
