@@ -177,7 +177,7 @@ test: setup check check-training browser ## both checks, and the default tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: test-long
-test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row; every named encoder
+test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 

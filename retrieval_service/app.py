@@ -32,6 +32,7 @@ from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
+from retrieval_service.routes.version_prefix import VersionPrefix
 from retrieval_service.search.engine import make_engine
 from retrieval_service.search.reranking import Reranking
 from retrieval_service.search.warm_up import warm
@@ -66,7 +67,7 @@ def create_app(
         ):
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
-            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
+            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
             engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
@@ -113,7 +114,7 @@ def create_app(
             allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
             expose_headers=["ETag", "Retry-After"],
         )
-    app.middleware_stack = SecurityHeaders(outside, api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app
 
 

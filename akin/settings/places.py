@@ -53,7 +53,10 @@ def _beside(own: str) -> AfterValidator:
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
-    _beside(r"/(papers|health)(/.*)?|/(search|feed|citations|corpus|embed|mcp|metrics|docs|openapi\.json)"),
+    _beside(
+        r"/(papers|health|models|v1|v2)(/.*)?|/(search|searches|feed|citations|corpus|embed|embeddings|rerank|mcp|metrics)|"
+        r"/(docs|openapi\.json)"
+    ),
 ]
 PageRootPath = Annotated[
     RootPath,
