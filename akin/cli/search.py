@@ -139,7 +139,7 @@ def _asks_for_more(answer: dict[str, Any]) -> bool:
 
 
 def _goes_on(answer: dict[str, Any]) -> bool:
-    return len(answer["results"]) == answer["k"] and answer["offset"] + answer["k"] <= _LAST_OFFSET
+    return bool(len(answer["results"]) == answer["k"] and answer["offset"] + answer["k"] <= _LAST_OFFSET)
 
 
 def _cite(settings: Settings, answer: dict[str, Any], form: str) -> None:
