@@ -25,7 +25,7 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, health, mcp, papers, search
+from retrieval_service.routes import citations, docs, embed, feed, health, mcp, papers, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -96,7 +96,15 @@ def create_app(
     middleware = [Middleware(Compression), Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    routes = [*search.ROUTES, *citations.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
+    routes = [
+        *search.ROUTES,
+        *feed.ROUTES,
+        *citations.ROUTES,
+        *papers.ROUTES,
+        *embed.ROUTES,
+        *health.ROUTES,
+        *docs.ROUTES,
+    ]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
