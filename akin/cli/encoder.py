@@ -214,7 +214,7 @@ def evaluate(
 
 @app.command()
 def compare(
-    what: Annotated[str, typer.Argument(help="`calibration` of INT8, or `pruning` of layers and tokens.")],
+    what: Annotated[str, typer.Argument(help="What to compare: `calibration`, `pruning` or `quantisers`.")],
     sets: Annotated[list[Path], typer.Option("--set", help="A test collection in BEIR's layout.")],
     output: Annotated[Path | None, typer.Option(help="The folder for the table and the plots.")] = None,
     source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,
