@@ -23,7 +23,7 @@ _UNWRITABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001000
 
 @dataclass(frozen=True)
 class Feed:
-    """What a feed says of itself.
+    """Feed, and what it says of itself.
 
     Attributes:
         title: What is followed.
