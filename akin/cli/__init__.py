@@ -13,6 +13,7 @@ import typer
 
 from akin.cli import (
     cite,
+    digest,
     encoder,
     evaluate,
     index,
@@ -44,6 +45,7 @@ app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
+digest.add_to(app)
 mcp.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
