@@ -28,6 +28,7 @@ from retrieval_service.search.answer import (
     Timings,
 )
 from retrieval_service.search.coverage import dense_note, hybrid_reason
+from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
@@ -59,6 +60,7 @@ class SearchEngine:
         dense_weight: float = EVEN,
         text_weight: float = TEXT_WEIGHT,
         reranking: Reranking = NO_RERANKING,
+        seed: bytes = b"",
     ) -> None:
         """Take the way of ranking.
 
@@ -69,28 +71,34 @@ class SearchEngine:
             dense_weight: Weight of the dense half, 0 to 1.
             text_weight: Weight of the query's words in the texts of the best papers, beside 1 for the fused score.
             reranking: Puts the best results in order on request.
+            seed: Identifies the code and the settings that rankings depend on, for cursors.
         """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
         self._text_weight = text_weight
         self._reranking = reranking
+        self._seed = seed
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
 
         Raises:
-            RequestError: The request names a paper or a category that does not exist.
+            RequestError: The request names a paper or a category that does not exist, or its cursor does not hold.
             Unavailable: The request needs the encoder, which is not available.
         """
-        search = _Search(self._executor, self._join, self._pool, self._text_weight, self._reranking, corpus, request)
-        return await search.run()
+        ranked_by = self._seed + corpus.manifest.id.encode()
+        request = at_cursor(request, ranked_by)
+        parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
+        return await _Search(*parts, corpus, request, ranked_by).run()
 
 
-def make_engine(settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING) -> SearchEngine:
+def make_engine(
+    settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING, seed: bytes = b""
+) -> SearchEngine:
     """Return the engine that settings describe; an evaluation measures the one that the service uses."""
     fusion = FUSIONS[settings.fusion]
-    return SearchEngine(executor, fusion, settings.pool, settings.dense_weight, settings.text_weight, reranking)
+    return SearchEngine(executor, fusion, settings.pool, settings.dense_weight, settings.text_weight, reranking, seed)
 
 
 @dataclass
@@ -104,6 +112,7 @@ class _Search:
     reranking: Reranking
     corpus: Corpus
     request: SearchRequest
+    ranked_by: bytes
     timings: Timings = field(default_factory=Timings)
     tokens: int | None = None
     truncated: bool = False
@@ -118,6 +127,7 @@ class _Search:
     papers: list[Paper] = field(default_factory=list)
     rerank: int = 0
     reranked: int = 0
+    more: bool = False
 
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
@@ -137,6 +147,7 @@ class _Search:
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
         )
         encoder = self.corpus.manifest.encoder
+        end = self.request.offset + len(results)
         return SearchAnswer(
             results=results,
             mode=plan.mode,
@@ -159,6 +170,7 @@ class _Search:
             folded=sum(len(result.duplicates) for result in results),
             notes=notes,
             reranked=self.reranked,
+            next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
             coverage=self.coverage,
         )
 
@@ -315,7 +327,9 @@ class _Search:
             results = [*(results[at] for at in order), *results[count:]]
             self.reranked = count
         self.timings.rerank_ms = _ms_since(started)
-        return results[self.request.offset : self.request.offset + self.request.k]
+        end = self.request.offset + self.request.k
+        self.more = self.more or len(results) > end
+        return results[self.request.offset : end]
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
@@ -332,8 +346,10 @@ class _Search:
             )
         else:
             found = fetch(rows[first:end].tolist())
-            page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found))
+            more = len(rows) > end or not ended
+            page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found), more)
         self.timings.fetch_ms += _ms_since(started)
+        self.more = page is not None and page.more
         return page
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
