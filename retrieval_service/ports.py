@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +48,9 @@ class EncoderIdentity:
         max_length: Tokens that it reads of a text; None if this is unknown.
         device: "cpu" or "gpu"; None if Triton does not report it.
         abstract_as: The input type of an abstract that looks for its neighbours.
+        name: The name of its model; that of Triton's model if this is unknown.
+        created: The moment at which it was exported; None if this is unknown.
+        dimensions: Shorter lengths to which its vectors may be cut, as it was trained for them (Matryoshka).
     """
 
     version: int
@@ -56,6 +59,9 @@ class EncoderIdentity:
     max_length: int | None = None
     device: str | None = None
     abstract_as: InputType = "query"
+    name: str = "text_encoder"
+    created: datetime | None = None
+    dimensions: tuple[int, ...] = ()
 
 
 class EmbeddingBatch(NamedTuple):
@@ -165,7 +171,7 @@ class VectorIndex(Protocol):
         """
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """Return the stored vectors of some rows, float32 [n, dim]."""
+        """Return the stored vectors of some rows, float32 [n, dim]; zeros for a row without a vector."""
 
     def close(self) -> None:
         """Release memory and threads; no search may follow."""
@@ -255,6 +261,10 @@ class Corpus(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """The papers."""
+
+    @property
+    def covered(self) -> RowSet | None:
+        """The rows that have a vector; None if all have one."""
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.
