@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from mcp.server.lowlevel import Server
@@ -60,7 +59,7 @@ def make_server(ask_of: Callable[[Any], Ask]) -> Server[Any]:
 
     return Server(
         "akin",
-        version=version("akin"),
+        version="1",  # of the interface, as in its OpenAPI document; images have no metadata of the package
         title="Akin",
         instructions=INSTRUCTIONS,
         # Without it, the SDK would list the tools, and ask for the corpus, before each call.
