@@ -19,6 +19,7 @@ _AUTHORS_OF_PAPER = 100
 _CATEGORIES = 60
 _AROUND = 700  # characters of an answer beside its papers, without notes
 _LEAST_ABSTRACT = 100
+_LONGEST_NOTE = 300
 _OFFSETS = 1000
 
 
@@ -171,7 +172,10 @@ _Paper = TypeVar("_Paper", FoundPaper, PaperDetails)
 
 def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
     """Return the results of a search that fit the length that was asked for."""
-    notes = [str(note) for note in answer.get("notes", ())]
+    notes: list[str] = []
+    for note in answer.get("notes", ()):
+        if sum(map(len, notes)) + min(len(note), _LONGEST_NOTE) < asked.max_characters // 5:
+            notes.append(cut(note, _LONGEST_NOTE))
     room = asked.max_characters - _AROUND - sum(map(len, notes))
     kept: list[FoundPaper] = []
     results = answer["results"]
@@ -191,7 +195,7 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
         left_out=len(results) - len(kept),
         searched=answer["searched"],
         mode=answer["mode"],
-        degraded=answer.get("degraded"),
+        degraded=cut(answer.get("degraded") or "", _LONGEST_NOTE) or None,
         notes=notes,
         snapshot=answer["snapshot"],
     )

@@ -49,7 +49,9 @@ async def feed(request: Request) -> Response:
             changed=corpus.manifest.created,
         )
         content = await Job(state.read_threads, written.write, found.results).result()
-        return Response(content, headers=NEVER_STORED if wanted.rerank else None, media_type=MEDIA_TYPE)
+        return Response(
+            content, headers=NEVER_STORED if found.degraded or wanted.rerank else None, media_type=MEDIA_TYPE
+        )
 
     return await answer_from_corpus(request, state.searches, deadline, (wanted, base), answer)
 
