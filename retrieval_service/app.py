@@ -25,7 +25,19 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, embeddings, health, mcp, models, papers, rerank, search
+from retrieval_service.routes import (
+    citations,
+    docs,
+    embed,
+    embeddings,
+    health,
+    mcp,
+    models,
+    papers,
+    rerank,
+    search,
+    searches,
+)
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -102,7 +114,7 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, citations, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (search, searches, citations, papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

@@ -27,6 +27,7 @@ def document(tmp_path: Path) -> Any:
 def test_every_route_for_clients_is_described(document: Any) -> None:
     assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
         "/search": ["get", "post"],
+        "/searches": ["post"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
         "/citations": ["post"],
