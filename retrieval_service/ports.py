@@ -171,7 +171,7 @@ class VectorIndex(Protocol):
         """
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """Return the stored vectors of some rows, float32 [n, dim]."""
+        """Return the stored vectors of some rows, float32 [n, dim]; zeros for a row without a vector."""
 
     def close(self) -> None:
         """Release memory and threads; no search may follow."""
@@ -261,6 +261,10 @@ class Corpus(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """The papers."""
+
+    @property
+    def covered(self) -> RowSet | None:
+        """The rows that have a vector; None if all have one."""
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.

@@ -47,7 +47,9 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
     """Search, and count the search in the metrics."""
     found = await state.engine.search(corpus, wanted)
-    state.metrics.record_search(found.timings, found.degraded is not None, found.reranked)
+    # While vectors are being made, both halves answer: that is no failure.
+    failed = found.degraded is not None and found.coverage is None
+    state.metrics.record_search(found.timings, failed, found.reranked)
     return found
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import ClientGone, InvalidParameter, RetrievalError
+from retrieval_service.ports import Corpus
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.error_handlers import describe
 from retrieval_service.routes.openapi import ApiRoute, ErrorDetail
@@ -23,7 +24,7 @@ from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.search import SEARCH, counted_search
 from retrieval_service.routes.state import deadline_of, disconnected, service_state
 from retrieval_service.search.answer import SearchAnswer
-from retrieval_service.search.joined_embedding import JoinedEmbedding
+from retrieval_service.search.joined_embedding import join_embedding
 from retrieval_service.search.request import SearchRequest
 
 MOST_SEARCHES = 50
@@ -91,7 +92,7 @@ async def searches(request: Request) -> Response:
     charge(request.scope, len(wanted) - 1)
     gone = asyncio.create_task(disconnected(request))
     with service_state(request).live.hold() as corpus:
-        one = partial(_answer, request, corpus, JoinedEmbedding(corpus), asyncio.Semaphore(_AT_ONCE), deadline, gone)
+        one = partial(_answer, request, corpus, join_embedding(corpus), asyncio.Semaphore(_AT_ONCE), deadline, gone)
         tasks = [asyncio.create_task(one(each)) for each in read]
         try:
             return json_response(SearchesAnswer(await asyncio.gather(*tasks)))
@@ -113,7 +114,7 @@ def _read(values: object) -> SearchRequest | RetrievalError:
 async def _answer(
     request: Request,
     corpus: OpenCorpus,
-    joined: JoinedEmbedding,
+    joined: Corpus,
     slots: asyncio.Semaphore,
     deadline: float,
     gone: asyncio.Task[None],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,14 +11,23 @@ from time import perf_counter
 
 import numpy as np
 
-from akin.papers import Paper
+from akin.papers import Paper, passage_text
 from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
-from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
+from retrieval_service.search.answer import (
+    Coverage,
+    EncoderAnswer,
+    NamedPaper,
+    QueryAnswer,
+    SearchAnswer,
+    SearchResult,
+    Timings,
+)
+from retrieval_service.search.coverage import dense_note, hybrid_reason
 from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
@@ -32,7 +41,7 @@ from retrieval_service.search.fusion import (
     single_ranking,
 )
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
-from retrieval_service.search.ranking import Ranking
+from retrieval_service.search.ranking import NOTHING, Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
@@ -97,7 +106,7 @@ class _Search:
     """The state of one request while it is answered."""
 
     executor: Executor
-    join: Callable[[Hits, Hits], FusedRanking]
+    join: Callable[..., FusedRanking]
     pool: int
     text_weight: float
     reranking: Reranking
@@ -109,6 +118,7 @@ class _Search:
     truncated: bool = False
     words: str | None = None
     degraded: str | None = None
+    coverage: Coverage | None = None
     dense: Ranking | None = None
     lexical: Ranking | None = None
     ranking: FusedRanking | None = None
@@ -125,7 +135,7 @@ class _Search:
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = plan.notes
+        notes = (*plan.notes, *self._note_coverage(plan.mode))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
@@ -161,7 +171,19 @@ class _Search:
             notes=notes,
             reranked=self.reranked,
             next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
+            coverage=self.coverage,
         )
+
+    def _note_coverage(self, mode: Mode) -> tuple[str, ...]:
+        """Record that papers have no vector, if some have none; return the note of a dense search."""
+        covered = self.corpus.covered
+        if covered is None or mode is Mode.LEXICAL:
+            return ()
+        self.coverage = Coverage(covered.count, len(covered.mask))
+        if mode is Mode.DENSE:
+            return (dense_note(self.coverage),)
+        self.degraded = hybrid_reason(self.coverage)
+        return ()
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
@@ -205,33 +227,52 @@ class _Search:
             self._rank(depth)
 
     async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
-        """Return the ranking by vectors; None if lexical search answers alone because the encoder is unavailable."""
-        vector = None
-        if plan.words is not None:
-            started = perf_counter()
-            try:
+        """Return the ranking by vectors.
+
+        It is None if lexical search answers alone, because the encoder is unavailable or no paper has a vector.
+        """
+        vector, made = None, {}
+        if self.coverage is not None and not self.coverage.with_vectors:
+            return Ranking(lambda _: NOTHING, plan.given_rows) if plan.mode is Mode.DENSE else None
+        started = perf_counter()
+        try:
+            if plan.words is not None:
                 embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
-            except Unavailable as error:
-                if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
-                    raise
-                self.degraded = f"{redact_message(error)} These results come from lexical search alone."
-                return None
+                vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
+                self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
+            elif self.corpus.covered is not None:
+                made = await self._embed_papers(plan, self.corpus.covered)
+        except Unavailable as error:
+            if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
+                raise
+            self.degraded = f"{redact_message(error)} These results come from lexical search alone."
+            self.coverage = None
+            return None
+        if vector is not None or made:
             self.timings.embed_ms = _ms_since(started)
-            vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
-            self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
 
         def search(depth: int) -> Hits:
             started = perf_counter()
-            wanted = self._feedback_vector(plan) if vector is None else vector
+            wanted = self._feedback_vector(plan, made) if vector is None else vector
             hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.search_effort)
             self.timings.vectors_ms += _ms_since(started)
             return hits
 
         return Ranking(search, plan.given_rows)
 
-    def _feedback_vector(self, plan: SearchPlan) -> Vectors:
-        stored = self.corpus.vectors.vectors
-        return feedback_vector(stored(plan.like_rows.tolist()), stored(plan.unlike_rows.tolist()))
+    async def _embed_papers(self, plan: SearchPlan, covered: RowSet) -> dict[int, Vectors]:
+        """Return the vectors of the papers to search by that have none stored, by row."""
+        given = zip(plan.given_rows.tolist(), [*plan.like, *plan.unlike], strict=True)
+        missing = [(row, passage_text(paper)) for row, paper in given if not covered.mask[row]]
+        return {row: (await self.corpus.embed(text, "passage"))[0].vectors[0] for row, text in missing}
+
+    def _feedback_vector(self, plan: SearchPlan, made: Mapping[int, Vectors]) -> Vectors:
+        """Return the vector to search by; `made` has the vectors of papers that have none stored."""
+        rows = plan.given_rows.tolist()
+        vectors = self.corpus.vectors.vectors(rows)
+        for place in (place for place, row in enumerate(rows) if row in made):
+            vectors[place] = made[rows[place]]
+        return feedback_vector(vectors[: len(plan.like_rows)], vectors[len(plan.like_rows) :])
 
     def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
@@ -251,7 +292,8 @@ class _Search:
             return
         started = perf_counter()
         if self.dense is not None and self.lexical is not None:
-            fused = self.join(self.dense.hits, self.lexical.hits)
+            covered = self.corpus.covered
+            fused = self.join(self.dense.hits, self.lexical.hits, covered=None if covered is None else covered.mask)
             if self.ranking is None and self.words:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from retrieval_service.errors import RetrievalError
-from retrieval_service.ports import (
-    Catalogue,
-    Corpus,
-    EmbeddingBatch,
-    EncoderIdentity,
-    LexicalIndex,
-    TextRole,
-    VectorIndex,
-)
+from retrieval_service.ports import Corpus, EmbeddingBatch, EncoderIdentity, TextRole
 from retrieval_service.search.many_texts import FEW_TEXTS
-
-if TYPE_CHECKING:
-    from retrieval_service.corpus.manifest import Manifest
 
 _Embedded = tuple[EmbeddingBatch, EncoderIdentity]
 
@@ -37,7 +26,12 @@ class _Waiting(NamedTuple):
     embedded: asyncio.Future[_Embedded]
 
 
-class JoinedEmbedding:
+def join_embedding(corpus: EmbeddingCorpus) -> Corpus:
+    """Return a corpus whose searches share calls of the encoder."""
+    return cast(Corpus, _JoinedEmbedding(corpus))
+
+
+class _JoinedEmbedding:
     """Corpus for the searches of one request: texts that come in one turn of the event loop are embedded together.
 
     Most searches are planned at once, so that their texts come in one turn. No text waits for another search.
@@ -49,25 +43,9 @@ class JoinedEmbedding:
         self._waiting: list[_Waiting] = []
         self._calls: set[asyncio.Task[None]] = set()
 
-    @property
-    def manifest(self) -> Manifest:
-        """The record of how the corpus was made."""
-        return self._corpus.manifest
-
-    @property
-    def vectors(self) -> VectorIndex:
-        """The vector index."""
-        return self._corpus.vectors
-
-    @property
-    def lexical(self) -> LexicalIndex:
-        """The lexical index."""
-        return self._corpus.lexical
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The papers."""
-        return self._corpus.catalogue
+    def __getattr__(self, name: str) -> Any:
+        """Return any other part of the corpus."""
+        return getattr(self._corpus, name)
 
     async def embed(self, text: str, role: TextRole = "query") -> _Embedded:
         """Return the vector of a text, and the encoder that made it."""

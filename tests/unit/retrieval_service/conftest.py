@@ -105,6 +105,7 @@ class Corpus:
         self.catalogue = ListCatalogue(papers)
         self.vectors = Scripted(dense)
         self.lexical = Scripted(lexical)
+        self.covered = None
         self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []

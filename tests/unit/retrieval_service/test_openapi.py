@@ -28,6 +28,7 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
     assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
         "/search": ["get", "post"],
         "/searches": ["post"],
+        "/feed": ["get"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
         "/citations": ["post"],
