@@ -15,6 +15,7 @@ from retrieval_service.routes.state import ServiceState, answer_from_corpus, dea
 from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
 
+EXAMPLE = {"query": "graph neural networks", "k": 3, "categories": ["cs.LG"], "from": "2022"}
 SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 
 
@@ -54,6 +55,13 @@ async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequ
 
 
 ROUTES = (
-    ApiRoute("/search", search, "POST", "GET", takes=SEARCH, answers=SearchAnswer, timed=True),
-    ApiRoute("/papers/{paper_id:path}/similar", similar, takes=_SIMILAR, answers=SearchAnswer, timed=True),
+    ApiRoute("/search", search, "POST", "GET", takes=SEARCH, answers=SearchAnswer, timed=True, example=EXAMPLE),
+    ApiRoute(
+        "/papers/{paper_id:path}/similar",
+        similar,
+        takes=_SIMILAR,
+        answers=SearchAnswer,
+        timed=True,
+        example={"paper_id": "2401.09032", "k": 5},
+    ),
 )
