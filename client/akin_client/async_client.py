@@ -117,6 +117,10 @@ class AsyncClient:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return await self._send(calls.citations(ids, format))
 
+    async def feed(self, query: str | None = None, **parameters: Any) -> str:
+        """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
+        return await self._send(calls.feed(query, parameters))
+
     async def embed(self, text: str, input_type: str = "query") -> TextVector:
         """Return the vector of one text, a `query` or a `passage`."""
         return await self._send(calls.embed(text, input_type))

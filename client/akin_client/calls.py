@@ -79,6 +79,11 @@ def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     return Call("POST", "/citations", lambda response: response.text, body=body)
 
 
+def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
+    """Return the request for a search as an Atom feed."""
+    return Call("GET", "/feed", lambda response: response.text, query=_search_body(query, parameters))
+
+
 def embed(text: str, input_type: str) -> Call[TextVector]:
     """Return the request for the vector of one text."""
     body = {"query": text, "input_type": input_type}

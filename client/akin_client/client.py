@@ -114,6 +114,10 @@ class Client:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return self._send(calls.citations(ids, format))
 
+    def feed(self, query: str | None = None, **parameters: Any) -> str:
+        """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
+        return self._send(calls.feed(query, parameters))
+
     def embed(self, text: str, input_type: str = "query") -> TextVector:
         """Return the vector of one text, a `query` or a `passage`."""
         return self._send(calls.embed(text, input_type))

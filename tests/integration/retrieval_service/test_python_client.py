@@ -49,6 +49,7 @@ def test_every_method_is_understood(client: Client, corpus: Any) -> None:
     assert [each["id"] for each in client.models()] == ["text_encoder"]
     found = client.search(" ".join(paper.abstract.split()[:8]), k=3, categories=list(paper.categories), from_="1990")
     assert found["results"][0]["id"] == paper.id or paper.published is None
+    assert client.feed("some words", categories=["cs.LG", "cs.CL"], collapse=False).lstrip().startswith("<?xml")
     several = client.searches([{"query": "some words", "k": 1}, {"like": ["9999.99999"]}])
     assert several[0]["results"]  # type: ignore[index]
     assert isinstance(several[1], NotFound)

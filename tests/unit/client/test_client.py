@@ -101,6 +101,7 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("corpus", (), {}, ("GET", "/v1/corpus", None)),
         ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
+        ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
     ],
 )  # fmt: skip
