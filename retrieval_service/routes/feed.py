@@ -61,4 +61,4 @@ def _title(wanted: SearchRequest, like: Sequence[str]) -> str:
     return f"Akin: {what}"[:_LONGEST_TITLE]
 
 
-ROUTES = (ApiRoute("/feed", feed, takes=_SEARCH, timed=True),)
+ROUTES = (ApiRoute("/feed", feed, takes=_SEARCH, timed=True, example={"query": "graph neural networks"}),)
