@@ -183,6 +183,8 @@ check: .venv/ready ## lint, format, types and import contracts; needs neither to
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/mypy --config-file client/pyproject.toml
+	PYTHONPATH=client .venv/bin/lint-imports --config client/pyproject.toml
 	PYTHONPATH=training/src .venv/bin/lint-imports --config training/pyproject.toml
 
 .PHONY: check-training
