@@ -48,6 +48,15 @@ class UnderstoodQuery(_AnswerPart):
     tokens: int | None = None
 
 
+class Order(_AnswerPart):
+    """Order of the results: of the best `papers`, or of all matches if `complete`; `half_life` is in years."""
+
+    by: str
+    papers: int = 0
+    complete: bool = False
+    half_life: float | None = None
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
@@ -66,6 +75,7 @@ class Answer(_AnswerPart):
     searched: int | None = None
     snapshot: str | None = None
     reranked: int = 0
+    sort: Order | None = None
 
 
 class Component(_AnswerPart):

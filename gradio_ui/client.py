@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gradio_ui.answers import Answer, CorpusInfo, Health
 from gradio_ui.settings import Settings
-from gradio_ui.state import WITHDRAWN, PageState
+from gradio_ui.state import SORTS, WITHDRAWN, PageState
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
@@ -204,6 +204,8 @@ def search_request(state: PageState) -> dict[str, object]:
         body["to"] = str(state.to_year)
     if state.withdrawn != WITHDRAWN[0]:
         body["withdrawn"] = state.withdrawn
+    if state.sort != SORTS[0]:
+        body["sort"] = state.sort
     if state.deep:
         body["rerank"] = _RERANKED
     return body

@@ -226,6 +226,9 @@ class Catalogue(Protocol):
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
 
+    def days(self, rows: Rows) -> NDArray[np.int32]:
+        """Return the days of some rows that filters compare, as ordinals; 0 where a paper has none."""
+
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
 

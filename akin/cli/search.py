@@ -48,6 +48,12 @@ def search(
     withdrawn: Annotated[str, typer.Option(help="Withdrawn papers: include, exclude or only.")] = "include",
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
+    sort: Annotated[
+        str, typer.Option(help="relevance, newest or oldest (of the best matches), or recent: the new weighs more.")
+    ] = "relevance",
+    half_life: Annotated[
+        float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
+    ] = None,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
 ) -> None:
@@ -71,6 +77,8 @@ def search(
         "from": since,
         "to": until,
         "withdrawn": withdrawn if withdrawn != "include" else None,
+        "sort": sort if sort != "relevance" else None,
+        "half_life": half_life,
         "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
@@ -122,6 +130,10 @@ def show(answer: dict[str, Any]) -> None:
         say(f"note: read as conditions: {', '.join(operators)}")
     for note in answer.get("notes", ()):
         say(f"note: {note}")
+    if order := answer.get("sort"):
+        half_life = f", a score halves every {order['half_life']:g} years" if "half_life" in order else ""
+        which = "matches" if order["complete"] else "best matches"
+        say(f"note: sorted: {order['by']}, of {order['papers']:,} {which}{half_life}")
     if not answer["results"]:
         stdout.print("no paper matches")
     for rank, paper in enumerate(answer["results"], start=answer["offset"] + 1):

@@ -19,7 +19,7 @@ from akin.papers import Author, Paper
 from akin.papers.authors import listed_authors
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
-from retrieval_service.ports import RowSet
+from retrieval_service.ports import Rows, RowSet
 
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 DOI_INDEX = "CREATE INDEX IF NOT EXISTS paper_doi ON paper (lower(doi)) WHERE doi IS NOT NULL"
@@ -97,6 +97,10 @@ class SqliteCatalogue:
         found = self._db.execute(f"SELECT row, title, abstract FROM paper WHERE row IN ({marks})", list(map(int, rows)))
         texts = {row: (title, abstract) for row, title, abstract in found}
         return [texts[row] for row in rows]
+
+    def days(self, rows: Rows) -> NDArray[np.int32]:
+        """Return the days of some rows that filters compare, as ordinals; 0 where a paper has none."""
+        return self._days[rows]
 
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""

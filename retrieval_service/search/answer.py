@@ -148,6 +148,19 @@ class EncoderAnswer(msgspec.Struct):
     digest: str
 
 
+class SortAnswer(msgspec.Struct, kw_only=True):
+    """Order of the results, and the number of `papers` that were put in it.
+
+    `complete` is true if these are all papers that match; otherwise they are the best matches, and the results end with
+    them. `half_life` is in years.
+    """
+
+    by: str
+    papers: int
+    complete: bool
+    half_life: float | UnsetType = UNSET
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -170,3 +183,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     folded: int
     notes: Sequence[str] = ()
     reranked: int = 0
+    sort: SortAnswer | UnsetType = UNSET

@@ -10,6 +10,7 @@ from math import isnan
 from time import perf_counter
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
 from akin.papers.text import display_text
@@ -18,7 +19,15 @@ from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
-from retrieval_service.search.answer import EncoderAnswer, NamedPaper, QueryAnswer, SearchAnswer, SearchResult, Timings
+from retrieval_service.search.answer import (
+    EncoderAnswer,
+    NamedPaper,
+    QueryAnswer,
+    SearchAnswer,
+    SearchResult,
+    SortAnswer,
+    Timings,
+)
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
@@ -30,9 +39,10 @@ from retrieval_service.search.fusion import (
     fuse,
     single_ranking,
 )
+from retrieval_service.search.ordering import BY_DAY, all_by_day, in_order
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Sort
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -104,6 +114,7 @@ class _Search:
     lexical: Ranking | None = None
     ranking: FusedRanking | None = None
     ranked_to: int = 0
+    sort: SortAnswer | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
     rerank: int = 0
@@ -149,6 +160,7 @@ class _Search:
             folded=sum(len(result.duplicates) for result in results),
             notes=notes,
             reranked=self.reranked,
+            sort=self.sort,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
@@ -162,6 +174,8 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
+        if self.request.sort in BY_DAY and within is not None and plan.words is not None and not plan.words.strip():
+            return await self._start(self._all_by_day, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -185,6 +199,12 @@ class _Search:
             if self.results is not None:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
+
+    def _all_by_day(self, within: RowSet) -> list[SearchResult]:
+        """Return the page of all papers that meet conditions, where no words rank them."""
+        ranking = all_by_day(within, self.corpus.catalogue.days, self.request.sort, DEPTHS[-1])
+        self.sort = SortAnswer(by=self.request.sort, papers=within.count, complete=True)
+        return self._results_of(ranking, ended=True) or []
 
     def _reach(self, ranking: Ranking, depth: int, beside: Job[None] | None) -> None:
         """Search one index; rank at once where the other is done, as ranking takes less time than changing threads."""
@@ -244,15 +264,28 @@ class _Search:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
+        halves = [one for one in (self.dense, self.lexical) if one is not None]
+        if self.ranking is None and self.request.sort is not Sort.RELEVANCE:
+            fused = self._in_order(fused, complete=all(one.complete for one in halves))
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += _ms_since(started)
-        page = self._page(fused.rows, all(one.ended for one in (self.dense, self.lexical) if one is not None))
+        ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
+        self.results = self._results_of(fused, ended=ended)
+
+    def _in_order(self, fused: FusedRanking, *, complete: bool) -> FusedRanking:
+        half_life = self.request.half_life if self.request.sort is Sort.RECENT else UNSET
+        self.sort = SortAnswer(by=self.request.sort, papers=len(fused.rows), complete=complete, half_life=half_life)
+        return in_order(fused, self.request, self.corpus.catalogue.days)
+
+    def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
+        """Return the page of a ranking; None if it depends on a deeper one."""
+        page = self._page(ranking.rows, ended)
         if page is None:
-            return
+            return None
         self.papers = page.papers
         shown = np.asarray(page.places, np.int64)
-        scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
-        self.results = [
+        scores = (score[shown].tolist() for score in (ranking.scores, ranking.dense, ranking.lexical))
+        return [
             SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]

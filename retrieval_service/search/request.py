@@ -47,6 +47,15 @@ class Withdrawn(StrEnum):
     ONLY = "only"
 
 
+class Sort(StrEnum):
+    """Order of the results."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    RECENT = "recent"
+
+
 def replace_unprintable(text: str) -> str:
     """Return the text with a space for every control character and a replacement for every lone surrogate."""
     if text.isprintable():
@@ -188,6 +197,18 @@ class SimilarRequest:
         Withdrawn, _field("Withdrawn papers: `include` them, `exclude` them, or search them `only`.")
     ] = Withdrawn.INCLUDE
     collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
+    sort: Annotated[
+        Sort,
+        _field(
+            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first; or `recent`, "
+            "by relevance with a taste for the new: a score halves with each `half_life` of age."
+        ),
+    ] = Sort.RELEVANCE
+    half_life: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field("Years in which a score halves with `sort=recent`.", ge=0.1, le=100, allow_inf_nan=False),
+    ] = 3.0
     search_effort: Annotated[
         _Number | None,
         _field(

@@ -1,6 +1,5 @@
 """The page's HTML: correct, accessible, and free of markup from outside."""
 
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,35 +11,10 @@ from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPap
 from gradio_ui.card import paper_card
 from gradio_ui.client import AnswerNotUnderstood, NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import PageState
+from tests.unit.gradio_ui.elements import Elements
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
 STATE = PageState(q="x", categories=("cs.LG",))
-
-
-class Elements(HTMLParser):
-    """Parser that collects elements and text, and checks that all elements are closed."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
 
 
 def paper(**fields: object) -> FoundPaper:

@@ -51,6 +51,10 @@ class ListCatalogue:
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         return [(self.all[row].title, self.all[row].abstract) for row in rows]
 
+    def days(self, rows: Any) -> Any:
+        days = [day_of(paper) for paper in self.all]
+        return np.asarray([day.toordinal() if day else 0 for day in days], np.int32)[rows]
+
     def find_rows(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
             [
