@@ -193,6 +193,12 @@ class LexicalIndex(Protocol):
             admitted: The filter.
         """
 
+    def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> Mapping[str, float]:
+        """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
+
+    def terms_of(self, word: str) -> tuple[str, ...]:
+        """Return the terms by which a word of a paper is found; none for a stop word."""
+
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
 
@@ -264,4 +270,11 @@ class Corpus(Protocol):
 
         Raises:
             Unavailable: No vector can be made now; the message has the reason.
+        """
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of sentences of papers, made by the same encoder in one batch.
+
+        Raises:
+            Unavailable: No vectors can be made now.
         """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole, Vectors
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +63,7 @@ class OpenCorpus:
             Unavailable: No vector can be made now. After the encoder was dropped, no query reaches it until
                 `LiveCorpus` has found it again.
         """
-        encoder = self.encoder
-        if encoder is None:
-            raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
+        encoder = self._ready_encoder()
         try:
             embedded = await encoder.embed_queries([text], input_type(role, encoder))
         except EncoderMismatch as error:
@@ -78,6 +76,14 @@ class OpenCorpus:
             raise
         self._answered = True
         return embedded, encoder.identity
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of sentences of papers, made by the same encoder in one batch.
+
+        Raises:
+            Unavailable: No vectors can be made now.
+        """
+        return (await self._ready_encoder().embed_queries(texts, "passage")).vectors
 
     def needs_encoder_check(self) -> bool:
         """Return True if at least one query failed and none succeeded since the previous call.
@@ -114,6 +120,11 @@ class OpenCorpus:
         """Close the corpus as soon as no request holds it."""
         self._retired = True
         self._close_if_unused()
+
+    def _ready_encoder(self) -> Encoder:
+        if self.encoder is None:
+            raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
+        return self.encoder
 
     def _close_if_unused(self) -> None:
         if self._retired and not self._holders:

@@ -87,11 +87,24 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
         )
 
 
+class Highlights(msgspec.Struct, kw_only=True):
+    """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
+
+    `title` and `abstract` are the words of the query there; no place is within a formula. `sentence` is the sentence of
+    the abstract that fits the query best, and null where none does. `why` says in words why the result was found.
+    """
+
+    title: list[tuple[int, int]]
+    abstract: list[tuple[int, int]]
+    sentence: tuple[int, int] | None
+    why: str
+
+
 class SearchResult(PaperAnswer, kw_only=True):
     """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
 
     `duplicates` are the ids of other versions or records of the same paper, which this result represents. At most 50
-    authors are listed.
+    authors are listed. `highlights` are there on request.
     """
 
     most_authors: ClassVar[int | None] = 50
@@ -99,6 +112,7 @@ class SearchResult(PaperAnswer, kw_only=True):
     score: float
     sources: dict[str, float]
     duplicates: Sequence[str]
+    highlights: Highlights | UnsetType = UNSET
 
 
 class NamedPaper(msgspec.Struct):

@@ -28,6 +28,7 @@ from retrieval_service.search.answer import (
     SortAnswer,
     Timings,
 )
+from retrieval_service.search.explaining import explain
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
@@ -117,6 +118,8 @@ class _Search:
     sort: SortAnswer | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    vector: Vectors | None = None
     rerank: int = 0
     reranked: int = 0
 
@@ -133,6 +136,8 @@ class _Search:
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
+        if self.request.highlight and results:
+            await self._explain(plan, results)
         self.timings.total_ms = _ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -230,8 +235,8 @@ class _Search:
 
         def search(depth: int) -> Hits:
             started = perf_counter()
-            wanted = self._feedback_vector(plan) if vector is None else vector
-            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.search_effort)
+            self.vector = self._feedback_vector(plan) if vector is None else vector
+            hits = self.corpus.vectors.search(self.vector, depth, within=within, nprobe=self.request.search_effort)
             self.timings.vectors_ms += _ms_since(started)
             return hits
 
@@ -283,6 +288,9 @@ class _Search:
         if page is None:
             return None
         self.papers = page.papers
+        if self.request.highlight:
+            found = ranking.rows[page.places].tolist()
+            self.rows = {paper.id: row for paper, row in zip(page.papers, found, strict=True)}
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (ranking.scores, ranking.dense, ranking.lexical))
         return [
@@ -308,6 +316,13 @@ class _Search:
             self.reranked = count
         self.timings.rerank_ms = _ms_since(started)
         return results[self.request.offset : self.request.offset + self.request.k]
+
+    async def _explain(self, plan: SearchPlan, results: list[SearchResult]) -> None:
+        started = perf_counter()
+        rows = [self.rows[result.id] for result in results]
+        rankings = {"dense": self.dense, "lexical": self.lexical}
+        await explain(results, rows, plan, self.corpus, **rankings, vector=self.vector, start=self._start)
+        self.timings.fetch_ms += _ms_since(started)
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k

@@ -1,0 +1,110 @@
+"""Add to results where they have the words of the query, their best sentence, and why they were found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrieval_service.deadline import seconds_left
+from retrieval_service.errors import Unavailable
+from retrieval_service.ports import Corpus, Vectors
+from retrieval_service.search.answer import SearchResult
+from retrieval_service.search.highlights import (
+    MOST_SENTENCES,
+    Marked,
+    QueryWords,
+    Span,
+    mark,
+    nearest_sentences,
+    sentences_to_embed,
+)
+from retrieval_service.search.planner import SearchPlan
+from retrieval_service.search.ranking import Ranking
+from retrieval_service.search.reasons import Half, reason
+from retrieval_service.threads import Job
+
+_ENOUGH = 1 / 3
+"""Share of the query's information that the best sentence by words has; otherwise vectors decide."""
+
+_SECONDS, _SHARE = 0.25, 0.5  # longest wait for the vectors of sentences, and its share of the time that is left
+_Start = Callable[..., Job[Any]]
+
+
+async def explain(
+    results: Sequence[SearchResult],
+    rows: Sequence[int],
+    plan: SearchPlan,
+    corpus: Corpus,
+    *,
+    dense: Ranking | None,
+    lexical: Ranking | None,
+    vector: Vectors | None,
+    start: _Start,
+) -> None:
+    """Add highlights to results.
+
+    Args:
+        results: The results of a page.
+        rows: Their rows.
+        plan: The plan of the search.
+        corpus: The corpus that was searched.
+        dense: The ranking by vectors; None if there was none.
+        lexical: The ranking by words; None if there was none.
+        vector: The query's unit vector; without it, sentences are chosen by words alone.
+        start: Runs work in a thread.
+    """
+    marked = await start(_mark_all, results, plan, corpus).result()
+    sentences = [one.best for one in marked]
+    if vector is not None:
+        for at, sentence in (await _nearest(results, marked, vector, corpus)).items():
+            sentences[at] = sentence
+    by_words = lexical if plan.words is None or plan.words.strip() else None
+    for result, row, one, sentence in zip(results, rows, marked, sentences, strict=True):
+        why = reason(
+            (result.title, one.title),
+            (result.abstract, one.abstract),
+            _half(dense, row),
+            _half(by_words, row),
+            like=bool(plan.like),
+            reranked="reranker" in result.sources,
+        )
+        result.highlights = one.highlights(sentence, why)
+
+
+def _mark_all(results: Sequence[SearchResult], plan: SearchPlan, corpus: Corpus) -> list[Marked]:
+    words = QueryWords.of(plan, corpus.lexical)
+    return [mark(result, words) for result in results]
+
+
+async def _nearest(
+    results: Sequence[SearchResult], marked: Sequence[Marked], vector: Vectors, corpus: Corpus
+) -> dict[int, Span]:
+    """Return the nearest sentences of abstracts with few of the query's words, by the number of the result.
+
+    No sentence is returned if the encoder is too slow or away.
+    """
+    texts: dict[int, list[str]] = {}
+    for at, (result, one) in enumerate(zip(results, marked, strict=True)):
+        if one.share < _ENOUGH and (sentences := sentences_to_embed(result, one)):
+            if sum(map(len, texts.values())) + len(sentences) > MOST_SENTENCES:
+                break
+            texts[at] = sentences
+    if not texts:
+        return {}
+    try:
+        async with asyncio.timeout(min(_SECONDS, _SHARE * seconds_left())):
+            vectors = await corpus.embed_sentences([text for some in texts.values() for text in some])
+    except (Unavailable, TimeoutError):
+        return {}
+    nearest = nearest_sentences(vector, vectors, list(map(len, texts.values())))
+    return {at: marked[at].sentences[number] for at, number in zip(texts, nearest, strict=True)}
+
+
+def _half(ranking: Ranking | None, row: int) -> Half | None:
+    if ranking is None:
+        return None
+    places = np.flatnonzero(ranking.hits.rows == row)
+    return Half(ranking.hits, int(places[0])) if len(places) else None
