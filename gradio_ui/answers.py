@@ -9,6 +9,15 @@ class _AnswerPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Highlights(_AnswerPart):
+    """Places in a result's title and abstract, as start and end in characters, and why it was found."""
+
+    title: tuple[tuple[int, int], ...] = ()
+    abstract: tuple[tuple[int, int], ...] = ()
+    sentence: tuple[int, int] | None = None
+    why: str = ""
+
+
 class FoundPaper(_AnswerPart):
     """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
 
@@ -28,6 +37,9 @@ class FoundPaper(_AnswerPart):
     sources: dict[str, float | None] = Field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
     withdrawn: bool = False
+    comments: str | None = None
+    versions: int = 0
+    highlights: Highlights | None = None
 
 
 class LikedPaper(_AnswerPart):

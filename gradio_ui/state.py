@@ -110,6 +110,10 @@ class PageState:
         """Return the same search in another order, from its first page."""
         return replace(self, sort=sort, offset=0)
 
+    def only_category(self, code: str) -> PageState:
+        """Return the same search among the papers of one category, from its first page."""
+        return replace(self, categories=_distinct(code.split(",")), offset=0)
+
     def without_filters(self) -> PageState:
         """Return the same search over the whole corpus, from its first page."""
         return replace(self, categories=(), from_year=None, to_year=None, withdrawn=WITHDRAWN[0], offset=0)

@@ -54,6 +54,7 @@ def search(
     half_life: Annotated[
         float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
     ] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
 ) -> None:
@@ -79,6 +80,7 @@ def search(
         "withdrawn": withdrawn if withdrawn != "include" else None,
         "sort": sort if sort != "relevance" else None,
         "half_life": half_life,
+        "highlight": why,
         "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
@@ -151,6 +153,8 @@ def show(answer: dict[str, Any]) -> None:
             filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])
         )
         stdout.print(Text(f"     {details}", style="dim"))
+        if why := paper.get("highlights", {}).get("why"):
+            stdout.print(Text(f"     {why}", style="italic"))
         if paper["duplicates"]:
             stdout.print(Text(f"     also as {', '.join(paper['duplicates'])}", style="dim"))
     timings = answer["timings"]

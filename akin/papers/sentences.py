@@ -9,6 +9,7 @@ from akin.papers.text.mathematics import mathematics
 # A sentence begins with a capital, a digit or a formula. "e.g." and "et al." are rarely followed by one of these.
 # Known-item evaluation sets are cut by this rule: a change makes their results incomparable with earlier ones.
 _BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9$\\])")
+_GAP = re.compile(r"[.!?](\s+)(?=[A-Z0-9$\\])")  # the same places, which are found faster so
 _ENDS = (".", "!", "?", "…", "。", "！", "？")
 _CLOSING = "\"'”’»)]"
 
@@ -27,11 +28,9 @@ def split_sentences(text: str, *, cuts: int = 0) -> list[str]:
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Return the start and the end of each sentence of a text, as `split_sentences` cuts it; no formula is cut."""
     formulas = mathematics(text) if "$" in text or "\\" in text else []
-    gaps = [
-        found.span()
-        for found in _BOUNDARY.finditer(text)
-        if not any(start < found.end() and found.start() < end for start, end in formulas)
-    ]
+    gaps = [found.span(1) for found in _GAP.finditer(text)]
+    if formulas:
+        gaps = [gap for gap in gaps if not any(start < gap[1] and gap[0] < end for start, end in formulas)]
     starts = [0, *(end for _, end in gaps)]
     ends = [*(start for start, _ in gaps), len(text)]
     return [(start, end) for start, end in zip(starts, ends, strict=True) if text[start:end].strip()]

@@ -104,7 +104,8 @@ class SearchResult(PaperAnswer, kw_only=True):
     """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
 
     `duplicates` are the ids of other versions or records of the same paper, which this result represents. At most 50
-    authors are listed. `highlights` are there on request.
+    authors are listed. `highlights` are there on request, and with them
+    the number of `versions` where the source states it.
     """
 
     most_authors: ClassVar[int | None] = 50
@@ -113,6 +114,7 @@ class SearchResult(PaperAnswer, kw_only=True):
     sources: dict[str, float]
     duplicates: Sequence[str]
     highlights: Highlights | UnsetType = UNSET
+    versions: int | UnsetType = UNSET
 
 
 class NamedPaper(msgspec.Struct):

@@ -288,15 +288,17 @@ class _Search:
         if page is None:
             return None
         self.papers = page.papers
-        if self.request.highlight:
-            found = ranking.rows[page.places].tolist()
-            self.rows = {paper.id: row for paper, row in zip(page.papers, found, strict=True)}
         shown = np.asarray(page.places, np.int64)
         scores = (score[shown].tolist() for score in (ranking.scores, ranking.dense, ranking.lexical))
-        return [
+        results = [
             SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
+        if self.request.highlight:
+            self.rows = dict(zip((paper.id for paper in page.papers), ranking.rows[page.places].tolist(), strict=True))
+            for paper, result in zip(page.papers, results, strict=True):
+                result.versions = paper.versions or UNSET
+        return results
 
     async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
         """Return the page of a list of results from the first on, of which the best are put in order."""

@@ -26,8 +26,8 @@ from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.reasons import Half, reason
 from retrieval_service.threads import Job
 
-_ENOUGH = 1 / 3
-"""Share of the query's information that the best sentence by words has; otherwise vectors decide."""
+_ENOUGH_OF_DENSE = 1 / 3
+"""Share of the query's information above which words choose the sentence in a search by vectors alone."""
 
 _SECONDS, _SHARE = 0.25, 0.5  # longest wait for the vectors of sentences, and its share of the time that is left
 _Start = Callable[..., Job[Any]]
@@ -59,7 +59,9 @@ async def explain(
     marked = await start(_mark_all, results, plan, corpus).result()
     sentences = [one.best for one in marked]
     if vector is not None:
-        for at, sentence in (await _nearest(results, marked, vector, corpus)).items():
+        # Vectors of sentences cost more than the search itself, so that a hybrid search uses words where there are any.
+        enough = _ENOUGH_OF_DENSE if lexical is None else 0.0
+        for at, sentence in (await _nearest(results, marked, enough, vector, corpus)).items():
             sentences[at] = sentence
     by_words = lexical if plan.words is None or plan.words.strip() else None
     for result, row, one, sentence in zip(results, rows, marked, sentences, strict=True):
@@ -80,15 +82,15 @@ def _mark_all(results: Sequence[SearchResult], plan: SearchPlan, corpus: Corpus)
 
 
 async def _nearest(
-    results: Sequence[SearchResult], marked: Sequence[Marked], vector: Vectors, corpus: Corpus
+    results: Sequence[SearchResult], marked: Sequence[Marked], enough: float, vector: Vectors, corpus: Corpus
 ) -> dict[int, Span]:
-    """Return the nearest sentences of abstracts with few of the query's words, by the number of the result.
+    """Return the nearest sentences of abstracts with too few of the query's words, by the number of the result.
 
     No sentence is returned if the encoder is too slow or away.
     """
     texts: dict[int, list[str]] = {}
     for at, (result, one) in enumerate(zip(results, marked, strict=True)):
-        if one.share < _ENOUGH and (sentences := sentences_to_embed(result, one)):
+        if one.share <= enough and (sentences := sentences_to_embed(result, one)):
             if sum(map(len, texts.values())) + len(sentences) > MOST_SENTENCES:
                 break
             texts[at] = sentences

@@ -27,7 +27,9 @@ MOST_SENTENCES = 64
 _MOST_TERMS = 12  # of a long query that are shown; more would mark most of a text
 _MOST_OF_ABSTRACT = 16  # sentences that are embedded
 _LONGEST = 1_000  # characters of a sentence that are embedded
-_WORD = re.compile(r"[^\W_]+(?:[-\u2010-\u2013][^\W_]+)*")
+# A word whose first letter is that of a term, or not of ASCII, with the rest of its compound: the analysis of a word
+# keeps its first letter, so that no other word has to be analysed. The letter comes first as that is searched fast.
+_WORD = r"[{letters}\x80-\U0010ffff](?<![^\W_].)(?<=[^\W_])[^\W_]*(?:[-\u2010-\u2013][^\W_]+)*"
 _PART = re.compile(r"[^\W_]+")
 _TEXT_FIELDS = frozenset({Field.TITLE, Field.ABSTRACT, Field.ANYWHERE})
 _ANY_LETTERS = {"*": r"[^\W_]*", "?": r"[^\W_]"}
@@ -61,6 +63,8 @@ class QueryWords:
         self.weights = {**weights, **dict.fromkeys(patterns, _PATTERN_WEIGHT)}
         self._terms_of = terms_of
         self._patterns = {pattern: _expression(pattern) for pattern in patterns}
+        letters = "".join({letter for term in self.weights for letter in (term[0], term[0].upper())})
+        self._word = re.compile(_WORD.format(letters=re.escape(letters)), re.DOTALL)
         self._known: dict[str, tuple[Match, ...]] = {}
 
     @classmethod
@@ -81,12 +85,14 @@ class QueryWords:
         if not self.weights:
             return []
         found = []
-        for word in _WORD.finditer(text):
-            matches = self._known.get(word[0])
+        for place in self._word.finditer(text):
+            word = place[0]
+            matches = self._known.get(word)
             if matches is None:
-                matches = self._known[word[0]] = tuple(self._match(word[0]))
-            at = word.start()
-            found += [Match(at + start, at + end, term) for start, end, term in matches]
+                matches = self._known[word] = tuple(self._match(word))
+            if matches:
+                at = place.start()
+                found += [Match(at + start, at + end, term) for start, end, term in matches]
         if found and ("$" in text or "\\" in text):
             formulas = mathematics(text)
             found = [one for one in found if not any(one.start < end and start < one.end for start, end in formulas)]

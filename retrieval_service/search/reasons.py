@@ -65,7 +65,7 @@ def _words(name: str, text: str, matches: Sequence[Match]) -> str:
     if not words:
         return ""
     if len(words) > _MOST_WORDS:
-        return f"{name} has {', '.join(words[:_MOST_WORDS])} and {len(words) - _MOST_WORDS} more words of the query"
+        return f"{name} has {', '.join(words[:_MOST_WORDS])} and more"
     return f"{name} has {' and '.join(filter(None, [', '.join(words[:-1]), words[-1]]))}"
 
 

@@ -110,6 +110,7 @@ async def test_a_search_sends_the_values_of_the_state() -> None:
         "from": "2020",
         "k": 5,
         "offset": 5,
+        "highlight": True,
     }
     assert [paper.title for paper in answer.results] == ["A title"]
 
@@ -122,6 +123,8 @@ def test_a_liked_paper_replaces_the_query() -> None:
     assert "unlike" not in body
     assert "withdrawn" not in body
     assert search_request(PageState(q="x", withdrawn="exclude"))["withdrawn"] == "exclude"
+    assert search_request(PageState(q="x", sort="newest"))["sort"] == "newest"
+    assert "sort" not in body
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 

@@ -28,7 +28,7 @@ def answer(*papers: FoundPaper, **fields: object) -> Answer:
 
 
 def assert_harmless(markup: str) -> None:
-    allowed = "a article button cite code details div h2 h3 li nav ol p pre section span summary time ul".split()
+    allowed = "a article button cite code details div h2 h3 li mark nav ol p pre section span summary time ul".split()
     for tag, attributes in Elements(markup).found:
         assert tag in allowed
         assert not [name for name in attributes if name.startswith("on")]
@@ -49,6 +49,9 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
         arxiv_id=text,
         links={"abs": text, "pdf": "javascript:alert(1)", "doi": "data:text/html," + text},
         sources={text: 1.0},
+        comments=text,
+        versions=3,
+        highlights={"title": [(0, 2)], "abstract": [(1, 3), (2, 9)], "sentence": (0, 500), "why": text},
     )
     like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
     given_answer = answer(foreign, query=like, mode=text, degraded=text)
@@ -65,7 +68,7 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
 
 
 def test_text_survives_escaping() -> None:
-    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b ")), {}))
+    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\nb")), {}))
     assert '$\\alpha$ < `x` & "y" ${1}' in shown.text
     assert "a\nb" in shown.text
 
@@ -123,7 +126,8 @@ def test_dates_and_categories_are_shown_with_their_names() -> None:
     shown = Elements(card)
     assert shown.all("time")[0]["datetime"] == "2025-03-07"
     assert "7 Mar 2025" in shown.text
-    assert "Machine Learning" in {attributes.get("title") for attributes in shown.all("li")}
+    link = next(link for link in shown.all("a") if link.get("title") == "Only Machine Learning")
+    assert link["href"] == "?q=x&categories=cs.LG"
 
 
 def test_only_a_long_abstract_can_be_opened() -> None:

@@ -131,7 +131,6 @@ class Corpus:
         tokens = np.asarray([len(text.split())], np.int32)
         return EmbeddingBatch(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
 
-
     async def embed_sentences(self, texts: Sequence[str]) -> Any:
         """Return a vector near to the query's for sentences with an exclamation mark only."""
         if self.trouble is not None:

@@ -121,6 +121,21 @@ async def test_results_say_where_words_are_and_which_sentence_fits(engine: Any, 
     assert corpus.sentences == [["Cats sleep.", "Dogs bark!", "Mice squeak."]]
 
 
+async def test_a_search_by_vectors_alone_takes_the_nearest_sentence_unless_another_has_most_words(
+    engine: Any, corpus: Any
+) -> None:
+    def sentences(answer: Any) -> list[str]:
+        return [result.abstract[slice(*result.highlights.sentence)] for result in answer.results]
+
+    assert sentences(await search(engine, corpus, mode=Mode.DENSE))[:2] == [
+        "Pre-training of graphs helps.",
+        "Dogs bark!",
+    ]
+    # Of four words, "graphs" is less than a third; no sentence of the first paper is nearer than the others.
+    found = await search(engine, corpus, mode=Mode.DENSE, text="graph a b c")
+    assert sentences(found)[:2] == ["The first is short.", "Dogs bark!"]
+
+
 async def test_nothing_is_looked_up_without_highlights(engine: Any, corpus: Any) -> None:
     corpus.lexical.informative_terms = None
     answer = await search(engine, corpus, highlight=False)
@@ -171,7 +186,5 @@ def test_reasons_name_a_few_words_and_the_reranker() -> None:
     text = "one two three four"
     matches = [Match(0, 3, "one"), Match(4, 7, "two"), Match(8, 13, "three"), Match(14, 18, "four")]
     said = reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True)
-    assert said == (
-        "abstract has 'one', 'two', 'three' and 1 more words of the query; 3rd by words; ordered by the reranker"
-    )
+    assert said == ("abstract has 'one', 'two', 'three' and more; 3rd by words; ordered by the reranker")
     assert "abstract has 'one', 'two' and 'three'" in reason(("", []), (text, matches[:3]), None, None)
