@@ -69,6 +69,30 @@ class Order(_AnswerPart):
     half_life: float | None = None
 
 
+class YearCount(_AnswerPart):
+    """Number of papers of a year."""
+
+    year: int
+    papers: int
+
+
+class CategoryCount(_AnswerPart):
+    """Number of papers in a category."""
+
+    code: str
+    name: str = ""
+    papers: int
+
+
+class Facets(_AnswerPart):
+    """Numbers of the best `papers`, or of all matches if `complete`, by year and by category."""
+
+    years: tuple[YearCount, ...] = ()
+    categories: tuple[CategoryCount, ...] = ()
+    papers: int = 0
+    complete: bool = False
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
@@ -88,6 +112,7 @@ class Answer(_AnswerPart):
     snapshot: str | None = None
     reranked: int = 0
     sort: Order | None = None
+    facets: Facets | None = None
 
 
 class Component(_AnswerPart):

@@ -189,7 +189,8 @@ class SearchService:
 
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
-    body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode, "highlight": True}
+    body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
+    body |= {"highlight": True, "facets": True}
     if state.q:
         body["query"] = state.q
     else:

@@ -10,7 +10,7 @@ from typing import Final
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import order_fact, toolbar
+from gradio_ui.controls import facets, order_fact, toolbar
 from gradio_ui.state import Notes, PageState
 
 EXAMPLES: Final = (
@@ -100,7 +100,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        f'<h2 class="akin-hidden">Results</h2>{toolbar(state)}'
+        f'<h2 class="akin-hidden">Results</h2>{toolbar(state)}{facets(state, answer.facets, names)}'
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer)}'
     )
 

@@ -114,6 +114,14 @@ class PageState:
         """Return the same search among the papers of one category, from its first page."""
         return replace(self, categories=_distinct(code.split(",")), offset=0)
 
+    def without_category(self, code: str) -> PageState:
+        """Return the same search without one of its categories, from its first page."""
+        return replace(self, categories=tuple(each for each in self.categories if each != code), offset=0)
+
+    def only_years(self, first: int | None, last: int | None) -> PageState:
+        """Return the same search among the papers of some years, from its first page."""
+        return replace(self, from_year=first, to_year=last, offset=0)
+
     def without_filters(self) -> PageState:
         """Return the same search over the whole corpus, from its first page."""
         return replace(self, categories=(), from_year=None, to_year=None, withdrawn=WITHDRAWN[0], offset=0)

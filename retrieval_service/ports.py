@@ -232,6 +232,12 @@ class Catalogue(Protocol):
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
 
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the categories of some rows, in the order of the rows."""
+
+    def count_categories(self, within: RowSet) -> dict[str, int]:
+        """Return the number of a set's papers in each category of the corpus."""
+
     def days(self, rows: Rows) -> NDArray[np.int32]:
         """Return the days of some rows that filters compare, as ordinals; 0 where a paper has none."""
 

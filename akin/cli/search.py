@@ -54,6 +54,7 @@ def search(
     half_life: Annotated[
         float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
     ] = None,
+    facets: Annotated[bool, typer.Option("--facets", help="Count the best matches by year and by category.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
@@ -81,6 +82,7 @@ def search(
         "sort": sort if sort != "relevance" else None,
         "half_life": half_life,
         "highlight": why,
+        "facets": facets,
         "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
@@ -157,6 +159,11 @@ def show(answer: dict[str, Any]) -> None:
             stdout.print(Text(f"     {why}", style="italic"))
         if paper["duplicates"]:
             stdout.print(Text(f"     also as {', '.join(paper['duplicates'])}", style="dim"))
+    if facets := answer.get("facets"):
+        for name, key, counts in (("years", "year", facets["years"]), ("categories", "code", facets["categories"])):
+            shown = ", ".join(f"{one[key]} ({one['papers']:,})" for one in counts)
+            stdout.print(Text(f"{name}: {shown}"))
+        say(f"note: counted among {'all' if facets['complete'] else 'the best'} {facets['papers']:,} matches")
     timings = answer["timings"]
     stages = ", ".join(
         f"{name.removesuffix('_ms')} {value:.1f}" for name, value in timings.items() if name != "total_ms"

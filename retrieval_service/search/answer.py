@@ -177,6 +177,33 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     half_life: float | UnsetType = UNSET
 
 
+class YearCount(msgspec.Struct, kw_only=True):
+    """Number of papers of a year."""
+
+    year: int
+    papers: int
+
+
+class CategoryCount(msgspec.Struct, kw_only=True):
+    """Number of papers in a category."""
+
+    code: str
+    name: str
+    papers: int
+
+
+class FacetsAnswer(msgspec.Struct, kw_only=True):
+    """Numbers of papers by year, the earliest first, and by category, the largest first, at most 50.
+
+    So many `papers` were counted: all that match if `complete`, otherwise the best matches.
+    """
+
+    years: list[YearCount]
+    categories: list[CategoryCount]
+    papers: int
+    complete: bool
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -200,3 +227,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     notes: Sequence[str] = ()
     reranked: int = 0
     sort: SortAnswer | UnsetType = UNSET
+    facets: FacetsAnswer | UnsetType = UNSET

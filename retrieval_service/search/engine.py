@@ -21,6 +21,7 @@ from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import (
     EncoderAnswer,
+    FacetsAnswer,
     NamedPaper,
     QueryAnswer,
     SearchAnswer,
@@ -29,6 +30,7 @@ from retrieval_service.search.answer import (
     Timings,
 )
 from retrieval_service.search.explaining import explain
+from retrieval_service.search.facets import facets_of_all, facets_of_matches
 from retrieval_service.search.feedback import feedback_text, feedback_vector
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
@@ -118,6 +120,8 @@ class _Search:
     sort: SortAnswer | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
+    candidates: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    complete: bool = True
     rows: dict[str, int] = field(default_factory=dict)
     vector: Vectors | None = None
     rerank: int = 0
@@ -138,6 +142,9 @@ class _Search:
             results = await self._rerank(plan.words or "", results)
         if self.request.highlight and results:
             await self._explain(plan, results)
+        facets: FacetsAnswer | UnsetType = UNSET
+        if self.request.facets:
+            facets = await self._start(self._facets, plan, within).result()
         self.timings.total_ms = _ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -166,6 +173,7 @@ class _Search:
             notes=notes,
             reranked=self.reranked,
             sort=self.sort,
+            facets=facets,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
@@ -179,7 +187,7 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
-        if self.request.sort in BY_DAY and within is not None and plan.words is not None and not plan.words.strip():
+        if self.request.sort in BY_DAY and within is not None and _has_no_words(plan):
             return await self._start(self._all_by_day, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
@@ -270,17 +278,32 @@ class _Search:
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         halves = [one for one in (self.dense, self.lexical) if one is not None]
-        if self.ranking is None and self.request.sort is not Sort.RELEVANCE:
-            fused = self._in_order(fused, complete=all(one.complete for one in halves))
+        if self.ranking is None:
+            self.candidates, self.complete = fused.rows, all(one.complete for one in halves)
+            fused = self._in_order(fused)
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += _ms_since(started)
         ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
         self.results = self._results_of(fused, ended=ended)
 
-    def _in_order(self, fused: FusedRanking, *, complete: bool) -> FusedRanking:
+    def _in_order(self, fused: FusedRanking) -> FusedRanking:
+        if self.request.sort is Sort.RELEVANCE:
+            return fused
         half_life = self.request.half_life if self.request.sort is Sort.RECENT else UNSET
-        self.sort = SortAnswer(by=self.request.sort, papers=len(fused.rows), complete=complete, half_life=half_life)
+        self.sort = SortAnswer(
+            by=self.request.sort, papers=len(fused.rows), complete=self.complete, half_life=half_life
+        )
         return in_order(fused, self.request, self.corpus.catalogue.days)
+
+    def _facets(self, plan: SearchPlan, within: RowSet | None) -> FacetsAnswer:
+        """Return the counts of all papers that meet conditions if no words rank them, otherwise of the best matches."""
+        started = perf_counter()
+        if within is not None and (not within.count or _has_no_words(plan)):
+            facets = facets_of_all(within, self.corpus.catalogue)
+        else:
+            facets = facets_of_matches(self.candidates, self.corpus.catalogue, complete=self.complete)
+        self.timings.fetch_ms += _ms_since(started)
+        return facets
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
         """Return the page of a ranking; None if it depends on a deeper one."""
@@ -347,6 +370,11 @@ class _Search:
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
         return Job(self.executor, work, *arguments)
+
+
+def _has_no_words(plan: SearchPlan) -> bool:
+    """Return True if a query consists of conditions only."""
+    return plan.words is not None and not plan.words.strip()
 
 
 def _sources(dense: float, lexical: float) -> dict[str, float]:

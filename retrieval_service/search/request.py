@@ -209,6 +209,7 @@ class SimilarRequest:
         BeforeValidator(_no_bool),
         _field("Years in which a score halves with `sort=recent`.", ge=0.1, le=100, allow_inf_nan=False),
     ] = 3.0
+    facets: Annotated[bool, _field("Count the best matches by year and by category.")] = False
     highlight: Annotated[
         bool,
         _field("Say where each result has the words of the query, which sentence fits best, and why it was found."),

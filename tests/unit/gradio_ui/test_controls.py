@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gradio_ui import render
-from gradio_ui.answers import Answer
-from gradio_ui.controls import order_fact, toolbar
+from gradio_ui.answers import Answer, Facets
+from gradio_ui.controls import facets, order_fact, toolbar
 from gradio_ui.state import PageState
 from tests.unit.gradio_ui.elements import Elements
 
@@ -42,3 +42,43 @@ def test_the_last_page_of_sorted_papers_says_that_there_are_others() -> None:
     assert "the last of the 163 best matches" in shown
     shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 7, "complete": True}), {})
     assert "These are the last results." in shown
+
+
+COUNTED = Facets.model_validate(
+    {
+        "years": [{"year": 2019, "papers": 1}, {"year": 2021, "papers": 40}],
+        "categories": [{"code": "cs.LG", "papers": 30}, {"code": "<b>", "name": "A & B", "papers": 1_200}],
+        "papers": 163,
+    }
+)
+
+
+def test_each_year_with_papers_is_a_filter_and_years_between_are_empty() -> None:
+    shown = Elements(facets(PageState(q="x", offset=10), COUNTED, {}))
+    links = {link.get("title"): link["href"] for link in shown.all("a")}
+    assert links["2019: 1 paper"] == "?q=x&from=2019&to=2019"
+    assert links["2021: 40 papers"] == "?q=x&from=2021&to=2021"
+    assert len(shown.all("li")) == 3 + 2
+    assert [bar["style"] for bar in shown.all("span") if bar.get("class") == "akin-bar"] == ["height:6%", "height:100%"]
+    assert "Counted among the best 163 matches." in shown.text
+    assert "All years" not in shown.text
+
+
+def test_a_long_span_has_no_empty_years() -> None:
+    counted = Facets.model_validate({"years": [{"year": 1000, "papers": 1}, {"year": 9999, "papers": 1}]})
+    assert len(Elements(facets(STATE, counted, {})).all("li")) == 2 + 1
+
+
+def test_chosen_filters_can_be_removed() -> None:
+    shown = Elements(facets(STATE.only_years(2020, None), COUNTED, {"cs.LG": "Machine Learning"}))
+    links = {link.get("title"): link["href"] for link in shown.all("a")}
+    assert links["Without the filter Machine Learning"] == "?q=x&from=2020"
+    assert links["Only A & B"] == "?q=x&categories=%3Cb%3E&from=2020"
+    assert links[None] == "?q=x&categories=cs.LG"
+    assert "1,200" in shown.text
+    assert "Only Machine Learning" not in links
+
+
+def test_nothing_is_shown_where_nothing_was_counted() -> None:
+    assert facets(STATE, None, {}) == facets(PageState(q="x"), Facets(), {}) == ""
+    assert "All years" in facets(PageState(q="x", from_year=2020), Facets(), {})

@@ -54,7 +54,9 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
         highlights={"title": [(0, 2)], "abstract": [(1, 3), (2, 9)], "sentence": (0, 500), "why": text},
     )
     like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
-    given_answer = answer(foreign, query=like, mode=text, degraded=text)
+    counted = {"categories": [{"code": text, "name": text, "papers": 1}], "years": [{"year": 2020, "papers": 1}]}
+    order = {"by": text, "papers": 3}
+    given_answer = answer(foreign, query=like, mode=text, degraded=text, facets=counted, sort=order)
     state = PageState(q=text.strip(), categories=(text,), offset=10)
     for markup in (
         render.results(state, given_answer, {text: text}),

@@ -51,6 +51,17 @@ class ListCatalogue:
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         return [(self.all[row].title, self.all[row].abstract) for row in rows]
 
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        return [self.all[row].categories for row in rows]
+
+    def count_categories(self, within: RowSet) -> dict[str, int]:
+        return {
+            code: sum(
+                code in paper.categories for paper, admitted in zip(self.all, within.mask, strict=True) if admitted
+            )
+            for code in self.categories
+        }
+
     def days(self, rows: Any) -> Any:
         days = [day_of(paper) for paper in self.all]
         return np.asarray([day.toordinal() if day else 0 for day in days], np.int32)[rows]
