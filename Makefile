@@ -93,11 +93,11 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra cli --extra cpu --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
 	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --no-annotate --constraint requirements/all.lock -o requirements/service.lock
-	$(compile) --extra cli --extra service --extra gpu --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
+	$(compile) --extra cli --extra service --extra gpu --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
 	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
@@ -177,7 +177,7 @@ test: setup check check-training browser ## both checks, and the default tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: test-long
-test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row; every named encoder
+test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 

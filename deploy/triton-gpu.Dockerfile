@@ -22,5 +22,5 @@ WORKDIR /tmp
 EXPOSE 8001 8002
 # At the first load of the model TensorRT builds its engine, which takes minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
-  CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
+  CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
 CMD ["python3", "-m", "akin.stack.foreground"]

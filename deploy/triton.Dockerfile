@@ -25,5 +25,5 @@ WORKDIR /tmp
 # HTTP is only for the health check below: this server has known flaws there (SECURITY.md).
 EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
-  CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/health/ready', timeout=4)"]
+  CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
 CMD ["python", "-m", "akin.stack.foreground"]

@@ -25,13 +25,14 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, health, papers, search
+from retrieval_service.routes import citations, docs, embed, health, mcp, papers, search
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
+from retrieval_service.routes.version_prefix import VersionPrefix
 from retrieval_service.search.engine import make_engine
 from retrieval_service.search.reranking import Reranking
 from retrieval_service.search.warm_up import warm
@@ -54,6 +55,8 @@ def create_app(
     settings = settings or Settings()
     metrics = Metrics()
     seed = common_seed(settings)
+    origins = parse_origins(settings.cors_origins)
+    mcp_endpoint = mcp.McpEndpoint(origins)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -64,7 +67,7 @@ def create_app(
         ):
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
-            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds)
+            reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
             engine = make_engine(settings, executor, reranking)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
@@ -85,6 +88,7 @@ def create_app(
             try:
                 yield
             finally:
+                await mcp_endpoint.stop()
                 await searches.finish()
                 await reads.finish()
                 await live.stop()
@@ -93,6 +97,8 @@ def create_app(
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
     routes = [*search.ROUTES, *citations.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
+    if settings.mcp:
+        routes += mcp.routes(mcp_endpoint)
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)
     app.state.openapi = openapi(routes, settings.service_root_path)
     app.state.root_path = settings.service_root_path
@@ -100,15 +106,15 @@ def create_app(
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
     outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
-    if origins := parse_origins(settings.cors_origins):
+    if origins:
         outside = CORSMiddleware(
             outside,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER],
+            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
             expose_headers=["ETag", "Retry-After"],
         )
-    app.middleware_stack = SecurityHeaders(outside, api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app
 
 

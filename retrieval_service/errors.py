@@ -13,7 +13,8 @@ RetrievalError
 │   │   ├── QueryTooLong      the query is longer than the service reads
 │   │   └── UnknownCategory   a category is neither in the corpus nor in arXiv's taxonomy
 │   ├── UnknownPaper          the corpus has no paper of that id (404)
-│   └── NotHere               the request is answered at another port (404)
+│   ├── OriginNotAllowed      a script of another site may not send the request (403)
+│   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
 │   ├── Overloaded            the service has more requests than it can answer
 │   ├── DeadlineExceeded      the answer was not ready at the deadline
@@ -152,8 +153,15 @@ class UnknownPaper(RequestError):
     status = 404
 
 
+class OriginNotAllowed(RequestError):
+    """A script of another site may not send the request."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+
 class NotHere(RequestError):
-    """The request is answered at another port."""
+    """The request is answered at another port, or by a part that is not installed."""
 
     code = "not_found"
     status = 404

@@ -17,6 +17,7 @@ from akin.cli import (
     evaluate,
     index,
     index_maintenance,
+    mcp,
     papers,
     relevance,
     reranker,
@@ -43,6 +44,7 @@ app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
+mcp.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

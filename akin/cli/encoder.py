@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
-from akin.cli.evaluate import Base, Papers, Sets, set_names
+from akin.cli.evaluate import Base, Papers, Sets, configured_gate
 from akin.cli.evaluate import evaluate as evaluate_versions
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError
@@ -209,12 +209,12 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure the search that users have with one version; `akin evaluate` measures several at once."""
-    evaluate_versions([version], sets, papers, base, json)
+    evaluate_versions([version], sets, papers, base, json=json)
 
 
 @app.command()
 def compare(
-    what: Annotated[str, typer.Argument(help="`calibration` of INT8, or `pruning` of layers and tokens.")],
+    what: Annotated[str, typer.Argument(help="What to compare: `calibration`, `pruning` or `quantisers`.")],
     sets: Annotated[list[Path], typer.Option("--set", help="A test collection in BEIR's layout.")],
     output: Annotated[Path | None, typer.Option(help="The folder for the table and the plots.")] = None,
     source: Annotated[str | None, typer.Option(help="A model: a folder or a hub id. Default: as for export.")] = None,
@@ -292,11 +292,7 @@ def promote(
     from akin.registry import promotion
 
     settings = read_settings()
-    gate = promotion.Gate(
-        required=tuple(name for each in settings.evaluation_sets for name in set_names(Path(each).expanduser())),
-        primary=settings.primary_sets,
-    )
-    line = promotion.promote(settings.repository, version, override=override, gate=gate)
+    line = promotion.promote(settings.repository, version, override=override, gate=configured_gate(settings))
     if line is None:
         say(f"encoder version {version} is already promoted")
         return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from akin.registry.evaluations import Evaluation
+    from akin.registry.promotion import Gate
     from akin.stack_settings import Settings
 
 Sets = Annotated[
@@ -33,6 +34,11 @@ Base = Annotated[
     ),
 ]
 
+Rerankers = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="The version of the reranker. Default: the promoted one, if there is one."),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -46,14 +52,16 @@ def evaluate(
     sets: Sets = None,
     papers: Papers = None,
     base: Base = "default",
+    reranker: Rerankers = None,
+    rerank: Annotated[int, typer.Option(min=0, help="Best results that it puts in order; 0 measures none.")] = 30,
     json: Json = False,
 ) -> None:
-    """Measure the search that users have, by words, by vectors and hybrid, with versions of the encoder."""
+    """Measure the search that users have with versions of the encoder: by words, by vectors, hybrid, and reranked."""
     from akin.registry import evaluations, versions
 
     settings = read_settings()
     numbers = version or [versions.promoted_version(settings.repository).number]
-    result = run_evaluation(settings, numbers, sets, papers=papers, base=base)
+    result = run_evaluation(settings, numbers, sets, papers=papers, base=base, reranker=reranker, rerank=rerank)
     if json:
         print_json(result)
         return
@@ -64,7 +72,14 @@ def evaluate(
 
 
 def run_evaluation(
-    settings: Settings, numbers: Sequence[int], sets: Sequence[Path] | None, *, papers: Path | None, base: str
+    settings: Settings,
+    numbers: Sequence[int],
+    sets: Sequence[Path] | None,
+    *,
+    papers: Path | None,
+    base: str,
+    reranker: int | None,
+    rerank: int,
 ) -> dict[str, Any]:
     """Run the evaluation of versions in the training environment, and return its report with its `folder`.
 
@@ -80,6 +95,11 @@ def run_evaluation(
     arguments += ["--cache", str(settings.data / "evaluation-vectors"), "--served", str(settings.data / "evaluation")]
     for number in dict.fromkeys(numbers):
         arguments += ["--version", str(versions.find(settings.repository, number).number)]
+    if rerank:
+        chosen = reranker or versions.promoted_number(settings.repository, versions.RERANKER)
+        if chosen is not None:
+            found = versions.find(settings.repository, chosen, versions.RERANKER)
+            arguments += ["--reranker", str(found.number), "--rerank", str(rerank)]
     folders = sets or [Path(each).expanduser() for each in settings.evaluation_sets]
     if not folders:
         raise EncoderError("there is nothing to measure on: give --set FOLDER, or set AKIN_EVALUATION_SETS.")
@@ -97,6 +117,16 @@ def print_evaluation(report: Evaluation) -> None:
     means = {(each.system, each.set): f"{each.mean:.4f}" for each in report.scores if sets.get(each.set) == each.metric}
     rows = [(system, *(means.get((system, name), "") for name in sets)) for system in report.systems]
     print_table(("search", *(f"{name}, {metric}" for name, metric in sets.items())), rows)
+
+
+def configured_gate(settings: Settings) -> Gate:
+    """Return the sets that decide a promotion, from the settings."""
+    from akin.registry.promotion import Gate
+
+    return Gate(
+        required=tuple(name for each in settings.evaluation_sets for name in set_names(Path(each).expanduser())),
+        primary=settings.primary_sets,
+    )
 
 
 def set_names(folder: Path) -> tuple[str, ...]:

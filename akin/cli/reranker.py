@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from akin.cli.corpus import corpus_path
+from akin.cli.evaluate import configured_gate
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 
 if TYPE_CHECKING:
@@ -85,14 +86,16 @@ def promote(
     version: Annotated[int, typer.Argument(help="The version to serve.")],
     override: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="The reason, which is stored in the history; needed if another serves."),
+        typer.Option(metavar="REASON", help="Promote it without proof; the reason is stored in the history."),
     ] = None,
 ) -> None:
-    """Promote a version, and load it into a running stack."""
+    """Promote a version whose results are better than hybrid search's on a set, and inferior on none, and load it."""
     from akin.registry import promotion, versions
 
     settings = read_settings()
-    line = promotion.promote(settings.repository, version, override=override, model=versions.RERANKER)
+    line = promotion.promote(
+        settings.repository, version, override=override, gate=configured_gate(settings), model=versions.RERANKER
+    )
     if line is None:
         say(f"reranker version {version} is already promoted")
     else:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -23,10 +24,11 @@ from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import RequestError, Unavailable
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, Reranker
 from retrieval_service.search.engine import SearchEngine, make_engine
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.reranking import Reranking
 from retrieval_service.settings import Settings
 
 DEEPEST = 1000
@@ -74,6 +76,8 @@ def rank_queries(
     *,
     depth: int = 100,
     settings: Settings | None = None,
+    reranker: Reranker | None = None,
+    rerank: int = 0,
 ) -> dict[Mode, dict[str, list[str]]]:
     """Return the ids that the service would answer to each query in each mode, the best first.
 
@@ -87,29 +91,34 @@ def rank_queries(
         modes: halves of the search to use.
         depth: ranks of each query, at most `DEEPEST`.
         settings: settings of the service; by default `default_settings()`.
+        reranker: puts the best results in order; it may take any time.
+        rerank: number of these results in each request, at most the settings' `rerank_most`.
 
     Raises:
-        RetrievalError: The snapshot cannot be opened.
+        RetrievalError: The snapshot cannot be opened, or the reranker failed.
     """
     settings = settings or default_settings()
     opened = open_snapshot(snapshot, terms=settings.lexical_terms, postings=settings.lexical_postings)
     try:
         threads = settings.search_threads
         with ThreadPoolExecutor(threads, "search", initializer=use_one_thread) as executor:
-            requests = {name: _request(text, depth) for name, text in queries.items()}
-            return asyncio.run(_rank(opened, encoder, requests, modes, make_engine(settings, executor), threads))
+            requests = {name: _request(text, depth, rerank) for name, text in queries.items()}
+            engine = make_engine(
+                settings, executor, Reranking(reranker, settings.rerank_most, inf, settings.rerank_weight)
+            )
+            return asyncio.run(_rank(opened, encoder, requests, modes, engine, threads))
     finally:
         opened.close()
 
 
-def _request(text: str, depth: int) -> SearchRequest | None:
+def _request(text: str, depth: int, rerank: int) -> SearchRequest | None:
     """Return the request that HTTP makes of a query's text, as deep as is wanted; None if HTTP refuses the text."""
     try:
         request: SearchRequest = _REQUEST.validate_python({"query": text})
     except RequestError:
         return None
     # HTTP gives a hundred ranks at once and the same ranking in pages.
-    return replace(request, k=depth)
+    return replace(request, k=depth, rerank=rerank)
 
 
 def _words(request: SearchRequest) -> str:
@@ -143,6 +152,9 @@ async def _rank(
                 answer = await engine.search(corpus, replace(request, mode=mode))
             except RequestError:
                 return []
+        if answer.degraded:
+            # Its ranking is not that of the mode that is measured.
+            raise Unavailable(answer.degraded)
         return [result.id for result in answer.results]
 
     found = {}

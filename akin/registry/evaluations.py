@@ -1,4 +1,4 @@
-"""Read the evaluations of encoder versions: their measures, and the differences between encoders.
+"""Read the evaluations of versions: their measures, and the differences between them.
 
 The room `training` writes them, in `evaluations/<digest>/report.json`; only the fields that the command line needs are
 read here.
@@ -21,8 +21,8 @@ MEASURE = "nDCG@10"
 SEARCH = "retrieval"
 """The kind of set that decides a promotion: subject agreement and the linear probe do not measure search."""
 
-HYBRID, DENSE = "hybrid", "dense"
-"""Ways of searching that depend on the encoder; hybrid search is the one that users get."""
+HYBRID, DENSE, RERANKED = "hybrid", "dense", "reranked"
+"""Ways of searching that depend on the encoder; hybrid search is the one that users get without asking for another."""
 
 
 class Set(msgspec.Struct, frozen=True):
@@ -90,8 +90,10 @@ class Evaluation(msgspec.Struct, frozen=True):
         """The names of the sets of search, with those that only earlier evaluations have."""
         return {name for name, each in self.sets.items() if each.kind == SEARCH} | self.earlier_sets.keys()
 
-    def name_of(self, digest: str, mode: str = HYBRID) -> str | None:
-        """Return the name of the search with an encoder in a mode; None if it was not measured.
+    def name_of(self, digest: str, mode: str = HYBRID, reranker: str | None = None) -> str | None:
+        """Return the name of the search with an encoder in a mode, by a reranker's digest if the mode is `RERANKED`.
+
+        None means that it was not measured.
 
         In a report that measured vectors alone, an encoder has one name.
         """
@@ -99,7 +101,7 @@ class Evaluation(msgspec.Struct, frozen=True):
             (
                 name
                 for name, each in self.systems.items()
-                if each.get("digest") == digest and each.get("mode", mode) == mode
+                if (each.get("digest"), each.get("mode", mode), each.get("reranker")) == (digest, mode, reranker)
             ),
             None,
         )
@@ -135,18 +137,18 @@ class Evaluation(msgspec.Struct, frozen=True):
         }
 
 
-def folder(repository: Path, digest: str) -> Path:
-    """Return the folder of an encoder's evaluation. It lies beside the version, which never changes."""
-    return repository / MODEL / EVALUATIONS / digest
+def folder(repository: Path, digest: str, model: str = MODEL) -> Path:
+    """Return the folder of a version's evaluation. It lies beside the version, which never changes."""
+    return repository / model / EVALUATIONS / digest
 
 
-def read(repository: Path, digest: str) -> Evaluation | None:
-    """Return the evaluation of an encoder; None if it has none.
+def read(repository: Path, digest: str, model: str = MODEL) -> Evaluation | None:
+    """Return the evaluation of a version; None if it has none.
 
     Raises:
         EncoderError: The file is not an evaluation.
     """
-    path = folder(repository, digest) / "report.json"
+    path = folder(repository, digest, model) / "report.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Evaluation)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Decide which encoder version serves, and keep the history of these decisions.
+"""Decide which version of a model serves, and keep the history of these decisions.
 
-A version is promoted if its evaluation proves its hybrid search, which is what users get: not inferior to the serving
-version's by more than a margin on any required set, and better on a primary one. The history lies beside the pointer,
-with the reasons.
+An encoder is promoted if its evaluation proves its hybrid search, which is what users get: not inferior to the serving
+version's by more than a margin on any required set, and better on a primary one. A reranker is compared in the same way
+with hybrid search without it. The history lies beside the pointer, with the reasons.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from akin.errors import EncoderError
 from akin.registry import evaluations, versions
 from akin.registry.evaluations import Difference, Evaluation
-from akin.registry.versions import MODEL, Version
+from akin.registry.versions import MODEL, RERANKER, Version
 from akin.storage.durable import replace_file
 
 HISTORY = "PROMOTIONS.jsonl"
@@ -62,9 +62,6 @@ class Verdict:
     reason: str
 
 
-_NOT_JUDGED = Verdict(False, "evaluations of rerankers are not in the registry.")
-
-
 @dataclass(frozen=True)
 class Gate:
     """Sets that decide a promotion, by name.
@@ -105,7 +102,8 @@ def promote(
     elif override is not None:
         how, reason = "overridden", override
     else:
-        verdict = judge(repository, candidate, serving, gate or Gate()) if model == MODEL else _NOT_JUDGED
+        decide = judge if model == MODEL else judge_reranker
+        verdict = decide(repository, candidate, serving, gate or Gate())
         if not verdict.proven:
             raise EncoderError(
                 f"version {number} is not promoted: {verdict.reason} Version {serving.number} still serves; "
@@ -154,7 +152,45 @@ def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) ->
             f"its evaluation does not compare it with version {serving.number}, which serves. Run `{command} --set "
             "FOLDER`.",
         )
-    missing = {name: why for name, why in _required(repository, report, serving, gate).items() if name not in found}
+    before = evaluations.read(repository, serving.digest)
+    verdict = _judge_figures("hybrid search", found, report, _required(report, before, serving, gate), gate, command)
+    compressed = _compression_fault(report, candidate, command) if verdict.proven else None
+    return Verdict(False, compressed) if compressed else verdict
+
+
+def judge_reranker(repository: Path, candidate: Version, serving: Version, gate: Gate) -> Verdict:
+    """Compare hybrid search with a reranker and without one by the reranker's evaluation.
+
+    Raises:
+        EncoderError: An evaluation or the serving encoder cannot be read.
+    """
+    command = f"akin evaluate --reranker {candidate.number}"
+    report = evaluations.read(repository, candidate.digest, RERANKER)
+    if report is None:
+        return Verdict(False, f"it was not evaluated. Run `{command} --set FOLDER`.")
+    encoder = versions.promoted_version(repository)
+    reranked = report.name_of(encoder.digest, evaluations.RERANKED, candidate.digest)
+    found = report.differences_between(reranked, report.name_of(encoder.digest))
+    if not found:
+        return Verdict(
+            False,
+            f"its evaluation is not with encoder version {encoder.number}, which serves. Run `{command} --set FOLDER`.",
+        )
+    before = evaluations.read(repository, serving.digest, RERANKER)
+    required = _required(report, before, serving, gate)
+    return _judge_figures("reranked search", found, report, required, gate, command)
+
+
+def _judge_figures(
+    what: str,
+    found: dict[str, Difference],
+    report: Evaluation,
+    required: dict[str, str],
+    gate: Gate,
+    command: str,
+) -> Verdict:
+    """Decide by the differences of a search on each set: inferior on none that is required, better on a primary one."""
+    missing = {name: why for name, why in required.items() if name not in found}
     if missing:
         listed = ", ".join(f"{name} ({why})" for name, why in missing.items())
         return Verdict(False, f"its evaluation lacks {listed}. Run `{command}` with these sets too.")
@@ -162,32 +198,30 @@ def judge(repository: Path, candidate: Version, serving: Version, gate: Gate) ->
     if inferior:
         return Verdict(
             False,
-            f"its hybrid search may be worse by more than {MARGIN} {_list_figures(inferior)}: an interval must lie "
+            f"its {what} may be worse by more than {MARGIN} {_list_figures(inferior)}: an interval must lie "
             f"above -{MARGIN}. More queries make it narrower, if the version is as good.",
         )
-    better = [each for each in found.values() if each.low > 0 and (not gate.primary or each.set in gate.primary)]
+    primary = [each for each in found.values() if not gate.primary or each.set in gate.primary]
+    better = [each for each in primary if each.low > 0]
     if not better:
-        primary = [each for each in found.values() if not gate.primary or each.set in gate.primary]
-        return Verdict(False, f"its hybrid search is proven better on no primary set {_list_figures(primary)}.")
+        return Verdict(False, f"its {what} is proven better on no primary set {_list_figures(primary)}.")
     if all(report.sets[each.set].aimed for each in better):
         return Verdict(
             False,
-            f"its hybrid search is better only {_list_figures(better)}, where training aimed at this kind of search. "
+            f"its {what} is better only {_list_figures(better)}, where training aimed at this kind of search. "
             f"Run `{command} --set FOLDER` with sets of other kinds as well.",
         )
-    compressed = _compression_fault(report, candidate, command)
-    if compressed:
-        return Verdict(False, compressed)
     return Verdict(
-        True,
-        f"hybrid search better {_list_figures(better)}, inferior by more than {MARGIN} on none of {len(found)} sets",
+        True, f"{what} better {_list_figures(better)}, inferior by more than {MARGIN} on none of {len(found)} sets"
     )
 
 
-def _required(repository: Path, report: Evaluation, serving: Version, gate: Gate) -> dict[str, str]:
-    """Return the sets on which both hybrid searches must be measured, each with the reason."""
-    before = evaluations.read(repository, serving.digest)
-    found = dict.fromkeys(report.search_sets, f"hybrid search with version {serving.number} was not measured on it")
+def _required(report: Evaluation, before: Evaluation | None, serving: Version, gate: Gate) -> dict[str, str]:
+    """Return the sets on which both searches must be measured, each with the reason.
+
+    `before` is the evaluation of the serving version.
+    """
+    found = dict.fromkeys(report.search_sets, "only one of the two searches was measured on it")
     found |= dict.fromkeys(report.earlier_sets, "an earlier evaluation of this version has it")
     found |= dict.fromkeys(before.search_sets if before else (), f"version {serving.number} was evaluated on it")
     return found | dict.fromkeys((*gate.required, *gate.primary), "the settings require it")

@@ -53,7 +53,10 @@ def _beside(own: str) -> AfterValidator:
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
-    _beside(r"/(papers|health)(/.*)?|/(search|citations|corpus|embed|metrics|docs|openapi\.json)"),
+    _beside(
+        r"/(papers|health|models|v1|v2)(/.*)?"
+        r"|/(search|searches|feed|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
+    ),
 ]
 PageRootPath = Annotated[
     RootPath,

@@ -11,8 +11,8 @@ from akin.edge import parse_origins
 from akin.settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
 
 _OF_ANSWERS = (
-    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most", "text_weight",
-    "vector_device",
+    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most",
+    "rerank_weight", "text_weight", "vector_device",
 )  # fmt: skip
 
 
@@ -58,6 +58,12 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
     )
     rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
 
+    mcp: bool = Field(
+        default=True,
+        description="Serve the tools of the Model Context Protocol at `/mcp` ([mcp.md](mcp.md)); they need the extra "
+        "`mcp`.",
+    )
+
     encoder_version: int | None = Field(
         default=None, ge=1, description="The only version of the encoder to use. Default: the one of the snapshot."
     )
@@ -92,6 +98,12 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
 
     rerank_most: int = Field(
         default=50, ge=1, le=64, description="Best results of a search that a request may have reranked, at most."
+    )
+    rerank_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Weight of the reranker's scores; those of the search have the rest. 1 is the reranker's order.",
     )
     rerank_seconds: float = Field(
         default=2.0,

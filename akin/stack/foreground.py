@@ -71,6 +71,8 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], 
             key=triton_key.new(),
             http_host=settings.triton_http_host,
             switched=False,
+            # A reranker that cannot be loaded must not end the encoder: searches work without it.
+            partial=(shown / RERANKER).is_dir(),
         )
     except OSError as error:
         raise StackError(

@@ -44,6 +44,7 @@ def server_command(
     key: str,
     http_host: str | None = None,
     switched: bool = True,
+    partial: bool = False,
 ) -> list[str]:
     """Return the server's command line. All APIs other than inference, health and metadata require the key.
 
@@ -56,6 +57,7 @@ def server_command(
         http_host: The address of HTTP.
         switched: True if models can be loaded and unloaded, with the key, while the server runs; if False it loads all
             models of the folder at its start and none later.
+        partial: True if it serves the other models when one cannot be loaded at its start; if False it ends.
 
     Raises:
         NotSetUp: The server's files are missing.
@@ -66,6 +68,7 @@ def server_command(
         f"--model-repository={repository}",
         f"--backend-directory={backend_directory(settings)}",
         f"--model-control-mode={'explicit' if switched else 'none'}",
+        f"--exit-on-error={'false' if partial else 'true'}",
         "--disable-auto-complete-config",
         *(f"--http-address={http_host or host}", f"--http-port={http}"),
         *(f"--grpc-address={host}", f"--grpc-port={grpc}"),

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from retrieval_service.routes.version_prefix import PREFIX
+
 _STYLE = """
 :root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
 padding: 0 1rem; } h2 { margin-top: 2.5rem; } code, pre { font-family: ui-monospace, monospace; font-size: .92em; }
@@ -25,9 +27,8 @@ curl -H 'content-type: application/json' -d '{"query": "graph neural networks", 
 
 async def docs(request: Request) -> Response:
     """Return the page, which loads nothing from elsewhere."""
-    return HTMLResponse(
-        page(request.app.state.openapi, str(request.base_url).rstrip("/") + request.app.state.root_path)
-    )
+    base = f"{str(request.base_url).rstrip('/')}{request.app.state.root_path}{PREFIX}"
+    return HTMLResponse(page(request.app.state.openapi, base))
 
 
 async def openapi_json(request: Request) -> Response:
@@ -40,7 +41,7 @@ def page(schema: dict[str, Any], base: str) -> str:
 
     Args:
         schema: The document.
-        base: The address of the service, for the examples.
+        base: The address of the routes, for the examples.
     """
     sections = [
         _section(method, path, route, schema)
@@ -54,7 +55,7 @@ def page(schema: dict[str, Any], base: str) -> str:
         f"<title>{title}: HTTP interface</title><style>{_STYLE}</style><main><h1>{title}</h1>"
         f"<p>{escape(schema['info']['description'])} For programs: "
         f'<a href="openapi.json">openapi.json</a>.</p><pre>{_EXAMPLE.replace("BASE", escape(base))}</pre>'
-        "<p>Every error is answered with "
+        f"<p>Every path is there without <code>{PREFIX}</code> too. Every error is answered with "
         '<code>{"error": {"code", "message", "detail"}}</code>.</p>'
         f"{''.join(sections)}</main></html>"
     )
@@ -68,7 +69,7 @@ def _section(method: str, path: str, route: dict[str, Any], schema: dict[str, An
     names = ", ".join(f"<code>{escape(name)}</code>" for name in _fields(route["responses"]["200"], schema))
     answers = f"<p>Answers {names}.</p>" if names else ""
     return (
-        f'<section><h2><code><span class="method">{method.upper()}</span> {escape(path)}</code></h2>'
+        f'<section><h2><code><span class="method">{method.upper()}</span> {PREFIX}{escape(path)}</code></h2>'
         f"<p>{escape(route.get('description', ''))}</p>{parameters}{answers}</section>"
     )
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Route
 
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.version_prefix import PREFIX
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
 _REFERENCE = "#/components/schemas/{name}"
@@ -115,7 +116,7 @@ def openapi(routes: Iterable[BaseRoute], root_path: str = "") -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Akin", "description": _DESCRIPTION, "version": "1"},
-        "servers": [{"url": root_path or "/"}],
+        "servers": [{"url": f"{root_path}{PREFIX}"}],
         "paths": paths,
         "components": {"schemas": schemas},
     }

@@ -115,12 +115,7 @@ class Parameters(Generic[Model]):
             InvalidJson: The body is not JSON, or not an object.
             InvalidParameter: A name is unknown or given twice, or a value is wrong.
         """
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise WrongContentType(
-                f"The body must be sent as application/json, not {kind[:60] or 'nothing'}.", {"content_type": kind[:60]}
-            )
-        body = await _limited_body(request)
+        body = await json_body(request)
         try:
             content = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -144,7 +139,20 @@ class Parameters(Generic[Model]):
         return InvalidParameter(f"{name} {problem}.", {"parameter": name})
 
 
-async def _limited_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
+    """Return the body of a request, which must be declared as JSON.
+
+    Raises:
+        WrongContentType: It is declared as something other than JSON, or as nothing.
+        BodyTooLarge: It is longer than any valid request; the rest of it is not read.
+        BodyTooSlow: It does not arrive in time.
+        ClientGone: The client closed the connection.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise WrongContentType(
+            f"The body must be sent as application/json, not {kind[:60] or 'nothing'}.", {"content_type": kind[:60]}
+        )
     state = service_state(request)
     try:
         return await limited_body(request.scope, request.receive, _LONGEST_BODY, state.body_seconds)

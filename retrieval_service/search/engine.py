@@ -335,8 +335,7 @@ class _Search:
         else:
             for result, score in zip(results, scores.tolist(), strict=False):
                 result.sources["reranker"] = round(score, 6)
-            # Equal scores keep the order of the search.
-            order = np.argsort(-scores, kind="stable").tolist()
+            order = self.reranking.order(scores, [result.score for result in results[:count]])
             results = [*(results[at] for at in order), *results[count:]]
             self.reranked = count
         self.timings.rerank_ms = _ms_since(started)

@@ -26,9 +26,10 @@ _MOST_CHARACTERS = 5_000
 class Reranking:
     """The step of a search that reranks."""
 
-    def __init__(self, reranker: Reranker | None, most: int = 50, seconds: float = 2.0) -> None:
-        """Take the reranker if there is one, the most results that it reads, and its longest time."""
+    def __init__(self, reranker: Reranker | None, most: int = 50, seconds: float = 2.0, weight: float = 1.0) -> None:
+        """Take the reranker if there is one, the most results that it reads, its longest time, and its weight."""
         self._reranker = reranker
+        self._weight = weight
         self._most = most
         self._seconds = seconds
 
@@ -60,8 +61,23 @@ class Reranking:
         passages = [_text(passage_text(paper)) or paper.id for paper in papers]
         return await self._reranker.score(_text(words), passages, min(self._seconds, _SHARE * seconds_left()))
 
+    def order(self, scores: NDArray[np.float32], searched: Sequence[float]) -> list[int]:
+        """Return the places of results in their new order, from their scores by the reranker and by the search.
+
+        Both are scaled to 0 for the worst of these results and 1 for the best. Equal results keep their order.
+        """
+        joined = self._weight * _scaled(scores) + (1 - self._weight) * _scaled(searched)
+        found: list[int] = np.argsort(-joined, kind="stable").tolist()
+        return found
+
 
 NO_RERANKING = Reranking(None)
+
+
+def _scaled(scores: Sequence[float] | NDArray[np.float32]) -> NDArray[np.float64]:
+    exact = np.asarray(scores, np.float64)
+    spread = float(np.ptp(exact)) if len(exact) else 0.0
+    return (exact - exact.min()) / spread if spread else np.zeros(len(exact))
 
 
 def _text(text: str) -> str:

@@ -60,7 +60,7 @@ async def asgi(
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
         "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": [(b"content-type", b"application/json"), (b"host", b"localhost")],
+        "headers": [(b"accept", b"application/json"), (b"content-type", b"application/json"), (b"host", b"localhost")],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "root_path": "",
     }  # fmt: skip
     await app(scope, receive, send)

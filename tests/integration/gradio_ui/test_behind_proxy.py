@@ -132,7 +132,7 @@ def found_with() -> dict[str, str]:
 def test_the_api_describes_itself_below_its_path(site: httpx.Client) -> None:
     described = site.get("/api/docs")
     assert described.status_code == 200
-    assert f"{str(site.base_url).rstrip('/')}/api/search?q=" in described.text
+    assert f"{str(site.base_url).rstrip('/')}/api/v1/search?q=" in described.text
     [link] = re.findall(r'<a href="([^"]+)"', described.text)
     document = site.get(urljoin(str(described.url), link)).json()
     [server] = document["servers"]

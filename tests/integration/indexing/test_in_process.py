@@ -1,14 +1,22 @@
 """Rankings that are made in this process are those that `POST /search` answers."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from akin.indexing.in_process import index_corpus, rank_queries
+from retrieval_service.app import create_app
 from retrieval_service.corpus import SnapshotDirectory
+from retrieval_service.errors import EncoderUnavailable, Unavailable
 from retrieval_service.search.request import Mode
-from tests.integration.generated import Corpus, HashEncoder, generated_papers
+from retrieval_service.settings import Settings
+from tests.integration.generated import Corpus, HashEncoder, OneEncoder, generated_papers
 from tests.integration.service import client_of
 
 MODES = list(Mode)
@@ -49,6 +57,56 @@ def test_rankings_equal_the_answers_over_http(corpus: Corpus) -> None:
     assert len(refused) == 6
     assert len(found[Mode.HYBRID]["q0"]) == 250
     assert found[Mode.LEXICAL] != found[Mode.DENSE] != found[Mode.HYBRID]
+
+
+class Backwards:
+    """Reranker that prefers the text whose last letters come last; it tells how many texts it read."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    async def is_ready(self) -> bool:
+        return True
+
+    async def score(self, query: str, passages: Sequence[str], seconds: float) -> Any:
+        self.read.append(len(passages))
+        return np.asarray([sum(map(ord, passage[-9:])) for passage in passages], np.float32)
+
+
+def test_reranked_rankings_equal_the_answers_over_http(corpus: Corpus) -> None:
+    queries = queries_of(corpus)
+    path = SnapshotDirectory(corpus.data).path(corpus.manifest.id)
+    reranker = Backwards()
+    search = partial(rank_queries, path, corpus.encoder, queries, [Mode.HYBRID], depth=150)
+    found = search(reranker=reranker, rerank=20)[Mode.HYBRID]
+    assert set(reranker.read) >= {20}
+    changed = 0
+    app = create_app(Settings(data=corpus.data), OneEncoder(corpus.encoder), Backwards())
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for name, text in queries.items():
+            asked = [{"query": text, "k": 100, "offset": offset, "rerank": 20} for offset in (0, 100)]
+            pages = [client.post("/search", json=body) for body in asked]
+            if pages[0].status_code != 200:
+                assert found[name] == []
+                continue
+            answered = [paper["id"] for page in pages for paper in page.json()["results"]]
+            assert found[name] == answered[:150], text
+            changed += bool(pages[0].json()["reranked"])
+    assert changed > 5
+    plain = search()[Mode.HYBRID]
+    assert {name for name in queries if found[name] != plain[name]}
+    assert all(sorted(found[name][:20]) == sorted(plain[name][:20]) for name in queries)
+    assert all(found[name][20:] == plain[name][20:] for name in queries)
+
+
+def test_a_failed_reranker_or_encoder_gives_no_figures(corpus: Corpus) -> None:
+    class Broken(Backwards):
+        async def score(self, query: str, passages: Sequence[str], seconds: float) -> Any:
+            raise EncoderUnavailable("out of order")
+
+    path = SnapshotDirectory(corpus.data).path(corpus.manifest.id)
+    with pytest.raises(Unavailable, match="not reranked"):
+        rank_queries(path, corpus.encoder, {"q": corpus.papers[0].title}, [Mode.HYBRID], reranker=Broken(), rerank=5)
 
 
 def test_settings_decide_the_rankings_and_the_environment_does_not(

@@ -196,6 +196,20 @@ async def test_a_client_that_leaves_is_no_failure_and_its_work_is_cancelled(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_the_tool_of_a_client_that_leaves_gives_up_its_search(service: Service) -> None:
+    params = {"name": "search_papers", "arguments": {"query": "some words"}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    message = {"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False}
+    leaves = asyncio.Event()
+    call = asyncio.ensure_future(post(service.app, [message], leaves, "/mcp"))
+    async with asyncio.timeout(20):  # the first request imports the SDK
+        while not service.encoder.asked:
+            await asyncio.sleep(0.01)
+    leaves.set()
+    await asyncio.wait_for(call, 5)
+    assert service.encoder.given_up == ["some words"]
+
+
 async def test_after_a_client_has_left_its_threads_start_no_more_searches(corpus: Any, kit: Any) -> None:
     async with running(corpus, kit, search_threads=1) as service:
         service.encoder.may.set()

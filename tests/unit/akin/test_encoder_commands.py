@@ -70,3 +70,30 @@ def test_an_unknown_precision_is_refused_before_anything_starts(asked: list[tupl
     assert done.exit_code != 0
     assert f"there are: {', '.join(PRECISIONS)}" in str(done.exception or done.output)
     assert asked == []
+
+
+def test_an_evaluation_takes_the_promoted_reranker_or_the_one_that_is_named(
+    asked: list[tuple[str, list[str]]], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(tmp_path))
+    for model, count in (("text_encoder", 1), ("reranker", 2)):
+        for number in range(1, count + 1):
+            (tmp_path / model / str(number)).mkdir(parents=True)
+            (tmp_path / model / str(number) / "manifest.json").write_text(json.dumps({"digest": f"{model} {number}"}))
+    (tmp_path / "text_encoder/PROMOTED").write_text("1\n")
+
+    def given(*options: str) -> list[str]:
+        done = CliRunner().invoke(app, ["evaluate", "--set", "cisi", "--json", *options])
+        assert done.exit_code == 0, done.output
+        module, arguments = asked.pop()
+        assert module == "evaluation.evaluate"
+        return arguments[arguments.index("--version") + 2 : arguments.index("--set")]
+
+    assert given() == [], "no reranker is promoted"
+    assert given("--reranker", "1", "--rerank", "10") == ["--reranker", "1", "--rerank", "10"]
+    (tmp_path / "reranker/PROMOTED").write_text("2\n")
+    assert given() == ["--reranker", "2", "--rerank", "30"]
+    assert given("--rerank", "0") == []
+    refused = CliRunner().invoke(app, ["evaluate", "--set", "cisi", "--reranker", "7"])
+    assert "reranker version 7 is not in" in str(refused.exception)
+    assert asked == []

@@ -165,6 +165,21 @@ def test_grpc_may_listen_wider_than_http(tmp_path: Path, installation: Path) -> 
     assert {"--http-address=127.0.0.1", "--grpc-address=0.0.0.0", "--metrics-address=0.0.0.0"} <= set(command)
 
 
+def test_a_reranker_that_cannot_be_loaded_does_not_end_the_encoder(tmp_path: Path, installation: Path) -> None:
+    def option() -> str:
+        command, _ = prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation)), {})
+        (found,) = (each for each in command if each.startswith("--exit-on-error"))
+        return found
+
+    assert option() == "--exit-on-error=true"
+    reranker = tmp_path / "models/reranker"
+    (reranker / "1").mkdir(parents=True)
+    (reranker / "1/manifest.json").write_text('{"digest": "0"}')
+    (reranker / "config.pbtxt").write_text('name: "reranker"')
+    (reranker / "PROMOTED").write_text("1\n")
+    assert option() == "--exit-on-error=false"
+
+
 def test_http_may_be_reachable_behind_a_proxy(tmp_path: Path, installation: Path) -> None:
     more = {"AKIN_TRITON_HOST": "0.0.0.0", "AKIN_TRITON_ALLOW_UNPATCHED": "1"}
     command, _ = prepare(settings_for(tmp_path, AKIN_TRITON_HOME=str(installation), **more), {})

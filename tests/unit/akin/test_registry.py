@@ -77,7 +77,7 @@ def test_rerankers_have_a_registry_of_their_own(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": f"d{number}"}))
     assert promotion.promote(tmp_path, 1, model=versions.RERANKER) is not None
-    with pytest.raises(EncoderError, match=r"not in the registry.*--override REASON"):
+    with pytest.raises(EncoderError, match=r"not evaluated\. Run `akin evaluate --reranker 2 .*--override REASON"):
         promotion.promote(tmp_path, 2, model=versions.RERANKER)
     promotion.promote(tmp_path, 2, override="better", model=versions.RERANKER)
     assert versions.promoted_version(tmp_path, versions.RERANKER).number == 2

@@ -176,7 +176,7 @@ def test_tritons_http_cannot_be_reached_from_another_container(name: str) -> Non
     assert {"AKIN_TRITON_HOST=0.0.0.0", "AKIN_TRITON_HTTP_HOST=127.0.0.1"} <= set(environment.split())
     assert "EXPOSE 8001 8002" in last
     (check,) = (line for line in last if line.startswith("HEALTHCHECK "))
-    assert "http://127.0.0.1:8000/v2/health/ready" in check
+    assert "http://127.0.0.1:8000/v2/models/text_encoder/ready" in check
 
 
 def test_the_gpus_image_has_the_fixes_of_what_was_published() -> None:

@@ -40,20 +40,22 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
 
 
 def test_a_root_path_is_in_the_document_and_in_the_examples(tmp_path: Path) -> None:
-    client = TestClient(create_app(Settings(data=tmp_path, service_root_path="/api/v1")), base_url="https://testserver")
+    client = TestClient(
+        create_app(Settings(data=tmp_path, service_root_path="/papers-api")), base_url="https://testserver"
+    )
     document = client.get("/openapi.json").json()
-    assert document["servers"] == [{"url": "/api/v1"}]
+    assert document["servers"] == [{"url": "/papers-api/v1"}]
     assert "/search" in document["paths"]
     examples = client.get("/docs").text
-    assert "https://testserver/api/v1/search?q=" in examples
+    assert "https://testserver/papers-api/v1/search?q=" in examples
     # The link holds below any path.
     assert 'href="openapi.json"' in examples
 
 
-def test_without_a_root_path_the_server_is_the_host(document: Any, tmp_path: Path) -> None:
-    assert document["servers"] == [{"url": "/"}]
+def test_without_a_root_path_the_server_is_the_version_of_the_interface(document: Any, tmp_path: Path) -> None:
+    assert document["servers"] == [{"url": "/v1"}]
     client = TestClient(create_app(Settings(data=tmp_path)))
-    assert "http://testserver/search?q=" in client.get("/docs").text
+    assert "http://testserver/v1/search?q=" in client.get("/docs").text
 
 
 def test_no_route_can_be_the_root_path(tmp_path: Path) -> None:

@@ -73,6 +73,32 @@ async def test_the_best_results_are_put_in_order_and_the_rest_follow(corpus: Any
     assert answer.degraded is None
 
 
+@pytest.mark.parametrize(
+    ("weight", "order"),
+    # Of the four results, the search gives shares of 1, 2/3, 1/3 and 0, the reranker 0, 0.1, 0.9 and 1.
+    [(0.0, "123456"), (0.2, "123456"), (0.5, "314256"), (0.6, "341256"), (1.0, "432156")],
+)
+async def test_the_scores_of_the_search_and_of_the_reranker_are_weighed(corpus: Any, weight: float, order: str) -> None:
+    class Graded(Reversing):
+        async def score(self, query: str, passages: Sequence[str], seconds: float) -> Any:
+            return np.asarray([-3.0, -2.0, 6.0, 7.0], np.float32)
+
+    with ThreadPoolExecutor(2) as executor:
+        engine = SearchEngine(executor, min_max, 100, reranking=Reranking(Graded(), weight=weight))
+        answer = await engine.search(
+            corpus, SearchRequest(text="some words", mode=Mode.DENSE, collapse=False, rerank=4)
+        )
+    assert numbers(answer) == order
+    assert answer.results[0].sources["reranker"] == {"1": -3, "3": 6, "4": 7}[order[0]]
+
+
+def test_equal_scores_keep_their_order() -> None:
+    for weight in (0.0, 0.5, 1.0):
+        assert Reranking(None, weight=weight).order(np.zeros(3, np.float32), [1.0, 1.0, 1.0]) == [0, 1, 2]
+    assert Reranking(None, weight=1.0).order(np.asarray([1, 2, 2], np.float32), [9.0, 8.0, 7.0]) == [1, 2, 0]
+    assert Reranking(None, weight=0.5).order(np.asarray([], np.float32), []) == []
+
+
 @pytest.mark.parametrize("k", [1, 2, 4, 5])
 async def test_pages_are_cut_from_one_order(corpus: Any, k: int) -> None:
     whole = numbers(await search(corpus, Reversing(), rerank=4, k=100))

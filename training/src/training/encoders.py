@@ -1,4 +1,4 @@
-"""Run encoders: a version by its own code, and a sentence-transformers model in FP32."""
+"""Run encoders and rerankers: a version by its own code, and a sentence-transformers model in FP32."""
 
 from __future__ import annotations
 
@@ -69,6 +69,22 @@ class VersionEncoder:
         given = list(texts)
         vectors: Floats = (self._loaded.encode(given, input_type) if self.prompts else self._loaded.encode(given))[0]
         return vectors.copy()
+
+
+def version_scorer(folder: Path, runtime: str = "auto") -> Callable[[Sequence[tuple[str, str]]], Floats]:
+    """Return the scorer of a version folder of the reranker, run by the folder's own `pairs.py`.
+
+    It takes pairs of a query and a passage, and returns their scores, float32 [pairs].
+
+    Raises:
+        ImportError: `pairs.py` cannot be loaded, or the runtime is not installed.
+    """
+    loaded = load_module(folder / "pairs.py").PairScorer(folder, runtime=runtime)
+
+    def score(pairs: Sequence[tuple[str, str]]) -> Floats:
+        return np.asarray(loaded.score(list(pairs)), np.float32)
+
+    return score
 
 
 def version_encoders(folder: Path) -> dict[str, VersionEncoder]:

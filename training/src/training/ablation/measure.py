@@ -1,8 +1,8 @@
 """Measure a model on test sets in dense and hybrid search, without an index.
 
 The dense half is exact. The lexical half is a list that the service's lexical index made once, because training does
-not change it. The service's own function joins them; its last step, the query's words in the texts of the best papers
-(`AKIN_TEXT_WEIGHT`), is left out. `akin evaluate` measures the whole search.
+not change it. The service's own functions join them and read the query's words in the texts of the best papers, with
+default weights. `akin evaluate` measures the whole search, in which duplicates are folded too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from akin.relevance import query_metrics, read_collection
 from akin.relevance.collection import Collection
 from retrieval_service.ports import Hits
 from retrieval_service.search.fusion import FUSIONS, fuse, single_ranking
+from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 
 LISTS = "lexical.npz"
 POOL = 100
@@ -28,10 +29,20 @@ METRICS = ("nDCG@10", "MRR@10", "recall@100")
 
 @dataclass(frozen=True)
 class TestSet:
-    """Test set with its lexical ranking: the rows of each query's passages, best first, their scores and bounds."""
+    """Test set with its lexical ranking: the rows of each query's passages, best first, their scores and bounds.
+
+    Attributes:
+        collection: passages and queries as search sees them.
+        ids: id of each passage.
+        texts: title and abstract of each passage.
+        bounds: for each query, the score of an unrelated passage and the greatest possible one.
+        rows: for each query, the rows of the passages found.
+        scores: their scores.
+    """
 
     collection: Collection
     ids: list[str]
+    texts: list[tuple[str, str]]
     bounds: list[tuple[float, float] | None]
     rows: list[np.ndarray[Any, Any]]
     scores: list[np.ndarray[Any, Any]]
@@ -44,7 +55,12 @@ class TestSet:
             ends = lists["ends"]
             rows, scores = (np.split(lists[name], ends[:-1]) for name in ("rows", "scores"))
             bounds = [None if np.isnan(low) else (float(low), float(high)) for low, high in lists["bounds"]]
-        return cls(collection, list(collection.passages), bounds, rows, scores)
+        texts = [(paper.title, paper.abstract) for paper in collection.papers()]
+        return cls(collection, list(collection.passages), texts, bounds, rows, scores)
+
+    def texts_of(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        """Return title and abstract of some rows."""
+        return [self.texts[row] for row in rows]
 
 
 def read_sets(folder: Path) -> list[TestSet]:
@@ -82,13 +98,13 @@ def _measure_set(
     each: TestSet, rows: Values, scores: Values, unrelated: Sequence[float]
 ) -> Iterator[tuple[str, str, str, Values]]:
     runs: dict[str, dict[str, Mapping[str, float]]] = {mode: {} for mode in ("lexical", "dense", "hybrid")}
-    for number, query in enumerate(each.collection.queries):
+    for number, (query, words) in enumerate(each.collection.queries.items()):
         dense = Hits(rows[number].astype(np.int64), scores[number].astype(np.float32), (unrelated[number], 1.0))
         lexical = Hits(each.rows[number].astype(np.int64), each.scores[number].astype(np.float32), each.bounds[number])
         found = {
             "lexical": single_ranking(None, lexical),
             "dense": single_ranking(dense, None),
-            "hybrid": fuse(dense, lexical, FUSIONS["bounds"], POOL),
+            "hybrid": rank_by_texts(fuse(dense, lexical, FUSIONS["bounds"], POOL), words, each.texts_of, TEXT_WEIGHT),
         }
         for mode, ranking in found.items():
             ids = [each.ids[row] for row in ranking.rows[:DEPTH]]

@@ -20,6 +20,8 @@ from msgspec import structs
 from akin.indexing.in_process import default_settings
 from akin.indexing.lexical_writer import LexicalWriter
 from akin.relevance import RelevanceError, read_collection
+from akin.relevance.collection import CORPUS, QUERIES
+from akin.relevance.writing import write_judgements, write_lines
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import RequestError
 from retrieval_service.ports import Hits
@@ -61,9 +63,8 @@ def _run(options: argparse.Namespace) -> str:
         try:
             write_pairs(folder, [row.configuration for row in rows if row.train])
             for path in sets:
-                shutil.copytree(path, folder / SETS / path.name)
                 with log_duration(f"searching in {path.name}"):
-                    write_lists(folder / SETS / path.name)
+                    write_searched_set(path, folder / SETS / path.name)
             write_rows(folder, rows)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,10 +91,11 @@ def write_pairs(folder: Path, configurations: Sequence[Configuration]) -> None:
     (run.require_stage("pairs") / PAIRS_FILE).rename(folder / PAIRS)
 
 
-def write_lists(folder: Path) -> None:
-    """Write `lexical.npz` into the folder of a set: the best passages of the service's lexical index for each query.
+def write_searched_set(source: Path, folder: Path) -> None:
+    """Write a set as search sees it, with `lexical.npz`: the best passages of the service's lexical index by query.
 
-    Operators of the query language are left out of a query; the words are searched for.
+    Texts are cleaned as those of a user's papers. A query has its words only, without operators; one that the service
+    refuses has no words. A set inside a larger corpus is written with all of its passages.
 
     Raises:
         ConfigurationError: The set cannot be read.
@@ -101,16 +103,22 @@ def write_lists(folder: Path) -> None:
     settings = default_settings()
     try:
         with tempfile.TemporaryDirectory(prefix="akin-ablation-") as made:
-            collection = read_collection(folder)
+            collection = read_collection(source)
+            papers = list(cleaned_papers(collection))
             with LexicalWriter(Path(made) / "lexical") as writer:
-                writer.add(0, cleaned_papers(collection))
+                writer.add(0, papers)
                 writer.close()
             index = TantivyIndex(
                 Path(made) / "lexical", terms=settings.lexical_terms, postings=settings.lexical_postings
             )
-            found = [_search(index, text) for text in collection.queries.values()]
+            queries = {name: _words(text) for name, text in collection.queries.items()}
+            found = [index.search(words, DEPTH) if words else _NOTHING for words in queries.values()]
     except RelevanceError as error:
-        raise ConfigurationError(f"--set {folder.name}: {error}") from error
+        raise ConfigurationError(f"--set {source.name}: {error}") from error
+    folder.mkdir(parents=True)
+    write_lines(folder / CORPUS, ({"_id": each.id, "title": each.title, "text": each.abstract} for each in papers))
+    write_lines(folder / QUERIES, ({"_id": name, "text": words} for name, words in queries.items()))
+    write_judgements(folder, collection.qrels)
     np.savez_compressed(
         folder / LISTS,
         rows=np.concatenate([hits.rows for hits in found]),
@@ -120,11 +128,11 @@ def write_lists(folder: Path) -> None:
     )
 
 
-def _search(index: TantivyIndex, query: str) -> Hits:
+def _words(query: str) -> str:
     try:
-        return index.search(parse_query(query).words, DEPTH)
+        return parse_query(query).words
     except RequestError:
-        return _NOTHING
+        return ""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Run an ablation: `python -m training.ablation.run FOLDER [--minutes N] [--workers N]`.
+"""Run an ablation: `python -m training.ablation.run FOLDER [--minutes N] [--workers N] [--only ROW …]`.
 
 The folder holds `rows.json`, `pairs.jsonl` and `sets/`, as `python -m training.ablation.prepare` writes them. Each row
 is trained and measured on every set in lexical, dense and hybrid search, as trained and averaged with its base. Rows
@@ -27,7 +27,7 @@ import numpy as np
 
 from training.ablation.rows import Row, read_rows
 from training.command import run_command
-from training.data.config import HybridNegativesConfig, NoMining
+from training.data.config import HybridNegativesConfig, NegativesConfig, NeighboursConfig, NoMining
 from training.errors import ConfigurationError, FitError
 from training.pipeline.configuration import Configuration
 from training.progress import log_progress
@@ -49,81 +49,109 @@ def _run(options: argparse.Namespace) -> str:
     folder: Path = options.folder
     rows = read_rows(folder)
     wanted = {row.name: digest(row) for row in rows}
+    if unknown := sorted(set(options.only) - wanted.keys()):
+        raise ConfigurationError(f"--only {unknown[0]}: there is no such row. There are: {', '.join(wanted)}.")
     done = {result["row"] for result in read_results(folder) if wanted.get(result["row"]) == result.get("digest")}
-    failed: set[str] = set()
+    waiting = [row for row in rows if row.name not in done and (not options.only or row.name in options.only)]
     ends = time.monotonic() + 60 * options.minutes
-    pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
-    mined: dict[Path, Future[Any]] = {}
-    running: dict[Future[Any], str] = {}
-    waiting = [row for row in rows if row.name not in done]
-    for row in waiting:
-        _is_ready(row, done, folder, mined, pool)  # starts all mining, which several rows wait for
+    schedule = _Schedule(folder, waiting, done, options)
     try:
-        while (waiting or running) and time.monotonic() < ends:
-            for row in list(waiting):
-                try:
-                    if failed & set(row.soup):
-                        raise FitError(f"it averages {', '.join(sorted(failed & set(row.soup)))}, which failed.")
-                    if len(running) >= options.workers or not _is_ready(row, done, folder, mined, pool):
-                        continue
-                except Exception as error:  # The other rows are worth having.
-                    waiting.remove(row)
-                    failed.add(row.name)
-                    _report_failure(row.name, error)
-                    continue
-                waiting.remove(row)
-                running[pool.submit(run_row, folder, row, options.shares)] = row.name
-            ended, _ = wait({*running, *mined.values()}, timeout=1, return_when=FIRST_COMPLETED)
-            for future in ended & running.keys():
-                name = running.pop(future)
-                if failure := future.exception():
-                    failed.add(name)
-                    _report_failure(name, failure)
-                    continue
-                done.add(name)
-                with (folder / RESULTS).open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(result) + "\n" for result in future.result())
+        while schedule.is_busy and time.monotonic() < ends:
+            schedule.start_rows()
+            schedule.collect_results()
             time.sleep(0.1)
     finally:
-        pool.shutdown(wait=not (waiting or running), cancel_futures=True)
+        schedule.stop()
+    return f"{len(done)} of {len(rows)} rows are in {folder / RESULTS}"
+
+
+class _Schedule:
+    """Rows that wait, run and are done. Rows with the same pairs wait for one mining."""
+
+    def __init__(self, folder: Path, waiting: list[Row], done: set[str], options: argparse.Namespace) -> None:
+        """Start all mining that the waiting rows need; `done` gets the names of rows that have results."""
+        self._folder, self._waiting, self._done = folder, waiting, done
+        self._shares, self._at_once = options.shares, options.workers
+        self._failed: set[str] = set()
+        self._pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
+        self._running: dict[Future[Any], Row] = {}
+        self._mined: dict[Path, Future[Any]] = {}
+        for row in waiting:
+            target = pairs_file(folder, row.configuration)
+            if _mines(row) and not target.exists() and target not in self._mined:
+                self._mined[target] = self._pool.submit(mine, folder, row.configuration)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return True while a row waits or runs."""
+        return bool(self._waiting or self._running)
+
+    def start_rows(self) -> None:
+        """Start the rows that have all they need, as many as may run at once. One that cannot have it has failed."""
+        for row in list(self._waiting):
+            try:
+                ready = self._is_ready(row)
+            except Exception as error:  # The other rows are worth having.
+                self._waiting.remove(row)
+                self._fail(row, error)
+                continue
+            if ready and len(self._running) < self._at_once:
+                self._waiting.remove(row)
+                self._running[self._pool.submit(run_row, self._folder, row, self._shares)] = row
+
+    def collect_results(self) -> None:
+        """Wait for a row or a mining to end, at most a second, and write the results of the rows that have ended."""
+        ended, _ = wait({*self._running, *self._mined.values()}, timeout=1, return_when=FIRST_COMPLETED)
+        for future in ended & self._running.keys():
+            row = self._running.pop(future)
+            failure = future.exception()
+            if failure is None:
+                self._done.add(row.name)
+                with (self._folder / RESULTS).open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(result) + "\n" for result in future.result())
+            elif "out of memory" in str(failure) and self._at_once > 1:
+                self._at_once -= 1
+                self._waiting.append(row)
+                log_progress(f"row {row.name} ran out of memory and runs again: from now on {self._at_once} at once")
+            else:
+                self._fail(row, failure)
+
+    def stop(self) -> None:
+        """End what runs."""
+        self._pool.shutdown(wait=not self.is_busy, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()
-    return f"{len(done)} of {len(rows)} rows are in {folder / RESULTS}"
+
+    def _is_ready(self, row: Row) -> bool:
+        """Return True if all that a row needs is there.
+
+        Raises:
+            Exception: It will never be there.
+        """
+        if failed := sorted(self._failed & set(row.soup)):
+            raise FitError(f"it averages {', '.join(failed)}, which failed.")
+        if row.soup:
+            coming = self._done.union(each.name for each in [*self._waiting, *self._running.values()])
+            if absent := sorted(set(row.soup) - coming):
+                raise FitError(f"it averages {', '.join(absent)}, which has no results: add it to --only.")
+            return set(row.soup) <= self._done
+        mining = self._mined.get(pairs_file(self._folder, row.configuration)) if _mines(row) else None
+        if mining is not None and mining.done():
+            mining.result()
+        return mining is None or mining.done()
+
+    def _fail(self, row: Row, error: BaseException) -> None:
+        self._failed.add(row.name)
+        log_progress(f"row {row.name} failed: {''.join(traceback.format_exception(error))}")
+
+
+def _mines(row: Row) -> bool:
+    return row.train and not isinstance(row.configuration.mine, NoMining)
 
 
 def digest(row: Row) -> str:
     """Return the SHA-256 of a row, by which its results are known to be of its present configuration."""
     return hashlib.sha256(msgspec.json.encode(row)).hexdigest()
-
-
-def _report_failure(name: str, error: BaseException) -> None:
-    log_progress(f"row {name} failed: {''.join(traceback.format_exception(error))}")
-
-
-def _is_ready(
-    row: Row,
-    done: set[str],
-    folder: Path,
-    mined: dict[Path, Future[Any]],
-    pool: ProcessPoolExecutor,
-) -> bool:
-    """Return True if all that a row needs is there; start its mining the first time.
-
-    Raises:
-        Exception: The mining failed.
-    """
-    if row.soup:
-        return set(row.soup) <= done
-    if not row.train or isinstance(row.configuration.mine, NoMining):
-        return True
-    target = pairs_file(folder, row.configuration)
-    if target.exists():
-        return True
-    if target not in mined:
-        mined[target] = pool.submit(mine, folder, row.configuration)
-    elif mined[target].done():
-        mined[target].result()
-    return False
 
 
 def pairs_file(folder: Path, configuration: Configuration) -> Path:
@@ -138,21 +166,28 @@ def mine(folder: Path, configuration: Configuration) -> None:
     """Write the pairs of a configuration with hard negatives.
 
     Raises:
-        ConfigurationError: The configuration mines in another way than `mine=hybrid`.
+        ConfigurationError: The configuration mines with `mine=negatives`.
     """
     from training.data.hybrid_negatives import write_negatives
     from training.fit import models
 
-    if not isinstance(configuration.mine, HybridNegativesConfig):
-        raise ConfigurationError("an ablation mines with mine=hybrid or not at all.")
+    if isinstance(configuration.mine, NegativesConfig):
+        raise ConfigurationError("an ablation mines with mine=hybrid, mine=neighbours or not at all.")
     target = pairs_file(folder, configuration)
     device = models.choose_device(configuration.trainer.device)
     model = models.load(configuration.model, device)
     selected = folder / f"{target.stem}.selected"
     _select(folder / PAIRS, selected, configuration)
     with models.autocast(models.choose_precision(configuration.trainer.precision, device), device):
-        write_negatives(selected, target.with_suffix(".part"), configuration.mine, model, configuration.seed)
-    target.with_suffix(".part").rename(target)
+        part = target.with_suffix(".part")
+        if isinstance(configuration.mine, NeighboursConfig):
+            # A machine without Hydra can run all other rows.
+            from training.pipeline.stages.mine import order_in_blocks
+
+            order_in_blocks(selected, part, configuration.mine, model, configuration.seed)
+        elif isinstance(configuration.mine, HybridNegativesConfig):
+            write_negatives(selected, part, configuration.mine, model, configuration.seed)
+    part.rename(target)
 
 
 def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, Any]]:
@@ -186,7 +221,7 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
                 matryoshka=configuration.matryoshka,
                 trainer=configuration.trainer,
                 labelled=False,
-                keep_blocks=False,
+                keep_blocks=isinstance(configuration.mine, NeighboursConfig),
                 teacher_store=folder / "teacher-vectors",
             )
         )
@@ -281,6 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="folder with rows.json, pairs.jsonl and sets/")
     parser.add_argument("--minutes", type=float, default=60, help="start no row after this time, and end what runs")
     parser.add_argument("--workers", type=int, default=1, help="rows to train at once on the one device")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="names of rows to run; by default all")
     parser.add_argument(
         "--shares", type=float, nargs="+", default=list(BASE_SHARES), help="shares of the base's weights to measure"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from akin.papers import passage_text
 from training.arrays import Floats
@@ -20,16 +20,27 @@ from training.progress import log_duration, log_progress
 from training.registry import manifest, publish, source, supported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import onnx
     from sentence_transformers import SentenceTransformer
 
     from training.compression.linear_layers import Feed
-    from training.compression.quantize import QuantizationRecipe
 
 Precision = Literal["auto", "int8", "fp16", "fp32"]
 _ATTEMPTS: dict[Precision, tuple[Precision, ...]] = {"auto": ("int8", "fp16", "fp32")}
+
+
+class Quantizer(Protocol):
+    """Settings of a quantisation to INT8: `QuantizationRecipe`, or a library's that is compared with it."""
+
+    def quantize(
+        self, model: onnx.ModelProto, feeds: Iterable[Feed], progress: Callable[[str], None]
+    ) -> onnx.ModelProto:
+        """Return a quantised copy of an FP32 graph."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Compression:
 
     precision: Precision = "int8"
     pruning: Pruning = field(default_factory=Pruning)
-    recipe: QuantizationRecipe | None = None
+    recipe: Quantizer | None = None
     texts: int = 200
 
 
@@ -122,7 +133,7 @@ def compress(
                 weights_sha256 = source.weights_sha256(model, origin)
             pruned = prune(model, how.pruning, map(passage_text, papers))
             with log_duration("calculating reference vectors"):
-                true = _reference_vectors(model, texts.held_out, serving.dimensions)
+                true = reference_vectors(model, texts.held_out, serving.dimensions)
             with log_duration("exporting to ONNX"):
                 graph = onnx_export.export_onnx(model, Path(scratch), serving.dimensions)
                 pad_id = tokens.save_tokenizer(model, folder / "tokenizer.json")
@@ -161,7 +172,7 @@ def _settle(model: SentenceTransformer, origin: source.ModelSource, serving: Ser
     return length
 
 
-def _reference_vectors(
+def reference_vectors(
     model: SentenceTransformer, texts: Sequence[str], dimensions: int | None
 ) -> dict[InputType, Floats]:
     """Return the vectors of sentence-transformers by input type; one type if the model has no prompts."""
@@ -251,7 +262,7 @@ def _convert(
 
     recipe = how.recipe or quantize.QuantizationRecipe(seed=seed)
     with log_duration(f"quantising to INT8 with {how.texts} texts"):
-        return quantize.quantize(graph, feeds, recipe, log_progress), {"precision": "INT8", **recipe.as_json()}
+        return recipe.quantize(graph, feeds, log_progress), {"precision": "INT8", **recipe.as_json()}
 
 
 def _quiet() -> None:

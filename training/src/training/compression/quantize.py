@@ -46,6 +46,12 @@ class QuantizationRecipe:
     rows_to_choose: int = 1024
     seed: int = 0
 
+    def quantize(
+        self, model: onnx.ModelProto, feeds: Iterable[Feed], progress: Callable[[str], None]
+    ) -> onnx.ModelProto:
+        """Return a quantised copy of an FP32 graph."""
+        return quantize(model, feeds, self, progress)
+
     def as_json(self) -> dict[str, Any]:
         """Return the recipe for the manifest."""
         return {

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from training.schema import Above0, Count, OpenShare, Positive, Section, Share, explain
+from training.schema import Above0, AtLeast0, Count, OpenShare, Positive, Section, Share, explain
 
 
 class DataConfig(Section, frozen=True):
@@ -68,6 +68,13 @@ class HybridNegativesConfig(Section, tag="hybrid", tag_field="kind", frozen=True
         Share, explain("a passage with this cosine to the positive or more is a near-duplicate and no negative")
     ]
     pool: Annotated[Positive, explain("best passages of each half that get a share of the score, as in search")]
+    filter: Annotated[
+        str | None,
+        explain("folder or hub id of a CrossEncoder that tells negatives from further answers; `null` filters no more"),
+    ]
+    filter_margin: Annotated[
+        AtLeast0, explain("amount by which a negative's score of that model must be below the positive's, in logits")
+    ]
     batch_size: Annotated[Positive, explain("texts to encode at once")]
 
 

@@ -7,7 +7,7 @@ passage that its paper has in a pair of the same kind.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from training.data.config import HybridNegativesConfig
+from training.data.cross_encoder_filter import CrossEncoderFilter
 from training.data.pairs import Pair
 from training.data.token_bm25 import K1, B, TokenBm25, token_ids
 from training.errors import CorpusError
@@ -89,13 +90,18 @@ def write_negatives(
     own = np.array([numbers[pair.groups[0]] for pair in pairs])
     found = _search(model, [pair.anchor for pair in pairs], passages, own, settings)
     rng = np.random.default_rng(seed)
+    usable = [
+        rng.permutation([paper for paper in papers.tolist() if paper in of_kind[pair.kind]]).astype(np.int64).tolist()
+        for pair, papers in zip(pairs, found, strict=True)
+    ]
+    if settings.filter is not None:
+        usable = _without_answers(pairs, usable, of_kind, settings, model.device.type)
     encoder = msgspec.json.Encoder()
     short = 0
     with target.open("wb") as file:
         for number, pair in enumerate(pairs):
             texts = of_kind[pair.kind]
-            usable = [paper for paper in found[number].tolist() if paper in texts]
-            chosen = [usable[place] for place in rng.permutation(len(usable))[: settings.negatives]]
+            chosen = usable[number][: settings.negatives]
             if missing := settings.negatives - len(chosen):
                 short += 1
                 others = rng.choice(papers_of[pair.kind], min(missing + len(chosen) + 1, len(texts)), replace=False)
@@ -106,6 +112,22 @@ def write_negatives(
             plain |= {f"negative_{place}": texts[paper] for place, paper in enumerate(chosen, start=1)}
             file.write(encoder.encode(plain) + b"\n")
     log_progress(f"{len(pairs) - short:,} of {len(pairs):,} pairs have {settings.negatives} hard negatives")
+
+
+def _without_answers(
+    pairs: Sequence[Pair],
+    usable: Sequence[Sequence[int]],
+    of_kind: Mapping[str, Mapping[int, str]],
+    settings: HybridNegativesConfig,
+    device: str,
+) -> list[list[int]]:
+    """Return the first papers of each pair whose passages the cross-encoder takes for no answers."""
+    assert settings.filter is not None
+    judge = CrossEncoderFilter(settings.filter, settings.filter_margin, device=device, batch_size=settings.batch_size)
+    candidates = [[of_kind[pair.kind][paper] for paper in papers] for pair, papers in zip(pairs, usable, strict=True)]
+    anchors, positives = [pair.anchor for pair in pairs], [pair.positive for pair in pairs]
+    places = judge.choose(anchors, positives, candidates, settings.negatives)
+    return [[papers[place] for place in kept] for papers, kept in zip(usable, places, strict=True)]
 
 
 def _search(

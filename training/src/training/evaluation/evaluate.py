@@ -17,6 +17,7 @@ from training.command import run_command
 from training.errors import EvaluationError, TrainingError
 from training.evaluation import AnySystem, Bm25, TorchSystem, VersionSystem, evaluate_systems, write_report
 from training.evaluation.report import REPORT_FILE
+from training.evaluation.served import ServedReranker
 from training.evaluation.systems import system_description
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source, supported
@@ -31,8 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def evaluate_versions(options: argparse.Namespace) -> str:
-    """Evaluate versions, write the report and a model card for each, and return the report as text or as JSON."""
-    model = options.repository / publish.TEXT_ENCODER
+    """Evaluate versions, write the report and a model card for each, and return the report as text or as JSON.
+
+    A report with a reranker is written beside the versions of the reranker too.
+    """
+    model, rerankers = (options.repository / name for name in (publish.TEXT_ENCODER, publish.RERANKER))
+    reranker = None
+    if options.reranker is not None:
+        if options.served is None:
+            raise EvaluationError("--reranker measures the service's search: give --served DIR too.")
+        reranker = ServedReranker(rerankers / str(options.reranker), options.rerank, options.runtime)
     candidates = {version_name(number): model / str(number) for number in options.version}
     systems, against = load_systems(
         options.repository,
@@ -60,7 +69,11 @@ def evaluate_versions(options: argparse.Namespace) -> str:
         seed=options.seed,
         cache=options.cache,
         served=options.served,
+        reranker=reranker,
+        reranked=list(candidates),
     )
+    if reranker is not None:
+        more.append(rerankers / publish.EVALUATIONS / str(reranker.description["reranker"]))
     for folder in more:
         write_report(report, folder)
     for name, folder in folders.items():
@@ -222,6 +235,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         help="measure the service's search, over indexes that are kept in this folder; without it, vectors alone",
+    )
+    parser.add_argument(
+        "--reranker", metavar="N", type=int, help="measure hybrid search with this version of the reranker too"
+    )
+    parser.add_argument(
+        "--rerank", metavar="N", type=int, default=30, help="best results that it puts in order (default: 30)"
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")

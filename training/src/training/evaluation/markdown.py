@@ -5,7 +5,7 @@ from __future__ import annotations
 from akin.relevance import METRICS
 from training.evaluation.report import RETRIEVAL, EvaluationReport
 
-DIGESTS = ("digest", "weights")
+DIGESTS = ("digest", "weights", "reranker")
 """Fields of descriptions that are shortened."""
 
 
@@ -71,9 +71,7 @@ def systems(report: EvaluationReport) -> str:
     lines = ["| system | description |", "| --- | --- |"]
     for name, description in report.systems.items():
         parts = [
-            f"{value}"
-            if key in ("kind", "name")
-            else f"{key} {str(value)[:12] if key in ('digest', 'weights') else value}"
+            f"{value}" if key in ("kind", "name") else f"{key} {str(value)[:12] if key in DIGESTS else value}"
             for key, value in description.items()
         ]
         lines.append(f"| {name} | {', '.join(parts)} |")

@@ -33,7 +33,17 @@ from training.evaluation.report import (
     read_report,
 )
 from training.evaluation.retrieval import load_collections, measure_ranking, measure_run
-from training.evaluation.served import MODES, WORDS, ServedSearch, depth_of, served_name, settings_of_answers
+from training.evaluation.served import (
+    MODES,
+    RERANKED,
+    WORDS,
+    ServedReranker,
+    ServedSearch,
+    depth_of,
+    reranked_name,
+    served_name,
+    settings_of_answers,
+)
 from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
@@ -70,6 +80,8 @@ def evaluate_systems(
     cache: Path | None = None,
     served: Path | None = None,
     aimed: Sequence[str] = (),
+    reranker: ServedReranker | None = None,
+    reranked: Sequence[str] = (),
     progress: Callable[[str], None] = log_progress,
 ) -> EvaluationReport:
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
@@ -92,6 +104,8 @@ def evaluate_systems(
         served: folder that keeps indexes. If it is given, the service's search is measured: `lexical`, and `NAME dense`
             and `NAME hybrid` for each encoder. None measures the encoders' vectors alone, by exact search.
         aimed: names of the sets whose kind of search training aimed at.
+        reranker: measures `NAME reranked` too, if the service's search is measured.
+        reranked: names of the encoders whose results it puts in order.
         progress: called with a line from time to time.
 
     Returns:
@@ -108,6 +122,8 @@ def evaluate_systems(
     pairs = dict.fromkeys([*((name, baseline) for name in systems if name != baseline), *comparisons])
     if served is not None:
         pairs = dict.fromkeys(_served_pairs(systems, list(pairs)))
+    orders = dict.fromkeys(reranked, reranker) if reranker and served is not None else {}
+    pairs |= dict.fromkeys((reranked_name(name), served_name(name, Mode.HYBRID)) for name in orders)
     how = _Comparison(tuple(pairs), resamples, confidence, seed)
     # Encoding can take hours, so files that cannot be read must be found before it.
     collections = load_collections(sets)
@@ -116,7 +132,7 @@ def evaluate_systems(
     )
     report = EvaluationReport(
         baseline=baseline if served is None else _in_hybrid(systems, baseline),
-        systems=_descriptions(systems, with_modes=served is not None),
+        systems=_descriptions(systems, orders, with_modes=served is not None),
         sets={},
         scores=[],
         differences=[],
@@ -149,8 +165,8 @@ def evaluate_systems(
                 found[name] = measure_ranking(_rank(system, name, collection, depth, vectors), collection)
                 continue
             modes = [mode for mode in (Mode.LEXICAL, *MODES) if served_name(name, mode) not in found]
-            for mode, run in search.rank(system, name, collection, modes).items():
-                found[served_name(name, mode)] = measure_run(run, collection)
+            for ranked, run in search.rank(system, name, collection, modes, orders.get(name)).items():
+                found[ranked] = measure_run(run, collection)
         _add(report, collection.name, size, found, how)
         _add_slices(report, collection, size, found, how)
     if papers is not None:
@@ -163,7 +179,9 @@ def evaluate_systems(
     return write_report(report, output)
 
 
-def _descriptions(systems: Mapping[str, AnySystem], *, with_modes: bool) -> dict[str, dict[str, Any]]:
+def _descriptions(
+    systems: Mapping[str, AnySystem], orders: Mapping[str, ServedReranker], *, with_modes: bool
+) -> dict[str, dict[str, Any]]:
     """Return the descriptions of systems by their names in the report, in its order."""
     if not with_modes:
         return {name: system_description(system) for name, system in systems.items()}
@@ -174,6 +192,9 @@ def _descriptions(systems: Mapping[str, AnySystem], *, with_modes: bool) -> dict
     for name, description in encoders.items():
         for mode in MODES:
             found[served_name(name, mode)] = {**description, "encoder": name, "mode": mode.value}
+        if name in orders:
+            own = {**orders[name].description, "encoder": name, "mode": RERANKED}
+            found[reranked_name(name)] = {**description, **own}
     return found
 
 

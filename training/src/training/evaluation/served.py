@@ -1,4 +1,4 @@
-"""Rank test collections as the service does, with the encoders of this package: words, vectors, and both together.
+"""Rank test collections as the service does: by words, by vectors, by both together, and by these with a reranker.
 
 The passages are indexed by `indexing` and searched by `retrieval_service`, with default settings, in this process. So a
 figure is that of the search that users have: query language, fusion, equal scores and folded duplicates are the same.
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -28,6 +29,7 @@ from retrieval_service.errors import RetrievalError
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType
 from retrieval_service.search.request import Mode
 from training.arrays import Floats
+from training.encoders import version_scorer
 from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 from training.evaluation.vectors import Vectors, encode_checked, vectors_identity
@@ -41,6 +43,9 @@ MODES: dict[Mode, str] = {Mode.DENSE: "dense", Mode.HYBRID: "hybrid"}
 A further way of searching needs a line here, and its request in `akin.indexing.in_process`.
 """
 
+RERANKED = "reranked"
+"""Hybrid search whose best results a reranker puts in order."""
+
 _KNOWN_ITEM_DEPTH = 100
 _SECONDS_BETWEEN_REPORTS = 10
 
@@ -53,6 +58,11 @@ def served_name(encoder: str, mode: Mode) -> str:
     return WORDS if mode is Mode.LEXICAL else f"{encoder} {MODES[mode]}"
 
 
+def reranked_name(encoder: str) -> str:
+    """Return the name in reports of hybrid search with an encoder and the reranker."""
+    return f"{encoder} {RERANKED}"
+
+
 def settings_of_answers() -> dict[str, object]:
     """Return the settings of the service that decide rankings, for the report."""
     return default_settings().of_answers
@@ -62,6 +72,57 @@ def depth_of(collection: Collection) -> int:
     """Return the number of ranks to measure: 1,000, or 100 where no query has a second relevant passage."""
     most = max(len(gains) for gains in collection.qrels.values())
     return DEEPEST if most > 1 else _KNOWN_ITEM_DEPTH
+
+
+class ServedReranker:
+    """Version of the reranker, run by its own code, as the service's reranker.
+
+    Attributes:
+        rerank: number of best results that it puts in order.
+        description: description for the report.
+    """
+
+    def __init__(self, folder: Path, rerank: int, runtime: str = "auto") -> None:
+        """Load the version.
+
+        Raises:
+            EvaluationError: The folder is not a version that runs here, or the service would not rerank so many.
+        """
+        most = default_settings().rerank_most
+        if not 1 <= rerank <= most:
+            raise EvaluationError(f"--rerank {rerank} cannot be measured: the service reranks 1 to {most} results.")
+        try:
+            manifest = json.loads((folder / "manifest.json").read_bytes())
+            self._score = version_scorer(folder, runtime)
+            self.description: dict[str, object] = {
+                "reranker": manifest["digest"],
+                "reranker version": manifest["version"],
+                "reranker name": manifest["name"],
+                "rerank": rerank,
+            }
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise EvaluationError(f"{folder} cannot be run as a version of the reranker: {error}.") from error
+        self.rerank = rerank
+        self._alone = Lock()
+
+    async def is_ready(self) -> bool:
+        """Return True: it is loaded."""
+        return True
+
+    async def score(self, query: str, passages: Sequence[str], seconds: float) -> Floats:
+        """Return the score of each passage, however long that takes.
+
+        Raises:
+            EvaluationError: A score is not finite.
+        """
+        return await asyncio.to_thread(self._scores, query, passages)
+
+    def _scores(self, query: str, passages: Sequence[str]) -> Floats:
+        with self._alone:
+            found = self._score([(query, passage) for passage in passages])
+        if not np.isfinite(found).all():
+            raise EvaluationError(f"the reranker gives no finite scores for {query[:80]!r}: export it again.")
+        return found
 
 
 class ServedSearch:
@@ -77,8 +138,17 @@ class ServedSearch:
         self._progress = progress
         self._digested = "", ""
 
-    def rank(self, system: System, name: str, collection: Collection, modes: Sequence[Mode]) -> dict[Mode, Run]:
-        """Return the rankings of a collection's queries, in each mode, to `depth_of` the collection.
+    def rank(
+        self,
+        system: System,
+        name: str,
+        collection: Collection,
+        modes: Sequence[Mode],
+        reranker: ServedReranker | None = None,
+    ) -> dict[str, Run]:
+        """Return the rankings of a collection's queries to `depth_of` the collection, by their names in reports.
+
+        There is one in each mode, and one that is reranked if there is a reranker.
 
         Raises:
             EvaluationError: The passages cannot be read or indexed, or the vectors cannot be used.
@@ -99,13 +169,17 @@ class ServedSearch:
                     progress=_reporter(label, self._progress),
                 )
                 started = time.monotonic()
-                found = rank_queries(snapshot, encoder, collection.queries, modes, depth=depth_of(collection))
+                search = partial(rank_queries, snapshot, encoder, collection.queries, depth=depth_of(collection))
+                found = {served_name(name, mode): rankings for mode, rankings in search(modes).items()}
+                if reranker is not None:
+                    reranked = search([Mode.HYBRID], reranker=reranker, rerank=reranker.rerank)
+                    found[reranked_name(name)] = reranked[Mode.HYBRID]
             except (RelevanceError, RetrievalError) as error:
                 raise EvaluationError(f"{label}: {error}") from error
         self._progress(f"  {label}: searched for {len(collection.queries):,} in {time.monotonic() - started:.1f} s")
         return {
-            mode: {query: scores_of_order(passages) for query, passages in rankings.items()}
-            for mode, rankings in found.items()
+            ranked: {query: scores_of_order(passages) for query, passages in rankings.items()}
+            for ranked, rankings in found.items()
         }
 
     def _digest(self, collection: Collection) -> str:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from training.arrays import Floats
 from training.errors import ConfigurationError
+from training.fit import models
 from training.fit.batches import NO_TEXTS, PairFile
 from training.progress import log_duration
 
@@ -204,18 +205,21 @@ def digest_teacher(teacher: SentenceTransformer) -> str:
 
 
 def _encode(teacher: SentenceTransformer, folder: Path, texts: Mapping[int, str], prompt: str) -> None:
-    """Write the vectors of texts in parts, each of them completely or not at all."""
+    """Write the vectors of texts in parts, each of them completely or not at all; in bf16 if the device has it."""
+    device = teacher.device.type
+    precision = models.choose_precision("auto", device)
     # Texts of similar length together need less padding.
     order = sorted(texts, key=lambda digest: (len(texts[digest]), digest))
     for start in range(0, len(order), _PART):
         part = order[start : start + _PART]
-        vectors = teacher.encode(
-            [texts[digest] for digest in part],
-            prompt=prompt,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-            convert_to_tensor=True,
-        )
+        with models.autocast(precision, device):
+            vectors = teacher.encode(
+                [texts[digest] for digest in part],
+                prompt=prompt,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+                convert_to_tensor=True,
+            )
         aside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
         try:
             np.save(aside / "texts.npy", np.array(part, dtype=np.int64))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from akin.relevance import format_of
 from akin.relevance.collection import CORPUS, QRELS, QUERIES
+from training.data import cross_encoder_filter
 from training.data.config import HybridNegativesConfig
 from training.data.pairs import NOT_OF_ONE_PAPER
 from training.errors import ConfigurationError
@@ -47,6 +48,8 @@ def check(configuration: Configuration) -> None:
             f"mine=hybrid needs pairs that are parts of one paper, and pairs.shares.{others[0]} gives others: set it "
             "to 0, or choose another `mine`."
         )
+    if isinstance(configuration.mine, HybridNegativesConfig) and configuration.mine.filter is not None:
+        cross_encoder_filter.check(configuration.mine.filter)
     named = {"loss": configuration.loss, **{f"losses.{kind}": loss for kind, loss in configuration.losses.items()}}
     for name, loss in named.items():
         for key, source in loss.other_models().items():

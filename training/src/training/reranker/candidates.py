@@ -114,14 +114,16 @@ def _groups_of_kind(
                     "negatives": [passages[member] for member in members[1:]],
                     "scores": [round(float(score), 4) for score in kept],
                     "kind": kind,
+                    "paper": item.paper,
                 }
     log_progress(f"{made} of {len(chosen)} queries by {kind} have {mining.negatives} negatives")
 
 
 class _Item(NamedTuple):
-    """Query, the place of its passage, and the places of passages that may answer it too."""
+    """Query, the id of its paper, the place of its passage, and the places of passages that may answer it too."""
 
     query: str
+    paper: str
     right: int
     unjudged: list[int]
 
@@ -135,7 +137,7 @@ def _items(papers: Sequence[Paper], kind: str, seed: int) -> tuple[list[_Item], 
     for query, identity, (title, text), unjudged in _searches(pool, kind, seed):
         passages[place[identity]] = passage_text(Paper(id=identity, title=title, abstract=text))
         # Either of two papers with one query would be a right answer.
-        item = _Item(query, place[identity], [place[each] for each in unjudged if each in place])
+        item = _Item(query, identity, place[identity], [place[each] for each in unjudged if each in place])
         items[query] = None if query in items else item
     return [item for item in items.values() if item and passages[item.right]], passages
 

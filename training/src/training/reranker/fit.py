@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from training.errors import ConfigurationError, FitError, RunError, translate_wr
 from training.progress import log_duration, log_progress
 from training.registry.files import file_sha256
 from training.reranker.groups import NO_TEXT, Groups, read_groups
+from training.reranker.recipe import Recipe, add_recipe, recipe_of
 
 if TYPE_CHECKING:
     import torch
@@ -33,45 +34,10 @@ if TYPE_CHECKING:
     from training.reranker.model import Trained
     from training.reranker.pair_tokens import Pairs
 
-Loss = Literal["listwise", "bce"]
-
 RECORD = "training.json"
 CHECKPOINT = "checkpoint.pt"
 _WINDOW = 50
 _LEAST_VALIDATION, _MOST_VALIDATION = 20, 1000
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Settings that decide the weights.
-
-    Attributes:
-        epochs: passes through the groups, at most.
-        minutes: time of the steps, at most; None has no limit. The learning rate ends at 0 at whichever limit is first.
-        batch_size: groups in a step.
-        learning_rate: highest learning rate.
-        warmup: share of the training in which the learning rate rises.
-        weight_decay: weight decay of matrices.
-        max_length: tokens of a pair.
-        loss: `listwise` compares the positive with its negatives (softmax cross-entropy), `bce` takes pairs one by one.
-        distil: share of the loss that follows the scores of the search instead of the label.
-        temperature: temperature of these scores.
-        negatives: most negatives of a group; None takes all.
-        seed: seed of every random choice.
-    """
-
-    epochs: float = 1.0
-    minutes: float | None = None
-    batch_size: int = 128
-    learning_rate: float = 2e-4
-    warmup: float = 0.05
-    weight_decay: float = 0.01
-    max_length: int = 192
-    loss: Loss = "listwise"
-    distil: float = 0.0
-    temperature: float = 0.1
-    negatives: int | None = None
-    seed: int = 0
 
 
 def fit(
@@ -118,11 +84,13 @@ def fit(
                 return known
         with log_duration("reading groups"):
             groups = read_groups(pairs, texts=texts, negatives=recipe.negatives)
-        record.write_text(json.dumps({"identity": identity}, indent=2))
+        _write(record, {"identity": identity})
         with log_duration("loading libraries and the model"):
             from training.reranker.model import load_trained
 
-            trained = load_trained(location, max_length=recipe.max_length, device=device, seed=recipe.seed)
+            trained = load_trained(
+                location, max_length=recipe.max_length, device=device, seed=recipe.seed, dropout=recipe.dropout
+            )
         with log_duration(f"tokenising {len(groups.texts)} passages and {len(groups)} queries"):
             made = trained.pairs(groups.queries, groups.texts)
         training = _Training(trained, groups, made, recipe, rows or (512 if trained.device == "cuda" else 32))
@@ -130,7 +98,7 @@ def fit(
         with log_duration("saving"):
             trained.save(output)
         done = {"identity": identity, "groups": len(groups), "device": trained.device, **figures}
-        record.write_text(json.dumps(done, indent=2))
+        _write(record, done)
         (output / CHECKPOINT).unlink(missing_ok=True)
     return done
 
@@ -142,10 +110,7 @@ class _Training:
         import torch
 
         self._trained, self._groups, self._pairs, self._recipe, self._rows = trained, groups, pairs, recipe, rows
-        order = np.random.default_rng(recipe.seed).permutation(len(groups))
-        apart = min(max(len(groups) // 50, _LEAST_VALIDATION), _MOST_VALIDATION)
-        apart = apart if apart <= len(groups) // 10 else 0
-        self._validation, self._train = order[:apart], order[apart:]
+        self._validation, self._train = _split(groups.papers, recipe.seed)
         self._batches = max(1, len(self._train) // recipe.batch_size)
         self.steps = max(1, int(self._batches * recipe.epochs))
         parameters = list(trained.network.parameters())
@@ -234,9 +199,9 @@ class _Training:
         import torch
 
         recipe = self._recipe
-        rate = recipe.learning_rate * min(
-            (progress + 1 / self.steps) / recipe.warmup if recipe.warmup else 1.0, (1 - progress) / (1 - recipe.warmup)
-        )
+        rising = (progress + 1 / self.steps) / recipe.warmup if recipe.warmup else 1.0
+        falling = (1 - progress) / (1 - recipe.warmup) if recipe.warmup < 1 else 1.0
+        rate = recipe.learning_rate * min(rising, falling)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         loss = self._loss(batch)
@@ -325,6 +290,19 @@ class _Training:
         return before
 
 
+def _split(papers: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the groups to validate on and those to train on, in random order; no paper gives groups to both."""
+    rng = np.random.default_rng(seed)
+    count = min(max(len(papers) // 50, _LEAST_VALIDATION), _MOST_VALIDATION)
+    sizes = np.bincount(papers)
+    drawn = rng.permutation(len(sizes))
+    # Whole papers, until their groups are enough; none if there are few groups.
+    apart = drawn[: np.searchsorted(np.cumsum(sizes[drawn]), count) + 1] if count <= len(papers) // 10 else drawn[:0]
+    order = rng.permutation(len(papers))
+    validates = np.isin(papers[order], apart)
+    return order[validates], order[~validates]
+
+
 def _group_metrics(scores: NDArray[np.float32]) -> dict[str, float]:
     """Return MRR of the positive, which is the first column, and the share of groups in which it is the best.
 
@@ -346,6 +324,13 @@ def _find(model: str | None) -> tuple[str, str]:
     return found.location, found.origin
 
 
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(content, indent=2))
+    os.replace(aside, path)
+
+
 def _digest(path: Path) -> str:
     try:
         return file_sha256(path)
@@ -356,26 +341,6 @@ def _digest(path: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     return run_command(_parser(), _run, arguments)
-
-
-def recipe_of(options: argparse.Namespace) -> Recipe:
-    """Return the recipe that options describe."""
-    return Recipe(**{name: vars(options)[name] for name in Recipe.__dataclass_fields__})
-
-
-def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the recipe, except those of the model, the negatives and the seed."""
-    default, add = Recipe(), parser.add_argument
-    add("--minutes", type=float, help="time to train, at most (default: no limit)")
-    add("--epochs", type=float, default=default.epochs, help="passes through the groups, at most (default: 1)")
-    add("--batch-size", type=int, default=default.batch_size, help="groups in a step (default: %(default)s)")
-    add("--learning-rate", type=float, default=default.learning_rate, help="highest one (default: %(default)s)")
-    add("--warmup", type=float, default=default.warmup, help="share in which it rises (default: %(default)s)")
-    add("--weight-decay", type=float, default=default.weight_decay, help="of matrices (default: %(default)s)")
-    add("--max-length", type=int, default=default.max_length, help="tokens of a pair (default: %(default)s)")
-    add("--loss", choices=("listwise", "bce"), default=default.loss, help="(default: %(default)s)")
-    add("--distil", type=float, default=default.distil, help="share of the loss that follows `scores` (default: 0)")
-    add("--temperature", type=float, default=default.temperature, help="of these scores (default: %(default)s)")
 
 
 def _run(options: argparse.Namespace) -> str:

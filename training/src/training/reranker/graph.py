@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from transformers.utils import logging
 from training.arrays import Floats
 from training.compression.onnx_export import KNOWN_INPUTS, OPSET
 from training.compression.simplify import simplify
-from training.encoders import RUNTIMES, load_module
+from training.encoders import RUNTIMES, version_scorer
 from training.errors import SourceError, UnsupportedModel
 from training.registry.source import ModelSource
 
@@ -164,12 +164,6 @@ def measure_parity(
         "reference": "CrossEncoder.predict, FP32",
         "runtimes": found,
     }
-
-
-def version_scorer(folder: Path, runtime: str) -> Callable[[Sequence[Pair]], Floats]:
-    """Return the scorer of a version folder, run by the folder's own code."""
-    loaded = load_module(folder / "pairs.py").PairScorer(folder, runtime=runtime)
-    return lambda pairs: loaded.score(list(pairs))
 
 
 def tensors_sha256(model: CrossEncoder) -> str:

@@ -1,8 +1,8 @@
 """Read groups to train a reranker on: a query, the passage that answers it, and passages that do not.
 
-A file has JSON lines `{"query": …, "positive": …, "negatives": […], "scores": […]}`. `scores` may be absent: the scores
-that a search gave the positive and each negative, in this order. With a second file of texts (JSON lines, one string
-each), positives and negatives are numbers of its lines, from 0.
+A file has JSON lines `{"query": …, "positive": …, "negatives": […], "scores": […], "paper": …}`. The last two may be
+absent: the scores that a search gave the positive and each negative, in this order, and the id of the positive's paper.
+With a second file of texts (JSON lines, one string each), positives and negatives are numbers of its lines, from 0.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ class Groups:
         members: position in `texts` of each passage of a group, the positive first: int32 [groups, width]. Groups with
             fewer passages end with `NO_TEXT`.
         scores: scores that a search gave the passages, float32 [groups, width]; None if the file has none.
+        papers: number of each group's paper, int64 [groups]; without ids, groups of one positive have one paper.
     """
 
     queries: list[str]
     texts: list[str]
     members: NDArray[np.int32]
     scores: Floats | None
+    papers: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -65,7 +67,7 @@ def read_groups(path: Path, *, texts: Path | None = None, negatives: int | None 
             raise ValueError(f"{text!r} is no line of {texts}, which has {len(numbered)}")
         return text
 
-    def group(line: Any) -> tuple[str, list[int], list[float] | None]:
+    def group(line: Any) -> tuple[str, list[int], list[float] | None, str | int]:
         members = [line["positive"], *line["negatives"]]
         scores = line.get("scores")
         if len(members) < 2:
@@ -74,12 +76,15 @@ def read_groups(path: Path, *, texts: Path | None = None, negatives: int | None 
             raise ValueError(f"there are {len(scores)} scores for {len(members)} passages")
         width = len(members) if negatives is None else min(len(members), negatives + 1)
         kept = None if scores is None else [float(score) for score in scores[:width]]
-        return _text(line["query"]), [position(text) for text in members[:width]], kept
+        places = [position(text) for text in members[:width]]
+        return _text(line["query"]), places, kept, _text(line["paper"]) if "paper" in line else places[0]
 
-    queries, rows, scores = [], [], []
-    for query, members, line_scores in _lines(path, group):
+    queries, rows, scores, papers = [], [], [], []
+    numbers: dict[str | int, int] = {}
+    for query, members, line_scores, paper in _lines(path, group):
         queries.append(query)
         rows.append(members)
+        papers.append(numbers.setdefault(paper, len(numbers)))
         if line_scores is not None:
             scores.append(line_scores)
     if not rows:
@@ -87,7 +92,8 @@ def read_groups(path: Path, *, texts: Path | None = None, negatives: int | None 
     if scores and len(scores) != len(rows):
         raise CorpusError(f"{path}: {len(scores)} of {len(rows)} groups have scores. Give scores to all or to none.")
     table = _table(rows, NO_TEXT, np.int32)
-    return Groups(queries, numbered or list(found), table, _table(scores, 0.0, np.float32) if scores else None)
+    joined = _table(scores, 0.0, np.float32) if scores else None
+    return Groups(queries, numbered or list(found), table, joined, np.array(papers))
 
 
 def _table(rows: Sequence[Sequence[Any]], fill: Any, dtype: Any) -> NDArray[Any]:

@@ -53,8 +53,12 @@ class Trained:
         self._model.save_pretrained(str(folder))
 
 
-def load_trained(location: str, *, max_length: int, device: Literal["auto", "cpu"], seed: int) -> Trained:
+def load_trained(
+    location: str, *, max_length: int, device: Literal["auto", "cpu"], seed: int, dropout: float | None = None
+) -> Trained:
     """Return a cross-encoder with the weights of an encoder, and a new output drawn by the seed.
+
+    `dropout` replaces that of all layers; None leaves the model's own.
 
     Raises:
         SourceError: The model cannot be loaded.
@@ -74,6 +78,10 @@ def load_trained(location: str, *, max_length: int, device: Literal["auto", "cpu
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"{location} cannot be loaded as a cross-encoder: {first_line}") from error
+    if dropout is not None:
+        for each in bottom.model.modules():
+            if isinstance(each, torch.nn.Dropout):
+                each.p = dropout
     return Trained(model, devices.choose_device(device), max_length)
 
 

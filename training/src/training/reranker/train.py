@@ -17,7 +17,8 @@ from training.command import run_command
 from training.errors import translate_write_errors
 from training.progress import log_progress
 from training.reranker import candidates
-from training.reranker.fit import add_recipe, fit, recipe_of
+from training.reranker.fit import fit
+from training.reranker.recipe import add_recipe, recipe_of
 
 GROUPS, MODEL = "groups.jsonl", "model"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.ablation.prepare import write_lists
+from training.ablation.prepare import write_searched_set
 from training.ablation.rows import compose_rows, write_rows
 from training.ablation.run import PAIRS, SETS
 
@@ -42,7 +42,7 @@ def prepared(tmp_path: Path, tiny_bert: Callable[..., Path]) -> Callable[[str], 
                 for kind, anchor in (("title", word), ("first_sentence", f"{word} {other}")):
                     pair = {"kind": kind, "anchor": anchor, "positive": f"{other} {word} {kind[0]}", "groups": [number]}
                     file.write(json.dumps(pair) + "\n")
-        write_lists(write_set(folder / SETS / "words"))
+        write_searched_set(write_set(tmp_path / "words"), folder / SETS / "words")
         return folder
 
     return make

@@ -1,6 +1,7 @@
 """Dense and hybrid search are measured over lists of the service's lexical index."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,28 @@ def test_each_mode_has_the_values_of_its_ranking(prepared: Callable[[str], Path]
     assert found["dense", "MRR@10"][4:].tolist() == [1.0] * 6
     assert found["dense", "nDCG@10"].mean() < found["hybrid", "nDCG@10"].mean()
     assert np.all(found["hybrid", "MRR@10"][:4] >= 0.5)
+
+
+def test_hybrid_search_reads_the_words_of_the_query_in_the_texts(prepared: Callable[[str], Path]) -> None:
+    """Both halves rank the paper that only mentions the word as high; the one with the phrase comes first."""
+    (found,) = read_sets(prepared("[{name: base, train: false}]") / SETS)
+    query = " ".join(WORDS[:2])
+    judged = {"q0": {"p1": 1}}  # its title and abstract begin with words 1 and 0
+    phrase = Set(
+        replace(found.collection, queries={"q0": query}, qrels=judged),
+        found.ids,
+        [(title, f"{text} {query}" if row == 1 else text) for row, (title, text) in enumerate(found.texts)],
+        [None],
+        [np.array([0, 1])],
+        [np.array([1.01, 1.0])],
+    )
+
+    class Even:
+        def encode_document(self, texts: list[str], **_: object) -> torch.Tensor:
+            return torch.ones(len(texts), 1)
+
+        encode_query = encode_document
+
+    values = {(mode, metric): value for _, mode, metric, value in measure(Even(), [phrase], batch_size=4)}
+    assert values["lexical", "MRR@10"].tolist() == [0.5]
+    assert values["hybrid", "MRR@10"].tolist() == [1.0]

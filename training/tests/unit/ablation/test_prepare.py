@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from akin.papers import Paper
+from akin.relevance import place_inside
 from training.ablation import prepare
 from training.ablation.measure import read_sets
 from training.ablation.rows import read_rows
@@ -58,6 +59,23 @@ def test_rows_pairs_and_lists_are_written_and_no_tested_paper_trains(
     assert not titles & {each.title for each in tested}
     (made,) = read_sets(target / "sets")
     assert made.rows[0][0] == 1
+
+
+def test_a_set_is_written_as_search_sees_it(tmp_path: Path) -> None:
+    """A set inside a larger corpus has all passages, texts are clean, and a query has no operators."""
+    base = tmp_path / "base"
+    (base / "qrels").mkdir(parents=True)
+    (base / "corpus.jsonl").write_text(json.dumps({"_id": "a", "title": "Solid  helium&amp;ice", "text": "It flows."}))
+    queries = [{"_id": "q", "text": "helium -superfluid"}, {"_id": "refused", "text": "!?"}]
+    (base / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    (base / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\ta\t1\nrefused\ta\t1\n")
+    (tmp_path / "more.jsonl").write_text(json.dumps({"_id": "b", "title": "Gas", "text": "A gas of helium."}))
+    place_inside(base, tmp_path / "more.jsonl", tmp_path / "large", [])
+    prepare.write_searched_set(tmp_path / "large", tmp_path / "sets" / "large")
+    (found,) = read_sets(tmp_path / "sets")
+    assert found.texts == [("Solid helium&ice", "It flows."), ("Gas", "A gas of helium.")]
+    assert found.collection.queries == {"q": "helium", "refused": "!?"}
+    assert [sorted(rows.tolist()) for rows in found.rows] == [[0, 1], []]
 
 
 def test_an_ablation_is_not_written_over_and_a_failed_one_leaves_nothing(

@@ -7,10 +7,12 @@ import pytest
 from training.ablation.rows import compose_rows, read_rows, write_rows
 from training.errors import ConfigurationError
 from training.fit.losses import check_kinds
+from training.pipeline.composition import CONFIGS
 
 
-def test_the_rows_of_the_recipe_are_valid_and_at_least_ten(tmp_path: Path) -> None:
-    rows = compose_rows(["data.papers=papers.jsonl"])
+@pytest.mark.parametrize("file", ["ablation.yaml", "ablation_cpu.yaml"])
+def test_the_rows_of_both_recipes_are_valid_and_at_least_ten(file: str, tmp_path: Path) -> None:
+    rows = compose_rows(["data.papers=papers.jsonl"], CONFIGS / file)
     assert len(rows) >= 10
     for row in rows:
         shares = row.configuration.pairs.shares

@@ -124,3 +124,47 @@ def test_the_pairs_of_a_row_are_of_its_kinds_and_shares(prepared: Prepared) -> N
     run._select(folder / "pairs.jsonl", folder / "selected", row.configuration)
     kinds = [json.loads(line)["kind"] for line in (folder / "selected").read_text().splitlines()]
     assert (kinds.count("title"), kinds.count("first_sentence")) == (2, 6)
+
+
+def test_blocks_of_neighbours_are_mined_and_stay_together(prepared: Prepared) -> None:
+    changes = "mine=neighbours, mine.block=4, mine.relative_margin=0, pairs=title"
+    folder = prepared(f"[{{name: blocks, overrides: [{changes}]}}]")
+    assert run.main([str(folder), "--shares", "0"]) == 0
+    (row,) = read_rows(folder)
+    mined = run.pairs_file(folder, row.configuration).read_text().splitlines()
+    titles = [line for line in (folder / "pairs.jsonl").read_text().splitlines() if '"kind": "title"' in line]
+    assert sorted(mined) == sorted(titles)
+    assert mined != titles
+    assert run.read_results(folder)[0]["steps"] == 2
+
+
+def test_only_the_rows_that_are_named_run(
+    prepared: Prepared, ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = prepared("[{name: a}, {name: b}, {name: c}, {name: both, soup: [a, b]}]")
+    assert run.main([str(folder), "--only", "c", "a", "both"]) == 0
+    assert ran == ["a", "c"]
+    assert "it averages b, which has no results: add it to --only" in capsys.readouterr().err
+    assert run.main([str(folder), "--only", "b", "both"]) == 0
+    assert ran == ["a", "c", "b", "both"]
+    assert run.main([str(folder), "--only", "d"]) == 1
+    assert "there is no such row. There are: a, b, c, both" in capsys.readouterr().err
+
+
+def test_a_row_that_runs_out_of_memory_beside_others_runs_again_with_fewer(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    def run_row(folder: Path, row: Any, shares: object) -> list[dict[str, Any]]:
+        tried.append(row.name)
+        if row.name == "large" or tried.count(row.name) == 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 118.00 MiB.")
+        return [{"row": row.name, "digest": run.digest(row), "base_share": 0.0}]
+
+    monkeypatch.setattr(run, "run_row", run_row)
+    folder = prepared("[{name: a}, {name: large}]")
+    assert run.main([str(folder), "--workers", "3"]) == 0
+    assert (tried.count("a"), tried.count("large")) == (2, 2)
+    assert [each["row"] for each in run.read_results(folder)] == ["a"]
+    assert "row large failed" in capsys.readouterr().err

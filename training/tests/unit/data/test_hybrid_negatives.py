@@ -118,3 +118,33 @@ def test_too_few_papers_and_pairs_of_two_papers_are_refused(tmp_path: Path, mode
         mine(tmp_path, model, claims)
     with pytest.raises(CorpusError, match="parts of one paper"):
         mine(tmp_path, model, [pair | {"groups": [1, 2]} for pair in make_pairs()])
+
+
+def test_a_negative_that_the_filter_takes_for_an_answer_is_replaced(
+    tmp_path: Path, model: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Judge:
+        """Filter that takes every passage of the next paper for an answer."""
+
+        def __init__(self, source: str, margin: float, **_: object) -> None:
+            assert (source, margin) == ("judge", 0.5)
+
+        def choose(self, queries: Any, positives: Any, candidates: Any, count: int) -> list[list[int]]:
+            assert queries == [pair["anchor"] for pair in pairs]
+            assert positives == [pair["positive"] for pair in pairs]
+            following = [(int(text.split()[-1][1:]) + 1) % PAPERS for text in positives]
+            return [
+                [place for place, text in enumerate(texts) if int(text.split()[-1][1:]) != other][:count]
+                for texts, other in zip(candidates, following, strict=True)
+            ]
+
+    pairs = make_pairs()
+
+    def following(**changes: Any) -> int:
+        mined = mine(tmp_path, model, pairs, duplicate_cosine=1.0, **changes)
+        numbers = [[int(found[name].split()[-1][1:]) for name in ("positive", "negative_1")] for found in mined]
+        assert all(own != other for own, other in numbers)
+        return sum((own + 1) % PAPERS == other for own, other in numbers)
+
+    monkeypatch.setattr("training.data.hybrid_negatives.CrossEncoderFilter", Judge)
+    assert following() > 2 * following(filter="judge", filter_margin=0.5)

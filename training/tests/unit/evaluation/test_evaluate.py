@@ -14,7 +14,9 @@ from training.arrays import Floats
 from training.errors import EvaluationError
 from training.evaluation import Bm25, evaluate_systems, read_report
 from training.evaluation.ranking import nearest
+from training.evaluation.served import ServedReranker
 
+ROOT = Path(__file__).parents[4]
 COUNT = 40
 WORDS = [f"word{n}" for n in range(COUNT)]
 
@@ -51,6 +53,15 @@ def collection(tmp_path: Path) -> Path:
         "query-id\tcorpus-id\tscore\n" + "".join(f"q{n}\tp{n}\t1\n" for n in range(COUNT))
     )
     return folder
+
+
+@pytest.fixture
+def reranker(tmp_path: Path) -> Path:
+    """Put together a version of the reranker that counts the word "model" in a passage."""
+    shutil.copytree(ROOT / "tests/data/reranker", tmp_path / "reranker")
+    for name in ("reranker/pairs.py", "text_encoder/packing.py", "text_encoder/runtime.py"):
+        shutil.copy(ROOT / "model_repository" / name, tmp_path / "reranker")
+    return tmp_path / "reranker"
 
 
 @pytest.fixture
@@ -155,6 +166,49 @@ def test_the_search_of_the_service_is_measured_by_words_by_vectors_and_hybrid(co
         served=tmp_path / "served", progress=lambda _: None,
     )  # fmt: skip
     assert good.encoded == encoded + 1, "only the text that tells the number of dimensions"
+
+
+def test_the_search_with_a_reranker_is_measured_for_the_encoders_that_are_named(
+    collection: Path, reranker: Path, tmp_path: Path
+) -> None:
+    passages = {f"p{n}": f"all about {word}" for n, word in enumerate(WORDS)}
+    passages["p1"] += " model"
+    passages["p2"] += " model model"
+    passages["p3"] += " model model model"
+    (collection / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"_id": name, "text": f"{text} word0"}) for name, text in passages.items())
+    )
+    (collection / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "word0"}))
+    (collection / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp3\t1\n")
+
+    class Same(Lookup):
+        def encode_passages(self, texts: list[str]) -> Floats:
+            return np.eye(COUNT, dtype=np.float32)[[0] * len(texts)]
+
+    report = evaluate_systems(
+        {"x": Same(0, "a"), "y": Same(0, "b")}, [collection], tmp_path / "out", baseline="x", resamples=10,
+        served=tmp_path / "served", reranker=ServedReranker(reranker, 50), reranked=["y"], progress=lambda _: None,
+    )  # fmt: skip
+    assert list(report.systems) == ["lexical", "x dense", "x hybrid", "y dense", "y hybrid", "y reranked"]
+    assert report.systems["y reranked"] == {
+        "kind": "lookup", "wrong": 0, "digest": "b", "encoder": "y", "mode": "reranked", "reranker": "0" * 64,
+        "reranker version": 1, "reranker name": "counts", "rerank": 50,
+    }  # fmt: skip
+    first = {name: report.score("words", name, "recall@1").mean for name in report.systems}  # type: ignore[union-attr]
+    assert (first["y reranked"], first["y hybrid"]) == (1, 0), "the passage with the most models is the first"
+    apart = report.difference("words", "y reranked", "y hybrid", "recall@1")
+    assert apart is not None
+    assert apart.difference == 1
+    assert "| words | MRR@10 | x |" in (tmp_path / "out/report.md").read_text()
+    assert "| lexical | dense | hybrid | reranked |" in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_reranker_that_cannot_be_measured_is_refused(reranker: Path, tmp_path: Path) -> None:
+    for rerank in (0, 51):
+        with pytest.raises(EvaluationError, match=f"--rerank {rerank} cannot be measured: the service reranks 1 to 50"):
+            ServedReranker(reranker, rerank)
+    with pytest.raises(EvaluationError, match="cannot be run as a version of the reranker"):
+        ServedReranker(tmp_path, 10)
 
 
 def test_an_encoder_without_a_digest_is_indexed_anew(collection: Path, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
     for group in groups:
         number = int(group["query"].split()[-1])
         assert group["positive"] == papers[number].abstract
+        assert group["paper"] == papers[number].id
         assert len(set(group["negatives"])) == 3
         assert group["positive"] not in group["negatives"]
         assert len(group["scores"]) == 4

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sentence_transformers import CrossEncoder
 
-from training.errors import CorpusError, FitError, RunError
+from training.errors import ConfigurationError, CorpusError, FitError, RunError
 from training.reranker import fit as fitting
-from training.reranker.fit import Recipe, fit
+from training.reranker.fit import fit
 from training.reranker.groups import read_groups
+from training.reranker.recipe import Recipe
 
 RECIPE = Recipe(epochs=8, batch_size=16, learning_rate=3e-3, max_length=48)
 
@@ -67,10 +68,52 @@ def test_it_stops_in_time(encoder: Path, groups: Path, tmp_path: Path) -> None:
     assert done["seconds"] < 3
 
 
+def test_no_paper_is_trained_on_and_validated_on() -> None:
+    papers = np.repeat(np.arange(200), 1 + np.arange(200) % 3)
+    validation, train = fitting._split(papers, seed=0)
+    assert not set(papers[validation]) & set(papers[train])
+    assert sorted([*validation, *train]) == list(range(len(papers)))
+    assert fitting._LEAST_VALIDATION <= len(validation) <= fitting._LEAST_VALIDATION + 3
+    assert not len(fitting._split(papers[:60], seed=0)[0]), "of few groups, none is kept from the training"
+
+
+def test_groups_of_one_paper_are_known_by_its_id_or_by_their_positive(tmp_path: Path) -> None:
+    lines = [{"query": "q", "positive": text, "negatives": ["n"]} for text in ("p", "o", "p")]
+    for named, expected in ((["a", "a", "b"], [0, 0, 1]), ([], [0, 1, 0])):
+        for line, paper in zip(lines, named, strict=False):
+            line["paper"] = paper
+        (tmp_path / "groups.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        assert read_groups(tmp_path / "groups.jsonl").papers.tolist() == expected
+        lines = [{name: line[name] for name in ("query", "positive", "negatives")} for line in lines]
+
+
+def test_dropout_can_be_set_and_the_rate_may_rise_to_the_end(encoder: Path, groups: Path, tmp_path: Path) -> None:
+    scores = {}
+    for dropout in (None, 0.0):
+        recipe = Recipe(batch_size=64, learning_rate=1e-3, max_length=48, warmup=1.0, dropout=dropout)
+        fit(groups, tmp_path / str(dropout), model=str(encoder), recipe=recipe, device="cpu")
+        model = CrossEncoder(str(tmp_path / str(dropout)), device="cpu")
+        scores[dropout] = float(model.predict([("baran", "cesel ditin")])[0])
+    assert scores[None] != scores[0.0]
+
+
 def test_a_loss_that_is_not_finite_is_refused(encoder: Path, groups: Path, tmp_path: Path) -> None:
     recipe = Recipe(batch_size=64, learning_rate=1e30, max_length=48)
     with pytest.raises(FitError, match="smaller --learning-rate"):
         fit(groups, tmp_path / "made", model=str(encoder), recipe=recipe, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dropout": 1.5}, {"warmup": -0.1}, {"distil": float("nan")}, {"batch_size": 0}, {"epochs": 0.0},
+        {"minutes": -1.0}, {"negatives": 0}, {"temperature": 0.0}, {"learning_rate": float("nan")}, {"max_length": 0},
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_named(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigurationError, match=f"--{name.replace('_', '-')} .* give a number"):
+        Recipe(**wrong)  # type: ignore[arg-type]
 
 
 def test_passages_may_be_numbers_of_a_file_of_texts(tmp_path: Path) -> None:

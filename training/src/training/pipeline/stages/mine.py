@@ -60,7 +60,7 @@ def run_stage(run: RunFolder) -> None:
         precision = models.choose_precision(trainer.precision, device)
         with translate_write_errors(folder), models.autocast(precision, device):
             if isinstance(settings, NeighboursConfig):
-                _order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
+                order_in_blocks(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             elif isinstance(settings, HybridNegativesConfig):
                 hybrid_negatives.write_negatives(pairs, folder / PAIRS_FILE, settings, model, run.configuration.seed)
             else:
@@ -71,7 +71,7 @@ def run_stage(run: RunFolder) -> None:
                     corpus.close()
 
 
-def _order_in_blocks(
+def order_in_blocks(
     source: Path, target: Path, settings: NeighboursConfig, model: SentenceTransformer, seed: int
 ) -> None:
     """Write the pairs in blocks of neighbours in random order, then in random order the pairs that are in no block.

@@ -13,6 +13,8 @@ import pytest
 from akin.stack_settings import ROOT, Settings
 from benchmarks.gpu_check.command import STEPS
 
+pytestmark = pytest.mark.long
+
 
 def run_check(out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     python = Settings.read().training_python

@@ -1,0 +1,262 @@
+"""Answers of the tools: what the API answers, cut to a length that fits a model's context, as data and as text.
+
+Fields have the names of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from akin.mcp.arguments import ExportCitations, Narrowed, Sized, plain_schema
+from akin.mcp.asking import ToolError
+
+_SHORT_ABSTRACT = 400
+_AUTHORS_OF_RESULT = 10
+_AUTHORS_OF_PAPER = 100
+_CATEGORIES = 60
+_AROUND = 700  # characters of an answer beside its papers, without notes
+_LEAST_ABSTRACT = 100
+_OFFSETS = 1000
+
+
+class Answer(BaseModel):
+    """Structured content of a tool's answer, with no further fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def text(self) -> str:
+        """Return the answer for reading."""
+        raise NotImplementedError
+
+    @classmethod
+    def schema_of(cls) -> dict[str, Any]:
+        """Return the JSON schema."""
+        return plain_schema(cls.model_json_schema(mode="serialization"))
+
+
+class FoundPaper(Answer):
+    """Paper that was found; at most ten of its authors are listed."""
+
+    id: str
+    title: str
+    abstract: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    categories: list[str]
+    score: float
+    withdrawn: bool
+    links: dict[str, str]
+
+
+class FoundPapers(Answer):
+    """Papers that were found, best first.
+
+    `searched` is the number of papers that the conditions admit, `left_out` the number of results that did not fit,
+    and `next_offset` where to go on, unless there is no more.
+    """
+
+    results: list[FoundPaper]
+    offset: int
+    next_offset: int | None
+    left_out: int
+    searched: int
+    mode: str
+    degraded: str | None
+    notes: list[str]
+    snapshot: str
+
+    def text(self) -> str:
+        """Return the answer for reading."""
+        if self.results:
+            first, last = self.offset + 1, self.offset + len(self.results)
+            lines = [f"Results {first} to {last}, best first, of a {self.mode} search of {self.searched} papers."]
+        elif self.searched:
+            lines = ["No paper matches, or there are no more. Use other words, fewer conditions, or a lower offset."]
+        else:
+            lines = ["No paper of the corpus meets the conditions. Use fewer; corpus_info tells dates and categories."]
+        lines += [f"Note: {note}" for note in (*filter(None, [self.degraded]), *self.notes)]
+        for rank, paper in enumerate(self.results, self.offset + 1):
+            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories)]
+            lines.append(f"\n{rank}. {paper.title}{' (withdrawn)' * paper.withdrawn}")
+            lines.append(f"   {'; '.join(filter(None, facts))}")
+            lines.append(f"   {_people(paper.authors, paper.author_count)}")
+            if paper.abstract:
+                lines.append(f"   {paper.abstract}")
+        if self.left_out:
+            lines.append(f"\n{self.left_out} more did not fit max_characters.")
+        if self.next_offset is not None:
+            lines.append(f"\nFor more, call again with offset {self.next_offset}.")
+        return "\n".join(lines)
+
+
+class PaperDetails(Answer):
+    """One paper; at most a hundred of its authors are listed."""
+
+    id: str
+    title: str
+    abstract: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    categories: list[str]
+    doi: str | None
+    journal_ref: str | None
+    comments: str | None
+    withdrawn: bool
+    links: dict[str, str]
+
+    def text(self) -> str:
+        """Return the answer for reading."""
+        facts = {
+            "Authors": _people(self.authors, self.author_count), "Date": self.date or "undated", "Id": self.id,
+            "Categories": ", ".join(self.categories), "DOI": self.doi, "Journal": self.journal_ref,
+            "Comments": self.comments, "Address": self.links.get("abs"),
+        }  # fmt: skip
+        lines = [f"{self.title}{' (withdrawn)' * self.withdrawn}"]
+        lines += [f"{name}: {value}" for name, value in facts.items() if value]
+        return "\n".join([*lines, "", self.abstract])
+
+
+class Citations(Answer):
+    """Citations as the text of one file."""
+
+    format: str
+    count: int
+    citations: str
+
+    def text(self) -> str:
+        """Return the answer for reading: the file itself."""
+        return self.citations
+
+
+class Category(Answer):
+    """Category of the corpus, with its number of papers."""
+
+    code: str
+    name: str
+    papers: int
+
+
+class Corpus(Answer):
+    """Corpus that is searched: papers, days of the oldest and the newest one, and the largest categories."""
+
+    papers: int
+    first: str | None
+    newest: str | None
+    created: str
+    category_count: int
+    categories: list[Category]
+    snapshot: str
+    archives: ClassVar[int] = 12
+
+    def text(self) -> str:
+        """Return the answer for reading."""
+        lines = [self.scope(), f"The largest of {self.category_count} categories:"]
+        return "\n".join([*lines, *(f"{each.code} ({each.name}): {each.papers}" for each in self.categories)])
+
+    def scope(self) -> str:
+        """Return the corpus in a sentence: papers, years, archives, and the day of its index."""
+        archives = list(dict.fromkeys(each.code.partition(".")[0] for each in self.categories))
+        named = ", ".join(archives[: self.archives]) + (" and more" if len(archives) > self.archives else "")
+        of = f" of {(self.first or '')[:4]} to {self.newest}" if self.newest else ""
+        return f"Corpus: {self.papers} papers{of}; archives: {named or 'none'}; indexed {self.created[:10]}."
+
+
+_Paper = TypeVar("_Paper", FoundPaper, PaperDetails)
+
+
+def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
+    """Return the results of a search that fit the length that was asked for."""
+    notes = [str(note) for note in answer.get("notes", ())]
+    room = asked.max_characters - _AROUND - sum(map(len, notes))
+    kept: list[FoundPaper] = []
+    results = answer["results"]
+    for result in results:
+        paper = _found_paper(result, asked.abstracts)
+        length = len(paper.model_dump_json())
+        if length > room and kept:
+            break
+        kept.append(_fit(paper, room))
+        room -= length
+    reached = asked.offset + len(kept)
+    more = len(kept) < len(results) or len(results) == asked.k
+    return FoundPapers(
+        results=kept,
+        offset=asked.offset,
+        next_offset=reached if kept and more and reached <= _OFFSETS else None,
+        left_out=len(results) - len(kept),
+        searched=answer["searched"],
+        mode=answer["mode"],
+        degraded=answer.get("degraded"),
+        notes=notes,
+        snapshot=answer["snapshot"],
+    )
+
+
+def details(answer: Mapping[str, Any], asked: Sized) -> PaperDetails:
+    """Return a paper in the length that was asked for."""
+    fields = {name: answer[name] for name in PaperDetails.model_fields}
+    paper = PaperDetails(**fields | {"authors": list(answer["authors"][:_AUTHORS_OF_PAPER])})
+    return _fit(paper, asked.max_characters)
+
+
+def citations(text: str, asked: ExportCitations) -> Citations:
+    """Return citations.
+
+    Raises:
+        ToolError: They are longer than was asked for; a part of a file would be broken.
+    """
+    if len(text) > asked.max_characters:
+        fit = max(1, len(asked.ids) * asked.max_characters // len(text))
+        raise ToolError(
+            f"The citations have {len(text)} characters, more than max_characters ({asked.max_characters}). Ask for "
+            f"about {fit} papers at a time, or raise max_characters."
+        )
+    return Citations(format=asked.format, count=len(dict.fromkeys(asked.ids)), citations=text)
+
+
+def corpus(answer: Mapping[str, Any]) -> Corpus:
+    """Return the corpus with its largest categories."""
+    categories = answer["categories"]
+    shown = [Category(code=each["code"], name=each["name"], papers=each["papers"]) for each in categories[:_CATEGORIES]]
+    fields = {name: answer[name] for name in ("papers", "first", "newest", "created", "snapshot")}
+    return Corpus(**fields, category_count=len(categories), categories=shown)
+
+
+def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
+    fields = {name: result[name] for name in FoundPaper.model_fields}
+    abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
+    links = {name: link for name, link in result["links"].items() if name == "abs"}
+    return FoundPaper(
+        **fields | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
+    )
+
+
+def _fit(paper: _Paper, most: int) -> _Paper:
+    """Return a paper that has at most so many characters as JSON: its abstract is cut first, then authors and texts."""
+    while (excess := len(paper.model_dump_json()) - most) > 0 and len(paper.abstract) > _LEAST_ABSTRACT:
+        abstract = cut(paper.abstract, max(_LEAST_ABSTRACT - 1, len(paper.abstract) - excess - 1))
+        paper = paper.model_copy(update={"abstract": abstract})
+    while len(paper.model_dump_json()) > most and len(paper.authors) > 1:
+        paper = paper.model_copy(update={"authors": paper.authors[: len(paper.authors) // 2]})
+    if len(paper.model_dump_json()) > most:
+        texts = {name: getattr(paper, name, None) for name in ("title", "journal_ref", "comments")}
+        paper = paper.model_copy(update={name: cut(text, _LEAST_ABSTRACT) for name, text in texts.items() if text})
+    return paper
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text, or its beginning up to a word's end and `…` if it is longer."""
+    if len(text) <= most:
+        return text
+    words = text[:most].rpartition(" ")[0]
+    return (words if len(words) > most // 2 else text[:most]).rstrip() + "…"
+
+
+def _people(names: Sequence[str], count: int) -> str:
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return f"{', '.join(names)}{more}" or "no author named"
