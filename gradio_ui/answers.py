@@ -67,6 +67,7 @@ class Order(_AnswerPart):
     papers: int = 0
     complete: bool = False
     half_life: float | None = None
+    diversity: float | None = None
 
 
 class YearCount(_AnswerPart):

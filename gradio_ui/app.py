@@ -53,6 +53,7 @@ class SearchPage:
             like=() if is_text else before.like,
             unlike=() if is_text else before.unlike,
             sort=before.sort,
+            varied=before.varied,
             mode=mode,
             categories=categories,
             from_year=from_year,

@@ -18,6 +18,7 @@ _AUTHORS_NAMED: Final = 50
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
+_SHOWN_FIRST: Final = 280  # characters after which a sentence begins below the lines that are shown
 _FORMATS: Final = "".join(
     f'<button type="button" data-akin-format="{form}">{name}</button>' for form, name in FORMATS.items()
 )
@@ -73,7 +74,11 @@ def _abstract(paper: FoundPaper) -> str:
         return ""
     look = f'{tex_class(text)}" dir="auto"'
     fit = ""
-    if found.sentence and _LONG_ABSTRACT < found.sentence[1] <= len(text):
+    if (
+        found.sentence
+        and len(text) > _LONG_ABSTRACT
+        and _SHOWN_FIRST < found.sentence[0] < found.sentence[1] <= len(text)
+    ):
         fit = f'<p class="akin-fit{look}>… {excerpt(text, found.abstract, found.sentence)}</p>'
     return f'{fit}<p class="akin-abstract{look}>{marked(text, found.abstract, found.sentence)}</p>'
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CategoryCount, Facets, YearCount
-from gradio_ui.state import SORTS, PageState
+from gradio_ui.state import SORTS, SORTS_BY_DATE, PageState
 
 _ORDERS: Final = {
     "relevance": ("Relevance", "the best matches first"),
@@ -15,14 +15,17 @@ _ORDERS: Final = {
     "newest": ("Newest", "the best matches, the newest first"),
     "oldest": ("Oldest", "the best matches, the oldest first"),
 }
+_VARIED: Final = "results that differ from each other come earlier"
 _MOST_YEARS: Final = 60  # bars side by side; of a longer span, only the years with papers are shown
 _MOST_CATEGORIES: Final = 10
 _LEAST_BAR: Final = 0.06  # of the height, so that a bar can be seen and clicked
 
 
 def toolbar(state: PageState) -> str:
-    """Return the choice of the order."""
+    """Return the choice of the order, and the switch that spreads results, which an order by date has not."""
     links = "".join(_choice(state.sorted_by(sort), *_ORDERS[sort], is_on=sort == state.sort) for sort in SORTS)
+    if state.sort not in SORTS_BY_DATE:
+        links += _choice(state.spread(not state.varied), "Varied", _VARIED, is_on=state.varied)
     return f'<nav class="akin-toolbar" aria-label="Order of the results"><span>Sort</span>{links}</nav>'
 
 
@@ -32,9 +35,12 @@ def order_fact(answer: Answer) -> str:
     if order is None:
         return ""
     which = f"{'all' if order.complete else 'the'} {order.papers:,} {'' if order.complete else 'best '}matches"
+    facts = [which] if order.by in (SORTS[0], SORTS[1]) else [f"{order.by} of {which}"]
     if order.half_life is not None:
-        return f"{which}, a score halves every {order.half_life:g} years"
-    return f"{escape(order.by)} of {which}"
+        facts.append(f"a score halves every {order.half_life:g} years")
+    if order.diversity:
+        facts.append("spread")
+    return escape(", ".join(facts))
 
 
 def facets(state: PageState, counted: Facets | None, names: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import facets, order_fact, toolbar
-from gradio_ui.state import Notes, PageState
+from gradio_ui.state import SORTS_BY_DATE, Notes, PageState
 
 EXAMPLES: Final = (
     "contrastive sentence embeddings",
@@ -221,6 +221,6 @@ def _pages(state: PageState, answer: Answer) -> str:
 
 
 def _end(answer: Answer) -> str:
-    if answer.sort is None or answer.sort.complete or answer.sort.half_life is not None:
+    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
         return "These are the last results."
     return f"These are the last of the {answer.sort.papers:,} best matches; by relevance there are more."

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 MODES: Final = ("hybrid", "dense", "lexical")
 WITHDRAWN: Final = ("include", "exclude")
 SORTS: Final = ("relevance", "recent", "newest", "oldest")
+SORTS_BY_DATE: Final = SORTS[2:]
 MOST_RESULTS: Final = 100
 DEFAULT_RESULTS: Final = 10
 FURTHEST_OFFSET: Final = 1000
@@ -40,6 +41,7 @@ class PageState:
         withdrawn: One of `WITHDRAWN`: whether withdrawn papers are among the results.
         deep: True to have the best results reranked.
         sort: One of `SORTS`.
+        varied: True to spread the results.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
     """
@@ -54,6 +56,7 @@ class PageState:
     withdrawn: str = "include"
     deep: bool = False
     sort: str = SORTS[0]
+    varied: bool = False
     k: int = DEFAULT_RESULTS
     offset: int = 0
 
@@ -79,6 +82,7 @@ class PageState:
             ("withdrawn", None if self.withdrawn == WITHDRAWN[0] else self.withdrawn),
             ("deep", "1" if self.deep else None),
             ("sort", None if self.sort == SORTS[0] else self.sort),
+            ("varied", "1" if self.varied else None),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
         ]
@@ -109,6 +113,10 @@ class PageState:
     def sorted_by(self, sort: str) -> PageState:
         """Return the same search in another order, from its first page."""
         return replace(self, sort=sort, offset=0)
+
+    def spread(self, varied: bool) -> PageState:
+        """Return the same search with or without spread results, from its first page."""
+        return replace(self, varied=varied, offset=0)
 
     def only_category(self, code: str) -> PageState:
         """Return the same search among the papers of one category, from its first page."""
@@ -147,8 +155,9 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         from_year=last.get("from"),
         to_year=last.get("to"),
         withdrawn=last.get("withdrawn"),
-        deep=last.get("deep", "").strip() not in ("", "0", "false"),
+        deep=_is_on(last.get("deep", "")),
         sort=last.get("sort"),
+        varied=_is_on(last.get("varied", "")),
         k=last.get("k"),
         offset=last.get("offset"),
     )
@@ -166,6 +175,7 @@ def make_state(
     withdrawn: str | None = None,
     deep: bool = False,
     sort: str | None = None,
+    varied: bool = False,
     k: str | float | None = None,
     offset: str | float | None = None,
 ) -> tuple[PageState, Notes]:
@@ -208,10 +218,15 @@ def make_state(
         withdrawn=withdrawn,
         deep=deep,
         sort=sort,
+        varied=varied,
         k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
     )
     return state, tuple(notes)
+
+
+def _is_on(value: str) -> bool:
+    return value.strip() not in ("", "0", "false")
 
 
 def _whole(value: str | float | None, name: str, least: int, most: int, notes: list[str]) -> int | None:

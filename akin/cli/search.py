@@ -54,6 +54,9 @@ def search(
     half_life: Annotated[
         float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
     ] = None,
+    diversity: Annotated[
+        float, typer.Option(help="Weight of the differences between results beside their relevance, 0 to 1.")
+    ] = 0.0,
     facets: Annotated[bool, typer.Option("--facets", help="Count the best matches by year and by category.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
@@ -81,6 +84,7 @@ def search(
         "withdrawn": withdrawn if withdrawn != "include" else None,
         "sort": sort if sort != "relevance" else None,
         "half_life": half_life,
+        "diversity": diversity,
         "highlight": why,
         "facets": facets,
         "rerank": rerank,

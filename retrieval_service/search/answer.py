@@ -168,13 +168,14 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     """Order of the results, and the number of `papers` that were put in it.
 
     `complete` is true if these are all papers that match; otherwise they are the best matches, and the results end with
-    them. `half_life` is in years.
+    them. `half_life` is in years; `diversity` is there if it is more than 0.
     """
 
     by: str
     papers: int
     complete: bool
     half_life: float | UnsetType = UNSET
+    diversity: float | UnsetType = UNSET
 
 
 class YearCount(msgspec.Struct, kw_only=True):

@@ -42,10 +42,10 @@ from retrieval_service.search.fusion import (
     fuse,
     single_ranking,
 )
-from retrieval_service.search.ordering import BY_DAY, all_by_day, in_order
+from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
-from retrieval_service.search.request import Mode, SearchRequest, Sort
+from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -133,7 +133,7 @@ class _Search:
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = plan.notes
+        notes = (*plan.notes, *order_notes(self.request))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
@@ -280,20 +280,15 @@ class _Search:
         halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
             self.candidates, self.complete = fused.rows, all(one.complete for one in halves)
-            fused = self._in_order(fused)
+            if has_order(self.request):
+                corpus = self.corpus
+                fused, self.sort = in_order(
+                    fused, self.request, corpus.catalogue, corpus.vectors, complete=self.complete
+                )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += _ms_since(started)
         ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
         self.results = self._results_of(fused, ended=ended)
-
-    def _in_order(self, fused: FusedRanking) -> FusedRanking:
-        if self.request.sort is Sort.RELEVANCE:
-            return fused
-        half_life = self.request.half_life if self.request.sort is Sort.RECENT else UNSET
-        self.sort = SortAnswer(
-            by=self.request.sort, papers=len(fused.rows), complete=self.complete, half_life=half_life
-        )
-        return in_order(fused, self.request, self.corpus.catalogue.days)
 
     def _facets(self, plan: SearchPlan, within: RowSet | None) -> FacetsAnswer:
         """Return the counts of all papers that meet conditions if no words rank them, otherwise of the best matches."""

@@ -209,6 +209,16 @@ class SimilarRequest:
         BeforeValidator(_no_bool),
         _field("Years in which a score halves with `sort=recent`.", ge=0.1, le=100, allow_inf_nan=False),
     ] = 3.0
+    diversity: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field(
+            "Weight of the differences between results beside their relevance, 0 to 1; 0 for none.",
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+        ),
+    ] = 0.0
     facets: Annotated[bool, _field("Count the best matches by year and by category.")] = False
     highlight: Annotated[
         bool,

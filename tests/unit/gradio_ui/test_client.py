@@ -125,7 +125,9 @@ def test_a_liked_paper_replaces_the_query() -> None:
     assert "withdrawn" not in body
     assert search_request(PageState(q="x", withdrawn="exclude"))["withdrawn"] == "exclude"
     assert search_request(PageState(q="x", sort="newest"))["sort"] == "newest"
-    assert "sort" not in body
+    assert {"sort", "diversity"}.isdisjoint(body)
+    assert search_request(PageState(q="x", varied=True))["diversity"] == 0.3
+    assert "diversity" not in search_request(PageState(q="x", varied=True, sort="newest"))
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 

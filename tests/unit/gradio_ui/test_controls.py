@@ -28,10 +28,20 @@ def test_each_order_is_a_link_and_the_present_one_is_marked() -> None:
     assert [link.get("aria-current") for link in links] == [None, None, "true", None]
 
 
+def test_the_switch_for_varied_results_is_there_where_they_can_be_spread() -> None:
+    switch = Elements(toolbar(STATE)).all("a")[-1]
+    assert (switch["href"], switch.get("aria-current")) == ("?q=x&categories=cs.LG&varied=1", None)
+    switch = Elements(toolbar(STATE.spread(True))).all("a")[-1]
+    assert (switch["href"], switch.get("aria-current")) == ("?q=x&categories=cs.LG", "true")
+    assert "Varied" not in toolbar(STATE.sorted_by("oldest"))
+
+
 def test_the_order_is_said_with_what_was_sorted() -> None:
     assert order_fact(answer()) == ""
     assert order_fact(answer(sort={"by": "newest", "papers": 163})) == "newest of the 163 best matches"
     assert order_fact(answer(sort={"by": "oldest", "papers": 7, "complete": True})) == "oldest of all 7 matches"
+    spread = {"by": "relevance", "papers": 163, "diversity": 0.3}
+    assert order_fact(answer(sort=spread)) == "the 163 best matches, spread"
     recent = {"by": "recent", "papers": 163, "half_life": 3.0}
     assert order_fact(answer(sort=recent)) == "the 163 best matches, a score halves every 3 years"
 
@@ -42,6 +52,8 @@ def test_the_last_page_of_sorted_papers_says_that_there_are_others() -> None:
     assert "the last of the 163 best matches" in shown
     shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 7, "complete": True}), {})
     assert "These are the last results." in shown
+    spread = {"by": "relevance", "papers": 163, "diversity": 0.3}
+    assert "These are the last results." in render.results(STATE, answer(results=found, sort=spread), {})
 
 
 COUNTED = Facets.model_validate(

@@ -30,6 +30,7 @@ def states(draw: st.DrawFn) -> PageState:
         to_year=last,
         withdrawn=draw(st.sampled_from(WITHDRAWN)),
         sort=draw(st.sampled_from(SORTS)),
+        varied=draw(st.booleans()),
         k=draw(st.integers(1, 100)),
         offset=draw(st.integers(0, 1000)),
     )

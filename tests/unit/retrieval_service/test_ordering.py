@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -94,13 +95,58 @@ def test_scores_below_zero_are_not_raised_by_age() -> None:
     days = np.asarray([730_000, 720_000], np.int32)
     scores = np.asarray([-0.1, -0.2])
     ranking = FusedRanking(np.asarray([0, 1]), scores, scores, scores)
-    ordered = in_order(ranking, SearchRequest(text="w", sort=Sort.RECENT), lambda rows: days[rows])
+    catalogue: Any = SimpleNamespace(days=lambda rows: days[rows])
+    index: Any = None
+    ordered, _ = in_order(ranking, SearchRequest(text="w", sort=Sort.RECENT), catalogue, index, complete=True)
     assert ordered.rows.tolist() == [0, 1]
+
+
+async def test_diversity_puts_a_different_paper_before_one_like_the_best(engine: Any, corpus: Any) -> None:
+    # Papers 0 and 1 are nearly equal; 3 is at a right angle to both.
+    angles = {0: 0.0, 1: 2.0, 2: 30.0, 3: 90.0, 4: 95.0, 5: 120.0}
+    corpus.vectors.vectors = lambda rows: np.asarray(
+        [[np.cos(np.radians(angles[row])), np.sin(np.radians(angles[row]))] for row in rows], np.float32
+    )
+    assert await ids(engine, corpus, mode=Mode.DENSE) == "012345"
+    assert (await ids(engine, corpus, mode=Mode.DENSE, diversity=0.5))[:2] == "05"
+    assert (await ids(engine, corpus, mode=Mode.DENSE, diversity=0.2))[:3] == "031"
+    assert await ids(engine, corpus, mode=Mode.DENSE, diversity=0.001) == "012345"
+    assert sorted(await ids(engine, corpus, diversity=1.0)) == list("012345")
+    newest = await engine.search(corpus, SearchRequest(text="w", sort=Sort.NEWEST, diversity=0.5))
+    assert newest.notes == ("diversity: results that are sorted by date (newest) are not spread.",)
+    answer = await engine.search(corpus, SearchRequest(text="w", diversity=0.5))
+    described = {"by": "relevance", "papers": 6, "complete": True, "diversity": 0.5}
+    assert msgspec.to_builtins(answer)["sort"] == described
+    corpus.lexical.meeting = {0, 3}
+    assert await ids(engine, corpus, text="ti:graph", diversity=0.5)
+
+
+async def test_pages_of_spread_results_are_one_ranking(engine: Any, fakes: Any) -> None:
+    papers = [Paper(str(row), f"T{row}", "A") for row in range(300)]
+    corpus = fakes.Corpus(papers, {row: 1 - row / 1000 for row in range(300)}, {})
+    asked = [SearchRequest(text="w", mode=Mode.DENSE, diversity=0.4, k=50, offset=at) for at in range(0, 300, 50)]
+    found = [result.id for one in asked for result in (await engine.search(corpus, one)).results]
+    whole = SearchRequest(text="w", mode=Mode.DENSE, diversity=0.4, k=100)
+    assert found[:100] == [result.id for result in (await engine.search(corpus, whole)).results]
+    assert len(set(found)) == len(found)
+    assert found[:10] != [str(row) for row in range(10)]
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"sort": "date"}, {"sort": 1}, {"half_life": 0}, {"half_life": "nan"}, {"half_life": True}, {"half_life": "inf"}],
+    [
+        {"sort": "date"},
+        {"sort": 1},
+        {"half_life": 0},
+        {"half_life": "nan"},
+        {"half_life": True},
+        {"half_life": "inf"},
+        {"diversity": 1.01},
+        {"diversity": -0.1},
+        {"diversity": "nan"},
+        {"diversity": True},
+        {"diversity": "much"},
+    ],
 )
 def test_a_wrong_sort_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=next(iter(wrong))):
