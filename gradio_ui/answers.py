@@ -94,6 +94,14 @@ class Facets(_AnswerPart):
     complete: bool = False
 
 
+class Suggestion(_AnswerPart):
+    """Condition that the query may mean: a query to search for instead, and further parameters."""
+
+    label: str
+    query: str
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
@@ -114,6 +122,7 @@ class Answer(_AnswerPart):
     reranked: int = 0
     sort: Order | None = None
     facets: Facets | None = None
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 class Component(_AnswerPart):

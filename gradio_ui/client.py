@@ -193,7 +193,7 @@ def search_request(state: PageState) -> dict[str, object]:
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
     body |= {"highlight": True, "facets": True}
     if state.q:
-        body["query"] = state.q
+        body |= {"query": state.q, "suggest": True}
     else:
         body["like"] = list(state.like)
         if state.unlike:

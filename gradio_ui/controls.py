@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final
 
-from gradio_ui.answers import Answer, CategoryCount, Facets, YearCount
+from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCount
 from gradio_ui.state import SORTS, SORTS_BY_DATE, PageState
 
 _ORDERS: Final = {
@@ -41,6 +42,18 @@ def order_fact(answer: Answer) -> str:
     if order.diversity:
         facts.append("spread")
     return escape(", ".join(facts))
+
+
+def offers(state: PageState, suggestions: Iterable[Suggestion]) -> str:
+    """Return the conditions that the query may mean as links to their searches."""
+    chips = ""
+    for one in suggestions:
+        sort = one.parameters.get("sort", state.sort)
+        offered = replace(state, q=one.query, sort=sort if sort in SORTS else state.sort, offset=0)
+        chips += _link(offered, one.label, "akin-example")
+    if not chips:
+        return ""
+    return f'<nav class="akin-examples akin-offers" aria-label="Narrow the search"><span>Perhaps</span>{chips}</nav>'
 
 
 def facets(state: PageState, counted: Facets | None, names: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import facets, order_fact, toolbar
+from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.state import SORTS_BY_DATE, Notes, PageState
 
 EXAMPLES: Final = (
@@ -81,7 +81,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
     order = f"<span>{order_fact(answer)}</span>" if answer.sort else ""
     facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", order, _latency(answer)]
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
-    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{notices(tuple(warnings))}'
+    chips = offers(state, answer.suggestions)
+    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings))}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:

@@ -58,6 +58,9 @@ def search(
         float, typer.Option(help="Weight of the differences between results beside their relevance, 0 to 1.")
     ] = 0.0,
     facets: Annotated[bool, typer.Option("--facets", help="Count the best matches by year and by category.")] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Offer conditions for what the text says in words.")
+    ] = False,
     why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
@@ -87,6 +90,7 @@ def search(
         "diversity": diversity,
         "highlight": why,
         "facets": facets,
+        "suggest": suggest and text is not None,
         "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
@@ -138,6 +142,9 @@ def show(answer: dict[str, Any]) -> None:
         say(f"note: read as conditions: {', '.join(operators)}")
     for note in answer.get("notes", ()):
         say(f"note: {note}")
+    for one in answer.get("suggestions", ()):
+        more = "".join(f" --{name} {value}" for name, value in one.get("parameters", {}).items())
+        say(f"perhaps {one['label']}: {one['query']}{more}")
     if order := answer.get("sort"):
         half_life = f", a score halves every {order['half_life']:g} years" if "half_life" in order else ""
         which = "matches" if order["complete"] else "best matches"

@@ -205,6 +205,14 @@ class FacetsAnswer(msgspec.Struct, kw_only=True):
     complete: bool
 
 
+class Suggestion(msgspec.Struct, kw_only=True):
+    """Condition that the query may mean: a `query` to search for instead, with further `parameters` if it has any."""
+
+    label: str
+    query: str
+    parameters: dict[str, str] | UnsetType = UNSET
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -229,3 +237,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     reranked: int = 0
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
+    suggestions: list[Suggestion] | UnsetType = UNSET

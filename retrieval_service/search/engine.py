@@ -27,6 +27,7 @@ from retrieval_service.search.answer import (
     SearchAnswer,
     SearchResult,
     SortAnswer,
+    Suggestion,
     Timings,
 )
 from retrieval_service.search.explaining import explain
@@ -47,6 +48,7 @@ from retrieval_service.search.planner import SearchPlan, plan_search, reads_corp
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
 from retrieval_service.threads import Job, Result
@@ -145,6 +147,9 @@ class _Search:
         facets: FacetsAnswer | UnsetType = UNSET
         if self.request.facets:
             facets = await self._start(self._facets, plan, within).result()
+        offered: list[Suggestion] | UnsetType = UNSET
+        if self.request.suggest:
+            offered = await self._start(suggestions, self.request, plan, self.corpus).result()
         self.timings.total_ms = _ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -174,6 +179,7 @@ class _Search:
             reranked=self.reranked,
             sort=self.sort,
             facets=facets,
+            suggestions=offered,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:

@@ -278,6 +278,9 @@ class SearchRequest(SimilarRequest):
             "`OR`, `ANDNOT` and brackets beside these in the query; if false, all of it is words."
         ),
     ] = True
+    suggest: Annotated[
+        bool, _field("Offer conditions for what the query says in plain words, such as `since 2022` or `by Hinton`.")
+    ] = False
     rerank: Annotated[
         _Number,
         _field("Number of best results that a reranker puts in order by reading them; 0 for none.", ge=0),

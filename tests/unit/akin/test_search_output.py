@@ -45,6 +45,7 @@ def test_the_order_the_counts_and_the_reasons_are_printed(capsys: pytest.Capture
         "searched": 3,
         "mode": "hybrid",
         "sort": {"by": "recent", "papers": 163, "complete": False, "half_life": 2.5},
+        "suggestions": [{"label": "newest first", "query": "dust", "parameters": {"sort": "newest"}}],
         "facets": {
             "years": [{"year": 2021, "papers": 1_000}],
             "categories": [{"code": "cs.LG", "name": "Machine Learning", "papers": 3}],
@@ -55,6 +56,7 @@ def test_the_order_the_counts_and_the_reasons_are_printed(capsys: pytest.Capture
     show(answer)
     printed = capsys.readouterr()
     assert "sorted: recent, of 163 best matches, a score halves every 2.5 years" in printed.err
+    assert "perhaps newest first: dust --sort newest" in printed.err
     assert "counted among the best 163 matches" in printed.err
     assert "near in meaning; title has 'graph'" in printed.out
     assert "years: 2021 (1,000)" in printed.out

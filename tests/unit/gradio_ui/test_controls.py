@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gradio_ui import render
-from gradio_ui.answers import Answer, Facets
-from gradio_ui.controls import facets, order_fact, toolbar
+from gradio_ui.answers import Answer, Facets, Suggestion
+from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.state import PageState
 from tests.unit.gradio_ui.elements import Elements
 
@@ -94,3 +94,18 @@ def test_chosen_filters_can_be_removed() -> None:
 def test_nothing_is_shown_where_nothing_was_counted() -> None:
     assert facets(STATE, None, {}) == facets(PageState(q="x"), Facets(), {}) == ""
     assert "All years" in facets(PageState(q="x", from_year=2020), Facets(), {})
+
+
+def test_offers_are_links_to_searches_with_the_same_filters() -> None:
+    chips = [
+        Suggestion(label="by Hinton", query='x au:"Hinton"'),
+        Suggestion(label="newest first", query="x", parameters={"sort": "newest"}),
+        Suggestion(label="odd", query="x", parameters={"sort": "odd"}),
+    ]
+    links = Elements(offers(STATE, chips)).all("a")
+    assert [link["href"] for link in links] == [
+        "?q=x+au%3A%22Hinton%22&categories=cs.LG",
+        "?q=x&categories=cs.LG&sort=newest",
+        "?q=x&categories=cs.LG",
+    ]
+    assert offers(STATE, ()) == ""

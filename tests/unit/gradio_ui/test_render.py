@@ -56,7 +56,8 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
     like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
     counted = {"categories": [{"code": text, "name": text, "papers": 1}], "years": [{"year": 2020, "papers": 1}]}
     order = {"by": text, "papers": 3}
-    given_answer = answer(foreign, query=like, mode=text, degraded=text, facets=counted, sort=order)
+    chip = {"label": text, "query": text, "parameters": {"sort": text}}
+    given_answer = answer(foreign, query=like, mode=text, degraded=text, facets=counted, sort=order, suggestions=[chip])
     state = PageState(q=text.strip(), categories=(text,), offset=10)
     for markup in (
         render.results(state, given_answer, {text: text}),
