@@ -157,6 +157,20 @@ loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with 
 reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stages whose inputs changed (ARGS for dvc repro)
 	.venv-dvc/bin/dvc repro $(ARGS)
 
+# --- wheels ---
+
+# What the default encoder is made by: it is exported again when one of these changes.
+made_by = training/requirements.lock $(shell find model_repository training/src/training/compression training/src/training/registry \
+  \( -name '*.p*' -o -name '*.toml' -o -name '*.safetensors' \) -not -path '*/[0-9]*/*' -not -name '*.pyc')
+
+dist/encoder/text_encoder/PROMOTED: $(made_by) | .venv/ready .venv-training/ready
+	rm -rf dist/encoder
+	AKIN_MODEL_REPOSITORY=dist/encoder .venv/bin/akin encoder export
+
+.PHONY: dist
+dist: .venv/ready dist/encoder/text_encoder/PROMOTED ## the wheels akin and akin-encoder, in dist/: pip install dist/*.whl
+	.venv/bin/python deploy/dist/build.py --encoder dist/encoder
+
 # --- checks ---
 
 .PHONY: check
@@ -177,7 +191,7 @@ test: setup check check-training browser ## both checks, and the default tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: test-long
-test-long: setup ## tests that take minutes: a build of 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder
+test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 

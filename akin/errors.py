@@ -6,7 +6,8 @@ AkinError              1
 ├── EncoderError       4   the encoder registry: nothing exported, no such version, export failed
 ├── StackError         5   a port is taken, a process ended or did not get ready
 ├── PapersUnusable     6   papers cannot be fetched, read or indexed
-└── SearchFailed       7   the running service refused the search or did not answer
+├── SearchFailed       7   the running service refused the search or did not answer
+└── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
 """
 
 from __future__ import annotations
@@ -52,3 +53,9 @@ class SearchFailed(AkinError):
     """Search that the running service refused or did not answer."""
 
     exit_code = 7
+
+
+class SavedSearchesUnusable(AkinError):
+    """Saved searches that cannot be read, or whose report cannot be written."""
+
+    exit_code = 8

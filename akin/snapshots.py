@@ -34,6 +34,8 @@ from retrieval_service.ports import Encoder
 MAY_LACK = 0.05
 """Largest share of the papers that an update with a complete source withdraws without --allow-shrink."""
 
+_LEAVES_SECONDS = 5.0
+
 Say = Callable[[str], None]
 ShowProgress = Callable[[], AbstractContextManager[OnProgress]]
 """Function that returns a progress bar as a context manager; its value is the function that updates the bar."""
@@ -115,14 +117,15 @@ def find_usable_manifest(settings: Settings, say: Say) -> Manifest | None:
 
 
 def find_current_manifest(settings: Settings, source_name: str) -> Manifest | None:
-    """Return the manifest of the live snapshot if it has this source, the promoted encoder and the present analysis."""
+    """Return the manifest of the live snapshot if it is whole and has this source, encoder and analysis of today."""
     with cli_errors():
         snapshots = SnapshotDirectory(settings.data)
         current = snapshots.current()
         live = next((manifest for manifest in snapshots.manifests() if manifest.id == current), None)
     encoder = versions.promoted_version(settings.repository)
     wanted = (source_name, encoder.digest, ANALYSIS_VERSION)
-    return live if live and (live.source, live.encoder.digest, live.analysis_version) == wanted else None
+    found = (live.source, live.encoder.digest, live.analysis_version) if live and not live.partial else None
+    return live if found == wanted else None
 
 
 def use_snapshot(settings: Settings, snapshot: str, say: Say) -> None:
@@ -160,12 +163,14 @@ def build_index(
                 options=options,
                 progress=progress,
                 harvest=source.harvest,
+                go_live=go_live(settings, say),
             ),
             say=say,
             bar=bar,
         )
         seconds = time.monotonic() - started
         make_live(settings, manifest.id, say)
+        remove_superseded(settings)
     _say_ids(reader, say)
     if reader.report.rejected_total:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
@@ -175,6 +180,24 @@ def build_index(
         f"snapshot {manifest.id} is live"
     )
     return manifest
+
+
+def go_live(settings: Settings, say: Say) -> Callable[[Manifest], None]:
+    """Return the function that makes a partial snapshot the live one, and says what can be searched now."""
+
+    def make(manifest: Manifest) -> None:
+        make_live(settings, manifest.id, say)
+        vectors = f", {manifest.with_vectors:,} of them by meaning too" if manifest.with_vectors else ""
+        say(f"searchable by words now: {manifest.papers:,} papers{vectors}; vectors follow, the newest papers first")
+
+    return make
+
+
+def remove_superseded(settings: Settings) -> None:
+    """Remove the partial snapshots of a build that has ended; give a service a few seconds to leave the last one."""
+    until = time.monotonic() + _LEAVES_SECONDS
+    while SnapshotDirectory(settings.data).remove_superseded() and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 def _say_ids(reader: PaperReader, say: Say) -> None:

@@ -10,19 +10,25 @@ from typing import Self
 from pydantic import model_validator
 
 from akin.errors import BadSetting
+from akin.installation import IS_CLONE, default_folder
+from akin.installation import ROOT as ROOT
 from akin.settings import EncoderSettings, SettingsError, StackSettings
 from akin.settings.stack import PORTS as PORT_FIELDS
-
-ROOT = Path(__file__).resolve().parent.parent
 
 PORTS = tuple(StackSettings.variable(field) for field in PORT_FIELDS)
 """The variables that set the ports of a stack."""
 
 _FOLDERS = ("data", "model_repository", "triton_home", "training_python")
+_INSTALLED = {"data": "", "triton_home": "triton"}
+"""Default folders of an installed wheel that have another name than in a clone."""
 
 
 class Settings(StackSettings):
-    """Settings of a command. Default folders are relative to the project's folder, given ones to the current folder."""
+    """Settings of a command.
+
+    Given folders are relative to the current folder. Default folders lie in the clone, or, for an installed wheel, in
+    the data folder, which is then a folder of the user.
+    """
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -40,7 +46,14 @@ class Settings(StackSettings):
     def _make_folders_absolute(self) -> Self:
         for name in _FOLDERS:
             value: Path = getattr(self, name)
-            base = Path.cwd() if name in self.model_fields_set else ROOT
+            if name in self.model_fields_set:
+                base = Path.cwd()
+            elif IS_CLONE:
+                base = ROOT
+            else:
+                # The data folder comes first, and is absolute when the others are made.
+                base = default_folder() if name == "data" else self.data
+                value = Path(_INSTALLED.get(name, value))
             # Keep symbolic links: the Python of an environment is one. The class is frozen, hence object.__setattr__.
             object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
         return self

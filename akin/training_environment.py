@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 from akin.errors import EncoderError, NotSetUp
+from akin.installation import IS_CLONE
 from akin.stack_settings import Settings
 
 
@@ -28,7 +29,15 @@ def run_in_training(settings: Settings, module: str, arguments: list[str], left:
         EncoderError: The command failed or refused; its last line of output names the reason.
     """
     if not settings.training_python.exists():
-        raise NotSetUp(f"no training environment at {settings.training_python}: run `make setup`.")
+        advice = (
+            "run `make setup`"
+            if IS_CLONE
+            else (
+                "this command needs a clone of the repository, in which `make setup` makes it; "
+                "AKIN_TRAINING_PYTHON names its Python"
+            )
+        )
+        raise NotSetUp(f"no training environment at {settings.training_python}: {advice}.")
     # -P keeps a folder named `training` in the current folder from being imported instead.
     command = [str(settings.training_python), "-P", "-m", f"training.{module}", "--json", *arguments]
     environment = {

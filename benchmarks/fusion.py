@@ -4,7 +4,7 @@ Every query is searched once densely and once lexically, with the encoder of a s
 service's own indexes. Both lists are kept in `data/benchmarks/fusion/lists`, so that a second run takes seconds; the
 fusion is repeated for every method and weight. A weight is useful only if it also helps where it was not learned: each
 collection is measured with the choice that was learned on all other collections, and with the choice of its own other
-queries (five folds).
+queries (five folds). The ranking while only some papers have vectors is compared with that by words alone.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 DEFAULT = ("bounds", EVEN)
+COVERED = (0.01, 0.05, 0.2, 0.5)
+"""Shares of the papers that have a vector, while a build makes the vectors of a corpus."""
 _FOLDS = 5
 _POOL, _DEPTH = 100, 1_000
 _NOTICEABLE = 0.002
@@ -81,6 +83,10 @@ def main() -> None:
     for collection in collections:
         paired = score_texts(collection, read_halves(lists_file(lists, collection)))
         rows += gain_rows("default, with texts", collection.name, paired, scores[collection.name][DEFAULT])
+        words = scores[collection.name][(DEFAULT[0], 0.0)]
+        for share in COVERED:
+            paired = score_texts(collection, read_halves(lists_file(lists, collection)), share)
+            rows += gain_rows(f"vectors of {share:.0%}, over words alone", collection.name, paired, words)
     path = write_rows("fusion", rows, settings.data / "benchmarks", verdict=verdict)
     print(rows_table(rows))
     say(verdict)
@@ -169,12 +175,23 @@ def score_choices(collection: Collection, found: Mapping[str, Halves]) -> Scores
     return {(method, weight): of(method, weight) for method in FUSIONS for weight in WEIGHTS}
 
 
-def score_texts(collection: Collection, found: Mapping[str, Halves]) -> list[float]:
-    """Return nDCG@10 of every query, by the default and the words of the query in the papers' texts."""
+def score_texts(collection: Collection, found: Mapping[str, Halves], share: float = 1.0) -> list[float]:
+    """Return nDCG@10 of every query, by the default and the words of the query in the papers' texts.
+
+    Args:
+        collection: the collection.
+        found: results of its queries.
+        share: share of the papers that have a vector, drawn at random.
+    """
     texts = {paper.id: (paper.title, paper.abstract) for paper in collection.papers()}
     run = {}
     for query, halves in found.items():
-        fused = fuse(halves.dense, halves.lexical, FUSIONS[DEFAULT[0]], _POOL, DEFAULT[1])
+        dense, covered = halves.dense, None
+        if share < 1:
+            covered = np.random.default_rng(1).random(len(halves.ids)) < share
+            kept = covered[dense.rows]
+            dense = Hits(dense.rows[kept], dense.scores[kept], dense.bounds)
+        fused = fuse(dense, halves.lexical, FUSIONS[DEFAULT[0]], _POOL, DEFAULT[1], covered)
 
         def read(rows: Sequence[int], ids: Sequence[str] = halves.ids) -> list[tuple[str, str]]:
             return [texts[ids[row]] for row in rows]

@@ -25,7 +25,19 @@ from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
-from retrieval_service.routes import citations, docs, embed, health, mcp, papers, search
+from retrieval_service.routes import (
+    citations,
+    docs,
+    embed,
+    embeddings,
+    feed,
+    health,
+    mcp,
+    models,
+    papers,
+    rerank,
+    search,
+)
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -39,6 +51,7 @@ from retrieval_service.search.warm_up import warm
 from retrieval_service.settings import Settings
 
 _SEARCHES_PER_THREAD = 16
+_BULK_AT_ONCE, _BULK_WAITING = 2, 16  # requests with many texts, each of up to megabytes
 _READERS = 4  # threads; reading a paper takes far less than a millisecond
 
 
@@ -68,7 +81,7 @@ def create_app(
             source = encoders or triton_of(settings)
             ranker = reranker or (TritonReranker(source.wire) if isinstance(source, TritonConnection) else None)
             reranking = Reranking(ranker, settings.rerank_most, settings.rerank_seconds, settings.rerank_weight)
-            engine = make_engine(settings, executor, reranking)
+            engine = make_engine(settings, executor, reranking, seed)
             live = LiveCorpus(
                 SnapshotDirectory(settings.data),
                 source,
@@ -78,11 +91,12 @@ def create_app(
                 watch_seconds=settings.watch_seconds,
             )
             searches = Admission(searches_at_once(settings), settings.search_queue, metrics)
+            bulk = Admission(_BULK_AT_ONCE, _BULK_WAITING, metrics)
             reads = Admission(_READERS, settings.search_queue, metrics)
-            metrics.count_queued(lambda: searches.queued + reads.queued)
-            limits = settings.search_seconds, settings.body_seconds
+            metrics.count_queued(lambda: searches.queued + bulk.queued + reads.queued)
+            limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             app.state.service = ServiceState(
-                live, engine, metrics, searches, reads, read_threads, *limits, seed, reranking
+                live, engine, metrics, searches, bulk, reads, read_threads, *limits, seed, reranking
             )
             await live.start()
             try:
@@ -90,13 +104,18 @@ def create_app(
             finally:
                 await mcp_endpoint.stop()
                 await searches.finish()
+                await bulk.finish()
                 await reads.finish()
                 await live.stop()
 
-    middleware = [Middleware(Compression), Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)]
+    middleware = [
+        Middleware(Compression, never=embeddings.UNCOMPRESSED),
+        Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests),
+    ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    routes = [*search.ROUTES, *citations.ROUTES, *papers.ROUTES, *embed.ROUTES, *health.ROUTES, *docs.ROUTES]
+    parts = (search, feed, citations, papers, embed, embeddings, models, rerank, health, docs)
+    routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=ERROR_HANDLERS, lifespan=lifespan)

@@ -13,6 +13,9 @@ RetrievalError
 │   │   ├── QueryTooLong      the query is longer than the service reads
 │   │   └── UnknownCategory   a category is neither in the corpus nor in arXiv's taxonomy
 │   ├── UnknownPaper          the corpus has no paper of that id (404)
+│   ├── UnknownModel          no model of that name is served here (404)
+│   ├── CursorExpired         the corpus was changed since a cursor was made (410)
+│   ├── NoReranker            no reranker is served here (404)
 │   ├── OriginNotAllowed      a script of another site may not send the request (403)
 │   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
@@ -150,6 +153,27 @@ class UnknownPaper(RequestError):
     """The corpus has no paper of that id."""
 
     code = "unknown_paper"
+    status = 404
+
+
+class UnknownModel(RequestError):
+    """No model of that name is served here."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class CursorExpired(RequestError):
+    """The corpus was changed since a cursor was made."""
+
+    code = "cursor_expired"
+    status = 410
+
+
+class NoReranker(RequestError):
+    """No reranker is served here."""
+
+    code = "no_reranker"
     status = 404
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +48,9 @@ class EncoderIdentity:
         max_length: Tokens that it reads of a text; None if this is unknown.
         device: "cpu" or "gpu"; None if Triton does not report it.
         abstract_as: The input type of an abstract that looks for its neighbours.
+        name: The name of its model; that of Triton's model if this is unknown.
+        created: The moment at which it was exported; None if this is unknown.
+        dimensions: Shorter lengths to which its vectors may be cut, as it was trained for them (Matryoshka).
     """
 
     version: int
@@ -56,6 +59,9 @@ class EncoderIdentity:
     max_length: int | None = None
     device: str | None = None
     abstract_as: InputType = "query"
+    name: str = "text_encoder"
+    created: datetime | None = None
+    dimensions: tuple[int, ...] = ()
 
 
 class EmbeddingBatch(NamedTuple):
@@ -165,7 +171,7 @@ class VectorIndex(Protocol):
         """
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
-        """Return the stored vectors of some rows, float32 [n, dim]."""
+        """Return the stored vectors of some rows, float32 [n, dim]; zeros for a row without a vector."""
 
     def close(self) -> None:
         """Release memory and threads; no search may follow."""
@@ -214,6 +220,10 @@ class Catalogue(Protocol):
         """Every category in the corpus with the number of its papers, the largest first."""
 
     @property
+    def days(self) -> NDArray[np.int32]:
+        """The day of each row as filters compare it, an ordinal, int32 [papers]; 0 for a paper without a date."""
+
+    @property
     def span(self) -> tuple[date | None, date | None]:
         """The days of the oldest and of the newest paper."""
 
@@ -237,9 +247,6 @@ class Catalogue(Protocol):
 
     def count_categories(self, within: RowSet) -> dict[str, int]:
         """Return the number of a set's papers in each category of the corpus."""
-
-    def days(self, rows: Rows) -> NDArray[np.int32]:
-        """Return the days of some rows that filters compare, as ordinals; 0 where a paper has none."""
 
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
@@ -270,6 +277,10 @@ class Corpus(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """The papers."""
+
+    @property
+    def covered(self) -> RowSet | None:
+        """The rows that have a vector; None if all have one."""
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.

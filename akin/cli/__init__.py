@@ -13,6 +13,7 @@ import typer
 
 from akin.cli import (
     cite,
+    digest,
     encoder,
     evaluate,
     index,
@@ -29,7 +30,7 @@ from akin.errors import AkinError, PapersUnusable
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,6 +45,7 @@ app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
+digest.add_to(app)
 mcp.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)

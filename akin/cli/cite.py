@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import codecs
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from akin.cli.output import read_settings
 from akin.errors import SearchFailed
+
+if TYPE_CHECKING:
+    from akin.stack_settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,16 +34,25 @@ def cite(
     The citations are for one file: no key is there twice. Examples: akin cite 2401.09004 hep-th/9901997 > papers.bib;
     cut -f1 ids.tsv | akin cite - --format ris > papers.ris
     """
+    named = [each for name in ids for each in (_ids(sys.stdin.buffer.read()) if name == "-" else [name])]
+    if not named:
+        raise typer.BadParameter("standard input has no ids")
+    print_citations(read_settings(), named, form)
+
+
+def print_citations(settings: Settings, ids: list[str], form: str) -> None:
+    """Print the citations of papers as the service writes them.
+
+    Raises:
+        SearchFailed: The service does not run, or refuses the request; the message is then the service's own.
+    """
     import httpx
 
     from akin.stack import local_http
 
-    named = [each for name in ids for each in (_ids(sys.stdin.buffer.read()) if name == "-" else [name])]
-    if not named:
-        raise typer.BadParameter("standard input has no ids")
-    url = read_settings().service_url
+    url = settings.service_url
     try:
-        response = local_http.post(f"{url}/citations", {"ids": named, "format": form}, timeout=60)
+        response = local_http.post(f"{url}/citations", {"ids": ids, "format": form}, timeout=60)
     except httpx.HTTPError as error:
         raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error
     if response.is_error:

@@ -12,6 +12,7 @@ import typer
 from akin.cli.corpus import corpus_path
 from akin.cli.output import Json, print_json, say
 from akin.cli.papers import harvest_of
+from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
     from akin.indexing.options import Progress
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, look at them, choose the live one.")
 
-STAGES = {"copy": "copying", "embed": "embedding", "index": "indexing", "tune": "tuning", "publish": "publishing"}
+STAGES = {
+    "read": "reading",
+    "copy": "copying",
+    "embed": "embedding",
+    "index": "indexing",
+    "tune": "tuning",
+    "publish": "publishing",
+}
 
 
 @app.command()
@@ -39,21 +47,35 @@ def build(
         float, typer.Option(min=0.01, max=1.0, help="The recall@10 to reach if the index is not exact.")
     ] = 0.95,
     memory: Annotated[float | None, typer.Option(min=0.0, help="Most megabytes for the vector index.")] = None,
+    steps: Annotated[
+        str,
+        typer.Option(
+            help="Make partial snapshots live: one without vectors, then at these percentages of papers with vectors, "
+            "such as 1,5,20. `auto`: for large corpora. `none`: never."
+        ),
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
 
+    A large corpus can be searched by words as soon as its records are read; vectors follow, the newest papers first.
     Bad records are counted and written to data/rejects/, with their line and the reason; the rest is indexed.
     """
     from akin.indexing.update import has_present_rules
+    from akin.partial_snapshots import complete_index
     from akin.snapshots import convert_index, find_usable_manifest
     from akin.stack_settings import Settings
 
+    shares = parse_steps(steps)
     settings = Settings.read()
     manifest = find_usable_manifest(settings, say) if if_none else None
+    if manifest and manifest.partial:
+        manifest = complete_index(settings, say=say, bar=progress_bar)
     if manifest and not has_present_rules(manifest):
         manifest = convert_index(settings, say=say, bar=progress_bar)
-    manifest = manifest or build_index(settings, source, fields, strict, recall_target=recall, memory_mb=memory)
+    manifest = manifest or build_index(
+        settings, source, fields, strict, recall_target=recall, memory_mb=memory, steps=shares
+    )
     if json:
         print_json(manifest_as_json(manifest, live=True))
 
@@ -74,12 +96,15 @@ def list_snapshots(json: Json = False) -> None:
     if json:
         print_json([manifest_as_json(manifest, live=manifest.id == live) for manifest in found])
         return
-    table = Table("snapshot", "live", "papers", "source", "index", "encoder", "created", box=None)
+    partial = any(manifest.partial for manifest in found)
+    columns = ["snapshot", "live", "papers", *["vectors"] * partial, "source", "index", "encoder", "created"]
+    table = Table(*columns, box=None)
     for manifest in found:
         table.add_row(
             manifest.id,
             "yes" if manifest.id == live else "",
             f"{manifest.papers:,}",
+            *[f"{manifest.with_vectors:,}" if manifest.partial else "all"] * partial,
             manifest.source,
             manifest.index.recipe,
             f"{manifest.encoder.version} ({manifest.encoder.digest[:12]})",
@@ -120,6 +145,23 @@ def use(snapshot: Annotated[str, typer.Argument(help="A snapshot's id.")]) -> No
     say(f"{snapshot} is live")
 
 
+def parse_steps(given: str) -> tuple[float, ...] | None:
+    """Return the shares that `--steps` names; None for `auto`, nothing for `none`.
+
+    Raises:
+        PapersUnusable: it names something else.
+    """
+    if given in ("auto", "none"):
+        return None if given == "auto" else ()
+    try:
+        shares = tuple(float(part) / 100 for part in given.split(","))
+    except ValueError:
+        shares = ()
+    if not shares or not all(0 < share < 1 for share in shares):
+        raise PapersUnusable(f"--steps {given}: give auto, none, or percentages above 0 and below 100, such as 1,5,20.")
+    return shares
+
+
 def build_if_needed(settings: Settings, source: str) -> None:
     """Build, unless the live snapshot is of this source, the promoted encoder and the present text analysis."""
     from akin.snapshots import find_current_manifest
@@ -142,6 +184,7 @@ def build_index(
     from akin import snapshots
     from akin.indexing.options import BuildOptions
 
+    options.setdefault("steps", None)
     papers = index_source(settings, source, fields, strict)
     return snapshots.build_index(settings, papers, BuildOptions(use=False, **options), say=say, bar=progress_bar)
 
@@ -161,18 +204,27 @@ def manifest_as_json(manifest: Manifest, *, live: bool) -> dict[str, Any]:
     return {**msgspec.to_builtins(manifest), "live": live}
 
 
+def _papers(manifest: Manifest) -> str:
+    """Return the number of papers, and how many of them have vectors if not all do."""
+    if not manifest.partial:
+        return f"{manifest.papers:,}"
+    return f"{manifest.papers:,} ({manifest.with_vectors:,} with vectors)"
+
+
 def _info_rows(manifest: Manifest, *, live: bool) -> dict[str, str]:
     index, encoder = manifest.index, manifest.encoder
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in manifest.rejected.items()) or "none"
     rows = {
         "snapshot": f"{manifest.id}{' (live)' if live else ''}",
-        "papers": f"{manifest.papers:,} from {manifest.source}",
+        "papers": f"{_papers(manifest)} from {manifest.source}",
         "rejected": rejected,
         "encoder": f"version {encoder.version}, {encoder.dim} dimensions, {encoder.digest[:12]}",
         "index": f"{index.recipe}: {index.why}",
         "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB in {len(manifest.files)} files",
         "created": f"{manifest.created:%Y-%m-%d %H:%M:%S}",
     }
+    if manifest.partial:
+        rows["partial"] = "some papers have no vector yet; complete it with: akin index update, without a source"
     if change := manifest.change:
         rows["change"] = (
             f"{change.added:,} added, {change.replaced:,} replaced, {change.withdrawn:,} withdrawn by {change.source}; "
@@ -228,10 +280,13 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
     )
     with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
         task = bars.add_task("embedding", total=None, rate="")
-        first = time.monotonic()
+        first, stage = time.monotonic(), ""
 
         def show(progress: Progress) -> None:
-            rate = f"{progress.done / max(time.monotonic() - first, 0.1):,.0f}/s" if progress.stage == "embed" else ""
+            nonlocal first, stage
+            if progress.stage != stage:
+                first, stage = time.monotonic(), progress.stage
+            rate = f"{progress.done / max(time.monotonic() - first, 0.1):,.0f}/s" if stage in ("read", "embed") else ""
             bars.update(
                 task,
                 description=progress.note or STAGES.get(progress.stage, progress.stage),

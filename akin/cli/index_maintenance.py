@@ -29,8 +29,8 @@ def update(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A file of new and changed papers, or `oai`: harvest arXiv's changes first. Without it, convert the "
-            "live snapshot of an earlier release."
+            help="A file of new and changed papers, or `oai`: harvest arXiv's changes first. Without it, complete a "
+            "partial live snapshot, or convert that of an earlier release."
         ),
     ] = None,
     fields: Annotated[
@@ -64,20 +64,26 @@ def update(
     """Add, replace and withdraw papers: make a new snapshot from the live one and the changes, and make it live.
 
     Only new texts are embedded. The old snapshot stays until `akin index prune` removes it. Without a source, the live
-    snapshot of an earlier release is converted to the rules of this one, from what the snapshot itself holds.
+    snapshot of an earlier release is converted to the rules of this one, from what the snapshot itself holds; a partial
+    one gets the vectors that it lacks.
     """
     from akin import snapshots
+    from akin.indexing.snapshot_parts import require_whole
     from akin.papers.remote import ARXIV
+    from akin.partial_snapshots import complete_index
     from akin.stack_settings import Settings
 
     settings = Settings.read()
     if source is None:
         if fields or complete or allow_shrink or withdraw or url:
             raise PapersUnusable("give a SOURCE; without one, update converts the live snapshot and takes no option.")
-        converted = snapshots.convert_index(settings, say=say, bar=progress_bar)
+        partial = snapshots.find_manifest(settings, None).partial
+        converted = (complete_index if partial else snapshots.convert_index)(settings, say=say, bar=progress_bar)
         if json:
             print_json(manifest_as_json(converted, live=True))
         return
+    with snapshots.cli_errors():
+        require_whole(snapshots.find_manifest(settings, None))
     if source == "oai":
         before = snapshots.find_manifest(settings, None)
         folder = settings.data / "corpora" / HARVESTS
@@ -168,7 +174,10 @@ def prune(
     keep: Annotated[int, typer.Option(min=1, help="Number of the newest snapshots to keep.")] = 2,
     json: Json = False,
 ) -> None:
-    """Remove old snapshots. The newest, the live one and those in use stay, and so do all embeddings."""
+    """Remove old snapshots. The newest, the live one and those in use stay, and so do all embeddings.
+
+    Partial snapshots that are not live are removed, however new they are.
+    """
     from akin.snapshots import cli_errors
     from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,9 @@ from akin.errors import SearchFailed
 
 if TYPE_CHECKING:
     from akin.stack_settings import Settings
+
+
+_LAST_OFFSET = 1000  # of the service
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +32,11 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many papers (1 to 100).")] = 10,
     offset: Annotated[int, typer.Option(help="How many to skip first.")] = 0,
-    mode: Annotated[str, typer.Option(help="hybrid, dense or lexical.")] = "hybrid",
+    page: Annotated[int | None, typer.Option(min=1, help="The page to show, each with -k papers.")] = None,
+    more: Annotated[bool, typer.Option("--more", help="In a terminal: ask for the next page after each.")] = False,
+    mode: Annotated[
+        str, typer.Option(help="hybrid, dense or lexical.", autocompletion=lambda: ["hybrid", "dense", "lexical"])
+    ] = "hybrid",
     category: Annotated[
         list[str] | None, typer.Option(help="Only this category (cs.LG, or cs for all of cs); may be repeated.")
     ] = None,
@@ -45,7 +53,12 @@ def search(
         str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="Only until this date.")] = None,
-    withdrawn: Annotated[str, typer.Option(help="Withdrawn papers: include, exclude or only.")] = "include",
+    withdrawn: Annotated[
+        str,
+        typer.Option(
+            help="Withdrawn papers: include, exclude or only.", autocompletion=lambda: ["include", "exclude", "only"]
+        ),
+    ] = "include",
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     sort: Annotated[
@@ -64,6 +77,11 @@ def search(
     why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the papers as BibTeX.")] = False,
+    ris: Annotated[bool, typer.Option("--ris", help="Print the papers as RIS.")] = False,
+    open_rank: Annotated[
+        int | None, typer.Option("--open", min=1, metavar="N", help="Open the paper with this number in the browser.")
+    ] = None,
 ) -> None:
     """Search with the running service, as the page does.
 
@@ -72,6 +90,10 @@ def search(
     """
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
+    if json + bibtex + ris > 1:
+        raise typer.BadParameter("give one of --json, --bibtex and --ris")
+    if page is not None:
+        offset = _offset(page, k, offset)
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
     given = {
         "query": text,
@@ -96,11 +118,84 @@ def search(
     body.update({name: value for name, value in given.items() if value})
     if text is not None:
         body["query"] = text
-    answer = request_search(read_settings(), body)
+    settings = read_settings()
+    answer = request_search(settings, body)
     if json:
         print_json(answer)
+    elif bibtex or ris:
+        _cite(settings, answer, "bibtex" if bibtex else "ris")
     else:
         show(answer)
+        while more and _asks_for_more(answer):
+            body["offset"] += k
+            show(following := request_search(settings, body))
+            answer |= {"k": answer["k"] + k, "results": answer["results"] + following["results"]}
+        if not more and offset % k == 0 and _goes_on(answer):
+            say(f"next page: --page {offset // k + 2}")
+    if open_rank is not None:
+        address = address_of(answer, open_rank)
+        if not opened(address):
+            print(address, file=sys.stderr if json or bibtex or ris else sys.stdout)
+
+
+def _offset(page: int, k: int, offset: int) -> int:
+    if offset:
+        raise typer.BadParameter("give --page or --offset")
+    if k > 0 and (page - 1) * k > _LAST_OFFSET:
+        raise typer.BadParameter(
+            f"pages of {k} end with page {_LAST_OFFSET // k + 1}, as no more than {_LAST_OFFSET:,} better papers are "
+            "left out: narrow the search, for example by --from"
+        )
+    return (page - 1) * k
+
+
+def _asks_for_more(answer: dict[str, Any]) -> bool:
+    """Return True if there may be another page, and the user of the terminal asks for it."""
+    if not (_goes_on(answer) and sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    print("Enter for the next page, q to end: ", end="", file=sys.stderr, flush=True)
+    # An empty line is Enter; without any, the input has ended.
+    return sys.stdin.readline() == "\n"
+
+
+def _goes_on(answer: dict[str, Any]) -> bool:
+    return bool(len(answer["results"]) == answer["k"] and answer["offset"] + answer["k"] <= _LAST_OFFSET)
+
+
+def _cite(settings: Settings, answer: dict[str, Any], form: str) -> None:
+    if not answer["results"]:
+        say("no paper matches")
+        return
+    from akin.cli.cite import print_citations
+
+    print_citations(settings, [paper["id"] for paper in answer["results"]], form)
+
+
+def address_of(answer: dict[str, Any], rank: int) -> str:
+    """Return the address of the paper with a number in the list that was printed.
+
+    Raises:
+        SearchFailed: No paper has that number, or the paper has no address.
+    """
+    first, results = answer["offset"] + 1, answer["results"]
+    if not first <= rank < first + len(results):
+        which = f"from {first} to {first + len(results) - 1}" if results else "none"
+        raise SearchFailed(f"--open {rank}: there is no such result; the numbers are {which}")
+    paper = results[rank - first]
+    address = paper["links"].get("abs") or paper["links"].get("doi")
+    if address is None:
+        raise SearchFailed(f"--open {rank}: {paper['id']} is neither on arXiv nor has a DOI, so it has no address")
+    return str(address)
+
+
+def opened(address: str) -> bool:
+    """Return True if a browser was opened; without a display, a browser of the terminal is not wanted."""
+    import os
+    import webbrowser
+
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return False
+    return webbrowser.open(address)
 
 
 def request_search(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.middleware.gzip import GZipMiddleware
@@ -16,12 +17,16 @@ _LEVEL = 1  # the higher levels take several times as long for a few per cent
 class Compression(GZipMiddleware):
     """Middleware that compresses answers of 4 KiB or more with gzip, unless the client does not accept it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, never: Collection[str] = ()) -> None:
+        """Wrap an application; answers at the paths `never` are not worth the time that compressing them takes."""
+        self._never = frozenset(never)
         super().__init__(app, minimum_size=_LEAST, compresslevel=_LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and compress its answer."""
+        if scope["type"] == "http" and scope["path"] in self._never:
+            await self.app(scope, receive, send)
+            return
         if scope["type"] == "http":
             asked = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
             if asked:

@@ -1,28 +1,31 @@
-"""Build a snapshot: read papers, embed their texts, index them, and publish the result as one directory."""
+"""Build a snapshot: read papers, index their words, embed their texts, and publish the result as one directory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+import msgspec
+from msgspec import UNSET
 
-from akin.indexing.embed import EmbeddingPass, EmbeddingWindow, PaperSource, embed_windows
-from akin.indexing.embedding_store import EmbeddingStore
-from akin.indexing.faiss_recipe import choose_recipe
+from akin.indexing.embed import EmbeddingPass, PaperSource
+from akin.indexing.embedding_store import EmbeddingStore, text_digest
 from akin.indexing.options import BuildOptions, OnProgress, Progress
 from akin.indexing.recall import QuerySample
-from akin.indexing.snapshot_parts import RowWriter, publish, report_write_errors, write_vectors
-from akin.papers import PASSAGE_TEXT_VERSION, Paper
+from akin.indexing.snapshot_parts import RowWriter, hold_base, load_digests, report_write_errors
+from akin.indexing.update import has_present_rules
+from akin.indexing.vector_steps import GoLive, VectorSteps
+from akin.papers import PASSAGE_TEXT_VERSION, Paper, passage_text
 from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.corpus.digests import DIGESTS, read_digests
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.manifest import EncoderRecord, Manifest
-from retrieval_service.errors import NoPapers
-from retrieval_service.ports import Encoder, Rows
+from retrieval_service.corpus.manifest import EncoderRecord, IndexRecord, Manifest, read_manifest
+from retrieval_service.errors import EncoderMismatch, NoPapers, SnapshotError
+from retrieval_service.ports import Encoder
 
 if TYPE_CHECKING:
     from akin.papers.remote import Harvest
@@ -37,11 +40,15 @@ async def build_snapshot(
     options: BuildOptions | None = None,
     progress: OnProgress | None = None,
     harvest: Harvest | None = None,
+    go_live: GoLive | None = None,
 ) -> Manifest:
     """Build and publish a snapshot, and make it the live one.
 
     Memory grows with the corpus only by some tens of bytes per paper and by the index. A build that is killed leaves
     the published snapshots unchanged, and the next build repeats at most the requests that were in flight.
+
+    With steps in the options, partial snapshots are published and made live before the whole one, unless a whole
+    snapshot of the same source is live.
 
     Args:
         papers: the papers; the report of a `PaperReader` goes into the manifest, and its size into the progress.
@@ -51,9 +58,10 @@ async def build_snapshot(
         options: options.
         progress: called from time to time.
         harvest: the harvest that wrote the source, if there is one.
+        go_live: makes a partial snapshot the live one; by default its name is written to CURRENT.
 
     Returns:
-        The manifest of the published snapshot.
+        The manifest of the whole snapshot.
 
     Raises:
         NoPapers: the source has no usable paper.
@@ -62,78 +70,134 @@ async def build_snapshot(
         SnapshotError: a file could not be written.
         PapersError: the source could not be read to its end.
     """
-    options = options or BuildOptions()
+    options, report = options or BuildOptions(), progress or (lambda _: None)
     snapshots, identity, intake = SnapshotDirectory(data), encoder.identity, PaperSource(papers)
     with (
         report_write_errors(data),
         snapshots.new_build() as directory,
         EmbeddingStore(data / "embeddings" / identity.digest, identity.dim) as store,
     ):
-        embedding = EmbeddingPass(encoder, store, options.batch, options.in_flight)
-        rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory))
-        positions: list[Rows] = []
+        before = _live_manifest(snapshots)
         sample = QuerySample()
-
-        def report(stage: str, done: int) -> None:
-            if progress is not None:
-                total = intake.estimated_total if stage == "embed" else rows.count
-                progress(Progress(stage, done, total, embedding.embedded))
-
-        def write(window: EmbeddingWindow) -> None:
-            sample.offer(rows.count, window.papers)
-            rows.add(window.papers, window.digests)
-            positions.append(window.positions)
-            report("embed", rows.count)
-
-        try:
-            read = partial(_read_window, intake, rows)
-            await embed_windows(embedding, read, write, lambda done: report("embed", rows.count + done))
-            if not rows.count:
-                raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
-            report("index", 0)
-            await asyncio.to_thread(rows.close)
-        finally:
-            rows.abandon()
-        index = await write_vectors(
-            directory,
-            rows.count,
-            store.by_row(np.concatenate(positions)),
-            encoder,
-            sample,
-            recipe=choose_recipe(
-                rows.count, identity.dim, exact_below=options.exact_below, memory_mb=options.memory_mb
-            ),
-            target=options.recall_target,
-            on_tuning=lambda: report("tune", 0),
-        )
-        report("publish", rows.count)
+        if not await _read_rows(intake, directory, sample, report):
+            raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
+        texts = (await asyncio.to_thread(read_digests, directory / DIGESTS))["text"].copy()
         draft = Manifest(
             id="",
             created=datetime.now(UTC),
             source=source_name,
-            papers=rows.count,
+            papers=len(texts),
             rejected=intake.rejected,
-            embedded=embedding.embedded,
+            embedded=0,
             encoder=EncoderRecord(identity.version, identity.digest, identity.dim, identity.max_length),
             passage_text_version=PASSAGE_TEXT_VERSION,
             analysis_version=ANALYSIS_VERSION,
-            index=index,
+            index=IndexRecord("", ""),
             files={},
             harvested=harvest.until if harvest else None,
             subset=harvest.subset if harvest else None,
             repository=harvest.url if harvest else None,
         )
-        return await asyncio.to_thread(publish, snapshots, directory, draft, use=options.use)
+        same = before if before is not None and before.source == source_name else None
+        if same and not same.partial:
+            # What is searched now stays whole until all papers of the new snapshot have vectors.
+            options = replace(options, steps=())
+        steps = VectorSteps(
+            snapshots,
+            directory,
+            draft,
+            texts,
+            encoder,
+            store,
+            EmbeddingPass(encoder, store, options.batch, options.in_flight),
+            options,
+            report,
+            go_live or (lambda done: snapshots.use(done.id)),
+        )
+        # The partial snapshot of a build that was killed has vectors, which searches must not lose.
+        continued = same is not None and same.encoder.digest == identity.digest
+        return await steps.run(by_words=not continued, sample=sample)
 
 
-def _read_window(intake: PaperSource, rows: RowWriter, in_flight: Sequence[EmbeddingWindow]) -> list[Paper]:
-    """Return the next usable papers whose ids are not taken yet; an empty list at the end."""
-    while window := intake.read_window():
-        taken = {paper.id for earlier in in_flight for paper in earlier.papers}
-        taken |= rows.catalogue.rows([paper.id for paper in window]).keys()
-        if usable := [paper for paper in window if intake.accept(paper, taken)]:
-            return usable
-    return []
+async def complete_snapshot(
+    encoder: Encoder,
+    data: Path,
+    *,
+    options: BuildOptions | None = None,
+    progress: OnProgress | None = None,
+    go_live: GoLive | None = None,
+) -> Manifest:
+    """Add the missing vectors to the live snapshot, which is partial; publish a whole one and make it the live one.
+
+    The source is not read again. Args, and errors that are not named here, are those of `build_snapshot`.
+
+    Raises:
+        NoSnapshot: there is no live snapshot.
+        EncoderMismatch: another encoder made the vectors that the snapshot has.
+        SnapshotInvalid: a file of the snapshot is damaged.
+    """
+    options, report = options or BuildOptions(steps=None), progress or (lambda _: None)
+    snapshots, identity = SnapshotDirectory(data), encoder.identity
+    with hold_base(data, None) as (path, old):
+        if old.encoder.digest != identity.digest:
+            raise EncoderMismatch(
+                f"Snapshot {old.id} has vectors of encoder {old.encoder.digest[:12]}, and {identity.digest[:12]} is "
+                f"served: build it again (akin index build {old.source}), or promote the other encoder."
+            )
+        if not has_present_rules(old):
+            raise SnapshotError(
+                f"Snapshot {old.id} is partial and of another release: build it again (akin index build {old.source}; "
+                "nothing is embedded twice)."
+            )
+        with snapshots.new_build(), EmbeddingStore(data / "embeddings" / identity.digest, identity.dim) as store:
+            texts = (await asyncio.to_thread(load_digests, path, old))["text"].copy()
+            steps = VectorSteps(
+                snapshots,
+                path,
+                msgspec.structs.replace(old, with_vectors=UNSET),
+                texts,
+                encoder,
+                store,
+                EmbeddingPass(encoder, store, options.batch, options.in_flight),
+                options,
+                report,
+                go_live or (lambda done: snapshots.use(done.id)),
+                base=old,
+            )
+            return await steps.run(by_words=False)
+
+
+async def _read_rows(intake: PaperSource, directory: Path, sample: QuerySample, report: OnProgress) -> int:
+    """Write the parts that hold the papers of a source (catalogue, lexical index, digests); return their number."""
+    rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory))
+
+    def write() -> bool:
+        window = intake.read_window()
+        taken = set(rows.catalogue.rows([paper.id for paper in window]))
+        papers = [paper for paper in window if intake.accept(paper, taken)]
+        sample.offer(rows.count, papers)
+        rows.add(papers, [text_digest(passage_text(paper)) for paper in papers])
+        report(Progress("read", rows.count, intake.estimated_total, 0))
+        return bool(window)
+
+    try:
+        while await asyncio.to_thread(write):
+            pass
+        if rows.count:
+            report(Progress("index", 0, rows.count, 0))
+            await asyncio.to_thread(rows.close)
+        return rows.count
+    finally:
+        rows.abandon()
+
+
+def _live_manifest(snapshots: SnapshotDirectory) -> Manifest | None:
+    """Return the manifest of the live snapshot; None if there is none that can be read."""
+    try:
+        name = snapshots.current()
+        return read_manifest(snapshots.path(name)) if name else None
+    except SnapshotError:
+        return None
 
 
 def _reasons(intake: PaperSource) -> str:

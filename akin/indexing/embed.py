@@ -106,15 +106,6 @@ class EmbeddingWindow:
             on_progress(done)
         await asyncio.to_thread(self.store.sync)
 
-    @property
-    def positions(self) -> Rows:
-        """The store's position of every paper's vector, after `wait_until_stored`.
-
-        Raises:
-            SnapshotError: a vector is missing.
-        """
-        return require_positions(self.store, self.digests)
-
     async def cancel(self) -> None:
         """Cancel the requests that are not finished."""
         for task in self.tasks:

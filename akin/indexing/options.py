@@ -14,7 +14,7 @@ class Progress:
     """Progress of making a snapshot.
 
     Attributes:
-        stage: "copy", "embed", "index", "tune" or "publish".
+        stage: "read", "copy", "embed", "index", "tune" or "publish".
         done: papers that have passed this stage.
         total: papers in all, estimated while the source is read; None if unknown.
         embedded: texts embedded so far; the vectors of the others were stored already.
@@ -42,6 +42,8 @@ class BuildOptions:
         recall_target: recall@10 that an approximate index must reach, against exact search.
         memory_mb: most megabytes for the index of a build; None for no limit. An update keeps the kind of index.
         use: make the new snapshot the live one.
+        steps: shares of the papers, 0 to 1, with whose vectors a build publishes a partial snapshot, after one without
+            any vector; empty for no partial snapshot, None for steps that suit the corpus.
     """
 
     batch: int = 64
@@ -50,3 +52,4 @@ class BuildOptions:
     recall_target: float = 0.95
     memory_mb: float | None = None
     use: bool = True
+    steps: tuple[float, ...] | None = ()

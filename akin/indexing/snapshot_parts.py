@@ -119,6 +119,27 @@ def link_lexical(base: Path, directory: Path, manifest: Manifest) -> None:
         shutil.copyfile(base / name, directory / name)
 
 
+def copy_rows(base: Path, directory: Path, manifest: Manifest) -> None:
+    """Copy the parts of a published snapshot that hold its papers: catalogue, lexical index and digests.
+
+    Raises:
+        SnapshotInvalid: one of them is not as it was published.
+    """
+    copy_catalogue(base, directory, manifest)
+    CatalogueWriter(directory / CATALOGUE, snapshot_id(directory), continued=True).close()
+    link_lexical(base, directory, manifest)
+    (directory / DIGESTS).write_bytes((base / DIGESTS).read_bytes())
+
+
+def require_whole(manifest: Manifest) -> None:
+    """Raise a `SnapshotError` if papers of a snapshot have no vector yet."""
+    if manifest.partial:
+        raise SnapshotError(
+            f"Snapshot {manifest.id} is partial: {manifest.with_vectors:,} of {manifest.papers:,} papers have vectors. "
+            "Complete it first: akin index update, without a source."
+        )
+
+
 def load_digests(base: Path, manifest: Manifest) -> NDArray[np.void]:
     """Return the digests of a published snapshot's rows.
 

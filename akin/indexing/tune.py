@@ -18,17 +18,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from akin.indexing.catalogue_writer import CatalogueWriter
 from akin.indexing.embedding_store import EmbeddingStore
 from akin.indexing.faiss_recipe import Recipe, candidates, check_served, refusal_reason
 from akin.indexing.faiss_writer import VectorsOf, build_index, centroids_of, read_index, write_index
 from akin.indexing.options import OnProgress, Progress
 from akin.indexing.recall import Queries, QuerySample, embed_queries, measure, measure_curve
-from akin.indexing.snapshot_parts import copy_catalogue, hold_base, link_lexical, load_digests, publish
+from akin.indexing.snapshot_parts import copy_rows, hold_base, load_digests, publish, require_whole
 from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.corpus.digests import DIGESTS
-from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
+from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, CurvePoint, IndexRecord, Manifest
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
@@ -78,7 +76,8 @@ async def tune_snapshot(
     Raises:
         NoSnapshot: there is no snapshot.
         SnapshotInvalid: a file of the old snapshot is damaged.
-        SnapshotError: stored embeddings are missing, the encoder is another one, or a file could not be written.
+        SnapshotError: stored embeddings are missing, the encoder is another one, a file could not be written, or the
+            snapshot is partial.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: the queries cannot be embedded.
     """
@@ -86,6 +85,7 @@ async def tune_snapshot(
     with hold_base(data, base) as (path, old):
         snapshots = SnapshotDirectory(data)
         _check_encoder(old, encoder)
+        require_whole(old)
         recipes = _choose_recipes(wanted, old)
         # Check the old snapshot first: the new one reuses all its parts except the index.
         (await asyncio.to_thread(open_snapshot, path)).close()
@@ -103,7 +103,7 @@ async def tune_snapshot(
             index = await asyncio.to_thread(comparison.run, recipes)
             report(Progress("publish", old.papers, old.papers, 0))
             draft = msgspec.structs.replace(old, embedded=0, index=index)
-            await asyncio.to_thread(_copy_parts, path, directory, old)
+            await asyncio.to_thread(copy_rows, path, directory, old)
             return await asyncio.to_thread(publish, snapshots, directory, draft, use=wanted.use)
 
 
@@ -137,13 +137,6 @@ def _choose_queries(wanted: TuneOptions, base: Path, manifest: Manifest) -> tupl
     with closing(SqliteCatalogue(base / CATALOGUE)) as catalogue:
         sample = QuerySample.draw(catalogue.papers, manifest.papers)
     return sample.texts, sample.rows, sample.description
-
-
-def _copy_parts(base: Path, directory: Path, manifest: Manifest) -> None:
-    copy_catalogue(base, directory, manifest)
-    CatalogueWriter(directory / CATALOGUE, snapshot_id(directory), continued=True).close()
-    link_lexical(base, directory, manifest)
-    (directory / DIGESTS).write_bytes((base / DIGESTS).read_bytes())
 
 
 def choose_point(points: Sequence[CurvePoint], recall: float, memory_mb: float | None) -> tuple[CurvePoint, str]:

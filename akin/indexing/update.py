@@ -34,6 +34,7 @@ from akin.indexing.snapshot_parts import (
     link_lexical,
     load_digests,
     publish,
+    require_whole,
     write_lexical,
     write_vectors,
 )
@@ -83,11 +84,12 @@ async def update_snapshot(
         SnapshotInvalid: a file of the old snapshot is damaged.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: Triton was away longer than the encoder's client waits; the vectors made so far are kept.
-        SnapshotError: a file could not be written.
+        SnapshotError: a file could not be written, or the snapshot is partial.
         PapersError: the source could not be read to its end.
     """
     with hold_base(data, base) as (path, old):
         _check_encoder(old, encoder)
+        require_whole(old)
         _check_source(source)
         update = _Update(source, encoder, data, path, old, options or BuildOptions(), progress or (lambda _: None))
         return await update.run()

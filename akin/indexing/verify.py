@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.embedding_store import StoredEmbeddings, text_digest
-from akin.indexing.faiss_writer import chunks, codes_match
+from akin.indexing.faiss_writer import CHUNK, codes_match
 from akin.indexing.recall import exact_nearest, measure
 from akin.indexing.snapshot_parts import fetch_papers, load_digests
 from akin.papers import PASSAGE_TEXT_VERSION, passage_text
@@ -24,7 +24,7 @@ from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, read_manifest
-from retrieval_service.corpus.snapshot import verify_snapshot
+from retrieval_service.corpus.snapshot import read_covered, verify_snapshot
 from retrieval_service.errors import EmbeddingsMissing, SnapshotInvalid
 from retrieval_service.ports import Rows
 
@@ -81,6 +81,8 @@ def verify(
     """
     manifest = read_manifest(directory)
     result = Verification(manifest.id, verify_snapshot(directory))
+    if manifest.partial:
+        say(f"{manifest.id} is partial: {manifest.with_vectors:,} of {manifest.papers:,} papers have vectors")
     if not result.damage:
         say(f"{manifest.id}: {len(manifest.files)} files are as published")
         result.rows = check_rows(directory, data, rows=rows)
@@ -110,6 +112,7 @@ class RowCheck:
         damage: the faults that were found.
         not_compared: reasons why some rows were not compared.
         unreadable: True if no vector can be compared in a snapshot of this version or with an index of this kind.
+        without_vectors: True if the snapshot is partial and has no vector at all.
     """
 
     papers: int
@@ -118,11 +121,12 @@ class RowCheck:
     damage: list[SnapshotInvalid] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
     unreadable: bool = False
+    without_vectors: bool = False
 
     @property
     def unproven(self) -> bool:
         """True if no vector was compared although the format allows it: the snapshot is not proven whole."""
-        return not (self.vectors or self.unreadable)
+        return not (self.vectors or self.unreadable or self.without_vectors)
 
     @property
     def summary(self) -> str:
@@ -161,7 +165,15 @@ def check_rows(directory: Path, data: Path, *, rows: int | None, seed: int | Non
         why.append(f"the rows of an index {manifest.index.recipe} cannot be read back")
         return RowCheck(manifest.papers, compared, 0, damage, why, True)
     folder = data / "embeddings" / manifest.encoder.digest
-    vectors, found, more = _compare_vectors(index, directory, folder, chosen, texts)
+    own = chosen
+    if manifest.partial:
+        covered = read_covered(directory, manifest)
+        chosen = chosen[np.isin(chosen, covered)]
+        own = np.searchsorted(covered, chosen)
+        why.append(f"{manifest.papers - len(covered):,} papers have no vector yet")
+        if not len(covered):
+            return RowCheck(manifest.papers, compared, 0, damage, why, without_vectors=True)
+    vectors, found, more = _compare_vectors(index, directory, folder, chosen, own, texts)
     return RowCheck(manifest.papers, compared, vectors, [*damage, *found], [*why, *more])
 
 
@@ -185,29 +197,41 @@ def _find_wrong_texts(directory: Path, rows: Rows, texts: NDArray[np.void]) -> R
 
 
 def _compare_vectors(
-    index: FaissIndex, directory: Path, folder: Path, rows: Rows, texts: NDArray[np.void]
+    index: FaissIndex, directory: Path, folder: Path, rows: Rows, own: Rows, texts: NDArray[np.void]
 ) -> tuple[int, list[SnapshotInvalid], list[str]]:
-    """Return the number of vectors compared, the faults, and the reasons why other vectors were not compared."""
+    """Return the number of vectors compared, the faults, and the reasons why other vectors were not compared.
+
+    Args:
+        index: the vector index.
+        directory: the snapshot.
+        folder: the stored embeddings.
+        rows: the rows to compare.
+        own: the number of each row's vector in the index.
+        texts: the digest of every row's text.
+    """
     if not folder.is_dir():
         return 0, [], [f"{folder} is missing"]
     store = StoredEmbeddings(folder, index.dim)
-    wrong: list[Rows] = []
+    wrong: list[Rows] = [rows[:0]]
     compared = lost = damaged = 0
     with store:
-        for some in chunks(rows):
+        for at in range(0, len(rows), CHUNK):
+            some, places = rows[at : at + CHUNK], own[at : at + CHUNK]
             positions = store.positions(texts[some].tolist())
             there = positions >= 0
             torn = sum(text in store.torn for text in texts[some[~there]].tolist())
             damaged += torn
             lost += int(np.count_nonzero(~there)) - torn
-            some, positions = some[there], positions[there]
+            some, places, positions = some[there], places[there], positions[there]
             whole = store.match_checksums(positions)
             damaged += int(np.count_nonzero(~whole))
-            some, positions = some[whole], positions[whole]
+            some, places, positions = some[whole], places[whole], positions[whole]
             compared += len(some)
-            wrong.append(some[~codes_match(index, some, store.vectors(positions))])
+            wrong.append(some[~codes_match(index, places, store.vectors(positions))])
     why = [f"{folder} lacks the embeddings of {lost:,}, which were not compared"] if lost else []
-    damage = _describe_damage(directory / VECTORS, "holds another vector than its text's", np.concatenate(wrong))
+    damage = _describe_damage(
+        directory / VECTORS, "holds another vector than its text's", np.concatenate([*wrong, rows[:0]])
+    )
     if damaged:
         why.append(f"{folder} has damaged embeddings of {damaged:,}")
         kept = f"holds damaged embeddings of {damaged:,} of the rows compared: move {folder} away and build again"
@@ -266,6 +290,10 @@ def measure_recall(directory: Path, data: Path, *, queries: int = 256, seed: int
     """
     manifest = read_manifest(directory)
     digests = load_digests(directory, manifest)
+    if manifest.partial:
+        digests = digests[read_covered(directory, manifest)]
+    if not len(digests):
+        raise EmbeddingsMissing(f"{manifest.id} has no vectors yet.")
     folder = data / "embeddings" / manifest.encoder.digest
     if not folder.is_dir():
         raise EmbeddingsMissing(f"{folder}: is missing; recall is measured against the stored embeddings.")
@@ -273,10 +301,11 @@ def measure_recall(directory: Path, data: Path, *, queries: int = 256, seed: int
         positions = store.positions(digests["text"].tolist())
         if missing := int(np.count_nonzero(positions < 0)):
             raise EmbeddingsMissing(f"{folder}: lacks the embeddings of {missing:,} papers of {manifest.id}.")
-        count = min(queries, manifest.papers)
-        own: Rows = np.sort(np.random.default_rng(seed).choice(manifest.papers, count, replace=False))
+        papers = len(digests)
+        count = min(queries, papers)
+        own: Rows = np.sort(np.random.default_rng(seed).choice(papers, count, replace=False))
         corpus = store.by_row(positions)
-        sample = exact_nearest(corpus(own), own, manifest.papers, corpus)
+        sample = exact_nearest(corpus(own), own, papers, corpus)
     index = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
     recall, ms = measure(index, sample)
     used = manifest.index

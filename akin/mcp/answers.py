@@ -114,7 +114,7 @@ class PaperDetails(Answer):
         facts = {
             "Authors": _people(self.authors, self.author_count), "Date": self.date or "undated", "Id": self.id,
             "Categories": ", ".join(self.categories), "DOI": self.doi, "Journal": self.journal_ref,
-            "Comments": self.comments, "Address": self.links.get("abs"),
+            "Comments": self.comments, "Address": self.links.get("abs", self.links.get("doi")),
         }  # fmt: skip
         lines = [f"{self.title}{' (withdrawn)' * self.withdrawn}"]
         lines += [f"{name}: {value}" for name, value in facts.items() if value]
@@ -230,7 +230,7 @@ def corpus(answer: Mapping[str, Any]) -> Corpus:
 def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
     fields = {name: result[name] for name in FoundPaper.model_fields}
     abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
-    links = {name: link for name, link in result["links"].items() if name == "abs"}
+    links = {name: result["links"][name] for name in ("abs", "doi") if name in result["links"]}
     return FoundPaper(
         **fields | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
     )

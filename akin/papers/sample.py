@@ -99,7 +99,7 @@ def _download(scratch: Path) -> Path:
 def _pip() -> list[str]:
     """Return the command of this environment's pip or, if it has none, of the pip on the search path."""
     if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]
     for name in ("pip3", "pip"):
         if found := shutil.which(name):
             return [found]

@@ -59,7 +59,10 @@ def promoted_version(repository: Path, model: str = MODEL) -> Version:
     number = promoted_number(repository, model)
     if number is None:
         name = _NAMES[model]
-        raise EncoderError(f"no {name} in {repository}: run `akin {name} export` (about a minute), then try again.")
+        packaged = "" if model == RERANKER else ", or install the package akin-encoder and run `akin setup`"
+        raise EncoderError(
+            f"no {name} in {repository}: run `akin {name} export` (about a minute){packaged}, then try again."
+        )
     return find(repository, number, model)
 
 

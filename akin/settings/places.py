@@ -74,10 +74,14 @@ class Folders(EnvironmentSettings):
     """Folders that a run reads and writes."""
 
     data: Path = Field(
-        default=Path("data"), description="Folder of all files that a run writes: snapshots, embeddings, logs."
+        default=Path("data"),
+        description="Folder of all files that a run writes: snapshots, embeddings, logs. Default of an installed "
+        "wheel: `~/.local/share/akin` ([running.md](running.md)).",
     )
     model_repository: Path = Field(
-        default=Path("model_repository"), description="Triton's model repository: the versions of the encoder."
+        default=Path("model_repository"),
+        description="Triton's model repository: the versions of the encoder. Default of an installed wheel: in the "
+        "data folder.",
     )
 
 

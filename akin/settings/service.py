@@ -46,6 +46,12 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
         default=128, ge=0, le=100_000, description="Further searches that may wait; more are refused at once."
     )
     search_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest time of a search, in s.")
+    bulk_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=600,
+        description="Longest time of a request with many texts to embed or to rerank, in s ([api.md](api.md)).",
+    )
     body_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest wait for the body of a request, in s.")
     watch_seconds: float = Field(
         default=1.0,

@@ -24,7 +24,11 @@ PORTS = (
 class StackSettings(Folders, ServiceAddress, PageAddress, TritonAddress):
     """Settings of the command line and of the local stack."""
 
-    triton_home: Path = Field(default=Path(".triton"), description="Folder of the Triton server and its Python.")
+    triton_home: Path = Field(
+        default=Path(".triton"),
+        description="Folder of the Triton server and its Python. Default of an installed wheel: `triton` in the data "
+        "folder.",
+    )
     triton_host: str = Field(
         default="127.0.0.1",
         description="Address of a Triton in the foreground (`python -m akin.stack.foreground`).",

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from akin.errors import AkinError, StackError
-from akin.registry.versions import Version, promoted_version, versions
+from akin.installation import IS_CLONE
+from akin.registry.versions import Version, promoted_number, promoted_version, versions
 from akin.stack.leftovers import kill_marked, mark_variables
 from akin.stack.processes import (
     Child,
@@ -51,6 +52,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
         StackError: A port is taken, or a process ended or did not get ready.
         EncoderError: No encoder was exported.
     """
+    provide(settings, say)
     with command_lock(settings):
         stack = find_running_stack(settings)
         if stack is not None and stack.of_earlier_release:
@@ -77,6 +79,27 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
             with contextlib.suppress(StackError):
                 stop_if_owned(settings, supervisor)
         raise
+
+
+def provide(settings: Settings, say: Callable[[str], None]) -> None:
+    """Make what an installed wheel lacks at its first use: the server, and the encoder if its package is installed.
+
+    A clone has both from `make setup` and `akin encoder export`.
+
+    Raises:
+        BadSetting: The server cannot run where the folders are.
+        NotSetUp: There is no server for this machine, or it cannot be installed.
+        EncoderError: The packaged encoder is damaged, or the model repository cannot be written.
+    """
+    if IS_CLONE:
+        return
+    # Imported here as they import much that a supervisor does not need.
+    from akin.registry.packaged import publish_packaged
+    from akin.stack.server_setup import set_up_server
+
+    set_up_server(settings, say)
+    if promoted_number(settings.repository) is None and (number := publish_packaged(settings.repository)):
+        say(f"encoder version {number} is made from the package akin-encoder")
 
 
 def prepare(settings: Settings, stack: Stack | None, say: Callable[[str], None]) -> None:
@@ -178,7 +201,9 @@ def await_ready(
 
 
 def describe_encoders(stack: Stack) -> str:
-    """Return the encoder versions that Triton serves as text."""
+    """Return the encoder versions that Triton serves as text; nothing before the supervisor has recorded them."""
+    if not stack.encoders:
+        return ""
     return f" with encoder version {' and '.join(map(str, stack.encoders))}"
 
 
@@ -229,7 +254,8 @@ def versions_still_needed(settings: Settings, promoted: Version) -> list[int]:
 
 def module_command(module: str) -> list[str]:
     """Return the command that runs a module with this Python."""
-    return [sys.executable, "-m", module]
+    # -P keeps files of the current folder from being imported instead of packages of the same name.
+    return [sys.executable, "-P", "-m", module]
 
 
 def service_environment(settings: Settings) -> dict[str, str]:
@@ -317,6 +343,8 @@ def encoder_server(settings: Settings, say: Callable[[str], None]) -> Iterator[t
 
     The Triton is the one of `AKIN_TRITON_URL` if that is set, else the running stack's, else one for this command only.
     """
+    if not settings.triton_url:
+        provide(settings, say)
     version = wait_for("an encoder", lambda: promoted_version(settings.repository), settings.wait_seconds, say)
     if settings.triton_url:
         # Imported here as it imports the service, which a supervisor does not need.

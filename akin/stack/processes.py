@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from akin.errors import StackError
+from akin.installation import SETUP
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -71,7 +72,7 @@ def start(
                 preexec_fn=end_with_parent if tied else None,
             )
         except OSError as error:
-            raise StackError(f"{name} cannot be started: {command[0]}: {error.strerror}. Run `make setup`.") from error
+            raise StackError(f"{name} cannot be started: {command[0]}: {error.strerror}. Run {SETUP}.") from error
     process.returncode = 0  # it may outlive this command: subprocess must not warn
     return Child(name, process.pid, start_time(process.pid) or 0, str(log))
 

@@ -12,7 +12,8 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from akin.errors import NotSetUp
+from akin.errors import BadSetting, NotSetUp
+from akin.installation import SETUP
 from akin.stack import triton_key
 from akin.stack.shared_memory import region_prefix
 from akin.stack_settings import Settings
@@ -33,6 +34,22 @@ def is_installation(settings: Settings) -> bool:
 def wheel_server(settings: Settings) -> Path:
     """Return the folder of the server in the files of the wheel."""
     return settings.triton_home / "server/pytriton/tritonserver"
+
+
+def require_plain_paths(*paths: Path) -> None:
+    """Check that the server's Python backend can start with these paths.
+
+    It passes them to a shell without quotes, and the Python inside it decodes them as ASCII, whatever the locale.
+
+    Raises:
+        BadSetting: A path has a space, a letter beyond ASCII, or a sign that a shell reads as its own.
+    """
+    for path in paths:
+        if found := re.search(r"[^A-Za-z0-9_@%+=:,./~-]", str(path)):
+            raise BadSetting(
+                f"Triton cannot run a model below {path}, as the path holds {found[0]!r}: set AKIN_DATA (and "
+                "AKIN_MODEL_REPOSITORY, AKIN_TRITON_HOME, if set) to a folder of plain letters, such as /var/tmp/akin."
+            )
 
 
 def server_command(
@@ -60,9 +77,11 @@ def server_command(
         partial: True if it serves the other models when one cannot be loaded at its start; if False it ends.
 
     Raises:
+        BadSetting: The path of one of these has a sign that the server's Python backend does not bear.
         NotSetUp: The server's files are missing.
     """
     http, grpc, metrics = ports
+    require_plain_paths(settings.run, settings.triton_home, repository)
     return [
         str(settings.triton_home / PROGRAM if is_installation(settings) else wheel_server(settings) / PROGRAM),
         f"--model-repository={repository}",
@@ -102,7 +121,7 @@ def backend_directory(settings: Settings) -> Path:
     name = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
     if not (server / PROGRAM).is_file():
-        raise NotSetUp(f"no Triton server in {settings.triton_home}: run `make setup`.")
+        raise NotSetUp(f"no Triton server in {settings.triton_home}: run {SETUP}.")
     if not stub.is_file():
         raise NotSetUp(f"Triton's Python backend has no stub for Python {name}: set up with Python 3.11 to 3.13.")
     made = settings.run / f"triton-backends-{name}"
@@ -127,16 +146,20 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
     if is_installation(settings):
         return {**base, **both}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    paths = [str(settings.triton_home / "server/nvidia_pytriton.libs")]
     wanted = f"libpython{python}.so.1.0"
     libdir = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
     places = dict.fromkeys([libdir, Path(sys.base_prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu")])
     home = next((place for place in places if (place / wanted).exists()), None)
-    if home is None:
+    if home is not None:
+        paths.append(str(home))
+    # The wheel has the library of its newest Python, under a name of its own, which that Python's stub asks for.
+    elif not any(Path(paths[0]).glob(f"libpython3-*.{sys.version_info.minor}.so.1.0")):
         raise NotSetUp(
             f"{wanted} is not in {', '.join(map(str, places))}: Triton's Python backend needs it. "
             f"Install it (Debian: libpython{python}) or set up with a Python built with --enable-shared."
         )
-    paths = [str(settings.triton_home / "server/nvidia_pytriton.libs"), str(home), base.get("LD_LIBRARY_PATH", "")]
+    paths.append(base.get("LD_LIBRARY_PATH", ""))
     return {
         **base,
         # The stub uses the packages of the first Python on PATH; it was compiled against that one's NumPy 1.

@@ -19,7 +19,7 @@ from akin.papers import Author, Paper
 from akin.papers.authors import listed_authors
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
-from retrieval_service.ports import Rows, RowSet
+from retrieval_service.ports import RowSet
 
 DAY_TYPE, ROW_TYPE = np.dtype("<i4"), np.dtype("<u4")
 DOI_INDEX = "CREATE INDEX IF NOT EXISTS paper_doi ON paper (lower(doi)) WHERE doi IS NOT NULL"
@@ -40,6 +40,7 @@ class SqliteCatalogue:
         snapshot_id: The id of the snapshot that the catalogue was written for.
         categories: Every category in the corpus with the number of its papers, the largest first.
         span: The days of the oldest and of the newest paper.
+        days: The day of each row as an ordinal, int32 [papers]; 0 for a paper without a date.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,18 +57,18 @@ class SqliteCatalogue:
             counts = self._db.execute("SELECT code, papers FROM category ORDER BY papers DESC, code").fetchall()
             self.snapshot_id = str(about["snapshot"])
             self._count = int(about["papers"])
-            self._days = np.frombuffer(about["days"], DAY_TYPE)
+            self.days = np.frombuffer(about["days"], DAY_TYPE)
             self._withdrawn = np.zeros(self._count, np.bool_)
             self._withdrawn[np.frombuffer(about.get("withdrawn", b""), ROW_TYPE)] = True
             self._has_dois = "paper_doi" in {name for _, name, *_ in self._db.execute("PRAGMA index_list(paper)")}
         except (sqlite3.Error, KeyError, IndexError, ValueError, TypeError) as error:
             self.close()
             raise SnapshotInvalid(path, f"is not a catalogue that can be read ({error})") from error
-        if len(self._days) != self._count:
+        if len(self.days) != self._count:
             self.close()
-            raise SnapshotInvalid(path, f"has {len(self._days)} days for {self._count} papers")
+            raise SnapshotInvalid(path, f"has {len(self.days)} days for {self._count} papers")
         self.categories: Mapping[str, int] = MappingProxyType(dict(counts))
-        self.span = _span(self._days)
+        self.span = _span(self.days)
         self._matching = lru_cache(_FILTERS_KEPT)(self._match)
         self._bits = lru_cache(_CATEGORIES_KEPT)(self._read_bits)
 
@@ -112,10 +113,6 @@ class SqliteCatalogue:
         bits = np.packbits(within.mask)
         return {code: int(np.bitwise_count(bits & self._bits(code)).sum()) for code in self.categories}
 
-    def days(self, rows: Rows) -> NDArray[np.int32]:
-        """Return the days of some rows that filters compare, as ordinals; 0 where a paper has none."""
-        return self._days[rows]
-
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)
@@ -150,8 +147,8 @@ class SqliteCatalogue:
         return np.unpackbits(bits, count=self._count).view(np.bool_)
 
     def _rows_between(self, first: int, last: int) -> NDArray[np.bool_]:
-        mask = self._days >= first
-        mask &= self._days <= last
+        mask = self.days >= first
+        mask &= self.days <= last
         return mask
 
     def _read_bits(self, code: str) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
@@ -118,7 +119,7 @@ class TritonConnection:
             device=await self.wire.device(version, self.query_seconds),
         )
         recipe = _recipe(self._repository, found) if self._repository else None
-        return replace(found, max_length=recipe.max_length, abstract_as=recipe.abstract_as) if recipe else found
+        return replace(found, **msgspec.structs.asdict(recipe)) if recipe else found
 
 
 class TritonEncoder:
@@ -197,6 +198,9 @@ class _Recipe(msgspec.Struct):
     digest: str
     max_length: int
     abstract_as: InputType = "query"
+    name: str = ENCODER_MODEL
+    created: datetime | None = None
+    dimensions: tuple[int, ...] = ()
 
 
 def _recipe(repository: Path, encoder: EncoderIdentity) -> _Recipe | None:

@@ -113,6 +113,8 @@ class SnapshotDirectory:
     def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
         """Remove all but the newest snapshots, the live one and those in use, and return the removed ids.
 
+        Partial snapshots do not count, and are removed unless live: a build leaves them behind with each step.
+
         Args:
             keep: Number of the newest snapshots that stay.
             in_use: Called with the id of each snapshot that stays because a process has it open.
@@ -121,17 +123,32 @@ class SnapshotDirectory:
             BuildInProgress: Another process is building, perhaps from a snapshot that would be removed.
         """
         with self._build_lock():
-            live = self.current()
-            removed = []
-            for name in self.ids()[keep:]:
-                if name == live:
-                    continue
-                try:
-                    self.remove(name)
-                    removed.append(name)
-                except SnapshotInUse:
-                    in_use(name)
-            return removed
+            partial = self._partial()
+            whole = [name for name in self.ids() if name not in partial]
+            return self._remove_unused([*partial, *whole[keep:]], in_use)
+
+    def remove_superseded(self) -> list[str]:
+        """Remove the partial snapshots that are neither live nor in use; return the ids of those in use."""
+        kept: list[str] = []
+        self._remove_unused(self._partial(), kept.append)
+        return kept
+
+    def _partial(self) -> list[str]:
+        """Return the ids of the partial snapshots."""
+        return [manifest.id for manifest in self.manifests() if manifest.partial]
+
+    def _remove_unused(self, names: list[str], in_use: Callable[[str], None]) -> list[str]:
+        """Remove some snapshots, except the live one and those in use; return the removed ids."""
+        live, removed = self.current(), []
+        for name in names:
+            if name == live:
+                continue
+            try:
+                self.remove(name)
+                removed.append(name)
+            except SnapshotInUse:
+                in_use(name)
+        return removed
 
     @contextmanager
     def new_build(self) -> Iterator[Path]:
@@ -141,14 +158,21 @@ class SnapshotDirectory:
             BuildInProgress: Another process is building.
         """
         with self._build_lock():
-            for stale in self.root.glob(f"{_BUILDING}*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            directory = self.root / f"{_BUILDING}{_new_id()}"
-            directory.mkdir()
+            self._remove_unpublished()
             try:
-                yield directory
+                yield self.another_build()
             finally:
-                shutil.rmtree(directory, ignore_errors=True)
+                self._remove_unpublished()
+
+    def another_build(self) -> Path:
+        """Return a further directory to build a snapshot in, inside the block of `new_build`."""
+        directory = self.root / f"{_BUILDING}{_new_id()}"
+        directory.mkdir()
+        return directory
+
+    def _remove_unpublished(self) -> None:
+        for stale in self.root.glob(f"{_BUILDING}*"):
+            shutil.rmtree(stale, ignore_errors=True)
 
     def _build_lock(self) -> AbstractContextManager[None]:
         busy = f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."

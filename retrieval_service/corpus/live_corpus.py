@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -130,10 +130,25 @@ class LiveCorpus:
         Raises:
             Unavailable: No vector can be made now.
         """
+        return await self.embed_texts([text], role)
+
+    async def embed_texts(
+        self, texts: Sequence[str], role: TextRole = "query", *, bulk: bool = False
+    ) -> tuple[EmbeddingBatch, EncoderIdentity]:
+        """Return the vectors of texts as `embed` does; bulk work waits while the encoder is busy."""
         if self._corpus is not None:
-            return await self._corpus.embed(text, role)
+            return await self._corpus.embed_texts(texts, role, bulk=bulk)
         encoder = await self._encoders.find()
-        return await encoder.embed_queries([text], input_type(role, encoder)), encoder.identity
+        embed = encoder.embed_passages if bulk else encoder.embed_queries
+        return await embed(texts, input_type(role, encoder)), encoder.identity
+
+    async def encoder_identity(self) -> EncoderIdentity:
+        """Return the encoder that `embed` uses.
+
+        Raises:
+            Unavailable: There is none now.
+        """
+        return (self._corpus.require_encoder() if self._corpus is not None else await self._encoders.find()).identity
 
     async def refresh(self) -> None:
         """Open a new live snapshot, replace a damaged one by the last intact one, and reconnect to a lost encoder."""

@@ -8,12 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from retrieval_service.adapters.tantivy_index import LOCK_FILES
 from retrieval_service.errors import SnapshotInvalid
 
 SCHEMA = 1
 MANIFEST, VECTORS, LEXICAL, CATALOGUE = "manifest.json", "vectors.faiss", "lexical", "catalogue.sqlite"
+COVERED = "covered.rows"
+"""File of a partial snapshot: the rows that have a vector, ascending, uint32; row i is the vector i of the index."""
 # Reading and hashing release the interpreter's lock; with large blocks it is needed only every few milliseconds.
 _BLOCK = 8 << 20
 _END = 1 << 16
@@ -146,6 +149,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         harvested: The day up to which the snapshot has arXiv's changes, in the repository's own dates.
         subset: The arXiv set that it was built from; None for all sets, and for other sources.
         repository: The address of the harvested repository; None if there is none or it is unknown.
+        with_vectors: Number of papers that have a vector, in a partial snapshot; a whole one has no such field.
     """
 
     schema: int = SCHEMA
@@ -164,6 +168,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     harvested: str | None = None
     subset: str | None = None
     repository: str | None = None
+    with_vectors: int | UnsetType = UNSET
+
+    @property
+    def partial(self) -> bool:
+        """True if some papers have no vector yet: the snapshot is a step of a build that was not at its end."""
+        return self.with_vectors is not UNSET
 
 
 class _Schema(msgspec.Struct):

@@ -36,6 +36,7 @@ class OpenCorpus:
         vectors: The vector index.
         lexical: The lexical index.
         catalogue: The papers.
+        covered: The rows that have a vector; None if all have one.
         encoder: The encoder that made its vectors; None while it is not ready.
         encoder_error: Why the encoder is not ready; None if it is ready, or if the reason is unknown.
         corpus_answer: The encoded answer of `GET /corpus`, kept once it was made.
@@ -47,6 +48,7 @@ class OpenCorpus:
         """Take over the snapshot."""
         self.manifest = snapshot.manifest
         self.vectors, self.lexical, self.catalogue = snapshot.vectors, snapshot.lexical, snapshot.catalogue
+        self.covered = snapshot.covered
         self.encoder = encoder
         self.encoder_error = encoder_error
         self.corpus_answer: bytes | None = None
@@ -63,9 +65,16 @@ class OpenCorpus:
             Unavailable: No vector can be made now. After the encoder was dropped, no query reaches it until
                 `LiveCorpus` has found it again.
         """
-        encoder = self._ready_encoder()
+        return await self.embed_texts([text], role)
+
+    async def embed_texts(
+        self, texts: Sequence[str], role: TextRole = "query", *, bulk: bool = False
+    ) -> tuple[EmbeddingBatch, EncoderIdentity]:
+        """Return the vectors of texts as `embed` does; bulk work waits while the encoder is busy."""
+        encoder = self.require_encoder()
+        embed = encoder.embed_passages if bulk else encoder.embed_queries
         try:
-            embedded = await encoder.embed_queries([text], input_type(role, encoder))
+            embedded = await embed(texts, input_type(role, encoder))
         except EncoderMismatch as error:
             self.drop_encoder(error.copy())
             raise
@@ -83,7 +92,13 @@ class OpenCorpus:
         Raises:
             Unavailable: No vectors can be made now.
         """
-        return (await self._ready_encoder().embed_queries(texts, "passage")).vectors
+        return (await self.require_encoder().embed_queries(texts, "passage")).vectors
+
+    def require_encoder(self) -> Encoder:
+        """Return the encoder; raise Unavailable while it is not ready."""
+        if self.encoder is None:
+            raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
+        return self.encoder
 
     def needs_encoder_check(self) -> bool:
         """Return True if at least one query failed and none succeeded since the previous call.
@@ -120,11 +135,6 @@ class OpenCorpus:
         """Close the corpus as soon as no request holds it."""
         self._retired = True
         self._close_if_unused()
-
-    def _ready_encoder(self) -> Encoder:
-        if self.encoder is None:
-            raise self.encoder_error.copy() if self.encoder_error else EncoderUnavailable("The encoder is not ready.")
-        return self.encoder
 
     def _close_if_unused(self) -> None:
         if self._retired and not self._holders:

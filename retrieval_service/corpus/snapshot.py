@@ -6,13 +6,17 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.partial_index import PartialIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
+    COVERED,
     LEXICAL,
     MANIFEST,
     VECTORS,
@@ -25,7 +29,7 @@ from retrieval_service.corpus.manifest import (
 )
 from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotInvalid
-from retrieval_service.ports import Catalogue, LexicalIndex, VectorIndex
+from retrieval_service.ports import Catalogue, LexicalIndex, Rows, RowSet, VectorIndex
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +44,7 @@ class Snapshot:
         lexical: The lexical index.
         catalogue: The papers.
         lock: Keeps the snapshot from being removed; None if it is not published yet.
+        covered: The rows that have a vector; None if all have one.
     """
 
     manifest: Manifest
@@ -47,6 +52,7 @@ class Snapshot:
     lexical: LexicalIndex
     catalogue: Catalogue
     lock: SnapshotLock | None = None
+    covered: RowSet | None = None
 
     def close(self) -> None:
         """Close all parts; no search may follow."""
@@ -114,13 +120,40 @@ def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_l
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
         lexical = TantivyIndex(directory / LEXICAL, **lexical_limits)
-        for file, part in ((CATALOGUE, catalogue), (VECTORS, vectors), (LEXICAL, lexical)):
-            if len(part) != manifest.papers:
-                raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {manifest.papers}")
-        return Snapshot(manifest, vectors if gpu is None else _on_gpu(vectors, gpu, manifest.id), lexical, catalogue)
+        rows = read_covered(directory, manifest) if manifest.partial else None
+        with_vectors = manifest.papers if rows is None else len(rows)
+        papers = manifest.papers
+        parts = ((CATALOGUE, catalogue, papers), (VECTORS, vectors, with_vectors), (LEXICAL, lexical, papers))
+        for file, part, right in parts:
+            if len(part) != right:
+                raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {right}")
+        # A GPU has nothing to do for an index without vectors.
+        searched = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
+        if rows is None:
+            return Snapshot(manifest, searched, lexical, catalogue)
+        part_of = PartialIndex(searched, rows, papers)
+        return Snapshot(manifest, part_of, lexical, catalogue, covered=part_of.covered)
     except BaseException:
         catalogue.close()
         raise
+
+
+def read_covered(directory: Path, manifest: Manifest) -> Rows:
+    """Return the rows of a partial snapshot that have a vector, int64 [n], ascending.
+
+    Raises:
+        SnapshotInvalid: The file is missing, or its rows are not those of this snapshot.
+    """
+    path = directory / COVERED
+    try:
+        rows = np.fromfile(path, "<u4").astype(np.int64)
+    except OSError as error:
+        raise SnapshotInvalid(path, f"cannot be read ({error.strerror})") from error
+    if len(rows) != manifest.with_vectors:
+        raise SnapshotInvalid(path, f"names {len(rows)} papers with vectors, not {manifest.with_vectors}")
+    if len(rows) and (rows[-1] >= manifest.papers or np.any(np.diff(rows) <= 0)):
+        raise SnapshotInvalid(path, f"does not hold ascending rows below {manifest.papers}")
+    return rows
 
 
 def _on_gpu(vectors: FaissIndex, options: GpuOptions, snapshot_id: str) -> VectorIndex:

@@ -57,6 +57,8 @@ def _components(corpus: LiveCorpus) -> dict[str, object]:
     encoder: dict[str, object] = {"status": "unknown"}
     if current is not None:
         snapshot = {"status": "ok", "id": current.manifest.id, "papers": current.manifest.papers}
+        if current.covered is not None:
+            snapshot |= {"status": "partial", "with_vectors": current.covered.count}
         encoder = {
             "status": "ok",
             "version": current.manifest.encoder.version,

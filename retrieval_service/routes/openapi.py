@@ -49,6 +49,7 @@ class ApiRoute(Route):
         takes: Parameters[Any] | None = None,
         answers: type | None = None,
         timed: bool = False,
+        example: Mapping[str, Any] | None = None,
     ) -> None:
         """Take a route.
 
@@ -59,10 +60,12 @@ class ApiRoute(Route):
             takes: Its parameters, in the body of a POST and in the address of a GET.
             answers: Model of the answer.
             timed: True if a request may shorten its deadline.
+            example: Parameters of a request, those in the path included.
         """
         super().__init__(path, endpoint, methods=methods or ("GET",))
         self.verbs = methods or ("GET",)
         self.takes, self.answers, self.timed = takes, answers, timed
+        self.example = dict(example or {})
 
     def operation(self, method: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
         """Return the OpenAPI operation of a method, given the schemas of all models."""
@@ -73,17 +76,23 @@ class ApiRoute(Route):
             "description": inspect.getdoc(self.endpoint),
             "operationId": f"{name}_{method.lower()}",
         }
-        parameters = [
+        parameters: list[dict[str, Any]] = [
             {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
             for each in self.param_convertors
         ]
         if self.takes and method == "POST":
-            found["requestBody"] = {"required": True, "content": _json(self.takes.model.__name__)}
+            content = _json(self.takes.model.__name__)
+            if self.example:
+                content["application/json"]["example"] = self.example
+            found["requestBody"] = {"required": True, "content": content}
         elif self.takes:
             parameters += [
                 {"name": each, "in": "query", "required": False, "description": schema["description"], "schema": schema}
                 for each, schema in schemas[self.takes.model.__name__]["properties"].items()
             ]
+        for each in parameters:
+            if each["name"] in self.example:
+                each["example"] = self.example[each["name"]]
         found["parameters"] = [*parameters, *([_TIMEOUT] if self.timed else [])]
         found["responses"] = {"200": {"description": "Successful response."}}
         if self.answers:

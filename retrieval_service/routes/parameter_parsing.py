@@ -42,8 +42,10 @@ class Parameters(Generic[Model]):
         lists: Names that take a list.
     """
 
-    def __init__(self, model: type[Model]) -> None:
+    def __init__(self, model: type[Model], longest_body: int = _LONGEST_BODY) -> None:
+        """Take the model, and the most bytes of a body with its parameters."""
         self.model = model
+        self._longest_body = longest_body
         self.adapter = TypeAdapter(model)
         aliases, lists = [], []
         for field, hint in get_type_hints(model, include_extras=True).items():
@@ -115,7 +117,7 @@ class Parameters(Generic[Model]):
             InvalidJson: The body is not JSON, or not an object.
             InvalidParameter: A name is unknown or given twice, or a value is wrong.
         """
-        body = await json_body(request)
+        body = await json_body(request, self._longest_body)
         try:
             content = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -139,12 +141,12 @@ class Parameters(Generic[Model]):
         return InvalidParameter(f"{name} {problem}.", {"parameter": name})
 
 
-async def json_body(request: Request) -> bytes:
+async def json_body(request: Request, most: int = _LONGEST_BODY) -> bytes:
     """Return the body of a request, which must be declared as JSON.
 
     Raises:
         WrongContentType: It is declared as something other than JSON, or as nothing.
-        BodyTooLarge: It is longer than any valid request; the rest of it is not read.
+        BodyTooLarge: It is longer than `most` bytes; the rest of it is not read.
         BodyTooSlow: It does not arrive in time.
         ClientGone: The client closed the connection.
     """
@@ -155,9 +157,9 @@ async def json_body(request: Request) -> bytes:
         )
     state = service_state(request)
     try:
-        return await limited_body(request.scope, request.receive, _LONGEST_BODY, state.body_seconds)
+        return await limited_body(request.scope, request.receive, most, state.body_seconds)
     except BodyTooLong:
-        raise BodyTooLarge(f"The body is longer than {_LONGEST_BODY} bytes.", {"limit": _LONGEST_BODY}) from None
+        raise BodyTooLarge(f"The body is longer than {most} bytes.", {"limit": most}) from None
     except ClientLeft:
         raise ClientGone from None
     except SlowBody:

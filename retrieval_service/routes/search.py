@@ -36,7 +36,9 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 
     async def answer(corpus: OpenCorpus) -> Response:
         found = await state.engine.search(corpus, wanted)
-        state.metrics.record_search(found.timings, found.degraded is not None, found.reranked)
+        # While vectors are being made, both halves answer: that is no failure.
+        failed = found.degraded is not None and found.coverage is None
+        state.metrics.record_search(found.timings, failed, found.reranked)
         # A tag does not say which reranker answered.
         momentary = found.degraded or wanted.rerank
         return json_response(found, headers=NEVER_STORED if momentary else None)

@@ -34,9 +34,11 @@ class ServiceState:
         engine: Searches the corpus.
         metrics: Counters and timers.
         searches: Turns of searches and of texts to embed.
+        bulk: Turns of many texts to embed or to rerank, which take seconds.
         reads: Turns of reading a paper, which no search delays.
         read_threads: Threads that read papers.
         search_seconds: The longest time for an answer.
+        bulk_seconds: The longest time for an answer to a request with many texts.
         body_seconds: The longest time for a body to arrive.
         tag_seed: The part of the tags of answers that does not change while the process runs.
         reranking: Puts results in order, where there is a reranker.
@@ -46,9 +48,11 @@ class ServiceState:
     engine: SearchEngine
     metrics: Metrics
     searches: Admission
+    bulk: Admission
     reads: Admission
     read_threads: Executor
     search_seconds: float
+    bulk_seconds: float
     body_seconds: float
     tag_seed: bytes
     reranking: Reranking
@@ -60,15 +64,15 @@ def service_state(request: Request) -> ServiceState:
     return state
 
 
-def deadline_of(request: Request) -> float:
+def deadline_of(request: Request, longest: float | None = None) -> float:
     """Return the moment at which work on an answer ends, by `time.monotonic`.
 
-    A request may shorten the service's own limit with the header Akin-Timeout.
+    A request may shorten the service's own limit, `longest` or that of a search, with the header Akin-Timeout.
 
     Raises:
         InvalidParameter: The header is not a number of seconds above 0.
     """
-    now, longest = monotonic(), service_state(request).search_seconds
+    now, longest = monotonic(), service_state(request).search_seconds if longest is None else longest
     given = request.headers.get(TIMEOUT_HEADER)
     if given is None:
         return now + longest

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -157,6 +158,11 @@ class Timings:
         return Timings(**{stage: round(ms, 3) for stage, ms in vars(self).items()})
 
 
+def ms_since(started: float) -> float:
+    """Return the milliseconds since a time of `perf_counter`."""
+    return (perf_counter() - started) * 1000
+
+
 class EncoderAnswer(msgspec.Struct):
     """Encoder that made the vectors."""
 
@@ -213,13 +219,22 @@ class Suggestion(msgspec.Struct, kw_only=True):
     parameters: dict[str, str] | UnsetType = UNSET
 
 
+class Coverage(msgspec.Struct):
+    """Number of papers that have a vector, of all papers of the corpus, while their vectors are being made."""
+
+    with_vectors: int
+    papers: int
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
-    search or the reranker failed. `searched` is the number of papers that the conditions admit. `notes` say what of the
-    query was not read, or was read in another way, and how to write it. The best `reranked` results of the search are
-    in the order of their score `reranker` in `sources`.
+    search or the reranker failed, or if some papers have no vector yet; `coverage` then says how many have one, unless
+    the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
+    of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
+    search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
+    the next page; it is null at the end of the ranking.
     """
 
     results: list[SearchResult]
@@ -235,6 +250,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     folded: int
     notes: Sequence[str] = ()
     reranked: int = 0
+    next_cursor: str | None = None
+    coverage: Coverage | None = None
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET

@@ -44,11 +44,13 @@ class ResultPage(NamedTuple):
         places: Places in the ranking of the results.
         papers: The papers at these places.
         folded: For each, the ids of the papers that are folded into it.
+        more: True if there are results behind the page.
     """
 
     places: list[int]
     papers: list[Paper]
     folded: list[tuple[str, ...]]
+    more: bool = False
 
 
 def make_page(
@@ -96,7 +98,8 @@ def make_page(
     for place, better in into.items():
         if better in twins and place - better <= AHEAD:
             twins[better].append(known[place].id)
-    return ResultPage(shown, [known[place] for place in shown], [tuple(twins[place]) for place in shown])
+    more = len(kept) > end or examined < len(ranking) or not ended
+    return ResultPage(shown, [known[place] for place in shown], [tuple(twins[place]) for place in shown], more)
 
 
 def same_paper(one: Paper, other: Paper) -> bool:

@@ -15,8 +15,8 @@ from msgspec import UNSET, UnsetType
 from akin.papers import Paper
 from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
-from retrieval_service.errors import DeadlineExceeded, Unavailable
-from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
+from retrieval_service.errors import Unavailable
+from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import (
@@ -29,10 +29,13 @@ from retrieval_service.search.answer import (
     SortAnswer,
     Suggestion,
     Timings,
+    ms_since,
 )
+from retrieval_service.search.cursor import at_cursor, write_cursor
+from retrieval_service.search.dense_half import DenseHalf
 from retrieval_service.search.explaining import explain
 from retrieval_service.search.facets import facets_of_all, facets_of_matches
-from retrieval_service.search.feedback import feedback_text, feedback_vector
+from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
     EVEN,
@@ -65,6 +68,7 @@ class SearchEngine:
         dense_weight: float = EVEN,
         text_weight: float = TEXT_WEIGHT,
         reranking: Reranking = NO_RERANKING,
+        seed: bytes = b"",
     ) -> None:
         """Take the way of ranking.
 
@@ -75,28 +79,34 @@ class SearchEngine:
             dense_weight: Weight of the dense half, 0 to 1.
             text_weight: Weight of the query's words in the texts of the best papers, beside 1 for the fused score.
             reranking: Puts the best results in order on request.
+            seed: Identifies the code and the settings that rankings depend on, for cursors.
         """
         self._executor = executor
         self._join = partial(fuse, fusion=fusion, pool=pool, weight=dense_weight)
         self._pool = pool
         self._text_weight = text_weight
         self._reranking = reranking
+        self._seed = seed
 
     async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
         """Return the papers that answer a request.
 
         Raises:
-            RequestError: The request names a paper or a category that does not exist.
+            RequestError: The request names a paper or a category that does not exist, or its cursor does not hold.
             Unavailable: The request needs the encoder, which is not available.
         """
-        search = _Search(self._executor, self._join, self._pool, self._text_weight, self._reranking, corpus, request)
-        return await search.run()
+        ranked_by = self._seed + corpus.manifest.id.encode()
+        request = at_cursor(request, ranked_by)
+        parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
+        return await _Search(*parts, corpus, request, ranked_by).run()
 
 
-def make_engine(settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING) -> SearchEngine:
+def make_engine(
+    settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING, seed: bytes = b""
+) -> SearchEngine:
     """Return the engine that settings describe; an evaluation measures the one that the service uses."""
     fusion = FUSIONS[settings.fusion]
-    return SearchEngine(executor, fusion, settings.pool, settings.dense_weight, settings.text_weight, reranking)
+    return SearchEngine(executor, fusion, settings.pool, settings.dense_weight, settings.text_weight, reranking, seed)
 
 
 @dataclass
@@ -104,17 +114,15 @@ class _Search:
     """The state of one request while it is answered."""
 
     executor: Executor
-    join: Callable[[Hits, Hits], FusedRanking]
+    join: Callable[..., FusedRanking]
     pool: int
     text_weight: float
     reranking: Reranking
     corpus: Corpus
     request: SearchRequest
+    ranked_by: bytes
     timings: Timings = field(default_factory=Timings)
-    tokens: int | None = None
-    truncated: bool = False
     words: str | None = None
-    degraded: str | None = None
     dense: Ranking | None = None
     lexical: Ranking | None = None
     ranking: FusedRanking | None = None
@@ -125,9 +133,14 @@ class _Search:
     candidates: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     complete: bool = True
     rows: dict[str, int] = field(default_factory=dict)
-    vector: Vectors | None = None
     rerank: int = 0
     reranked: int = 0
+    not_reranked: str | None = None
+    more: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin the dense half."""
+        self.dense_half = DenseHalf(self.corpus, self.request, self.timings)
 
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
@@ -135,7 +148,7 @@ class _Search:
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = (*plan.notes, *order_notes(self.request))
+        notes = (*plan.notes, *order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
@@ -150,26 +163,27 @@ class _Search:
         offered: list[Suggestion] | UnsetType = UNSET
         if self.request.suggest:
             offered = await self._start(suggestions, self.request, plan, self.corpus).result()
-        self.timings.total_ms = _ms_since(started)
+        self.timings.total_ms = ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
         )
         encoder = self.corpus.manifest.encoder
+        end = self.request.offset + len(results)
         return SearchAnswer(
             results=results,
             mode=plan.mode,
             query=QueryAnswer(
                 text=None if like else self.request.text,
                 like=like,
-                truncated=self.truncated,
-                tokens=self.tokens,
+                truncated=self.dense_half.truncated,
+                tokens=self.dense_half.tokens,
                 words=plan.words,
                 operators=plan.operators,
                 unlike=unlike,
             ),
             k=self.request.k,
             offset=self.request.offset,
-            degraded=self.degraded,
+            degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
             timings=self.timings.rounded(),
             searched=searched,
             snapshot=self.corpus.manifest.id,
@@ -177,6 +191,8 @@ class _Search:
             folded=sum(len(result.duplicates) for result in results),
             notes=notes,
             reranked=self.reranked,
+            next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
+            coverage=self.dense_half.coverage,
             sort=self.sort,
             facets=facets,
             suggestions=offered,
@@ -202,7 +218,7 @@ class _Search:
             beside = self._start(self.lexical.search_deeper, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
                 if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
-                    self.dense = await self._dense_ranking(plan, within)
+                    self.dense = await self.dense_half.ranking(plan, within)
                 ranking = self.lexical if mode is Mode.LEXICAL else self.dense
                 if ranking is not None:
                     await self._start(self._reach, ranking, depth, beside).result()
@@ -231,35 +247,6 @@ class _Search:
         if beside is None or beside.done:
             self._rank(depth)
 
-    async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
-        """Return the ranking by vectors; None if lexical search answers alone because the encoder is unavailable."""
-        vector = None
-        if plan.words is not None:
-            started = perf_counter()
-            try:
-                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
-            except Unavailable as error:
-                if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
-                    raise
-                self.degraded = f"{redact_message(error)} These results come from lexical search alone."
-                return None
-            self.timings.embed_ms = _ms_since(started)
-            vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
-            self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
-
-        def search(depth: int) -> Hits:
-            started = perf_counter()
-            self.vector = self._feedback_vector(plan) if vector is None else vector
-            hits = self.corpus.vectors.search(self.vector, depth, within=within, nprobe=self.request.search_effort)
-            self.timings.vectors_ms += _ms_since(started)
-            return hits
-
-        return Ranking(search, plan.given_rows)
-
-    def _feedback_vector(self, plan: SearchPlan) -> Vectors:
-        stored = self.corpus.vectors.vectors
-        return feedback_vector(stored(plan.like_rows.tolist()), stored(plan.unlike_rows.tolist()))
-
     def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
         if plan.words is not None:
@@ -267,7 +254,7 @@ class _Search:
         else:
             text, against = feedback_text(plan.like, plan.unlike)
             hits = self.corpus.lexical.search(text, depth, against=against, admitted=plan.admitted)
-        self.timings.lexical_ms += _ms_since(started)
+        self.timings.lexical_ms += ms_since(started)
         return hits
 
     def _rank(self, depth: int) -> None:
@@ -278,7 +265,8 @@ class _Search:
             return
         started = perf_counter()
         if self.dense is not None and self.lexical is not None:
-            fused = self.join(self.dense.hits, self.lexical.hits)
+            covered = self.corpus.covered
+            fused = self.join(self.dense.hits, self.lexical.hits, covered=None if covered is None else covered.mask)
             if self.ranking is None and self.words:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
@@ -292,7 +280,7 @@ class _Search:
                     fused, self.request, corpus.catalogue, corpus.vectors, complete=self.complete
                 )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
-        self.timings.fuse_ms += _ms_since(started)
+        self.timings.fuse_ms += ms_since(started)
         ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
         self.results = self._results_of(fused, ended=ended)
 
@@ -303,7 +291,7 @@ class _Search:
             facets = facets_of_all(within, self.corpus.catalogue)
         else:
             facets = facets_of_matches(self.candidates, self.corpus.catalogue, complete=self.complete)
-        self.timings.fetch_ms += _ms_since(started)
+        self.timings.fetch_ms += ms_since(started)
         return facets
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
@@ -331,23 +319,24 @@ class _Search:
         try:
             scores = await self.reranking.scores(words, self.papers[:count])
         except Unavailable as error:
-            failure = f"{redact_message(error)} These results are not reranked."
-            self.degraded = f"{self.degraded} {failure}" if self.degraded else failure
+            self.not_reranked = f"{redact_message(error)} These results are not reranked."
         else:
             for result, score in zip(results, scores.tolist(), strict=False):
                 result.sources["reranker"] = round(score, 6)
             order = self.reranking.order(scores, [result.score for result in results[:count]])
             results = [*(results[at] for at in order), *results[count:]]
             self.reranked = count
-        self.timings.rerank_ms = _ms_since(started)
-        return results[self.request.offset : self.request.offset + self.request.k]
+        self.timings.rerank_ms = ms_since(started)
+        end = self.request.offset + self.request.k
+        self.more = self.more or len(results) > end
+        return results[self.request.offset : end]
 
     async def _explain(self, plan: SearchPlan, results: list[SearchResult]) -> None:
         started = perf_counter()
         rows = [self.rows[result.id] for result in results]
         rankings = {"dense": self.dense, "lexical": self.lexical}
-        await explain(results, rows, plan, self.corpus, **rankings, vector=self.vector, start=self._start)
-        self.timings.fetch_ms += _ms_since(started)
+        await explain(results, rows, plan, self.corpus, **rankings, vector=self.dense_half.vector, start=self._start)
+        self.timings.fetch_ms += ms_since(started)
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
@@ -364,8 +353,10 @@ class _Search:
             )
         else:
             found = fetch(rows[first:end].tolist())
-            page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found))
-        self.timings.fetch_ms += _ms_since(started)
+            more = len(rows) > end or not ended
+            page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found), more)
+        self.timings.fetch_ms += ms_since(started)
+        self.more = page is not None and page.more
         return page
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
@@ -380,7 +371,3 @@ def _has_no_words(plan: SearchPlan) -> bool:
 def _sources(dense: float, lexical: float) -> dict[str, float]:
     halves = (("dense", dense), ("lexical", lexical))
     return {half: round(score, 6) for half, score in halves if not isnan(score)}
-
-
-def _ms_since(started: float) -> float:
-    return (perf_counter() - started) * 1000

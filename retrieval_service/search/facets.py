@@ -19,12 +19,12 @@ _EPOCH = 719_163  # ordinal of 1 January 1970, from which NumPy counts days
 def facets_of_matches(rows: Rows, catalogue: Catalogue, *, complete: bool) -> FacetsAnswer:
     """Return the counts of the best matches; `complete` if these are all."""
     categories = Counter(code for codes in catalogue.categories_of(rows.tolist()) for code in dict.fromkeys(codes))
-    return _facets(catalogue.days(rows), categories, len(rows), complete=complete)
+    return _facets(catalogue.days[rows], categories, len(rows), complete=complete)
 
 
 def facets_of_all(within: RowSet, catalogue: Catalogue) -> FacetsAnswer:
     """Return the counts of all papers in a set."""
-    days = catalogue.days(np.flatnonzero(within.mask))
+    days = catalogue.days[within.mask]
     return _facets(days, catalogue.count_categories(within), within.count, complete=True)
 
 

@@ -75,28 +75,59 @@ FUSIONS: Mapping[str, Fusion] = MappingProxyType({"bounds": bounded, "minmax": m
 """Every way of fusing, by its name in the settings."""
 
 
-def fuse(dense: Hits, lexical: Hits, fusion: Fusion, pool: int, weight: float = EVEN) -> FusedRanking:
-    """Return one ranking of all rows of both; `weight` is that of the dense ranking, 0 to 1."""
+def fuse(
+    dense: Hits,
+    lexical: Hits,
+    fusion: Fusion,
+    pool: int,
+    weight: float = EVEN,
+    covered: NDArray[np.bool_] | None = None,
+) -> FusedRanking:
+    """Return one ranking of all rows of both.
+
+    Args:
+        dense: The rows that the vector index found.
+        lexical: The rows that the lexical index found.
+        fusion: Gives the shares.
+        pool: Number of best rows of each that get a share of their own.
+        weight: Weight of the dense ranking, 0 to 1.
+        covered: True for each row that has a vector, bool [papers]; None if all have one.
+    """
     rows = np.union1d(dense.rows, lexical.rows)
-    scores, better_rank = np.zeros(len(rows)), np.full(len(rows), np.iinfo(np.int64).max)
+    better_rank = np.full(len(rows), np.iinfo(np.int64).max)
     below = np.ones(len(rows), np.bool_)
-    own = []
-    for hits, own_weight in ((dense, weight), (lexical, 1 - weight)):
+    shares, own = [], []
+    for hits in (dense, lexical):
         at = np.searchsorted(rows, hits.rows)
+        share = np.zeros(len(rows))
         if in_pool := min(pool, len(hits.rows)):
             best = Hits(hits.rows[:in_pool], hits.scores[:in_pool], hits.bounds)
             found, missing = fusion(best, in_pool == pool)
-            shares = np.full(len(rows), missing)
-            shares[at[:in_pool]] = found
-            scores += own_weight * shares
+            share[:] = missing
+            share[at[:in_pool]] = found
             below[at[:in_pool]] = False
         better_rank[at] = np.minimum(better_rank[at], np.arange(len(hits.rows)))
         scores_here = np.full(len(rows), np.nan)
         scores_here[at] = hits.scores
+        shares.append(share)
         own.append(scores_here)
+    if covered is not None and len(dense.rows):
+        shares[0] = _expected_dense(shares[0], shares[1], covered[rows])
+    scores = weight * shares[0] + (1 - weight) * shares[1]
     scores[below] = 0.0
     order = np.lexsort((rows, better_rank, -scores))
     return FusedRanking(rows[order], scores[order], own[0][order], own[1][order])
+
+
+def _expected_dense(dense: Shares, lexical: Shares, covered: NDArray[np.bool_]) -> Shares:
+    """Return the dense shares, with that of a paper without a vector taken from papers with one at the same place.
+
+    If a paper's lexical share is greater than those of, say, 80 % of the papers with a vector, its dense share is taken
+    to be greater than 80 % of theirs. So the missing vector is neither a merit nor a fault.
+    """
+    expected = np.sort(dense[covered])
+    places = np.searchsorted(np.sort(lexical[covered]), lexical, side="right") - 1
+    return np.where(covered, dense, expected[np.maximum(places, 0)])
 
 
 def append_deeper(before: FusedRanking, after: FusedRanking) -> FusedRanking:

@@ -6,7 +6,7 @@ pages are cut from one order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ MOST_SPREAD = 200
 """Best matches among which results are spread; the others follow behind."""
 
 _DAYS_OF_YEAR = 365.25
-_Days = Callable[[Rows], NDArray[np.int32]]
 
 
 def has_order(request: SimilarRequest) -> bool:
@@ -52,12 +51,12 @@ def in_order(
     """
     described = SortAnswer(by=request.sort, papers=len(ranking.rows), complete=complete)
     if request.sort in BY_DAY:
-        days = catalogue.days(ranking.rows)
+        days = catalogue.days[ranking.rows]
         return _taken(ranking, _by_day(days, oldest=request.sort is Sort.OLDEST)), described
     scores = ranking.scores
     if request.sort is Sort.RECENT:
         described.half_life = request.half_life
-        scores = _decayed(scores, catalogue.days(ranking.rows), request.half_life)
+        scores = _decayed(scores, catalogue.days[ranking.rows], request.half_life)
     order = np.argsort(-scores, kind="stable") if request.sort is Sort.RECENT else np.arange(len(scores))
     if request.diversity:
         described.diversity = request.diversity
@@ -67,10 +66,10 @@ def in_order(
     return _taken(ranking, order), described
 
 
-def all_by_day(within: RowSet, days: _Days, sort: Sort, most: int) -> FusedRanking:
+def all_by_day(within: RowSet, days: NDArray[np.int32], sort: Sort, most: int) -> FusedRanking:
     """Return the first rows of a set by their days, each with the score 1."""
     rows = np.flatnonzero(within.mask)
-    found = days(rows)
+    found = days[rows]
     # The number of rows may be millions, of which a page shows the first few.
     if len(rows) > 2 * most:
         key = np.where(found > 0, found, np.iinfo(np.int32).max) if sort is Sort.OLDEST else -found

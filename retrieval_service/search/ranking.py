@@ -13,7 +13,8 @@ import numpy as np
 
 from retrieval_service.ports import DEPTHS, Hits, Rows
 
-_NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+NOTHING = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+"""No rows."""
 
 
 class Ranking:
@@ -34,7 +35,7 @@ class Ranking:
         """
         self._search = search
         self._left_out = left_out
-        self.hits = _NOTHING
+        self.hits = NOTHING
         self.ended = self.complete = False
 
     def search_deeper(self, depth: int) -> None:

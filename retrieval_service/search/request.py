@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from retrieval_service.ports import InputType, TextRole
 
 LONGEST_QUERY = 20_000
 """Characters."""
+_CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 
@@ -60,10 +60,7 @@ def replace_unprintable(text: str) -> str:
     """Return the text with a space for every control character and a replacement for every lone surrogate."""
     if text.isprintable():
         return text
-    return "".join(
-        " " if (kind := unicodedata.category(letter)) == "Cc" else "\ufffd" if kind == "Cs" else letter
-        for letter in text
-    )
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
 
 
 def require_text(text: str | None, name: str) -> str:
@@ -148,7 +145,8 @@ def _field(description: str, *names: str, **bounds: Any) -> Any:
 
 _STRING_OR_NULL = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
 # Validators run from the last to the first.
-_Number = Annotated[int, BeforeValidator(_no_bool)]
+Number = Annotated[int, BeforeValidator(_no_bool)]
+"""A number; true and false are none."""
 _Text = Annotated[str, AfterValidator(_clean)]
 _Category = Annotated[str, StringConstraints(max_length=100)]
 _Categories = Annotated[tuple[_Category, ...], BeforeValidator(_split), BeforeValidator(_strings), Field(max_length=64)]
@@ -165,8 +163,15 @@ class SimilarRequest:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    k: Annotated[_Number, _field("Number of results.", ge=1, le=100)] = 10
-    offset: Annotated[_Number, _field("Number of better results to leave out.", ge=0, le=1000)] = 0
+    k: Annotated[Number, _field("Number of results.", ge=1, le=100)] = 10
+    offset: Annotated[Number, _field("Number of better results to leave out.", ge=0, le=1000)] = 0
+    cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=100)] | None,
+        _field(
+            "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
+            "apart from k. It reaches the end of the ranking."
+        ),
+    ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
     categories: Annotated[
         _Categories,
@@ -225,7 +230,7 @@ class SimilarRequest:
         _field("Say where each result has the words of the query, which sentence fits best, and why it was found."),
     ] = False
     search_effort: Annotated[
-        _Number | None,
+        Number | None,
         _field(
             "Depth to which the vector index is searched, instead of its own: the number of inverted lists that are "
             "read. `nprobe` is another name.",
@@ -236,7 +241,9 @@ class SimilarRequest:
     ] = None
 
     @model_validator(mode="after")
-    def _check_days(self) -> Self:
+    def _check_place_and_days(self) -> Self:
+        if self.cursor is not None and self.offset:
+            raise InvalidParameter("Give either cursor or offset, not both.", {"parameter": "cursor"})
         if self.first and self.last and self.first > self.last:
             raise InvalidParameter(f"from ({self.first}) must not be after to ({self.last}).", {"parameter": "from"})
         return self
@@ -282,7 +289,7 @@ class SearchRequest(SimilarRequest):
         bool, _field("Offer conditions for what the query says in plain words, such as `since 2022` or `by Hinton`.")
     ] = False
     rerank: Annotated[
-        _Number,
+        Number,
         _field("Number of best results that a reranker puts in order by reading them; 0 for none.", ge=0),
     ] = 0
 

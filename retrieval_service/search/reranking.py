@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from akin.papers import Paper, passage_text
 from retrieval_service.deadline import seconds_left
+from retrieval_service.errors import NoReranker
 from retrieval_service.ports import Reranker
 from retrieval_service.search.request import SearchRequest, Sort, replace_unprintable
 
 _SHARE = 0.5
 """Share of the remaining time that the reranker may take: the answer must still be sent."""
+
+_TOGETHER = 32
+"""Texts of a request without a search that are scored in one call."""
 
 _MOST_CHARACTERS = 5_000
 """Characters of a query or a passage that are sent; rerankers read a few hundred tokens."""
@@ -60,6 +64,26 @@ class Reranking:
             return np.empty(0, np.float32)
         passages = [_text(passage_text(paper)) or paper.id for paper in papers]
         return await self._reranker.score(_text(words), passages, min(self._seconds, _SHARE * seconds_left()))
+
+    async def score_texts(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the score of each of any number of texts, float32 [texts].
+
+        Raises:
+            NoReranker: No reranker is served.
+            Unavailable: There are no scores in time.
+        """
+        if self._reranker is None or not await self._reranker.is_ready():
+            raise NoReranker(
+                "This service has no reranker. docs/reranker.md says how to train one or to export one; "
+                "`akin reranker promote` serves it.",
+                {"command": "akin reranker promote"},
+            )
+        # Short calls, so that a search which is reranked meanwhile waits for one of them only.
+        parts = [
+            await self._reranker.score(_text(query), list(map(_text, texts[at : at + _TOGETHER])), seconds_left())
+            for at in range(0, len(texts), _TOGETHER)
+        ]
+        return np.concatenate(parts)
 
     def order(self, scores: NDArray[np.float32], searched: Sequence[float]) -> list[int]:
         """Return the places of results in their new order, from their scores by the reranker and by the search.

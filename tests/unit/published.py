@@ -15,14 +15,13 @@ def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: An
         id=name,
         created=datetime(2026, 1, 1, tzinfo=UTC),
         source="papers.jsonl",
-        papers=1,
         rejected={},
         embedded=1,
         encoder=encoder,
         passage_text_version=1,
         analysis_version=1,
         index=IndexRecord("SQfp16", "exact"),
-        **({"files": {}} | more),
+        **({"files": {}, "papers": 1} | more),
     )
     directory = SnapshotDirectory(data).root / name
     directory.mkdir(parents=True)

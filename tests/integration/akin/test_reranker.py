@@ -113,6 +113,13 @@ def test_the_best_results_come_in_the_rerankers_order(stack: Any) -> None:
     assert pages[:30] == [r["id"] for r in reranked["results"]]
 
 
+def test_texts_without_a_search_are_put_in_order(stack: Any) -> None:
+    texts = ["one model " * count for count in (1, 3, 2)]
+    asked = {"query": "model", "texts": texts, "raw_scores": True}
+    answer = httpx.post(f"{stack.settings.service_url}/v1/rerank", json=asked, timeout=20).json()
+    assert answer == [{"index": 1, "score": 3.0}, {"index": 2, "score": 2.0}, {"index": 0, "score": 1.0}]
+
+
 def test_hostile_requests(stack: Any) -> None:
     assert search(stack, rerank=0)["reranked"] == 0
     assert search(stack, rerank=10**9)["notes"] == ["rerank: at most 50 results are reranked."]

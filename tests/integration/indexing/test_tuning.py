@@ -136,7 +136,7 @@ def test_lists_trained_for_one_recipe_serve_another() -> None:
         (0.9, 50.0, "small"),
     ],
 )
-def test_the_choice_of_a_point(recall: float, memory: float | None, recipe: str) -> None:
+def test_the_choice_of_a_point_of_a_point(recall: float, memory: float | None, recipe: str) -> None:
     points = [
         CurvePoint(0, 1.0, 50.0, "exact", memory_mb=400),
         CurvePoint(8, 0.93, 0.5, "fast", memory_mb=200),

@@ -104,3 +104,20 @@ def test_texts_are_measured_beside_the_default(tmp_path: Path) -> None:
     assert score_choices(collection, found)[DEFAULT] == [pytest.approx(0.63, abs=0.01)]
     close = {"q": Halves(half(0, 1)._replace(scores=np.asarray([0.9, 0.89], np.float32)), half(0, 1), ["gas", "dust"])}
     assert score_texts(collection, close) == [1.0]
+
+
+def test_papers_without_a_vector_are_ranked_by_their_words(tmp_path: Path) -> None:
+    ids = [f"p{number}" for number in range(40)]
+    (tmp_path / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"_id": name, "title": "Gas", "text": "dust"}) for name in ids)
+    )
+    wanted = {name: {name: 1} for name in ids}
+    collection = Collection(tmp_path, dict.fromkeys(ids, "words"), wanted)
+    found = {
+        name: Halves(half(*(row for row in range(40) if row != at)), half(at, (at + 1) % 40), ids)
+        for at, name in enumerate(ids)
+    }
+    # The dense half finds every paper but the wanted one, which is first by words.
+    assert score_texts(collection, found, 0.2) > score_texts(collection, found)
+    dense_only = {name: Halves(half(at), half(), ids) for at, name in enumerate(ids)}
+    assert 0 < sum(score_texts(collection, dense_only, 0.2)) < 20

@@ -62,9 +62,10 @@ class ListCatalogue:
             for code in self.categories
         }
 
-    def days(self, rows: Any) -> Any:
+    @property
+    def days(self) -> Any:
         days = [day_of(paper) for paper in self.all]
-        return np.asarray([day.toordinal() if day else 0 for day in days], np.int32)[rows]
+        return np.asarray([day.toordinal() if day else 0 for day in days], np.int32)
 
     def find_rows(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
@@ -128,6 +129,7 @@ class Corpus:
         self.catalogue = ListCatalogue(papers)
         self.vectors = Scripted(dense)
         self.lexical = Scripted(lexical)
+        self.covered = None
         self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []

@@ -118,3 +118,42 @@ def test_a_deeper_search_only_appends(
     assert set(deep.rows.tolist()) == set(dense) | set(lexical)
     assert (deep.scores >= 0).all()
     assert (deep.scores <= 1).all()
+
+
+COVERED = np.asarray([True, True, True, False, False, False, False])
+
+
+def test_a_paper_without_a_vector_has_the_dense_share_of_papers_at_its_place() -> None:
+    # Of the papers with a vector, the lexical half finds 0 before 1 before 2, and the dense half the other way round.
+    dense = hits((2, 0.9), (1, 0.6), (0, 0.5))._replace(bounds=(0.1, 0.9))
+    lexical = hits((3, 20.0), (0, 16.0), (1, 12.0), (4, 10.0), (2, 8.0), (5, 4.0))._replace(bounds=(0.0, 20.0))
+    fused = fuse(dense, lexical, bounded, 10, covered=COVERED)
+    scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    # The dense shares are 1, 0.625 and 0.5: the best for 3, the least for 4, which is before 2 only, and for 5.
+    assert scores == pytest.approx(
+        {0: 0.65, 1: 0.6125, 2: 0.7, 3: 1.0, 4: (0.5 + 0.5) / 2, 5: (0.5 + 0.2) / 2}, abs=1e-6
+    )
+    assert np.isnan(fused.dense[fused.rows.tolist().index(3)])
+
+
+@pytest.mark.parametrize("fusion", [bounded, min_max, reciprocal_rank])
+def test_the_best_match_by_words_stays_first_without_a_vector(fusion: Fusion) -> None:
+    lexical = ranking([3, 4, 0, 5, 1])
+    dense = ranking([0, 1, 2])
+    assert fuse(dense, lexical, fusion, 100, covered=COVERED).rows[0] == 3
+    assert fuse(dense, lexical, fusion, 100).rows[0] == 0
+
+
+def test_papers_without_a_vector_keep_the_order_of_the_words() -> None:
+    fused = fuse(ranking([0]), ranking([5, 3, 0, 4, 6]), bounded, 100, covered=COVERED)
+    assert [row for row in fused.rows.tolist() if row > 2] == [5, 3, 4, 6]
+
+
+def test_a_filter_without_any_vector_leaves_the_words() -> None:
+    assert fuse(hits(), ranking([5, 3, 4]), bounded, 100, covered=COVERED).rows.tolist() == [5, 3, 4]
+
+
+def test_with_all_vectors_nothing_is_expected() -> None:
+    dense, lexical = ranking([0, 1, 2]), ranking([2, 3, 1])
+    all_of_them = fuse(dense, lexical, bounded, 100, covered=np.ones(7, np.bool_))
+    assert all_of_them.scores.tolist() == fuse(dense, lexical, bounded, 100).scores.tolist()

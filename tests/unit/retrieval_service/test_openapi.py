@@ -27,12 +27,17 @@ def document(tmp_path: Path) -> Any:
 def test_every_route_for_clients_is_described(document: Any) -> None:
     assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
         "/search": ["get", "post"],
+        "/feed": ["get"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
         "/citations": ["post"],
         "/papers/{paper_id}": ["get"],
         "/corpus": ["get"],
         "/embed": ["post"],
+        "/embeddings": ["post"],
+        "/rerank": ["post"],
+        "/models": ["get"],
+        "/models/{model_id}": ["get"],
         "/health": ["get"],
         "/health/live": ["get"],
         "/health/ready": ["get"],

@@ -86,8 +86,8 @@ def test_the_first_of_many_papers_by_day_are_those_of_a_complete_sort() -> None:
     days = np.random.default_rng(1).integers(0, 400, 5_000).astype(np.int32)
     within = RowSet(days % 3 > 0, int((days % 3 > 0).sum()))
     for sort in (Sort.OLDEST, Sort.NEWEST):
-        found = all_by_day(within, lambda rows: days[rows], sort, 100).rows
-        every = all_by_day(within, lambda rows: days[rows], sort, 5_000).rows
+        found = all_by_day(within, days, sort, 100).rows
+        every = all_by_day(within, days, sort, 5_000).rows
         np.testing.assert_array_equal(found, every[:100])
 
 
@@ -95,7 +95,7 @@ def test_scores_below_zero_are_not_raised_by_age() -> None:
     days = np.asarray([730_000, 720_000], np.int32)
     scores = np.asarray([-0.1, -0.2])
     ranking = FusedRanking(np.asarray([0, 1]), scores, scores, scores)
-    catalogue: Any = SimpleNamespace(days=lambda rows: days[rows])
+    catalogue: Any = SimpleNamespace(days=days)
     index: Any = None
     ordered, _ = in_order(ranking, SearchRequest(text="w", sort=Sort.RECENT), catalogue, index, complete=True)
     assert ordered.rows.tolist() == [0, 1]

@@ -71,3 +71,11 @@ def test_the_digest_ignores_files_that_do_not_change_vectors(tmp_path: Path) -> 
     first = describe(tmp_path)
     (tmp_path / "runtime.py").write_text("# newer code")
     assert describe(tmp_path)["digest"] == first["digest"]
+
+
+def test_only_shorter_lengths_are_in_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    assert "dimensions" not in describe(tmp_path)
+    assert "dimensions" not in describe(tmp_path, dimensions=(8, 4))
+    assert describe(tmp_path, dimensions=(8, 3, 2))["dimensions"] == [3, 2]

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from training.arrays import Floats
-from training.compression import quantize
+from training.compression import quantize, tables
 from training.compression.linear_layers import find_groups
 from training.errors import QuantizationError
 
@@ -123,3 +123,41 @@ def test_nan_is_refused() -> None:
     table.CopyFrom(numpy_helper.from_array(np.full((50, WIDTH), np.nan, dtype=np.float32), "table"))
     with pytest.raises(QuantizationError, match="not finite numbers"):
         quantize.quantize(broken, feeds())
+
+
+def lookup(rows: int, axis: int = 0) -> onnx.ModelProto:
+    """Return a graph that looks up rows of a table with lengths of every size, and one row of zeros."""
+    rng = np.random.default_rng(2)
+    table = (rng.normal(size=(rows, WIDTH)) * np.logspace(-3, 3, rows)[:, None]).astype(np.float32)
+    table[7] = 0
+    return helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Gather", ["table", "input_ids"], ["out"], axis=axis)],
+            "lookup",
+            [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "s"])],
+            [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["a", "b", "c"])],
+            [numpy_helper.from_array(table, "table")],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+
+
+def test_a_large_table_is_stored_in_int8_and_each_row_keeps_its_direction() -> None:
+    model = lookup(tables.LEAST_ROWS)
+    true = run(model)
+    assert tables.quantize_tables(model) == 1
+    assert model.ByteSize() < tables.LEAST_ROWS * (WIDTH + 8)
+    onnx.checker.check_model(model)
+    found = run(model)
+    assert found.shape == true.shape
+    errors = np.abs(found - true).max(axis=-1) / np.maximum(np.abs(true).max(axis=-1), 1e-30)
+    assert errors.max() < 1 / 200
+    assert not found[0, 7].any()
+
+
+@pytest.mark.parametrize("model", [lookup(100), lookup(tables.LEAST_ROWS, axis=1)], ids=["small", "columns"])
+def test_small_tables_and_those_read_by_columns_stay_as_they_are(model: onnx.ModelProto) -> None:
+    before = model.SerializeToString()
+    assert tables.quantize_tables(model) == 0
+    assert model.SerializeToString() == before

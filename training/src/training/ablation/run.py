@@ -14,6 +14,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -35,9 +36,11 @@ from training.progress import log_progress
 PAIRS = "pairs.jsonl"
 SETS = "sets"
 RESULTS = "results.jsonl"
+ROWS = "rows"
 MODEL = "model"
 BASE_SHARES = (0.0, 0.4)
-_MEASURED_AT_ONCE = 512
+_MEASURED_AT_ONCE = {"cuda": 512, "cpu": 32}
+"""Texts to encode at once, by device: large batches exceed a CPU's caches."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +74,7 @@ class _Schedule:
     def __init__(self, folder: Path, waiting: list[Row], done: set[str], options: argparse.Namespace) -> None:
         """Start all mining that the waiting rows need; `done` gets the names of rows that have results."""
         self._folder, self._waiting, self._done = folder, waiting, done
-        self._shares, self._at_once = options.shares, options.workers
+        self._shares, self._tokens, self._at_once = options.shares, options.tokens, options.workers
         self._failed: set[str] = set()
         self._pool = ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"))
         self._running: dict[Future[Any], Row] = {}
@@ -97,7 +100,7 @@ class _Schedule:
                 continue
             if ready and len(self._running) < self._at_once:
                 self._waiting.remove(row)
-                self._running[self._pool.submit(run_row, self._folder, row, self._shares)] = row
+                self._running[self._pool.submit(run_row, self._folder, row, self._shares, self._tokens)] = row
 
     def collect_results(self) -> None:
         """Wait for a row or a mining to end, at most a second, and write the results of the rows that have ended."""
@@ -190,14 +193,21 @@ def mine(folder: Path, configuration: Configuration) -> None:
     part.rename(target)
 
 
-def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, Any]]:
-    """Train a row, measure it with each share of the base, and return the results."""
+def run_row(folder: Path, row: Row, shares: Sequence[float], tokens: int | None = None) -> list[dict[str, Any]]:
+    """Train a row, measure it with each share of the base, and return the results.
+
+    Args:
+        folder: folder of the ablation.
+        row: row to run.
+        shares: shares of the base's weights.
+        tokens: tokens of a text that are read in measuring; None reads as many as are served.
+    """
     import torch
 
     from training.fit import models
     from training.fit.fine_tune import Task, average, fine_tune
 
-    own = folder / "rows" / row.name
+    own = folder / ROWS / row.name
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     figures: dict[str, Any] = {}
@@ -231,10 +241,11 @@ def run_row(folder: Path, row: Row, shares: Sequence[float]) -> list[dict[str, A
     base = models.load(configuration.model, device)
     model = models.load_unchanged(str(own / MODEL), "row", device) if row.train else copy.deepcopy(base)
     if row.soup:
-        _average(model, [folder / "rows" / name / MODEL for name in row.soup], device)
+        _average(model, [folder / ROWS / name / MODEL for name in row.soup], device)
     if not row.train:
         # A later soup may average it.
         model.save(str(own / MODEL))
+    model.max_seq_length = tokens or model.max_seq_length
     trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     results = []
     for share in shares if row.train or row.soup else (0.0,):
@@ -255,17 +266,22 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def values_file(folder: Path, share: float) -> Path:
+    """Return the file of the values of each query, in the folder of a row, for a share of the base."""
+    return folder / f"values-{share:g}.npz"
+
+
 def _measure(model: Any, folder: Path, own: Path, share: float) -> dict[str, Any]:
     from training.ablation.measure import measure
 
     started = time.perf_counter()
     values: dict[str, Any] = {
         f"{name}|{mode}|{metric}": found
-        for name, mode, metric, found in measure(model, _read_sets(folder), batch_size=_MEASURED_AT_ONCE)
+        for name, mode, metric, found in measure(
+            model, _read_sets(folder), batch_size=_MEASURED_AT_ONCE[model.device.type]
+        )
     }
-    np.savez_compressed(
-        own / f"values-{share:g}.npz", **{name: found.astype(np.float32) for name, found in values.items()}
-    )
+    np.savez_compressed(values_file(own, share), **{name: found.astype(np.float32) for name, found in values.items()})
     means = {name: round(float(found.mean()), 5) for name, found in values.items()}
     return {"means": means, "measured_in_seconds": round(time.perf_counter() - started, 1)}
 
@@ -316,6 +332,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="folder with rows.json, pairs.jsonl and sets/")
     parser.add_argument("--minutes", type=float, default=60, help="start no row after this time, and end what runs")
     parser.add_argument("--workers", type=int, default=1, help="rows to train at once on the one device")
+    parser.add_argument("--tokens", type=int, help="tokens of a text to measure with; by default as many as are served")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="names of rows to run; by default all")
     parser.add_argument(
         "--shares", type=float, nargs="+", default=list(BASE_SHARES), help="shares of the base's weights to measure"
@@ -324,4 +341,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # The processes of the rows end with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -152,6 +152,7 @@ def compress(
                 name=origin.name, max_length=max_length, pad_id=pad_id, facts=facts,
                 base={"source": origin.origin, "weights_sha256": weights_sha256}, prompts=supported.prompts(model),
                 abstract_as=origin.recipe.abstract_as if origin.recipe else None,
+                dimensions=origin.recipe.dimensions if origin.recipe else (),
             )  # fmt: skip
         except OSError as error:
             raise PublishError(f"cannot write {error.filename or folder}: {error.strerror or error}.") from error

@@ -20,6 +20,7 @@ from training.arrays import Floats
 from training.compression import rounding
 from training.compression.linear_layers import Activations, Feed, LinearGroup, constant, find_groups, observe
 from training.compression.rounding import Grid
+from training.compression.tables import quantize_tables
 from training.errors import QuantizationError
 
 
@@ -58,6 +59,7 @@ class QuantizationRecipe:
             "method": "static QDQ, SmoothQuant strength chosen by layer, GPTQ rounding, bias correction",
             "activations": "uint8 per tensor",
             "weights": f"int8 per channel within ±{rounding.WEIGHT_LEVELS}",
+            "tables": "int8 per row",
             **asdict(self),
         }
 
@@ -114,6 +116,7 @@ def quantize(
         insert(quantized.graph, group, choice, f"int8_{number}")
         if (number + 1) % 4 == 0 or number + 1 == len(groups):
             progress(f"  {number + 1} of {len(groups)} groups of layers quantised")
+    quantize_tables(quantized)
     del quantized.graph.value_info[:]
     onnx.checker.check_model(quantized)
     return quantized

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def build_manifest(
     recipe: Mapping[str, Any],
     prompts: Mapping[str, str] | None = None,
     abstract_as: str | None = None,
+    dimensions: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return the manifest of the files in a folder, without a version number and with an empty parity.
 
@@ -78,6 +79,7 @@ def build_manifest(
         prompts: the text that is put before a text of each of `INPUT_TYPES`; no key or an empty text for none.
         abstract_as: the one of `INPUT_TYPES` as which a search embeds an abstract that looks for its neighbours; None
             for the default, `query`.
+        dimensions: lengths to which vectors may be cut, as the model was trained for them (Matryoshka).
     """
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
@@ -101,6 +103,7 @@ def build_manifest(
         "files": files,
         **({"prompts": given} if (given := given_prompts(prompts)) else {}),
         **({"abstract_as": abstract_as} if abstract_as else {}),
+        **({"dimensions": shorter} if (shorter := [each for each in dimensions if each < dim]) else {}),
     }
 
 

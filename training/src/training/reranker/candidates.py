@@ -73,11 +73,25 @@ def make_groups(papers: Sequence[Paper], encode: Encode, mining: Mining) -> Iter
         ConfigurationError: A kind does not exist.
         CorpusError: The papers give no query of a kind.
     """
+    encode = _remember(encode, {passage_text(paper) for paper in papers})
     for number, kind in enumerate(mining.kinds):
         if kind not in ALL_KINDS:
             raise ConfigurationError(f"there is no kind {kind!r}; there are: {', '.join(ALL_KINDS)}.")
         with log_duration(f"candidates by {kind}"):
             yield from _groups_of_kind(papers, kind, encode, mining, np.random.default_rng((mining.seed, number)))
+
+
+def _remember(encode: Encode, texts: set[str]) -> Encode:
+    """Return an encoder that encodes each of these texts once: most kinds search among whole passages."""
+    known: dict[str, Floats] = {}
+
+    def encode_new(wanted: Sequence[str]) -> Floats:
+        new = [text for text in dict.fromkeys(wanted) if text not in known]
+        found = dict(zip(new, encode(new), strict=True)) if new else {}
+        known.update((text, vector) for text, vector in found.items() if text in texts)
+        return np.stack([known[text] if text in known else found[text] for text in wanted])
+
+    return encode_new
 
 
 def _groups_of_kind(

@@ -45,7 +45,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the rows that were run; rows with `bad` in their name fail."""
     names: list[str] = []
 
-    def run_row(folder: Path, row: Any, shares: object) -> list[dict[str, Any]]:
+    def run_row(folder: Path, row: Any, *_: object) -> list[dict[str, Any]]:
         names.append(row.name)
         if "bad" in row.name:
             raise ValueError("no")
@@ -118,6 +118,17 @@ def test_a_soup_has_the_mean_of_the_weights_of_its_rows(prepared: Prepared) -> N
     assert {"words|dense|nDCG@10", "words|hybrid|nDCG@10"} < set(results[0]["means"])
 
 
+def test_texts_are_cut_in_measuring_only(prepared: Prepared) -> None:
+    """With three tokens a text is its first word between two marks, so that all cosines are 1 or those of words."""
+    folder = prepared("[{name: base, train: false}]")
+    (row,) = read_rows(folder)
+    whole, cut = (run.run_row(folder, row, [0.0], tokens)[0]["means"] for tokens in (None, 3))
+    assert whole["words|lexical|nDCG@10"] == cut["words|lexical|nDCG@10"]
+    assert whole["words|dense|nDCG@10"] < cut["words|dense|nDCG@10"] == 1
+    saved = json.loads((folder / "rows" / "base" / "model" / "sentence_bert_config.json").read_text())
+    assert saved.get("max_seq_length") != 3
+
+
 def test_the_pairs_of_a_row_are_of_its_kinds_and_shares(prepared: Prepared) -> None:
     folder = prepared("[{name: a, overrides: ['pairs.shares={title: 1, first_sentence: 3}', pairs.most=8]}]")
     (row,) = read_rows(folder)
@@ -156,7 +167,7 @@ def test_a_row_that_runs_out_of_memory_beside_others_runs_again_with_fewer(
 ) -> None:
     tried: list[str] = []
 
-    def run_row(folder: Path, row: Any, shares: object) -> list[dict[str, Any]]:
+    def run_row(folder: Path, row: Any, *_: object) -> list[dict[str, Any]]:
         tried.append(row.name)
         if row.name == "large" or tried.count(row.name) == 1:
             raise RuntimeError("CUDA out of memory. Tried to allocate 118.00 MiB.")

@@ -10,7 +10,7 @@ from akin.papers import Paper
 from training.arrays import Floats
 from training.data.corpus import write_paper
 from training.errors import ConfigurationError, CorpusError
-from training.reranker.candidates import Mining, _fuse, _read, make_groups
+from training.reranker.candidates import Mining, _fuse, _read, _remember, make_groups
 
 TOPICS = ("quarks", "graphs", "proteins", "markets")
 
@@ -55,6 +55,19 @@ def test_groups_are_made_of_the_right_passage_and_guarded_negatives() -> None:
     topics = [group["query"].split()[1] in text for group in groups for text in group["negatives"]]
     assert np.mean(topics) > 0.5
     assert groups == list(make_groups(papers, encode, mining)), "the same seed gives the same groups"
+
+
+def test_only_whole_passages_are_remembered() -> None:
+    encoded: list[str] = []
+
+    def count(texts: Sequence[str]) -> Floats:
+        encoded.extend(texts)
+        return encode(texts)
+
+    remembering = _remember(count, {"quarks 1", "graphs 2"})
+    for texts in (["quarks 1", "markets 3", "quarks 1"], ["graphs 2", "quarks 1", "markets 3"], ["quarks 1"]):
+        assert np.array_equal(remembering(texts), encode(texts))
+    assert encoded == ["quarks 1", "markets 3", "graphs 2", "markets 3"]
 
 
 def test_a_query_that_two_papers_give_is_left_out() -> None:

@@ -1,0 +1,50 @@
+"""Complete a partial snapshot, with the encoder that the local stack serves or one started for this."""
+
+from __future__ import annotations
+
+import time
+
+from akin.indexing.build import complete_snapshot
+from akin.indexing.options import BuildOptions
+from akin.registry.switch import make_live
+from akin.snapshots import (
+    Say,
+    ShowProgress,
+    cli_errors,
+    find_manifest,
+    go_live,
+    remove_superseded,
+    run_with_encoder,
+)
+from akin.stack_settings import Settings
+from retrieval_service.corpus.manifest import Manifest
+
+
+def complete_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifest:
+    """Add the missing vectors to the live snapshot, which is partial, and make the whole one the live one.
+
+    Raises:
+        PapersUnusable: the snapshot cannot be completed; it stays the live one.
+    """
+    before = find_manifest(settings, None)
+    say(f"{before.id} has vectors of {before.with_vectors:,} of {before.papers:,} papers; the others are added")
+    started = time.monotonic()
+    with cli_errors():
+        manifest = run_with_encoder(
+            settings,
+            lambda encoder, progress: complete_snapshot(
+                encoder,
+                settings.data,
+                options=BuildOptions(use=False, steps=None),
+                progress=progress,
+                go_live=go_live(settings, say),
+            ),
+            say=say,
+            bar=bar,
+        )
+        make_live(settings, manifest.id, say)
+        remove_superseded(settings)
+    seconds = time.monotonic() - started
+    say(f"all {manifest.papers:,} papers have vectors ({manifest.embedded:,} embedded in {seconds:.1f} s)")
+    say(f"snapshot {manifest.id} is live")
+    return manifest

@@ -1,0 +1,118 @@
+"""The commands of `akin index` while the live snapshot is partial."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from akin import partial_snapshots
+from akin.cli import index, index_maintenance
+from akin.errors import PapersUnusable
+from akin.snapshots import find_current_manifest, go_live
+from akin.stack_settings import Settings
+from retrieval_service.corpus import SnapshotDirectory
+from retrieval_service.corpus.manifest import EncoderRecord
+from tests.unit.published import published_manifest
+
+ENCODER = EncoderRecord(1, "a" * 64, 384)
+
+
+@pytest.fixture
+def partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Publish a partial snapshot and make it live."""
+    monkeypatch.setenv("AKIN_DATA", str(tmp_path))
+    name = published_manifest(tmp_path, "one", ENCODER, papers=2000, with_vectors=1100).id
+    SnapshotDirectory(tmp_path).use(name)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("given", "shares"), [("auto", None), ("none", ()), ("1,5,20", (0.01, 0.05, 0.2)), (" 12.5 ", (0.125,))]
+)
+def test_steps_are_percentages(given: str, shares: tuple[float, ...] | None) -> None:
+    assert index.parse_steps(given) == shares
+
+
+@pytest.mark.parametrize("given", ["", "0", "100", "-5", "1,", "some", "1;5", "nan", "inf"])
+def test_other_steps_are_refused_before_anything_is_read(given: str) -> None:
+    with pytest.raises(PapersUnusable, match="--steps"):
+        index.build("no-such-file", steps=given)
+
+
+@pytest.mark.usefixtures("partial")
+def test_the_list_and_the_description_say_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    index.list_snapshots()
+    assert "one yes 2,000 1,100 pap" in " ".join(capsys.readouterr().out.split())
+    index.info()
+    told = capsys.readouterr().out
+    assert "2,000 (1,100 with vectors) from papers.jsonl" in told
+    assert "akin index update, without a source" in told
+    index.list_snapshots(json=True)
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["with_vectors"] == 1100
+
+
+@pytest.mark.parametrize("source", ["oai", "newer.jsonl"])
+@pytest.mark.usefixtures("partial")
+def test_an_update_is_refused_before_a_harvest(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_maintenance, "run_harvest", lambda *_, **__: pytest.fail("harvested"))
+    with pytest.raises(
+        PapersUnusable, match=r"1,100 of 2,000 papers have vectors. Complete it first: akin index update"
+    ):
+        index_maintenance.update(source)
+
+
+def test_an_update_without_a_source_completes_it(
+    partial: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    completed: list[Any] = []
+
+    async def complete(*_: Any, options: Any, **__: Any) -> Any:
+        completed.append((options.steps, options.use))
+        settings = Settings.read()
+        return published_manifest(settings.data, "two", ENCODER, papers=2000)
+
+    def run(_: Settings, work: Any, **__: Any) -> Any:
+        import asyncio
+
+        return asyncio.run(work(None, None))
+
+    monkeypatch.setattr(partial_snapshots, "complete_snapshot", complete)
+    monkeypatch.setattr(partial_snapshots, "run_with_encoder", run)
+    index_maintenance.update(json=True)
+    assert completed == [(None, False)]
+    told = capsys.readouterr()
+    assert json.loads(told.out)["id"] == "two"
+    snapshots = SnapshotDirectory(Settings.read().data)
+    # The partial one is removed.
+    assert (snapshots.current(), snapshots.ids()) == ("two", ["two"])
+    assert "1,100 of 2,000 papers" in " ".join(told.err.split())
+    assert partial == "one"
+
+
+def test_a_partial_snapshot_is_not_one_to_leave_as_it_is(partial: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.read()
+    monkeypatch.setattr("akin.registry.versions.promoted_version", lambda _: SimpleNamespace(digest=ENCODER.digest))
+    monkeypatch.setattr("akin.snapshots.ANALYSIS_VERSION", 1)
+    assert find_current_manifest(settings, "papers.jsonl") is None
+    published_manifest(settings.data, "whole", ENCODER)
+    SnapshotDirectory(settings.data).use("whole")
+    assert find_current_manifest(settings, "papers.jsonl") is not None
+
+
+def test_each_step_says_what_can_be_searched(partial: str) -> None:
+    settings, said = Settings.read(), list[str]()
+    snapshots = SnapshotDirectory(settings.data)
+    first = published_manifest(settings.data, "first", ENCODER, papers=2000, with_vectors=0)
+    go_live(settings, said.append)(first)
+    assert snapshots.current() == "first"
+    go_live(settings, said.append)(snapshots.manifests()[0])
+    assert said == [
+        "searchable by words now: 2,000 papers; vectors follow, the newest papers first",
+        "searchable by words now: 2,000 papers, 1,100 of them by meaning too; vectors follow, the newest papers first",
+    ]
+    assert snapshots.current() == partial
