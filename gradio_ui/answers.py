@@ -106,7 +106,7 @@ class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
     `notes` say what of the query was not read, or was read in another way; `reranked` counts the best results whose
-    order a reranker decided.
+    order a reranker decided. `next_cursor` is None on the last page, and empty if the service does not say.
     """
 
     results: tuple[FoundPaper, ...]
@@ -123,6 +123,7 @@ class Answer(_AnswerPart):
     sort: Order | None = None
     facets: Facets | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    next_cursor: str | None = ""
 
 
 class Component(_AnswerPart):

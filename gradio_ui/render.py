@@ -208,7 +208,7 @@ def _pages(state: PageState, answer: Answer) -> str:
     if state.offset:
         address = escape(state.previous_page().address())
         links.append(f'<a class="akin-page" rel="prev" data-akin-go href="{address}">← Previous</a>')
-    if len(answer.results) < state.k:
+    if len(answer.results) < state.k or answer.next_cursor is None:
         end = _end(answer) if state.offset else ""
     elif (following := state.next_page()) is None:
         end = "Akin shows no further results of one search. Add words or filters to narrow it."

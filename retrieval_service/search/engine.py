@@ -33,7 +33,7 @@ from retrieval_service.search.answer import (
 )
 from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.dense_half import DenseHalf
-from retrieval_service.search.explaining import explain
+from retrieval_service.search.explaining import Found, explain
 from retrieval_service.search.facets import facets_of_all, facets_of_matches
 from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.filters import filter_rows
@@ -46,6 +46,7 @@ from retrieval_service.search.fusion import (
     fuse,
     single_ranking,
 )
+from retrieval_service.search.highlights import Marked, QueryWords, mark
 from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
@@ -128,6 +129,8 @@ class _Search:
     ranking: FusedRanking | None = None
     ranked_to: int = 0
     sort: SortAnswer | UnsetType = UNSET
+    facets: FacetsAnswer | UnsetType = UNSET
+    suggestions: list[Suggestion] | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
     candidates: Rows = field(default_factory=lambda: np.empty(0, np.int64))
@@ -155,14 +158,8 @@ class _Search:
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        if self.request.highlight and results:
-            await self._explain(plan, results)
-        facets: FacetsAnswer | UnsetType = UNSET
-        if self.request.facets:
-            facets = await self._start(self._facets, plan, within).result()
-        offered: list[Suggestion] | UnsetType = UNSET
-        if self.request.suggest:
-            offered = await self._start(suggestions, self.request, plan, self.corpus).result()
+        if self.request.highlight or self.request.facets or self.request.suggest:
+            await self._add_details(plan, within, results)
         self.timings.total_ms = ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -194,8 +191,8 @@ class _Search:
             next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
             coverage=self.dense_half.coverage,
             sort=self.sort,
-            facets=facets,
-            suggestions=offered,
+            facets=self.facets,
+            suggestions=self.suggestions,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
@@ -284,16 +281,6 @@ class _Search:
         ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
         self.results = self._results_of(fused, ended=ended)
 
-    def _facets(self, plan: SearchPlan, within: RowSet | None) -> FacetsAnswer:
-        """Return the counts of all papers that meet conditions if no words rank them, otherwise of the best matches."""
-        started = perf_counter()
-        if within is not None and (not within.count or _has_no_words(plan)):
-            facets = facets_of_all(within, self.corpus.catalogue)
-        else:
-            facets = facets_of_matches(self.candidates, self.corpus.catalogue, complete=self.complete)
-        self.timings.fetch_ms += ms_since(started)
-        return facets
-
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
         """Return the page of a ranking; None if it depends on a deeper one."""
         page = self._page(ranking.rows, ended)
@@ -331,12 +318,28 @@ class _Search:
         self.more = self.more or len(results) > end
         return results[self.request.offset : end]
 
-    async def _explain(self, plan: SearchPlan, results: list[SearchResult]) -> None:
+    async def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
+        """Add what the request wants beside the results, most of it in one change of threads."""
         started = perf_counter()
-        rows = [self.rows[result.id] for result in results]
-        rankings = {"dense": self.dense, "lexical": self.lexical}
-        await explain(results, rows, plan, self.corpus, **rankings, vector=self.dense_half.vector, start=self._start)
+        marked = await self._start(self._details, plan, within, results).result()
+        if marked:
+            found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
+            await explain(results, marked, found, plan, self.corpus, self.dense_half.vector)
         self.timings.fetch_ms += ms_since(started)
+
+    def _details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> list[Marked]:
+        """Make the facets and the suggestions, and return the places of the query's words."""
+        catalogue = self.corpus.catalogue
+        if self.request.facets and within is not None and (not within.count or _has_no_words(plan)):
+            self.facets = facets_of_all(within, catalogue)
+        elif self.request.facets:
+            self.facets = facets_of_matches(self.candidates, catalogue, complete=self.complete)
+        if self.request.suggest:
+            self.suggestions = suggestions(self.request, plan, self.corpus)
+        if not (self.request.highlight and results):
+            return []
+        words = QueryWords.of(plan, self.corpus.lexical)
+        return [mark(result, words) for result in results]
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k

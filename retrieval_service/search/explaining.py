@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,70 +15,63 @@ from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.highlights import (
     MOST_SENTENCES,
     Marked,
-    QueryWords,
     Span,
-    mark,
     nearest_sentences,
     sentences_to_embed,
 )
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.reasons import Half, reason
-from retrieval_service.threads import Job
 
 _ENOUGH_OF_DENSE = 1 / 3
 """Share of the query's information above which words choose the sentence in a search by vectors alone."""
 
 _SECONDS, _SHARE = 0.25, 0.5  # longest wait for the vectors of sentences, and its share of the time that is left
-_Start = Callable[..., Job[Any]]
+
+
+class Found(NamedTuple):
+    """Rows of some results, and the rankings that they are from; a ranking is None if there was none."""
+
+    rows: Sequence[int]
+    dense: Ranking | None
+    lexical: Ranking | None
 
 
 async def explain(
     results: Sequence[SearchResult],
-    rows: Sequence[int],
+    marked: Sequence[Marked],
+    found: Found,
     plan: SearchPlan,
     corpus: Corpus,
-    *,
-    dense: Ranking | None,
-    lexical: Ranking | None,
     vector: Vectors | None,
-    start: _Start,
 ) -> None:
     """Add highlights to results.
 
     Args:
         results: The results of a page.
-        rows: Their rows.
+        marked: The places of the query's words in them.
+        found: Where they were found.
         plan: The plan of the search.
         corpus: The corpus that was searched.
-        dense: The ranking by vectors; None if there was none.
-        lexical: The ranking by words; None if there was none.
         vector: The query's unit vector; without it, sentences are chosen by words alone.
-        start: Runs work in a thread.
     """
-    marked = await start(_mark_all, results, plan, corpus).result()
-    sentences = [one.best for one in marked]
+    sentences: list[Span | None] = [one.best for one in marked]
     if vector is not None:
         # Vectors of sentences cost more than the search itself, so that a hybrid search uses words where there are any.
-        enough = _ENOUGH_OF_DENSE if lexical is None else 0.0
-        for at, sentence in (await _nearest(results, marked, enough, vector, corpus)).items():
-            sentences[at] = sentence
-    by_words = lexical if plan.words is None or plan.words.strip() else None
-    for result, row, one, sentence in zip(results, rows, marked, sentences, strict=True):
+        enough = _ENOUGH_OF_DENSE if found.lexical is None else 0.0
+        for at, nearest in (await _nearest(results, marked, enough, vector, corpus)).items():
+            sentences[at] = nearest
+    by_words = found.lexical if plan.words is None or plan.words.strip() else None
+    for result, row, one, sentence in zip(results, found.rows, marked, sentences, strict=True):
         why = reason(
             (result.title, one.title),
             (result.abstract, one.abstract),
-            _half(dense, row),
+            _half(found.dense, row),
             _half(by_words, row),
             like=bool(plan.like),
             reranked="reranker" in result.sources,
         )
         result.highlights = one.highlights(sentence, why)
-
-
-def _mark_all(results: Sequence[SearchResult], plan: SearchPlan, corpus: Corpus) -> list[Marked]:
-    words = QueryWords.of(plan, corpus.lexical)
-    return [mark(result, words) for result in results]
 
 
 async def _nearest(

@@ -109,3 +109,12 @@ def test_offers_are_links_to_searches_with_the_same_filters() -> None:
         "?q=x&categories=cs.LG",
     ]
     assert offers(STATE, ()) == ""
+
+
+def test_a_full_last_page_has_no_link_to_an_empty_one() -> None:
+    found = [{"id": str(number), "title": "T"} for number in range(10)]
+    state = PageState(q="x", offset=10)
+    last = render.results(state, answer(results=found, offset=10, next_cursor=None), {})
+    assert 'rel="next"' not in last
+    assert "These are the last results." in last
+    assert 'rel="next"' in render.results(state, answer(results=found, offset=10, next_cursor="abc"), {})

@@ -63,9 +63,9 @@ def marked(index: TantivyIndex, fakes: Any, query: str, text: str) -> list[str]:
     ],
 )
 def test_words_are_found_as_the_index_finds_them(
-    index: TantivyIndex, fakes: Any, query: str, text: str, words: list[str]
+    index: TantivyIndex, fakes: Any, monkeypatch: pytest.MonkeyPatch, query: str, text: str, words: list[str]
 ) -> None:
-    fakes.ListCatalogue.categories = {"cs.LG": 1}
+    monkeypatch.setattr(fakes.ListCatalogue, "categories", {"cs.LG": 1})
     assert marked(index, fakes, query, text) == words
 
 

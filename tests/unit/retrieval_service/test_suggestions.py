@@ -26,10 +26,10 @@ class Authors:
 
 
 @pytest.fixture
-def corpus(fakes: Any) -> Any:
+def corpus(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     made = fakes.Corpus(fakes.papers, {0: 0.9}, {0: 1.0})
     made.lexical.find_rows = Authors()
-    type(made.catalogue).span = (None, date(2026, 5, 1))
+    monkeypatch.setattr(fakes.ListCatalogue, "span", (None, date(2026, 5, 1)))
     return made
 
 
