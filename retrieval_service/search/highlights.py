@@ -100,22 +100,29 @@ class QueryWords:
 
     def _match(self, word: str) -> Iterator[Match]:
         """Yield the places of terms in a word: all of a compound if it is a term as one word, else its parts."""
-        parts = list(_PART.finditer(word))
-        if len(parts) > 1 and (term := self._term("".join(part[0] for part in parts))):
-            yield Match(0, len(word), term)
-            return
-        for part in parts:
-            if term := self._term(part[0]):
-                yield Match(*part.span(), term)
-            elif len(pairs := self._terms_of(part[0])) == len(part[0]) - 1 > 1:
-                # Of a script without spaces, the terms are pairs of letters.
-                at = part.start()
-                yield from (Match(at + n, at + n + 2, pair) for n, pair in enumerate(pairs) if pair in self.weights)
+        if not word.isalnum():
+            parts = list(_PART.finditer(word))
+            if term := self._term("".join(part[0] for part in parts)):
+                yield Match(0, len(word), term)
+            else:
+                yield from (one for part in parts for one in self._match_part(part[0], part.start()))
+        else:
+            yield from self._match_part(word, 0)
+
+    def _match_part(self, word: str, at: int) -> Sequence[Match]:
+        """Return the place of a word's term; of a script without spaces, the places of pairs of letters."""
+        if term := self._term(word):
+            return [Match(at, at + len(word), term)]
+        if word.isascii() or len(pairs := self._terms_of(word)) != len(word) - 1:
+            return []
+        return [Match(at + n, at + n + 2, pair) for n, pair in enumerate(pairs) if pair in self.weights]
 
     def _term(self, word: str) -> str | None:
         terms = self._terms_of(word)
         if len(terms) == 1 and terms[0] in self.weights:
             return terms[0]
+        if not self._patterns:
+            return None
         lower = word.lower()
         return next((pattern for pattern, found in self._patterns.items() if found.fullmatch(lower)), None)
 
