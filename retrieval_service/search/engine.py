@@ -133,7 +133,7 @@ class _Search:
     suggestions: list[Suggestion] | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
-    candidates: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     complete: bool = True
     rows: dict[str, int] = field(default_factory=dict)
     rerank: int = 0
@@ -270,7 +270,7 @@ class _Search:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
         halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
-            self.candidates, self.complete = fused.rows, all(one.complete for one in halves)
+            self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
             if has_order(self.request):
                 corpus = self.corpus
                 fused, self.sort = in_order(
@@ -333,7 +333,7 @@ class _Search:
         if self.request.facets and within is not None and (not within.count or _has_no_words(plan)):
             self.facets = facets_of_all(within, catalogue)
         elif self.request.facets:
-            self.facets = facets_of_matches(self.candidates, catalogue, complete=self.complete)
+            self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
         if self.request.suggest:
             self.suggestions = suggestions(self.request, plan, self.corpus)
         if not (self.request.highlight and results):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import translate
 from itertools import chain
 from typing import NamedTuple
 
@@ -32,7 +33,6 @@ _LONGEST = 1_000  # characters of a sentence that are embedded
 _WORD = r"[{letters}\x80-\U0010ffff](?<![^\W_].)(?<=[^\W_])[^\W_]*(?:[-\u2010-\u2013][^\W_]+)*"
 _PART = re.compile(r"[^\W_]+")
 _TEXT_FIELDS = frozenset({Field.TITLE, Field.ABSTRACT, Field.ANYWHERE})
-_ANY_LETTERS = {"*": r"[^\W_]*", "?": r"[^\W_]"}
 _PATTERN_WEIGHT = 1.0
 
 Span = tuple[int, int]
@@ -200,4 +200,5 @@ def _required(admitted: Filter) -> Iterator[Clause]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(_ANY_LETTERS.get(letter) or re.escape(letter) for letter in pattern))
+    # The standard library's expression takes time in proportion to the word, with any number of signs.
+    return re.compile(translate(pattern.replace("[", "[[]")))

@@ -188,3 +188,8 @@ def test_reasons_name_a_few_words_and_the_reranker() -> None:
     said = reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True)
     assert said == ("abstract has 'one', 'two', 'three' and more; 3rd by words; ordered by the reranker")
     assert "abstract has 'one', 'two' and 'three'" in reason(("", []), (text, matches[:3]), None, None)
+
+
+def test_a_pattern_of_many_signs_is_no_heavy_work() -> None:
+    words = QueryWords({}, lambda word: (word,), ["aaa" + "*a" * 40 + "*b"])
+    assert words.find("a" * 5_000 + " aaa" + "a" * 60 + "b") == [Match(5_001, 5_065, "aaa" + "*a" * 40 + "*b")]
