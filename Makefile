@@ -172,7 +172,7 @@ dist/encoder/text_encoder/PROMOTED: $(made_by) | .venv/ready .venv-training/read
 	AKIN_MODEL_REPOSITORY=dist/encoder .venv/bin/akin encoder export
 
 .PHONY: dist
-dist: .venv/ready dist/encoder/text_encoder/PROMOTED ## the wheels akin and akin-encoder, in dist/: pip install dist/*.whl
+dist: .venv/ready dist/encoder/text_encoder/PROMOTED ## the wheels akin, akin-encoder and akin-client, in dist/: pip install dist/*.whl
 	.venv/bin/python deploy/dist/build.py --encoder dist/encoder
 
 # --- checks ---

@@ -2,7 +2,7 @@
 
 AkinError              1
 ├── BadSetting         2   an environment variable has a value that cannot be used
-├── NotSetUp           3   a part that `make setup` provides is missing
+├── NotSetUp           3   a part that `make setup` or `akin setup` provides is missing or cannot be made
 ├── EncoderError       4   the encoder registry: nothing exported, no such version, export failed
 ├── StackError         5   a port is taken, a process ended or did not get ready
 ├── PapersUnusable     6   papers cannot be fetched, read or indexed
@@ -26,7 +26,7 @@ class BadSetting(AkinError):
 
 
 class NotSetUp(AkinError):
-    """Missing part that `make setup` provides."""
+    """Missing part that `make setup` or `akin setup` provides."""
 
     exit_code = 3
 

@@ -24,6 +24,7 @@ from akin.errors import NotSetUp
 from akin.installation import IS_CLONE, LOCKS
 from akin.papers.sample import FILE_NAME, MEMBER_SHA256
 from akin.sample import sample_folder, sample_path
+from akin.stack.processes import end_with_parent
 from akin.stack.tritonserver import PROGRAM, is_installation, require_plain_paths, wheel_server
 from akin.stack_settings import Settings
 from akin.storage.locks import hold_lock
@@ -128,10 +129,11 @@ def find_python() -> str:
     for version in ("3.12", "3.11"):
         if found := shutil.which(f"python{version}"):
             # It may be a link to nothing, or a shim that chooses by the current folder.
-            code = "import sys; print('%d.%d' % sys.version_info[:2])"
+            code = "import os, sys; print('%d.%d' % sys.version_info[:2], os.path.realpath(sys.executable))"
             done = subprocess.run([found, "-I", "-c", code], capture_output=True, text=True, check=False)
-            if done.returncode == 0 and done.stdout.strip() == version:
-                return found
+            its_version, _, program = done.stdout.strip().partition(" ")
+            if done.returncode == 0 and its_version == version:
+                return program
     raise NotSetUp(
         f"the server's Python needs NumPy 1, which has no wheel for Python {sys.version_info.major}."
         f"{sys.version_info.minor}, and there is no python3.12 or python3.11 on PATH: install one beside it "
@@ -240,7 +242,7 @@ def _pip(command: Sequence[str], lock: Path, wheels: Path | None, say: Say, pyth
     kept: list[str] = []
     with subprocess.Popen(
         arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace",
+        text=True, errors="replace", preexec_fn=end_with_parent,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:

@@ -111,13 +111,15 @@ def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
 
 def server_python(settings: Settings) -> tuple[str, Path]:
     """Return the version of the Python that runs the model in the wheel's server, such as 3.11, and its folder."""
+    python = settings.triton_home / "python"
     try:
-        lines = (settings.triton_home / "python/pyvenv.cfg").read_text("utf-8").splitlines()
+        lines = (python / "pyvenv.cfg").read_text("utf-8").splitlines()
     except OSError:
         return f"{sys.version_info.major}.{sys.version_info.minor}", Path(sys.base_prefix)
     found = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
     version = (found.get("version") or found.get("version_info") or "").split(".")  # of venv, of uv
-    return ".".join(version[:2]), Path(found.get("home", sys.base_prefix)).parent
+    # The file names the folder of a link, such as ~/.local/bin; the libraries lie beside the program itself.
+    return ".".join(version[:2]), (python / "bin/python").resolve().parent.parent
 
 
 def backend_directory(settings: Settings) -> Path:

@@ -104,17 +104,24 @@ def test_a_python_without_numpy_1_uses_another_one(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotSetUp, match=r"NumPy 1, which has no wheel for Python .*uv python install"):
         server_setup.set_up_server(Settings.read({}), lambda _: None)
-    for name, script in {"python3.12": "echo no such version >&2; exit 127", "python3.11": "echo 3.11"}.items():
+    for name, script in {
+        "python3.12": "echo no such version >&2; exit 127",
+        "python3.11": "echo 3.11 /opt/python3.11",
+    }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    assert server_setup.find_python() == str(tmp_path / "python3.11")
+    assert server_setup.find_python() == "/opt/python3.11"
 
 
 @pytest.mark.parametrize("line", ["version = 3.12.1", "version_info = 3.12.1.final.0"])
 def test_the_stub_and_its_library_are_those_of_the_servers_python(tmp_path: Path, line: str) -> None:
-    (tmp_path / "t/python").mkdir(parents=True)
-    (tmp_path / "t/python/pyvenv.cfg").write_text(f"home = {tmp_path}/other/bin\n{line}\n")
-    (tmp_path / "other/lib").mkdir(parents=True)
+    (tmp_path / "t/python/bin").mkdir(parents=True)
+    (tmp_path / "t/python/pyvenv.cfg").write_text(f"home = {tmp_path}/links\n{line}\n")
+    for folder in ("links", "other/bin", "other/lib"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "other/bin/python3.12").write_text("")
+    (tmp_path / "links/python3.12").symlink_to(tmp_path / "other/bin/python3.12")
+    (tmp_path / "t/python/bin/python").symlink_to(tmp_path / "links/python3.12")
     (tmp_path / "other/lib/libpython3.12.so.1.0").write_text("")
     settings = Settings.read({"AKIN_TRITON_HOME": str(tmp_path / "t"), "AKIN_DATA": str(tmp_path / "d")})
     assert tritonserver.server_python(settings) == ("3.12", tmp_path / "other")

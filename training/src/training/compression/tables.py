@@ -30,8 +30,8 @@ def quantize_tables(model: onnx.ModelProto) -> int:
     }
     for number, (name, table) in enumerate(tables.items()):
         scales = np.maximum(np.abs(table).max(axis=1, keepdims=True), np.finfo(np.float32).tiny) / LEVELS
-        steps = graph.add_constant(f"int8_table_{number}_steps", np.rint(table / scales).astype(np.int8))
-        scale = graph.add_constant(f"int8_table_{number}_scale", scales.astype(np.float32))
+        steps = graph.add_constant(f"{name}_steps", np.rint(table / scales).astype(np.int8))
+        scale = graph.add_constant(f"{name}_scale", scales.astype(np.float32))
         for place, lookup in enumerate(graph.readers[name]):
             own = f"int8_table_{number}_{place}"
             nodes = [
