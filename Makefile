@@ -61,11 +61,15 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	$(uv) pip sync -q --python .venv-dvc/bin/python --require-hashes requirements/dvc.lock
 	touch $@
 
+# The server's Python: the newest one with a wheel of NumPy 1; without one of these, pip compiles NumPy for 3.13.
+TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null && command -v $$each && break; done),$(PYTHON))
+
 .triton/ready: requirements/tritonserver.lock requirements/triton.lock | $(uv)
 	@echo "setting up .triton (the server, and the Python that runs the model in it)"
 	rm -rf .triton
-	$(uv) pip install -q --python "$$(command -v $(PYTHON))" --no-deps --require-hashes --target .triton/server -r requirements/tritonserver.lock
-	$(uv) venv -q --python "$$(command -v $(PYTHON))" .triton/python
+	$(uv) pip install -q --python "$$(command -v $(TRITON_PYTHON))" --no-deps --require-hashes --target .triton/server -r requirements/tritonserver.lock
+	$(uv) venv -q --python "$$(command -v $(TRITON_PYTHON))" .triton/python
 	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
 	touch $@
 
@@ -179,6 +183,8 @@ check: .venv/ready ## lint, format, types and import contracts; needs neither to
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/mypy --config-file client/pyproject.toml
+	PYTHONPATH=client .venv/bin/lint-imports --config client/pyproject.toml
 	PYTHONPATH=training/src .venv/bin/lint-imports --config training/pyproject.toml
 
 .PHONY: check-training

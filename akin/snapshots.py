@@ -13,6 +13,7 @@ from akin.errors import EncoderError, PapersUnusable
 from akin.indexing.build import build_snapshot
 from akin.indexing.changes import ChangedPapers
 from akin.indexing.options import BuildOptions, OnProgress
+from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
 from akin.indexing.update import has_present_rules, update_snapshot
 from akin.papers import PaperReader, read_papers
@@ -188,7 +189,8 @@ def go_live(settings: Settings, say: Say) -> Callable[[Manifest], None]:
     def make(manifest: Manifest) -> None:
         make_live(settings, manifest.id, say)
         vectors = f", {manifest.with_vectors:,} of them by meaning too" if manifest.with_vectors else ""
-        say(f"searchable by words now: {manifest.papers:,} papers{vectors}; vectors follow, the newest papers first")
+        then = "more vectors follow" if manifest.with_vectors else "vectors follow (if interrupted: akin index update)"
+        say(f"searchable by words now: {manifest.papers:,} papers{vectors}; {then}")
 
     return make
 
@@ -327,11 +329,12 @@ def tune_index(
     Raises:
         PapersUnusable: there is no such snapshot, or it cannot be tuned.
     """
-    base = find_manifest(settings, snapshot).id
+    base = find_manifest(settings, snapshot)
     with cli_errors():
+        require_whole(base)
         manifest = run_with_encoder(
             settings,
-            lambda encoder, progress: tune_snapshot(wanted, encoder, settings.data, base=base, progress=progress),
+            lambda encoder, progress: tune_snapshot(wanted, encoder, settings.data, base=base.id, progress=progress),
             say=say,
             bar=bar,
         )

@@ -37,6 +37,7 @@ from retrieval_service.routes import (
     papers,
     rerank,
     search,
+    searches,
 )
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
@@ -114,7 +115,7 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, feed, citations, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (search, searches, feed, citations, papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

@@ -31,7 +31,8 @@ def setup(
 ) -> None:
     """Install the Triton server and publish the packaged encoder now; `demo` and `up` do so when they first need it."""
     from akin.errors import BadSetting, NotSetUp
-    from akin.registry.packaged import packaged_folder, publish_packaged
+    from akin.installation import IS_CLONE
+    from akin.registry.packaged import publish_packaged
     from akin.registry.versions import promoted_number
     from akin.stack import server_setup
 
@@ -56,7 +57,7 @@ def setup(
             + ("" if serves else f"; serve it with: akin encoder promote {number}")
         )
     elif promoted_number(settings.repository) is None:
-        say("no encoder yet: " + ("akin encoder export" if packaged_folder() else "install the wheel akin-encoder"))
+        say("no encoder yet: " + ("akin encoder export" if IS_CLONE else "install the wheel akin-encoder"))
 
 
 def up() -> None:

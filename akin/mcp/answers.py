@@ -17,8 +17,9 @@ _SHORT_ABSTRACT = 400
 _AUTHORS_OF_RESULT = 10
 _AUTHORS_OF_PAPER = 100
 _CATEGORIES = 60
-_AROUND = 700  # characters of an answer beside its papers, without notes
+_AROUND = 400  # characters of an answer beside its papers, without notes
 _LEAST_ABSTRACT = 100
+_LONGEST_NOTE = 300
 _OFFSETS = 1000
 
 
@@ -171,8 +172,10 @@ _Paper = TypeVar("_Paper", FoundPaper, PaperDetails)
 
 def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
     """Return the results of a search that fit the length that was asked for."""
-    notes = [str(note) for note in answer.get("notes", ())]
-    room = asked.max_characters - _AROUND - sum(map(len, notes))
+    most = min(_LONGEST_NOTE, asked.max_characters // 8)
+    notes = [cut(note, most) for note in answer.get("notes", ())][: max(1, asked.max_characters // 3000)]
+    degraded = cut(answer.get("degraded") or "", most)
+    room = asked.max_characters - _AROUND - len(degraded) - sum(map(len, notes))
     kept: list[FoundPaper] = []
     results = answer["results"]
     for result in results:
@@ -191,7 +194,7 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
         left_out=len(results) - len(kept),
         searched=answer["searched"],
         mode=answer["mode"],
-        degraded=answer.get("degraded"),
+        degraded=degraded or None,
         notes=notes,
         snapshot=answer["snapshot"],
     )

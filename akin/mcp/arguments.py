@@ -6,6 +6,7 @@ They have the names of the API, which checks what is not checked here: dates, ca
 from __future__ import annotations
 
 import json
+import re
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
@@ -65,7 +66,8 @@ class Arguments(BaseModel):
             return f"There is no argument {name!a}. {hint}"
         if first["type"] == "missing":
             return f"The argument {name} is missing."
-        return f"{name} is wrong: {first['msg'].removeprefix('Value error, ')}."
+        problem = re.sub(r"^\w+ should ", "must ", first["msg"])
+        return f"{name} {problem if problem.startswith('must') else f'is wrong: {problem}'}."
 
 
 class Sized(Arguments):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from mcp.server.lowlevel import Server
@@ -25,6 +24,8 @@ from akin.mcp.tools import INSTRUCTIONS, TOOLS, read_corpus
 
 _log = logging.getLogger(__name__)
 _BY_NAME = {tool.name: tool for tool in TOOLS}
+_INPUTS = {tool.name: tool.takes.schema_of() for tool in TOOLS}
+_OUTPUTS = {tool.name: tool.gives.schema_of() for tool in TOOLS}
 
 
 def make_server(ask_of: Callable[[Any], Ask]) -> Server[Any]:
@@ -58,9 +59,11 @@ def make_server(ask_of: Callable[[Any], Ask]) -> Server[Any]:
 
     return Server(
         "akin",
-        version=version("akin"),
+        version="1",  # of the interface, as in its OpenAPI document; images have no metadata of the package
         title="Akin",
         instructions=INSTRUCTIONS,
+        # Without it, the SDK would list the tools, and ask for the corpus, before each call.
+        get_tool_input_schema=_INPUTS.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
@@ -73,8 +76,8 @@ def described(scope: str) -> list[Tool]:
             name=tool.name,
             title=tool.title,
             description=f"{tool.description} {scope}",
-            input_schema=tool.takes.schema_of(),
-            output_schema=tool.gives.schema_of(),
+            input_schema=_INPUTS[tool.name],
+            output_schema=_OUTPUTS[tool.name],
             annotations=ToolAnnotations(
                 read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
             ),

@@ -332,7 +332,17 @@ def command_lock_path(settings: Settings) -> Path:
 
 
 def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
-    """Return the lock that prevents two commands from starting or stopping the stack at the same time."""
+    """Return the lock that prevents two commands from starting or stopping the stack at the same time.
+
+    Raises:
+        StackError: The data folder cannot be written.
+    """
+    try:
+        settings.run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(
+            f"cannot write {error.filename}: {error.strerror}. Set AKIN_DATA to another folder."
+        ) from error
     busy = f"another `akin up` or `akin down` is running for {settings.data}: try again when it has ended."
     return hold_lock(command_lock_path(settings), 120.0, StackError(busy))
 

@@ -45,7 +45,13 @@ class Child:
 
 
 def start(
-    name: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, *, tied: bool = False
+    name: str,
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    tied: bool = False,
+    folder: Path | None = None,
 ) -> Child:
     """Start a command in a session of its own, so that a terminal's Ctrl-C does not reach it.
 
@@ -55,6 +61,7 @@ def start(
         environment: Its whole environment.
         log: The file to which its output is appended.
         tied: True if the kernel must end it when this process ends, for any reason.
+        folder: Its current folder; None for that of this process.
 
     Raises:
         StackError: The program is missing or cannot be executed.
@@ -69,6 +76,7 @@ def start(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=folder,
                 preexec_fn=end_with_parent if tied else None,
             )
         except OSError as error:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +31,9 @@ from akin.storage.locks import hold_lock
 SERVER, PYTHON = LOCKS / "tritonserver.lock", LOCKS / "triton.lock"
 GLIBC = (2, 35)
 """The oldest C library that the server's wheel runs with."""
+
+NEWEST_PYTHON = (3, 12)
+"""The newest Python with a wheel of NumPy 1, which the server's Python backend was compiled for."""
 
 MADE_FROM = "made-from"
 """File that marks a folder that this module made, with the digest of what it was made from."""
@@ -62,6 +64,7 @@ def set_up_server(settings: Settings, say: Say, wheels: Path | None = None) -> b
         raise NotSetUp(f"no Triton server in {home}: run `make setup`.")
     require_platform()
     require_plain_paths(home, settings.run, settings.repository)
+    python = find_python()
     busy = NotSetUp(f"another command has been setting up {home} for {WAIT_SECONDS / 60:.0f} minutes: try again later.")
     try:
         with hold_lock(home.with_name(f".{home.name}.lock"), WAIT_SECONDS, busy):
@@ -69,7 +72,7 @@ def set_up_server(settings: Settings, say: Say, wheels: Path | None = None) -> b
                 return False
             require_own(home)
             say(f"setting up the Triton server in {home} (once; 160 MB of wheels, 510 MB on the disk)")
-            _make(home, say, wheels)
+            _make(home, python, say, wheels)
     except OSError as error:
         raise NotSetUp(
             f"cannot write {error.filename or home}: {error.strerror or error}. Set AKIN_DATA to another folder."
@@ -83,7 +86,8 @@ def is_ready(settings: Settings) -> bool:
     if is_installation(settings):
         return True
     try:
-        return (settings.triton_home / MADE_FROM).read_text("utf-8") == fingerprint()
+        same = (settings.triton_home / MADE_FROM).read_text("utf-8") == fingerprint()
+        return same and (settings.triton_home / "python/bin/python").exists()  # the Python that it links to
     except FileNotFoundError:
         return (wheel_server(settings) / PROGRAM).is_file()
     except (OSError, ValueError):
@@ -91,11 +95,8 @@ def is_ready(settings: Settings) -> bool:
 
 
 def fingerprint() -> str:
-    """Return a digest of the locks and of the version of this Python, which the server's packages are made for."""
-    digest = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
-    for lock in (SERVER, PYTHON):
-        digest.update(lock.read_bytes())
-    return digest.hexdigest()
+    """Return a digest of the locks, from which the server is made."""
+    return hashlib.sha256(SERVER.read_bytes() + PYTHON.read_bytes()).hexdigest()
 
 
 def require_platform() -> None:
@@ -113,6 +114,28 @@ def require_platform() -> None:
         f"there is no Triton server for {here}: its wheel needs Linux on x86-64 with glibc {GLIBC[0]}.{GLIBC[1]} or "
         "newer. Run Akin in containers (`docker compose up` in a clone, docs/containers.md); `akin search` and the "
         "page (`python -m gradio_ui`) work here with its service."
+    )
+
+
+def find_python() -> str:
+    """Return the Python for the server: this one, or another of this machine if this one is too new.
+
+    Raises:
+        NotSetUp: There is none.
+    """
+    if sys.version_info[:2] <= NEWEST_PYTHON:
+        return sys.executable
+    for version in ("3.12", "3.11"):
+        if found := shutil.which(f"python{version}"):
+            # It may be a link to nothing, or a shim that chooses by the current folder.
+            code = "import sys; print('%d.%d' % sys.version_info[:2])"
+            done = subprocess.run([found, "-I", "-c", code], capture_output=True, text=True, check=False)
+            if done.returncode == 0 and done.stdout.strip() == version:
+                return found
+    raise NotSetUp(
+        f"the server's Python needs NumPy 1, which has no wheel for Python {sys.version_info.major}."
+        f"{sys.version_info.minor}, and there is no python3.12 or python3.11 on PATH: install one beside it "
+        "(uv python install 3.12), or install Akin with it (uv tool install --python 3.12 …)."
     )
 
 
@@ -139,7 +162,8 @@ def download(settings: Settings, folder: Path, say: Say) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for number, lock in enumerate((SERVER, PYTHON), 1):
             say(f"downloading the wheels of {lock.name} ({number} of 2)")
-            _pip(["download", "--dest", str(folder)], lock, None, say)
+            # For the Python that the server would have here: the machine without a network must have the same version.
+            _pip(["download", "--dest", str(folder)], lock, None, say, python=Path(find_python()))
         shutil.copyfile(sample_path(settings), folder / FILE_NAME)
     except OSError as error:
         raise NotSetUp(f"cannot write {error.filename or folder}: {error.strerror or error}.") from error
@@ -164,7 +188,7 @@ def take_sample(settings: Settings, folder: Path) -> None:
         raise NotSetUp(f"cannot copy {source} to {target}: {error.strerror or error}.") from error
 
 
-def _make(home: Path, say: Say, wheels: Path | None) -> None:
+def _make(home: Path, python: str, say: Say, wheels: Path | None) -> None:
     """Install both parts beside the folder, and rename.
 
     Raises:
@@ -179,7 +203,11 @@ def _make(home: Path, say: Say, wheels: Path | None) -> None:
         say("  the server (1 of 2)")
         _pip(["install", "--target", str(aside / "server")], SERVER, wheels, say)
         say("  the encoder's Python (2 of 2)")
-        venv.EnvBuilder(symlinks=True).create(aside / "python")
+        made = subprocess.run([python, "-I", "-m", "venv", "--without-pip", aside / "python"], stdin=subprocess.DEVNULL)
+        if made.returncode:
+            raise NotSetUp(
+                f"{python} cannot make an environment (the reason is printed above): install its module venv."
+            )
         _pip(["install"], PYTHON, wheels, say, python=aside / "python/bin/python")
         (aside / MADE_FROM).write_text(fingerprint(), "utf-8")
         os.chmod(aside, 0o755)

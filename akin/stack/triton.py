@@ -74,7 +74,9 @@ def start_triton(
     http, grpc, _ = ports
     key = triton_key.new() if tied else triton_key.make(settings)
     command = server_command(settings, settings.repository, "127.0.0.1", ports, key=key)
-    child = start("Triton", command, server_environment(settings, os.environ), log, tied=tied)
+    # The Python in the server imports from its current folder first: a numpy.py of the user must not lie there.
+    environment = server_environment(settings, os.environ)
+    child = start("Triton", command, environment, log, tied=tied, folder=log.parent)
     triton = TritonProcess(child, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", key)
     try:
         started(child)

@@ -109,16 +109,27 @@ def is_patched(settings: Settings, environ: Mapping[str, str]) -> bool:
     return is_installation(settings) and found is not None and (int(found[1]), int(found[2])) >= PATCHED
 
 
+def server_python(settings: Settings) -> tuple[str, Path]:
+    """Return the version of the Python that runs the model in the wheel's server, such as 3.11, and its folder."""
+    try:
+        lines = (settings.triton_home / "python/pyvenv.cfg").read_text("utf-8").splitlines()
+    except OSError:
+        return f"{sys.version_info.major}.{sys.version_info.minor}", Path(sys.base_prefix)
+    found = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    version = (found.get("version") or found.get("version_info") or "").split(".")  # of venv, of uv
+    return ".".join(version[:2]), Path(found.get("home", sys.base_prefix)).parent
+
+
 def backend_directory(settings: Settings) -> Path:
-    """Return a backend directory whose Python backend has the stub for this Python; make it for the wheel's server.
+    """Return a backend directory whose Python backend has the server's stub; make it for the wheel's server.
 
     Raises:
-        NotSetUp: The wheel is missing, or has no stub for this Python.
+        NotSetUp: The wheel is missing, or has no stub for the server's Python.
     """
     if is_installation(settings):
         return settings.triton_home / "backends"
     server = wheel_server(settings)
-    name = f"{sys.version_info.major}.{sys.version_info.minor}"
+    name, _ = server_python(settings)
     stub = server / "python_backend_stubs" / name / "triton_python_backend_stub"
     if not (server / PROGRAM).is_file():
         raise NotSetUp(f"no Triton server in {settings.triton_home}: run {SETUP}.")
@@ -140,21 +151,21 @@ def server_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
     """Return the environment in which the server and its Python stub find their libraries and packages.
 
     Raises:
-        NotSetUp: This Python has no shared library, which the stub needs.
+        NotSetUp: The server's Python has no shared library, which the stub needs.
     """
     both = {"TOKENIZERS_PARALLELISM": "true", "PYTHONDONTWRITEBYTECODE": "1"}
     if is_installation(settings):
         return {**base, **both}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python, prefix = server_python(settings)
     paths = [str(settings.triton_home / "server/nvidia_pytriton.libs")]
     wanted = f"libpython{python}.so.1.0"
     libdir = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
-    places = dict.fromkeys([libdir, Path(sys.base_prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu")])
+    places = dict.fromkeys([prefix / "lib", libdir, Path("/usr/lib/x86_64-linux-gnu")])
     home = next((place for place in places if (place / wanted).exists()), None)
     if home is not None:
         paths.append(str(home))
     # The wheel has the library of its newest Python, under a name of its own, which that Python's stub asks for.
-    elif not any(Path(paths[0]).glob(f"libpython3-*.{sys.version_info.minor}.so.1.0")):
+    elif not any(Path(paths[0]).glob(f"libpython3-*.{python.partition('.')[2]}.so.1.0")):
         raise NotSetUp(
             f"{wanted} is not in {', '.join(map(str, places))}: Triton's Python backend needs it. "
             f"Install it (Debian: libpython{python}) or set up with a Python built with --enable-shared."

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for wheel in build_all(options.encoder, options.out):
             print(f"{wheel}  {wheel.stat().st_size / 1e6:.1f} MB")
-    except (AkinError, DistError, OSError, ValueError, subprocess.CalledProcessError) as error:
+    except (AkinError, DistError, OSError, ValueError) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     return 0
@@ -77,6 +77,7 @@ def build_all(repository: Path, out: Path) -> list[Path]:
         out.mkdir(parents=True, exist_ok=True)
         for left in out.glob("akin*.whl"):
             left.unlink()
+        write_constraints(out / "constraints.txt")
         return [Path(shutil.copy(wheel, out)) for wheel in made]
 
 
@@ -106,6 +107,7 @@ def wheel_project(text: str) -> str:
     """
     project = tomllib.loads(text)["project"]
     wanted = [*project["dependencies"], *(each for extra in EXTRAS for each in project["optional-dependencies"][extra])]
+    wanted = [bounded(each) for each in wanted]
     listed = ",\n".join(f"    {json.dumps(each)}" for each in dict.fromkeys(wanted))
     new = {
         "dependencies": f"dependencies = [\n{listed},\n]",
@@ -119,6 +121,32 @@ def wheel_project(text: str) -> str:
     if tomllib.loads(text)["project"]["dependencies"] != list(dict.fromkeys(wanted)):
         raise DistError("the line `dependencies = […]` of pyproject.toml is not the project's.")
     return text
+
+
+def bounded(requirement: str) -> str:
+    """Return a requirement that excludes the next release with changes that break: this one was never run with it.
+
+    That is the next major version, or the next minor one of a version 0, counted from the locked one.
+
+    Raises:
+        DistError: The package is not locked.
+    """
+    name = re.split(r"[\[<>=!~; ]", requirement)[0]
+    if name == "pip":  # which packages of this environment share with others
+        return requirement
+    found = re.search(rf"^{re.escape(name)}==(\d+)\.(\d+)", (ROOT / "requirements/all.lock").read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise DistError(f"{name} is not in requirements/all.lock: make lock.")
+    major, minor = int(found[1]), int(found[2])
+    specifier, mark, marker = requirement.partition(";")
+    return f"{specifier.rstrip()},<{major + 1 if major else f'0.{minor + 1}'}{mark}{marker}"
+
+
+def write_constraints(file: Path) -> None:
+    """Write the locked versions of all packages that serving, page and command line install, for `pip install -c`."""
+    locks = "".join((ROOT / "requirements" / name).read_text("utf-8") for name in ("service.lock", "ui.lock"))
+    pins = {line.rstrip(" \\") for line in locks.splitlines() if re.match(r"[\w.-]+==", line)}
+    file.write_text("\n".join(sorted(pins)) + "\n", "utf-8")
 
 
 def stage_encoder(repository: Path, folder: Path) -> Path:
@@ -166,9 +194,14 @@ def build_wheel(staged: Path, out: Path) -> Path:
     for path in (staged, *staged.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     target = out / staged.name
-    command = [sys.executable, "-P", "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    target.mkdir(parents=True)
+    command = [sys.executable, "-c", "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH") or commit_time()}
-    subprocess.run([*command, "--wheel-dir", str(target), str(staged)], check=True, env=environment)
+    done = subprocess.run(
+        [*command, str(target)], cwd=staged, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DistError(f"setuptools did not build {staged.name}: {done.stderr[-2000:]}")
     (wheel,) = target.glob("*.whl")
     return wheel
 

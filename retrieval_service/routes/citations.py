@@ -48,6 +48,14 @@ def _write(ids: Sequence[str], form: CitationFormat, catalogue: Catalogue) -> st
 
 # An old arXiv id has a slash in it: this path must come before `/papers/{id}`.
 ROUTES = (
-    ApiRoute("/papers/{paper_id:path}/citation", citation, takes=_ONE, timed=True),
-    ApiRoute("/citations", citations, "POST", takes=_SEVERAL, timed=True),
+    ApiRoute(
+        "/papers/{paper_id:path}/citation",
+        citation,
+        takes=_ONE,
+        timed=True,
+        example={"paper_id": "2401.09032", "format": "ris"},
+    ),
+    ApiRoute(
+        "/citations", citations, "POST", takes=_SEVERAL, timed=True, example={"ids": ["2401.09032", "hep-th/9901001"]}
+    ),
 )

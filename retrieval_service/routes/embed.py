@@ -27,4 +27,14 @@ async def embed(request: Request) -> Response:
     return await answer_in_turn(request, state.searches, deadline, answer)
 
 
-ROUTES = (ApiRoute("/embed", embed, "POST", takes=_EMBED, answers=EmbedAnswer, timed=True),)
+ROUTES = (
+    ApiRoute(
+        "/embed",
+        embed,
+        "POST",
+        takes=_EMBED,
+        answers=EmbedAnswer,
+        timed=True,
+        example={"query": "graph neural networks"},
+    ),
+)

@@ -33,11 +33,15 @@ async def _service_error(request: Request, error: Exception) -> Response:
     if isinstance(error, BodyTooSlow):
         # The rest of the body would be read as the next request.
         headers["Connection"] = "close"
+    return error_response(error.status, *describe(error), headers)
+
+
+def describe(error: RetrievalError) -> tuple[str, str, Any]:
+    """Return code, message and detail of an error as they are answered; log what they leave out."""
     message = redact_message(error)
     if message != error.message:
         _log_once(error.message)
-    detail = error.detail if isinstance(error, RequestError) else redact_detail(error.detail)
-    return error_response(error.status, error.code, message, detail, headers)
+    return error.code, message, error.detail if isinstance(error, RequestError) else redact_detail(error.detail)
 
 
 @lru_cache(maxsize=64)

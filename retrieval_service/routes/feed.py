@@ -35,8 +35,10 @@ async def feed(request: Request) -> Response:
 
     async def answer(corpus: OpenCorpus) -> Response:
         found = await state.engine.search(corpus, wanted)
-        state.metrics.record_search(found.timings, found.degraded is not None, found.reranked)
-        if found.degraded is not None:
+        # While a snapshot is being finished, some papers have no vector for hours: that is no failure.
+        failed = found.degraded is not None and found.coverage is None
+        state.metrics.record_search(found.timings, failed, found.reranked)
+        if failed:
             # A reader would take the papers of a passing ranking for new ones, and keep them.
             raise Unavailable(f"A feed is made of complete searches only, and this one is not: {found.degraded}")
         written = Feed(
@@ -47,7 +49,9 @@ async def feed(request: Request) -> Response:
             changed=corpus.manifest.created,
         )
         content = await Job(state.read_threads, written.write, found.results).result()
-        return Response(content, headers=NEVER_STORED if wanted.rerank else None, media_type=MEDIA_TYPE)
+        return Response(
+            content, headers=NEVER_STORED if found.degraded or wanted.rerank else None, media_type=MEDIA_TYPE
+        )
 
     return await answer_from_corpus(request, state.searches, deadline, (wanted, base), answer)
 
@@ -57,4 +61,4 @@ def _title(wanted: SearchRequest, like: Sequence[str]) -> str:
     return f"Akin: {what}"[:_LONGEST_TITLE]
 
 
-ROUTES = (ApiRoute("/feed", feed, takes=_SEARCH, timed=True),)
+ROUTES = (ApiRoute("/feed", feed, takes=_SEARCH, timed=True, example={"query": "graph neural networks"}),)

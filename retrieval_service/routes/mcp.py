@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
@@ -97,6 +98,8 @@ def _make_manager() -> StreamableHTTPSessionManager:
 
     from akin.mcp.server import make_server
 
+    # The SDK logs several lines of each request, which `AKIN_LOG_REQUESTS` decides on.
+    logging.getLogger("mcp").setLevel(logging.WARNING)
     # The application checks hosts, origins and bodies for all of its routes.
     return StreamableHTTPSessionManager(make_server(_Routes), json_response=True, stateless=True)
 

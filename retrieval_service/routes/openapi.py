@@ -20,7 +20,7 @@ _TIMEOUT = {
     "in": "header",
     "required": False,
     "description": "Seconds that the client waits for the answer; then the work is given up.",
-    "schema": {"type": "number"},
+    "schema": {"type": "number", "exclusiveMinimum": 0},
 }
 
 
@@ -47,7 +47,7 @@ class ApiRoute(Route):
         endpoint: Callable[..., Any],
         *methods: str,
         takes: Parameters[Any] | None = None,
-        answers: type | None = None,
+        answers: Any = None,
         timed: bool = False,
         example: Mapping[str, Any] | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class ApiRoute(Route):
             endpoint: The function that answers.
             methods: Its HTTP methods; GET if none is given. HEAD is answered wherever GET is.
             takes: Its parameters, in the body of a POST and in the address of a GET.
-            answers: Model of the answer.
+            answers: Type of the answer, if that is JSON.
             timed: True if a request may shorten its deadline.
             example: Parameters of a request, those in the path included.
         """
@@ -67,8 +67,8 @@ class ApiRoute(Route):
         self.takes, self.answers, self.timed = takes, answers, timed
         self.example = dict(example or {})
 
-    def operation(self, method: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the OpenAPI operation of a method, given the schemas of all models."""
+    def operation(self, method: str, schemas: Mapping[str, Any], answers: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return the OpenAPI operation of a method, given the schemas of all models and of all answers."""
         name = self.endpoint.__name__
         found: dict[str, Any] = {
             "tags": [self.endpoint.__module__.rpartition(".")[2]],
@@ -81,7 +81,7 @@ class ApiRoute(Route):
             for each in self.param_convertors
         ]
         if self.takes and method == "POST":
-            content = _json(self.takes.model.__name__)
+            content = _json({"$ref": _REFERENCE.format(name=self.takes.model.__name__)})
             if self.example:
                 content["application/json"]["example"] = self.example
             found["requestBody"] = {"required": True, "content": content}
@@ -96,13 +96,13 @@ class ApiRoute(Route):
         found["parameters"] = [*parameters, *([_TIMEOUT] if self.timed else [])]
         found["responses"] = {"200": {"description": "Successful response."}}
         if self.answers:
-            found["responses"] = {
-                "200": {"description": "Found.", "content": _json(self.answers.__name__)},
-                "4XX": {"description": "The request is wrong.", "content": _json(ErrorAnswer.__name__)},
-                "503": {
-                    "description": "Temporarily unavailable; repeat after the seconds in Retry-After.",
-                    "content": _json(ErrorAnswer.__name__),
-                },
+            found["responses"]["200"] = {"description": "Found.", "content": _json(answers[self.answers])}
+        if self.answers or self.takes or parameters:
+            failed = _json(answers[ErrorAnswer])
+            later = "Temporarily unavailable; repeat after the seconds in Retry-After."
+            found["responses"] |= {
+                "4XX": {"description": "The request is wrong.", "content": failed},
+                "503": {"description": later, "content": failed},
             }
         return found
 
@@ -111,7 +111,8 @@ def openapi(routes: Iterable[BaseRoute], root_path: str = "") -> dict[str, Any]:
     """Return the OpenAPI document of those routes that are an `ApiRoute`, published below a path."""
     documented = [route for route in routes if isinstance(route, ApiRoute)]
     answers = [ErrorAnswer, *dict.fromkeys(route.answers for route in documented if route.answers)]
-    _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
+    shown, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
+    answer_schemas = dict(zip(answers, shown, strict=True))
     takes = dict.fromkeys(route.takes for route in documented if route.takes)
     _, definitions = TypeAdapter.json_schemas(
         [(each.model.__name__, "validation", each.adapter) for each in takes],
@@ -121,7 +122,7 @@ def openapi(routes: Iterable[BaseRoute], root_path: str = "") -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in documented:
         for method in route.verbs:
-            paths.setdefault(route.path_format, {})[method.lower()] = route.operation(method, schemas)
+            paths.setdefault(route.path_format, {})[method.lower()] = route.operation(method, schemas, answer_schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Akin", "description": _DESCRIPTION, "version": "1"},
@@ -131,5 +132,5 @@ def openapi(routes: Iterable[BaseRoute], root_path: str = "") -> dict[str, Any]:
     }
 
 
-def _json(name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=name)}}}
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

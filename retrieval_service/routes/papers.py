@@ -49,6 +49,6 @@ def _paper(paper_id: str, catalogue: Catalogue) -> Paper:
 
 # An old arXiv id has a slash in it: `/papers/{id}/similar` must come before this path.
 ROUTES = (
-    ApiRoute("/papers/{paper_id:path}", paper, answers=PaperAnswer, timed=True),
+    ApiRoute("/papers/{paper_id:path}", paper, answers=PaperAnswer, timed=True, example={"paper_id": "2401.09032"}),
     ApiRoute("/corpus", corpus, answers=CorpusAnswer),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ Model = TypeVar("Model")
 
 # The longest query, with every letter escaped as a pair of \uXXXX, is a quarter of it.
 _LONGEST_BODY = 1 << 20
+_LARGE_BODY = 1 << 18
 _MOST_FIELDS = 2000  # of an address; all lists together are shorter
 _LONGEST_NAME = 40  # characters of a name that an error repeats
 _decode = msgspec.json.Decoder().decode
@@ -118,6 +120,10 @@ class Parameters(Generic[Model]):
             InvalidParameter: A name is unknown or given twice, or a value is wrong.
         """
         body = await json_body(request, self._longest_body)
+        # Megabytes of texts take a tenth of a second, in which other requests are to be answered.
+        return await asyncio.to_thread(self._read, body) if len(body) > _LARGE_BODY else self._read(body)
+
+    def _read(self, body: bytes) -> Model:
         try:
             content = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

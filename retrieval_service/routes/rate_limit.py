@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from retrieval_service.routes.error_handlers import error_response
 
 _CLIENTS_KEPT = 10_000
+_CHARGE = "akin.charge"
 # Monitors must reach the service while clients are refused, and documentation costs nothing.
 _UNLIMITED = ("/health", "/docs", "/openapi.json")
 
@@ -48,7 +49,14 @@ class RateLimit:
             refusal = error_response(429, "rate_limited", message, detail, {"Retry-After": str(seconds)})
             await refusal(scope, receive, send)
             return
+        if scope["type"] == "http":
+            scope[_CHARGE] = self._charge
         await self._app(scope, receive, send)
+
+    def _charge(self, scope: Scope, requests: int) -> None:
+        client = _client(scope)
+        tokens, at = self._buckets.get(client, (float(self._burst), self._clock()))
+        self._buckets[client] = (tokens - requests, at)
 
     def _wait(self, scope: Scope) -> float:
         """Return the seconds until the client may send a request; if that is 0, take a token."""
@@ -60,6 +68,12 @@ class RateLimit:
         if len(self._buckets) > _CLIENTS_KEPT:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / self._rate
+
+
+def charge(scope: Scope, requests: int) -> None:
+    """Count a request that does the work of several as so many more; its client's next request waits for them."""
+    if limit := scope.get(_CHARGE):
+        limit(scope, requests)
 
 
 def _client(scope: Scope) -> str:

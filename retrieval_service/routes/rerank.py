@@ -127,7 +127,9 @@ class RerankAnswer(msgspec.Struct, kw_only=True):
     model: str = ANY_RERANKER
 
 
-class _Ranked(msgspec.Struct, kw_only=True):
+class RankedText(msgspec.Struct, kw_only=True):
+    """Text, by its place in the request, with its score."""
+
     index: int
     score: float
     text: str | UnsetType = UNSET
@@ -154,12 +156,12 @@ async def rerank(request: Request) -> Response:
     return await answer_in_turn(request, state.bulk, deadline, answer)
 
 
-def _answer(wanted: RerankRequest, scores: NDArray[np.float32]) -> RerankAnswer | list[_Ranked]:
+def _answer(wanted: RerankRequest, scores: NDArray[np.float32]) -> RerankAnswer | list[RankedText]:
     best = np.argsort(-scores, kind="stable")[: wanted.top_n].tolist()
     if wanted.texts:
         shown = scores.tolist() if wanted.raw_scores else _shares(scores)
         return [
-            _Ranked(index=at, score=shown[at], text=wanted.texts[at] if wanted.return_text else UNSET) for at in best
+            RankedText(index=at, score=shown[at], text=wanted.texts[at] if wanted.return_text else UNSET) for at in best
         ]
     relevance = _shares(scores)
     return RerankAnswer(
@@ -186,7 +188,7 @@ ROUTES = (
         rerank,
         "POST",
         takes=_RERANK,
-        answers=RerankAnswer,
+        answers=RerankAnswer | list[RankedText],
         timed=True,
         example={
             "query": "graph neural networks for molecules",

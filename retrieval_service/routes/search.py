@@ -6,21 +6,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
+from retrieval_service.ports import Corpus
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
+from retrieval_service.routes.state import ServiceState, answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
 
-_SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
+EXAMPLE = {"query": "graph neural networks", "k": 3, "categories": ["cs.LG"], "from": "2022"}
+SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 
 
 async def search(request: Request) -> Response:
     """Find the papers nearest to a question, an abstract, or papers."""
     deadline = deadline_of(request)
-    wanted = await _SEARCH.parse_body(request) if request.method == "POST" else _SEARCH.parse_query_string(request)
+    wanted = await SEARCH.parse_body(request) if request.method == "POST" else SEARCH.parse_query_string(request)
     return await _find(request, wanted, deadline)
 
 
@@ -35,10 +37,7 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        found = await state.engine.search(corpus, wanted)
-        # While vectors are being made, both halves answer: that is no failure.
-        failed = found.degraded is not None and found.coverage is None
-        state.metrics.record_search(found.timings, failed, found.reranked)
+        found = await counted_search(state, corpus, wanted)
         # A tag does not say which reranker answered.
         momentary = found.degraded or wanted.rerank
         return json_response(found, headers=NEVER_STORED if momentary else None)
@@ -46,7 +45,23 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
     return await answer_from_corpus(request, state.searches, deadline, wanted, answer)
 
 
+async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
+    """Search, and count the search in the metrics."""
+    found = await state.engine.search(corpus, wanted)
+    # While vectors are being made, both halves answer: that is no failure.
+    failed = found.degraded is not None and found.coverage is None
+    state.metrics.record_search(found.timings, failed, found.reranked)
+    return found
+
+
 ROUTES = (
-    ApiRoute("/search", search, "POST", "GET", takes=_SEARCH, answers=SearchAnswer, timed=True),
-    ApiRoute("/papers/{paper_id:path}/similar", similar, takes=_SIMILAR, answers=SearchAnswer, timed=True),
+    ApiRoute("/search", search, "POST", "GET", takes=SEARCH, answers=SearchAnswer, timed=True, example=EXAMPLE),
+    ApiRoute(
+        "/papers/{paper_id:path}/similar",
+        similar,
+        takes=_SIMILAR,
+        answers=SearchAnswer,
+        timed=True,
+        example={"paper_id": "2401.09032", "k": 5},
+    ),
 )

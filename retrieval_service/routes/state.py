@@ -121,9 +121,10 @@ async def answer_in_turn(
     request: Request, turns: Admission, deadline: float, work: Callable[[], Coroutine[Any, Any, Response]]
 ) -> Response:
     """Return the response that the work makes in its turn, unless the client disconnects before."""
+    return await turns.run(work, until=deadline, gone=lambda: disconnected(request))
 
-    async def disconnect() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
 
-    return await turns.run(work, until=deadline, gone=disconnect)
+async def disconnected(request: Request) -> None:
+    """Return when the client has closed its connection; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -18,10 +18,8 @@ def published_manifest(data: Path, name: str, encoder: EncoderRecord, **more: An
         rejected={},
         embedded=1,
         encoder=encoder,
-        passage_text_version=1,
-        analysis_version=1,
         index=IndexRecord("SQfp16", "exact"),
-        **({"files": {}, "papers": 1} | more),
+        **({"files": {}, "papers": 1, "passage_text_version": 1, "analysis_version": 1} | more),
     )
     directory = SnapshotDirectory(data).root / name
     directory.mkdir(parents=True)

@@ -14,6 +14,7 @@ ROOMS = (
     "akin",
     "benchmarks",
     "charts",
+    "client",
     "edge",
     "gradio_ui",
     "indexing",

@@ -64,6 +64,26 @@ def test_page_service_and_command_line_write_the_same_citation(sample_stack: Run
     assert "9912.99999" in refused.stderr
 
 
+def test_a_search_is_paged_cited_and_followed(sample_stack: RunningStack, tmp_path: Path) -> None:
+    asked = ("search", "language models", "-k", "3", "--page", "2")
+    found = json.loads(sample_stack.akin(*asked, "--json").stdout)
+    ids = [paper["id"] for paper in found["results"]]
+    assert found["offset"] == 3
+    assert sample_stack.akin(*asked, "--ris").stdout == sample_stack.akin("cite", *ids, "--format", "ris").stdout
+    saved = tmp_path / "saved.toml"
+    saved.write_text('[[search]]\nquery = "language models"\nk = 6\n[[search]]\nquery = "language model"\n')
+    done = sample_stack.akin("digest", str(saved), "--since", "1990", "--json")
+    assert done.returncode == 0, done.stderr
+    sections = json.loads(done.stdout)["sections"]
+    assert [paper["id"] for paper in sections[0]["papers"]][3:] == ids
+    new = [paper["id"] for section in sections for paper in section["papers"]]
+    assert len(new) == len(set(new)) > 6
+    saved.write_text('[[search]]\nquerry = "language models"\n')
+    refused = sample_stack.akin("digest", str(saved), "--since", "1990")
+    assert (refused.returncode, refused.stdout) == (7, "")
+    assert "search 1 (Search 1): There is no parameter 'querry'. Did you mean query?" in refused.stderr
+
+
 def test_the_registry_and_the_index_describe_themselves(sample_stack: RunningStack) -> None:
     versions = json.loads(sample_stack.akin("encoder", "list", "--json").stdout)
     assert [version["promoted"] for version in versions] == [True]

@@ -19,7 +19,7 @@ from tests.conftest import AKIN, RunningStack
 QUERIES: list[dict[str, Any]] = [
     {"query": "graph neural networks for molecules"},
     {"query": "gamma ray bursts", "mode": "dense", "k": 5},
-    {"query": "quantum", "mode": "lexical", "offset": 3},
+    {"query": "language", "mode": "lexical", "offset": 3},
     {"query": 'au:"A. Smith" OR cat:hep-th', "k": 20},
     {"query": "galaxies", "categories": ["astro-ph"], "from": "2000", "to": "2020-06"},
 ]

@@ -24,6 +24,7 @@ from retrieval_service.ports import (
     EmbeddingBatch,
     EncoderIdentity,
     LexicalIndex,
+    RowSet,
     TextRole,
     VectorIndex,
     Vectors,
@@ -55,6 +56,7 @@ class Corpus:
     catalogue: Catalogue
     stored: Vectors
     queries: dict[str, Vectors]
+    covered: RowSet | None = None
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         vector = self.queries[text].reshape(1, -1)

@@ -36,9 +36,9 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     script = tmp_path / "pip.sh"
     script.write_text("exit 0")
     monkeypatch.setattr(server_setup.sys, "executable", str(tmp_path / "python"))
-    (tmp_path / "python").write_text(f'#!/bin/sh\nfor last; do :; done\nLOCK="$last"\n. {script}\n')
+    venv = 'if [ "$3" = venv ]; then mkdir -p "$last/bin"; touch "$last/bin/python"; exit 0; fi'
+    (tmp_path / "python").write_text(f"#!/bin/sh\nfor last; do :; done\n{venv}\n. {script}\n")
     (tmp_path / "python").chmod(0o755)
-    monkeypatch.setattr(server_setup.venv.EnvBuilder, "create", lambda _, folder: Path(folder).mkdir())
     return script
 
 
@@ -87,6 +87,44 @@ def test_the_server_is_made_once_and_again_for_other_locks(
     monkeypatch.setattr(server_setup, "fingerprint", lambda: "of other locks")
     assert server_setup.set_up_server(settings, told.append)
     assert sorted(path.name for path in installed.iterdir()) == [".triton.lock", "triton"]
+
+
+def test_the_server_is_made_again_if_its_python_was_removed(installed: Path, pip: Path) -> None:
+    pip.write_text(PLACE)
+    settings = Settings.read({})
+    server_setup.set_up_server(settings, lambda _: None)
+    (settings.triton_home / "python/bin/python").unlink()
+    assert not server_setup.is_ready(settings)
+
+
+def test_a_python_without_numpy_1_uses_another_one(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_setup, "NEWEST_PYTHON", (0, 0))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotSetUp, match=r"NumPy 1, which has no wheel for Python .*uv python install"):
+        server_setup.set_up_server(Settings.read({}), lambda _: None)
+    for name, script in {"python3.12": "echo no such version >&2; exit 127", "python3.11": "echo 3.11"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    assert server_setup.find_python() == str(tmp_path / "python3.11")
+
+
+@pytest.mark.parametrize("line", ["version = 3.12.1", "version_info = 3.12.1.final.0"])
+def test_the_stub_and_its_library_are_those_of_the_servers_python(tmp_path: Path, line: str) -> None:
+    (tmp_path / "t/python").mkdir(parents=True)
+    (tmp_path / "t/python/pyvenv.cfg").write_text(f"home = {tmp_path}/other/bin\n{line}\n")
+    (tmp_path / "other/lib").mkdir(parents=True)
+    (tmp_path / "other/lib/libpython3.12.so.1.0").write_text("")
+    settings = Settings.read({"AKIN_TRITON_HOME": str(tmp_path / "t"), "AKIN_DATA": str(tmp_path / "d")})
+    assert tritonserver.server_python(settings) == ("3.12", tmp_path / "other")
+    assert str(tmp_path / "other/lib") in tritonserver.server_environment(settings, {})["LD_LIBRARY_PATH"].split(":")
+    server = tritonserver.wheel_server(settings)
+    for name in ("bin/tritonserver", "python_backend_stubs/3.12/triton_python_backend_stub"):
+        (server / name).parent.mkdir(parents=True, exist_ok=True)
+        (server / name).write_text("")
+    stub = tritonserver.backend_directory(settings) / "python/triton_python_backend_stub"
+    assert stub.readlink() == server / "python_backend_stubs/3.12/triton_python_backend_stub"
 
 
 def test_a_setup_that_was_killed_leaves_nothing_that_counts(installed: Path, pip: Path) -> None:

@@ -36,3 +36,11 @@ def test_the_container_of_triton_needs_only_what_is_locked_for_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"httpx", "msgspec", "psutil", "rich", "tritonclient", "typer"}.isdisjoint(json.loads(done.stdout))
+
+
+def test_the_service_imports_the_sdk_of_the_tools_with_their_first_request() -> None:
+    code = (
+        "import json, sys, retrieval_service.app; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"httpx2", "jsonschema", "mcp", "mcp_types", "sse_starlette"}.isdisjoint(json.loads(done.stdout))

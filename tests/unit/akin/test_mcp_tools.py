@@ -130,6 +130,14 @@ def test_notes_and_what_is_missing_are_told() -> None:
     assert "Ada Verne and 19 more" in text
 
 
+def test_long_notes_leave_room_for_papers() -> None:
+    told = answer(*map(paper, range(5)), notes=["note " * 100] * 10, degraded="away " * 100)
+    for most in (1000, 3000):
+        found = answers.found(told, SearchPapers(query="x", max_characters=most, abstracts="none"))
+        assert found.results
+        assert size(found) <= most
+
+
 def test_citations_are_never_cut() -> None:
     asked = ExportCitations(ids=["a", "b", "c", "d"], max_characters=1000)
     assert answers.citations("x" * 1000, asked).citations == "x" * 1000

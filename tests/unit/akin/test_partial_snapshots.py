@@ -12,8 +12,10 @@ import pytest
 from akin import partial_snapshots
 from akin.cli import index, index_maintenance
 from akin.errors import PapersUnusable
+from akin.papers import PASSAGE_TEXT_VERSION
 from akin.snapshots import find_current_manifest, go_live
 from akin.stack_settings import Settings
+from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
 from tests.unit.published import published_manifest
@@ -66,6 +68,26 @@ def test_an_update_is_refused_before_a_harvest(source: str, monkeypatch: pytest.
         index_maintenance.update(source)
 
 
+@pytest.mark.usefixtures("partial")
+def test_tuning_is_refused_before_an_encoder_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("akin.snapshots.run_with_encoder", lambda *_, **__: pytest.fail("started"))
+    with pytest.raises(PapersUnusable, match="Complete it first"):
+        index_maintenance.tune()
+
+
+@pytest.mark.usefixtures("partial")
+def test_a_build_that_is_needed_only_once_completes_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings.read()
+    whole = published_manifest(settings.data, "two", ENCODER, passage_text_version=PASSAGE_TEXT_VERSION,
+                               analysis_version=ANALYSIS_VERSION)  # fmt: skip
+    monkeypatch.setattr("akin.registry.versions.promoted_version", lambda _: SimpleNamespace(digest=ENCODER.digest))
+    monkeypatch.setattr(partial_snapshots, "complete_index", lambda *_, **__: whole)
+    index.build("no-such-file", if_none=True, json=True)
+    assert json.loads(capsys.readouterr().out)["id"] == "two"
+
+
 def test_an_update_without_a_source_completes_it(
     partial: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +134,7 @@ def test_each_step_says_what_can_be_searched(partial: str) -> None:
     assert snapshots.current() == "first"
     go_live(settings, said.append)(snapshots.manifests()[0])
     assert said == [
-        "searchable by words now: 2,000 papers; vectors follow, the newest papers first",
-        "searchable by words now: 2,000 papers, 1,100 of them by meaning too; vectors follow, the newest papers first",
+        "searchable by words now: 2,000 papers; vectors follow (if interrupted: akin index update)",
+        "searchable by words now: 2,000 papers, 1,100 of them by meaning too; more vectors follow",
     ]
     assert snapshots.current() == partial

@@ -16,7 +16,7 @@ import pytest
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
 from akin.stack import lifecycle
-from akin.stack.processes import Child, free_ports, start, stop
+from akin.stack.processes import Child, free_ports, start, stop, wait_until
 from akin.stack.record import PartState, Stack, State, find_running_stack
 from akin.stack.status import stack_as_json, status_lines
 from akin.stack.supervisor import parts
@@ -36,6 +36,26 @@ def test_the_service_gets_absolute_paths() -> None:
     told = lifecycle.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
     assert told["AKIN_SERVICE_HOST"] == "127.0.0.1"
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StackError, match=r"cannot write .*file.* Set AKIN_DATA"):
+        lifecycle.check_can_start(settings_for(AKIN_DATA=str(tmp_path / "file")))
+
+
+def test_a_part_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "this.py").write_text("print('a stranger')")
+    done = subprocess.run(lifecycle.module_command("this"), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("The Zen of Python")
+
+
+def test_a_process_can_be_started_in_another_folder(tmp_path: Path) -> None:
+    log = tmp_path / "logs/one.log"
+    child = start("one", ["sh", "-c", "pwd; sleep 60"], dict(os.environ), log, folder=log.parent)
+    wait_until(lambda: log.read_text() == f"{log.parent}\n", child, 20)
+    stop([child])
 
 
 def test_the_parts_get_the_paths_of_a_proxy_and_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import tomllib
 import zipfile
 from hashlib import sha256
@@ -96,8 +97,10 @@ def test_the_wheel_holds_all_that_its_code_reads(wheels: list[Path]) -> None:
 
 def test_the_wheel_declares_what_serving_page_and_command_line_need(wheels: list[Path]) -> None:
     lines = metadata(wheels[0]).splitlines()
-    declared = {line.split(":")[1].split(">=")[0].strip() for line in lines if line[:14] == "Requires-Dist:"
-                and "extra ==" not in line}  # fmt: skip
+    required = [line[15:] for line in lines if line[:14] == "Requires-Dist:" and "extra ==" not in line]
+    # A release with changes that break must not get in by itself: users of other Gradio pages lost theirs so.
+    assert all(re.search(r"<\d", each) for each in required if not each.startswith("pip>="))
+    declared = {re.split("[<>]", each)[0] for each in required}
     assert {"faiss-cpu", "gradio", "msgspec", "starlette", "tantivy", "tritonclient[grpc,http]", "typer"} <= declared
     assert not {"torch", "sentence-transformers", "matplotlib"} & declared
     assert "License-File: gradio_ui/katex/LICENSE" in lines
@@ -141,6 +144,33 @@ def test_a_project_of_another_form_is_refused(dist: ModuleType) -> None:
         dist.wheel_project(PROJECT.replace('["msgspec', '[\n"msgspec'))
     with pytest.raises(dist.DistError, match="no line `license"):
         dist.wheel_project(PROJECT.replace("license = ", '"license" = '))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "locked", "expected"),
+    [
+        ("gradio>=6.0", "gradio==6.4.1", "gradio>=6.0,<7"),
+        ("tantivy>=0.25", "tantivy==0.26.0", "tantivy>=0.25,<0.27"),
+        ("tritonclient[grpc,http]>=2.60", "tritonclient==2.61.0", "tritonclient[grpc,http]>=2.60,<3"),
+        ("faiss>=1; sys_platform == 'linux'", "faiss==1.13.2", "faiss>=1,<2; sys_platform == 'linux'"),
+    ],
+)
+def test_a_requirement_ends_before_the_next_release_that_breaks(
+    dist: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requirement: str, locked: str, expected: str
+) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/all.lock").write_text(f"other-gradio==1.0\n{locked} \\\n    --hash=sha256:0\n")
+    monkeypatch.setattr(dist, "ROOT", tmp_path)
+    assert dist.bounded(requirement) == expected
+    with pytest.raises(dist.DistError, match="make lock"):
+        dist.bounded("unknown>=1")
+
+
+def test_the_locked_versions_are_written_beside_the_wheels(wheels: list[Path]) -> None:
+    pins = wheels[0].with_name("constraints.txt").read_text().splitlines()
+    assert any(re.fullmatch(r"gradio==[\d.]+", pin) for pin in pins)
+    assert any(re.fullmatch(r"tantivy==[\d.]+", pin) for pin in pins)
+    assert not [pin for pin in pins if "--hash" in pin or pin.endswith("\\")]
 
 
 def test_a_wheel_with_a_name_of_others_is_refused(dist: ModuleType, tmp_path: Path) -> None:

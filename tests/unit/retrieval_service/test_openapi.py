@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from retrieval_service.app import create_app
+from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.request import SearchRequest
 from retrieval_service.settings import Settings
@@ -27,6 +28,7 @@ def document(tmp_path: Path) -> Any:
 def test_every_route_for_clients_is_described(document: Any) -> None:
     assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
         "/search": ["get", "post"],
+        "/searches": ["post"],
         "/feed": ["get"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
@@ -83,3 +85,23 @@ def test_get_and_post_take_the_same_parameters_and_each_is_explained(document: A
     assert query.keys() == body.keys() <= set(Parameters(SearchRequest).names)
     assert all(each["description"] for each in (*query.values(), *body.values()))
     assert [each["name"] for each in search["post"]["parameters"]] == ["Akin-Timeout"]
+
+
+def test_every_route_that_takes_something_has_an_example_that_it_accepts(tmp_path: Path) -> None:
+    routes = [route for route in create_app(Settings(data=tmp_path)).routes if isinstance(route, ApiRoute)]
+    assert len(routes) >= 15
+    for route in routes:
+        given = dict(route.example)
+        for name in route.param_convertors:
+            assert given.pop(name), route.path
+        if route.takes is not None:
+            assert route.takes.validate(given), route.path
+        else:
+            assert not given, route.path
+
+
+def test_examples_are_in_the_document(document: Any) -> None:
+    body = document["paths"]["/searches"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"]["searches"][0]["query"]
+    shown = {each["name"]: each.get("example") for each in document["paths"]["/search"]["get"]["parameters"]}
+    assert (shown["query"], shown["k"], shown["offset"]) == ("graph neural networks", 3, None)

@@ -65,7 +65,6 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
         BASELINE,
         Variant(SHIPPED, Compression()),
         Variant("INT8, no smoothing", Compression(recipe=QuantizationRecipe(strengths=(0.0,)))),
-        Variant("INT8, ranges not cut", Compression(recipe=QuantizationRecipe(cuts=(1.0,)))),
         Variant(
             "INT8, smoothing up to 0.95",
             Compression(recipe=QuantizationRecipe(strengths=(0.0, 0.5, 0.6, 0.7, 0.8, 0.95))),
@@ -182,7 +181,7 @@ def compare(
             if variant.needs and not importlib.util.find_spec(variant.needs):
                 log_progress(
                     f"{variant.name} is left out, because {variant.needs} is not installed. Install it in a copy of "
-                    f"this environment: uv pip install {libraries.NEEDS[variant.needs]}"
+                    f"this environment (uv pip install {libraries.NEEDS[variant.needs]}) and run this module there."
                 )
                 continue
             folder = Path(scratch) / str(number)

@@ -66,7 +66,7 @@ class OnnxRuntimeStatic:
     """
 
     ranges: str = "MinMax"
-    percentile: float = 99.99
+    percentile: float = 99.999
     smoothing: float | None = None
 
     def quantize(

@@ -24,12 +24,10 @@ class LinearLayer:
     Attributes:
         output: name of its output, which identifies the node in the graph.
         weight: name of the constant.
-        bias: name of the constant that is added next and used nowhere else, if there is one.
     """
 
     output: str
     weight: str
-    bias: str | None
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,7 @@ def find_groups(graph: onnx.GraphProto) -> list[LinearGroup]:
         # A matrix that two layers share would have to be rounded for both. Encoders have none.
         if weight is None or len(weight.dims) != 2 or len(readers[weight.name]) != 1:
             continue
-        bias = _bias(readers.get(node.output[0], []), readers, constants)
-        groups.setdefault(node.input[0], []).append(LinearLayer(node.output[0], weight.name, bias))
+        groups.setdefault(node.input[0], []).append(LinearLayer(node.output[0], weight.name))
     if not groups:
         raise QuantizationError(
             "the graph has no linear layer (MatMul by a constant matrix), so there is nothing to quantise."
@@ -132,16 +129,3 @@ def constant(graph: onnx.GraphProto, name: str) -> Floats:
     """Return the value of a constant of the graph, as float32."""
     tensor = next(tensor for tensor in graph.initializer if tensor.name == name)
     return numpy_helper.to_array(tensor).astype(np.float32)
-
-
-def _bias(
-    next_nodes: list[onnx.NodeProto],
-    readers: Mapping[str, list[onnx.NodeProto]],
-    constants: Mapping[str, onnx.TensorProto],
-) -> str | None:
-    if len(next_nodes) != 1 or next_nodes[0].op_type != "Add":
-        return None
-    for name in next_nodes[0].input:
-        if name in constants and len(constants[name].dims) == 1 and len(readers[name]) == 1:
-            return str(name)
-    return None

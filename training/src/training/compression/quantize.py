@@ -1,8 +1,8 @@
 """Quantise a graph to static INT8: QuantizeLinear and DequantizeLinear around each linear layer's inputs and weights.
 
-For each group of layers, the strength of smoothing and the cut of the range are chosen by the error of the group's
-output on real activations. Then the weights are rounded with compensation, and the bias is corrected by the mean error
-that is left. Ranges are fixed, so that a text's vector does not depend on the other texts in its batch.
+For each group of layers, the strength of smoothing is chosen by the error of the group's output on real activations.
+Then the weights are rounded with compensation. Ranges are fixed, so that a text's vector does not depend on the other
+texts in its batch.
 """
 
 from __future__ import annotations
@@ -32,17 +32,15 @@ class QuantizationRecipe:
         strengths: candidate strengths of smoothing; 0 means none, which saves a multiplication at run time. Above 0.8,
             channels with small values in calibration get weights that are too coarse for the few texts with large
             values there: the error on calibration falls, but the vectors of single texts turn by 20 degrees.
-        cuts: candidate ranges of the activations, as shares of the observed range.
         damping: damping of the compensation, as a share of the mean second moment. It prevents large errors in channels
             that are rare in calibration.
         rows_per_text: number of tokens of each calibration text that errors are measured on.
-        rows_to_choose: total number of tokens that strengths and cuts are compared on.
+        rows_to_choose: total number of tokens that strengths are compared on.
         seed: seed of the choice of tokens.
     """
 
     strengths: tuple[float, ...] = (0.0, 0.5, 0.6, 0.7, 0.8)
-    cuts: tuple[float, ...] = (1.0, 0.9, 0.8)
-    damping: float = 0.3
+    damping: float = 0.1
     rows_per_text: int = 24
     rows_to_choose: int = 1024
     seed: int = 0
@@ -56,7 +54,7 @@ class QuantizationRecipe:
     def as_json(self) -> dict[str, Any]:
         """Return the recipe for the manifest."""
         return {
-            "method": "static QDQ, SmoothQuant strength chosen by layer, GPTQ rounding, bias correction",
+            "method": "static QDQ, SmoothQuant strength chosen by layer, GPTQ rounding",
             "activations": "uint8 per tensor",
             "weights": f"int8 per channel within ±{rounding.WEIGHT_LEVELS}",
             "tables": "int8 per row",
@@ -73,7 +71,6 @@ class Choice:
         grid: grid of the activations.
         steps: quantised weights of all layers of the group, side by side, int8 [K, N].
         scales: scales of the weights, float32 [N].
-        shift: added to the biases to correct the mean error, float32 [N].
         error: error of the group's output, as a share of its energy.
     """
 
@@ -81,7 +78,6 @@ class Choice:
     grid: Grid
     steps: NDArray[np.int8]
     scales: Floats
-    shift: Floats
     error: float
 
 
@@ -123,7 +119,7 @@ def quantize(
 
 
 def choose(activations: Activations, weights: Floats, recipe: QuantizationRecipe) -> Choice:
-    """Return the smoothing, range and rounding with the least error of the group's output."""
+    """Return the smoothing with the least error of the group's output, and the range and rounding with it."""
     rows = activations.rows
     some = rows[np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.rows_to_choose]]
     true = some @ weights
@@ -133,28 +129,22 @@ def choose(activations: Activations, weights: Floats, recipe: QuantizationRecipe
         smoothed, scaled = some / divisor, weights * divisor[:, None]
         scales = rounding.weight_scales(scaled)
         rounded = rounding.round_to_nearest(scaled, scales) * scales
-        of_range = rounding.relative_error(true, _grid(activations, divisor, 1.0).round(smoothed) @ scaled)
+        of_range = rounding.relative_error(true, _grid(activations, divisor).round(smoothed) @ scaled)
         # Rounding with compensation about halves the weights' part of the error.
         return of_range + rounding.relative_error(true, smoothed @ rounded) / 2
 
     strength = min(recipe.strengths, key=by_strength)
     divisor = rounding.smoothing_divisors(activations, weights, strength)
     scaled = weights * divisor[:, None]
-
-    def by_cut(cut: float) -> float:
-        return rounding.relative_error(true, _grid(activations, divisor, cut).round(some / divisor) @ scaled)
-
-    grid = _grid(activations, divisor, min(recipe.cuts, key=by_cut))
+    grid = _grid(activations, divisor)
     scales = rounding.weight_scales(scaled)
     outputs, inputs = rows @ weights, grid.round(rows / divisor)
     # The outputs of a few tokens (separators) are fifty times longer than the others. Without weights, rounding would
     # fit only them; weighted by the inverse of the length, it would ignore them. The square root lies between.
     lengths = np.sqrt(np.square(outputs).sum(axis=1, keepdims=True)) + 1e-6
     steps = rounding.round_with_compensation(scaled, scales, inputs * np.sqrt(lengths.min() / lengths), recipe.damping)
-    approximate = inputs @ (steps * scales)
-    shift = (outputs - approximate).mean(axis=0)
-    error = rounding.relative_error(outputs, approximate + shift)
-    return Choice(divisor if strength else None, grid, steps, scales, shift, error)
+    error = rounding.relative_error(outputs, inputs @ (steps * scales))
+    return Choice(divisor if strength else None, grid, steps, scales, error)
 
 
 def insert(graph: onnx.GraphProto, group: LinearGroup, choice: Choice, name: str) -> None:
@@ -182,26 +172,18 @@ def insert(graph: onnx.GraphProto, group: LinearGroup, choice: Choice, name: str
             _add(graph, f"{own}_zero_point", np.zeros(width, dtype=np.int8)),
         ]
         nodes.append(helper.make_node("DequantizeLinear", inputs, [own], name=own, axis=1))
-        _remove(graph, layer.weight)
+        graph.initializer.remove(next(tensor for tensor in graph.initializer if tensor.name == layer.weight))
         matmul = next(node for node in graph.node if layer.output in node.output)
         matmul.input[:] = [f"{name}_input", own]
-        if layer.bias is not None:
-            bias = constant(graph, layer.bias) + choice.shift[columns]
-            _remove(graph, layer.bias)
-            _add(graph, layer.bias, bias)
     first = next(index for index, node in enumerate(graph.node) if group.layers[0].output in node.output)
     for offset, node in enumerate(nodes):
         graph.node.insert(first + offset, node)
 
 
-def _grid(activations: Activations, divisor: Floats, cut: float) -> Grid:
-    return Grid.over(float((activations.low / divisor).min()) * cut, float((activations.high / divisor).max()) * cut)
+def _grid(activations: Activations, divisor: Floats) -> Grid:
+    return Grid.over(float((activations.low / divisor).min()), float((activations.high / divisor).max()))
 
 
 def _add(graph: onnx.GraphProto, name: str, value: NDArray[Any]) -> str:
     graph.initializer.append(numpy_helper.from_array(value, name))
     return name
-
-
-def _remove(graph: onnx.GraphProto, name: str) -> None:
-    graph.initializer.remove(next(tensor for tensor in graph.initializer if tensor.name == name))

@@ -23,7 +23,8 @@ def quantize_tables(model: onnx.ModelProto) -> int:
         node.input[0]: table
         for node in graph.of_type("Gather")
         if (table := graph.value(node.input[0])) is not None
-        and (table.ndim, table.dtype) == (2, np.float32)
+        and table.ndim == 2
+        and table.dtype == np.float32
         and len(table) >= LEAST_ROWS
         and all(reader.op_type == "Gather" and _reads_rows(reader) for reader in graph.readers[node.input[0]])
     }

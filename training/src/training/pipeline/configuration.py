@@ -42,11 +42,6 @@ class Int8(Section, tag="int8", tag_field="precision", frozen=True):
     smoothing: Annotated[
         list[Share], Meta(min_length=1), explain("strengths of smoothing to choose from, for each layer; 0 is none")
     ]
-    cuts: Annotated[
-        list[Annotated[float, Meta(gt=0, le=1)]],
-        Meta(min_length=1),
-        explain("shares of the observed range of activations to choose from"),
-    ]
     damping: Annotated[AtLeast0, explain("damping of the compensation of rounding errors")]
 
 

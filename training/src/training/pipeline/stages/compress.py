@@ -46,7 +46,5 @@ def choose_compression(settings: Int8 | Fp16, seed: int) -> Compression:
     pruning = Pruning(settings.layers, settings.token_count)
     if isinstance(settings, Fp16):
         return Compression("fp16", pruning)
-    recipe = QuantizationRecipe(
-        strengths=tuple(settings.smoothing), cuts=tuple(settings.cuts), damping=settings.damping, seed=seed
-    )
+    recipe = QuantizationRecipe(strengths=tuple(settings.smoothing), damping=settings.damping, seed=seed)
     return Compression("int8", pruning, recipe, settings.texts)

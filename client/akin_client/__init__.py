@@ -1,0 +1,55 @@
+"""Client of Akin's HTTP interface: `Client`, and `AsyncClient` for asyncio.
+
+    with Client("http://127.0.0.1:8080") as client:
+        for paper in client.search_all("graph neural networks for molecules", limit=200):
+            print(paper["id"], paper["title"])
+
+Answers are the service's JSON as typed dictionaries (`akin_client.answers`), so that new fields are there at once.
+Errors are those of `akin_client.errors`.
+"""
+
+from akin_client.answers import (
+    CorpusAnswer,
+    Model,
+    Paper,
+    RerankResult,
+    Result,
+    SearchAnswer,
+    TextVector,
+    Vectors,
+)
+from akin_client.async_client import AsyncClient
+from akin_client.client import Client
+from akin_client.errors import (
+    AkinError,
+    AnswerError,
+    BadRequest,
+    CannotConnect,
+    CursorExpired,
+    NotFound,
+    RateLimited,
+    ServiceError,
+    Unavailable,
+)
+
+__all__ = [
+    "AkinError",
+    "AnswerError",
+    "AsyncClient",
+    "BadRequest",
+    "CannotConnect",
+    "Client",
+    "CorpusAnswer",
+    "CursorExpired",
+    "Model",
+    "NotFound",
+    "Paper",
+    "RateLimited",
+    "RerankResult",
+    "Result",
+    "SearchAnswer",
+    "ServiceError",
+    "TextVector",
+    "Unavailable",
+    "Vectors",
+]

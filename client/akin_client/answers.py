@@ -1,0 +1,143 @@
+"""Types of the service's answers. An answer may have more fields than are named here; none is ever removed."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Paper(TypedDict):
+    """A paper; `raw` has the source's own text of title, abstract and authors where it differs."""
+
+    id: str
+    title: str
+    abstract: str
+    authors: list[str]
+    author_count: int
+    categories: list[str]
+    primary_subject: str | None
+    subjects: list[str]
+    arxiv_id: str | None
+    date: str | None
+    doi: str | None
+    journal_ref: str | None
+    links: dict[str, str]
+    comments: str | None
+    withdrawn: bool
+    raw: dict[str, Any]
+
+
+class Result(Paper):
+    """A paper that was found; `duplicates` are ids of its other versions and copies."""
+
+    score: float
+    sources: dict[str, float]
+    duplicates: list[str]
+    highlights: NotRequired[dict[str, Any]]
+    versions: NotRequired[int]
+
+
+class NamedPaper(TypedDict):
+    """A paper that a request names."""
+
+    id: str
+    title: str
+
+
+class Query(TypedDict):
+    """The query as it was understood."""
+
+    text: str | None
+    like: list[NamedPaper]
+    unlike: list[NamedPaper]
+    truncated: bool
+    tokens: int | None
+    words: str | None
+    operators: list[str]
+
+
+class Encoder(TypedDict):
+    """The encoder that made the vectors."""
+
+    version: int
+    digest: str
+
+
+class SearchAnswer(TypedDict):
+    """Results of a search, best first."""
+
+    results: list[Result]
+    mode: str
+    query: Query
+    k: int
+    offset: int
+    degraded: str | None
+    timings: dict[str, float]
+    searched: int
+    snapshot: str
+    encoder: Encoder
+    folded: int
+    notes: list[str]
+    reranked: int
+    next_cursor: str | None
+    sort: NotRequired[dict[str, Any]]
+    facets: NotRequired[dict[str, Any]]
+    suggestions: NotRequired[list[Any]]
+
+
+class Category(TypedDict):
+    """A category of the corpus."""
+
+    code: str
+    name: str
+    papers: int
+
+
+class CorpusAnswer(TypedDict):
+    """The corpus that is searched."""
+
+    papers: int
+    created: str
+    first: str | None
+    newest: str | None
+    categories: list[Category]
+    snapshot: str
+    encoder: Encoder
+    source: str
+
+
+class TextVector(TypedDict):
+    """The vector of one text, of unit length."""
+
+    embedding_dim: int
+    embedding: list[float]
+    tokens: int
+    truncated: bool
+    encoder: Encoder
+
+
+class Vectors(TypedDict):
+    """Vectors of texts, of unit length; `truncated` are the places of texts of which only the beginning was read."""
+
+    vectors: list[list[float]]
+    model: str
+    tokens: int
+    truncated: list[int]
+
+
+class Model(TypedDict):
+    """A model that is served."""
+
+    id: str
+    created: int
+    kind: str
+    digest: str | None
+    dim: int | None
+    max_length: int | None
+    dimensions: list[int]
+
+
+class RerankResult(TypedDict):
+    """A document, by its place in the request, with its relevance from 0 to 1."""
+
+    index: int
+    relevance_score: float

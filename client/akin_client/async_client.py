@@ -1,0 +1,169 @@
+"""The client for asyncio: the methods of `Client`, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Self
+
+import httpx
+
+from akin_client import calls
+from akin_client.answers import CorpusAnswer, Model, Paper, RerankResult, Result, SearchAnswer, TextVector, Vectors
+from akin_client.calls import Answer, Call
+from akin_client.connecting import options_of
+from akin_client.errors import AkinError, AnswerError
+from akin_client.retries import Retries, failure_of, no_answer
+
+
+class AsyncClient:
+    """Client of one service; use it in an `async with` block, or close it.
+
+    Every method raises `BadRequest` if the request is wrong, `Unavailable` or `RateLimited` if it failed after all
+    repetitions, and `CannotConnect` if there is no answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        *,
+        timeout: float = 30.0,
+        retries: Retries | int = Retries(),  # noqa: B008 - it is frozen
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take the address of the service.
+
+        Args:
+            base_url: The address, with or without `/v1`.
+            timeout: Seconds to wait for an answer; the service, which is told, gives up its work then.
+            retries: The most repetitions of a request that may succeed later, or the whole rule.
+            headers: Further headers of every request.
+            transport: Transport of httpx, for tests or a proxy.
+        """
+        self._retries = retries if isinstance(retries, Retries) else Retries(retries)
+        self._http = httpx.AsyncClient(**options_of(base_url, timeout, headers), transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def search(self, query: str | None = None, **parameters: Any) -> SearchAnswer:
+        """Return the papers nearest to a question, an abstract, or papers.
+
+        Args:
+            query: A question, or ids or links of papers.
+            parameters: Those of `POST /search`, under their names in HTTP: `k`, `offset`, `cursor`, `mode`, `abstract`,
+                `like`, `unlike`, `categories`, `authors`, `from_`, `to` and all others of the service's release.
+        """
+        return await self._send(calls.search(query, parameters))
+
+    async def search_pages(self, query: str | None = None, **parameters: Any) -> AsyncIterator[SearchAnswer]:
+        """Yield the pages of a search, each of `k` results (100), up to the end of the ranking.
+
+        Raises:
+            CursorExpired: The corpus was changed between two pages.
+        """
+        parameters = {"k": calls.PAGE, **parameters}
+        while True:
+            answer = await self.search(query, **parameters)
+            yield answer
+            if not answer["results"] or not answer["next_cursor"]:
+                return
+            parameters = {**parameters, "offset": None, "cursor": answer["next_cursor"]}
+
+    async def search_all(
+        self, query: str | None = None, *, limit: int | None = None, **parameters: Any
+    ) -> AsyncIterator[Result]:
+        """Yield the results of a search, up to a limit or to the end of the ranking; pages are fetched as needed."""
+        left = limit
+        if left is not None:
+            parameters = {"k": max(1, min(calls.PAGE, left)), **parameters}
+        if left == 0:
+            return
+        async for page in self.search_pages(query, **parameters):
+            for result in page["results"][:left]:
+                yield result
+            if left is not None and (left := left - len(page["results"])) <= 0:
+                return
+
+    async def searches(self, asked: Sequence[Mapping[str, Any]]) -> list[SearchAnswer | AnswerError]:
+        """Return the answers to up to 50 searches in one request; one that failed has its error in its place.
+
+        Args:
+            asked: The parameters of each: `[{"query": "graphs", "k": 3}, {"like": ["2401.09032"]}]`.
+        """
+        return await self._send(calls.searches(asked))
+
+    async def similar(self, paper_id: str, **parameters: Any) -> SearchAnswer:
+        """Return the papers nearest to a paper of the corpus."""
+        return await self._send(calls.similar(paper_id, parameters))
+
+    async def paper(self, paper_id: str) -> Paper:
+        """Return a paper by its id, in any form of an arXiv id."""
+        return await self._send(calls.paper(paper_id))
+
+    async def corpus(self) -> CorpusAnswer:
+        """Return the size, the days and the categories of the corpus."""
+        return await self._send(calls.corpus())
+
+    async def citations(self, ids: str | Sequence[str], format: str = "bibtex") -> str:
+        """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
+        return await self._send(calls.citations(ids, format))
+
+    async def feed(self, query: str | None = None, **parameters: Any) -> str:
+        """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
+        return await self._send(calls.feed(query, parameters))
+
+    async def embed(self, text: str, input_type: str = "query") -> TextVector:
+        """Return the vector of one text, a `query` or a `passage`."""
+        return await self._send(calls.embed(text, input_type))
+
+    async def embeddings(self, texts: Sequence[str], **options: Any) -> Vectors:
+        """Return the vectors of any number of texts, in several requests if they are many.
+
+        Args:
+            texts: The texts.
+            options: `input_type` (`passage` or `query`), `dimensions`, `model`.
+        """
+        return calls.joined([await self._send(calls.vectors(each, options)) for each in calls.batches(texts)])
+
+    async def rerank(self, query: str, documents: Sequence[str], top_n: int | None = None) -> list[RerankResult]:
+        """Return the places of documents in the order of their relevance to a query, judged by the reranker.
+
+        Raises:
+            NotFound: The service has no reranker.
+        """
+        return await self._send(calls.rerank(query, documents, top_n))
+
+    async def models(self) -> list[Model]:
+        """Return the models that are served."""
+        return await self._send(calls.models())
+
+    async def health(self) -> dict[str, Any]:
+        """Return the status of each part of the service."""
+        return await self._send(calls.health())
+
+    async def _send(self, call: Call[Answer]) -> Answer:
+        attempt = 0
+        while True:
+            try:
+                response = await self._http.request(call.method, call.path, json=call.body, params=call.query)
+            except httpx.TransportError as error:
+                failure: AkinError = no_answer(error, self._http.base_url)
+            else:
+                answered = failure_of(response)
+                if answered is None:
+                    return call.read(response)
+                failure = answered
+            pause = self._retries.pause(attempt, failure)
+            if pause is None:
+                raise failure
+            await asyncio.sleep(pause)
+            attempt += 1

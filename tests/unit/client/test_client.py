@@ -1,0 +1,262 @@
+"""Test both clients against a transport without a network: what they send, repeat, page through and raise."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+import json
+import pickle
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+import akin_client
+from akin_client import (
+    AnswerError,
+    AsyncClient,
+    CannotConnect,
+    Client,
+    CursorExpired,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
+from akin_client.retries import Retries
+
+Handler = Callable[[httpx.Request], httpx.Response]
+BUSY = {"error": {"code": "overloaded", "message": "Come back later.", "detail": {"waiting": 3}}}
+
+
+class Server:
+    """Transport that gives prepared answers in their order, the last one again and again; keeps the requests."""
+
+    def __init__(self, *answers: httpx.Response | Exception | Handler) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):  # a response can be sent once only
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return answer(request)
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(request.content) for request in self.requests]
+
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that calls a method of either client and returns its answer, or the list that it yields."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("akin_client.client.time.sleep", pauses.append)
+    monkeypatch.setattr("akin_client.async_client.asyncio.sleep", sleep)
+
+    def sync(server: Server, name: str, *arguments: Any, options: Any = None, **more: Any) -> Any:
+        with Client("http://akin", transport=httpx.MockTransport(server), **(options or {})) as client:
+            found = getattr(client, name)(*arguments, **more)
+            return list(found) if inspect.isgenerator(found) else found
+
+    def awaited(server: Server, name: str, *arguments: Any, options: Any = None, **more: Any) -> Any:
+        async def go() -> Any:
+            async with AsyncClient("http://akin", transport=httpx.MockTransport(server), **(options or {})) as client:
+                found = getattr(client, name)(*arguments, **more)
+                return [each async for each in found] if inspect.isasyncgen(found) else await found
+
+        return asyncio.run(go())
+
+    call = sync if request.param == "sync" else awaited
+    call.pauses = pauses  # type: ignore[attr-defined]
+    return call
+
+
+def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
+    return httpx.Response(200, json={"results": [{"id": f"paper {n}"} for n in numbers], "next_cursor": cursor})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "more", "sent"),
+    [
+        (
+            "search", ("graphs",), {"k": 3, "from_": 2020, "new": True},
+            ("POST", "/v1/search", {"query": "graphs", "k": 3, "from": 2020, "new": True}),
+        ),
+        ("search", (), {"like": ["a/1"], "cursor": None}, ("POST", "/v1/search", {"like": ["a/1"]})),
+        ("similar", ("hep-th/9901001",), {"k": 2}, ("GET", "/v1/papers/hep-th/9901001/similar?k=2", None)),
+        ("paper", ("a b?#é",), {}, ("GET", "/v1/papers/a%20b%3F%23%C3%A9", None)),
+        ("corpus", (), {}, ("GET", "/v1/corpus", None)),
+        ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
+        ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
+        ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
+        ("health", (), {}, ("GET", "/v1/health/ready", None)),
+    ],
+)  # fmt: skip
+def test_a_method_sends_one_request_and_returns_its_answer(
+    run: Run, name: str, arguments: Any, more: Any, sent: Any
+) -> None:
+    answer = {"some": "thing", "new_field": [1]}
+    server = Server(httpx.Response(200, json=answer))
+    found = run(server, name, *arguments, **more)
+    assert found == answer or json.loads(found) == answer
+    [request] = server.requests
+    body = json.loads(request.content) if request.content else None
+    assert (request.method, request.url.raw_path.decode(), body) == sent
+    assert request.headers["akin-timeout"] == "30"
+
+
+def test_the_address_may_have_the_version_and_a_path(run: Run) -> None:
+    for address in ("http://host/papers/", "http://host/papers/v1"):
+        server = Server(httpx.Response(200, json={}))
+        with Client(address, transport=httpx.MockTransport(server), timeout=2.5) as client:
+            client.corpus()
+        assert str(server.requests[0].url) == "http://host/papers/v1/corpus"
+        assert server.requests[0].headers["akin-timeout"] == "2.5"
+
+
+def test_results_come_page_by_page_up_to_the_end(run: Run) -> None:
+    server = Server(page(range(100), "second"), page(range(100, 200), "third"), page([200], None))
+    assert [each["id"] for each in run(server, "search_all", "graphs", mode="dense")] == [
+        f"paper {n}" for n in range(201)
+    ]
+    asked = {"query": "graphs", "mode": "dense", "k": 100}
+    assert server.bodies == [asked, {**asked, "cursor": "second"}, {**asked, "cursor": "third"}]
+
+
+@pytest.mark.parametrize(("limit", "requests", "k"), [(0, 0, None), (7, 1, 7), (100, 1, 100), (150, 2, 100)])
+def test_no_more_pages_are_fetched_than_a_limit_needs(run: Run, limit: int, requests: int, k: int | None) -> None:
+    server = Server(lambda request: page(range(json.loads(request.content)["k"]), "next"))
+    assert len(run(server, "search_all", "graphs", limit=limit)) == limit
+    assert [body["k"] for body in server.bodies] == [k] * requests
+
+
+def test_pages_begin_at_an_offset_and_an_empty_one_ends_them(run: Run) -> None:
+    server = Server(page([1], "a"), page([], "b"))
+    assert len(run(server, "search_pages", "graphs", offset=40, k=5)) == 2
+    assert server.bodies == [{"query": "graphs", "k": 5, "offset": 40}, {"query": "graphs", "k": 5, "cursor": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("failure", "pause"),
+    [
+        (httpx.Response(503, json=BUSY, headers={"retry-after": "2"}), 2),
+        (httpx.Response(429, json=BUSY, headers={"retry-after": "0"}), 0),
+        (httpx.Response(502, text="<html>bad gateway</html>"), None),
+        (httpx.ConnectError("refused"), None),
+        (httpx.RemoteProtocolError("closed"), None),
+    ],
+)
+def test_what_may_succeed_later_is_repeated(run: Run, failure: Any, pause: float | None) -> None:
+    server = Server(failure, failure, httpx.Response(200, json={"papers": 3}))
+    assert run(server, "corpus") == {"papers": 3}
+    first, second = run.pauses  # type: ignore[attr-defined]
+    if pause is not None:
+        assert first == second == pause
+    else:
+        assert 0.25 <= first <= 0.5 <= second <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "message", "times"),
+    [
+        (httpx.Response(503, json=BUSY), Unavailable, "Come back later.", 4),
+        (httpx.Response(503, json=BUSY, headers={"retry-after": "31"}), Unavailable, "Come back later.", 1),
+        (httpx.Response(429, json=BUSY), RateLimited, "Come back later.", 4),
+        (httpx.Response(404, json=BUSY), NotFound, "Come back later.", 1),
+        (httpx.Response(410, json=BUSY), CursorExpired, "Come back later.", 1),
+        (httpx.Response(400, json=BUSY), akin_client.BadRequest, "Come back later.", 1),
+        (httpx.Response(500, json=BUSY), akin_client.ServiceError, "Come back later.", 1),
+        (httpx.Response(403, text="no"), akin_client.BadRequest, "is 403, and not one of the service's errors", 1),
+        (httpx.Response(502, json=["no"]), akin_client.ServiceError, "is 502, and not one", 4),
+        (httpx.ReadTimeout("slow"), CannotConnect, "No answer from http://akin/v1/: slow", 1),
+        (httpx.ConnectError("refused"), CannotConnect, "refused", 4),
+    ],
+)
+def test_errors_are_typed_and_have_the_services_text(
+    run: Run, failure: Any, kind: type[Exception], message: str, times: int
+) -> None:
+    server = Server(failure)
+    with pytest.raises(kind, match=message.replace(".", r"\.")) as caught:
+        run(server, "corpus")
+    assert len(server.requests) == times
+    if isinstance(caught.value, AnswerError) and message == "Come back later.":
+        error = pickle.loads(pickle.dumps(caught.value))
+        assert (error.code, error.detail, error.status) == ("overloaded", {"waiting": 3}, failure.status_code)
+
+
+def test_repetitions_can_be_forbidden(run: Run) -> None:
+    server = Server(httpx.Response(503, json=BUSY))
+    with pytest.raises(Unavailable):
+        run(server, "corpus", options={"retries": 0})
+    assert len(server.requests) == 1
+    with pytest.raises(Unavailable):
+        run(server, "corpus", options={"retries": Retries(times=5, first=1, longest=2)})
+    assert len(server.requests) == 7
+    assert max(run.pauses) <= 2  # type: ignore[attr-defined]
+
+
+def test_searches_have_their_errors_in_place(run: Run) -> None:
+    answers = [{"status": 200, "answer": {"k": 3}}, {"status": 404, **BUSY}]
+    server = Server(httpx.Response(200, json={"answers": answers}))
+    found, failed = run(server, "searches", [{"query": "a", "from_": 2020}, {"like": "b"}])
+    assert found == {"k": 3}
+    assert isinstance(failed, NotFound)
+    assert failed.message == "Come back later."
+    assert server.bodies == [{"searches": [{"query": "a", "from": 2020}, {"like": "b"}]}]
+
+
+def test_many_texts_are_sent_in_several_requests(run: Run) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        texts = json.loads(request.content)["input"]
+        data = [{"embedding": base64.b64encode(struct.pack("<2f", len(text), 0.5)).decode()} for text in texts]
+        body = {"data": data, "model": "m", "usage": {"total_tokens": len(texts)}, "truncated": [0]}
+        return httpx.Response(200, json=body)
+
+    texts = ["a" * (n % 5) for n in range(2050)] + ["b" * 600_000] * 3
+    server = Server(answer)
+    found = run(server, "embeddings", texts, input_type="query")
+    assert [len(body["input"]) for body in server.bodies] == [2048, 3, 1, 1]
+    assert {(body["encoding_format"], body["input_type"]) for body in server.bodies} == {("base64", "query")}
+    assert found["vectors"] == [[float(len(text)), 0.5] for text in texts]
+    assert found["truncated"] == [0, 2048, 2051, 2052]
+    assert found["tokens"] == len(texts)
+    assert run(Server(answer), "embeddings", []) == {"vectors": [], "model": "", "tokens": 0, "truncated": []}
+
+
+def test_vectors_of_two_encoders_are_not_mixed(run: Run) -> None:
+    bodies = [{"data": [], "model": name, "usage": {"total_tokens": 0}, "truncated": []} for name in "ab"]
+    server = Server(*(httpx.Response(200, json=body) for body in bodies))
+    with pytest.raises(ValueError, match="encoder was changed"):
+        run(server, "embeddings", ["x" * 600_000] * 2)
+
+
+def test_the_reranker_and_the_models(run: Run) -> None:
+    ranked = [{"index": 1, "relevance_score": 0.5}]
+    server = Server(httpx.Response(200, json={"results": ranked, "data": [{"id": "m"}]}))
+    assert run(server, "rerank", "graphs", ["a", "b"], top_n=1) == ranked
+    assert server.bodies == [{"query": "graphs", "documents": ["a", "b"], "top_n": 1}]
+    assert run(server, "models") == [{"id": "m"}]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    for name, method in inspect.getmembers(Client, inspect.isfunction):
+        other = getattr(AsyncClient, name.replace("__enter__", "__aenter__").replace("__exit__", "__aexit__"))
+        assert inspect.signature(other).parameters.keys() == inspect.signature(method).parameters.keys()
+
+
+def test_the_public_names_are_these() -> None:
+    assert {"Client", "AsyncClient", "AkinError"} <= set(akin_client.__all__)
+    assert all(hasattr(akin_client, name) for name in akin_client.__all__)
