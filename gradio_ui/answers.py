@@ -9,6 +9,15 @@ class _AnswerPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Highlights(_AnswerPart):
+    """Places in a result's title and abstract, as start and end in characters, and why it was found."""
+
+    title: tuple[tuple[int, int], ...] = ()
+    abstract: tuple[tuple[int, int], ...] = ()
+    sentence: tuple[int, int] | None = None
+    why: str = ""
+
+
 class FoundPaper(_AnswerPart):
     """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
 
@@ -28,6 +37,9 @@ class FoundPaper(_AnswerPart):
     sources: dict[str, float | None] = Field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
     withdrawn: bool = False
+    comments: str | None = None
+    versions: int = 0
+    highlights: Highlights | None = None
 
 
 class LikedPaper(_AnswerPart):
@@ -48,11 +60,53 @@ class UnderstoodQuery(_AnswerPart):
     tokens: int | None = None
 
 
+class Order(_AnswerPart):
+    """Order of the results: of the best `papers`, or of all matches if `complete`; `half_life` is in years."""
+
+    by: str
+    papers: int = 0
+    complete: bool = False
+    half_life: float | None = None
+    diversity: float | None = None
+
+
+class YearCount(_AnswerPart):
+    """Number of papers of a year."""
+
+    year: int
+    papers: int
+
+
+class CategoryCount(_AnswerPart):
+    """Number of papers in a category."""
+
+    code: str
+    name: str = ""
+    papers: int
+
+
+class Facets(_AnswerPart):
+    """Numbers of the best `papers`, or of all matches if `complete`, by year and by category."""
+
+    years: tuple[YearCount, ...] = ()
+    categories: tuple[CategoryCount, ...] = ()
+    papers: int = 0
+    complete: bool = False
+
+
+class Suggestion(_AnswerPart):
+    """Condition that the query may mean: a query to search for instead, and further parameters."""
+
+    label: str
+    query: str
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
     `notes` say what of the query was not read, or was read in another way; `reranked` counts the best results whose
-    order a reranker decided.
+    order a reranker decided. `next_cursor` is None on the last page, and empty if the service does not say.
     """
 
     results: tuple[FoundPaper, ...]
@@ -66,6 +120,10 @@ class Answer(_AnswerPart):
     searched: int | None = None
     snapshot: str | None = None
     reranked: int = 0
+    sort: Order | None = None
+    facets: Facets | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+    next_cursor: str | None = ""
 
 
 class Component(_AnswerPart):

@@ -45,12 +45,15 @@ class SearchPage:
         deep: bool | None = None,
         request: gr.Request | None = None,
     ) -> Updates:
-        """Search with the values of the inputs; without a query, for papers similar to those in the address."""
-        named = make_state(q="")[0] if query and query.strip() else read_address(address or "")[0]
+        """Search with the values of the inputs, in the order in the address; without a query, for its papers."""
+        before = read_address(address or "")[0]
+        is_text = bool(query and query.strip())
         state, notes = make_state(
             q=query,
-            like=named.like,
-            unlike=named.unlike,
+            like=() if is_text else before.like,
+            unlike=() if is_text else before.unlike,
+            sort=before.sort,
+            varied=before.varied,
             mode=mode,
             categories=categories,
             from_year=from_year,

@@ -8,8 +8,9 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
-from gradio_ui.answers import FoundPaper
+from gradio_ui.answers import FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
+from gradio_ui.marks import excerpt, marked
 from gradio_ui.state import PageState
 
 AUTHORS_SHOWN: Final = 8
@@ -17,6 +18,7 @@ _AUTHORS_NAMED: Final = 50
 _CATEGORIES_SHOWN: Final = 6
 # About four lines of the page. The style sheet cuts longer abstracts only, so shorter ones need no control to open.
 _LONG_ABSTRACT: Final = 380
+_SHOWN_FIRST: Final = 280  # characters after which a sentence begins below the lines that are shown
 _FORMATS: Final = "".join(
     f'<button type="button" data-akin-format="{form}">{name}</button>' for form, name in FORMATS.items()
 )
@@ -30,19 +32,16 @@ def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState
         paper: The result.
         rank: The place among all results, from 1.
         best_score: The highest score in the same answer; the bar is relative to it.
-        state: The search that found the paper; "More like this" keeps its mode and filters.
+        state: The search that found the paper; "More like this" keeps its mode, order and filters.
         names: The names of categories by code.
     """
     heading = f"akin-title-{rank}"
-    lines = (" ".join(line.split()) for line in paper.abstract.split("\n"))
-    abstract = "\n".join(line for line in lines if line)
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
         f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
-        f"{_authors(paper.authors, paper.author_count)}{_facts(paper, names)}"
-        + (f'<p class="akin-abstract{tex_class(abstract)}" dir="auto">{escape(abstract)}</p>' if abstract else "")
-        + f"{_actions(paper, state, is_long=len(abstract) > _LONG_ABSTRACT)}</div></article>"
+        f"{_authors(paper.authors, paper.author_count)}{_facts(paper, state, names)}{_abstract(paper)}"
+        f"{_why(paper)}{_actions(paper, state, is_long=len(paper.abstract) > _LONG_ABSTRACT)}</div></article>"
     )
 
 
@@ -63,9 +62,30 @@ def web_link(address: str | None) -> str | None:
 
 
 def _title(paper: FoundPaper) -> str:
-    title = escape(" ".join(paper.title.split()))
+    title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
     return _external_link(link, title) if link else title
+
+
+def _abstract(paper: FoundPaper) -> str:
+    """Return the abstract; before a long one, its best sentence if that is not among those that are shown first."""
+    text, found = paper.abstract, paper.highlights or Highlights()
+    if not text.strip():
+        return ""
+    look = f'{tex_class(text)}" dir="auto"'
+    fit = ""
+    if (
+        found.sentence
+        and len(text) > _LONG_ABSTRACT
+        and _SHOWN_FIRST < found.sentence[0] < found.sentence[1] <= len(text)
+    ):
+        fit = f'<p class="akin-fit{look}>… {excerpt(text, found.abstract, found.sentence)}</p>'
+    return f'{fit}<p class="akin-abstract{look}>{marked(text, found.abstract, found.sentence)}</p>'
+
+
+def _why(paper: FoundPaper) -> str:
+    why = paper.highlights.why if paper.highlights else ""
+    return f'<p class="akin-why">{escape(why)}</p>' if why else ""
 
 
 def _external_link(link: str, inner: str) -> str:
@@ -75,22 +95,37 @@ def _external_link(link: str, inner: str) -> str:
 def _authors(authors: tuple[str, ...], count: int) -> str:
     if not authors:
         return ""
-    shown = ", ".join(escape(author) for author in authors[:AUTHORS_SHOWN])
+    shown = ", ".join(map(_author, authors[:AUTHORS_SHOWN]))
     if (more := max(count, len(authors)) - AUTHORS_SHOWN) > 0:
         others = escape(", ".join(authors[AUTHORS_SHOWN:_AUTHORS_NAMED]))
         shown += f' <span class="akin-others" title="{others}">and {more:,} more</span>'
     return f'<p class="akin-authors">{shown}</p>'
 
 
-def _facts(paper: FoundPaper, names: Mapping[str, str]) -> str:
+def _author(name: str) -> str:
+    """Return a name as a link to the papers of this author."""
+    # The query has no sign for a quotation mark within a phrase.
+    query = name.replace('"', "").strip()
+    if not any(map(str.isalpha, query)):
+        return escape(name)
+    address = escape(PageState(q=f'au:"{query}"').address())
+    return f'<a class="akin-author" data-akin-go href="{address}">{escape(name)}</a>'
+
+
+def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str]) -> str:
     chips = "".join(
-        f'<li class="akin-chip" title="{escape(names.get(code, code))}">{escape(code)}</li>'
+        f'<li class="akin-chip"><a data-akin-go href="{escape(state.only_category(code).address())}" '
+        f'title="Only {escape(names.get(code, code))}">{escape(code)}</a></li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
     )
     flag = '<strong class="akin-withdrawn">withdrawn</strong>' if paper.withdrawn else ""
     facts = flag + _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
+    if paper.versions > 1:
+        facts += f"<span>{paper.versions} versions</span>"
+    if paper.comments:
+        facts += f'<span class="akin-comments{tex_class(paper.comments)}">{escape(paper.comments)}</span>'
     if paper.duplicates:
         facts += f'<span class="akin-journal">also here as {escape(", ".join(paper.duplicates))}</span>'
     return f'<div class="akin-facts">{facts}</div>' if facts else ""

@@ -56,6 +56,15 @@
     },
   };
 
+  /* Beside the results there is room for the years and categories; on narrow screens they stay folded. */
+  const ROOM = matchMedia("(min-width: 80rem)");
+  new MutationObserver(() => {
+    const facets = document.querySelector(".akin-facets:not([data-akin-seen])");
+    if (!facets) return;
+    facets.dataset.akinSeen = "";
+    facets.open = ROOM.matches;
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   /* The service writes citations; its text is shown and copied as it is. */
   async function cite(details, format) {
     const text = details.querySelector("pre");

@@ -10,7 +10,8 @@ from typing import Final
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.state import Notes, PageState
+from gradio_ui.controls import facets, offers, order_fact, toolbar
+from gradio_ui.state import SORTS_BY_DATE, Notes, PageState
 
 EXAMPLES: Final = (
     "contrastive sentence embeddings",
@@ -77,9 +78,11 @@ def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
         length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
         warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
     searched = f" among {_count(answer.searched, 'paper')}" if answer.searched is not None else ""
-    facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", _latency(answer)]
+    order = f"<span>{order_fact(answer)}</span>" if answer.sort else ""
+    facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", order, _latency(answer)]
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
-    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{notices(tuple(warnings))}'
+    chips = offers(state, answer.suggestions)
+    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings))}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
@@ -98,7 +101,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        '<h2 class="akin-hidden">Results</h2>'
+        f'<h2 class="akin-hidden">Results</h2>{toolbar(state)}{facets(state, answer.facets, names)}'
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer)}'
     )
 
@@ -205,8 +208,8 @@ def _pages(state: PageState, answer: Answer) -> str:
     if state.offset:
         address = escape(state.previous_page().address())
         links.append(f'<a class="akin-page" rel="prev" data-akin-go href="{address}">← Previous</a>')
-    if len(answer.results) < state.k:
-        end = "These are the last results." if state.offset else ""
+    if len(answer.results) < state.k or answer.next_cursor is None:
+        end = _end(answer) if state.offset else ""
     elif (following := state.next_page()) is None:
         end = "Akin shows no further results of one search. Add words or filters to narrow it."
     else:
@@ -216,3 +219,9 @@ def _pages(state: PageState, answer: Answer) -> str:
     if end:
         links.append(f'<span class="akin-end">{end}</span>')
     return f'<nav class="akin-pages" aria-label="Pages of results">{"".join(links)}</nav>' if links else ""
+
+
+def _end(answer: Answer) -> str:
+    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
+        return "These are the last results."
+    return f"These are the last of the {answer.sort.papers:,} best matches; by relevance there are more."

@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, urlencode
 
 MODES: Final = ("hybrid", "dense", "lexical")
 WITHDRAWN: Final = ("include", "exclude")
+SORTS: Final = ("relevance", "recent", "newest", "oldest")
+SORTS_BY_DATE: Final = SORTS[2:]
 MOST_RESULTS: Final = 100
 DEFAULT_RESULTS: Final = 10
 FURTHEST_OFFSET: Final = 1000
@@ -38,6 +40,8 @@ class PageState:
         to_year: Last year of publication, or None.
         withdrawn: One of `WITHDRAWN`: whether withdrawn papers are among the results.
         deep: True to have the best results reranked.
+        sort: One of `SORTS`.
+        varied: True to spread the results.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
     """
@@ -51,6 +55,8 @@ class PageState:
     to_year: int | None = None
     withdrawn: str = "include"
     deep: bool = False
+    sort: str = SORTS[0]
+    varied: bool = False
     k: int = DEFAULT_RESULTS
     offset: int = 0
 
@@ -75,6 +81,8 @@ class PageState:
             *(("from", self.from_year), ("to", self.to_year)),
             ("withdrawn", None if self.withdrawn == WITHDRAWN[0] else self.withdrawn),
             ("deep", "1" if self.deep else None),
+            ("sort", None if self.sort == SORTS[0] else self.sort),
+            ("varied", "1" if self.varied else None),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
         ]
@@ -102,6 +110,26 @@ class PageState:
         """Return the search with one more paper to be dissimilar to."""
         return replace(self, unlike=_distinct([*self.unlike, paper_id]), offset=0)
 
+    def sorted_by(self, sort: str) -> PageState:
+        """Return the same search in another order, from its first page."""
+        return replace(self, sort=sort, offset=0)
+
+    def spread(self, varied: bool) -> PageState:
+        """Return the same search with or without spread results, from its first page."""
+        return replace(self, varied=varied, offset=0)
+
+    def only_category(self, code: str) -> PageState:
+        """Return the same search among the papers of one category, from its first page."""
+        return replace(self, categories=_distinct(code.split(",")), offset=0)
+
+    def without_category(self, code: str) -> PageState:
+        """Return the same search without one of its categories, from its first page."""
+        return replace(self, categories=tuple(each for each in self.categories if each != code), offset=0)
+
+    def only_years(self, first: int | None, last: int | None) -> PageState:
+        """Return the same search among the papers of some years, from its first page."""
+        return replace(self, from_year=first, to_year=last, offset=0)
+
     def without_filters(self) -> PageState:
         """Return the same search over the whole corpus, from its first page."""
         return replace(self, categories=(), from_year=None, to_year=None, withdrawn=WITHDRAWN[0], offset=0)
@@ -127,7 +155,9 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         from_year=last.get("from"),
         to_year=last.get("to"),
         withdrawn=last.get("withdrawn"),
-        deep=last.get("deep", "").strip() not in ("", "0", "false"),
+        deep=_is_on(last.get("deep", "")),
+        sort=last.get("sort"),
+        varied=_is_on(last.get("varied", "")),
         k=last.get("k"),
         offset=last.get("offset"),
     )
@@ -144,6 +174,8 @@ def make_state(
     to_year: str | float | None = None,
     withdrawn: str | None = None,
     deep: bool = False,
+    sort: str | None = None,
+    varied: bool = False,
     k: str | float | None = None,
     offset: str | float | None = None,
 ) -> tuple[PageState, Notes]:
@@ -166,6 +198,10 @@ def make_state(
         if withdrawn:
             notes.append(f"Withdrawn papers cannot be {_quote(withdrawn)}; they were included.")
         withdrawn = WITHDRAWN[0]
+    if sort not in SORTS:
+        if sort:
+            notes.append(f"There is no order {_quote(sort)}; results are sorted by relevance.")
+        sort = SORTS[0]
     first = _whole(from_year, "first year", 1000, 9999, notes)
     last = _whole(to_year, "last year", 1000, 9999, notes)
     if first is not None and last is not None and first > last:
@@ -181,10 +217,16 @@ def make_state(
         to_year=last,
         withdrawn=withdrawn,
         deep=deep,
+        sort=sort,
+        varied=varied,
         k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
     )
     return state, tuple(notes)
+
+
+def _is_on(value: str) -> bool:
+    return value.strip() not in ("", "0", "false")
 
 
 def _whole(value: str | float | None, name: str, least: int, most: int, notes: list[str]) -> int | None:

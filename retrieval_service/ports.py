@@ -199,6 +199,12 @@ class LexicalIndex(Protocol):
             admitted: The filter.
         """
 
+    def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> Mapping[str, float]:
+        """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
+
+    def terms_of(self, word: str) -> tuple[str, ...]:
+        """Return the terms by which a word of a paper is found; none for a stop word."""
+
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
 
@@ -212,6 +218,10 @@ class Catalogue(Protocol):
     @property
     def categories(self) -> Mapping[str, int]:
         """Every category in the corpus with the number of its papers, the largest first."""
+
+    @property
+    def days(self) -> NDArray[np.int32]:
+        """The day of each row as filters compare it, an ordinal, int32 [papers]; 0 for a paper without a date."""
 
     @property
     def span(self) -> tuple[date | None, date | None]:
@@ -231,6 +241,12 @@ class Catalogue(Protocol):
 
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
+
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the categories of some rows, in the order of the rows."""
+
+    def count_categories(self, within: RowSet) -> dict[str, int]:
+        """Return the number of a set's papers in each category of the corpus."""
 
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and its clauses on `CATALOGUE_FIELDS`."""
@@ -271,4 +287,11 @@ class Corpus(Protocol):
 
         Raises:
             Unavailable: No vector can be made now; the message has the reason.
+        """
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of sentences of papers, made by the same encoder in one batch.
+
+        Raises:
+            Unavailable: No vectors can be made now.
         """

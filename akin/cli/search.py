@@ -61,6 +61,20 @@ def search(
     ] = "include",
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
+    sort: Annotated[
+        str, typer.Option(help="relevance, newest or oldest (of the best matches), or recent: the new weighs more.")
+    ] = "relevance",
+    half_life: Annotated[
+        float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(help="Weight of the differences between results beside their relevance, 0 to 1.")
+    ] = 0.0,
+    facets: Annotated[bool, typer.Option("--facets", help="Count the best matches by year and by category.")] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Offer conditions for what the text says in words.")
+    ] = False,
+    why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the papers as BibTeX.")] = False,
@@ -93,6 +107,12 @@ def search(
         "from": since,
         "to": until,
         "withdrawn": withdrawn if withdrawn != "include" else None,
+        "sort": sort if sort != "relevance" else None,
+        "half_life": half_life,
+        "diversity": diversity,
+        "highlight": why,
+        "facets": facets,
+        "suggest": suggest and text is not None,
         "rerank": rerank,
     }
     body.update({name: value for name, value in given.items() if value})
@@ -217,6 +237,13 @@ def show(answer: dict[str, Any]) -> None:
         say(f"note: read as conditions: {', '.join(operators)}")
     for note in answer.get("notes", ()):
         say(f"note: {note}")
+    for one in answer.get("suggestions", ()):
+        more = "".join(f" --{name} {value}" for name, value in one.get("parameters", {}).items())
+        say(f"perhaps {one['label']}: {one['query']}{more}")
+    if order := answer.get("sort"):
+        half_life = f", a score halves every {order['half_life']:g} years" if "half_life" in order else ""
+        which = "matches" if order["complete"] else "best matches"
+        say(f"note: sorted: {order['by']}, of {order['papers']:,} {which}{half_life}")
     if not answer["results"]:
         stdout.print("no paper matches")
     for rank, paper in enumerate(answer["results"], start=answer["offset"] + 1):
@@ -234,8 +261,15 @@ def show(answer: dict[str, Any]) -> None:
             filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])
         )
         stdout.print(Text(f"     {details}", style="dim"))
+        if why := paper.get("highlights", {}).get("why"):
+            stdout.print(Text(f"     {why}", style="italic"))
         if paper["duplicates"]:
             stdout.print(Text(f"     also as {', '.join(paper['duplicates'])}", style="dim"))
+    if facets := answer.get("facets"):
+        for name, key, counts in (("years", "year", facets["years"]), ("categories", "code", facets["categories"])):
+            shown = ", ".join(f"{one[key]} ({one['papers']:,})" for one in counts)
+            stdout.print(Text(f"{name}: {shown}"))
+        say(f"note: counted among {'all' if facets['complete'] else 'the best'} {facets['papers']:,} matches")
     timings = answer["timings"]
     stages = ", ".join(
         f"{name.removesuffix('_ms')} {value:.1f}" for name, value in timings.items() if name != "total_ms"

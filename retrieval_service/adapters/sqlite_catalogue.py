@@ -99,6 +99,20 @@ class SqliteCatalogue:
         texts = {row: (title, abstract) for row, title, abstract in found}
         return [texts[row] for row in rows]
 
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the categories of some rows, in the order of the rows."""
+        found: dict[int, str] = {}
+        for at in range(0, len(rows), _MOST_PARAMETERS):
+            some = list(map(int, rows[at : at + _MOST_PARAMETERS]))
+            marks = ",".join("?" * len(some))
+            found.update(self._db.execute(f"SELECT row, categories FROM paper WHERE row IN ({marks})", some))
+        return [_codes(found[row]) for row in rows]
+
+    def count_categories(self, within: RowSet) -> dict[str, int]:
+        """Return the number of a set's papers in each category of the corpus."""
+        bits = np.packbits(within.mask)
+        return {code: int(np.bitwise_count(bits & self._bits(code)).sum()) for code in self.categories}
+
     def find_rows(self, wanted: Filter) -> RowSet:
         """Return the rows that meet a filter's days and clauses on `CATALOGUE_FIELDS`; the last results are cached."""
         return self._matching(wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from math import log
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from retrieval_service.filter import Clause, Field, Filter, clauses_of
 from retrieval_service.ports import Hits
 
 _FIELDS = ("title", "abstract")
+_WORDS_KEPT = 50_000  # words of papers' texts whose terms are kept, of at most `_LONGEST_KEPT` ASCII letters
+_LONGEST_KEPT = 40
 _MOST_OF_TERM = 2.2  # what Tantivy's BM25 multiplies the inverse document frequency by at most: its k1 of 1.2, plus 1
 _LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
@@ -60,6 +63,7 @@ class TantivyIndex:
         self._compounds = CompoundSpellings(self._searcher)
         self._clauses = ClauseQueries(index.schema, self._searcher)
         self._rows = ClauseRows(self._searcher, index.schema, self._clauses, CommonRows(directory))
+        self._kept_terms = lru_cache(_WORDS_KEPT)(self._analyze)
         self._terms = terms
         self._postings = postings
 
@@ -106,6 +110,14 @@ class TantivyIndex:
             parts.append((Occur.Should if scored else Occur.Must, terms))
         return self._best(Query.boolean_query(parts), k, greatest)
 
+    def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> dict[str, float]:
+        """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
+        return {term: information for term, _, information in self._weights(text, against)}
+
+    def terms_of(self, word: str) -> tuple[str, ...]:
+        """Return the terms by which a word of a paper is found; none for a stop word."""
+        return self._kept_terms(word) if len(word) <= _LONGEST_KEPT and word.isascii() else self._analyze(word)
+
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers].
 
@@ -117,6 +129,9 @@ class TantivyIndex:
     def values_without_terms(self, clause: Clause) -> tuple[str | int, ...]:
         """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
         return self._clauses.values_without_terms(clause)
+
+    def _analyze(self, word: str) -> tuple[str, ...]:
+        return tuple(self._analyzer.analyze(pair_letters(to_plain_text(word))))
 
     def _best(self, query: Query, k: int, greatest: float) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

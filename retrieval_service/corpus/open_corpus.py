@@ -10,7 +10,7 @@ from typing import Protocol
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
-from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole
+from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole, Vectors
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +85,14 @@ class OpenCorpus:
             raise
         self._answered = True
         return embedded, encoder.identity
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of sentences of papers, made by the same encoder in one batch.
+
+        Raises:
+            Unavailable: No vectors can be made now.
+        """
+        return (await self.require_encoder().embed_queries(texts, "passage")).vectors
 
     def require_encoder(self) -> Encoder:
         """Return the encoder; raise Unavailable while it is not ready."""

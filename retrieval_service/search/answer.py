@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -87,11 +88,25 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
         )
 
 
+class Highlights(msgspec.Struct, kw_only=True):
+    """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
+
+    `title` and `abstract` are the words of the query there; no place is within a formula. `sentence` is the sentence of
+    the abstract that fits the query best, and null where none does. `why` says in words why the result was found.
+    """
+
+    title: list[tuple[int, int]]
+    abstract: list[tuple[int, int]]
+    sentence: tuple[int, int] | None
+    why: str
+
+
 class SearchResult(PaperAnswer, kw_only=True):
     """Found paper: a higher score is better, and `sources` are the scores of the halves that found it.
 
     `duplicates` are the ids of other versions or records of the same paper, which this result represents. At most 50
-    authors are listed.
+    authors are listed. `highlights` are there on request, and with them
+    the number of `versions` where the source states it.
     """
 
     most_authors: ClassVar[int | None] = 50
@@ -99,6 +114,8 @@ class SearchResult(PaperAnswer, kw_only=True):
     score: float
     sources: dict[str, float]
     duplicates: Sequence[str]
+    highlights: Highlights | UnsetType = UNSET
+    versions: int | UnsetType = UNSET
 
 
 class NamedPaper(msgspec.Struct):
@@ -141,11 +158,65 @@ class Timings:
         return Timings(**{stage: round(ms, 3) for stage, ms in vars(self).items()})
 
 
+def ms_since(started: float) -> float:
+    """Return the milliseconds since a time of `perf_counter`."""
+    return (perf_counter() - started) * 1000
+
+
 class EncoderAnswer(msgspec.Struct):
     """Encoder that made the vectors."""
 
     version: int
     digest: str
+
+
+class SortAnswer(msgspec.Struct, kw_only=True):
+    """Order of the results, and the number of `papers` that were put in it.
+
+    `complete` is true if these are all papers that match; otherwise they are the best matches, and the results end with
+    them. `half_life` is in years; `diversity` is there if it is more than 0.
+    """
+
+    by: str
+    papers: int
+    complete: bool
+    half_life: float | UnsetType = UNSET
+    diversity: float | UnsetType = UNSET
+
+
+class YearCount(msgspec.Struct, kw_only=True):
+    """Number of papers of a year."""
+
+    year: int
+    papers: int
+
+
+class CategoryCount(msgspec.Struct, kw_only=True):
+    """Number of papers in a category."""
+
+    code: str
+    name: str
+    papers: int
+
+
+class FacetsAnswer(msgspec.Struct, kw_only=True):
+    """Numbers of papers by year, the earliest first, and by category, the largest first, at most 50.
+
+    So many `papers` were counted: all that match if `complete`, otherwise the best matches.
+    """
+
+    years: list[YearCount]
+    categories: list[CategoryCount]
+    papers: int
+    complete: bool
+
+
+class Suggestion(msgspec.Struct, kw_only=True):
+    """Condition that the query may mean: a `query` to search for instead, with further `parameters` if it has any."""
+
+    label: str
+    query: str
+    parameters: dict[str, str] | UnsetType = UNSET
 
 
 class Coverage(msgspec.Struct):
@@ -181,3 +252,6 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     reranked: int = 0
     next_cursor: str | None = None
     coverage: Coverage | None = None
+    sort: SortAnswer | UnsetType = UNSET
+    facets: FacetsAnswer | UnsetType = UNSET
+    suggestions: list[Suggestion] | UnsetType = UNSET

@@ -1,8 +1,8 @@
 """Cursors: opaque texts that stand for the place in a ranking where the next page begins.
 
-A cursor holds for one request, apart from the length of its pages, and for one snapshot, searched by one version of the
-code with one set of settings. With any other, the ranking may be another one, and a page of it could repeat papers or
-lose some.
+A cursor holds for one request, apart from the length of its pages and what is said beside the results, and for one
+snapshot, searched by one version of the code with one set of settings. With any other, the ranking may be another one,
+and a page of it could repeat papers or lose some.
 """
 
 from __future__ import annotations
@@ -57,14 +57,16 @@ def at_cursor(request: SearchRequest, corpus: bytes) -> SearchRequest:
         )
     if read[14:] != _of_request(request):
         raise InvalidParameter(
-            "cursor is of another request. Send it with the same parameters; k alone may differ.",
+            "cursor is of another request. Send it with the same parameters; only k, highlight, facets and suggest "
+            "may differ.",
             {"parameter": "cursor"},
         )
     return replace(request, offset=offset)
 
 
 def _of_request(request: SearchRequest) -> bytes:
-    return _digest(repr(replace(request, k=1, offset=0, cursor=None)).encode("utf-8", "backslashreplace"))
+    ranked = replace(request, k=1, offset=0, cursor=None, highlight=False, facets=False, suggest=False)
+    return _digest(repr(ranked).encode("utf-8", "backslashreplace"))
 
 
 def _digest(content: bytes) -> bytes:

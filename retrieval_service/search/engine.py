@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,26 +10,32 @@ from math import isnan
 from time import perf_counter
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
-from akin.papers import Paper, passage_text
+from akin.papers import Paper
 from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
-from retrieval_service.errors import DeadlineExceeded, Unavailable
-from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
+from retrieval_service.errors import Unavailable
+from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import (
-    Coverage,
     EncoderAnswer,
+    FacetsAnswer,
     NamedPaper,
     QueryAnswer,
     SearchAnswer,
     SearchResult,
+    SortAnswer,
+    Suggestion,
     Timings,
+    ms_since,
 )
-from retrieval_service.search.coverage import dense_note, hybrid_reason
 from retrieval_service.search.cursor import at_cursor, write_cursor
-from retrieval_service.search.feedback import feedback_text, feedback_vector
+from retrieval_service.search.dense_half import DenseHalf
+from retrieval_service.search.explaining import Found, explain
+from retrieval_service.search.facets import facets_of_all, facets_of_matches
+from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.filters import filter_rows
 from retrieval_service.search.fusion import (
     EVEN,
@@ -40,10 +46,13 @@ from retrieval_service.search.fusion import (
     fuse,
     single_ranking,
 )
+from retrieval_service.search.highlights import Marked, QueryWords, mark
+from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
-from retrieval_service.search.ranking import NOTHING, Ranking
+from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
 from retrieval_service.threads import Job, Result
@@ -114,20 +123,27 @@ class _Search:
     request: SearchRequest
     ranked_by: bytes
     timings: Timings = field(default_factory=Timings)
-    tokens: int | None = None
-    truncated: bool = False
     words: str | None = None
-    degraded: str | None = None
-    coverage: Coverage | None = None
     dense: Ranking | None = None
     lexical: Ranking | None = None
     ranking: FusedRanking | None = None
     ranked_to: int = 0
+    sort: SortAnswer | UnsetType = UNSET
+    facets: FacetsAnswer | UnsetType = UNSET
+    suggestions: list[Suggestion] | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
+    best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    complete: bool = True
+    rows: dict[str, int] = field(default_factory=dict)
     rerank: int = 0
     reranked: int = 0
+    not_reranked: str | None = None
     more: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin the dense half."""
+        self.dense_half = DenseHalf(self.corpus, self.request, self.timings)
 
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
@@ -135,14 +151,16 @@ class _Search:
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = (*plan.notes, *self._note_coverage(plan.mode))
+        notes = (*plan.notes, *order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        self.timings.total_ms = _ms_since(started)
+        if self.request.highlight or self.request.facets or self.request.suggest:
+            await self._add_details(plan, within, results)
+        self.timings.total_ms = ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
         )
@@ -154,15 +172,15 @@ class _Search:
             query=QueryAnswer(
                 text=None if like else self.request.text,
                 like=like,
-                truncated=self.truncated,
-                tokens=self.tokens,
+                truncated=self.dense_half.truncated,
+                tokens=self.dense_half.tokens,
                 words=plan.words,
                 operators=plan.operators,
                 unlike=unlike,
             ),
             k=self.request.k,
             offset=self.request.offset,
-            degraded=self.degraded,
+            degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
             timings=self.timings.rounded(),
             searched=searched,
             snapshot=self.corpus.manifest.id,
@@ -171,19 +189,11 @@ class _Search:
             notes=notes,
             reranked=self.reranked,
             next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
-            coverage=self.coverage,
+            coverage=self.dense_half.coverage,
+            sort=self.sort,
+            facets=self.facets,
+            suggestions=self.suggestions,
         )
-
-    def _note_coverage(self, mode: Mode) -> tuple[str, ...]:
-        """Record that papers have no vector, if some have none; return the note of a dense search."""
-        covered = self.corpus.covered
-        if covered is None or mode is Mode.LEXICAL:
-            return ()
-        self.coverage = Coverage(covered.count, len(covered.mask))
-        if mode is Mode.DENSE:
-            return (dense_note(self.coverage),)
-        self.degraded = hybrid_reason(self.coverage)
-        return ()
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
@@ -196,6 +206,8 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
+        if self.request.sort in BY_DAY and within is not None and _has_no_words(plan):
+            return await self._start(self._all_by_day, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -203,7 +215,7 @@ class _Search:
             beside = self._start(self.lexical.search_deeper, depth) if self.lexical and mode is Mode.HYBRID else None
             try:
                 if depth == DEPTHS[0] and mode is not Mode.LEXICAL:
-                    self.dense = await self._dense_ranking(plan, within)
+                    self.dense = await self.dense_half.ranking(plan, within)
                 ranking = self.lexical if mode is Mode.LEXICAL else self.dense
                 if ranking is not None:
                     await self._start(self._reach, ranking, depth, beside).result()
@@ -220,59 +232,17 @@ class _Search:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
 
+    def _all_by_day(self, within: RowSet) -> list[SearchResult]:
+        """Return the page of all papers that meet conditions, where no words rank them."""
+        ranking = all_by_day(within, self.corpus.catalogue.days, self.request.sort, DEPTHS[-1])
+        self.sort = SortAnswer(by=self.request.sort, papers=within.count, complete=True)
+        return self._results_of(ranking, ended=True) or []
+
     def _reach(self, ranking: Ranking, depth: int, beside: Job[None] | None) -> None:
         """Search one index; rank at once where the other is done, as ranking takes less time than changing threads."""
         ranking.search_deeper(depth)
         if beside is None or beside.done:
             self._rank(depth)
-
-    async def _dense_ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
-        """Return the ranking by vectors.
-
-        It is None if lexical search answers alone, because the encoder is unavailable or no paper has a vector.
-        """
-        vector, made = None, {}
-        if self.coverage is not None and not self.coverage.with_vectors:
-            return Ranking(lambda _: NOTHING, plan.given_rows) if plan.mode is Mode.DENSE else None
-        started = perf_counter()
-        try:
-            if plan.words is not None:
-                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
-                vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
-                self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
-            elif self.corpus.covered is not None:
-                made = await self._embed_papers(plan, self.corpus.covered)
-        except Unavailable as error:
-            if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
-                raise
-            self.degraded = f"{redact_message(error)} These results come from lexical search alone."
-            self.coverage = None
-            return None
-        if vector is not None or made:
-            self.timings.embed_ms = _ms_since(started)
-
-        def search(depth: int) -> Hits:
-            started = perf_counter()
-            wanted = self._feedback_vector(plan, made) if vector is None else vector
-            hits = self.corpus.vectors.search(wanted, depth, within=within, nprobe=self.request.search_effort)
-            self.timings.vectors_ms += _ms_since(started)
-            return hits
-
-        return Ranking(search, plan.given_rows)
-
-    async def _embed_papers(self, plan: SearchPlan, covered: RowSet) -> dict[int, Vectors]:
-        """Return the vectors of the papers to search by that have none stored, by row."""
-        given = zip(plan.given_rows.tolist(), [*plan.like, *plan.unlike], strict=True)
-        missing = [(row, passage_text(paper)) for row, paper in given if not covered.mask[row]]
-        return {row: (await self.corpus.embed(text, "passage"))[0].vectors[0] for row, text in missing}
-
-    def _feedback_vector(self, plan: SearchPlan, made: Mapping[int, Vectors]) -> Vectors:
-        """Return the vector to search by; `made` has the vectors of papers that have none stored."""
-        rows = plan.given_rows.tolist()
-        vectors = self.corpus.vectors.vectors(rows)
-        for place in (place for place, row in enumerate(rows) if row in made):
-            vectors[place] = made[rows[place]]
-        return feedback_vector(vectors[: len(plan.like_rows)], vectors[len(plan.like_rows) :])
 
     def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
@@ -281,7 +251,7 @@ class _Search:
         else:
             text, against = feedback_text(plan.like, plan.unlike)
             hits = self.corpus.lexical.search(text, depth, against=against, admitted=plan.admitted)
-        self.timings.lexical_ms += _ms_since(started)
+        self.timings.lexical_ms += ms_since(started)
         return hits
 
     def _rank(self, depth: int) -> None:
@@ -298,18 +268,36 @@ class _Search:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
+        halves = [one for one in (self.dense, self.lexical) if one is not None]
+        if self.ranking is None:
+            self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
+            if has_order(self.request):
+                corpus = self.corpus
+                fused, self.sort = in_order(
+                    fused, self.request, corpus.catalogue, corpus.vectors, complete=self.complete
+                )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
-        self.timings.fuse_ms += _ms_since(started)
-        page = self._page(fused.rows, all(one.ended for one in (self.dense, self.lexical) if one is not None))
+        self.timings.fuse_ms += ms_since(started)
+        ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
+        self.results = self._results_of(fused, ended=ended)
+
+    def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
+        """Return the page of a ranking; None if it depends on a deeper one."""
+        page = self._page(ranking.rows, ended)
         if page is None:
-            return
+            return None
         self.papers = page.papers
         shown = np.asarray(page.places, np.int64)
-        scores = (score[shown].tolist() for score in (fused.scores, fused.dense, fused.lexical))
-        self.results = [
+        scores = (score[shown].tolist() for score in (ranking.scores, ranking.dense, ranking.lexical))
+        results = [
             SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
+        if self.request.highlight:
+            self.rows = dict(zip((paper.id for paper in page.papers), ranking.rows[page.places].tolist(), strict=True))
+            for paper, result in zip(page.papers, results, strict=True):
+                result.versions = paper.versions or UNSET
+        return results
 
     async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
         """Return the page of a list of results from the first on, of which the best are put in order."""
@@ -318,18 +306,40 @@ class _Search:
         try:
             scores = await self.reranking.scores(words, self.papers[:count])
         except Unavailable as error:
-            failure = f"{redact_message(error)} These results are not reranked."
-            self.degraded = f"{self.degraded} {failure}" if self.degraded else failure
+            self.not_reranked = f"{redact_message(error)} These results are not reranked."
         else:
             for result, score in zip(results, scores.tolist(), strict=False):
                 result.sources["reranker"] = round(score, 6)
             order = self.reranking.order(scores, [result.score for result in results[:count]])
             results = [*(results[at] for at in order), *results[count:]]
             self.reranked = count
-        self.timings.rerank_ms = _ms_since(started)
+        self.timings.rerank_ms = ms_since(started)
         end = self.request.offset + self.request.k
         self.more = self.more or len(results) > end
         return results[self.request.offset : end]
+
+    async def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
+        """Add what the request wants beside the results, most of it in one change of threads."""
+        started = perf_counter()
+        marked = await self._start(self._details, plan, within, results).result()
+        if marked:
+            found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
+            await explain(results, marked, found, plan, self.corpus, self.dense_half.vector)
+        self.timings.fetch_ms += ms_since(started)
+
+    def _details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> list[Marked]:
+        """Make the facets and the suggestions, and return the places of the query's words."""
+        catalogue = self.corpus.catalogue
+        if self.request.facets and within is not None and (not within.count or _has_no_words(plan)):
+            self.facets = facets_of_all(within, catalogue)
+        elif self.request.facets:
+            self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
+        if self.request.suggest:
+            self.suggestions = suggestions(self.request, plan, self.corpus)
+        if not (self.request.highlight and results):
+            return []
+        words = QueryWords.of(plan, self.corpus.lexical)
+        return [mark(result, words) for result in results]
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
@@ -348,7 +358,7 @@ class _Search:
             found = fetch(rows[first:end].tolist())
             more = len(rows) > end or not ended
             page = duplicates.ResultPage(list(range(first, first + len(found))), found, [()] * len(found), more)
-        self.timings.fetch_ms += _ms_since(started)
+        self.timings.fetch_ms += ms_since(started)
         self.more = page is not None and page.more
         return page
 
@@ -356,10 +366,11 @@ class _Search:
         return Job(self.executor, work, *arguments)
 
 
+def _has_no_words(plan: SearchPlan) -> bool:
+    """Return True if a query consists of conditions only."""
+    return plan.words is not None and not plan.words.strip()
+
+
 def _sources(dense: float, lexical: float) -> dict[str, float]:
     halves = (("dense", dense), ("lexical", lexical))
     return {half: round(score, 6) for half, score in halves if not isnan(score)}
-
-
-def _ms_since(started: float) -> float:
-    return (perf_counter() - started) * 1000

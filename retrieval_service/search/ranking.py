@@ -23,6 +23,7 @@ class Ranking:
     Attributes:
         hits: The rows, best first, without the excluded ones; a deeper search only appends.
         ended: True if no deeper search can append anything.
+        complete: True if the index holds no further row that matches.
     """
 
     def __init__(self, search: Callable[[int], Hits], left_out: Rows) -> None:
@@ -35,7 +36,7 @@ class Ranking:
         self._search = search
         self._left_out = left_out
         self.hits = NOTHING
-        self.ended = False
+        self.ended = self.complete = False
 
     def search_deeper(self, depth: int) -> None:
         """Search to the next of the depths and append the new rows; do nothing if the ranking has ended."""
@@ -43,9 +44,9 @@ class Ranking:
             return
         requested = depth + len(self._left_out)
         found = self._search(requested)
-        complete = len(found.rows) < requested
-        self.ended = complete or depth == DEPTHS[-1]
-        wanted = None if complete else depth - len(self.hits.rows)
+        self.complete = len(found.rows) < requested
+        self.ended = self.complete or depth == DEPTHS[-1]
+        wanted = None if self.complete else depth - len(self.hits.rows)
         known = np.concatenate([self._left_out, self.hits.rows])
         new = np.flatnonzero(~np.isin(found.rows, known))[:wanted] if len(known) else slice(wanted)
         rows, scores = found.rows[new], found.scores[new]

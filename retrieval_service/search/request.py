@@ -47,6 +47,15 @@ class Withdrawn(StrEnum):
     ONLY = "only"
 
 
+class Sort(StrEnum):
+    """Order of the results."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    RECENT = "recent"
+
+
 def replace_unprintable(text: str) -> str:
     """Return the text with a space for every control character and a replacement for every lone surrogate."""
     if text.isprintable():
@@ -160,7 +169,7 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k. It reaches the end of the ranking."
+            "apart from k, highlight, facets and suggest. It reaches the end of the ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -193,6 +202,33 @@ class SimilarRequest:
         Withdrawn, _field("Withdrawn papers: `include` them, `exclude` them, or search them `only`.")
     ] = Withdrawn.INCLUDE
     collapse: Annotated[bool, _field("Show a paper once if the corpus has several versions or copies of it.")] = True
+    sort: Annotated[
+        Sort,
+        _field(
+            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first; or `recent`, "
+            "by relevance with a taste for the new: a score halves with each `half_life` of age."
+        ),
+    ] = Sort.RELEVANCE
+    half_life: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field("Years in which a score halves with `sort=recent`.", ge=0.1, le=100, allow_inf_nan=False),
+    ] = 3.0
+    diversity: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field(
+            "Weight of the differences between results beside their relevance, 0 to 1; 0 for none.",
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+        ),
+    ] = 0.0
+    facets: Annotated[bool, _field("Count the best matches by year and by category.")] = False
+    highlight: Annotated[
+        bool,
+        _field("Say where each result has the words of the query, which sentence fits best, and why it was found."),
+    ] = False
     search_effort: Annotated[
         Number | None,
         _field(
@@ -249,6 +285,9 @@ class SearchRequest(SimilarRequest):
             "`OR`, `ANDNOT` and brackets beside these in the query; if false, all of it is words."
         ),
     ] = True
+    suggest: Annotated[
+        bool, _field("Offer conditions for what the query says in plain words, such as `since 2022` or `by Hinton`.")
+    ] = False
     rerank: Annotated[
         Number,
         _field("Number of best results that a reranker puts in order by reading them; 0 for none.", ge=0),

@@ -173,6 +173,54 @@ def test_a_complete_session_stays_within_the_policy(page: Page, sample_stack: Ru
     expect(page.locator("article.akin-paper").first).to_be_visible()
 
 
+def test_results_are_sorted_narrowed_and_restored_by_links(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    search(page, "language models since 2019")
+    card = page.locator("article.akin-paper").first
+    expect(card.locator("mark").first).to_be_visible()
+    expect(card.locator(".akin-why")).to_contain_text("by meaning")
+    page.get_by_role("link", name="Newest").click()
+    page.wait_for_url(re.compile(r"sort=newest"))
+    answered(page)
+    days = [time.get_attribute("datetime") or "" for time in page.locator("article.akin-paper time").all()]
+    assert days == sorted(days, reverse=True)
+    expect(page.get_by_role("link", name="Newest")).to_have_attribute("aria-current", "true")
+    # Where there is room, the counts are beside the results.
+    bars = page.locator(".akin-years a")
+    expect(bars.last).to_be_visible()
+    year = (bars.last.get_attribute("title") or "")[:4]
+    bars.last.click()
+    page.wait_for_url(re.compile(rf"from={year}&to={year}&sort=newest"))
+    answered(page)
+    expect(page.locator("#akin-from input")).to_have_value(year)
+    found = page.locator("article.akin-paper time").all()
+    assert {(time.get_attribute("datetime") or "")[:4] for time in found} == {year}
+    page.get_by_role("link", name="All years").click()
+    page.wait_for_url(lambda address: "from=" not in address)
+    page.get_by_role("link", name="since 2019").click()
+    page.wait_for_url(re.compile(r"since%3A2019"))
+    answered(page)
+    author = page.locator(".akin-author").first
+    name = author.inner_text()
+    author.click()
+    page.wait_for_url(re.compile(r"q=au%3A"))
+    answered(page)
+    expect(page.locator("article.akin-paper .akin-authors").first).to_contain_text(name.split()[-1])
+    page.go_back()
+    answered(page)
+    expect(page.locator("#akin-query textarea")).to_have_value("language models since:2019")
+
+
+def test_years_and_categories_are_folded_on_a_phone(page: Page, sample_stack: RunningStack) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{sample_stack.settings.ui_url}/?q=language+models&varied=1")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator(".akin-years")).to_be_hidden()
+    page.get_by_text("Years and categories").click()
+    expect(page.locator(".akin-years a").last).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 @pytest.mark.skipif(not katex_files.is_there(), reason="KaTeX was not fetched; `make setup` does that")
 def test_formulas_are_shown_and_do_nothing_else(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)

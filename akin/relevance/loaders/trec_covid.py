@@ -41,12 +41,16 @@ def read_trec_covid(folder: Path) -> list[Collection]:
         raise RelevanceError(f"{judged} cannot be read: {error}.") from error
 
     def read_corpus() -> Iterator[tuple[str, Paper]]:
-        csv.field_size_limit(sys.maxsize)
-        seen: set[str] = set()
-        for where, row in table(folder / PAPERS, ("cord_uid", "title", "abstract"), ","):
-            if row["cord_uid"] not in seen:
-                seen.add(row["cord_uid"])
-                yield passage(row["cord_uid"], row["title"], row["abstract"], where)
+        # The limit is that of the process: other readers rely on the former one.
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            seen: set[str] = set()
+            for where, row in table(folder / PAPERS, ("cord_uid", "title", "abstract"), ","):
+                if row["cord_uid"] not in seen:
+                    seen.add(row["cord_uid"])
+                    yield passage(row["cord_uid"], row["title"], row["abstract"], where)
+        finally:
+            csv.field_size_limit(limit)
 
     files = (folder / PAPERS, topics, judged)
     return [collection_of(folder, _questions(topics), qrels, read_corpus, files, kind="question")]

@@ -32,7 +32,7 @@ from retrieval_service.ports import (
 from retrieval_service.search.answer import SearchResult
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import FUSIONS
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Sort
 
 PAPERS = 3000
 # Search parameters of each: lists, or a graph's candidates; then the candidates refined for each result.
@@ -159,6 +159,20 @@ def assert_pages_agree(executor: ThreadPoolExecutor, corpus: Corpus, mode: Mode,
         assert one_by_one[:100] == asked.page(0, 100)
         assert one_by_one[95:105] == asked.page(95, 10)
         assert one_by_one[150:250] == asked.page(150, 100)
+
+
+@pytest.mark.parametrize("order", [{"sort": Sort.NEWEST}, {"sort": Sort.RECENT}, {"diversity": 0.4}])
+def test_pages_in_another_order_are_one_ranking(
+    executor: ThreadPoolExecutor, corpus: Corpus, order: dict[str, Any]
+) -> None:
+    request = SearchRequest(text=next(iter(corpus.queries)), operators=False)
+    asked = Asked(executor, corpus, replace(request, **order))
+    hundred = asked.page(0, 100)
+    assert asked.pages(0, 100, 10) == hundred
+    assert asked.pages(0, 100, 33) == hundred
+    names = [found.id for found in asked.pages(0, 400, 40)]
+    assert len(set(names)) == len(names) >= 100
+    assert names[:100] != [found.id for found in Asked(executor, corpus, request).page(0, 100)]
 
 
 @pytest.mark.parametrize("mode", list(Mode))

@@ -72,6 +72,13 @@ async def test_a_blank_box_keeps_the_liked_paper_and_words_replace_it(page: Sear
     assert [body.get("like") for body in service.bodies] == [["a"], None]
 
 
+async def test_a_new_query_keeps_the_order_in_the_address(page: SearchPage, service: Service) -> None:
+    *_, address = await page.search("y", "hybrid", [], None, None, True, 10, "?q=x&sort=newest&offset=10")
+    assert address == "?q=y&sort=newest"
+    await page.restore("?q=x")
+    assert [body.get("sort") for body in service.bodies] == ["newest", None]
+
+
 async def test_an_address_restores_the_inputs(page: SearchPage) -> None:
     shown = await page.restore("?q=x&mode=dense&categories=cs.LG&from=2020&to=2024&k=5&offset=5")
     assert shown[1]["value"] == ["cs.LG"]

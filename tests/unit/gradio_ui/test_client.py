@@ -110,6 +110,9 @@ async def test_a_search_sends_the_values_of_the_state() -> None:
         "from": "2020",
         "k": 5,
         "offset": 5,
+        "highlight": True,
+        "facets": True,
+        "suggest": True,
     }
     assert [paper.title for paper in answer.results] == ["A title"]
 
@@ -118,10 +121,14 @@ def test_a_liked_paper_replaces_the_query() -> None:
     body = search_request(PageState(like=("hep-th/9901001",), to_year=2001))
     assert body["like"] == ["hep-th/9901001"]
     assert body["to"] == "2001"
-    assert "query" not in body
+    assert {"query", "suggest"}.isdisjoint(body)
     assert "unlike" not in body
     assert "withdrawn" not in body
     assert search_request(PageState(q="x", withdrawn="exclude"))["withdrawn"] == "exclude"
+    assert search_request(PageState(q="x", sort="newest"))["sort"] == "newest"
+    assert {"sort", "diversity"}.isdisjoint(body)
+    assert search_request(PageState(q="x", varied=True))["diversity"] == 0.3
+    assert "diversity" not in search_request(PageState(q="x", varied=True, sort="newest"))
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
 
 

@@ -1,6 +1,5 @@
 """The page's HTML: correct, accessible, and free of markup from outside."""
 
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,35 +11,10 @@ from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPap
 from gradio_ui.card import paper_card
 from gradio_ui.client import AnswerNotUnderstood, NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.state import PageState
+from tests.unit.gradio_ui.elements import Elements
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;"
 STATE = PageState(q="x", categories=("cs.LG",))
-
-
-class Elements(HTMLParser):
-    """Parser that collects elements and text, and checks that all elements are closed."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
 
 
 def paper(**fields: object) -> FoundPaper:
@@ -54,7 +28,7 @@ def answer(*papers: FoundPaper, **fields: object) -> Answer:
 
 
 def assert_harmless(markup: str) -> None:
-    allowed = "a article button cite code details div h2 h3 li nav ol p pre section span summary time ul".split()
+    allowed = "a article button cite code details div h2 h3 li mark nav ol p pre section span summary time ul".split()
     for tag, attributes in Elements(markup).found:
         assert tag in allowed
         assert not [name for name in attributes if name.startswith("on")]
@@ -75,9 +49,15 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
         arxiv_id=text,
         links={"abs": text, "pdf": "javascript:alert(1)", "doi": "data:text/html," + text},
         sources={text: 1.0},
+        comments=text,
+        versions=3,
+        highlights={"title": [(0, 2)], "abstract": [(1, 3), (2, 9)], "sentence": (0, 500), "why": text},
     )
     like = UnderstoodQuery(like=(LikedPaper(id=text, title=text),), truncated=True, tokens=900)
-    given_answer = answer(foreign, query=like, mode=text, degraded=text)
+    counted = {"categories": [{"code": text, "name": text, "papers": 1}], "years": [{"year": 2020, "papers": 1}]}
+    order = {"by": text, "papers": 3}
+    chip = {"label": text, "query": text, "parameters": {"sort": text}}
+    given_answer = answer(foreign, query=like, mode=text, degraded=text, facets=counted, sort=order, suggestions=[chip])
     state = PageState(q=text.strip(), categories=(text,), offset=10)
     for markup in (
         render.results(state, given_answer, {text: text}),
@@ -91,7 +71,7 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
 
 
 def test_text_survives_escaping() -> None:
-    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\n  b ")), {}))
+    shown = Elements(render.results(STATE, answer(paper(title='$\\alpha$ < `x` & "y" ${1}', abstract="a\nb")), {}))
     assert '$\\alpha$ < `x` & "y" ${1}' in shown.text
     assert "a\nb" in shown.text
 
@@ -149,7 +129,8 @@ def test_dates_and_categories_are_shown_with_their_names() -> None:
     shown = Elements(card)
     assert shown.all("time")[0]["datetime"] == "2025-03-07"
     assert "7 Mar 2025" in shown.text
-    assert "Machine Learning" in {attributes.get("title") for attributes in shown.all("li")}
+    link = next(link for link in shown.all("a") if link.get("title") == "Only Machine Learning")
+    assert link["href"] == "?q=x&categories=cs.LG"
 
 
 def test_only_a_long_abstract_can_be_opened() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_ui.state import MODES, WITHDRAWN, PageState, make_state, read_address
+from gradio_ui.state import MODES, SORTS, WITHDRAWN, PageState, make_state, read_address
 
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(str.strip)
 _IDS = st.lists(_WORDS.filter(bool), max_size=3, unique=True).map(tuple)
@@ -29,6 +29,8 @@ def states(draw: st.DrawFn) -> PageState:
         from_year=first,
         to_year=last,
         withdrawn=draw(st.sampled_from(WITHDRAWN)),
+        sort=draw(st.sampled_from(SORTS)),
+        varied=draw(st.booleans()),
         k=draw(st.integers(1, 100)),
         offset=draw(st.integers(0, 1000)),
     )
@@ -63,6 +65,7 @@ def test_defaults_are_not_in_the_address() -> None:
     [
         ("?q=x&mode=magic", PageState(q="x"), "magic"),
         ("?q=x&withdrawn=perhaps", PageState(q="x"), "perhaps"),
+        ("?q=x&sort=best", PageState(q="x"), "best"),
         ("?q=x&k=0", PageState(q="x"), "number of results"),
         ("?q=x&k=101", PageState(q="x"), "101"),
         ("?q=x&k=" + "9" * 5000, PageState(q="x"), "number of results"),
@@ -141,3 +144,11 @@ def test_deep_is_part_of_the_state() -> None:
         *(False,) * 3,
         *(True,) * 2,
     ]
+
+
+def test_an_order_is_part_of_the_state_and_starts_at_the_first_page() -> None:
+    state = PageState(q="x", sort="newest", offset=20)
+    assert state.address() == "?q=x&sort=newest&offset=20"
+    assert state.sorted_by("relevance") == PageState(q="x")
+    assert state.similar_to("a") == PageState(like=("a",), sort="newest")
+    assert not PageState(q="x", sort="newest").has_filters

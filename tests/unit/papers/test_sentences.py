@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from akin.papers.sentences import ends_sentence, split_sentences
+from akin.papers.sentences import ends_sentence, sentence_spans, split_sentences
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,10 @@ def test_the_last_piece_holds_what_is_left():
 def test_ends_sentence():
     assert ends_sentence("“Is it deep?”")
     assert not ends_sentence("Deep nets (in theory)")
+
+
+@given(st.text(st.sampled_from("aB. \n?!$\\1"), max_size=60))
+def test_spans_are_the_sentences_where_no_formula_is_cut(text: str) -> None:
+    text = text.replace("$", "").replace("\\", "").strip()
+    spans = sentence_spans(text)
+    assert [text[start:end].replace("\n", " ") for start, end in spans] == split_sentences(text)

@@ -51,6 +51,22 @@ class ListCatalogue:
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         return [(self.all[row].title, self.all[row].abstract) for row in rows]
 
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        return [self.all[row].categories for row in rows]
+
+    def count_categories(self, within: RowSet) -> dict[str, int]:
+        return {
+            code: sum(
+                code in paper.categories for paper, admitted in zip(self.all, within.mask, strict=True) if admitted
+            )
+            for code in self.categories
+        }
+
+    @property
+    def days(self) -> Any:
+        days = [day_of(paper) for paper in self.all]
+        return np.asarray([day.toordinal() if day else 0 for day in days], np.int32)
+
     def find_rows(self, wanted: Filter) -> RowSet:
         mask = np.asarray(
             [
@@ -91,6 +107,14 @@ class Scripted:
         angles = np.radians(10.0 * np.asarray(rows, np.float32))
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
+    def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> dict[str, float]:
+        """Return the words of a text, each with the information 1."""
+        return dict.fromkeys((term for word in text.split() for term in self.terms_of(word)), 1.0)
+
+    def terms_of(self, word: str) -> tuple[str, ...]:
+        """Return the word in small letters without a final s; none for "the"."""
+        return () if word.lower() == "the" else (word.lower().strip(".").removesuffix("s"),)
+
     def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])
 
@@ -110,6 +134,7 @@ class Corpus:
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
         self.roles: list[TextRole] = []
+        self.sentences: list[list[str]] = []
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         if self.trouble is not None:
@@ -118,6 +143,13 @@ class Corpus:
         self.roles.append(role)
         tokens = np.asarray([len(text.split())], np.int32)
         return EmbeddingBatch(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Any:
+        """Return a vector near to the query's for sentences with an exclamation mark only."""
+        if self.trouble is not None:
+            raise self.trouble
+        self.sentences.append(list(texts))
+        return np.asarray([[1.0, 0.0] if "!" in text else [0.0, 1.0] for text in texts], np.float32)
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_names_and_lists_are_those_of_the_model() -> None:
     similar = Parameters(SimilarRequest)
     assert similar.lists == lists
     assert set(SEARCH.names) - set(similar.names) == {
-        *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "rerank"),
+        *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "suggest", "rerank"),
     }  # fmt: skip
     assert EMBED.names == ["query", "q", "abstract", "input_type"]
 

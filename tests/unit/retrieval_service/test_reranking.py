@@ -20,7 +20,7 @@ from retrieval_service.metrics import Metrics
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.fusion import min_max
-from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.request import Mode, SearchRequest, Sort
 from retrieval_service.search.reranking import Reranking
 
 DENSE = {0: 0.9, 1: 0.8, 2: 0.7, 3: 0.6, 4: 0.5, 5: 0.4}
@@ -53,6 +53,13 @@ async def search(corpus: Any, reranker: Any, most: int = 50, seconds: float = 2.
         engine = SearchEngine(executor, min_max, 100, reranking=Reranking(reranker, most, seconds))
         asked = {"text": "some words", "mode": Mode.DENSE, "collapse": False, **request}
         return await engine.search(corpus, SearchRequest(**asked))
+
+
+async def test_results_in_the_order_of_their_dates_are_not_reranked(corpus: Any) -> None:
+    reranker = Reversing()
+    answer = await search(corpus, reranker, rerank=3, sort=Sort.NEWEST)
+    assert (reranker.asked, answer.reranked) == ([], 0)
+    assert answer.notes == ("rerank: only results that are sorted by relevance are reranked.",)
 
 
 def numbers(answer: Any) -> str:

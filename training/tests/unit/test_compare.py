@@ -132,7 +132,10 @@ def report() -> EvaluationReport:
     return EvaluationReport(
         baseline="FP32 hybrid",
         systems={name: {} for name in names},
-        sets={"title": Set(kind="retrieval", queries=9, passages=9, digest="")},
+        sets={
+            "title": Set(kind="retrieval", queries=9, passages=9, digest=""),
+            "title: short": Set(kind="slice", queries=4, passages=9, digest=""),
+        },
         scores=[Score(set="title", system=name, metric="nDCG@10", mean=0.5, low=0.4, high=0.6) for name in names],
         differences=[
             Difference(

@@ -265,7 +265,7 @@ def table(report: EvaluationReport, costs: Mapping[str, Cost]) -> str:
     runtimes = list(dict.fromkeys(runtime for cost in costs.values() for runtime in cost.passage_ms))
     head = ["variant", "MB", "s", "mean cosine", "least cosine", "alone to batched"]
     head += [f"ms a {text}, {runtime}" for text in ("passage", "query") for runtime in runtimes]
-    head += [f"{name} {PRIMARY}, {how}" for name in report.sets for how in MODES.values()]
+    head += [f"{name} {PRIMARY}, {how}" for name in report.whole_sets for how in MODES.values()]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name, cost in costs.items():
         cells = [name, f"{cost.megabytes:.1f}", f"{cost.seconds:.0f}"]
@@ -275,7 +275,7 @@ def table(report: EvaluationReport, costs: Mapping[str, Cost]) -> str:
             for times in (cost.passage_ms, cost.query_ms)
             for runtime in runtimes
         ]
-        cells += [_score(report, set_name, name, baseline, mode) for set_name in report.sets for mode in MODES]
+        cells += [_score(report, set_name, name, baseline, mode) for set_name in report.whole_sets for mode in MODES]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -298,11 +298,11 @@ def tradeoff(report: EvaluationReport, costs: Mapping[str, Cost]) -> Figure:
     axes = figure.add_subplot()
     for name, cost in costs.items():
         hybrid = served_name(name, Mode.HYBRID)
-        scores = [score.mean for set_name in report.sets if (score := report.score(set_name, hybrid, PRIMARY))]
+        scores = [score.mean for set_name in report.whole_sets if (score := report.score(set_name, hybrid, PRIMARY))]
         fastest = min(cost.passage_ms.values())
         axes.scatter([fastest], [sum(scores) / len(scores)], label=f"{name}, {cost.megabytes:.0f} MB")
     axes.set_xlabel("milliseconds a passage on the faster runtime")
-    axes.set_ylabel(f"{PRIMARY} of hybrid search, mean of {', '.join(report.sets)}")
+    axes.set_ylabel(f"{PRIMARY} of hybrid search, mean of {', '.join(report.whole_sets)}")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
     return figure

@@ -1,0 +1,102 @@
+"""The dense half of a search: the vector to search by, and the ranking by vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+from akin.papers import passage_text
+from retrieval_service.errors import DeadlineExceeded, Unavailable
+from retrieval_service.ports import Corpus, Hits, RowSet, Vectors
+from retrieval_service.redaction import redact_message
+from retrieval_service.search.answer import Coverage, Timings, ms_since
+from retrieval_service.search.coverage import dense_note, hybrid_reason
+from retrieval_service.search.feedback import feedback_vector
+from retrieval_service.search.planner import SearchPlan
+from retrieval_service.search.ranking import NOTHING, Ranking
+from retrieval_service.search.request import Mode, SearchRequest
+
+
+@dataclass
+class DenseHalf:
+    """The dense half of one search, and what its answer says about it.
+
+    Attributes:
+        corpus: The corpus.
+        request: The request.
+        timings: The time of its stages is recorded here.
+        vector: The unit vector that was searched by; None before the first search.
+        tokens: Length of the query; None if it was not embedded.
+        truncated: True if the encoder read only the beginning of the query.
+        coverage: The papers that have a vector, if some have none.
+        degraded: Why papers are missing, or are found by their words alone; None if there is no reason.
+    """
+
+    corpus: Corpus
+    request: SearchRequest
+    timings: Timings
+    vector: Vectors | None = None
+    tokens: int | None = None
+    truncated: bool = False
+    coverage: Coverage | None = None
+    degraded: str | None = None
+
+    def note_coverage(self, mode: Mode) -> tuple[str, ...]:
+        """Record that papers have no vector, if some have none; return the note of a dense search."""
+        covered = self.corpus.covered
+        if covered is None or mode is Mode.LEXICAL:
+            return ()
+        self.coverage = Coverage(covered.count, len(covered.mask))
+        if mode is Mode.DENSE:
+            return (dense_note(self.coverage),)
+        self.degraded = hybrid_reason(self.coverage)
+        return ()
+
+    async def ranking(self, plan: SearchPlan, within: RowSet | None) -> Ranking | None:
+        """Return the ranking by vectors.
+
+        It is None if lexical search answers alone, because the encoder is unavailable or no paper has a vector.
+        """
+        vector, made = None, {}
+        if self.coverage is not None and not self.coverage.with_vectors:
+            return Ranking(lambda _: NOTHING, plan.given_rows) if plan.mode is Mode.DENSE else None
+        started = perf_counter()
+        try:
+            if plan.words is not None:
+                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
+                vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
+                self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
+            elif self.corpus.covered is not None:
+                made = await self._embed_papers(plan, self.corpus.covered)
+        except Unavailable as error:
+            if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
+                raise
+            self.degraded = f"{redact_message(error)} These results come from lexical search alone."
+            self.coverage = None
+            return None
+        if vector is not None or made:
+            self.timings.embed_ms = ms_since(started)
+
+        def search(depth: int) -> Hits:
+            started = perf_counter()
+            self.vector = self._feedback_vector(plan, made) if vector is None else vector
+            hits = self.corpus.vectors.search(self.vector, depth, within=within, nprobe=self.request.search_effort)
+            self.timings.vectors_ms += ms_since(started)
+            return hits
+
+        return Ranking(search, plan.given_rows)
+
+    async def _embed_papers(self, plan: SearchPlan, covered: RowSet) -> dict[int, Vectors]:
+        """Return the vectors of the papers to search by that have none stored, by row."""
+        given = zip(plan.given_rows.tolist(), [*plan.like, *plan.unlike], strict=True)
+        missing = [(row, passage_text(paper)) for row, paper in given if not covered.mask[row]]
+        return {row: (await self.corpus.embed(text, "passage"))[0].vectors[0] for row, text in missing}
+
+    def _feedback_vector(self, plan: SearchPlan, made: Mapping[int, Vectors]) -> Vectors:
+        """Return the vector to search by; `made` has the vectors of papers that have none stored."""
+        rows = plan.given_rows.tolist()
+        vectors = self.corpus.vectors.vectors(rows)
+        for place in (place for place, row in enumerate(rows) if row in made):
+            vectors[place] = made[rows[place]]
+        return feedback_vector(vectors[: len(plan.like_rows)], vectors[len(plan.like_rows) :])
