@@ -184,13 +184,15 @@ def build_index(
 
 
 def go_live(settings: Settings, say: Say) -> Callable[[Manifest], None]:
-    """Return the function that makes a partial snapshot the live one, and says what can be searched now."""
+    """Return the function that makes a partial snapshot the live one, and says what can be searched, and since when."""
+    started = time.monotonic()
 
     def make(manifest: Manifest) -> None:
         make_live(settings, manifest.id, say)
         vectors = f", {manifest.with_vectors:,} of them by meaning too" if manifest.with_vectors else ""
         then = "more vectors follow" if manifest.with_vectors else "vectors follow (if interrupted: akin index update)"
-        say(f"searchable by words now: {manifest.papers:,} papers{vectors}; {then}")
+        seconds = time.monotonic() - started
+        say(f"searchable by words now: {manifest.papers:,} papers{vectors}, after {seconds:.0f} s; {then}")
 
     return make
 

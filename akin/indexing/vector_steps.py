@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from akin.indexing.embed import WINDOW, EmbeddingPass, EmbeddingWindow, embed_windows, require_positions
 from akin.indexing.embedding_store import EmbeddingStore
 from akin.indexing.faiss_recipe import choose_recipe, exact_recipe
+from akin.indexing.faiss_writer import CHUNK
 from akin.indexing.options import BuildOptions, OnProgress, Progress
 from akin.indexing.recall import QuerySample
 from akin.indexing.snapshot_parts import copy_rows, fetch_papers, publish, write_vectors
@@ -37,7 +39,7 @@ STEPS = (0.01, 0.05, 0.2)
 adds a quarter to the work of the last index."""
 
 FEWEST = 2_000
-"""Texts. So many take about a minute on two cores with the default encoder: neither a whole corpus nor a step with
+"""Texts. So many take at most a minute on two cores with the default encoder: neither a whole corpus nor a step with
 fewer is worth a partial snapshot."""
 
 GoLive = Callable[[Manifest], None]
@@ -108,7 +110,7 @@ class VectorSteps:
             sample: queries to tune the last index with; drawn from the catalogue if None.
         """
         papers = self.draft.papers
-        stored = await asyncio.to_thread(self.store.positions, self.texts.tolist()) >= 0
+        stored = await asyncio.to_thread(self._find, self.texts, self.store.positions) >= 0
         days = await asyncio.to_thread(self._days)
         order = embedding_order(days, stored)
         done = int(np.count_nonzero(stored))
@@ -184,7 +186,7 @@ class VectorSteps:
         return directory
 
     async def _write_vectors(self, directory: Path, rows: Rows, sample: QuerySample) -> IndexRecord:
-        positions = await asyncio.to_thread(require_positions, self.store, self.texts[rows].tolist())
+        positions = await asyncio.to_thread(self._find, self.texts[rows], partial(require_positions, self.store))
         count, dim, options = len(rows), self.encoder.identity.dim, self.options
         recipe = exact_recipe("no paper has a vector yet")
         if count:
@@ -216,6 +218,12 @@ class VectorSteps:
         self.place, self.base = self.snapshots.path(done.id), done
         self._lock.callback(SnapshotLock(self.place).close)
         return done
+
+    @staticmethod
+    def _find(texts: NDArray[np.void], positions: Callable[[Sequence[bytes]], Rows]) -> Rows:
+        """Return the positions of texts, a bounded number of which are objects of Python at a time."""
+        parts = [positions(texts[at : at + CHUNK].tolist()) for at in range(0, len(texts), CHUNK)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def _days(self) -> NDArray[np.int32]:
         with closing(SqliteCatalogue(self.place / CATALOGUE)) as catalogue:

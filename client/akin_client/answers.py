@@ -78,6 +78,7 @@ class SearchAnswer(TypedDict):
     folded: int
     notes: list[str]
     reranked: int
+    coverage: NotRequired[dict[str, int] | None]
     next_cursor: str | None
     sort: NotRequired[dict[str, Any]]
     facets: NotRequired[dict[str, Any]]

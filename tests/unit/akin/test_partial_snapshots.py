@@ -134,7 +134,7 @@ def test_each_step_says_what_can_be_searched(partial: str) -> None:
     assert snapshots.current() == "first"
     go_live(settings, said.append)(snapshots.manifests()[0])
     assert said == [
-        "searchable by words now: 2,000 papers; vectors follow (if interrupted: akin index update)",
-        "searchable by words now: 2,000 papers, 1,100 of them by meaning too; more vectors follow",
+        "searchable by words now: 2,000 papers, after 0 s; vectors follow (if interrupted: akin index update)",
+        "searchable by words now: 2,000 papers, 1,100 of them by meaning too, after 0 s; more vectors follow",
     ]
     assert snapshots.current() == partial

@@ -54,7 +54,11 @@ def _run(options: argparse.Namespace) -> str:
     wanted = {row.name: digest(row) for row in rows}
     if unknown := sorted(set(options.only) - wanted.keys()):
         raise ConfigurationError(f"--only {unknown[0]}: there is no such row. There are: {', '.join(wanted)}.")
-    done = {result["row"] for result in read_results(folder) if wanted.get(result["row"]) == result.get("digest")}
+    done = {
+        result["row"]
+        for result in read_results(folder)
+        if (wanted.get(result["row"]), options.tokens) == (result.get("digest"), result.get("tokens"))
+    }
     waiting = [row for row in rows if row.name not in done and (not options.only or row.name in options.only)]
     ends = time.monotonic() + 60 * options.minutes
     schedule = _Schedule(folder, waiting, done, options)
@@ -255,7 +259,8 @@ def run_row(folder: Path, row: Row, shares: Sequence[float], tokens: int | None 
         precision = models.choose_precision(configuration.trainer.precision, device)
         with models.autocast(precision, device), torch.inference_mode():
             measured = _measure(model, folder, own, share)
-        results.append({"row": row.name, "digest": digest(row), "base_share": share, **measured, **_short(figures)})
+        about = {"row": row.name, "digest": digest(row), "base_share": share, "tokens": tokens}
+        results.append({**about, **measured, **_short(figures)})
     log_progress(f"row {row.name} is done")
     return results
 

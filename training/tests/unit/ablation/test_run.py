@@ -93,6 +93,9 @@ def test_a_resumed_run_skips_rows_that_are_done_unless_they_have_changed(
     assert (folder / "rows.json").read_text() != rows
     run.main([str(folder)])
     assert sorted(ran) == ["a", "bad"]
+    ran.clear()
+    run.main([str(folder), "--tokens", "8", "--only", "a"])
+    assert ran == ["a"]
 
 
 def test_a_soup_has_the_mean_of_the_weights_of_its_rows(prepared: Prepared) -> None:
