@@ -54,7 +54,7 @@ class FoundPaper(Answer):
 
 
 class FoundPapers(Answer):
-    """Papers that were found, best first.
+    """Papers that were found, in the order that was asked for.
 
     `searched` is the number of papers that the conditions admit, `left_out` the number of results that did not fit,
     and `next_offset` where to go on, unless there is no more.
@@ -74,7 +74,7 @@ class FoundPapers(Answer):
         """Return the answer for reading."""
         if self.results:
             first, last = self.offset + 1, self.offset + len(self.results)
-            lines = [f"Results {first} to {last}, best first, of a {self.mode} search of {self.searched} papers."]
+            lines = [f"Results {first} to {last} of a {self.mode} search of {self.searched} papers."]
         elif self.searched:
             lines = ["No paper matches, or there are no more. Use other words, fewer conditions, or a lower offset."]
         else:

@@ -90,6 +90,9 @@ class Narrowed(Sized):
     mode: Literal["hybrid", "dense", "lexical"] = Field(
         "hybrid", description="Search by meaning and words (hybrid), by meaning (dense) or by words (lexical)."
     )
+    sort: Literal["relevance", "newest", "oldest"] = Field(
+        "relevance", description="Order: by relevance, or the best matches by date."
+    )
     first: str = Field("", alias="from", description="Oldest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     last: str = Field("", alias="to", description="Newest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     categories: _Names = Field(

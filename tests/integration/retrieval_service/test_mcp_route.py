@@ -95,6 +95,15 @@ def test_a_search_finds_what_the_api_finds(client: TestClient, corpus: Corpus) -
     assert "call again with offset 9" in said(by_tool)
 
 
+def test_the_best_matches_can_be_sorted_by_date(client: TestClient) -> None:
+    found = call(client, "search_papers", query="some words", k=20, sort="newest", abstracts="none")
+    by_api = client.post("/search", json={"query": "some words", "k": 20, "sort": "newest"}).json()["results"]
+    results = found["structuredContent"]["results"]
+    assert [each["id"] for each in results] == [each["id"] for each in by_api]
+    days = [each["date"] for each in results if each["date"]]
+    assert days == sorted(days, reverse=True)
+
+
 def test_the_tools_about_papers(client: TestClient, corpus: Corpus) -> None:
     paper, other = corpus.papers[0], corpus.papers[1]
     found = call(client, "get_paper", id=f"https://arxiv.org/abs/{paper.id}v2")["structuredContent"]
