@@ -40,6 +40,8 @@ def query_of(corpus: Any) -> str:
         {"mode": "lexical"},
         {"collapse": False},
         {"categories": "cs.LG", "k": 33},
+        {"sort": "newest"},
+        {"sort": "recent", "diversity": 0.5, "highlight": True},
     ],
 )
 def test_cursors_reach_the_end_of_the_ranking(client: TestClient, corpus: Any, more: dict[str, Any]) -> None:
