@@ -21,7 +21,7 @@ MOST_WORDS = 12
 
 _LONGEST = 300  # characters, above which a query has no conditions
 _MOST = 5
-_YEAR = r"((?:19|20)\d\d)"
+_YEAR = r"((?:19|20)[0-9][0-9])"
 _SPAN = re.compile(rf"\b(?:(?:from|between|in|of)\s+)?{_YEAR}\s*(?:-|\u2013|to|and|until)\s*{_YEAR}\b", re.IGNORECASE)
 _SINCE = re.compile(
     rf"\b(?:since|after|from|starting\s+(?:in|from))\s+{_YEAR}\b(?!\s*(?:-|\u2013|to\b))", re.IGNORECASE
@@ -29,14 +29,14 @@ _SINCE = re.compile(
 _BEFORE = re.compile(rf"\bbefore\s+{_YEAR}\b", re.IGNORECASE)
 _UNTIL = re.compile(rf"\b(?:until|till|up\s+to)\s+{_YEAR}\b", re.IGNORECASE)
 _IN = re.compile(rf"(?:\b(?:in|during)\s+{_YEAR}\b|(?<=\s){_YEAR}\s*$)(?!\s*[-\u2013])", re.IGNORECASE)
-_LAST = re.compile(r"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:last|past)\s+(\d\d?)\s+years\b", re.IGNORECASE)
+_LAST = re.compile(r"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:last|past)\s+([0-9]{1,2})\s+years\b", re.IGNORECASE)
 _NAME = r"[^\W\d_][^\W\d_.'\u2019-]*(?:[.'\u2019-]+[^\W\d_]+)*\.?"
 _BY = re.compile(rf"\bby\s+({_NAME}(?:\s+{_NAME}){{0,2}})", re.IGNORECASE)
 _ET_AL = re.compile(rf"\b({_NAME})\s+et\.?\s+al\b\.?", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w.:])(?:in\s+)?([a-z][a-z-]+\.[a-z][a-z-]+)(?![\w.])", re.IGNORECASE)
 _NEWEST = re.compile(r"\b(?:the\s+)?(?:latest|newest|most\s+recent)\b", re.IGNORECASE)
 _FILLER = re.compile(
-    r"(?:papers?|articles?|works?|publications?|research|on|about|of|in|the|and|[\W_]+)*", re.IGNORECASE
+    r"(?:papers?|articles?|works?|publications?|research|on|about|of|in|the|and|[\W_])*+", re.IGNORECASE
 )
 
 
@@ -81,7 +81,7 @@ def _years(text: str, corpus: Corpus) -> Iterator[_Found]:
     """Yield the first constraint on years."""
     newest = corpus.catalogue.span[1]
     ways: list[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str] | None]]] = [
-        (_SPAN, lambda years: (f"from {years[1]} to {years[2]}", f"year:{years[1]}-{years[2]}")),
+        (_SPAN, lambda years: _span(*sorted((years[1], years[2])))),
         (_SINCE, lambda year: (f"since {year[1]}", f"since:{year[1]}")),
         (_BEFORE, lambda year: (f"before {year[1]}", f"before:{year[1]}")),
         (_UNTIL, lambda year: (f"until {year[1]}", f"until:{year[1]}")),
@@ -93,6 +93,10 @@ def _years(text: str, corpus: Corpus) -> Iterator[_Found]:
         if match and (offered := offer(match)):
             yield _Found(offered[0], match.span(), offered[1])
             return
+
+
+def _span(first: str, last: str) -> tuple[str, str]:
+    return f"from {first} to {last}", f"year:{first}-{last}"
 
 
 def _since_last(count: int, newest: int) -> tuple[str, str] | None:
