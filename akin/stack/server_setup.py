@@ -39,6 +39,9 @@ NEWEST_PYTHON = (3, 12)
 MADE_FROM = "made-from"
 """File that marks a folder that this module made, with the digest of what it was made from."""
 
+ASIDE = ".setup-"
+"""Part of the names of folders beside the server's, which are removed; a folder of a user hardly has it in its name."""
+
 WAIT_SECONDS = 1800.0
 SAY_SECONDS = 3.0
 
@@ -197,10 +200,11 @@ def _make(home: Path, python: str, say: Say, wheels: Path | None) -> None:
         NotSetUp: pip failed.
         OSError: A folder cannot be written.
     """
-    # Only one command at a time is here: what lies beside the folder is of one that was killed.
-    for left in home.parent.glob(f".{home.name}-*"):
+    # Only one command at a time is here: what has this prefix is of one that was killed.
+    prefix = f".{home.name}{ASIDE}"
+    for left in home.parent.glob(f"{prefix}*"):
         shutil.rmtree(left, ignore_errors=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    aside = Path(tempfile.mkdtemp(prefix=prefix, dir=home.parent))
     try:
         say("  the server (1 of 2)")
         _pip(["install", "--target", str(aside / "server")], SERVER, wheels, say)
@@ -214,10 +218,10 @@ def _make(home: Path, python: str, say: Say, wheels: Path | None) -> None:
         (aside / MADE_FROM).write_text(fingerprint(), "utf-8")
         os.chmod(aside, 0o755)
         if home.exists():
-            home.rename(Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent)) / "old")
+            home.rename(Path(tempfile.mkdtemp(prefix=prefix, dir=home.parent)) / "old")
         aside.rename(home)
     finally:
-        for left in home.parent.glob(f".{home.name}-*"):
+        for left in home.parent.glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -136,12 +136,14 @@ def test_the_stub_and_its_library_are_those_of_the_servers_python(tmp_path: Path
 
 def test_a_setup_that_was_killed_leaves_nothing_that_counts(installed: Path, pip: Path) -> None:
     settings = Settings.read({})
-    left = installed / ".triton-killed"
+    left, other = installed / ".triton.setup-killed", installed / ".triton-of-another-program"
+    other.mkdir(parents=True)
     (left / "server").mkdir(parents=True)
     assert not server_setup.is_ready(settings)
     pip.write_text(PLACE)
     assert server_setup.set_up_server(settings, lambda _: None)
     assert not left.exists()
+    assert other.exists()
 
 
 @pytest.mark.parametrize(
