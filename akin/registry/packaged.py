@@ -91,11 +91,13 @@ def check_files(folder: Path) -> dict[str, Any]:
     """Return the manifest of a version folder after a check of its files.
 
     Raises:
-        EncoderError: A file is missing, or another than the manifest says.
+        EncoderError: A file is missing, is another than the manifest says, or lies outside of the folder.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
         for name, described in manifest["files"].items():
+            if name in ("", "..", "manifest.json") or Path(name).name != name:
+                raise ValueError(f"{name!r} is no name of a file in this folder")
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != described["sha256"]:
                 raise EncoderError(f"{folder / name} is damaged: install the package akin-encoder again.")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -270,6 +270,17 @@ def test_a_damaged_package_is_not_published(package: Path, tmp_path: Path, name:
     assert not (tmp_path / "models/text_encoder/1").exists()
 
 
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "manifest.json", "..", ""])
+def test_a_package_names_files_of_its_own_folder_only(package: Path, tmp_path: Path, name: str) -> None:
+    manifest = json.loads((package / "manifest.json").read_text())
+    (package.parent / "outside").write_bytes(b"\x08\x01")
+    manifest["files"] = {name: manifest["files"]["model.onnx"]}
+    (package / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(EncoderError, match="no name of a file in this folder"):
+        packaged.publish_packaged(tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
 def test_no_package_publishes_nothing(tmp_path: Path) -> None:
     assert packaged.packaged_folder() is None
     assert packaged.publish_packaged(tmp_path) is None
