@@ -7,15 +7,17 @@ them, the sentence whose vector is nearest to the query's is taken.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import translate
-from itertools import chain
+from itertools import chain, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from akin.papers.sentences import sentence_spans
-from akin.papers.text.mathematics import mathematics
+from akin.papers.text.mathematics import in_formula, mathematics
 from retrieval_service.filter import Clause, Field, Filter, clauses_of
 from retrieval_service.ports import LexicalIndex, Vectors
 from retrieval_service.search.answer import Highlights, SearchResult
@@ -95,7 +97,7 @@ class QueryWords:
                 found += [Match(at + start, at + end, term) for start, end, term in matches]
         if found and ("$" in text or "\\" in text):
             formulas = mathematics(text)
-            found = [one for one in found if not any(one.start < end and start < one.end for start, end in formulas)]
+            found = [one for one in found if not in_formula(formulas, one.start, one.end)]
         return found
 
     def _match(self, word: str) -> Iterator[Match]:
@@ -153,7 +155,9 @@ class Marked(NamedTuple):
 def mark(result: SearchResult, words: QueryWords) -> Marked:
     """Return the places of a query's words in a result, and the sentence that has the most of them."""
     abstract, sentences = words.find(result.abstract), sentence_spans(result.abstract)
-    terms = [{one.term for one in abstract if start <= one.start < end} for start, end in sentences]
+    # Matches and sentences are in the order of the text, and no match is between two sentences.
+    ends = [bisect_left(abstract, end, key=attrgetter("start")) for _, end in sentences]
+    terms = [{one.term for one in abstract[first:last]} for first, last in pairwise([0, *ends])]
     information = [sum(words.weights[term] for term in some) for some in terms]
     greatest = max(information, default=0.0)
     best = sentences[information.index(greatest)] if greatest > 0 else None

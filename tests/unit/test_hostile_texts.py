@@ -6,7 +6,10 @@ import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from akin.papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
@@ -38,9 +41,11 @@ from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
+from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
+from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import plain_text, shares_of
 from tests.unit.hostile import RUNS, objection
 
@@ -95,6 +100,23 @@ def _page_of_repository(text: str) -> object:
     return None
 
 
+def _offered(text: str) -> object:
+    """Offer conditions for the longest query that gets some."""
+    query = "".join(text.split())[:280]
+    catalogue = SimpleNamespace(span=(None, None), categories={"cs.LG": 1})
+    corpus: Any = SimpleNamespace(
+        catalogue=catalogue, lexical=SimpleNamespace(find_rows=lambda _: np.zeros(1, np.bool_))
+    )
+    plan: Any = SimpleNamespace(words=f"since 2022 {query}")
+    return suggestions(SearchRequest(text=plan.words, suggest=True), plan, corpus)
+
+
+def _marked(text: str) -> object:
+    words = QueryWords({"dust": 1.0, "gas": 2.0, "a": 0.5}, _ENGLISH.analyze)
+    paper = page_answers.FoundPaper(id="1", title=text, abstract=f"{text} {len(text) // 10 * 'Dust $x$. '}")
+    return mark(cast("Any", paper), words)
+
+
 def _status(text: str) -> str:
     asked = page_answers.UnderstoodQuery(
         text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
@@ -106,6 +128,8 @@ WORK: dict[str, Callable[[str], object]] = {
     # Queries.
     "a query's words": lambda text: _ENGLISH.analyze(pair_letters(to_plain_text(text))),
     "operators": lambda text: _parsed(text),
+    "conditions to offer": _offered,
+    "highlights": _marked,
     "operators in the longest query that has some": lambda text: _parsed(text[:300]),
     "citations": lambda text: write_citations([_paper(text)], CitationFormat.BIBTEX),
     "journal references": parse_journal_reference,

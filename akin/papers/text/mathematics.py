@@ -3,6 +3,9 @@ r"""Mathematics in a text: which dollars enclose a formula, and which are money.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from operator import itemgetter
 
 # The page's script has the same expression (`gradio_ui/mathematics.js`); a test compares them.
 MATHEMATICS = (
@@ -12,8 +15,10 @@ _MATHEMATICS = re.compile(MATHEMATICS)
 _PROSE = re.compile(r"\s*+(?:\S++\s++\S.*+|[^\W\d_]{2,}+\s*+)", re.DOTALL)
 _SIGN = re.compile(r"[\\^_=<>+{}]")
 
+Span = tuple[int, int]
 
-def mathematics(text: str) -> list[tuple[int, int]]:
+
+def mathematics(text: str) -> list[Span]:
     r"""Return the start and the end of each formula: `$…$`, `$$…$$`, `\(…\)` and `\[…\]` in one paragraph.
 
     Dollars are money if a digit follows both ("$5 to $10"), or if a space is inside one of them and there is a number
@@ -29,6 +34,13 @@ def mathematics(text: str) -> list[tuple[int, int]]:
         else:
             spans.append((start, at))
     return spans
+
+
+def in_formula(formulas: Sequence[Span], start: int, end: int) -> bool:
+    """Return True if a part of a text overlaps with one of its formulas, which are in the order of the text."""
+    # Only the last formula that begins before the part's end can.
+    at = bisect_left(formulas, end, key=itemgetter(0))
+    return at > 0 and start < formulas[at - 1][1]
 
 
 def _is_money(inner: str, behind: str) -> bool:
