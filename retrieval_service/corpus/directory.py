@@ -148,6 +148,8 @@ class SnapshotDirectory:
                 removed.append(name)
             except SnapshotInUse:
                 in_use(name)
+            except (SnapshotNotFound, FileNotFoundError):  # another command removes it too
+                continue
         return removed
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -76,3 +77,20 @@ def test_partial_snapshots_that_are_not_live_are_removed(tmp_path: Path) -> None
     snapshots.use("5")
     assert snapshots.remove_superseded() == []
     assert snapshots.ids() == ["5", "2"]
+
+
+@pytest.mark.parametrize("rest", [(), ("one",)], ids=["before", "meanwhile"])
+def test_a_snapshot_that_another_command_removes_too_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: tuple[str, ...]
+) -> None:
+    snapshots = SnapshotDirectory(tmp_path)
+    for name in ("live", "one", "two"):
+        published_manifest(tmp_path, name, ENCODER, with_vectors=0)
+    snapshots.use("live")
+    monkeypatch.setattr(snapshots, "_partial", lambda: ["one", "two"])
+    if rest:
+        # The other command is between the two steps of this one.
+        monkeypatch.setattr(snapshots, "path", lambda name: snapshots.root / name)
+    shutil.rmtree(snapshots.root / "one")
+    assert snapshots.remove_superseded() == []
+    assert snapshots.ids() == ["live"]
