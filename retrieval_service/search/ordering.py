@@ -89,20 +89,23 @@ def _spread(scores: Shares, vectors: Vectors, diversity: float) -> Sequence[int]
 
     Each next paper has the greatest sum of its relevance, as a share of the best score, and of its distance from the
     nearest paper before it, weighed by the diversity (Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based
-    Reranking").
+    Reranking"). A paper whose vector is missing, thus zero, counts as far away as the others are on average.
     """
     if not len(scores):
         return []
     best = float(scores.max())
     relevance = (1 - diversity) * (np.maximum(scores, 0.0) / best if best > 0 else np.zeros(len(scores)))
     nearest = np.full(len(scores), -1.0)
-    open_ = np.ones(len(scores), np.bool_)
+    open_, missing = np.ones(len(scores), np.bool_), ~vectors.any(axis=1)
     order = [int(np.argmax(relevance))]
     while True:
         open_[order[-1]] = False
         if len(order) == len(scores):
             return order
-        np.maximum(nearest, vectors @ vectors[order[-1]], out=nearest)
+        np.maximum(nearest, vectors @ vectors[order[-1]], out=nearest, where=~missing)
+        if missing.any():
+            others = nearest[open_ & ~missing]
+            nearest[missing] = others.mean() if len(others) else 0.0
         order.append(int(np.argmax(np.where(open_, relevance - diversity * nearest, -np.inf))))
 
 

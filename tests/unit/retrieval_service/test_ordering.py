@@ -121,6 +121,16 @@ async def test_diversity_puts_a_different_paper_before_one_like_the_best(engine:
     assert await ids(engine, corpus, text="ti:graph", diversity=0.5)
 
 
+async def test_diversity_is_neither_for_nor_against_a_paper_without_a_vector(engine: Any, corpus: Any) -> None:
+    # The cosines of 0 with 1, 2 and 3 are 0.9, 0.6 and 0.3: that of 4, which has no vector, counts as 0.6.
+    cosines = {0: 1.0, 1: 0.9, 2: 0.6, 3: 0.3}
+    vectors = np.asarray([[c, np.sqrt(1 - c * c)] if (c := cosines.get(row)) else [0, 0] for row in range(6)])
+    corpus.vectors.vectors = lambda rows: vectors[rows].astype(np.float32)
+    for score, order in ((0.5, "03"), (0.9, "04")):
+        corpus.vectors.scores = {0: 1.0, 1: 0.5, 2: 0.5, 3: 0.5, 4: score}
+        assert (await ids(engine, corpus, mode=Mode.DENSE, diversity=0.5))[:2] == order
+
+
 async def test_pages_of_spread_results_are_one_ranking(engine: Any, fakes: Any) -> None:
     papers = [Paper(str(row), f"T{row}", "A") for row in range(300)]
     corpus = fakes.Corpus(papers, {row: 1 - row / 1000 for row in range(300)}, {})
