@@ -15,7 +15,8 @@ from akin.papers import Paper, passage_text
 from retrieval_service.deadline import seconds_left
 from retrieval_service.errors import NoReranker
 from retrieval_service.ports import Reranker
-from retrieval_service.search.request import SearchRequest, Sort, replace_unprintable
+from retrieval_service.search.ordering import has_order
+from retrieval_service.search.request import SearchRequest, replace_unprintable
 
 _SHARE = 0.5
 """Share of the remaining time that the reranker may take: the answer must still be sent."""
@@ -43,8 +44,8 @@ class Reranking:
 
     async def depth(self, request: SearchRequest, words: str | None) -> tuple[int, tuple[str, ...]]:
         """Return the number of results to rerank for a page, and notes on what was requested and is not done."""
-        if request.sort is not Sort.RELEVANCE:
-            return 0, ("rerank: only results that are sorted by relevance are reranked.",)
+        if has_order(request):
+            return 0, ("rerank: only results in the order of relevance, not spread, are reranked.",)
         if words is None or not words.strip():
             return 0, ("rerank: only searches by words are reranked.",)
         if not await self.is_ready():

@@ -55,11 +55,12 @@ async def search(corpus: Any, reranker: Any, most: int = 50, seconds: float = 2.
         return await engine.search(corpus, SearchRequest(**asked))
 
 
-async def test_results_in_the_order_of_their_dates_are_not_reranked(corpus: Any) -> None:
+@pytest.mark.parametrize("order", [{"sort": Sort.NEWEST}, {"diversity": 0.3}])
+async def test_results_in_an_order_of_their_own_are_not_reranked(corpus: Any, order: dict[str, Any]) -> None:
     reranker = Reversing()
-    answer = await search(corpus, reranker, rerank=3, sort=Sort.NEWEST)
+    answer = await search(corpus, reranker, rerank=3, **order)
     assert (reranker.asked, answer.reranked) == ([], 0)
-    assert answer.notes == ("rerank: only results that are sorted by relevance are reranked.",)
+    assert answer.notes == ("rerank: only results in the order of relevance, not spread, are reranked.",)
 
 
 def numbers(answer: Any) -> str:
