@@ -27,6 +27,7 @@ from akin.sample import sample_folder, sample_path
 from akin.stack.processes import end_with_parent
 from akin.stack.tritonserver import PROGRAM, is_installation, require_plain_paths, wheel_server
 from akin.stack_settings import Settings
+from akin.storage.durable import replace_file
 from akin.storage.locks import hold_lock
 
 SERVER, PYTHON = LOCKS / "tritonserver.lock", LOCKS / "triton.lock"
@@ -181,14 +182,15 @@ def take_sample(settings: Settings, folder: Path) -> None:
         NotSetUp: The file is not the sample, or the data folder cannot be written.
     """
     source, target = folder / FILE_NAME, sample_folder(settings) / FILE_NAME
-    if not source.is_file() or target.is_file():
+    if not source.is_file():
         return
     try:
         content = source.read_bytes()
         if hashlib.sha256(content).hexdigest() != MEMBER_SHA256:
             raise NotSetUp(f"{source} is not the sample: its digest is another one. Download it again.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        if not target.is_file() or target.read_bytes() != content:
+            replace_file(target, content)
     except OSError as error:
         raise NotSetUp(f"cannot copy {source} to {target}: {error.strerror or error}.") from error
 

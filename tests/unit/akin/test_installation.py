@@ -227,6 +227,28 @@ def test_the_wheels_library_of_the_newest_python_is_enough(tmp_path: Path, monke
     assert tritonserver.server_environment(settings, {})["LD_LIBRARY_PATH"] == str(libraries)
 
 
+@pytest.mark.parametrize("before", [None, b"half a", b"papers"])
+def test_the_sample_of_a_folder_replaces_one_that_was_written_by_half(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None
+) -> None:
+    monkeypatch.setattr(server_setup, "MEMBER_SHA256", hashlib.sha256(b"papers").hexdigest())
+    wheels, settings = tmp_path / "wheels", Settings.read({})
+    wheels.mkdir()
+    target = installed / "corpora" / server_setup.FILE_NAME
+    server_setup.take_sample(settings, wheels)
+    assert not target.exists()
+    if before is not None:
+        target.parent.mkdir(parents=True)
+        target.write_bytes(before)
+    (wheels / server_setup.FILE_NAME).write_bytes(b"papers")
+    server_setup.take_sample(settings, wheels)
+    assert target.read_bytes() == b"papers"
+    (wheels / server_setup.FILE_NAME).write_bytes(b"other")
+    with pytest.raises(NotSetUp, match="is not the sample"):
+        server_setup.take_sample(settings, wheels)
+    assert target.read_bytes() == b"papers"
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a package with an encoder of two bytes, and return its version folder."""
