@@ -13,6 +13,7 @@ import os
 import sys
 import tarfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +48,11 @@ def fetch(folder: Path = FOLDER) -> None:
     address = f"{registry.rstrip('/')}/katex/-/katex-{VERSION}.tgz"
     if not address.startswith(("https://", "http://")):
         raise ValueError(f"npm_config_registry is not a web address: {registry}")
-    with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
-        package = answer.read(_LARGEST)
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
+            package = answer.read(_LARGEST)
+    except HTTPException as error:  # an answer that ends early, or an address that is none
+        raise OSError(f"{address}: {error!r}") from error
     if base64.b64encode(hashlib.sha512(package).digest()).decode() != _SHA512:
         raise ValueError(f"{address} is not KaTeX {VERSION}: its digest is another one")
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:

@@ -3,6 +3,7 @@ import hashlib
 import io
 import re
 import tarfile
+from http.client import IncompleteRead, InvalidURL
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,12 @@ def test_another_package_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_registry_set_up_continues(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [OSError("no route"), IncompleteRead(b"half"), InvalidURL("no port")])
+def test_without_the_registry_set_up_continues(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
     def unreachable(*_: Any, **__: Any) -> None:
-        raise OSError("no route")
+        raise error
 
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr(katex_files, "is_there", lambda _: False)
