@@ -212,11 +212,13 @@ class VectorSteps:
             index=index,
             with_vectors=UNSET if with_vectors is None else with_vectors,
         )
+        # The next snapshot copies the parts of this one, which must stay until then. It is locked before it has a name,
+        # as another command may clear up partial snapshots.
+        lock = SnapshotLock(directory)
         done = await asyncio.to_thread(publish, self.snapshots, directory, draft, use=use)
-        # The next snapshot copies the parts of this one, which must stay until then.
         self._lock.close()
+        self._lock.callback(lock.close)
         self.place, self.base = self.snapshots.path(done.id), done
-        self._lock.callback(SnapshotLock(self.place).close)
         return done
 
     @staticmethod

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 
-from akin.indexing.vector_steps import FEWEST, embedding_order, plan_steps
+from akin.indexing import vector_steps
+from akin.indexing.options import BuildOptions
+from akin.indexing.vector_steps import FEWEST, VectorSteps, embedding_order, plan_steps
+from retrieval_service.corpus import Manifest, SnapshotDirectory
+from retrieval_service.corpus.directory import snapshot_id
+from retrieval_service.corpus.manifest import EncoderRecord, write_manifest
+from tests.unit.published import published_manifest
 
 
 @pytest.mark.parametrize(
@@ -41,3 +52,31 @@ def test_stored_papers_come_first_then_the_newest_and_those_without_a_date_last(
     days = np.asarray([10, 30, 0, 20, 30, 5], np.int32)
     stored = np.asarray([False, False, False, False, False, True])
     assert embedding_order(days, stored).tolist() == [5, 1, 4, 3, 0, 2]
+
+
+async def test_a_partial_snapshot_is_not_removed_between_its_publication_and_its_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots, encoder = SnapshotDirectory(tmp_path), EncoderRecord(1, "a" * 64, 2, None)
+    cleared = []
+
+    def publish(_: SnapshotDirectory, directory: Path, draft: Manifest, *, use: bool) -> Manifest:
+        name = snapshot_id(directory)
+        write_manifest(directory, msgspec.structs.replace(draft, id=name))
+        snapshots.publish(directory)
+        # Another command, which has just ended, clears up.
+        cleared.append(SnapshotDirectory(tmp_path).remove_superseded())
+        return msgspec.structs.replace(draft, id=name)
+
+    monkeypatch.setattr(vector_steps, "publish", publish)
+    draft = published_manifest(tmp_path, "draft", encoder)
+    embedding: Any = SimpleNamespace(embedded=0)
+    with snapshots.new_build() as directory:
+        unused: Any = None
+        steps = VectorSteps(
+            snapshots, directory, draft, unused, unused, unused, embedding, BuildOptions(), lambda _: None, unused
+        )
+        done = await steps._publish(directory, draft.index, with_vectors=0, use=False)
+        assert cleared == [[done.id]]
+        assert steps.base == done
+    assert done.id in snapshots.ids()
