@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from retrieval_service.filter import Clause, Field
 from retrieval_service.ports import Corpus
 from retrieval_service.search.answer import Suggestion
+from retrieval_service.search.operators import parse_query
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.request import SearchRequest, Sort
 
@@ -62,8 +63,15 @@ def suggestions(request: SearchRequest, plan: SearchPlan, corpus: Corpus) -> lis
         start, end = one.place
         # What is within a condition is no longer among the words, or is within a phrase.
         if text[start:end].strip() in plan.words and text.count('"', 0, start) % 2 == 0:
-            found.append(_offer(text, one))
+            offered = _offer(text, one)
+            if not one.condition or _acts(offered.query, one.condition):
+                found.append(offered)
     return found[:_MOST]
+
+
+def _acts(query: str, condition: str) -> bool:
+    """Return True if a query has a condition of its own: it has none if it is too long, or ends with `NOT` or `OR`."""
+    return condition in (operator.text for operator in parse_query(query).operators)
 
 
 def _offer(text: str, found: _Found) -> Suggestion:

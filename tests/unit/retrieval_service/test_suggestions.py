@@ -108,6 +108,11 @@ async def test_nothing_is_offered_for_other_words(engine: Any, corpus: Any, text
     assert await offered(engine, corpus, text) == []
 
 
+@pytest.mark.parametrize("text", ["ti:a dust NOT by Hinton", "dust OR by Hinton", "x" * 280 + " by Geoffrey Hinton"])
+async def test_a_condition_that_would_not_act_alone_is_not_offered(engine: Any, corpus: Any, text: str) -> None:
+    assert await offered(engine, corpus, text) == []
+
+
 async def test_nothing_is_offered_for_abstracts_papers_and_queries_without_operators(engine: Any, corpus: Any) -> None:
     words = "dust since 2022"
     assert await offered(engine, corpus, words, operators=False) == []
