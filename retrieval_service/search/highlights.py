@@ -13,6 +13,7 @@ from fnmatch import translate
 from itertools import chain, pairwise
 from operator import attrgetter
 from typing import NamedTuple
+from unicodedata import combining, normalize
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class QueryWords:
         patterns: Sequence[str] = (),
     ) -> None:
         """Take the terms with their weights, the analysis of a word, and words with `*` and `?`."""
+        patterns = [_without_accents(pattern) for pattern in patterns]
         self.weights = {**weights, **dict.fromkeys(patterns, _PATTERN_WEIGHT)}
         self._terms_of = terms_of
         self._patterns = {pattern: _expression(pattern) for pattern in patterns}
@@ -79,7 +81,7 @@ class QueryWords:
             text, against = feedback_text(plan.like, plan.unlike)
         words = " ".join(chain([text], *(map(str, clause.values) for clause in required if not clause.pattern)))
         terms = lexical.informative_terms(words, against=against)
-        patterns = [str(value).lower() for clause in required if clause.pattern for value in clause.values]
+        patterns = [str(value) for clause in required if clause.pattern for value in clause.values]
         return cls(dict(list(terms.items())[:_MOST_TERMS]), lexical.terms_of, patterns)
 
     def find(self, text: str) -> list[Match]:
@@ -125,8 +127,8 @@ class QueryWords:
             return terms[0]
         if not self._patterns:
             return None
-        lower = word.lower()
-        return next((pattern for pattern, found in self._patterns.items() if found.fullmatch(lower)), None)
+        plain = _without_accents(word)
+        return next((pattern for pattern, found in self._patterns.items() if found.fullmatch(plain)), None)
 
 
 class Marked(NamedTuple):
@@ -201,6 +203,12 @@ def _required(admitted: Filter) -> Iterator[Clause]:
     for clause in (inner for part in (*admitted.clauses, *admitted.joined) for inner in clauses_of(part)):
         if clause.field in _TEXT_FIELDS and not clause.excluded:
             yield clause
+
+
+def _without_accents(word: str) -> str:
+    """Return a word in small letters without accents, as the index has it."""
+    word = word.lower()
+    return word if word.isascii() else "".join(sign for sign in normalize("NFKD", word) if not combining(sign))
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

@@ -58,6 +58,11 @@ def marked(index: TantivyIndex, fakes: Any, query: str, text: str) -> list[str]:
         ("graphs", "US$ for a graph, A$ for a graph", ["graph", "graph"]),
         ('ti:graph -mice "dogs bark"', "dogs and mice bark at a graph", ["dogs", "bark", "graph"]),
         ("ti:grap* abs:net?o*", "A graph of networks", ["graph", "networks"]),
+        (
+            "ti:schro* abs:écol*",
+            "Schrödinger, SCHRODINGER; École, ecology",
+            ["Schrödinger", "SCHRODINGER", "École", "ecology"],
+        ),
         ("cat:cs.LG au:Verne", "cs.LG by Verne", []),
         ("unknownword", "unknownword", []),
     ],
