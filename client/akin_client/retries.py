@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from akin_client.calls import Answer, Call
 from akin_client.errors import AkinError, AnswerError, CannotConnect, error_of
 
 _LATER = frozenset({429, 502, 503, 504})
@@ -56,3 +57,16 @@ def no_answer(error: httpx.HTTPError, url: object) -> CannotConnect:
     failure = CannotConnect(f"No answer from {url}: {error or type(error).__name__}")
     failure.__cause__ = error
     return failure
+
+
+def read_answer(call: Call[Answer], response: httpx.Response) -> Answer:
+    """Return what a success answers.
+
+    Raises:
+        AnswerError: It is no answer of the service, but for example a page of a proxy.
+    """
+    try:
+        return call.read(response)
+    except (ValueError, LookupError, TypeError):
+        message = f"What answers at {response.url} is not Akin's service: check its address."
+        raise AnswerError(response.status_code, "not_akin", message, None) from None
