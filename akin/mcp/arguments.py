@@ -24,7 +24,7 @@ def _list(value: object) -> object:
         return value
     try:
         parsed = json.loads(value) if value.lstrip().startswith("[") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     return parsed if isinstance(parsed, list) else [value]
 

@@ -1,0 +1,42 @@
+"""Test the models of bodies with many texts or many searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from retrieval_service.errors import BlankQuery, InvalidParameter
+from retrieval_service.routes.embeddings import EmbeddingsRequest
+from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rerank import RerankRequest
+from retrieval_service.routes.searches import SearchesRequest
+from retrieval_service.search.request import SearchRequest
+
+EMBEDDINGS, RERANK, SEARCHES = Parameters(EmbeddingsRequest), Parameters(RerankRequest), Parameters(SearchesRequest)
+
+
+@pytest.mark.parametrize("tokens", [[1, 2], list(range(5000)), [[1] * 3000], [[1], [2]]])
+def test_token_ids_are_refused_with_the_clients_option(tokens: list[Any]) -> None:
+    with pytest.raises(InvalidParameter, match=r"token ids.*check_embedding_ctx_length=False"):
+        EMBEDDINGS.validate({"input": tokens})
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(InvalidParameter, match=r"^documents\[0\] must be a text\.$"):
+        RERANK.validate({"query": "q", "documents": [{"text": 1}]})
+    with pytest.raises(InvalidParameter, match=r"^input has control characters only\.$"):
+        EMBEDDINGS.validate({"input": "\x01"})
+    with pytest.raises(InvalidParameter, match=r"^input\[1\] has control characters only\.$"):
+        EMBEDDINGS.validate({"input": ["a", "\x01"]})
+
+
+def test_null_is_the_default_format() -> None:
+    assert EMBEDDINGS.validate({"input": "a", "encoding_format": None, "dimensions": None}).input == ("a",)
+
+
+def test_searches_are_read_with_their_body_which_is_read_in_a_thread_if_it_is_long() -> None:
+    good, blank, wrong = SEARCHES.validate({"searches": [{"query": "a", "k": 3}, {}, "words"]}).searches
+    assert good == SearchRequest(text="a", k=3)
+    assert isinstance(blank, BlankQuery)
+    assert isinstance(wrong, InvalidParameter)
