@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from retrieval_service.errors import BlankQuery, InvalidParameter
+from retrieval_service.errors import BlankQuery, ClientGone, InvalidParameter, Overloaded, RetrievalError
 from retrieval_service.routes.embeddings import EmbeddingsRequest
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rerank import RerankRequest
 from retrieval_service.routes.searches import SearchesRequest
 from retrieval_service.search.request import SearchRequest
 
+EMBEDDINGS_HTTP = Parameters(EmbeddingsRequest, 8 << 20)
 EMBEDDINGS, RERANK, SEARCHES = Parameters(EmbeddingsRequest), Parameters(RerankRequest), Parameters(SearchesRequest)
 
 
@@ -40,3 +44,40 @@ def test_searches_are_read_with_their_body_which_is_read_in_a_thread_if_it_is_lo
     assert good == SearchRequest(text="a", k=3)
     assert isinstance(blank, BlankQuery)
     assert isinstance(wrong, InvalidParameter)
+
+
+def test_long_bodies_are_received_a_few_at_a_time_and_short_ones_always() -> None:
+    refused: list[RetrievalError] = []
+    metrics = SimpleNamespace(record_refusal=refused.append)
+    app = SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(metrics=metrics, body_seconds=5.0)))
+    short = b'{"input": "a"}'
+
+    async def go() -> None:
+        left = asyncio.Event()
+
+        async def never() -> Any:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def at_once() -> Any:
+            return {"type": "http.request", "body": short}
+
+        def ask(receive: Any, length: int | None) -> Any:
+            headers = [(b"content-type", b"application/json")]
+            headers += [(b"content-length", str(length).encode())] if length is not None else []
+            return EMBEDDINGS_HTTP.parse_body(
+                Request({"type": "http", "method": "POST", "headers": headers, "app": app}, receive)
+            )
+
+        waiting = [asyncio.ensure_future(ask(never, length)) for length in (2 << 20, None) * 8]
+        await asyncio.sleep(0)
+        for length in (2 << 20, None):
+            with pytest.raises(Overloaded, match="repeat the request in a moment"):
+                await ask(at_once, length)
+        assert len(refused) == 2
+        assert (await ask(at_once, len(short))).input == ("a",)
+        left.set()
+        assert {type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)} == {ClientGone}
+        assert (await ask(at_once, None)).input == ("a",)
+
+    asyncio.run(go())
