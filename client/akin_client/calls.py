@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 PAGE = 100
 """Results of one request when pages are read one after another; the most that the service answers."""
-_TEXTS, _CHARACTERS = 2048, 1_000_000  # of one request for vectors
+_TEXTS, _CHARACTERS = 256, 1_000_000  # of one request for vectors; a slow encoder needs 10 s for as many texts
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,9 @@ async def embeddings(request: Request) -> Response:
         ).result()
         return Response(written, media_type="application/json")
 
-    turns = state.searches if len(wanted.input) <= FEW_TEXTS else state.bulk
+    turns = state.bulk
+    if len(wanted.input) <= FEW_TEXTS:
+        turns, deadline = state.searches, min(deadline, deadline_of(request))
     return await answer_in_turn(request, turns, deadline, answer)
 
 

@@ -239,13 +239,13 @@ def test_many_texts_are_sent_in_several_requests(run: Run) -> None:
         body = {"data": data, "model": "m", "usage": {"total_tokens": len(texts)}, "truncated": [0]}
         return httpx.Response(200, json=body)
 
-    texts = ["a" * (n % 5) for n in range(2050)] + ["b" * 600_000] * 3
+    texts = ["a" * (n % 5) for n in range(514)] + ["b" * 600_000] * 3
     server = Server(answer)
     found = run(server, "embeddings", texts, input_type="query")
-    assert [len(body["input"]) for body in server.bodies] == [2048, 3, 1, 1]
+    assert [len(body["input"]) for body in server.bodies] == [256, 256, 3, 1, 1]
     assert {(body["encoding_format"], body["input_type"]) for body in server.bodies} == {("base64", "query")}
     assert found["vectors"] == [[float(len(text)), 0.5] for text in texts]
-    assert found["truncated"] == [0, 2048, 2051, 2052]
+    assert found["truncated"] == [0, 256, 512, 515, 516]
     assert found["tokens"] == len(texts)
     assert run(Server(answer), "embeddings", []) == {"vectors": [], "model": "", "tokens": 0, "truncated": []}
 

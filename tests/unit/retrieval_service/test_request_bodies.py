@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
 from retrieval_service.errors import BlankQuery, ClientGone, InvalidParameter, Overloaded, RetrievalError
-from retrieval_service.routes.embeddings import EmbeddingsRequest
+from retrieval_service.routes.embeddings import EmbeddingsRequest, embeddings
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rerank import RerankRequest
 from retrieval_service.routes.searches import SearchesRequest
@@ -81,3 +83,27 @@ def test_long_bodies_are_received_a_few_at_a_time_and_short_ones_always() -> Non
         assert (await ask(at_once, None)).input == ("a",)
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize(("texts", "kind", "seconds"), [(8, "searches", 1), (9, "bulk", 50)])
+def test_few_texts_have_the_time_of_a_search_and_many_that_of_bulk_work(texts: int, kind: str, seconds: float) -> None:
+    waited: dict[str, float] = {}
+
+    def turns(name: str) -> Any:
+        async def run(work: Any, *, until: float, gone: Any) -> Response:
+            waited[name] = until - monotonic()
+            return Response()
+
+        return SimpleNamespace(run=run)
+
+    service = SimpleNamespace(
+        searches=turns("searches"), bulk=turns("bulk"), search_seconds=1, bulk_seconds=50, body_seconds=5
+    )
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b'{"input": ["a"%s]}' % (b', "a"' * (texts - 1))}
+
+    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    app = SimpleNamespace(state=SimpleNamespace(service=service))
+    asyncio.run(embeddings(Request({**scope, "app": app}, receive)))  # type: ignore[arg-type]
+    assert waited == {kind: pytest.approx(seconds, abs=0.5)}
