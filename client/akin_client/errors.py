@@ -84,7 +84,7 @@ def error_of(response: httpx.Response) -> AnswerError:
         body = response.json()
     except ValueError:
         body = None
-    return answered(response.status_code, body, str(response.url), retry_after(response))
+    return answered(response.status_code, body, shown(response.url), retry_after(response))
 
 
 def answered(status: int, body: object, url: str = "", retry_after: float | None = None) -> AnswerError:
@@ -94,6 +94,11 @@ def answered(status: int, body: object, url: str = "", retry_after: float | None
     message = error.get("message") or f"The answer of {url} is {status}, and not one of the service's errors."
     kind = _KINDS.get(status, BadRequest if status < 500 else ServiceError)
     return kind(status, error.get("code") or f"http_{status}", message, error.get("detail"), retry_after)
+
+
+def shown(url: httpx.URL) -> str:
+    """Return an address without the password that it may have, as errors are logged."""
+    return str(url.copy_with(userinfo=b""))
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -100,8 +100,8 @@ async def searches(request: Request) -> Response:
             {"parameter": "searches", "limit": MOST_RESULTS},
         )
     charge(request.scope, len(wanted) - 1)
-    gone = asyncio.create_task(disconnected(request))
     with service_state(request).live.hold() as corpus:
+        gone = asyncio.create_task(disconnected(request))
         one = partial(_answer, request, corpus, join_embedding(corpus), asyncio.Semaphore(_AT_ONCE), deadline, gone)
         tasks = [asyncio.create_task(one(each)) for each in wanted]
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from akin.cli.mcp import mcp
 from akin.mcp import answers
 from akin.mcp.arguments import ExportCitations, GetPaper, PapersLikeList, SearchPapers
 from akin.mcp.asking import Reply, ToolError
@@ -176,3 +177,14 @@ def test_an_id_is_not_taken_for_another_address(name: str) -> None:
     tool = next(tool for tool in TOOLS if tool.name == "get_paper")
     with pytest.raises(ToolError, match="There is no paper"):
         asyncio.run(tool.run(GetPaper(id=f"2401.00001/{name}"), ask))
+
+
+def test_the_password_of_an_address_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("asyncio.run", lambda serving: serving.close())
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    mcp(url="https://ada:s@cret@papers.example/akin/")
+    shown = capsys.readouterr().err
+    assert "https://papers.example/akin;" in "".join(shown.split("\n"))
+    assert "cret" not in shown

@@ -16,6 +16,7 @@ import pytest
 
 import akin_client
 from akin_client import (
+    AkinError,
     AnswerError,
     AsyncClient,
     CannotConnect,
@@ -209,6 +210,18 @@ def test_errors_are_typed_and_have_the_services_text(
     if isinstance(caught.value, AnswerError) and message == "Come back later.":
         error = pickle.loads(pickle.dumps(caught.value))
         assert (error.code, error.detail, error.status) == ("overloaded", {"waiting": 3}, failure.status_code)
+
+
+@pytest.mark.parametrize(
+    "failure", [httpx.Response(200, text="<html>"), httpx.Response(403), httpx.ReadTimeout("slow")]
+)
+def test_errors_do_not_show_the_password_of_an_address(failure: Any) -> None:
+    server = Server(failure)
+    with Client("http://ada:secret@akin", transport=httpx.MockTransport(server)) as client:
+        with pytest.raises(AkinError, match="http://akin/v1/") as caught:
+            client.corpus()
+        assert "secret" not in str(caught.value)
+    assert server.requests[0].headers["authorization"].startswith("Basic ")
 
 
 def test_repetitions_can_be_forbidden(run: Run) -> None:
