@@ -17,6 +17,7 @@ from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType, 
 from retrieval_service.routes.models import ANY_ENCODER, check_encoder_name
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.many_texts import FEW_TEXTS, embed_many
 from retrieval_service.search.request import LONGEST_QUERY, Number, replace_unprintable
@@ -165,6 +166,7 @@ async def embeddings(request: Request) -> Response:
     state = service_state(request)
     deadline = deadline_of(request, state.bulk_seconds)
     wanted = await _EMBEDDINGS.parse_body(request)
+    charge(request.scope, (len(wanted.input) - 1) // FEW_TEXTS)
 
     async def answer() -> Response:
         encoder = await state.live.encoder_identity()

@@ -103,7 +103,10 @@ def test_few_texts_have_the_time_of_a_search_and_many_that_of_bulk_work(texts: i
     async def receive() -> Any:
         return {"type": "http.request", "body": b'{"input": ["a"%s]}' % (b', "a"' * (texts - 1))}
 
+    charged: list[int] = []
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    scope["akin.charge"] = lambda scope, requests: charged.append(requests)
     app = SimpleNamespace(state=SimpleNamespace(service=service))
     asyncio.run(embeddings(Request({**scope, "app": app}, receive)))  # type: ignore[arg-type]
     assert waited == {kind: pytest.approx(seconds, abs=0.5)}
+    assert charged == [texts // 9]
