@@ -48,10 +48,13 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
     """Search, and count the search in the metrics."""
     found = await state.engine.search(corpus, wanted)
-    # While vectors are being made, both halves answer: that is no failure.
-    failed = found.degraded is not None and found.coverage is None
-    state.metrics.record_search(found.timings, failed, found.reranked)
+    state.metrics.record_search(found.timings, lacks_a_half(found), found.reranked)
     return found
+
+
+def lacks_a_half(found: SearchAnswer) -> bool:
+    """Return True if a part of a search failed; while vectors are being made, both halves answer."""
+    return found.degraded is not None and found.coverage is None
 
 
 ROUTES = (
