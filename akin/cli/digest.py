@@ -97,7 +97,10 @@ def _newest(url: str) -> str | None:
 
     try:
         response = local_http.get(f"{url}/corpus", timeout=60)
-        newest: str | None = response.json()["newest"] if response.is_success else None
+        content = response.json()
+        if response.is_error:
+            raise SearchFailed(str(content["error"]["message"]))
+        newest: str | None = content["newest"]
     except httpx.HTTPError as error:
         raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error
     except (ValueError, KeyError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,8 @@ def mcp(
     address = (url or read_settings().service_url).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise typer.BadParameter(f"{address} is no address: write it with http:// or https://", param_hint="--url")
+    # Assistants and their logs keep what the tools say.
+    shown = re.sub("(?<=://)[^/?#]*@", "", address)
 
     async def serve() -> None:
         async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False, follow_redirects=True) as client:
@@ -58,7 +61,7 @@ def mcp(
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     hint = "Start it with: akin up" if url is None else "Check the address that --url gives."
                     reason = str(error) or type(error).__name__
-                    raise ToolError(f"No service answers at {address} ({reason}). {hint}") from None
+                    raise ToolError(f"No service answers at {shown} ({reason}). {hint}") from None
                 return Reply(answer.status_code, answer.content, answer.headers.get("retry-after", ""))
 
             server = make_server(lambda request: ask)
@@ -68,5 +71,5 @@ def mcp(
     # The thread that reads standard input cannot be interrupted, and there is nothing to clean up.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda number, frame: os._exit(130))
-    say(f"akin mcp: tools of {address}; this is the protocol, for a client: see docs/mcp.md")
+    say(f"akin mcp: tools of {shown}; this is the protocol, for a client: see docs/mcp.md")
     asyncio.run(serve())

@@ -64,22 +64,26 @@ def collect(saved: Iterable[SavedSearch], since: str, newest: str | None, search
     for one in saved:
         wanted = int(one.body.get("k", _PAPERS))
         # A search that begins later on its own keeps its beginning: a shorter date is the beginning of its time.
-        body = one.body | {"k": min(_MOST, wanted + len(seen)), "from": max(since, str(one.body.get("from", "")))}
-        try:
-            answer = search(body)
-        except SearchFailed as error:
-            raise SearchFailed(f"{one.place} ({one.name[:60]}): {error}") from None
+        body = one.body | {"from": max(since, str(one.body.get("from", "")))}
         papers: list[Mapping[str, Any]] = []
         repeated = 0
-        for paper in answer["results"]:
-            if len(papers) == wanted:
+        while True:
+            try:
+                answer = search(body | {"k": min(_MOST, wanted + len(seen))})
+            except SearchFailed as error:
+                raise SearchFailed(f"{one.place} ({one.name[:60]}): {error}") from None
+            for paper in answer["results"]:
+                if len(papers) == wanted:
+                    break
+                names = {paper["id"], *paper["duplicates"]}
+                if names & seen:
+                    repeated += 1
+                else:
+                    papers.append(paper)
+                seen |= names
+            if len(papers) == wanted or not answer["results"] or not answer.get("next_cursor"):
                 break
-            names = {paper["id"], *paper["duplicates"]}
-            if names & seen:
-                repeated += 1
-            else:
-                papers.append(paper)
-            seen |= names
+            body |= {"cursor": answer["next_cursor"]}
         notes = (*filter(None, [answer.get("degraded")]), *answer.get("notes", ()))
         sections.append(Section(one.name, tuple(papers), repeated, notes))
     return Digest(since, newest, tuple(sections))

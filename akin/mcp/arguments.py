@@ -24,7 +24,7 @@ def _list(value: object) -> object:
         return value
     try:
         parsed = json.loads(value) if value.lstrip().startswith("[") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     return parsed if isinstance(parsed, list) else [value]
 
@@ -90,8 +90,9 @@ class Narrowed(Sized):
     mode: Literal["hybrid", "dense", "lexical"] = Field(
         "hybrid", description="Search by meaning and words (hybrid), by meaning (dense) or by words (lexical)."
     )
-    sort: Literal["relevance", "newest", "oldest"] = Field(
-        "relevance", description="Order: by relevance, or the best matches by date."
+    sort: Literal["relevance", "newest", "oldest", "recent"] = Field(
+        "relevance",
+        description="Order: by relevance; the best matches by date; or by relevance with a taste for the new (recent).",
     )
     first: str = Field("", alias="from", description="Oldest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     last: str = Field("", alias="to", description="Newest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)

@@ -47,10 +47,9 @@ async def _similar(asked: arguments.SimilarPapers, ask: Ask) -> answers.Answer:
 
 
 async def _paper(asked: arguments.GetPaper, ask: Ask) -> answers.Answer:
-    answer = (await ask(f"/papers/{quote(asked.id, safe='')}")).json()
-    if "title" not in answer:  # the end of the id was read as another address, as in `ID/similar`
+    if asked.id.rpartition("/")[2] in ("similar", "citation"):  # these are other addresses of the API
         raise ToolError(f"There is no paper {asked.id[:80]!r} in this corpus; search by title or abstract instead.")
-    return answers.details(answer, asked)
+    return answers.details((await ask(f"/papers/{quote(asked.id, safe='')}")).json(), asked)
 
 
 async def _citations(asked: arguments.ExportCitations, ask: Ask) -> answers.Answer:

@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 PAGE = 100
 """Results of one request when pages are read one after another; the most that the service answers."""
-_TEXTS, _CHARACTERS = 2048, 1_000_000  # of one request for vectors
+_TEXTS, _CHARACTERS = 256, 1_000_000  # of one request for vectors; a slow encoder needs 10 s for as many texts
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def corpus() -> Call[CorpusAnswer]:
 
 def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     """Return the request for citations, as the text of one file."""
-    body = {"ids": [ids] if isinstance(ids, str) else list(ids), "format": form}
+    body = {"ids": list(_several(ids)), "format": form}
     return Call("POST", "/citations", lambda response: response.text, body=body)
 
 
@@ -106,9 +106,9 @@ def vectors(texts: Sequence[str], options: Mapping[str, Any]) -> Call[Vectors]:
     return Call("POST", "/embeddings", read, body=body)
 
 
-def rerank(query: str, documents: Sequence[str], top_n: int | None) -> Call[list[RerankResult]]:
+def rerank(query: str, documents: str | Sequence[str], top_n: int | None) -> Call[list[RerankResult]]:
     """Return the request for documents in the order of the reranker."""
-    body = _parameters({"query": query, "documents": list(documents), "top_n": top_n})
+    body = _parameters({"query": query, "documents": list(_several(documents)), "top_n": top_n})
     return Call("POST", "/rerank", lambda response: cast(list[RerankResult], response.json()["results"]), body=body)
 
 
@@ -122,8 +122,9 @@ def health() -> Call[dict[str, Any]]:
     return Call("GET", "/health/ready", lambda response: cast(dict[str, Any], response.json()))
 
 
-def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def batches(texts: str | Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield texts in groups that one request for vectors can take."""
+    texts = _several(texts)
     first = characters = 0
     for at, text in enumerate(texts):
         if at > first and (at - first >= _TEXTS or characters + len(text) > _CHARACTERS):
@@ -164,8 +165,15 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removesuffix("_"): value for name, value in given.items() if value is not None}
 
 
+def _several(texts: str | Sequence[str]) -> Sequence[str]:
+    """Return texts as a list: one text is also a sequence, of its letters."""
+    return [texts] if isinstance(texts, str) else texts
+
+
 def _quoted(paper_id: str) -> str:
-    return quote(paper_id, safe="/")
+    # With `..` as a part of it, an id would be the address of another route.
+    steps = {".", ".."} & set(paper_id.split("/"))
+    return quote(paper_id, safe="" if steps else "/")
 
 
 def _numbers(encoded: str) -> list[float]:

@@ -13,7 +13,7 @@ from akin_client.answers import CorpusAnswer, Model, Paper, RerankResult, Result
 from akin_client.calls import Answer, Call
 from akin_client.connecting import options_of
 from akin_client.errors import AkinError, AnswerError
-from akin_client.retries import Retries, failure_of, no_answer
+from akin_client.retries import Retries, failure_of, no_answer, read_answer
 
 
 class Client:
@@ -83,7 +83,7 @@ class Client:
         left = limit
         if left is not None:
             parameters = {"k": max(1, min(calls.PAGE, left)), **parameters}
-        if left == 0:
+        if left is not None and left <= 0:
             return
         for page in self.search_pages(query, **parameters):
             yield from page["results"][:left]
@@ -122,16 +122,16 @@ class Client:
         """Return the vector of one text, a `query` or a `passage`."""
         return self._send(calls.embed(text, input_type))
 
-    def embeddings(self, texts: Sequence[str], **options: Any) -> Vectors:
+    def embeddings(self, texts: str | Sequence[str], **options: Any) -> Vectors:
         """Return the vectors of any number of texts, in several requests if they are many.
 
         Args:
-            texts: The texts.
+            texts: The texts, or one.
             options: `input_type` (`passage` or `query`), `dimensions`, `model`.
         """
         return calls.joined([self._send(calls.vectors(each, options)) for each in calls.batches(texts)])
 
-    def rerank(self, query: str, documents: Sequence[str], top_n: int | None = None) -> list[RerankResult]:
+    def rerank(self, query: str, documents: str | Sequence[str], top_n: int | None = None) -> list[RerankResult]:
         """Return the places of documents in the order of their relevance to a query, judged by the reranker.
 
         Raises:
@@ -152,12 +152,12 @@ class Client:
         while True:
             try:
                 response = self._http.request(call.method, call.path, json=call.body, params=call.query)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure: AkinError = no_answer(error, self._http.base_url)
             else:
                 answered = failure_of(response)
                 if answered is None:
-                    return call.read(response)
+                    return read_answer(call, response)
                 failure = answered
             pause = self._retries.pause(attempt, failure)
             if pause is None:

@@ -2,7 +2,7 @@
 
 AkinError
 ├── CannotConnect         there was no answer: no connection, or the timeout passed
-└── AnswerError           the service answered with an error
+└── AnswerError           the service answered with an error, or something else answered
     ├── BadRequest        the request is wrong (4xx)
     │   ├── NotFound      there is no such paper, model or address (404)
     │   ├── CursorExpired the corpus was changed since the cursor was made (410)
@@ -13,6 +13,8 @@ AkinError
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -82,7 +84,7 @@ def error_of(response: httpx.Response) -> AnswerError:
         body = response.json()
     except ValueError:
         body = None
-    return answered(response.status_code, body, str(response.url), retry_after(response))
+    return answered(response.status_code, body, shown(response.url), retry_after(response))
 
 
 def answered(status: int, body: object, url: str = "", retry_after: float | None = None) -> AnswerError:
@@ -94,9 +96,21 @@ def answered(status: int, body: object, url: str = "", retry_after: float | None
     return kind(status, error.get("code") or f"http_{status}", message, error.get("detail"), retry_after)
 
 
+def shown(url: httpx.URL) -> str:
+    """Return an address without the password that it may have, as errors are logged."""
+    return str(url.copy_with(userinfo=b""))
+
+
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds of the header Retry-After; None if it is missing, or is a date."""
+    """Return the seconds of the header Retry-After, which a proxy may write as a date; None if there are none."""
+    given = response.headers.get("retry-after", "")
     try:
-        return max(0.0, float(response.headers.get("retry-after", "")))
+        return max(0.0, float(given))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(given)
     except ValueError:
         return None
+    # A date without a zone is UTC.
+    return max(0.0, ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())

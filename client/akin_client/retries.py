@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from akin_client.errors import AkinError, AnswerError, CannotConnect, error_of
+from akin_client.calls import Answer, Call
+from akin_client.errors import AkinError, AnswerError, CannotConnect, error_of, shown
 
 _LATER = frozenset({429, 502, 503, 504})
 
@@ -51,8 +52,21 @@ def failure_of(response: httpx.Response) -> AnswerError | None:
     return None if response.is_success else error_of(response)
 
 
-def no_answer(error: httpx.HTTPError, url: object) -> CannotConnect:
+def no_answer(error: httpx.HTTPError, url: httpx.URL) -> CannotConnect:
     """Return the error of a request without an answer, with its cause."""
-    failure = CannotConnect(f"No answer from {url}: {error or type(error).__name__}")
+    failure = CannotConnect(f"No answer from {shown(url)}: {error or type(error).__name__}")
     failure.__cause__ = error
     return failure
+
+
+def read_answer(call: Call[Answer], response: httpx.Response) -> Answer:
+    """Return what a success answers.
+
+    Raises:
+        AnswerError: It is no answer of the service, but for example a page of a proxy.
+    """
+    try:
+        return call.read(response)
+    except (ValueError, LookupError, TypeError):
+        message = f"What answers at {shown(response.url)} is not Akin's service: check its address."
+        raise AnswerError(response.status_code, "not_akin", message, None) from None

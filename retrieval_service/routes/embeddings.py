@@ -17,6 +17,7 @@ from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType, 
 from retrieval_service.routes.models import ANY_ENCODER, check_encoder_name
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.many_texts import FEW_TEXTS, embed_many
 from retrieval_service.search.request import LONGEST_QUERY, Number, replace_unprintable
@@ -46,16 +47,16 @@ def check_texts(value: object, name: str, most: int) -> list[str]:
     texts: list[Any] = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     if not texts:
         raise refuse(" must be a text or a list of texts, and not empty.")
+    if name == "input" and isinstance(texts[0], int | list) and not isinstance(texts[0], bool):
+        raise refuse(
+            " has token ids; only texts are read, as each model has tokens of its own. OpenAIEmbeddings of "
+            "langchain-openai sends texts with check_embedding_ctx_length=False."
+        )
     if len(texts) > most:
         raise refuse(f" has {len(texts)} texts; at most {most} are read. Send several requests.", limit=most)
     total = 0
     for at, text in enumerate(texts):
         place = "" if isinstance(value, str) else f"[{at}]"
-        if isinstance(text, int | list) and not isinstance(text, bool):
-            raise refuse(
-                " has token ids; only texts are read, as each model has tokens of its own. OpenAIEmbeddings of "
-                "langchain-openai sends texts with check_embedding_ctx_length=False."
-            )
         if not isinstance(text, str):
             raise refuse(f"{place} must be a text.")
         if not text.strip():
@@ -74,7 +75,8 @@ def check_texts(value: object, name: str, most: int) -> list[str]:
         )
     cleaned = [replace_unprintable(text).strip() for text in texts]
     if "" in cleaned:
-        raise refuse(f"[{cleaned.index('')}] has control characters only.", index=cleaned.index(""))
+        at = cleaned.index("")
+        raise refuse(f"{'' if isinstance(value, str) else f'[{at}]'} has control characters only.", index=at)
     return cleaned
 
 
@@ -114,7 +116,7 @@ class EmbeddingsRequest:
         Field(description="Name of the encoder in `GET /models`, or its digest; by default the one that is served."),
     ] = None
     encoding_format: Annotated[
-        Literal["float", "base64"],
+        Literal["float", "base64"] | None,  # some clients send null for what they leave out
         Field(description="`float` for lists of numbers; `base64` for the same as little-endian float32 in Base64."),
     ] = "float"
     dimensions: Annotated[
@@ -164,6 +166,7 @@ async def embeddings(request: Request) -> Response:
     state = service_state(request)
     deadline = deadline_of(request, state.bulk_seconds)
     wanted = await _EMBEDDINGS.parse_body(request)
+    charge(request.scope, (len(wanted.input) - 1) // FEW_TEXTS)
 
     async def answer() -> Response:
         encoder = await state.live.encoder_identity()
@@ -171,10 +174,14 @@ async def embeddings(request: Request) -> Response:
             check_encoder_name(wanted.model, encoder)
         length = _length(wanted.dimensions, encoder)
         embedded = await embed_many(state.live, wanted.input, wanted.input_type, encoder)
-        written = await Job(state.read_threads, _write, embedded, encoder, length, wanted.encoding_format).result()
+        written = await Job(
+            state.read_threads, _write, embedded, encoder, length, wanted.encoding_format or "float"
+        ).result()
         return Response(written, media_type="application/json")
 
-    turns = state.searches if len(wanted.input) <= FEW_TEXTS else state.bulk
+    turns = state.bulk
+    if len(wanted.input) <= FEW_TEXTS:
+        turns, deadline = state.searches, min(deadline, deadline_of(request))
     return await answer_in_turn(request, turns, deadline, answer)
 
 

@@ -15,7 +15,7 @@ from retrieval_service.errors import Unavailable
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.routes.search import counted_search, has_failed
+from retrieval_service.routes.search import counted_search, lacks_a_half
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.request import SearchRequest
 from retrieval_service.threads import Job
@@ -36,7 +36,7 @@ async def feed(request: Request) -> Response:
 
     async def answer(corpus: OpenCorpus) -> Response:
         found = await counted_search(state, corpus, wanted)
-        if has_failed(found):
+        if lacks_a_half(found):
             # A reader would take the papers of a passing ranking for new ones, and keep them.
             raise Unavailable(f"A feed is made of complete searches only, and this one is not: {found.degraded}")
         written = Feed(

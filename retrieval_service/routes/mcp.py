@@ -29,6 +29,8 @@ from retrieval_service.routes.state import TIMEOUT_HEADER
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+_log = logging.getLogger(__name__)
+
 HEADERS = ("mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id")
 """Request headers of the protocol, which scripts of other sites may send where their origin is allowed."""
 
@@ -89,8 +91,12 @@ class McpEndpoint:
                 await asyncio.Event().wait()  # until the task is cancelled
         except Exception as error:
             if started.done():
-                raise
-            started.set_exception(error)
+                _log.exception("The tools' transport has failed; the next request starts another one.")
+            else:
+                started.set_exception(error)
+        finally:
+            # A failure, such as of an import, must not last until the service is restarted.
+            self._manager = None
 
 
 def _make_manager() -> StreamableHTTPSessionManager:

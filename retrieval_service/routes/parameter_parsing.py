@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -20,6 +21,7 @@ from retrieval_service.errors import (
     ClientGone,
     InvalidJson,
     InvalidParameter,
+    Overloaded,
     WrongContentType,
 )
 from retrieval_service.routes.state import service_state
@@ -29,6 +31,7 @@ Model = TypeVar("Model")
 # The longest query, with every letter escaped as a pair of \uXXXX, is a quarter of it.
 _LONGEST_BODY = 1 << 20
 _LARGE_BODY = 1 << 18
+_LONG_AT_ONCE = 16  # bodies above `_LONGEST_BODY` that are received at once, so that they fill no memory
 _MOST_FIELDS = 2000  # of an address; all lists together are shorter
 _LONGEST_NAME = 40  # characters of a name that an error repeats
 _decode = msgspec.json.Decoder().decode
@@ -48,6 +51,7 @@ class Parameters(Generic[Model]):
         """Take the model, and the most bytes of a body with its parameters."""
         self.model = model
         self._longest_body = longest_body
+        self._long_bodies = 0
         self.adapter = TypeAdapter(model)
         aliases, lists = [], []
         for field, hint in get_type_hints(model, include_extras=True).items():
@@ -116,9 +120,27 @@ class Parameters(Generic[Model]):
             BodyTooLarge: The body is longer than any valid request; the rest of it is not read.
             BodyTooSlow: The body does not arrive in time.
             ClientGone: The client closed the connection.
+            Overloaded: The body may be long, and too many long ones are received at the moment.
             InvalidJson: The body is not JSON, or not an object.
             InvalidParameter: A name is unknown or given twice, or a value is wrong.
         """
+        if self._longest_body <= _LONGEST_BODY or _declared_length(request) <= _LONGEST_BODY:
+            return await self._receive(request)
+        if self._long_bodies >= _LONG_AT_ONCE:
+            error = Overloaded(
+                f"The service receives {_LONG_AT_ONCE} long requests already; repeat the request in a moment, or send "
+                f"less than {_LONGEST_BODY} bytes with a Content-Length.",
+                {"limit": _LONG_AT_ONCE},
+            )
+            service_state(request).metrics.record_refusal(error)
+            raise error
+        self._long_bodies += 1
+        try:
+            return await self._receive(request)
+        finally:
+            self._long_bodies -= 1
+
+    async def _receive(self, request: Request) -> Model:
         body = await json_body(request, self._longest_body)
         # Megabytes of texts take a tenth of a second, in which other requests are to be answered.
         return await asyncio.to_thread(self._read, body) if len(body) > _LARGE_BODY else self._read(body)
@@ -145,6 +167,12 @@ class Parameters(Generic[Model]):
         if not problem.startswith("must"):
             problem = f"is wrong: {problem}"
         return InvalidParameter(f"{name} {problem}.", {"parameter": name})
+
+
+def _declared_length(request: Request) -> float:
+    """Return the length of a body; infinity if it is sent in pieces without one."""
+    given = request.headers.get("content-length", "")
+    return float(given) if given.isdecimal() and given.isascii() else math.inf
 
 
 async def json_body(request: Request, most: int = _LONGEST_BODY) -> bytes:

@@ -21,7 +21,9 @@ from retrieval_service.routes.embeddings import check_texts
 from retrieval_service.routes.models import ANY_RERANKER
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
+from retrieval_service.search.many_texts import FEW_TEXTS
 from retrieval_service.search.request import LONGEST_QUERY, Number
 
 MOST_TEXTS = 1000
@@ -149,8 +151,11 @@ async def rerank(request: Request) -> Response:
             {"model": str(wanted.model)[:100], "served": [ANY_RERANKER]},
         )
 
+    texts = wanted.documents or wanted.texts
+    charge(request.scope, (len(texts) - 1) // FEW_TEXTS)
+
     async def answer() -> Response:
-        scores = await state.reranking.score_texts(wanted.query, wanted.documents or wanted.texts)
+        scores = await state.reranking.score_texts(wanted.query, texts)
         return json_response(_answer(wanted, scores))
 
     return await answer_in_turn(request, state.bulk, deadline, answer)

@@ -48,12 +48,12 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
     """Search, and count the search in the metrics."""
     found = await state.engine.search(corpus, wanted)
-    state.metrics.record_search(found.timings, has_failed(found), found.reranked)
+    state.metrics.record_search(found.timings, lacks_a_half(found), found.reranked)
     return found
 
 
-def has_failed(found: SearchAnswer) -> bool:
-    """Return True if a part of a search failed; it has not if some papers have no vector yet, for hours maybe."""
+def lacks_a_half(found: SearchAnswer) -> bool:
+    """Return True if a part of a search failed; while vectors are being made, both halves answer."""
     return found.degraded is not None and found.coverage is None
 
 

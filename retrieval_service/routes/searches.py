@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,6 +35,15 @@ _AT_ONCE = 8  # turns that one request takes, so that it leaves some to others
 _LONGEST_BODY = 4 << 20
 
 
+def _read(values: object) -> SearchRequest | RetrievalError:
+    if not isinstance(values, dict):
+        return InvalidParameter("A search must be an object with the parameters of POST /search.")
+    try:
+        return SEARCH.validate(values)
+    except RetrievalError as error:
+        return error
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchesRequest:
     """Searches, each with the parameters of `POST /search`."""
@@ -57,6 +66,8 @@ class SearchesRequest:
             min_length=1,
             max_length=MOST_SEARCHES,
         ),
+        # Part of the model, so that long bodies are checked in a thread.
+        AfterValidator(lambda values: tuple(map(_read, values))),
     ]
 
 
@@ -81,8 +92,7 @@ async def searches(request: Request) -> Response:
     """Search several times; a search that fails has its error in the place of its answer."""
     deadline = deadline_of(request)
     wanted = (await _SEARCHES.parse_body(request)).searches
-    read = [_read(each) for each in wanted]
-    results = sum(each.k for each in read if isinstance(each, SearchRequest))
+    results = sum(each.k for each in wanted if isinstance(each, SearchRequest))
     if results > MOST_RESULTS:
         raise InvalidParameter(
             f"The searches ask for {results} results together; at most {MOST_RESULTS} are answered. Lower their k, or "
@@ -90,25 +100,16 @@ async def searches(request: Request) -> Response:
             {"parameter": "searches", "limit": MOST_RESULTS},
         )
     charge(request.scope, len(wanted) - 1)
-    gone = asyncio.create_task(disconnected(request))
     with service_state(request).live.hold() as corpus:
+        gone = asyncio.create_task(disconnected(request))
         one = partial(_answer, request, corpus, join_embedding(corpus), asyncio.Semaphore(_AT_ONCE), deadline, gone)
-        tasks = [asyncio.create_task(one(each)) for each in read]
+        tasks = [asyncio.create_task(one(each)) for each in wanted]
         try:
             return json_response(SearchesAnswer(await asyncio.gather(*tasks)))
         finally:
             gone.cancel()
             for task in tasks:
                 task.cancel()
-
-
-def _read(values: object) -> SearchRequest | RetrievalError:
-    if not isinstance(values, dict):
-        return InvalidParameter("A search must be an object with the parameters of POST /search.")
-    try:
-        return SEARCH.validate(values)
-    except RetrievalError as error:
-        return error
 
 
 async def _answer(

@@ -87,7 +87,7 @@ def test_many_texts_are_scored_in_short_calls(ranked: TestClient, reranker: Coun
         ({"documents": ["a", ""]}, 400, "documents[1] is blank"),
         ({"documents": [{"title": "a"}]}, 400, "documents[0] must be a text"),
         ({"texts": ["a"] * 1001}, 400, "1001 texts; at most 1000"),
-        ({"texts": [["a", "b"]]}, 400, "token ids"),
+        ({"texts": [["a", "b"]]}, 400, "texts[0] must be a text."),
         ({"texts": TEXTS, "query": ""}, 400, "query is blank"),
         ({"texts": TEXTS, "query": ["a"]}, 400, "query must be a text"),
         ({"texts": TEXTS, "top_n": 0}, 400, "top_n must be"),

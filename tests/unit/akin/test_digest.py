@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html.parser
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 from markdown_it import MarkdownIt
@@ -96,6 +98,28 @@ def test_no_search_has_more_papers_than_it_asks_for(saved: Path) -> None:
     many = answer(*map(paper, range(100)))
     found = collect(read_saved(saved), "2026", None, Service(many, many, many))
     assert [len(section.papers) for section in found.sections] == [3, 20, 20]
+
+
+def test_a_search_goes_on_behind_papers_that_were_reported_before(saved: Path) -> None:
+    many = [paper(number) for number in range(250)]
+    searches = [replace(one, body=one.body | {"k": 100}) for one in read_saved(saved)[:2]]
+    service = Service(
+        answer(*many[:100], next_cursor="a"), answer(*many[:100], next_cursor="b"), answer(*many[100:200])
+    )
+    found = collect(searches, "2026", None, service)
+    assert [[each["id"] for each in section.papers] for section in found.sections] == [
+        [each["id"] for each in many[:100]],
+        [each["id"] for each in many[100:200]],
+    ]
+    assert found.sections[1].repeated == 100
+    assert [body.get("cursor") for body in service.bodies] == [None, None, "b"]
+
+
+def test_an_error_of_the_service_is_not_taken_for_a_corpus_without_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = httpx.Response(503, json={"error": {"message": "There are no papers to search yet."}})
+    monkeypatch.setattr("akin.stack.local_http.get", lambda *arguments, **options: refused)
+    with pytest.raises(SearchFailed, match="no papers to search yet"):
+        digest._newest("http://akin")
 
 
 def test_a_refused_search_is_named(saved: Path) -> None:

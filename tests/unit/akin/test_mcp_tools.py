@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from akin.cli.mcp import mcp
 from akin.mcp import answers
-from akin.mcp.arguments import ExportCitations, GetPaper, SearchPapers
+from akin.mcp.arguments import ExportCitations, GetPaper, PapersLikeList, SearchPapers
 from akin.mcp.asking import Reply, ToolError
 from akin.mcp.server import make_server
+from akin.mcp.tools import TOOLS
 
 PINNED = Path(__file__).with_name("mcp_tools.json")
 CORPUS = {
@@ -160,3 +162,29 @@ def test_errors_of_the_service_are_told(reply: Reply, told: str) -> None:
     with pytest.raises(ToolError) as error:
         reply.json()
     assert str(error.value) == told
+
+
+def test_a_list_that_is_nested_too_deeply_is_refused_like_any_other_text() -> None:
+    with pytest.raises(ToolError, match="like must have at most 500 characters"):
+        PapersLikeList.read({"like": "[" * 200_000})
+
+
+@pytest.mark.parametrize("name", ["similar", "citation"])
+def test_an_id_is_not_taken_for_another_address(name: str) -> None:
+    async def ask(path: str, body: Any = None) -> Reply:
+        raise AssertionError(path)
+
+    tool = next(tool for tool in TOOLS if tool.name == "get_paper")
+    with pytest.raises(ToolError, match="There is no paper"):
+        asyncio.run(tool.run(GetPaper(id=f"2401.00001/{name}"), ask))
+
+
+def test_the_password_of_an_address_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("asyncio.run", lambda serving: serving.close())
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    mcp(url="https://ada:s@cret@papers.example/akin/")
+    shown = capsys.readouterr().err
+    assert "https://papers.example/akin;" in "".join(shown.split("\n"))
+    assert "cret" not in shown

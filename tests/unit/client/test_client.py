@@ -16,6 +16,7 @@ import pytest
 
 import akin_client
 from akin_client import (
+    AkinError,
     AnswerError,
     AsyncClient,
     CannotConnect,
@@ -154,7 +155,9 @@ def test_pages_begin_at_an_offset_and_an_empty_one_ends_them(run: Run) -> None:
     [
         (httpx.Response(503, json=BUSY, headers={"retry-after": "2"}), 2),
         (httpx.Response(429, json=BUSY, headers={"retry-after": "0"}), 0),
+        (httpx.Response(503, headers={"retry-after": "Fri, 01 Jan 2021 00:00:00 GMT"}), 0),
         (httpx.Response(502, text="<html>bad gateway</html>"), None),
+        (httpx.DecodingError("cut"), None),
         (httpx.ConnectError("refused"), None),
         (httpx.RemoteProtocolError("closed"), None),
     ],
@@ -174,6 +177,12 @@ def test_what_may_succeed_later_is_repeated(run: Run, failure: Any, pause: float
     [
         (httpx.Response(503, json=BUSY), Unavailable, "Come back later.", 4),
         (httpx.Response(503, json=BUSY, headers={"retry-after": "31"}), Unavailable, "Come back later.", 1),
+        (
+            httpx.Response(503, json=BUSY, headers={"retry-after": "Thu, 01 Jan 2099 00:00:00 GMT"}),
+            Unavailable,
+            "Come back later.",
+            1,
+        ),
         (httpx.Response(429, json=BUSY), RateLimited, "Come back later.", 4),
         (httpx.Response(404, json=BUSY), NotFound, "Come back later.", 1),
         (httpx.Response(410, json=BUSY), CursorExpired, "Come back later.", 1),
@@ -181,6 +190,12 @@ def test_what_may_succeed_later_is_repeated(run: Run, failure: Any, pause: float
         (httpx.Response(500, json=BUSY), akin_client.ServiceError, "Come back later.", 1),
         (httpx.Response(403, text="no"), akin_client.BadRequest, "is 403, and not one of the service's errors", 1),
         (httpx.Response(502, json=["no"]), akin_client.ServiceError, "is 502, and not one", 4),
+        (
+            httpx.Response(200, text="<html>log in</html>"),
+            AnswerError,
+            "http://akin/v1/corpus is not Akin's service",
+            1,
+        ),
         (httpx.ReadTimeout("slow"), CannotConnect, "No answer from http://akin/v1/: slow", 1),
         (httpx.ConnectError("refused"), CannotConnect, "refused", 4),
     ],
@@ -195,6 +210,18 @@ def test_errors_are_typed_and_have_the_services_text(
     if isinstance(caught.value, AnswerError) and message == "Come back later.":
         error = pickle.loads(pickle.dumps(caught.value))
         assert (error.code, error.detail, error.status) == ("overloaded", {"waiting": 3}, failure.status_code)
+
+
+@pytest.mark.parametrize(
+    "failure", [httpx.Response(200, text="<html>"), httpx.Response(403), httpx.ReadTimeout("slow")]
+)
+def test_errors_do_not_show_the_password_of_an_address(failure: Any) -> None:
+    server = Server(failure)
+    with Client("http://ada:secret@akin", transport=httpx.MockTransport(server)) as client:
+        with pytest.raises(AkinError, match="http://akin/v1/") as caught:
+            client.corpus()
+        assert "secret" not in str(caught.value)
+    assert server.requests[0].headers["authorization"].startswith("Basic ")
 
 
 def test_repetitions_can_be_forbidden(run: Run) -> None:
@@ -225,15 +252,44 @@ def test_many_texts_are_sent_in_several_requests(run: Run) -> None:
         body = {"data": data, "model": "m", "usage": {"total_tokens": len(texts)}, "truncated": [0]}
         return httpx.Response(200, json=body)
 
-    texts = ["a" * (n % 5) for n in range(2050)] + ["b" * 600_000] * 3
+    texts = ["a" * (n % 5) for n in range(514)] + ["b" * 600_000] * 3
     server = Server(answer)
     found = run(server, "embeddings", texts, input_type="query")
-    assert [len(body["input"]) for body in server.bodies] == [2048, 3, 1, 1]
+    assert [len(body["input"]) for body in server.bodies] == [256, 256, 3, 1, 1]
     assert {(body["encoding_format"], body["input_type"]) for body in server.bodies} == {("base64", "query")}
     assert found["vectors"] == [[float(len(text)), 0.5] for text in texts]
-    assert found["truncated"] == [0, 2048, 2051, 2052]
+    assert found["truncated"] == [0, 256, 512, 515, 516]
     assert found["tokens"] == len(texts)
     assert run(Server(answer), "embeddings", []) == {"vectors": [], "model": "", "tokens": 0, "truncated": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "field"),
+    [("embeddings", ("abc",), "input"), ("rerank", ("q", "abc"), "documents"), ("citations", ("abc",), "ids")],
+)
+def test_one_text_is_not_taken_for_a_list_of_letters(
+    run: Run, name: str, arguments: tuple[str, ...], field: str
+) -> None:
+    body = {"data": [], "results": [], "model": "m", "usage": {"total_tokens": 0}, "truncated": []}
+    server = Server(httpx.Response(200, json=body))
+    run(server, name, *arguments)
+    assert [body[field] for body in server.bodies] == [["abc"]]
+
+
+@pytest.mark.parametrize(
+    ("paper_id", "path"),
+    [("hep-th/9901001", "hep-th/9901001"), ("../corpus", "..%2Fcorpus"), ("a?b#c", "a%3Fb%23c")],
+)
+def test_an_id_is_never_the_address_of_another_route(run: Run, paper_id: str, path: str) -> None:
+    server = Server(httpx.Response(200, json={}))
+    run(server, "paper", paper_id)
+    assert server.requests[0].url.raw_path.decode() == f"/v1/papers/{path}"
+
+
+def test_a_limit_below_1_asks_for_nothing(run: Run) -> None:
+    server = Server(page([1, 2, 3], None))
+    assert run(server, "search_all", "x", limit=0) == run(server, "search_all", "x", limit=-1) == []
+    assert not server.requests
 
 
 def test_vectors_of_two_encoders_are_not_mixed(run: Run) -> None:
