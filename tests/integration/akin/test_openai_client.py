@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,8 +16,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def api(sample_stack: RunningStack) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{sample_stack.settings.service_url}/v1", api_key="none", max_retries=0)
+def api(sample_stack: RunningStack) -> Iterator[openai.OpenAI]:
+    url = f"{sample_stack.settings.service_url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def own(stack: RunningStack, text: str, role: str) -> Any:
