@@ -8,7 +8,7 @@ RUN python -m venv --without-pip /opt/akin \
  && rm -rf /opt/akin/lib/python3.11/site-packages/numpy/*/tests
 COPY retrieval_service /opt/akin/src/retrieval_service
 COPY akin /opt/akin/src/akin
-RUN python -m compileall -q /opt/akin/src \
+RUN chmod -R a+rX /opt/akin/src && python -m compileall -q /opt/akin/src \
  && printf '#!/bin/sh\nexec /opt/akin/bin/python -m akin "$@"\n' > /opt/akin/bin/akin && chmod +x /opt/akin/bin/akin
 
 FROM python:3.11-slim-bookworm

@@ -15,7 +15,7 @@ COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
 COPY training/src /opt/akin/src/training/src
 # A path file in place of PYTHONPATH, as akin clears PYTHONPATH for the training commands that it starts.
-RUN python -m compileall -q /opt/akin/src \
+RUN chmod -R a+rX /opt/akin/src && python -m compileall -q /opt/akin/src \
  && printf '/opt/akin/src\n/opt/akin/src/training/src\n' > /opt/akin/lib/python3.11/site-packages/akin.pth
 
 FROM python:3.11-slim-bookworm

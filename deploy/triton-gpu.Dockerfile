@@ -6,7 +6,7 @@ COPY requirements/triton-gpu.lock /tmp/triton-gpu.lock
 # NumPy is not installed: the image's Python backend was compiled against the image's own NumPy.
 RUN python3 -m pip install -q --no-cache-dir --no-compile --no-deps --require-hashes --target /opt/akin/packages -r /tmp/triton-gpu.lock
 COPY akin /opt/akin/src/akin
-RUN python3 -m compileall -q /opt/akin
+RUN chmod -R a+rX /opt/akin/src && python3 -m compileall -q /opt/akin
 
 FROM ${TRITON_IMAGE}
 USER root

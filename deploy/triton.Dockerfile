@@ -12,7 +12,7 @@ RUN python -m venv --without-pip /opt/triton/python \
  && rm -rf numpy/*/tests openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_intel_npu_plugin.so \
     openvino/libs/cache.json
 COPY akin /opt/triton/src/akin
-RUN python -m compileall -q /opt/triton/src
+RUN chmod -R a+rX /opt/triton/src && python -m compileall -q /opt/triton/src
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /models

@@ -10,7 +10,7 @@ COPY akin/settings /opt/akin/src/akin/settings
 COPY akin/edge /opt/akin/src/akin/edge
 COPY gradio_ui /opt/akin/src/gradio_ui
 RUN PYTHONPATH=/opt/akin/src /opt/akin/bin/python -m gradio_ui.katex_files \
- && python -m compileall -q /opt/akin/src
+ && chmod -R a+rX /opt/akin/src && python -m compileall -q /opt/akin/src
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin
