@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from akin.cli.asking import ask
 from akin.cli.output import read_settings
 from akin.errors import SearchFailed
 
@@ -46,15 +47,8 @@ def print_citations(settings: Settings, ids: list[str], form: str) -> None:
     Raises:
         SearchFailed: The service does not run, or refuses the request; the message is then the service's own.
     """
-    import httpx
-
-    from akin.stack import local_http
-
     url = settings.service_url
-    try:
-        response = local_http.post(f"{url}/citations", {"ids": ids, "format": form}, timeout=60)
-    except httpx.HTTPError as error:
-        raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error
+    response = ask(url, "/citations", {"ids": ids, "format": form})
     if response.is_error:
         try:
             message = response.json()["error"]["message"]

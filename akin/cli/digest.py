@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from akin.cli.asking import ask
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SavedSearchesUnusable, SearchFailed
 
@@ -91,18 +92,12 @@ def _first_day(since: str) -> str:
 
 def _newest(url: str) -> str | None:
     """Return the day of the newest paper of the corpus."""
-    import httpx
-
-    from akin.stack import local_http
-
+    response = ask(url, "/corpus")
     try:
-        response = local_http.get(f"{url}/corpus", timeout=60)
         content = response.json()
         if response.is_error:
             raise SearchFailed(str(content["error"]["message"]))
         newest: str | None = content["newest"]
-    except httpx.HTTPError as error:
-        raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error
     except (ValueError, KeyError, TypeError):
         return None
     return newest

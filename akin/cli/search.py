@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from akin.cli.asking import ask
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
 
@@ -204,14 +205,7 @@ def request_search(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SearchFailed: The service does not run, or refuses the search; the message is then the service's own.
     """
-    import httpx
-
-    from akin.stack import local_http
-
-    try:
-        response = local_http.post(f"{settings.service_url}/search", body, timeout=60)
-    except httpx.HTTPError as error:
-        raise SearchFailed(f"no service answers at {settings.service_url} ({error}). Start it with: akin up") from error
+    response = ask(settings.service_url, "/search", body)
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:
