@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from akin.indexing.embed import EmbeddingPass, PaperSource
+from akin.indexing.embed import PaperSource
 from akin.indexing.embedding_store import EmbeddingStore, text_digest
 from akin.indexing.options import BuildOptions, OnProgress, Progress
 from akin.indexing.recall import QuerySample
@@ -109,10 +109,9 @@ async def build_snapshot(
             texts,
             encoder,
             store,
-            EmbeddingPass(encoder, store, options.batch, options.in_flight),
             options,
             report,
-            go_live or (lambda done: snapshots.use(done.id)),
+            go_live,
         )
         # The partial snapshot of a build that was killed has vectors, which searches must not lose.
         continued = same is not None and same.encoder.digest == identity.digest
@@ -158,10 +157,9 @@ async def complete_snapshot(
                 texts,
                 encoder,
                 store,
-                EmbeddingPass(encoder, store, options.batch, options.in_flight),
                 options,
                 report,
-                go_live or (lambda done: snapshots.use(done.id)),
+                go_live,
                 base=old,
             )
             return await steps.run(by_words=False)

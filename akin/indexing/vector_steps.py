@@ -82,10 +82,9 @@ class VectorSteps:
         texts: digest of every row's text.
         encoder: makes the vectors.
         store: keeps the vectors.
-        embedding: embeds texts that are not stored.
         options: the options of the build.
         report: called with the progress.
-        go_live: makes a partial snapshot the live one.
+        go_live: makes a partial snapshot the live one; by default at once.
         base: the published snapshot that has the parts; None while only the folder of the build has them.
     """
 
@@ -95,12 +94,15 @@ class VectorSteps:
     texts: NDArray[np.void]
     encoder: Encoder
     store: EmbeddingStore
-    embedding: EmbeddingPass
     options: BuildOptions
     report: OnProgress
-    go_live: GoLive
+    go_live: GoLive | None = None
     base: Manifest | None = None
     _lock: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        """Prepare to embed the texts that are not stored."""
+        self._embedding = EmbeddingPass(self.encoder, self.store, self.options.batch, self.options.in_flight)
 
     async def run(self, *, by_words: bool, sample: QuerySample | None = None) -> Manifest:
         """Publish a partial snapshot after each step, then the whole one; return its manifest.
@@ -147,7 +149,7 @@ class VectorSteps:
             def show(done: int) -> None:
                 self._show("embed", written + done)
 
-            await embed_windows(self.embedding, read, write, show)
+            await embed_windows(self._embedding, read, write, show)
 
     async def _publish_partial(self, rows: Rows) -> None:
         """Publish a snapshot in which these rows have vectors, and make it live."""
@@ -162,7 +164,8 @@ class VectorSteps:
         done = await self._publish(directory, index, with_vectors=len(rows), use=False)
         # Whoever has made another snapshot live since then wants that one.
         if before is None or self.snapshots.current() == before.id:
-            await asyncio.to_thread(self.go_live, done)
+            go_live = self.go_live or (lambda published: self.snapshots.use(published.id))
+            await asyncio.to_thread(go_live, done)
             await asyncio.to_thread(self.snapshots.remove_superseded)
 
     async def _publish_whole(self, sample: QuerySample | None) -> Manifest:
@@ -208,7 +211,7 @@ class VectorSteps:
         self._show("publish", self.draft.papers)
         draft = msgspec.structs.replace(
             self.draft,
-            embedded=self.embedding.embedded,
+            embedded=self._embedding.embedded,
             index=index,
             with_vectors=UNSET if with_vectors is None else with_vectors,
         )
@@ -232,4 +235,4 @@ class VectorSteps:
             return catalogue.days
 
     def _show(self, stage: str, done: int) -> None:
-        self.report(Progress(stage, done, self.draft.papers, self.embedding.embedded))
+        self.report(Progress(stage, done, self.draft.papers, self._embedding.embedded))

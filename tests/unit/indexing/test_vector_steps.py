@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -70,12 +69,9 @@ async def test_a_partial_snapshot_is_not_removed_between_its_publication_and_its
 
     monkeypatch.setattr(vector_steps, "publish", publish)
     draft = published_manifest(tmp_path, "draft", encoder)
-    embedding: Any = SimpleNamespace(embedded=0)
     with snapshots.new_build() as directory:
         unused: Any = None
-        steps = VectorSteps(
-            snapshots, directory, draft, unused, unused, unused, embedding, BuildOptions(), lambda _: None, unused
-        )
+        steps = VectorSteps(snapshots, directory, draft, unused, unused, unused, BuildOptions(), lambda _: None)
         done = await steps._publish(directory, draft.index, with_vectors=0, use=False)
         assert cleared == [[done.id]]
         assert steps.base == done
