@@ -92,7 +92,8 @@ class OpenCorpus:
         Raises:
             Unavailable: No vectors can be made now.
         """
-        return (await self.require_encoder().embed_queries(texts, "passage")).vectors
+        embedded, _ = await self.embed_texts(texts, "passage")
+        return embedded.vectors
 
     def require_encoder(self) -> Encoder:
         """Return the encoder; raise Unavailable while it is not ready."""
