@@ -14,8 +14,10 @@ import httpx
 
 from akin_client.answers import (
     CorpusAnswer,
+    MissingAnswer,
     Model,
     Paper,
+    PapersAnswer,
     RerankResult,
     SearchAnswer,
     TextVector,
@@ -66,6 +68,19 @@ def similar(paper_id: str, parameters: Mapping[str, Any]) -> Call[SearchAnswer]:
 def paper(paper_id: str) -> Call[Paper]:
     """Return the request for a paper."""
     return Call("GET", f"/papers/{_quoted(paper_id)}", lambda response: cast(Paper, response.json()))
+
+
+def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:
+    """Return the request for several papers."""
+    return Call(
+        "POST", "/papers", lambda response: cast(PapersAnswer, response.json()), body={"ids": list(_several(ids))}
+    )
+
+
+def missing(ids: str | Sequence[str], parameters: Mapping[str, Any]) -> Call[MissingAnswer]:
+    """Return the request for papers that a list lacks."""
+    body = {"ids": list(_several(ids)), **_parameters(parameters)}
+    return Call("POST", "/lists/missing", lambda response: cast(MissingAnswer, response.json()), body=body)
 
 
 def corpus() -> Call[CorpusAnswer]:

@@ -9,7 +9,18 @@ from typing import Any, Self
 import httpx
 
 from akin_client import calls
-from akin_client.answers import CorpusAnswer, Model, Paper, RerankResult, Result, SearchAnswer, TextVector, Vectors
+from akin_client.answers import (
+    CorpusAnswer,
+    MissingAnswer,
+    Model,
+    Paper,
+    PapersAnswer,
+    RerankResult,
+    Result,
+    SearchAnswer,
+    TextVector,
+    Vectors,
+)
 from akin_client.calls import Answer, Call
 from akin_client.connecting import options_of
 from akin_client.errors import AkinError, AnswerError
@@ -105,6 +116,19 @@ class Client:
     def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return self._send(calls.paper(paper_id))
+
+    def papers(self, ids: str | Sequence[str]) -> PapersAnswer:
+        """Return several papers by their ids, at most 1,000, and the ids that the corpus lacks."""
+        return self._send(calls.papers(ids))
+
+    def missing(self, ids: str | Sequence[str], **parameters: Any) -> MissingAnswer:
+        """Return the papers that a list lacks: near to its topics, and not in it.
+
+        Args:
+            ids: The papers of the list, at most 1,000.
+            parameters: Those of `POST /lists/missing`: `k`, `unlike`, `categories`, `from_`, `to` and others.
+        """
+        return self._send(calls.missing(ids, parameters))
 
     def corpus(self) -> CorpusAnswer:
         """Return the size, the days and the categories of the corpus."""

@@ -33,6 +33,8 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
         "/citations": ["post"],
+        "/papers": ["post"],
+        "/lists/missing": ["post"],
         "/papers/{paper_id}": ["get"],
         "/corpus": ["get"],
         "/embed": ["post"],
