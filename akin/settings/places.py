@@ -60,7 +60,9 @@ ServiceRootPath = Annotated[
 ]
 PageRootPath = Annotated[
     RootPath,
-    _beside(r"/(assets|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"),
+    _beside(
+        r"/(assets|citation|files|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
+    ),
 ]
 
 
