@@ -101,6 +101,11 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("paper", ("a b?#é",), {}, ("GET", "/v1/papers/a%20b%3F%23%C3%A9", None)),
         ("corpus", (), {}, ("GET", "/v1/corpus", None)),
         ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
+        (
+            "export", ("a b",), {"format": "csv", "k": 5},
+            ("POST", "/v1/export", {"format": "csv", "query": "a b", "k": 5}),
+        ),
+        ("export", (), {"ids": ["x"]}, ("POST", "/v1/export", {"format": "bibtex", "ids": ["x"]})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
         ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
