@@ -55,7 +55,7 @@ ServiceRootPath = Annotated[
     RootPath,
     _beside(
         r"/(papers|health|lists|models|v1|v2)(/.*)?"
-        r"|/(search|searches|feed|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
+        r"|/(search|searches|feed|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]
 PageRootPath = Annotated[

@@ -141,6 +141,17 @@ class AsyncClient:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return await self._send(calls.citations(ids, format))
 
+    async def export(self, query: str | None = None, *, format: str = "bibtex", **parameters: Any) -> str:
+        """Return papers as the text of a file: `bibtex`, `ris`, `csl-json`, `csv` or `jsonl`.
+
+        Args:
+            query: A question, or ids or links of papers.
+            format: The format.
+            parameters: Those of `search`, of which `k` is at most 1,000 (default); or `ids` alone, without a query, for
+                these papers in their order.
+        """
+        return await self._send(calls.export(query, format, parameters))
+
     async def feed(self, query: str | None = None, **parameters: Any) -> str:
         """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
         return await self._send(calls.feed(query, parameters))

@@ -94,6 +94,12 @@ def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     return Call("POST", "/citations", lambda response: response.text, body=body)
 
 
+def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[str]:
+    """Return the request for a file of papers."""
+    body = {"format": form, **_search_body(query, parameters)}
+    return Call("POST", "/export", _whole_text, body=body)
+
+
 def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
     """Return the request for a search as an Atom feed."""
     return Call("GET", "/feed", lambda response: response.text, query=_search_body(query, parameters))
@@ -169,6 +175,11 @@ def joined(parts: Sequence[Vectors]) -> Vectors:
 
 def _search_answer(response: httpx.Response) -> SearchAnswer:
     return cast(SearchAnswer, response.json())
+
+
+def _whole_text(response: httpx.Response) -> str:
+    # With its own line ends, and without a guess at the encoding.
+    return response.content.decode()
 
 
 def _search_body(query: str | None, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,6 +104,11 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("missing", (["2401.1"],), {"k": 3, "to": None, "from_": "2020"},
          ("POST", "/v1/lists/missing", {"ids": ["2401.1"], "k": 3, "from": "2020"})),
         ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
+        (
+            "export", ("a b",), {"format": "csv", "k": 5},
+            ("POST", "/v1/export", {"format": "csv", "query": "a b", "k": 5}),
+        ),
+        ("export", (), {"ids": ["x"]}, ("POST", "/v1/export", {"format": "bibtex", "ids": ["x"]})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
         ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
