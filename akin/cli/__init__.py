@@ -20,6 +20,7 @@ from akin.cli import (
     index_maintenance,
     mcp,
     papers,
+    references,
     relevance,
     reranker,
     search,
@@ -41,6 +42,7 @@ app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")
+app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)
