@@ -38,6 +38,7 @@ from retrieval_service.routes import (
     models,
     papers,
     rerank,
+    resolve,
     search,
     searches,
 )
@@ -117,7 +118,22 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, export, citations, lists, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (
+        search,
+        searches,
+        feed,
+        export,
+        citations,
+        lists,
+        papers,
+        embed,
+        embeddings,
+        models,
+        rerank,
+        resolve,
+        health,
+        docs,
+    )
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
