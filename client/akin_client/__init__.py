@@ -11,6 +11,7 @@ Errors are those of `akin_client.errors`.
 from akin_client.answers import (
     CorpusAnswer,
     Model,
+    Neighbourhood,
     Paper,
     RerankResult,
     Result,
@@ -42,6 +43,7 @@ __all__ = [
     "CorpusAnswer",
     "CursorExpired",
     "Model",
+    "Neighbourhood",
     "NotFound",
     "Paper",
     "RateLimited",

@@ -9,7 +9,17 @@ from typing import Any, Self
 import httpx
 
 from akin_client import calls
-from akin_client.answers import CorpusAnswer, Model, Paper, RerankResult, Result, SearchAnswer, TextVector, Vectors
+from akin_client.answers import (
+    CorpusAnswer,
+    Model,
+    Neighbourhood,
+    Paper,
+    RerankResult,
+    Result,
+    SearchAnswer,
+    TextVector,
+    Vectors,
+)
 from akin_client.calls import Answer, Call
 from akin_client.connecting import options_of
 from akin_client.errors import AkinError, AnswerError
@@ -108,6 +118,10 @@ class AsyncClient:
     async def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return await self._send(calls.paper(paper_id))
+
+    async def neighbourhood(self, paper_id: str, k: int = 40) -> Neighbourhood:
+        """Return the papers nearest to a paper of the corpus, at most 50, drawn on a plane around it."""
+        return await self._send(calls.neighbourhood(paper_id, k))
 
     async def corpus(self) -> CorpusAnswer:
         """Return the size, the days and the categories of the corpus."""
