@@ -217,7 +217,16 @@ def request_search(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SearchFailed: The service does not run, or refuses the search; the message is then the service's own.
     """
-    response = ask(settings.service_url, "/search", body)
+    return request_answer(settings, "/search", body)
+
+
+def request_answer(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the service's answer to a request.
+
+    Raises:
+        SearchFailed: The service does not run, or refuses the request; the message is then the service's own.
+    """
+    response = ask(settings.service_url, path, body)
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:

@@ -14,9 +14,11 @@ import httpx
 
 from akin_client.answers import (
     CorpusAnswer,
+    MissingAnswer,
     Model,
     Neighbourhood,
     Paper,
+    PapersAnswer,
     RerankResult,
     SearchAnswer,
     TextVector,
@@ -73,6 +75,19 @@ def neighbourhood(paper_id: str, k: int) -> Call[Neighbourhood]:
     """Return the request for the papers nearest to one, drawn on a plane."""
     path = f"/papers/{_quoted(paper_id)}/neighbourhood"
     return Call("GET", path, lambda response: cast(Neighbourhood, response.json()), query={"k": k})
+
+
+def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:
+    """Return the request for several papers."""
+    return Call(
+        "POST", "/papers", lambda response: cast(PapersAnswer, response.json()), body={"ids": list(_several(ids))}
+    )
+
+
+def missing(ids: str | Sequence[str], parameters: Mapping[str, Any]) -> Call[MissingAnswer]:
+    """Return the request for papers that a list lacks."""
+    body = {"ids": list(_several(ids)), **_parameters(parameters)}
+    return Call("POST", "/lists/missing", lambda response: cast(MissingAnswer, response.json()), body=body)
 
 
 def corpus() -> Call[CorpusAnswer]:

@@ -11,9 +11,11 @@ import httpx
 from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
+    MissingAnswer,
     Model,
     Neighbourhood,
     Paper,
+    PapersAnswer,
     RerankResult,
     Result,
     SearchAnswer,
@@ -119,6 +121,19 @@ class Client:
     def neighbourhood(self, paper_id: str, k: int = 40) -> Neighbourhood:
         """Return the papers nearest to a paper of the corpus, at most 50, drawn on a plane around it."""
         return self._send(calls.neighbourhood(paper_id, k))
+
+    def papers(self, ids: str | Sequence[str]) -> PapersAnswer:
+        """Return several papers by their ids, at most 1,000, and the ids that the corpus lacks."""
+        return self._send(calls.papers(ids))
+
+    def missing(self, ids: str | Sequence[str], **parameters: Any) -> MissingAnswer:
+        """Return the papers that a list lacks: near to its topics, and not in it.
+
+        Args:
+            ids: The papers of the list, at most 1,000.
+            parameters: Those of `POST /lists/missing`: `k`, `unlike`, `categories`, `from_`, `to` and others.
+        """
+        return self._send(calls.missing(ids, parameters))
 
     def corpus(self) -> CorpusAnswer:
         """Return the size, the days and the categories of the corpus."""

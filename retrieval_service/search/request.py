@@ -28,6 +28,8 @@ from retrieval_service.ports import InputType, TextRole
 
 LONGEST_QUERY = 20_000
 """Characters."""
+MOST_LISTED = 1000
+"""Papers of a list: to search by, to search among, or to cite."""
 MOST_EXPORTED = 1000
 """Papers of one export."""
 _CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
@@ -197,7 +199,8 @@ class SimilarRequest:
         ),
     ] = ()
     ids: Annotated[
-        _Names, _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=1000)
+        _Names,
+        _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=MOST_LISTED),
     ] = ()
     first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
     last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
@@ -271,14 +274,15 @@ class SearchRequest(SimilarRequest):
         ),
     ] = None
     like: Annotated[
-        _Names, _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=32)
+        _Names,
+        _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=MOST_LISTED),
     ] = ()
     unlike: Annotated[
         _Names,
         _field(
             "Id of a paper, or several, to find papers different from; works with like. `dislike` is another name.",
             *("unlike", "dislike"),
-            max_length=32,
+            max_length=MOST_LISTED,
         ),
     ] = ()
     operators: Annotated[
@@ -362,7 +366,7 @@ class CitationsRequest(CitationRequest):
 
     ids: Annotated[
         _Names,
-        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=1000),
+        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=MOST_LISTED),
     ]
 
 

@@ -35,6 +35,8 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/papers/{paper_id}/citation": ["get"],
         "/papers/{paper_id}/neighbourhood": ["get"],
         "/citations": ["post"],
+        "/papers": ["post"],
+        "/lists/missing": ["post"],
         "/papers/{paper_id}": ["get"],
         "/corpus": ["get"],
         "/embed": ["post"],
