@@ -36,6 +36,7 @@ from retrieval_service.routes import (
     lists,
     mcp,
     models,
+    neighbourhood,
     papers,
     rerank,
     search,
@@ -117,7 +118,8 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, export, citations, lists, papers, embed, embeddings, models, rerank, health, docs)
+    of_papers = (search, searches, feed, export, citations, lists, neighbourhood, papers)
+    parts = (*of_papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
