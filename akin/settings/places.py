@@ -54,7 +54,7 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|health|models|v1|v2)(/.*)?"
+        r"/(papers|map|health|models|v1|v2)(/.*)?"
         r"|/(search|searches|feed|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]
