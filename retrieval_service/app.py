@@ -31,8 +31,10 @@ from retrieval_service.routes import (
     docs,
     embed,
     embeddings,
+    export,
     feed,
     health,
+    lists,
     mcp,
     models,
     papers,
@@ -116,7 +118,22 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, citations, papers, embed, embeddings, models, rerank, corpus_map, health, docs)
+    parts = (
+        search,
+        searches,
+        feed,
+        export,
+        citations,
+        lists,
+        papers,
+        embed,
+        embeddings,
+        models,
+        rerank,
+        corpus_map,
+        health,
+        docs,
+    )
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

@@ -18,9 +18,11 @@ from akin.cli import (
     evaluate,
     index,
     index_maintenance,
+    lists,
     maps,
     mcp,
     papers,
+    references,
     relevance,
     reranker,
     search,
@@ -41,8 +43,10 @@ app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
+app.add_typer(lists.app, name="list")
 app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")
+app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)

@@ -10,8 +10,10 @@ Errors are those of `akin_client.errors`.
 
 from akin_client.answers import (
     CorpusAnswer,
+    MissingAnswer,
     Model,
     Paper,
+    PapersAnswer,
     RerankResult,
     Result,
     SearchAnswer,
@@ -41,9 +43,11 @@ __all__ = [
     "Client",
     "CorpusAnswer",
     "CursorExpired",
+    "MissingAnswer",
     "Model",
     "NotFound",
     "Paper",
+    "PapersAnswer",
     "RateLimited",
     "RerankResult",
     "Result",
