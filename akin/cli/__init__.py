@@ -16,6 +16,7 @@ from akin.cli import (
     digest,
     encoder,
     evaluate,
+    feedback,
     index,
     index_maintenance,
     mcp,
@@ -42,6 +43,8 @@ index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(papers.app, name="papers")
 app.add_typer(relevance.app, name="relevance")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
