@@ -33,8 +33,10 @@ from retrieval_service.routes import (
     docs,
     embed,
     embeddings,
+    export,
     feed,
     health,
+    lists,
     mcp,
     models,
     papers,
@@ -124,7 +126,10 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feedback_route, feed, citations, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (
+        *(search, searches, feedback_route, feed, export, citations, lists, papers),
+        *(embed, embeddings, models, rerank, health, docs),
+    )
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

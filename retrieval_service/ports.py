@@ -289,6 +289,13 @@ class Corpus(Protocol):
             Unavailable: No vector can be made now; the message has the reason.
         """
 
+    async def embed_papers(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of papers' texts, made by the same encoder in as few calls as it takes.
+
+        Raises:
+            Unavailable: No vectors can be made now.
+        """
+
     async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of sentences of papers, made by the same encoder in one batch.
 

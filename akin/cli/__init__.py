@@ -19,8 +19,10 @@ from akin.cli import (
     feedback,
     index,
     index_maintenance,
+    lists,
     mcp,
     papers,
+    references,
     relevance,
     reranker,
     search,
@@ -41,7 +43,9 @@ app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
+app.add_typer(lists.app, name="list")
 app.add_typer(papers.app, name="papers")
+app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(feedback.interleave, name="interleave")

@@ -142,8 +142,8 @@ def report(
     """Print which of two encoders readers prefer: wins, losses and ties, in all and by mode.
 
     A side wins a search if readers chose more of its results. The share is that of the candidate among the decided
-    searches, with its 95 % interval; p is of a sign test. `missing` is the number of further decided searches for a result that can be trusted: do not
-    decide before.
+    searches, with its 95 % interval; p is of a sign test. `missing` is the number of further decided searches for a
+    result that can be trusted: do not decide before.
     """
     import msgspec
 

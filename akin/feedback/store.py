@@ -17,7 +17,7 @@ from akin.feedback.records import Mark, MarkedSearch, ShownSearch
 
 FILE = "feedback.sqlite"
 _PAGE = 4096
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 10.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS search (id TEXT PRIMARY KEY, time TEXT NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS search_time ON search (time);

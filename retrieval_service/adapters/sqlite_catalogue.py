@@ -76,6 +76,10 @@ class SqliteCatalogue:
         """Return the number of papers."""
         return self._count
 
+    def ids(self) -> list[str]:
+        """Return the id of each row."""
+        return [name for (name,) in self._db.execute("SELECT id FROM paper ORDER BY row")]
+
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of the ids that the corpus has."""
         return rows_of(self._db, ids)

@@ -47,6 +47,8 @@ from retrieval_service.search.fusion import (
     single_ranking,
 )
 from retrieval_service.search.highlights import Marked, QueryWords, mark
+from retrieval_service.search.list_requests import MissingRequest
+from retrieval_service.search.missing import MissingAnswer, find_missing
 from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
@@ -100,6 +102,15 @@ class SearchEngine:
         request = at_cursor(request, ranked_by)
         parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
         return await _Search(*parts, corpus, request, ranked_by).run()
+
+    async def missing(self, corpus: Corpus, request: MissingRequest) -> MissingAnswer:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestError: The corpus has no paper of the list, or lacks a category.
+            Unavailable: Papers of the list have no vector, and the encoder is not available.
+        """
+        return await find_missing(self._executor, corpus, request)
 
 
 def make_engine(

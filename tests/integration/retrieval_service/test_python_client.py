@@ -45,6 +45,8 @@ def test_every_method_is_understood(client: Client, corpus: Any) -> None:
     assert client.paper(paper.id)["title"] == paper.title
     assert client.similar(paper.id, k=3)["query"]["like"][0]["id"] == paper.id
     assert client.citations(paper.id).startswith("@")
+    assert client.export("some words", format="csv", k=2, from_="1990").count("\r\n") == 3
+    assert client.export(ids=[paper.id]) == client.citations(paper.id)
     assert client.health()["status"] == "ok"
     assert [each["id"] for each in client.models()] == ["text_encoder"]
     found = client.search(" ".join(paper.abstract.split()[:8]), k=3, categories=list(paper.categories), from_="1990")

@@ -141,6 +141,7 @@ def test_a_folder_that_cannot_be_written_and_a_foreign_file_are_named(tmp_path: 
 
 WRITER = """
 import sys
+import time as clock
 from pathlib import Path
 from akin.feedback.records import EncoderRecord, Mark, ShownSearch
 from akin.feedback.store import FeedbackStore
@@ -153,6 +154,7 @@ for number in range(int(sys.argv[3])):
     )
     store.put(search, Mark(paper="p", rank=1, time=time, useful=True))
     print(number, flush=True)
+    clock.sleep(0.02)
 """
 
 
