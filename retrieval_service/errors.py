@@ -18,6 +18,7 @@ RetrievalError
 │   ├── NoReranker            no reranker is served here (404)
 │   ├── FeedbackOff           the service keeps no feedback (404)
 │   ├── UnknownSearch         the search that feedback is on is not known any more (404)
+│   ├── NoMap                 the corpus has no map, or one that cannot be used (404)
 │   ├── OriginNotAllowed      a script of another site may not send the request (403)
 │   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
@@ -193,6 +194,13 @@ class UnknownSearch(RequestError):
     """The search that feedback is on is not known any more."""
 
     code = "unknown_search"
+    status = 404
+
+
+class NoMap(RequestError):
+    """The corpus has no map, or one that cannot be used."""
+
+    code = "no_map"
     status = 404
 
 
