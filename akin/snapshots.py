@@ -12,6 +12,7 @@ from pathlib import Path
 from akin.errors import EncoderError, PapersUnusable
 from akin.indexing.build import build_snapshot
 from akin.indexing.changes import ChangedPapers
+from akin.indexing.map_upkeep import keep_map
 from akin.indexing.options import BuildOptions, OnProgress
 from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
@@ -244,7 +245,7 @@ def update_index(
         PapersError: the file cannot be read.
         PapersUnusable: the snapshot cannot be updated; it stays the live one.
     """
-    before = find_manifest(settings, None).id
+    before = find_manifest(settings, None)
     rejects = rejects_path(settings, source.name)
     started = time.monotonic()
     empty = source.path.is_file() and source.path.stat().st_size == 0  # of a harvest that found nothing
@@ -261,8 +262,9 @@ def update_index(
             say=say,
             bar=bar,
         )
-        changed = manifest.id != before
+        changed = manifest.id != before.id
         if changed:
+            keep_map(settings.data, before, manifest, say)
             make_live(settings, manifest.id, say)
     if reader:
         _say_ids(reader, say)
@@ -299,6 +301,7 @@ def convert_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifes
             say=say,
             bar=bar,
         )
+        keep_map(settings.data, before, manifest, say)
         make_live(settings, manifest.id, say)
     say(f"{before.id} is converted: {manifest.embedded:,} texts embedded; {time.monotonic() - started:.1f} s")
     say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
@@ -342,6 +345,7 @@ def tune_index(
             say=say,
             bar=bar,
         )
+        keep_map(settings.data, base, manifest, say)
         if use:
             make_live(settings, manifest.id, say)
     say(f"snapshot {manifest.id} is {'live' if use else 'published'}")
