@@ -67,7 +67,7 @@ def web_link(address: str | None) -> str | None:
 
 def _title(paper: FoundPaper) -> str:
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
-    link = web_link(paper.links.get("abs"))
+    link = next((link for name in ("abs", "doi", "url") if (link := web_link(paper.links.get(name)))), None)
     return _external_link(link, title) if link else title
 
 
@@ -125,7 +125,7 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     )
     flag = f'<strong class="akin-withdrawn">{escape(text("card.withdrawn"))}</strong>' if paper.withdrawn else ""
     label = escape(text("card.categories"))
-    facts = flag + _date(paper.date, text)
+    facts = flag + _date(paper.shown_date, text)
     facts += f'<ul class="akin-chips" aria-label="{label}">{chips}</ul>' if chips else ""
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
@@ -172,7 +172,8 @@ def _internal_link(state: PageState, label: str) -> str:
 def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
-    for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
+    page = text("card.page")
+    for name, label in (("abs", "arXiv" if paper.arxiv_id else page), ("pdf", "PDF"), ("doi", "DOI"), ("url", page)):
         if link := web_link(paper.links.get(name)):
             items.append(_external_link(link, escape(label)))
     items.append(_internal_link(state.similar_to(paper.id), text("card.similar")))

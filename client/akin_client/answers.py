@@ -24,6 +24,7 @@ class Paper(TypedDict):
     comments: str | None
     withdrawn: bool
     raw: dict[str, Any]
+    publication: NotRequired[dict[str, Any]]
     published: NotRequired[str | None]
     updated: NotRequired[str | None]
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper, bare_doi, links, subject
+from akin.papers.publication import Publication
 from akin.papers.text import display_text
 from retrieval_service.filter import day_of
 
@@ -31,7 +32,8 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
 
     `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
     a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
-    the first three where it differs.
+    the first three where it differs. A paper of a library has its `publication` as the entry states it: the type, the
+    citation key, the venue and the date as far as it is known.
     """
 
     id: str
@@ -50,6 +52,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     comments: str | None
     withdrawn: bool
     raw: RawText
+    publication: Publication | UnsetType = UNSET
 
     most_authors: ClassVar[int | None] = None
 
@@ -84,6 +87,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
                 abstract=UNSET if abstract == paper.abstract else paper.abstract,
                 authors=UNSET if authors == names else names,
             ),
+            publication=paper.publication,
             **more,
         )
 
