@@ -145,6 +145,14 @@ class SearchService:
         """
         return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
 
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
+
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
         logged = ""
@@ -201,7 +209,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradio_ui.pages import feedback
 from gradio_ui.pages.site import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (Route("/feedback", feedback.send, body=feedback.Said, longest_body=4096),)
