@@ -206,10 +206,12 @@ def remove_superseded(settings: Settings) -> None:
 
 
 def _say_ids(reader: PaperReader, say: Say) -> None:
-    """Tell how many ids had lost zeros in a spreadsheet."""
+    """Tell how many ids had lost zeros in a spreadsheet, and how many entries of a library were joined."""
     report = reader.report
     if report.restored_ids:
         say(f"{report.restored_ids:,} ids had lost zeros in a spreadsheet, which were put back")
+    if report.joined:
+        say(f"{report.joined:,} entries are of works that the library has before; each work is one paper")
     if report.doubtful_ids:
         say(f"{report.doubtful_ids:,} ids look like arXiv ids that lost digits or the archive; they stay as they are")
 

@@ -10,8 +10,10 @@ Errors are those of `akin_client.errors`.
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -43,8 +45,10 @@ __all__ = [
     "Client",
     "CorpusAnswer",
     "CursorExpired",
+    "FeedbackAnswer",
     "MissingAnswer",
     "Model",
+    "Neighbourhood",
     "NotFound",
     "Paper",
     "PapersAnswer",

@@ -18,6 +18,7 @@ from gradio_ui.client import AnswerNotUnderstood, RequestFailed, RequestRefused,
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import PageState, read_address
+from gradio_ui.words import note
 
 LINKED_LEVEL: Final = 1
 """Labels of these levels of zoom are in the list of regions; the finer ones are on the canvas only."""
@@ -86,7 +87,7 @@ async def show(request: Request, site: Site) -> Response:
     try:
         about = MapInfo.model_validate_json(await site.service.map_part("/map"))
     except ValidationError as error:
-        raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
+        raise AnswerNotUnderstood(note("service.other")) from error
     except RequestRefused as error:
         if error.code != "no_map":
             raise
@@ -139,7 +140,7 @@ async def places_of(service: SearchService, ids: Sequence[str]) -> tuple[Point, 
     try:
         return Points.model_validate_json(answer).points
     except ValidationError as error:
-        raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
+        raise AnswerNotUnderstood(note("service.other")) from error
 
 
 def content(
@@ -166,14 +167,13 @@ def content(
         size += " " + text("map.without", papers=about.papers - about.placed)
     return (
         f'<h1>{escape(text("map.title"))}</h1><p class="akin-line">{escape(size)}</p>'
-        f"{_form(visit, state)}{_tools(visit)}"
-        f'<div id="akin-map" class="akin-map" role="application" tabindex="0" aria-label="{escape(text("map.title"))}"'
+        f'{_form(visit, state)}{_tools(visit)}<div class="akin-map-row"><div id="akin-map" class="akin-map" role="application" tabindex="0" aria-label="{escape(text("map.title"))}"'
         f' aria-describedby="akin-map-keys" data-about="{escape(visit.link("map/about"))}"'
         f' data-tiles="{escape(visit.link("map/tiles"))}" data-near="{escape(visit.link("map/near"))}"'
         f' data-paper="{escape(visit.link("paper/"))}"><canvas></canvas><p id="akin-map-tip" class="akin-map-tip"'
-        ' role="status"></p></div>'
+        f' role="status"></p></div>{_results(visit, state, found, points, problem)}</div>'
         f'<p id="akin-map-keys" class="akin-line akin-map-keys">{text.html("map.keys")}</p>'
-        f"{_legend(about, visit)}{_results(visit, state, found, points, problem)}{_regions(about, visit)}"
+        f"{_legend(about, visit)}{_regions(about, visit)}"
     )
 
 
@@ -240,7 +240,7 @@ def _results(visit: Visit, state: PageState, found: Sequence[FoundPaper], points
     ]
     search = escape(f"{visit.root}/{state.address()}")
     return (
-        f'<section aria-labelledby="akin-map-found"><h2 id="akin-map-found">{escape(text("map.results"))}</h2>'
+        f'<section class="akin-map-found" aria-labelledby="akin-map-found"><h2 id="akin-map-found">{escape(text("map.results"))}</h2>'
         f'<p class="akin-line"><a href="{search}">{escape(text("map.all_results"))}</a></p>'
         + (f'<ol class="akin-map-results">{items}</ol>' if items else f"<p>{escape(text('map.nothing'))}</p>")
         + f'<script type="application/json" id="akin-map-marks">{_script_json(marks)}</script></section>'
@@ -264,7 +264,12 @@ def _regions(about: MapInfo, visit: Visit) -> str:
 
 
 def _listed(labels: Iterable[Label]) -> list[Label]:
-    return [label for label in labels if label.level <= LINKED_LEVEL][:_MOST_REGIONS]
+    """Return the labels that are listed, each name once."""
+    by_name: dict[str, Label] = {}
+    for label in labels:
+        if label.level <= LINKED_LEVEL:
+            by_name.setdefault(label.text, label)
+    return list(by_name.values())[:_MOST_REGIONS]
 
 
 def _search_of(label: Label, visit: Visit) -> str:
