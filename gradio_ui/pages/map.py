@@ -18,7 +18,7 @@ from gradio_ui.client import AnswerNotUnderstood, RequestFailed, RequestRefused,
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import PageState, read_address
-from gradio_ui.words import note
+from gradio_ui.words import note, written_html
 
 LINKED_LEVEL: Final = 1
 """Labels of these levels of zoom are in the list of regions; the finer ones are on the canvas only."""
@@ -91,7 +91,7 @@ async def show(request: Request, site: Site) -> Response:
     except RequestRefused as error:
         if error.code != "no_map":
             raise
-        return site.error(request, 404, "map.none", str(error), "map.none_advice")
+        return site.error(request, 404, "map.none", error.said, "map.none_advice")
     state, _ = read_address(request.url.query)
     found: Sequence[FoundPaper] = ()
     points: tuple[Point, ...] = ()
@@ -101,7 +101,7 @@ async def show(request: Request, site: Site) -> Response:
             found = (await site.service.search(state)).results[:_MOST_SHOWN]
             points = await places_of(site.service, [paper.id for paper in found])
         except RequestFailed as error:
-            problem = str(error)
+            problem = written_html(error.said, text)
     body = content(about, visit, state, found, points, problem)
     return site.page(request, text("map.title"), body, scripts=("map.js",), styles=("map.css",), here="map")
 
@@ -159,19 +159,23 @@ def content(
         state: The search whose results are shown.
         found: The results.
         points: Their places.
-        problem: Why the search failed; empty if it did not.
+        problem: Why the search failed, as HTML; empty if it did not.
     """
     text = visit.words
     size = text("map.size", papers=about.placed)
     if about.papers > about.placed:
         size += " " + text("map.without", papers=about.papers - about.placed)
+    addresses = "".join(
+        f' data-{name}="{escape(visit.link(path))}"'
+        for name, path in (("about", "map/about"), ("tiles", "map/tiles"), ("near", "map/near"), ("paper", "paper/"))
+    )
+    title = escape(text("map.title"))
     return (
-        f'<h1>{escape(text("map.title"))}</h1><p class="akin-line">{escape(size)}</p>'
-        f'{_form(visit, state)}{_tools(visit)}<div class="akin-map-row"><div id="akin-map" class="akin-map" role="application" tabindex="0" aria-label="{escape(text("map.title"))}"'
-        f' aria-describedby="akin-map-keys" data-about="{escape(visit.link("map/about"))}"'
-        f' data-tiles="{escape(visit.link("map/tiles"))}" data-near="{escape(visit.link("map/near"))}"'
-        f' data-paper="{escape(visit.link("paper/"))}"><canvas></canvas><p id="akin-map-tip" class="akin-map-tip"'
-        f' role="status"></p></div>{_results(visit, state, found, points, problem)}</div>'
+        f'<h1>{title}</h1><p class="akin-line">{escape(size)}</p>{_form(visit, state)}{_tools(visit)}'
+        f'<div class="akin-map-row"><div id="akin-map" class="akin-map" role="application" tabindex="0"'
+        f' aria-label="{title}" aria-describedby="akin-map-keys"{addresses}><canvas></canvas>'
+        '<p id="akin-map-tip" class="akin-map-tip" role="status"></p></div>'
+        f"{_results(visit, state, found, points, problem)}</div>"
         f'<p id="akin-map-keys" class="akin-line akin-map-keys">{text.html("map.keys")}</p>'
         f"{_legend(about, visit)}{_regions(about, visit)}"
     )
@@ -223,7 +227,7 @@ def _results(visit: Visit, state: PageState, found: Sequence[FoundPaper], points
     """Return the results of a search as a list, and their places for the script."""
     text = visit.words
     if problem:
-        return f'<section class="akin-problem"><h2>{escape(text("map.results"))}</h2><p>{escape(problem)}</p></section>'
+        return f'<section class="akin-problem"><h2>{escape(text("map.results"))}</h2><p>{problem}</p></section>'
     if not state.has_query:
         return ""
     placed = {point.id: point for point in points if point.x is not None}
@@ -240,7 +244,8 @@ def _results(visit: Visit, state: PageState, found: Sequence[FoundPaper], points
     ]
     search = escape(f"{visit.root}/{state.address()}")
     return (
-        f'<section class="akin-map-found" aria-labelledby="akin-map-found"><h2 id="akin-map-found">{escape(text("map.results"))}</h2>'
+        '<section class="akin-map-found" aria-labelledby="akin-map-found">'
+        f'<h2 id="akin-map-found">{escape(text("map.results"))}</h2>'
         f'<p class="akin-line"><a href="{search}">{escape(text("map.all_results"))}</a></p>'
         + (f'<ol class="akin-map-results">{items}</ol>' if items else f"<p>{escape(text('map.nothing'))}</p>")
         + f'<script type="application/json" id="akin-map-marks">{_script_json(marks)}</script></section>'
