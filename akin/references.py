@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+from msgspec import UNSET
+
 from akin.errors import PapersUnusable
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
 from akin.registry.switch import make_live
@@ -29,7 +31,7 @@ def import_files(
         PapersUnusable: they cannot be imported; the live snapshot stays the same.
     """
     base = find_manifest(settings, None)
-    if add and base.references is None:
+    if add and base.references is UNSET:
         raise PapersUnusable(f"{base.id} has no references to add to: import the files without --add.")
     started = time.monotonic()
     with cli_errors(), bar() as progress:
@@ -37,7 +39,7 @@ def import_files(
     with cli_errors():
         make_live(settings, manifest.id, say)
     found = manifest.references
-    assert found is not None, "an import records its references"
+    assert found is not UNSET, "an import records its references"
     say(
         f"{found.pairs:,} references between {found.papers:,} of {manifest.papers:,} papers, in "
         f"{time.monotonic() - started:.1f} s; snapshot {manifest.id} is live"
@@ -56,7 +58,7 @@ def require_references(settings: Settings, snapshot: str | None) -> tuple[Manife
         PapersUnusable: there is no such snapshot, or it has no references.
     """
     manifest = find_manifest(settings, snapshot)
-    if manifest.references is None:
+    if manifest.references is UNSET:
         raise PapersUnusable(f"{manifest.id} has no references; import them with: akin references import FILE")
     return manifest, manifest.references
 

@@ -35,6 +35,7 @@ from retrieval_service.routes import (
     mcp,
     models,
     papers,
+    references,
     rerank,
     search,
     searches,
@@ -115,7 +116,7 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, citations, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (search, searches, feed, citations, references, papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

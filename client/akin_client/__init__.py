@@ -10,6 +10,7 @@ Errors are those of `akin_client.errors`.
 
 from akin_client.answers import (
     CorpusAnswer,
+    LinkedPapers,
     Model,
     Paper,
     RerankResult,
@@ -41,6 +42,7 @@ __all__ = [
     "Client",
     "CorpusAnswer",
     "CursorExpired",
+    "LinkedPapers",
     "Model",
     "NotFound",
     "Paper",

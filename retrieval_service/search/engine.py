@@ -20,6 +20,8 @@ from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates
 from retrieval_service.search.answer import (
+    ChasedPaper,
+    CitationCounts,
     EncoderAnswer,
     FacetsAnswer,
     NamedPaper,
@@ -31,6 +33,7 @@ from retrieval_service.search.answer import (
     Timings,
     ms_since,
 )
+from retrieval_service.search.chasing import SEEDS, chase
 from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.dense_half import DenseHalf
 from retrieval_service.search.explaining import Found, explain
@@ -47,7 +50,14 @@ from retrieval_service.search.fusion import (
     single_ranking,
 )
 from retrieval_service.search.highlights import Marked, QueryWords, mark
-from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
+from retrieval_service.search.ordering import (
+    BY_FACT,
+    all_by_fact,
+    has_order,
+    in_order,
+    order_notes,
+    require_references,
+)
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
@@ -131,6 +141,7 @@ class _Search:
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
+    chased: list[ChasedPaper] | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
     best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
@@ -148,6 +159,7 @@ class _Search:
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
         started = perf_counter()
+        require_references(self.request, self.corpus.references)
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
@@ -158,7 +170,7 @@ class _Search:
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        if self.request.highlight or self.request.facets or self.request.suggest:
+        if self.request.highlight or self.request.facets or self.request.suggest or self.request.chase:
             await self._add_details(plan, within, results)
         self.timings.total_ms = ms_since(started)
         like, unlike = (
@@ -193,12 +205,13 @@ class _Search:
             sort=self.sort,
             facets=self.facets,
             suggestions=self.suggestions,
+            chased=self.chased,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
-        plan = plan_search(self.request, corpus.catalogue)
+        plan = plan_search(self.request, corpus.catalogue, corpus.references)
         if plan.admitted is None:
             return plan, None
         return plan, filter_rows(plan.admitted, corpus.catalogue, corpus.lexical)
@@ -206,8 +219,8 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
-        if self.request.sort in BY_DAY and within is not None and _has_no_words(plan):
-            return await self._start(self._all_by_day, within).result()
+        if self.request.sort in BY_FACT and within is not None and _has_no_words(plan):
+            return await self._start(self._all_by_fact, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -232,9 +245,11 @@ class _Search:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
 
-    def _all_by_day(self, within: RowSet) -> list[SearchResult]:
+    def _all_by_fact(self, within: RowSet) -> list[SearchResult]:
         """Return the page of all papers that meet conditions, where no words rank them."""
-        ranking = all_by_day(within, self.corpus.catalogue.days, self.request.sort, DEPTHS[-1])
+        corpus = self.corpus
+        ranking = all_by_fact(within, corpus.catalogue.days, self.request.sort, DEPTHS[-1], corpus.references)
+        self.ranking = ranking
         self.sort = SortAnswer(by=self.request.sort, papers=within.count, complete=True)
         return self._results_of(ranking, ended=True) or []
 
@@ -273,12 +288,13 @@ class _Search:
             self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
             if has_order(self.request):
                 corpus = self.corpus
+                parts = corpus.catalogue, corpus.vectors
                 fused, self.sort = in_order(
-                    fused, self.request, corpus.catalogue, corpus.vectors, complete=self.complete
+                    fused, self.request, *parts, complete=self.complete, references=corpus.references
                 )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += ms_since(started)
-        ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
+        ended = all(one.ended for one in halves) or self.request.sort in BY_FACT
         self.results = self._results_of(fused, ended=ended)
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
@@ -293,10 +309,11 @@ class _Search:
             SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
-        if self.request.highlight:
+        if self.request.highlight or self.request.chase or self.corpus.references is not None:
             self.rows = dict(zip((paper.id for paper in page.papers), ranking.rows[page.places].tolist(), strict=True))
             for paper, result in zip(page.papers, results, strict=True):
-                result.versions = paper.versions or UNSET
+                result.versions = (self.request.highlight and paper.versions) or UNSET
+                result.citations = CitationCounts.of(self.corpus.references, self.rows[paper.id])
         return results
 
     async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
@@ -334,6 +351,11 @@ class _Search:
             self.facets = facets_of_all(within, catalogue)
         elif self.request.facets:
             self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
+        if self.request.chase and self.corpus.references is not None and self.ranking is not None:
+            seeds = self.ranking.rows[:SEEDS]
+            shown = np.asarray([self.rows[result.id] for result in results], np.int64)
+            without = np.concatenate([shown, plan.given_rows])
+            self.chased = chase(seeds, without, self.corpus.references, catalogue, within)
         if self.request.suggest:
             self.suggestions = suggestions(self.request, plan, self.corpus)
         if not (self.request.highlight and results):

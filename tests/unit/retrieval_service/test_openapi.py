@@ -32,6 +32,8 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/feed": ["get"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
+        "/papers/{paper_id}/references": ["get"],
+        "/papers/{paper_id}/cited-by": ["get"],
         "/citations": ["post"],
         "/papers/{paper_id}": ["get"],
         "/corpus": ["get"],
