@@ -1,4 +1,4 @@
-"""Middleware that lets only the page's own requests through to Gradio.
+"""Middleware that lets only the page's own requests through to Gradio, and those of the plain pages beside it.
 
 Gradio has some seventy routes: uploads, files, a proxy, recordings, an API, monitoring. The page in a browser uses
 those in `_ROUTES`, found by recording all requests of a complete session; all others answer 404. Requests to the queue
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from akin.edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
+from gradio_ui.pages.site import Site
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
@@ -68,8 +69,8 @@ class Gate:
         app: ASGIApp,
         sessions: Sessions,
         events: Mapping[int, Values],
+        site: Site,
         watch: Callable[[str], AbstractContextManager[object]] = nullcontext,
-        root_path: str = "",
     ) -> None:
         """Put the gate in front of Gradio.
 
@@ -77,14 +78,14 @@ class Gate:
             app: Gradio's application.
             sessions: The sessions of Gradio's queue.
             events: The types of values of each event of the page, by the event's number.
+            site: The plain pages, which pass with their query; they also answer for addresses that do not exist.
             watch: A context manager that is entered while a session has a stream open.
-            root_path: The path under which a proxy publishes the page.
         """
         self._app = app
         self._sessions = sessions
         self._events = events
         self._watch = watch
-        self._home = f"{root_path}/"
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -92,11 +93,15 @@ class Gate:
             await self._app(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
+        elif (own := self._site.methods(scope["path"])) is not None:
+            if scope["method"] in own:
+                await self._app(scope, receive, send)
+            else:
+                await _refuse_method(scope, own, send)
         elif (methods := _methods(scope["path"])) is None:
-            await self._refuse_route(scope, send)
+            await self._refuse_route(scope, receive, send)
         elif scope["method"] not in methods:
-            message = f"{scope['method'][:20]} is not possible at this address."
-            await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
+            await _refuse_method(scope, methods, send)
         elif scope["path"] == _JOIN:
             await self._join(scope, receive, send)
         elif scope["path"] == _DATA:
@@ -105,12 +110,13 @@ class Gate:
             # Only the page's script reads the query of the address; Gradio would read it as options of its own.
             await self._app({**scope, "query_string": b""}, receive, send)
 
-    async def _refuse_route(self, scope: Scope, send: Send) -> None:
-        text = "There is nothing at this address."
-        if scope["path"].startswith("/gradio_api"):
-            await refuse(send, 404, error_body("not_found", text), _CLOSED)
+    async def _refuse_route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/gradio_api") or scope["method"] not in ("GET", "HEAD"):
+            await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
         else:
-            await refuse(send, 404, f"{text} The search page is at {self._home}.\n", _CLOSED)
+            answer = self._site.not_found(scope)
+            answer.headers["connection"] = "close"
+            await answer(scope, receive, send)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_json(scope):
@@ -178,6 +184,11 @@ class Gate:
 
 def _methods(path: str) -> tuple[str, ...] | None:
     return next((methods for pattern, methods in _ROUTES if pattern.fullmatch(path)), None)
+
+
+async def _refuse_method(scope: Scope, methods: Iterable[str], send: Send) -> None:
+    message = f"{scope['method'][:20]} is not possible at this address."
+    await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
 
 
 def _is_json(scope: Scope) -> bool:

@@ -26,6 +26,8 @@ from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
 from gradio_ui.own_links import OwnLinks
+from gradio_ui.pages.routes import ROUTES
+from gradio_ui.pages.site import Site
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import css, head, theme
@@ -40,7 +42,7 @@ _SECONDS_TO_FINISH = 2
 def create_server_app(
     settings: Settings, service: SearchService | None = None, searches: ActiveSearches | None = None
 ) -> FastAPI:
-    """Return the ASGI application that serves the page at `/` and closes its connections at the end.
+    """Return the ASGI application that serves all pages and closes its connections at the end.
 
     Requests pass the check of the host name, then the gate that lets only the page's own requests through to Gradio.
     All answers have the security headers, and no answer allows another site to read it.
@@ -60,6 +62,8 @@ def create_server_app(
     if katex_files.is_there():
         server.mount("/katex", StaticFiles(directory=katex_files.FOLDER))
     server.add_route(PATH, citation_route(service), methods=["GET"])
+    site = Site(service, ROUTES, settings.ui_root_path)
+    server.router.routes.extend(site.routes())
     # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(
@@ -82,9 +86,7 @@ def create_server_app(
     # The last middleware is the innermost: Gradio compresses outside of it.
     gradio_app.user_middleware.append(Middleware(OwnLinks))
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
-    gate = Gate(
-        mounted.build_middleware_stack(), Sessions(blocks._queue), events, searches.stream, settings.ui_root_path
-    )
+    gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, site, searches.stream)
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted

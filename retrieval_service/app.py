@@ -30,8 +30,10 @@ from retrieval_service.routes import (
     docs,
     embed,
     embeddings,
+    export,
     feed,
     health,
+    lists,
     mcp,
     models,
     papers,
@@ -116,7 +118,10 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, citations, references, papers, embed, embeddings, models, rerank, health, docs)
+    parts = (
+        *(search, searches, feed, export, citations, lists, references, papers),
+        *(embed, embeddings, models, rerank, health, docs),
+    )
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

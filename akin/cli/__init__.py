@@ -18,6 +18,7 @@ from akin.cli import (
     evaluate,
     index,
     index_maintenance,
+    lists,
     mcp,
     papers,
     references,
@@ -41,6 +42,7 @@ app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
+app.add_typer(lists.app, name="list")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")

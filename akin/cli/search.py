@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from akin.cli.asking import ask
+from akin.cli.cite import export, formats
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
 
@@ -91,8 +93,21 @@ def search(
     why: Annotated[bool, typer.Option("--why", help="Say why each paper was found.")] = False,
     rerank: Annotated[int, typer.Option(min=0, help="Have so many of the best results reranked.")] = 0,
     json: Json = False,
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the papers as BibTeX.")] = False,
-    ris: Annotated[bool, typer.Option("--ris", help="Print the papers as RIS.")] = False,
+    export_as: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            metavar="FORMAT",
+            help="Print the best papers, --most of them, as bibtex, ris, csl-json, csv or jsonl.",
+            autocompletion=formats,
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="With --export: the greatest number of papers.")] = 1000,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="With --export: write this file, not the terminal.")
+    ] = None,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Short for --export bibtex of the -k papers.")] = False,
+    ris: Annotated[bool, typer.Option("--ris", help="Short for --export ris of the -k papers.")] = False,
     open_rank: Annotated[
         int | None, typer.Option("--open", min=1, metavar="N", help="Open the paper with this number in the browser.")
     ] = None,
@@ -105,8 +120,12 @@ def search(
     """
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
-    if json + bibtex + ris > 1:
-        raise typer.BadParameter("give one of --json, --bibtex and --ris")
+    if json + bibtex + ris + (export_as is not None) > 1:
+        raise typer.BadParameter("give one of --json, --export, --bibtex and --ris")
+    if bibtex or ris:
+        export_as, most = "bibtex" if bibtex else "ris", k
+    if output is not None and export_as is None:
+        raise typer.BadParameter("--output is the file of --export FORMAT")
     if page is not None:
         offset = _offset(page, k, offset)
     body: dict[str, Any] = {"k": k, "offset": offset, "mode": mode, "operators": operators, "collapse": collapse}
@@ -138,12 +157,14 @@ def search(
     if text is not None:
         body["query"] = text
     settings = read_settings()
+    if export_as is not None:
+        export(settings, {**body, "k": most, "format": export_as}, output)
+        if open_rank is None:
+            return
     answer = request_search(settings, body)
     if json:
         print_json(answer)
-    elif bibtex or ris:
-        _cite(settings, answer, "bibtex" if bibtex else "ris")
-    else:
+    elif export_as is None:
         show(answer)
         while more and _asks_for_more(answer):
             body["offset"] += k
@@ -154,7 +175,7 @@ def search(
     if open_rank is not None:
         address = address_of(answer, open_rank)
         if not opened(address):
-            print(address, file=sys.stderr if json or bibtex or ris else sys.stdout)
+            print(address, file=sys.stderr if json or export_as else sys.stdout)
 
 
 def _offset(page: int, k: int, offset: int) -> int:
@@ -179,15 +200,6 @@ def _asks_for_more(answer: dict[str, Any]) -> bool:
 
 def _goes_on(answer: dict[str, Any]) -> bool:
     return bool(len(answer["results"]) == answer["k"] and answer["offset"] + answer["k"] <= _LAST_OFFSET)
-
-
-def _cite(settings: Settings, answer: dict[str, Any], form: str) -> None:
-    if not answer["results"]:
-        say("no paper matches")
-        return
-    from akin.cli.cite import print_citations
-
-    print_citations(settings, [paper["id"] for paper in answer["results"]], form)
 
 
 def address_of(answer: dict[str, Any], rank: int) -> str:
@@ -223,7 +235,16 @@ def request_search(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SearchFailed: The service does not run, or refuses the search; the message is then the service's own.
     """
-    response = ask(settings.service_url, "/search", body)
+    return request_answer(settings, "/search", body)
+
+
+def request_answer(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the service's answer to a request.
+
+    Raises:
+        SearchFailed: The service does not run, or refuses the request; the message is then the service's own.
+    """
+    response = ask(settings.service_url, path, body)
     try:
         answer: dict[str, Any] = response.json()
     except ValueError as error:

@@ -72,7 +72,8 @@ class SecurityHeaders:
         """Wrap an application."""
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        self._names = frozenset(name for name, _ in self._headers)
+        # A policy of the application stays: browsers apply both.
+        self._names = frozenset(name for name, _ in self._headers) - {b"content-security-policy"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and add the headers to its answer."""

@@ -54,13 +54,15 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|health|models|v1|v2)(/.*)?"
-        r"|/(search|searches|feed|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
+        r"/(papers|health|lists|models|v1|v2)(/.*)?"
+        r"|/(search|searches|feed|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]
 PageRootPath = Annotated[
     RootPath,
-    _beside(r"/(assets|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"),
+    _beside(
+        r"/(assets|citation|files|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
+    ),
 ]
 
 

@@ -119,6 +119,55 @@ class LinkedPapers(TypedDict):
     next_offset: int | None
 
 
+class ListedPaper(Paper):
+    """A paper that was looked up; `named` are the ids of the request that mean it."""
+
+    named: list[str]
+
+
+class PapersAnswer(TypedDict):
+    """Papers by their ids, and the ids that the corpus lacks."""
+
+    papers: list[ListedPaper]
+    unknown: list[str]
+    snapshot: str
+
+
+class NearPaper(NamedPaper):
+    """A paper of a list, and how near it is to another one."""
+
+    similarity: float
+
+
+class MissingPaper(Paper):
+    """A paper that a list lacks: the number of its `topic`, and the papers of the list that are nearest to it."""
+
+    score: float
+    topic: int
+    near: list[NearPaper]
+    duplicates: list[str]
+
+
+class Topic(TypedDict):
+    """A topic of a list: its number of papers, and those in its middle."""
+
+    papers: int
+    near: list[NamedPaper]
+
+
+class MissingAnswer(TypedDict):
+    """Papers that a list lacks; its topics take turns."""
+
+    results: list[MissingPaper]
+    topics: list[Topic]
+    papers: int
+    unknown: list[str]
+    searched: int
+    snapshot: str
+    coverage: dict[str, int] | None
+    notes: list[str]
+
+
 class Category(TypedDict):
     """A category of the corpus."""
 

@@ -12,8 +12,10 @@ from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
     LinkedPapers,
+    MissingAnswer,
     Model,
     Paper,
+    PapersAnswer,
     RerankResult,
     Result,
     SearchAnswer,
@@ -127,6 +129,19 @@ class AsyncClient:
         """Return a paper by its id, in any form of an arXiv id."""
         return await self._send(calls.paper(paper_id))
 
+    async def papers(self, ids: str | Sequence[str]) -> PapersAnswer:
+        """Return several papers by their ids, at most 1,000, and the ids that the corpus lacks."""
+        return await self._send(calls.papers(ids))
+
+    async def missing(self, ids: str | Sequence[str], **parameters: Any) -> MissingAnswer:
+        """Return the papers that a list lacks: near to its topics, and not in it.
+
+        Args:
+            ids: The papers of the list, at most 1,000.
+            parameters: Those of `POST /lists/missing`: `k`, `unlike`, `categories`, `from_`, `to` and others.
+        """
+        return await self._send(calls.missing(ids, parameters))
+
     async def corpus(self) -> CorpusAnswer:
         """Return the size, the days and the categories of the corpus."""
         return await self._send(calls.corpus())
@@ -134,6 +149,17 @@ class AsyncClient:
     async def citations(self, ids: str | Sequence[str], format: str = "bibtex") -> str:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return await self._send(calls.citations(ids, format))
+
+    async def export(self, query: str | None = None, *, format: str = "bibtex", **parameters: Any) -> str:
+        """Return papers as the text of a file: `bibtex`, `ris`, `csl-json`, `csv` or `jsonl`.
+
+        Args:
+            query: A question, or ids or links of papers.
+            format: The format.
+            parameters: Those of `search`, of which `k` is at most 1,000 (default); or `ids` alone, without a query, for
+                these papers in their order.
+        """
+        return await self._send(calls.export(query, format, parameters))
 
     async def feed(self, query: str | None = None, **parameters: Any) -> str:
         """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""

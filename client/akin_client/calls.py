@@ -15,8 +15,10 @@ import httpx
 from akin_client.answers import (
     CorpusAnswer,
     LinkedPapers,
+    MissingAnswer,
     Model,
     Paper,
+    PapersAnswer,
     RerankResult,
     SearchAnswer,
     TextVector,
@@ -75,6 +77,19 @@ def paper(paper_id: str) -> Call[Paper]:
     return Call("GET", f"/papers/{_quoted(paper_id)}", lambda response: cast(Paper, response.json()))
 
 
+def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:
+    """Return the request for several papers."""
+    return Call(
+        "POST", "/papers", lambda response: cast(PapersAnswer, response.json()), body={"ids": list(_several(ids))}
+    )
+
+
+def missing(ids: str | Sequence[str], parameters: Mapping[str, Any]) -> Call[MissingAnswer]:
+    """Return the request for papers that a list lacks."""
+    body = {"ids": list(_several(ids)), **_parameters(parameters)}
+    return Call("POST", "/lists/missing", lambda response: cast(MissingAnswer, response.json()), body=body)
+
+
 def corpus() -> Call[CorpusAnswer]:
     """Return the request for the description of the corpus."""
     return Call("GET", "/corpus", lambda response: cast(CorpusAnswer, response.json()))
@@ -84,6 +99,12 @@ def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     """Return the request for citations, as the text of one file."""
     body = {"ids": list(_several(ids)), "format": form}
     return Call("POST", "/citations", lambda response: response.text, body=body)
+
+
+def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[str]:
+    """Return the request for a file of papers."""
+    body = {"format": form, **_search_body(query, parameters)}
+    return Call("POST", "/export", _whole_text, body=body)
 
 
 def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
@@ -161,6 +182,11 @@ def joined(parts: Sequence[Vectors]) -> Vectors:
 
 def _search_answer(response: httpx.Response) -> SearchAnswer:
     return cast(SearchAnswer, response.json())
+
+
+def _whole_text(response: httpx.Response) -> str:
+    # With its own line ends, and without a guess at the encoding.
+    return response.content.decode()
 
 
 def _search_body(query: str | None, parameters: Mapping[str, Any]) -> dict[str, Any]:

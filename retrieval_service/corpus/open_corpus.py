@@ -11,6 +11,7 @@ from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import Snapshot
 from retrieval_service.errors import EncoderBusy, EncoderMismatch, EncoderRefused, EncoderUnavailable, Unavailable
 from retrieval_service.ports import EmbeddingBatch, Encoder, EncoderIdentity, InputType, TextRole, Vectors
+from retrieval_service.search.many_texts import FEW_TEXTS
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,15 @@ class OpenCorpus:
             raise
         self._answered = True
         return embedded, encoder.identity
+
+    async def embed_papers(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of papers' texts, made by the same encoder in as few calls as it takes.
+
+        Raises:
+            Unavailable: No vectors can be made now.
+        """
+        embedded, _ = await self.embed_texts(texts, "passage", bulk=len(texts) > FEW_TEXTS)
+        return embedded.vectors
 
     async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of sentences of papers, made by the same encoder in one batch.

@@ -32,7 +32,7 @@ Model = TypeVar("Model")
 _LONGEST_BODY = 1 << 20
 _LARGE_BODY = 1 << 18
 _LONG_AT_ONCE = 16  # bodies above `_LONGEST_BODY` that are received at once, so that they fill no memory
-_MOST_FIELDS = 2000  # of an address; all lists together are shorter
+_MOST_FIELDS = 4000  # of an address; all lists together are shorter
 _LONGEST_NAME = 40  # characters of a name that an error repeats
 _decode = msgspec.json.Decoder().decode
 

@@ -20,20 +20,21 @@ _NAMED, _LONGEST = 3, 60
 
 
 def chase(
-    seeds: Rows, without: Rows, references: References, catalogue: Catalogue, within: RowSet | None
+    ranking: Rows, without: Sequence[int], references: References, catalogue: Catalogue, within: RowSet | None
 ) -> list[ChasedPaper]:
-    """Return the papers that are linked with most of some rows, in either direction.
+    """Return the papers that are linked with most of the best results, in either direction.
 
-    The score of a paper is the sum of the weights of the rows that it is linked with, divided by that of all; the row
-    of rank r, from 1, weighs 1 / log2(1 + r), as in DCG. Of equal scores the most cited paper is first.
+    The score of a paper is the sum of the weights of the results that it is linked with, divided by that of all; the
+    result of rank r, from 1, weighs 1 / log2(1 + r), as in DCG. Of equal scores the most cited paper is first.
 
     Args:
-        seeds: The best results, best first.
-        without: Further rows that are not wanted.
+        ranking: Rows, best first.
+        without: Rows that are not wanted, beside the best results.
         references: Who cites whom.
         catalogue: The papers.
         within: The rows that the conditions of the search admit; None for all.
     """
+    seeds = ranking[:SEEDS]
     weights = 1.0 / np.log2(np.arange(len(seeds)) + 2.0)
     linked = [np.union1d(references.cites(row), references.cited_by(row)) for row in seeds.tolist()]
     if not linked:
@@ -41,7 +42,7 @@ def chase(
     rows, places = np.unique(np.concatenate(linked), return_inverse=True)
     scores = np.zeros(len(rows))
     np.add.at(scores, places, np.repeat(weights, list(map(len, linked))))
-    wanted = ~np.isin(rows, np.concatenate([seeds, without]))
+    wanted = ~np.isin(rows, [*seeds.tolist(), *without])
     if within is not None:
         wanted &= within.mask[rows]
     rows, scores = rows[wanted], scores[wanted] / weights.sum()

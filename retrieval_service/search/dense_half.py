@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
-from akin.papers import passage_text
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import Corpus, Hits, RowSet, Vectors
 from retrieval_service.redaction import redact_message
 from retrieval_service.search.answer import Coverage, Timings, ms_since
 from retrieval_service.search.coverage import dense_note, hybrid_reason
 from retrieval_service.search.feedback import feedback_vector
+from retrieval_service.search.paper_vectors import embed_uncovered, vectors_with
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.ranking import NOTHING, Ranking
 from retrieval_service.search.request import Mode, SearchRequest
@@ -67,8 +67,8 @@ class DenseHalf:
                 embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
                 vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
                 self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
-            elif self.corpus.covered is not None:
-                made = await self._embed_papers(plan, self.corpus.covered)
+            else:
+                made = await embed_uncovered(self.corpus, plan.given_rows.tolist(), [*plan.like, *plan.unlike])
         except Unavailable as error:
             if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                 raise
@@ -87,16 +87,7 @@ class DenseHalf:
 
         return Ranking(search, plan.given_rows)
 
-    async def _embed_papers(self, plan: SearchPlan, covered: RowSet) -> dict[int, Vectors]:
-        """Return the vectors of the papers to search by that have none stored, by row."""
-        given = zip(plan.given_rows.tolist(), [*plan.like, *plan.unlike], strict=True)
-        missing = [(row, passage_text(paper)) for row, paper in given if not covered.mask[row]]
-        return {row: (await self.corpus.embed(text, "passage"))[0].vectors[0] for row, text in missing}
-
     def _feedback_vector(self, plan: SearchPlan, made: Mapping[int, Vectors]) -> Vectors:
         """Return the vector to search by; `made` has the vectors of papers that have none stored."""
-        rows = plan.given_rows.tolist()
-        vectors = self.corpus.vectors.vectors(rows)
-        for place in (place for place, row in enumerate(rows) if row in made):
-            vectors[place] = made[rows[place]]
+        vectors = vectors_with(self.corpus, plan.given_rows.tolist(), made)
         return feedback_vector(vectors[: len(plan.like_rows)], vectors[len(plan.like_rows) :])

@@ -13,19 +13,16 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
-from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
 from retrieval_service.redaction import redact_message
-from retrieval_service.search import duplicates
+from retrieval_service.search import duplicates, ordering
 from retrieval_service.search.answer import (
     ChasedPaper,
     CitationCounts,
     EncoderAnswer,
     FacetsAnswer,
-    NamedPaper,
-    QueryAnswer,
     SearchAnswer,
     SearchResult,
     SortAnswer,
@@ -33,7 +30,7 @@ from retrieval_service.search.answer import (
     Timings,
     ms_since,
 )
-from retrieval_service.search.chasing import SEEDS, chase
+from retrieval_service.search.chasing import chase
 from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.dense_half import DenseHalf
 from retrieval_service.search.explaining import Found, explain
@@ -50,15 +47,10 @@ from retrieval_service.search.fusion import (
     single_ranking,
 )
 from retrieval_service.search.highlights import Marked, QueryWords, mark
-from retrieval_service.search.ordering import (
-    BY_FACT,
-    all_by_fact,
-    has_order,
-    in_order,
-    order_notes,
-    require_references,
-)
+from retrieval_service.search.list_requests import MissingRequest
+from retrieval_service.search.missing import MissingAnswer, find_missing
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
+from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
@@ -111,6 +103,15 @@ class SearchEngine:
         parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
         return await _Search(*parts, corpus, request, ranked_by).run()
 
+    async def missing(self, corpus: Corpus, request: MissingRequest) -> MissingAnswer:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestError: The corpus has no paper of the list, or lacks a category.
+            Unavailable: Papers of the list have no vector, and the encoder is not available.
+        """
+        return await find_missing(self._executor, corpus, request)
+
 
 def make_engine(
     settings: Settings, executor: Executor, reranking: Reranking = NO_RERANKING, seed: bytes = b""
@@ -147,6 +148,8 @@ class _Search:
     best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     complete: bool = True
     rows: dict[str, int] = field(default_factory=dict)
+    details: Callable[[list[SearchResult]], None] = field(init=False)
+    marked: list[Marked] | None = None
     rerank: int = 0
     reranked: int = 0
     not_reranked: str | None = None
@@ -159,37 +162,29 @@ class _Search:
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
         started = perf_counter()
-        require_references(self.request, self.corpus.references)
+        ordering.require_references(self.request, self.corpus.references)
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = (*plan.notes, *order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
+        notes = (*plan.notes, *ordering.order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
+        self.details = partial(self._add_details, plan, within)
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        if self.request.highlight or self.request.facets or self.request.suggest or self.request.chase:
-            await self._add_details(plan, within, results)
+        if self.marked is None and _wants_details(self.request):
+            await self._start(self.details, results).result()
+        if self.marked:
+            await self._explain(plan, results, self.marked)
         self.timings.total_ms = ms_since(started)
-        like, unlike = (
-            [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
-        )
         encoder = self.corpus.manifest.encoder
         end = self.request.offset + len(results)
         return SearchAnswer(
             results=results,
             mode=plan.mode,
-            query=QueryAnswer(
-                text=None if like else self.request.text,
-                like=like,
-                truncated=self.dense_half.truncated,
-                tokens=self.dense_half.tokens,
-                words=plan.words,
-                operators=plan.operators,
-                unlike=unlike,
-            ),
+            query=query_answer(self.request.text, plan, self.dense_half.tokens, self.dense_half.truncated),
             k=self.request.k,
             offset=self.request.offset,
             degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
@@ -219,7 +214,7 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
-        if self.request.sort in BY_FACT and within is not None and _has_no_words(plan):
+        if self.request.sort in ordering.BY_FACT and within is not None and _has_no_words(plan):
             return await self._start(self._all_by_fact, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
@@ -248,7 +243,7 @@ class _Search:
     def _all_by_fact(self, within: RowSet) -> list[SearchResult]:
         """Return the page of all papers that meet conditions, where no words rank them."""
         corpus = self.corpus
-        ranking = all_by_fact(within, corpus.catalogue.days, self.request.sort, DEPTHS[-1], corpus.references)
+        ranking = ordering.all_by_fact(within, corpus.catalogue.days, self.request.sort, DEPTHS[-1], corpus.references)
         self.ranking = ranking
         self.sort = SortAnswer(by=self.request.sort, papers=within.count, complete=True)
         return self._results_of(ranking, ended=True) or []
@@ -286,15 +281,15 @@ class _Search:
         halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
             self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
-            if has_order(self.request):
+            if ordering.has_order(self.request):
                 corpus = self.corpus
                 parts = corpus.catalogue, corpus.vectors
-                fused, self.sort = in_order(
+                fused, self.sort = ordering.in_order(
                     fused, self.request, *parts, complete=self.complete, references=corpus.references
                 )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += ms_since(started)
-        ended = all(one.ended for one in halves) or self.request.sort in BY_FACT
+        ended = all(one.ended for one in halves) or self.request.sort in ordering.BY_FACT
         self.results = self._results_of(fused, ended=ended)
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
@@ -314,6 +309,8 @@ class _Search:
             for paper, result in zip(page.papers, results, strict=True):
                 result.versions = (self.request.highlight and paper.versions) or UNSET
                 result.citations = CitationCounts.of(self.corpus.references, self.rows[paper.id])
+        if not self.rerank and _wants_details(self.request):  # at once, as a change of threads takes longer
+            self.details(results)
         return results
 
     async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
@@ -335,33 +332,32 @@ class _Search:
         self.more = self.more or len(results) > end
         return results[self.request.offset : end]
 
-    async def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
-        """Add what the request wants beside the results, most of it in one change of threads."""
+    async def _explain(self, plan: SearchPlan, results: list[SearchResult], marked: list[Marked]) -> None:
         started = perf_counter()
-        marked = await self._start(self._details, plan, within, results).result()
-        if marked:
-            found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
-            await explain(results, marked, found, plan, self.corpus, self.dense_half.vector)
+        found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
+        vector = self.dense_half.vector if self.request.nearest_sentences else None
+        await explain(results, marked, found, plan, self.corpus, vector)
         self.timings.fetch_ms += ms_since(started)
 
-    def _details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> list[Marked]:
-        """Make the facets and the suggestions, and return the places of the query's words."""
+    def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
+        """Make what the request wants beside the results: facets, suggestions, and the places of the query's words."""
+        started = perf_counter()
         catalogue = self.corpus.catalogue
         if self.request.facets and within is not None and (not within.count or _has_no_words(plan)):
             self.facets = facets_of_all(within, catalogue)
         elif self.request.facets:
             self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
-        if self.request.chase and self.corpus.references is not None and self.ranking is not None:
-            seeds = self.ranking.rows[:SEEDS]
-            shown = np.asarray([self.rows[result.id] for result in results], np.int64)
-            without = np.concatenate([shown, plan.given_rows])
-            self.chased = chase(seeds, without, self.corpus.references, catalogue, within)
+        if self.request.chase and self.corpus.references is not None:
+            best = self.best_matches[:0] if self.ranking is None else self.ranking.rows
+            known = [*plan.given_rows.tolist(), *(self.rows[result.id] for result in results)]
+            self.chased = chase(best, known, self.corpus.references, catalogue, within)
         if self.request.suggest:
             self.suggestions = suggestions(self.request, plan, self.corpus)
-        if not (self.request.highlight and results):
-            return []
-        words = QueryWords.of(plan, self.corpus.lexical)
-        return [mark(result, words) for result in results]
+        self.marked = []
+        if self.request.highlight and results:
+            words = QueryWords.of(plan, self.corpus.lexical)
+            self.marked = [mark(result, words) for result in results]
+        self.timings.fetch_ms += ms_since(started)
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
@@ -386,6 +382,11 @@ class _Search:
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
         return Job(self.executor, work, *arguments)
+
+
+def _wants_details(request: SearchRequest) -> bool:
+    """Return True if a request wants something beside the results."""
+    return request.highlight or request.facets or request.suggest or request.chase
 
 
 def _has_no_words(plan: SearchPlan) -> bool:

@@ -89,8 +89,8 @@ def in_order(
     if request.diversity:
         described.diversity = request.diversity
         best = order[:MOST_SPREAD]
-        spread = _spread(scores[best], index.vectors(ranking.rows[best].tolist()), request.diversity)
-        order = np.concatenate([best[spread], order[MOST_SPREAD:]])
+        varied = spread(scores[best], index.vectors(ranking.rows[best].tolist()), request.diversity)
+        order = np.concatenate([best[varied], order[MOST_SPREAD:]])
     return _taken(ranking, order), described
 
 
@@ -112,7 +112,7 @@ def _taken(ranking: FusedRanking, order: Rows) -> FusedRanking:
     return FusedRanking(ranking.rows[order], ranking.scores[order], ranking.dense[order], ranking.lexical[order])
 
 
-def _spread(scores: Shares, vectors: Vectors, diversity: float) -> Sequence[int]:
+def spread(scores: Shares, vectors: Vectors, diversity: float) -> Sequence[int]:
     """Return the order of maximal marginal relevance, the best first.
 
     Each next paper has the greatest sum of its relevance, as a share of the best score, and of its distance from the

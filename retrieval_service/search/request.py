@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
@@ -22,11 +22,16 @@ from pydantic import (
 )
 
 from akin.papers.citation import CitationFormat
+from akin.papers.export import ExportFormat
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 from retrieval_service.ports import InputType, TextRole
 
 LONGEST_QUERY = 20_000
 """Characters."""
+MOST_LISTED = 1000
+"""Papers of a list: to search by, to search among, or to cite."""
+MOST_EXPORTED = 1000
+"""Papers of one export."""
 _CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
@@ -170,7 +175,7 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k, highlight, facets, suggest and chase. It reaches the end of the ranking."
+            "apart from k, highlight, nearest_sentences, facets, suggest and chase. It reaches the end of the ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -195,7 +200,8 @@ class SimilarRequest:
         ),
     ] = ()
     ids: Annotated[
-        _Names, _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=1000)
+        _Names,
+        _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=MOST_LISTED),
     ] = ()
     cites: Annotated[
         _Names,
@@ -256,6 +262,13 @@ class SimilarRequest:
         bool,
         _field("Say where each result has the words of the query, which sentence fits best, and why it was found."),
     ] = False
+    nearest_sentences: Annotated[
+        bool,
+        _field(
+            "With `highlight`, where an abstract has none of the query's words (or few, with `mode=dense`): find the "
+            "sentence that is nearest in meaning. It takes up to 64 embeddings, several times the search itself."
+        ),
+    ] = False
     search_effort: Annotated[
         Number | None,
         _field(
@@ -295,14 +308,15 @@ class SearchRequest(SimilarRequest):
         ),
     ] = None
     like: Annotated[
-        _Names, _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=32)
+        _Names,
+        _field("Id of a paper, or several, to find similar papers to; instead of a query.", max_length=MOST_LISTED),
     ] = ()
     unlike: Annotated[
         _Names,
         _field(
             "Id of a paper, or several, to find papers different from; works with like. `dislike` is another name.",
             *("unlike", "dislike"),
-            max_length=32,
+            max_length=MOST_LISTED,
         ),
     ] = ()
     operators: Annotated[
@@ -332,20 +346,40 @@ class SearchRequest(SimilarRequest):
 
     @model_validator(mode="after")
     def _check_query_or_like(self) -> Self:
-        _check_one_text(self)
-        if self.like and self.text is not None:
-            raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
-        if self.unlike and not self.like:
+        _check_query_or_like(self)
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest(SearchRequest):
+    """Search whose results are exported, or the ids of the papers to export, and the format of the file."""
+
+    form: Annotated[
+        ExportFormat, _field("Format of the file: `bibtex`, `ris`, `csl-json`, `csv` or `jsonl`.", "format")
+    ] = ExportFormat.BIBTEX
+    k: Annotated[Number, _field(f"Greatest number of papers, 1 to {MOST_EXPORTED}.", ge=1, le=MOST_EXPORTED)] = (
+        MOST_EXPORTED
+    )
+
+    @property
+    def only_ids(self) -> bool:
+        """True if papers are named by their ids, and not searched for."""
+        return bool(self.ids) and self.text is None and not self.like
+
+    def search(self) -> SearchRequest:
+        """Return the search, without what is said beside its results."""
+        plain = {"highlight": False, "facets": False, "suggest": False}
+        return SearchRequest(**{each.name: getattr(self, each.name) for each in fields(SearchRequest)} | plain)
+
+    @model_validator(mode="after")
+    def _check_query_or_like(self) -> Self:
+        if not self.only_ids:
+            _check_query_or_like(self)
+        elif self != ExportRequest(ids=self.ids, form=self.form, k=self.k, offset=self.offset):
             raise InvalidParameter(
-                "unlike works with like only: name in like the papers to be similar to.",
-                {"parameter": "unlike"},
+                "ids alone are exported in their order, without conditions: give a query too, to search among them.",
+                {"parameter": "ids"},
             )
-        if not self.like:
-            text = require_text(self.text, "query")
-            if not any(map(str.isalnum, text)):
-                raise BlankQuery(
-                    "The query has no letter and no digit: give a text to search for.", {"parameter": "query"}
-                )
         return self
 
 
@@ -366,7 +400,7 @@ class CitationsRequest(CitationRequest):
 
     ids: Annotated[
         _Names,
-        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=1000),
+        _field("Id of a paper, or several; each in any form of an arXiv id.", min_length=1, max_length=MOST_LISTED),
     ]
 
 
@@ -408,6 +442,21 @@ class EmbedRequest:
     def _check_text(self) -> Self:
         _check_one_text(self)
         return self
+
+
+def _check_query_or_like(request: SearchRequest) -> None:
+    _check_one_text(request)
+    if request.like and request.text is not None:
+        raise InvalidParameter("Give either query or like, not both.", {"parameter": "like"})
+    if request.unlike and not request.like:
+        raise InvalidParameter(
+            "unlike works with like only: name in like the papers to be similar to.",
+            {"parameter": "unlike"},
+        )
+    if not request.like:
+        text = require_text(request.text, "query")
+        if not any(map(str.isalnum, text)):
+            raise BlankQuery("The query has no letter and no digit: give a text to search for.", {"parameter": "query"})
 
 
 def _check_one_text(request: SearchRequest | EmbedRequest) -> None:

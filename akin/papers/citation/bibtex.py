@@ -9,7 +9,6 @@ value are in pairs.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from akin.papers.authors import Author
 from akin.papers.citation.work import Work, split_mathematics
@@ -34,12 +33,8 @@ _NOT_IN_AN_ADDRESS = re.compile(r"[{}\\%\s]")
 _AND = re.compile(r"\band\b", re.IGNORECASE)
 
 
-def write_bibtex(works: Sequence[tuple[str, Work]]) -> str:
-    """Return the entries of works, each with its key."""
-    return "\n".join(_entry(key, work) for key, work in works)
-
-
-def _entry(key: str, work: Work) -> str:
+def bibtex_entry(key: str, work: Work) -> str:
+    """Return the entry of a work with its key."""
     published = work.published
     venue = "" if not published else "booktitle" if published.is_conference else "journal"
     fields = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +10,10 @@ from akin.papers.authors import Author
 from akin.papers.citation.work import Work
 
 
-def write_csl_json(works: Sequence[tuple[str, Work]]) -> str:
-    """Return the items of works as a JSON array, each with its key as `id`."""
-    items = msgspec.json.encode([_item(key, work) for key, work in works])
-    return msgspec.json.format(items, indent=2).decode() + "\n"
+def csl_item(key: str, work: Work) -> str:
+    """Return the item of a work with its key as `id`, indented as in an array."""
+    item = msgspec.json.format(msgspec.json.encode([_item(key, work)]), indent=2).decode()
+    return item.removeprefix("[\n").removesuffix("\n]")
 
 
 def _item(key: str, work: Work) -> dict[str, Any]:

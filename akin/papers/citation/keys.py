@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from akin.papers.citation.work import Work, split_mathematics
 
@@ -40,7 +40,7 @@ _OF_A_GROUP = _SHORT_WORDS | frozenset(
 )
 
 
-def unique_keys(works: Sequence[Work]) -> Iterator[str]:
+def unique_keys(works: Iterable[Work]) -> Iterator[str]:
     """Yield a key for each work: family name of the first author, year, first significant word of the title.
 
     The second work with a key gets the letter a behind it, the next one b; so a key does not depend on the works that

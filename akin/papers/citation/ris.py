@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from akin.papers.authors import Author
 from akin.papers.citation.work import Work
 
 
-def write_ris(works: Sequence[tuple[str, Work]]) -> str:
-    """Return the references of works, each with its key as `ID`."""
-    return "\r\n".join("".join(f"{tag}  - {value}\r\n" for tag, value in _lines(key, work)) for key, work in works)
+def ris_reference(key: str, work: Work) -> str:
+    """Return the reference of a work with its key as `ID`."""
+    return "".join(f"{tag}  - {value}\r\n" for tag, value in _lines(key, work))
 
 
 def _lines(key: str, work: Work) -> Iterator[tuple[str, str]]:

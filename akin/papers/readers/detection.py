@@ -104,6 +104,9 @@ def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) ->
 
 
 def _is_arxiv(record: dict[str, Any]) -> bool:
+    # arXiv writes `journal-ref`; with an underscore it is the name of a paper's field, as in an export of papers.
+    if "journal_ref" in record:
+        return False
     return "id" in record and ({"title", "abstract"} <= record.keys() or bool(_ARXIV_ONLY & record.keys()))
 
 

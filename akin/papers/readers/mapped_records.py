@@ -143,18 +143,21 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
         if not title and not abstract:
             return flaw(Reason.NO_TEXT, raw, paper_id)
         comments = _text(_value(record, mapping.comments), mapping.comments, clean_text) or None
+        listed = _value(record, mapping.authors)
         return Paper(
             id=paper_id,
             title=title,
             abstract=abstract,
-            authors=_authors(_value(record, mapping.authors), mapping.authors),
+            authors=_authors(listed, mapping.authors),
             categories=_categories(_value(record, mapping.categories), mapping.categories),
             published=_day(_value(record, mapping.published), mapping.published),
             updated=_day(_value(record, mapping.updated), mapping.updated),
             doi=bare_doi(_text(_value(record, mapping.doi), mapping.doi)),
             journal_ref=_text(_value(record, mapping.journal_ref), mapping.journal_ref) or None,
+            versions=_versions(_value(record, mapping.versions)),
             comments=comments,
             withdrawn=is_true(_value(record, mapping.withdrawn)) or is_withdrawn(title, abstract, comments),
+            authors_parsed=_are_divided(listed),
         )
     except _WrongType as error:
         return flaw(Reason.WRONG_TYPE, raw, paper_id, str(error))
@@ -194,11 +197,33 @@ def _authors(value: Any, field: str | None) -> tuple[Author, ...]:
         return ()
     if isinstance(value, str):
         return parse_authors(value)
+    if _are_divided(value):
+        return tuple(map(_divided, value))
     if isinstance(value, list):
         names: list[Any] = [part.get("name") if isinstance(part, dict) else part for part in value]
         if all(isinstance(name, str) for name in names):
             return listed_authors(names)
     raise _WrongType(f"{field!r} is {_kind(value)}, not names")
+
+
+def _divided(author: dict[str, Any]) -> Author:
+    family, given, suffix = (clean_text(str(author.get(part) or "")) for part in ("family", "given", "suffix"))
+    return Author(family, given, suffix, author.get("collaboration") is True)
+
+
+def _are_divided(authors: Any) -> bool:
+    """Return True for a list of authors of whom each has a family name of its own, as an export of papers writes."""
+    return (
+        isinstance(authors, list)
+        and bool(authors)
+        and all(isinstance(each, dict) and isinstance(each.get("family"), str) and each["family"] for each in authors)
+    )
+
+
+def _versions(value: Any) -> int:
+    """Return a number of versions; 0 for anything else, as other collections may mean something else."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 5 else value
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10_000 else 0
 
 
 def _categories(value: Any, field: str | None) -> tuple[str, ...]:

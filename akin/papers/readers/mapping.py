@@ -21,6 +21,7 @@ _TARGETS = (
     "journal_ref",
     "comments",
     "withdrawn",
+    "versions",
 )
 _SYNONYMS = {"date": "published", "text": "abstract", "journal-ref": "journal_ref", "comment": "comments"}
 
@@ -49,6 +50,7 @@ class Mapping(msgspec.Struct, frozen=True):
     journal_ref: str | None = None
     comments: str | None = None
     withdrawn: str | None = None
+    versions: str | None = None
 
     def __str__(self) -> str:
         """Return the form of the command line: `id=_id,title=title,abstract=text`."""

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
         "/papers/9999.99999",
         "/papers/2001.10001/citation?format=ris",
         "/search?q=word&k=1",
+        "/export?q=word&k=1&format=csv",
         "/search?qery=word",
         "/docs",
         "/openapi.json",

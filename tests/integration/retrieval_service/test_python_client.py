@@ -48,6 +48,8 @@ def test_every_method_is_understood(client: Client, corpus: Any) -> None:
     for linked in (client.references, client.cited_by):
         with pytest.raises(BadRequest, match="akin references import"):
             linked(paper.id, k=3, sort="newest")
+    assert client.export("some words", format="csv", k=2, from_="1990").count("\r\n") == 3
+    assert client.export(ids=[paper.id]) == client.citations(paper.id)
     assert client.health()["status"] == "ok"
     assert [each["id"] for each in client.models()] == ["text_encoder"]
     found = client.search(" ".join(paper.abstract.split()[:8]), k=3, categories=list(paper.categories), from_="1990")

@@ -6,8 +6,10 @@ import io
 import json
 import sys
 import webbrowser
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
@@ -66,7 +68,10 @@ def test_a_page_is_an_offset_and_the_next_one_is_named(asked: Any, capsys: pytes
     [
         (["--page", "2", "--offset", "5"], "--page or --offset"),
         (["--page", "102"], "end with page 101"),
-        (["--json", "--ris"], "one of --json, --bibtex and --ris"),
+        (["--json", "--ris"], "one of --json, --export, --bibtex and --ris"),
+        (["--export", "csv", "--bibtex"], "one of"),
+        (["--output", "x"], "the file of --export"),
+        (["--export", "csv", "--most", "1001"], "less than or equal to 1000"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(asked: Any, arguments: list[str], told: str) -> None:
@@ -91,14 +96,64 @@ def test_nothing_else_is_asked_for_more(asked: Any, monkeypatch: pytest.MonkeyPa
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("form", ["bibtex", "ris"])
-def test_citations_are_of_the_papers_found(asked: Any, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    cited: list[Any] = []
-    monkeypatch.setattr("akin.cli.cite.print_citations", lambda settings, *rest: cited.append(rest))
-    run("dust", f"--{form}", "-k", "3")
-    assert cited == [(["1", "2", "3"], form)]
-    run("dust", f"--{form}", "-k", "3", "--offset", "50")
-    assert len(cited) == 1  # nothing was found
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the exports that were asked for."""
+    sent: list[Any] = []
+
+    def answer(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        sent.append((path, body))
+        if "query" in body and body["query"] == "nothing":
+            return httpx.Response(200, headers={"akin-papers": "0"})
+        if body["format"] == "word":
+            return httpx.Response(400, json={"error": {"message": "format must be one of five."}})
+        return httpx.Response(200, content="é\r\n".encode(), headers={"akin-papers": "1200"})
+
+    monkeypatch.setattr("akin.cli.cite.ask", answer)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("options", "k", "form"),
+    [
+        (["--bibtex", "-k", "3"], 3, "bibtex"),
+        (["--ris"], 10, "ris"),
+        (["--export", "csv"], 1000, "csv"),
+        (["--export", "jsonl", "--most", "20", "-k", "5"], 20, "jsonl"),
+    ],
+)
+def test_an_export_is_of_the_same_search(
+    asked: Any, exported: Any, capfdbinary: pytest.CaptureFixture[bytes], options: list[str], k: int, form: str
+) -> None:
+    run("dust", "--offset", "20", "--category", "cs.LG", *options)
+    [(path, body)] = exported
+    assert path == "/export"
+    assert {**body, "k": k, "format": form} == body
+    assert (body["query"], body["offset"], body["categories"]) == ("dust", 20, ["cs.LG"])
+    assert capfdbinary.readouterr().out == "é\r\n".encode()
+    assert asked == []
+
+
+def test_an_export_is_written_to_a_file(
+    exported: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: Any
+) -> None:
+    file = tmp_path / "papers.csv"
+    run("dust", "--export", "csv", "--output", str(file))
+    assert file.read_bytes() == "é\r\n".encode()
+    assert f"1,200 papers in {file}" in capsys.readouterr().err
+    with pytest.raises(SearchFailed, match="five"):
+        run("dust", "--export", "word", "--output", str(file))
+    with pytest.raises(SearchFailed, match="cannot be written"):
+        run("dust", "--export", "csv", "--output", str(tmp_path / "no" / "papers.csv"))
+    assert file.read_bytes() == "é\r\n".encode()
+    run("nothing", "--export", "ris")
+    assert "no paper matches" in capsys.readouterr().err
+
+
+def test_ids_are_exported_in_their_order(exported: Any, tmp_path: Path) -> None:
+    command = typer.main.get_command(app)
+    command.main(["cite", "b", "a", "--format", "csv", "-o", str(tmp_path / "x.csv")], standalone_mode=False)
+    assert exported == [("/export", {"ids": ["b", "a"], "format": "csv"})]
 
 
 @pytest.mark.parametrize("display", ["", ":0"])

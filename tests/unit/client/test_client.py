@@ -102,7 +102,15 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("cited_by", ("2401.09032",), {"sort": "oldest"}, ("GET", "/v1/papers/2401.09032/cited-by?sort=oldest", None)),
         ("paper", ("a b?#é",), {}, ("GET", "/v1/papers/a%20b%3F%23%C3%A9", None)),
         ("corpus", (), {}, ("GET", "/v1/corpus", None)),
+        ("papers", (("2401.1", "x/y"),), {}, ("POST", "/v1/papers", {"ids": ["2401.1", "x/y"]})),
+        ("missing", (["2401.1"],), {"k": 3, "to": None, "from_": "2020"},
+         ("POST", "/v1/lists/missing", {"ids": ["2401.1"], "k": 3, "from": "2020"})),
         ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
+        (
+            "export", ("a b",), {"format": "csv", "k": 5},
+            ("POST", "/v1/export", {"format": "csv", "query": "a b", "k": 5}),
+        ),
+        ("export", (), {"ids": ["x"]}, ("POST", "/v1/export", {"format": "bibtex", "ids": ["x"]})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
         ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
@@ -267,7 +275,12 @@ def test_many_texts_are_sent_in_several_requests(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments", "field"),
-    [("embeddings", ("abc",), "input"), ("rerank", ("q", "abc"), "documents"), ("citations", ("abc",), "ids")],
+    [
+        ("embeddings", ("abc",), "input"),
+        ("rerank", ("q", "abc"), "documents"),
+        ("citations", ("abc",), "ids"),
+        ("missing", ("abc",), "ids"),
+    ],
 )
 def test_one_text_is_not_taken_for_a_list_of_letters(
     run: Run, name: str, arguments: tuple[str, ...], field: str

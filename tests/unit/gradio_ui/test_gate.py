@@ -13,8 +13,11 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from akin.edge import refuse
+from gradio_ui.client import SearchService
 from gradio_ui.gate import LONGEST_BODY, Gate
+from gradio_ui.pages.site import Site
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
+from gradio_ui.settings import Settings
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import values_for
 
@@ -36,6 +39,9 @@ SEARCH = values_for(
         *(gr.Number(), gr.Number(), gr.Checkbox(), gr.Number(), gr.Textbox(), gr.Checkbox()),
     ]
 )
+
+
+SITE = Site(SearchService(Settings()), ())
 
 
 class Queue:
@@ -85,7 +91,7 @@ def behind(queue: Queue) -> Behind:
 @pytest.fixture
 async def client(behind: Behind, queue: Queue) -> AsyncIterator[httpx.AsyncClient]:
     sessions = Sessions(queue, each=2, unread=3, streams=2)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(Gate(behind, sessions, {0: SEARCH, 1: SEARCH[-1:]}))
+    transport = httpx.ASGITransport(Gate(behind, sessions, {0: SEARCH, 1: SEARCH[-1:]}, SITE))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         yield client
 
@@ -124,7 +130,8 @@ async def test_other_routes_are_not_found(client: httpx.AsyncClient, behind: Beh
     if path.startswith("/gradio_api"):
         assert answer.json()["error"]["code"] == "not_found"
     else:
-        assert "The search page is at /." in answer.text
+        assert "There is nothing at this address" in answer.text
+        assert method != "GET" or '<a href="/">To the search page</a>' in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/Index-a_b.c.js", "/theme.css", "/gradio_api/app_id", "/favicon.ico"])
@@ -351,5 +358,5 @@ async def test_websockets_are_closed(behind: Behind, queue: Queue) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await Gate(behind, Sessions(queue), {})({"type": "websocket", "path": "/"}, None, send)  # type: ignore[arg-type]
+    await Gate(behind, Sessions(queue), {}, SITE)({"type": "websocket", "path": "/"}, None, send)  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["websocket.close"]

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from akin.papers import BadRecord, MappingError, Paper, Reason, parse_mapping, read_papers
+from akin.papers import Author, BadRecord, MappingError, Paper, Reason, parse_mapping, read_papers
 from tests.people import people
 
 BEIR = "id=_id,title=title,abstract=text"
@@ -183,3 +183,13 @@ def test_of_two_spellings_of_a_header_the_one_of_small_letters_is_taken(tmp_path
     path = tmp_path / "papers.csv"
     path.write_text("id,title,Title,abstract\n1,small,large,A\n")
     assert [paper.title for paper in read_papers(path)] == ["small"]
+
+
+def test_divided_names_and_versions_of_an_export_are_read(tmp_path):
+    people = [{"name": "x", "family": "de la Cruz", "given": "A."}, {"family": "The X Team", "collaboration": True}]
+    record = {"id": "2401.00001", "title": "T", "abstract": "", "versions": 3, "journal_ref": None, "withdrawn": True}
+    odd = {**record, "id": "2401.00002", "versions": "three", "authors": [{"name": "Ada Lovelace"}]}
+    first, second = read_papers(jsonl(tmp_path / "papers.jsonl", {**record, "authors": people}, odd))
+    assert first.authors == (Author("de la Cruz", "A."), Author("The X Team", collaboration=True))
+    assert (first.versions, first.withdrawn, first.authors_parsed) == (3, True, True)
+    assert (second.versions, second.authors, second.authors_parsed) == (0, (Author("Lovelace", "Ada"),), False)

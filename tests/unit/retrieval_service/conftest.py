@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from akin.papers import Paper
+from retrieval_service.adapters.word_forms import WordForms
 from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet, TextRole
@@ -51,8 +52,8 @@ class ListCatalogue:
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         return [(self.all[row].title, self.all[row].abstract) for row in rows]
 
-    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
-        return [self.all[row].categories for row in rows]
+    def count_categories_of(self, rows: Any) -> dict[str, int]:
+        return self.count_categories(RowSet(np.isin(np.arange(len(self.all)), rows), len(rows)))
 
     def count_categories(self, within: RowSet) -> dict[str, int]:
         return {
@@ -115,6 +116,12 @@ class Scripted:
         """Return the word in small letters without a final s; none for "the"."""
         return () if word.lower() == "the" else (word.lower().strip(".").removesuffix("s"),)
 
+    def find_terms(self, text: str, terms: Any) -> Any:
+        return WordForms(self.terms_of).find(text, terms)
+
+    def plain_word(self, word: str) -> str:
+        return word.lower()
+
     def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])
 
@@ -134,6 +141,7 @@ class Corpus:
         self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []
+        self.embedded_papers: list[list[str]] = []
         self.roles: list[TextRole] = []
         self.sentences: list[list[str]] = []
 
@@ -144,6 +152,13 @@ class Corpus:
         self.roles.append(role)
         tokens = np.asarray([len(text.split())], np.int32)
         return EmbeddingBatch(np.asarray([[1.0, 0.0]], np.float32), tokens), EncoderIdentity(1, "d", 2, max_length=5)
+
+    async def embed_papers(self, texts: Sequence[str]) -> Any:
+        """Return the vector (1, 0) for each text, and record the texts as one call."""
+        if self.trouble is not None:
+            raise self.trouble
+        self.embedded_papers.append(list(texts))
+        return np.tile(np.asarray([[1.0, 0.0]], np.float32), (len(texts), 1))
 
     async def embed_sentences(self, texts: Sequence[str]) -> Any:
         """Return a vector near to the query's for sentences with an exclamation mark only."""

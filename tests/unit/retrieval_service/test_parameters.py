@@ -190,8 +190,8 @@ def test_an_address_with_too_many_parameters_is_refused_before_it_is_read() -> N
         return Request({"type": "http", "query_string": b"&".join([b"q=x", *[b"ids=a"] * (fields - 1)]), "headers": []})
 
     assert len(SEARCH.parse_query_string(request_with(1000)).ids) == 999
-    with pytest.raises(InvalidParameter, match="more than 2000 parameters"):
-        SEARCH.parse_query_string(request_with(2001))
+    with pytest.raises(InvalidParameter, match="more than 4000 parameters"):
+        SEARCH.parse_query_string(request_with(4001))
 
 
 def test_the_length_is_counted_in_characters() -> None:

@@ -66,14 +66,20 @@ async def test_a_lost_encoder_is_the_reason_that_is_said(engine: Any, fakes: Any
 async def test_papers_like_one_without_a_vector_are_found_by_its_text(engine: Any, fakes: Any) -> None:
     corpus = corpus_of(fakes, 0, 1)
     found = await engine.search(corpus, SearchRequest(like=(fakes.papers[3].id, fakes.papers[1].id)))
-    assert corpus.embedded == ["Title 4. Abstract 4"]
-    assert corpus.roles == ["passage"]
+    assert corpus.embedded_papers == [["Title 4. Abstract 4"]]
     # The mean of the vector of the text, (1, 0), and of the stored one, ten degrees away.
     np.testing.assert_allclose(corpus.vectors.asked[0][0], [np.cos(np.radians(5)), np.sin(np.radians(5))], atol=1e-6)
     assert fakes.papers[3].id not in {result.id for result in found.results}
-    corpus.embedded.clear()
+    corpus.embedded_papers.clear()
     await engine.search(corpus, SearchRequest(like=(fakes.papers[0].id,), unlike=(fakes.papers[5].id,)))
-    assert corpus.embedded == ["Title 6. Abstract 6"]
+    assert corpus.embedded_papers == [["Title 6. Abstract 6"]]
+
+
+async def test_papers_without_a_vector_are_embedded_together(engine: Any, fakes: Any) -> None:
+    corpus = corpus_of(fakes, 0)
+    like = tuple(paper.id for paper in fakes.papers[:4])
+    await engine.search(corpus, SearchRequest(like=like, unlike=(fakes.papers[5].id,)))
+    assert corpus.embedded_papers == [[f"Title {n}. Abstract {n}" for n in (2, 3, 4, 6)]]
 
 
 async def test_papers_like_one_without_a_vector_need_the_encoder_in_dense_search_only(engine: Any, fakes: Any) -> None:

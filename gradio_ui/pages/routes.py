@@ -1,0 +1,9 @@
+"""Plain pages by their addresses; `gradio_ui/pages/__init__.py` says how another one is added."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gradio_ui.pages.site import Route
+
+ROUTES: Final[tuple[Route, ...]] = ()
