@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -64,7 +65,9 @@ def require_references(settings: Settings, snapshot: str | None) -> tuple[Manife
 
 
 def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
-    """Write the pairs of a citing and a cited id of a snapshot, one a line with a tab between; return their number.
+    """Write the pairs of a citing and a cited id of a snapshot, one a line; return their number.
+
+    A tab is between the ids; in a file whose name ends with .jsonl, each line is an object with `citing` and `cited`.
 
     Raises:
         PapersUnusable: the snapshot has no references, or the file cannot be written; it is then unchanged.
@@ -74,11 +77,12 @@ def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
         folder = SnapshotDirectory(settings.data).path(manifest.id)
         arrays = ReferenceArrays(folder, manifest.papers)
         with closing(SqliteCatalogue(folder / CATALOGUE)) as catalogue, _written_aside(path) as file:
-            ids = catalogue.ids()
+            ids, lines = catalogue.ids(), path.suffix == ".jsonl"
             for first in range(0, manifest.papers, ROWS_AT_ONCE):
                 pairs = arrays.pairs(first, min(first + ROWS_AT_ONCE, manifest.papers))
                 for citing, cited in zip(*(rows.tolist() for rows in pairs), strict=True):
-                    file.write(f"{ids[citing]}\t{ids[cited]}\n")
+                    one, other = ids[citing], ids[cited]
+                    file.write(f"{json.dumps({'citing': one, 'cited': other})}\n" if lines else f"{one}\t{other}\n")
     return len(arrays)
 
 

@@ -227,7 +227,7 @@ class LexicalIndex(Protocol):
 
 
 class References(Protocol):
-    """Says which papers of the corpus cite which; thread-safe."""
+    """Holds which papers of the corpus cite which; thread-safe."""
 
     @property
     def totals(self) -> NDArray[np.uint32]:
@@ -318,7 +318,7 @@ class Corpus(Protocol):
 
     @property
     def references(self) -> References | None:
-        """Who cites whom; None if that is not known."""
+        """References between the papers; None if they are not known."""
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.
