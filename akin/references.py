@@ -13,6 +13,7 @@ from typing import IO
 from msgspec import UNSET
 
 from akin.errors import PapersUnusable
+from akin.indexing.map_upkeep import keep_map
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
 from akin.registry.switch import make_live
 from akin.snapshots import Say, ShowProgress, cli_errors, find_manifest
@@ -38,6 +39,7 @@ def import_files(
     with cli_errors(), bar() as progress:
         manifest = import_references(files, settings.data, base=base.id, add=add, use=False, progress=progress)
     with cli_errors():
+        keep_map(settings.data, base, manifest, say)
         make_live(settings, manifest.id, say)
     found = manifest.references
     assert found is not UNSET, "an import records its references"

@@ -36,6 +36,8 @@ class Paper(TypedDict):
     withdrawn: bool
     raw: dict[str, Any]
     citations: NotRequired[CitationCounts]
+    published: NotRequired[str | None]
+    updated: NotRequired[str | None]
 
 
 class Result(Paper):
@@ -105,6 +107,7 @@ class SearchAnswer(TypedDict):
     facets: NotRequired[dict[str, Any]]
     suggestions: NotRequired[list[Any]]
     chased: NotRequired[list[ChasedPaper]]
+    feedback: NotRequired[dict[str, Any]]
 
 
 class LinkedPapers(TypedDict):
@@ -117,6 +120,16 @@ class LinkedPapers(TypedDict):
     k: int
     offset: int
     next_offset: int | None
+
+
+class FeedbackAnswer(TypedDict):
+    """Feedback that is now stored on a result of a search."""
+
+    search: str
+    paper: str
+    rank: int
+    useful: bool | None
+    opened: bool
 
 
 class ListedPaper(Paper):
@@ -174,6 +187,38 @@ class Category(TypedDict):
     code: str
     name: str
     papers: int
+
+
+class Neighbour(TypedDict):
+    """A paper at a place, x and y from -1 to 1; `similarity` is its cosine with the paper in the middle."""
+
+    id: str
+    title: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    category: str | None
+    withdrawn: bool
+    similarity: float
+    x: float
+    y: float
+
+
+class Edge(TypedDict):
+    """Two near papers, by their places in the list, and their cosine."""
+
+    one: int
+    other: int
+    similarity: float
+
+
+class Neighbourhood(TypedDict):
+    """A paper, which is the first one, and the papers nearest to it, drawn on a plane."""
+
+    papers: list[Neighbour]
+    edges: list[Edge]
+    snapshot: str
+    coverage: dict[str, int] | None
 
 
 class CorpusAnswer(TypedDict):

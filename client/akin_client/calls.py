@@ -14,9 +14,11 @@ import httpx
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
     LinkedPapers,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -77,6 +79,12 @@ def paper(paper_id: str) -> Call[Paper]:
     return Call("GET", f"/papers/{_quoted(paper_id)}", lambda response: cast(Paper, response.json()))
 
 
+def neighbourhood(paper_id: str, k: int) -> Call[Neighbourhood]:
+    """Return the request for the papers nearest to one, drawn on a plane."""
+    path = f"/papers/{_quoted(paper_id)}/neighbourhood"
+    return Call("GET", path, lambda response: cast(Neighbourhood, response.json()), query={"k": k})
+
+
 def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:
     """Return the request for several papers."""
     return Call(
@@ -110,6 +118,15 @@ def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[
 def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
     """Return the request for a search as an Atom feed."""
     return Call("GET", "/feed", lambda response: response.text, query=_search_body(query, parameters))
+
+
+def feedback(
+    search: str | Mapping[str, Any], paper_id: str, rank: int, said: Mapping[str, Any]
+) -> Call[FeedbackAnswer]:
+    """Return the feedback on a result of a search, by the search's id or its parameters."""
+    which = {"search": search} if isinstance(search, str) else {"request": _parameters(search)}
+    body = {**which, "paper": paper_id, "rank": rank, **_parameters(said)}
+    return Call("POST", "/feedback", lambda response: cast(FeedbackAnswer, response.json()), body=body)
 
 
 def embed(text: str, input_type: str) -> Call[TextVector]:

@@ -109,6 +109,25 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
         )
 
 
+class WholePaper(PaperAnswer, kw_only=True):
+    """Paper with all that is known of it: the days of its first and newest version, and their number if it is known."""
+
+    published: str | None
+    updated: str | None
+    versions: int | None
+
+    @classmethod
+    def of(cls, paper: Paper, **more: Any) -> Self:
+        """Return the answer for a paper."""
+        return super().of(
+            paper,
+            published=paper.published.isoformat() if paper.published else None,
+            updated=paper.updated.isoformat() if paper.updated else None,
+            versions=paper.versions or None,
+            **more,
+        )
+
+
 class Highlights(msgspec.Struct, kw_only=True):
     """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
 
@@ -262,6 +281,14 @@ class Coverage(msgspec.Struct):
     papers: int
 
 
+class FeedbackOffer(msgspec.Struct, kw_only=True):
+    """Id of the search for `POST /feedback`, which is stored for so many `days`; `opened` if opened papers are too."""
+
+    search: str
+    days: int
+    opened: bool
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -270,7 +297,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
     of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
     search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
-    the next page; it is null at the end of the ranking. `chased` are there on request.
+    the next page; it is null at the end of the ranking. `chased` are there on request, and `feedback` too if the
+    service keeps any.
     """
 
     results: list[SearchResult]
@@ -292,3 +320,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
     chased: list[ChasedPaper] | UnsetType = UNSET
+    feedback: FeedbackOffer | UnsetType = UNSET
