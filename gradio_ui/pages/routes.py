@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradio_ui.pages import export, paper
 from gradio_ui.pages.site import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("/paper/{paper_id:path}", paper.show),
+    Route("/export/{form}", export.show),
+    Route("/feed", export.feed),
+)
