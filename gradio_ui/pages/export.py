@@ -18,18 +18,19 @@ _MOST = 1000
 
 
 async def show(request: Request, site: Site) -> Response:
-    """Answer with the papers of a page of results, or with the best thousand (`all=1`), as a file.
+    """Answer with papers as a file: those that `ids` name, or those of a search, with `all=1` its best thousand.
 
     The rest of the address is that of the search page.
     """
+    form = request.path_params["form"]
+    if ids := request.query_params.getlist("ids"):
+        return passed_on(await site.service.open_export({"ids": ids, "format": form}))
     state, _ = read_address(request.url.query)
     if not state.has_query:
         return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
     all_papers = request.query_params.get("all") == "1"
-    asked = search_request(replace(state, offset=0) if all_papers else state)
-    for beside in ("highlight", "facets", "suggest"):
-        asked.pop(beside, None)
-    asked |= {"format": request.path_params["form"]} | ({"k": _MOST} if all_papers else {})
+    asked = _plain(search_request(replace(state, offset=0) if all_papers else state))
+    asked |= {"format": form} | ({"k": _MOST} if all_papers else {})
     return passed_on(await site.service.open_export(asked))
 
 
@@ -38,9 +39,7 @@ async def feed(request: Request, site: Site) -> Response:
     state, _ = read_address(request.url.query)
     if not state.has_query:
         return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
-    asked = search_request(replace(state, offset=0))
-    for beside in ("highlight", "facets", "suggest", "rerank", "k", "offset"):
-        asked.pop(beside, None)
+    asked = _plain(search_request(replace(state, offset=0)), "rerank", "k", "offset")
     page = str(request.base_url).rstrip("/")
     page = page.removesuffix(site.root) + site.root
     content = await site.service.feed(asked)
@@ -48,6 +47,12 @@ async def feed(request: Request, site: Site) -> Response:
     for theirs, ours in (("/feed?", "/feed?"), ("/search?", "/?"), ("/papers/", "/paper/")):
         content = content.replace(f'"{site.service.url}{theirs}', f'"{page}{ours}')
     return Response(content, media_type="application/atom+xml")
+
+
+def _plain(asked: dict[str, object], *left_out: str) -> dict[str, object]:
+    """Return a search without what is said beside its results."""
+    beside = {"highlight", "nearest_sentences", "facets", "suggest", *left_out}
+    return {name: value for name, value in asked.items() if name not in beside}
 
 
 def passed_on(answer: httpx.Response) -> Response:

@@ -20,6 +20,7 @@ from gradio_ui.pages.paper_map import neighbourhood
 from gradio_ui.pages.paper_similar import similar
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
+from gradio_ui.words import written_html
 
 Section = Callable[[Request, Site, WholePaper], Awaitable[str]]
 """Returns the HTML of a section about a paper, from its heading on; empty for none."""
@@ -51,7 +52,7 @@ async def cite(request: Request, site: Site, paper: WholePaper) -> str:
     try:
         written = await asyncio.gather(*(site.service.citation(paper.id, form) for form in FORMATS))
     except RequestFailed as error:
-        return _missing(text("paper.cite"), error)
+        return _missing(visit, "paper.cite", error)
     items = "".join(
         f'<details name="akin-cite"{" open" if form == "bibtex" else ""}><summary>{name}</summary>'
         f'<div class="akin-source"><button type="button" data-akin-copy hidden>{escape(text("paper.copy"))}</button>'
@@ -67,7 +68,7 @@ async def around(request: Request, site: Site, paper: WholePaper) -> str:
     try:
         drawn = await site.service.neighbourhood(paper.id)
     except RequestFailed as error:
-        return _missing(visit.words("paper.around"), error)
+        return _missing(visit, "paper.around", error)
     return neighbourhood(visit, drawn)
 
 
@@ -77,7 +78,7 @@ async def like(request: Request, site: Site, paper: WholePaper) -> str:
     try:
         return await similar(request, site, paper)
     except RequestFailed as error:
-        return _missing(visit.words("paper.similar"), error, "similar")
+        return _missing(visit, "paper.similar", error, "similar")
 
 
 SECTIONS: Final[tuple[Section, ...]] = (cite, around, like)
@@ -95,9 +96,10 @@ def _unknown(request: Request, site: Site, asked: str) -> Response:
     return site.page(request, title, body, status=404)
 
 
-def _missing(heading: str, error: RequestFailed, place: str = "") -> str:
+def _missing(visit: Visit, heading: str, error: RequestFailed, place: str = "") -> str:
     name = f' id="{place}"' if place else ""
-    return f'<section{name}><h2>{escape(heading)}</h2><p class="akin-notice">{escape(str(error))}</p></section>'
+    told = written_html(error.said, visit.words)
+    return f'<section{name}><h2>{escape(visit.words(heading))}</h2><p class="akin-notice">{told}</p></section>'
 
 
 def _about(visit: Visit, paper: WholePaper) -> str:
@@ -153,10 +155,14 @@ def _facts(visit: Visit, paper: WholePaper) -> str:
         ("versions", text.number(paper.versions) if paper.versions else ""),
         ("categories", categories),
         ("journal", _text(paper.journal_ref)),
-        ("doi", escape(paper.doi or "")),
+        ("", escape(paper.doi or "")),
         ("comments", _text(paper.comments)),
     ]
-    rows = "".join(f"<div><dt>{escape(text(f'paper.{key}'))}</dt><dd>{html}</dd></div>" for key, html in facts if html)
+    rows = "".join(
+        f"<div><dt>{escape(text(f'paper.{key}')) if key else 'DOI'}</dt><dd>{html}</dd></div>"
+        for key, html in facts
+        if html
+    )
     return f'<dl class="akin-known">{rows}</dl>'
 
 

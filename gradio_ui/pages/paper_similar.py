@@ -13,6 +13,7 @@ from gradio_ui.card import tex_class
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import PageState, read_address
+from gradio_ui.words import written_html
 
 _SORTS: Final = ("relevance", "newest", "oldest")
 _CATEGORIES: Final = 30
@@ -29,7 +30,7 @@ async def similar(request: Request, site: Site, paper: WholePaper) -> str:
     given, notes = read_address(request.url.query)
     state = replace(given, q="", like=(paper.id,), unlike=(), deep=False)
     answer = await site.service.similar(state)
-    told = "".join(f'<p class="akin-notice">{escape(note)}</p>' for note in (*notes, *answer.notes) if note)
+    told = "".join(f'<p class="akin-notice">{written_html(note, visit.words)}</p>' for note in (*notes, *answer.notes))
     if answer.degraded:
         told += f'<p class="akin-notice">{escape(answer.degraded)}</p>'
     found = "".join(_item(visit, one) for one in answer.results)
