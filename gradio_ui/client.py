@@ -68,7 +68,7 @@ class RequestRefused(RequestFailed):
         code: The service's code of the reason, such as `unknown_paper`.
     """
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: Note | str, code: str) -> None:
         """Store the message for the user and the service's code."""
         super().__init__(message)
         self.code = code
