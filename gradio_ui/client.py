@@ -195,7 +195,7 @@ class SearchService:
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False})
+        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False})
 
     async def feed(self, asked: dict[str, object]) -> str:
         """Return a search as an Atom feed; lists are repeated parameters.
@@ -212,6 +212,14 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return await self._request("POST", "/export", asked, stream=True)
+
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
@@ -273,7 +281,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:
