@@ -164,6 +164,7 @@ def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
     if state.like:
         items.append(_internal_link(state.also_like(paper.id), "Like this too"))
         items.append(_internal_link(state.not_like(paper.id), "Not like this"))
+    items.append(f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">Add to list</button>')
     items.append(
         f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>Cite</summary>'
         f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from html import escape
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health
+from gradio_ui.answers import Answer, CorpusInfo, Health, ListedPapers, Missing
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 
@@ -134,6 +136,55 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
+
+    async def listed(self, ids: Sequence[str]) -> ListedPapers:
+        """Return papers by their ids, and the ids that the corpus lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
+
+    async def search_lists(self, parameters: dict[str, object]) -> Answer:
+        """Return the answer to a search by the papers of a list, or among them.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/search", Answer, parameters)
+
+    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
+        return await self._send_request("POST", "/lists/missing", Missing, body)
+
+    async def export(self, ids: Sequence[str], form: str) -> tuple[bytes, str]:
+        """Return a file of papers in a format, as the service wrote it, and its media type.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        written = await self._request("POST", "/export", {"ids": list(ids), "format": form})
+        return written.content, written.headers.get("content-type", "application/octet-stream")
+
+    async def feed(self, query: Sequence[tuple[str, str]], here: str) -> bytes:
+        """Return papers like some as an Atom feed, with the page's addresses instead of the service's.
+
+        Args:
+            query: The names and ids of `like` and `unlike`.
+            here: The address of the page, without a slash at its end.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        content = (await self._request("GET", f"/feed?{urlencode(query)}")).content
+        for own, page in (("feed?", "list/feed?"), ("search?", "?"), ("papers/", "paper/")):
+            content = content.replace(f'"{self.url}/{own}'.encode(), f'"{escape(here)}/{page}'.encode())
+        return content.replace(b'type="application/json"', b'type="text/html"')
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradio_ui.pages import lists
 from gradio_ui.pages.site import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("/list", lists.show),
+    Route("/list/papers", lists.papers, body=lists.Listed, longest_body=lists.LONGEST_BODY),
+    Route("/list/like", lists.like, body=lists.Listed, longest_body=lists.LONGEST_BODY),
+    Route("/list/within", lists.within, body=lists.Within, longest_body=lists.LONGEST_BODY),
+    Route("/list/missing", lists.missing, body=lists.Listed, longest_body=lists.LONGEST_BODY),
+    Route("/list/feed", lists.feed),
+    Route("/list/export", lists.export, body=lists.Export, longest_body=lists.LONGEST_BODY),
+)
