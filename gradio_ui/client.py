@@ -242,7 +242,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:

@@ -6,7 +6,7 @@ catalogue, and a field in the lexical index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -150,6 +150,14 @@ class RowSet:
     count: int
 
 
+class Match(NamedTuple):
+    """A place in a text, and the term of the lexical index that it has."""
+
+    start: int
+    end: int
+    term: str
+
+
 class VectorIndex(Protocol):
     """Finds the nearest vectors; thread-safe."""
 
@@ -202,8 +210,14 @@ class LexicalIndex(Protocol):
     def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> Mapping[str, float]:
         """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
 
-    def terms_of(self, word: str) -> tuple[str, ...]:
-        """Return the terms by which a word of a paper is found; none for a stop word."""
+    def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Return the places of the words that have one of some terms, in the order of the text.
+
+        A compound is one place if it has a wanted term as one word, otherwise its parts are.
+        """
+
+    def plain_word(self, word: str) -> str:
+        """Return a word as patterns match it: in small letters, accents folded, not stemmed."""
 
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers]."""
@@ -242,8 +256,8 @@ class Catalogue(Protocol):
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
 
-    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
-        """Return the categories of some rows, in the order of the rows."""
+    def count_categories_of(self, rows: Rows) -> dict[str, int]:
+        """Return the number of papers in each category, of some rows."""
 
     def count_categories(self, within: RowSet) -> dict[str, int]:
         """Return the number of a set's papers in each category of the corpus."""

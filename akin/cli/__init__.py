@@ -21,6 +21,7 @@ from akin.cli import (
     lists,
     mcp,
     papers,
+    references,
     relevance,
     reranker,
     search,
@@ -43,6 +44,7 @@ index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(lists.app, name="list")
 app.add_typer(papers.app, name="papers")
+app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
 stack.add_to(app)
 search.add_to(app)

@@ -24,6 +24,8 @@ app = typer.Typer(no_args_is_help=True, help="Snapshots of papers: build them, l
 
 STAGES = {
     "read": "reading",
+    "references": "reading",
+    "sort": "sorting",
     "copy": "copying",
     "embed": "embedding",
     "index": "indexing",

@@ -14,7 +14,7 @@ class Progress:
     """Progress of making a snapshot.
 
     Attributes:
-        stage: "read", "copy", "embed", "index", "tune" or "publish".
+        stage: "read", "copy", "embed", "index", "tune" or "publish"; "references" (bytes) and "sort" of an import.
         done: papers that have passed this stage.
         total: papers in all, estimated while the source is read; None if unknown.
         embedded: texts embedded so far; the vectors of the others were stored already.

@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,15 +108,27 @@ def link_lexical(base: Path, directory: Path, manifest: Manifest) -> None:
     for name in manifest.files:
         if not name.startswith(f"{LEXICAL}/"):
             continue
-        check_digest(base, name, manifest)
         # The JSON files list the segments and are written again; the files of a segment never change.
-        if not name.endswith(".json"):
-            try:
-                os.link(base / name, directory / name)
-                continue
-            except OSError:
-                pass  # another file system, or one without links
-        shutil.copyfile(base / name, directory / name)
+        if name.endswith(".json"):
+            check_digest(base, name, manifest)
+            shutil.copyfile(base / name, directory / name)
+        else:
+            link_files(base, directory, manifest, [name])
+
+
+def link_files(base: Path, directory: Path, manifest: Manifest, names: Iterable[str]) -> None:
+    """Link files of a published snapshot, or copy them if the file system has no links.
+
+    Raises:
+        SnapshotInvalid: one of them is not as it was published.
+    """
+    for name in names:
+        check_digest(base, name, manifest)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(base / name, directory / name)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(base / name, directory / name)
 
 
 def copy_rows(base: Path, directory: Path, manifest: Manifest) -> None:

@@ -23,6 +23,7 @@ from akin.indexing.faiss_recipe import Recipe, candidates, check_served, refusal
 from akin.indexing.faiss_writer import VectorsOf, build_index, centroids_of, read_index, write_index
 from akin.indexing.options import OnProgress, Progress
 from akin.indexing.recall import Queries, QuerySample, embed_queries, measure, measure_curve
+from akin.indexing.references.carrying import link_references
 from akin.indexing.snapshot_parts import copy_rows, hold_base, load_digests, publish, require_whole
 from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
@@ -104,6 +105,7 @@ async def tune_snapshot(
             report(Progress("publish", old.papers, old.papers, 0))
             draft = msgspec.structs.replace(old, embedded=0, index=index)
             await asyncio.to_thread(copy_rows, path, directory, old)
+            await asyncio.to_thread(link_references, path, directory, old)
             return await asyncio.to_thread(publish, snapshots, directory, draft, use=wanted.use)
 
 

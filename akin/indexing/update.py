@@ -25,6 +25,7 @@ from akin.indexing.faiss_recipe import choose_next_recipe, retrain_reason
 from akin.indexing.harvest_date import claim_harvest
 from akin.indexing.options import BuildOptions, OnProgress, Progress
 from akin.indexing.recall import QuerySample
+from akin.indexing.references.carrying import carry_references
 from akin.indexing.snapshot_parts import (
     change_lexical,
     change_vectors,
@@ -132,7 +133,10 @@ class _Update:
                 catalogue.abandon()
             self.report(Progress("publish", len(changes.digests), len(changes.digests), embedding.embedded))
             (directory / DIGESTS).write_bytes(changes.digests.tobytes())
+            papers = len(changes.digests)
+            references = await asyncio.to_thread(carry_references, self.base, directory, self.old, papers)
             draft = self._draft(index, changes, newest, stale, embedding.embedded)
+            draft = msgspec.structs.replace(draft, references=references)
             return await asyncio.to_thread(publish, snapshots, directory, draft, use=self.options.use)
 
     @property

@@ -107,6 +107,10 @@ class ClauseQueries:
             return ()
         return tuple(value for value in clause.values if not self.parts(Clause(clause.field, (value,))))
 
+    def plain_word(self, word: str) -> str:
+        """Return a word as patterns match it."""
+        return self._patterns.plain_word(word)
+
     def condition_query(self, condition: Condition, *, scored: bool = False) -> Query:
         """Return the query for papers that meet a condition."""
         field, terms = condition

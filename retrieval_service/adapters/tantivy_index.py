@@ -8,7 +8,7 @@ and abstract are indexed once more, with the positions of their words, for filte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from math import log
 from pathlib import Path
@@ -24,14 +24,14 @@ from retrieval_service.adapters.joined_queries import joined_query
 from retrieval_service.adapters.spellings import find_compounds, pair_letters
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
 from retrieval_service.adapters.tex import to_plain_text
+from retrieval_service.adapters.word_forms import WordForms
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import Clause, Field, Filter, clauses_of
-from retrieval_service.ports import Hits
+from retrieval_service.ports import Hits, Match
 
 _FIELDS = ("title", "abstract")
-_WORDS_KEPT = 50_000  # words of papers' texts whose terms are kept, of at most `_LONGEST_KEPT` ASCII letters
-_LONGEST_KEPT = 40
+_QUERIES_KEPT = 16  # whose terms are looked up once for ranking and for highlights
 _MOST_OF_TERM = 2.2  # what Tantivy's BM25 multiplies the inverse document frequency by at most: its k1 of 1.2, plus 1
 _LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
@@ -63,7 +63,8 @@ class TantivyIndex:
         self._compounds = CompoundSpellings(self._searcher)
         self._clauses = ClauseQueries(index.schema, self._searcher)
         self._rows = ClauseRows(self._searcher, index.schema, self._clauses, CommonRows(directory))
-        self._kept_terms = lru_cache(_WORDS_KEPT)(self._analyze)
+        self._forms = WordForms(self._terms_of)
+        self._weights = lru_cache(_QUERIES_KEPT)(self._weigh)
         self._terms = terms
         self._postings = postings
 
@@ -114,9 +115,13 @@ class TantivyIndex:
         """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
         return {term: information for term, _, information in self._weights(text, against)}
 
-    def terms_of(self, word: str) -> tuple[str, ...]:
-        """Return the terms by which a word of a paper is found; none for a stop word."""
-        return self._kept_terms(word) if len(word) <= _LONGEST_KEPT and word.isascii() else self._analyze(word)
+    def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
+        """Return the places of the words that have one of some terms, in the order of the text."""
+        return self._forms.find(text, terms)
+
+    def plain_word(self, word: str) -> str:
+        """Return a word as patterns match it: in small letters, accents folded, not stemmed."""
+        return self._clauses.plain_word(word)
 
     def find_rows(self, clauses: Sequence[Clause]) -> NDArray[np.bool_]:
         """Return the rows that meet all of the clauses, bool [papers].
@@ -130,7 +135,7 @@ class TantivyIndex:
         """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
         return self._clauses.values_without_terms(clause)
 
-    def _analyze(self, word: str) -> tuple[str, ...]:
+    def _terms_of(self, word: str) -> tuple[str, ...]:
         return tuple(self._analyzer.analyze(pair_letters(to_plain_text(word))))
 
     def _best(self, query: Query, k: int, greatest: float) -> Hits:
@@ -147,7 +152,7 @@ class TantivyIndex:
         rows = np.asarray(self._searcher.fast_field_values("row", [address for _, address in hits]), np.int64)
         return Hits(rows, np.ones(len(rows), np.float32))
 
-    def _weights(self, text: str, against: tuple[str, float]) -> list[tuple[str, float, float]]:
+    def _weigh(self, text: str, against: tuple[str, float]) -> list[tuple[str, float, float]]:
         """Return the query's most informative terms, each with its count in the query and its information.
 
         The information of a term is what it adds to the score of a paper that has it: its count in the query times its

@@ -57,9 +57,10 @@ class WordPatterns:
     def _expression(self, value: str, name: str) -> str:
         # Initials are terms of their own that end in a star.
         signs = {"*": "[^*]*" if name == "author" else ".*", "?": "[^*]"}
-        return "".join(signs.get(part) or re.escape(self._folded(part)) for part in _SIGNS.split(value) if part)
+        return "".join(signs.get(part) or re.escape(self.plain_word(part)) for part in _SIGNS.split(value) if part)
 
-    def _folded(self, part: str) -> str:
+    def plain_word(self, part: str) -> str:
+        """Return a word, or a part of one, in small letters with accents folded, not stemmed."""
         return "".join(self._names.analyze(to_plain_text(part)))
 
     def _with_stemmed_end(self, value: str) -> str:
@@ -68,8 +69,8 @@ class WordPatterns:
         if not end:
             return value
         before = value[: -len(end)]
-        folded = self._folded(_SIGNS.sub(_UNKNOWN, before))
-        stem = "".join(self._english.analyze(folded + self._folded(end)))
+        folded = self.plain_word(_SIGNS.sub(_UNKNOWN, before))
+        stem = "".join(self._english.analyze(folded + self.plain_word(end)))
         return before + stem.removeprefix(folded) if stem.startswith(folded) else value
 
     def _stems(self, value: str) -> list[str]:
@@ -79,5 +80,5 @@ class WordPatterns:
             return []
         inside = _INSIDE if parts[-1] else _REST_OF_ENDINGS
         choices = {"*": inside, "?": ascii_lowercase}
-        ways = product(*(choices.get(part) or (self._folded(part),) for part in parts if part))
+        ways = product(*(choices.get(part) or (self.plain_word(part),) for part in parts if part))
         return sorted({*self._english.analyze(" ".join(map("".join, islice(ways, _MOST_WORDS))))})

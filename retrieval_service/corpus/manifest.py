@@ -129,6 +129,36 @@ class Change(msgspec.Struct, frozen=True):
     older: int = 0
 
 
+class ReferencesRecord(msgspec.Struct, frozen=True):
+    """The references between the papers of a snapshot, and where they are from.
+
+    Attributes:
+        imported: The day of the import.
+        sources: Names of the files.
+        pairs: Pairs of a citing and a cited paper, both in the corpus.
+        papers: Papers that cite or are cited.
+        known: Papers that the sources know.
+        at_import: Papers of the corpus at the time of the import; later ones have no references.
+        totals: True if a source stated how often papers are cited; otherwise citations within the corpus are counted.
+        outside: References to papers outside the corpus.
+        own: References of a paper to itself, which were left out.
+        repeated: Repeated pairs, which were left out.
+        broken: Lines that could not be read.
+    """
+
+    imported: str
+    sources: tuple[str, ...]
+    pairs: int
+    papers: int
+    known: int
+    at_import: int
+    totals: bool
+    outside: int
+    own: int
+    repeated: int
+    broken: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The description of a snapshot.
 
@@ -150,6 +180,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         subset: The arXiv set that it was built from; None for all sets, and for other sources.
         repository: The address of the harvested repository; None if there is none or it is unknown.
         with_vectors: Number of papers that have a vector, in a partial snapshot; a whole one has no such field.
+        references: The references between its papers; None if none were imported.
     """
 
     schema: int = SCHEMA
@@ -169,6 +200,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     subset: str | None = None
     repository: str | None = None
     with_vectors: int | UnsetType = UNSET
+    references: ReferencesRecord | None = None
 
     @property
     def partial(self) -> bool:

@@ -12,6 +12,7 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.partial_index import PartialIndex
+from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.corpus.manifest import (
@@ -45,6 +46,7 @@ class Snapshot:
         catalogue: The papers.
         lock: Keeps the snapshot from being removed; None if it is not published yet.
         covered: The rows that have a vector; None if all have one.
+        references: Who cites whom; None if no references were imported.
     """
 
     manifest: Manifest
@@ -53,6 +55,7 @@ class Snapshot:
     catalogue: Catalogue
     lock: SnapshotLock | None = None
     covered: RowSet | None = None
+    references: ReferenceArrays | None = None
 
     def close(self) -> None:
         """Close all parts; no search may follow."""
@@ -129,10 +132,11 @@ def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_l
                 raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {right}")
         # A GPU has nothing to do for an index without vectors.
         searched = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
+        references = ReferenceArrays(directory, papers) if manifest.references else None
         if rows is None:
-            return Snapshot(manifest, searched, lexical, catalogue)
+            return Snapshot(manifest, searched, lexical, catalogue, references=references)
         part_of = PartialIndex(searched, rows, papers)
-        return Snapshot(manifest, part_of, lexical, catalogue, covered=part_of.covered)
+        return Snapshot(manifest, part_of, lexical, catalogue, covered=part_of.covered, references=references)
     except BaseException:
         catalogue.close()
         raise

@@ -147,6 +147,8 @@ class _Search:
     best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     complete: bool = True
     rows: dict[str, int] = field(default_factory=dict)
+    details: Callable[[list[SearchResult]], None] = field(init=False)
+    marked: list[Marked] | None = None
     rerank: int = 0
     reranked: int = 0
     not_reranked: str | None = None
@@ -166,11 +168,14 @@ class _Search:
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
+        self.details = partial(self._add_details, plan, within)
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        if self.request.highlight or self.request.facets or self.request.suggest:
-            await self._add_details(plan, within, results)
+        if self.marked is None and _wants_details(self.request):
+            await self._start(self.details, results).result()
+        if self.marked:
+            await self._explain(plan, results, self.marked)
         self.timings.total_ms = ms_since(started)
         like, unlike = (
             [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
@@ -308,6 +313,8 @@ class _Search:
             self.rows = dict(zip((paper.id for paper in page.papers), ranking.rows[page.places].tolist(), strict=True))
             for paper, result in zip(page.papers, results, strict=True):
                 result.versions = paper.versions or UNSET
+        if not self.rerank and _wants_details(self.request):  # at once, as a change of threads takes longer
+            self.details(results)
         return results
 
     async def _rerank(self, words: str, results: list[SearchResult]) -> list[SearchResult]:
@@ -329,17 +336,16 @@ class _Search:
         self.more = self.more or len(results) > end
         return results[self.request.offset : end]
 
-    async def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
-        """Add what the request wants beside the results, most of it in one change of threads."""
+    async def _explain(self, plan: SearchPlan, results: list[SearchResult], marked: list[Marked]) -> None:
         started = perf_counter()
-        marked = await self._start(self._details, plan, within, results).result()
-        if marked:
-            found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
-            await explain(results, marked, found, plan, self.corpus, self.dense_half.vector)
+        found = Found([self.rows[result.id] for result in results], self.dense, self.lexical)
+        vector = self.dense_half.vector if self.request.nearest_sentences else None
+        await explain(results, marked, found, plan, self.corpus, vector)
         self.timings.fetch_ms += ms_since(started)
 
-    def _details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> list[Marked]:
-        """Make the facets and the suggestions, and return the places of the query's words."""
+    def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
+        """Make what the request wants beside the results: facets, suggestions, and the places of the query's words."""
+        started = perf_counter()
         catalogue = self.corpus.catalogue
         if self.request.facets and within is not None and (not within.count or _has_no_words(plan)):
             self.facets = facets_of_all(within, catalogue)
@@ -347,10 +353,11 @@ class _Search:
             self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
         if self.request.suggest:
             self.suggestions = suggestions(self.request, plan, self.corpus)
-        if not (self.request.highlight and results):
-            return []
-        words = QueryWords.of(plan, self.corpus.lexical)
-        return [mark(result, words) for result in results]
+        self.marked = []
+        if self.request.highlight and results:
+            words = QueryWords.of(plan, self.corpus.lexical)
+            self.marked = [mark(result, words) for result in results]
+        self.timings.fetch_ms += ms_since(started)
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
@@ -375,6 +382,11 @@ class _Search:
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
         return Job(self.executor, work, *arguments)
+
+
+def _wants_details(request: SearchRequest) -> bool:
+    """Return True if a request wants something beside the results."""
+    return request.highlight or request.facets or request.suggest
 
 
 def _has_no_words(plan: SearchPlan) -> bool:

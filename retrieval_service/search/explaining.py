@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from retrieval_service.deadline import seconds_left
 from retrieval_service.errors import Unavailable
@@ -61,13 +59,14 @@ async def explain(
         enough = _ENOUGH_OF_DENSE if found.lexical is None else 0.0
         for at, nearest in (await _nearest(results, marked, enough, vector, corpus)).items():
             sentences[at] = nearest
-    by_words = found.lexical if plan.words is None or plan.words.strip() else None
+    dense = _half(found.dense)
+    by_words = _half(found.lexical if plan.words is None or plan.words.strip() else None)
     for result, row, one, sentence in zip(results, found.rows, marked, sentences, strict=True):
         why = reason(
             (result.title, one.title),
             (result.abstract, one.abstract),
-            _half(found.dense, row),
-            _half(by_words, row),
+            dense(row),
+            by_words(row),
             like=bool(plan.like),
             reranked="reranker" in result.sources,
         )
@@ -98,8 +97,11 @@ async def _nearest(
     return {at: marked[at].sentences[number] for at, number in zip(texts, nearest, strict=True)}
 
 
-def _half(ranking: Ranking | None, row: int) -> Half | None:
-    if ranking is None:
-        return None
-    places = np.flatnonzero(ranking.hits.rows == row)
-    return Half(ranking.hits, int(places[0])) if len(places) else None
+def _half(ranking: Ranking | None) -> Callable[[int], Half | None]:
+    """Return a function that finds a row in a ranking."""
+    places = {} if ranking is None else {row: place for place, row in enumerate(ranking.hits.rows.tolist())}
+
+    def find(row: int) -> Half | None:
+        return None if ranking is None or row not in places else Half(ranking.hits, places[row])
+
+    return find

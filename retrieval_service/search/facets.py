@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -18,8 +17,7 @@ _EPOCH = 719_163  # ordinal of 1 January 1970, from which NumPy counts days
 
 def facets_of_matches(rows: Rows, catalogue: Catalogue, *, complete: bool) -> FacetsAnswer:
     """Return the counts of the best matches; `complete` if these are all."""
-    categories = Counter(code for codes in catalogue.categories_of(rows.tolist()) for code in dict.fromkeys(codes))
-    return _facets(catalogue.days[rows], categories, len(rows), complete=complete)
+    return _facets(catalogue.days[rows], catalogue.count_categories_of(rows), len(rows), complete=complete)
 
 
 def facets_of_all(within: RowSet, catalogue: Catalogue) -> FacetsAnswer:
@@ -52,4 +50,4 @@ def _years(days: NDArray[np.int32]) -> Iterable[tuple[int, int]]:
     known = np.flatnonzero(papers)
     years = (known + first - _EPOCH).astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
     counts = np.bincount(years, weights=papers[known])
-    return ((int(year), int(counts[year])) for year in np.unique(years))
+    return ((year, int(counts[year])) for year in np.flatnonzero(counts).tolist())

@@ -7,20 +7,19 @@ them, the sentence whose vector is nearest to the query's is taken.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from itertools import chain, pairwise
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
-from unicodedata import combining, normalize
 
 import numpy as np
 
 from akin.papers.sentences import sentence_spans
-from akin.papers.text.mathematics import in_formula, mathematics
+from akin.papers.text.mathematics import mathematics
 from retrieval_service.filter import Clause, Field, Filter, clauses_of
-from retrieval_service.ports import LexicalIndex, Vectors
+from retrieval_service.ports import LexicalIndex, Match, Vectors
 from retrieval_service.search.answer import Highlights, SearchResult
 from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.planner import SearchPlan
@@ -31,22 +30,13 @@ MOST_SENTENCES = 64
 _MOST_TERMS = 12  # of a long query that are shown; more would mark most of a text
 _MOST_OF_ABSTRACT = 16  # sentences that are embedded
 _LONGEST = 1_000  # characters of a sentence that are embedded
-# A word whose first letter is that of a term, or not of ASCII, with the rest of its compound: the analysis of a word
-# keeps its first letter, so that no other word has to be analysed. The letter comes first as that is searched fast.
-_WORD = r"[{letters}\x80-\U0010ffff](?<![^\W_].)(?<=[^\W_])[^\W_]*(?:[-\u2010-\u2013][^\W_]+)*"
+_WORD = re.compile(r"[^\W_]+(?:[-\u2010-\u2013][^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
+_SIGNS = re.compile(r"([*?])")
 _TEXT_FIELDS = frozenset({Field.TITLE, Field.ABSTRACT, Field.ANYWHERE})
 _PATTERN_WEIGHT = 1.0
 
 Span = tuple[int, int]
-
-
-class Match(NamedTuple):
-    """A place in a text, and the term of the query that it has."""
-
-    start: int
-    end: int
-    term: str
 
 
 class QueryWords:
@@ -54,22 +44,17 @@ class QueryWords:
 
     Attributes:
         weights: What each of its terms adds to a score.
+        information: Their sum.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, float],
-        terms_of: Callable[[str], Sequence[str]],
-        patterns: Sequence[str] = (),
-    ) -> None:
-        """Take the terms with their weights, the analysis of a word, and words with `*` and `?`."""
-        patterns = [_without_accents(pattern) for pattern in patterns]
+    def __init__(self, weights: Mapping[str, float], lexical: LexicalIndex, patterns: Sequence[str] = ()) -> None:
+        """Take the terms with their weights, the index whose analysis finds them, and words with `*` and `?`."""
+        self._lexical = lexical
+        patterns = ["".join(map(self._plain, _SIGNS.split(pattern))) for pattern in patterns]
         self.weights = {**weights, **dict.fromkeys(patterns, _PATTERN_WEIGHT)}
-        self._terms_of = terms_of
+        self.information = sum(self.weights.values())
         self._patterns = {pattern: _expression(pattern) for pattern in patterns}
-        letters = "".join({letter for term in self.weights for letter in (term[0], term[0].upper())})
-        self._word = re.compile(_WORD.format(letters=re.escape(letters)), re.DOTALL)
-        self._known: dict[str, tuple[Match, ...]] = {}
+        self._known: dict[str, str | None] = {}
 
     @classmethod
     def of(cls, plan: SearchPlan, lexical: LexicalIndex) -> QueryWords:
@@ -82,53 +67,43 @@ class QueryWords:
         words = " ".join(chain([text], *(map(str, clause.values) for clause in required if not clause.pattern)))
         terms = lexical.informative_terms(words, against=against)
         patterns = [str(value) for clause in required if clause.pattern for value in clause.values]
-        return cls(dict(list(terms.items())[:_MOST_TERMS]), lexical.terms_of, patterns)
+        return cls(dict(list(terms.items())[:_MOST_TERMS]), lexical, patterns)
 
     def find(self, text: str) -> list[Match]:
         """Return the places of the words in a text, outside of its formulas."""
         if not self.weights:
             return []
-        found = []
-        for place in self._word.finditer(text):
-            word = place[0]
-            matches = self._known.get(word)
-            if matches is None:
-                matches = self._known[word] = tuple(self._match(word))
-            if matches:
-                at = place.start()
-                found += [Match(at + start, at + end, term) for start, end, term in matches]
+        found = self._lexical.find_terms(text, self.weights)
+        if self._patterns:
+            known = {one.start for one in found}
+            found += [one for one in self._find_patterns(text) if one.start not in known]
+            found.sort()
         if found and ("$" in text or "\\" in text):
             formulas = mathematics(text)
-            found = [one for one in found if not in_formula(formulas, one.start, one.end)]
+            found = [one for one in found if not _cuts(formulas, one.start, one.end)]
         return found
 
-    def _match(self, word: str) -> Iterator[Match]:
-        """Yield the places of terms in a word: all of a compound if it is a term as one word, else its parts."""
-        if not word.isalnum():
-            parts = list(_PART.finditer(word))
-            if term := self._term("".join(part[0] for part in parts)):
-                yield Match(0, len(word), term)
-            else:
-                yield from (one for part in parts for one in self._match_part(part[0], part.start()))
-        else:
-            yield from self._match_part(word, 0)
+    def _find_patterns(self, text: str) -> Iterator[Match]:
+        """Yield the places of words that a pattern matches: a compound as one word, else its parts."""
+        for place in _WORD.finditer(text):
+            parts = list(_PART.finditer(place[0]))
+            if len(parts) > 1 and (pattern := self._pattern("".join(part[0] for part in parts))):
+                yield Match(place.start(), place.end(), pattern)
+                continue
+            for part in parts:
+                if pattern := self._pattern(part[0]):
+                    yield Match(place.start() + part.start(), place.start() + part.end(), pattern)
 
-    def _match_part(self, word: str, at: int) -> Sequence[Match]:
-        """Return the place of a word's term; of a script without spaces, the places of pairs of letters."""
-        if term := self._term(word):
-            return [Match(at, at + len(word), term)]
-        if word.isascii() or len(pairs := self._terms_of(word)) != len(word) - 1:
-            return []
-        return [Match(at + n, at + n + 2, pair) for n, pair in enumerate(pairs) if pair in self.weights]
+    def _pattern(self, word: str) -> str | None:
+        """Return the pattern that matches a word."""
+        if word not in self._known:
+            plain = self._plain(word)
+            matching = (pattern for pattern, found in self._patterns.items() if found.fullmatch(plain))
+            self._known[word] = next(matching, None)
+        return self._known[word]
 
-    def _term(self, word: str) -> str | None:
-        terms = self._terms_of(word)
-        if len(terms) == 1 and terms[0] in self.weights:
-            return terms[0]
-        if not self._patterns:
-            return None
-        plain = _without_accents(word)
-        return next((pattern for pattern, found in self._patterns.items() if found.fullmatch(plain)), None)
+    def _plain(self, word: str) -> str:
+        return word if word in ("*", "?") else self._lexical.plain_word(word)
 
 
 class Marked(NamedTuple):
@@ -157,13 +132,15 @@ class Marked(NamedTuple):
 def mark(result: SearchResult, words: QueryWords) -> Marked:
     """Return the places of a query's words in a result, and the sentence that has the most of them."""
     abstract, sentences = words.find(result.abstract), sentence_spans(result.abstract)
-    # Matches and sentences are in the order of the text, and no match is between two sentences.
-    ends = [bisect_left(abstract, end, key=attrgetter("start")) for _, end in sentences]
-    terms = [{one.term for one in abstract[first:last]} for first, last in pairwise([0, *ends])]
-    information = [sum(words.weights[term] for term in some) for some in terms]
-    greatest = max(information, default=0.0)
-    best = sentences[information.index(greatest)] if greatest > 0 else None
-    share = greatest / sum(words.weights.values()) if words.weights else 0.0
+    best, greatest = None, 0.0
+    if abstract:
+        # Matches and sentences are in the order of the text, and no match is between two sentences.
+        ends = [bisect_left(abstract, end, key=itemgetter(0)) for _, end in sentences]
+        terms = [{one.term for one in abstract[first:last]} for first, last in pairwise([0, *ends])]
+        information = [sum(map(words.weights.__getitem__, some)) for some in terms]
+        greatest = max(information, default=0.0)
+        best = sentences[information.index(greatest)] if greatest > 0 else None
+    share = greatest / words.information if greatest else 0.0
     return Marked(words.find(result.title), abstract, sentences, best, share)
 
 
@@ -205,10 +182,14 @@ def _required(admitted: Filter) -> Iterator[Clause]:
             yield clause
 
 
-def _without_accents(word: str) -> str:
-    """Return a word in small letters without accents, as the index has it."""
-    word = word.lower()
-    return word if word.isascii() else "".join(sign for sign in normalize("NFKD", word) if not combining(sign))
+def _cuts(formulas: Sequence[Span], start: int, end: int) -> bool:
+    """Return True if a place overlaps with one of a text's formulas that is not all in it."""
+    at = bisect_right(formulas, start, key=itemgetter(1))
+    while at < len(formulas) and formulas[at][0] < end:
+        if formulas[at][0] < start or formulas[at][1] > end:
+            return True
+        at += 1
+    return False
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

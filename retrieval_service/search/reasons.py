@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from retrieval_service.ports import Hits
-from retrieval_service.search.highlights import Match
+from retrieval_service.ports import Hits, Match
 
 _MOST_WORDS = 3
 # Shares of the way from the cosine of an unrelated paper to that of an equal text.

@@ -174,7 +174,7 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k, highlight, facets and suggest. It reaches the end of the ranking."
+            "apart from k, highlight, nearest_sentences, facets and suggest. It reaches the end of the ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -234,6 +234,13 @@ class SimilarRequest:
     highlight: Annotated[
         bool,
         _field("Say where each result has the words of the query, which sentence fits best, and why it was found."),
+    ] = False
+    nearest_sentences: Annotated[
+        bool,
+        _field(
+            "With `highlight`, where an abstract has none of the query's words (or few, with `mode=dense`): find the "
+            "sentence that is nearest in meaning. It takes up to 64 embeddings, several times the search itself."
+        ),
     ] = False
     search_effort: Annotated[
         Number | None,

@@ -29,7 +29,7 @@ async def warm(engine: SearchEngine, corpus: Corpus) -> None:
             # The searches that need no encoder come first.
             await engine.search(corpus, SearchRequest(like=(paper.id,), categories=code))
             await engine.search(corpus, SearchRequest(text=text, mode=Mode.LEXICAL, operators=False, categories=code))
-            await engine.search(corpus, SearchRequest(text=text, operators=False))
+            await engine.search(corpus, SearchRequest(text=text, operators=False, highlight=True, facets=True))
         except RetrievalError as error:
             _log.info("The corpus is only partly warm, so its first searches are slower: %s", error)
             return

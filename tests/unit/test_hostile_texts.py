@@ -37,6 +37,7 @@ from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
+from retrieval_service.adapters.word_forms import WordForms
 from retrieval_service.errors import RetrievalError
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
@@ -112,7 +113,8 @@ def _offered(text: str) -> object:
 
 
 def _marked(text: str) -> object:
-    words = QueryWords({"dust": 1.0, "gas": 2.0, "a": 0.5}, _ENGLISH.analyze)
+    lexical: Any = SimpleNamespace(find_terms=WordForms(_ENGLISH.analyze).find)
+    words = QueryWords({"dust": 1.0, "gas": 2.0, "a": 0.5}, lexical)
     paper = page_answers.FoundPaper(id="1", title=text, abstract=f"{text} {len(text) // 10 * 'Dust $x$. '}")
     return mark(cast("Any", paper), words)
 

@@ -111,6 +111,7 @@ async def test_a_search_sends_the_values_of_the_state() -> None:
         "k": 5,
         "offset": 5,
         "highlight": True,
+        "nearest_sentences": True,
         "facets": True,
         "suggest": True,
     }

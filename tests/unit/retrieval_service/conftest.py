@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from akin.papers import Paper
+from retrieval_service.adapters.word_forms import WordForms
 from retrieval_service.errors import Unavailable
 from retrieval_service.filter import Field, Filter, day_of
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, Hits, RowSet, TextRole
@@ -51,8 +52,8 @@ class ListCatalogue:
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         return [(self.all[row].title, self.all[row].abstract) for row in rows]
 
-    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
-        return [self.all[row].categories for row in rows]
+    def count_categories_of(self, rows: Any) -> dict[str, int]:
+        return self.count_categories(RowSet(np.isin(np.arange(len(self.all)), rows), len(rows)))
 
     def count_categories(self, within: RowSet) -> dict[str, int]:
         return {
@@ -114,6 +115,12 @@ class Scripted:
     def terms_of(self, word: str) -> tuple[str, ...]:
         """Return the word in small letters without a final s; none for "the"."""
         return () if word.lower() == "the" else (word.lower().strip(".").removesuffix("s"),)
+
+    def find_terms(self, text: str, terms: Any) -> Any:
+        return WordForms(self.terms_of).find(text, terms)
+
+    def plain_word(self, word: str) -> str:
+        return word.lower()
 
     def find_rows(self, clauses: Sequence[Any]) -> Any:
         return np.asarray([row in self.meeting for row in range(6)])

@@ -1,0 +1,61 @@
+"""Where texts have terms, by words that are analysed once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from retrieval_service.adapters import word_forms
+from retrieval_service.adapters.english import english_analyzer
+from retrieval_service.adapters.tex import to_plain_text
+from retrieval_service.adapters.word_forms import WordForms
+
+_ANALYZER = english_analyzer()
+
+
+def terms_of(word: str) -> list[str]:
+    return list(_ANALYZER.analyze(to_plain_text(word)))
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "words"),
+    [
+        ("networks net networks, (net) net", {"net"}, ["net", "net", "net"]),
+        ("net net\u00a0net\nnet", {"net"}, ["net"] * 4),
+        ("xnet netx net-x x-net", {"net"}, ["net", "net"]),
+        ("co-op co op", {"coop", "co", "op"}, ["co-op", "co", "op"]),
+        ("co-op co op", {"co"}, ["co", "co"]),
+        ("H$_2$O and CO$_2$-rich gas", {"h2o", "co2"}, ["H$_2$O", "CO$_2$"]),
+        ("", {"net"}, []),
+        ("net", set(), []),
+    ],
+)
+def test_places_are_those_of_whole_words(text: str, terms: Collection[str], words: list[str]) -> None:
+    forms = WordForms(terms_of)
+    for _ in range(2):  # the second time from the words that were kept
+        found = forms.find(text, terms)
+        assert [text[one.start : one.end] for one in found] == words
+        assert [one.start for one in found] == sorted(one.start for one in found)
+
+
+def test_a_word_is_analysed_once_for_all_texts_and_a_long_one_each_time() -> None:
+    asked: list[str] = []
+
+    def analyse(word: str) -> list[str]:
+        asked.append(word)
+        return [word]
+
+    forms = WordForms(analyse)
+    for text in ("one two", "two three", f"three {'x' * 100}", "x" * 100):
+        forms.find(text, {"two"})
+    assert sorted(asked) == ["one", "three", "two", "x" * 100, "x" * 100]
+
+
+def test_the_words_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_forms, "_MOST_KEPT", 10)
+    forms = WordForms(terms_of)
+    for number in range(100):
+        text = f"net word{number}"
+        assert [text[one.start : one.end] for one in forms.find(text, {"net", f"word{number}"})] == text.split()
+        assert len(forms._kept.forms) <= 10
