@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gradio_ui.answers import Answer, CorpusInfo, Health, ListedPapers, Missing
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
+from gradio_ui.words import Note, note
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
@@ -36,7 +37,16 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
 class RequestFailed(Exception):
-    """The service gave no usable answer; the text can be shown to a user."""
+    """The service gave no usable answer; the text can be shown to a user.
+
+    Attributes:
+        said: The text: a note in the language of its reader, or the service's own words.
+    """
+
+    def __init__(self, said: Note | str) -> None:
+        """Store the text for the user."""
+        super().__init__(str(said))
+        self.said = said
 
 
 class NoAnswer(RequestFailed):
@@ -223,17 +233,17 @@ class SearchService:
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
-            raise AnswerNotUnderstood("The address answers, but it is not Akin's search service.") from error
+            raise AnswerNotUnderstood(note("service.other")) from error
 
     async def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TimeoutException as error:
-            raise NoAnswer("The search service did not answer in time.") from error
+            raise NoAnswer(note("service.late")) from error
         except httpx.TransportError as error:
-            raise NoAnswer("The search service does not answer.") from error
+            raise NoAnswer(note("service.away")) from error
         except httpx.DecodingError as error:
-            raise AnswerNotUnderstood("The answer of the search service cannot be decoded.") from error
+            raise AnswerNotUnderstood(note("service.undecodable")) from error
         if not response.is_success:
             raise _translate(response)
         return response
@@ -270,7 +280,7 @@ def _translate(response: httpx.Response) -> RequestFailed:
     try:
         error = _ErrorAnswer.model_validate_json(response.content).error
     except ValidationError:
-        return AnswerNotUnderstood(f"The search service answers with status {response.status_code} and no explanation.")
+        return AnswerNotUnderstood(note("service.silent", status=str(response.status_code)))
     if error.code == "no_snapshot":
         return NothingIndexed(error.message)
     if response.status_code >= 500 or response.status_code == 429:

@@ -27,6 +27,7 @@ from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
 from retrieval_service.routes import (
     citations,
+    corpus_map,
     docs,
     embed,
     embeddings,
@@ -36,6 +37,7 @@ from retrieval_service.routes import (
     lists,
     mcp,
     models,
+    neighbourhood,
     papers,
     rerank,
     search,
@@ -117,7 +119,8 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, export, citations, lists, papers, embed, embeddings, models, rerank, health, docs)
+    of_papers = (search, searches, feed, export, citations, lists, neighbourhood, papers, corpus_map)
+    parts = (*of_papers, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
@@ -125,6 +128,7 @@ def create_app(
     app.state.openapi = openapi(routes, settings.service_root_path)
     app.state.root_path = settings.service_root_path
     app.state.metrics = metrics
+    app.state.data = settings.data
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
     outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)

@@ -16,6 +16,7 @@ RetrievalError
 │   ├── UnknownModel          no model of that name is served here (404)
 │   ├── CursorExpired         the corpus was changed since a cursor was made (410)
 │   ├── NoReranker            no reranker is served here (404)
+│   ├── NoMap                 the corpus has no map, or one that cannot be used (404)
 │   ├── OriginNotAllowed      a script of another site may not send the request (403)
 │   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
@@ -174,6 +175,13 @@ class NoReranker(RequestError):
     """No reranker is served here."""
 
     code = "no_reranker"
+    status = 404
+
+
+class NoMap(RequestError):
+    """The corpus has no map, or one that cannot be used."""
+
+    code = "no_map"
     status = 404
 
 

@@ -19,6 +19,7 @@ from akin.cli import (
     index,
     index_maintenance,
     lists,
+    maps,
     mcp,
     papers,
     references,
@@ -43,6 +44,7 @@ app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(lists.app, name="list")
+app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")

@@ -47,7 +47,7 @@ async def _similar(asked: arguments.SimilarPapers, ask: Ask) -> answers.Answer:
 
 
 async def _paper(asked: arguments.GetPaper, ask: Ask) -> answers.Answer:
-    if asked.id.rpartition("/")[2] in ("similar", "citation"):  # these are other addresses of the API
+    if asked.id.rpartition("/")[2] in ("similar", "citation", "neighbourhood"):  # these are other addresses of the API
         raise ToolError(f"There is no paper {asked.id[:80]!r} in this corpus; search by title or abstract instead.")
     return answers.details((await ask(f"/papers/{quote(asked.id, safe='')}")).json(), asked)
 

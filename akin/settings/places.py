@@ -54,7 +54,7 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|health|lists|models|v1|v2)(/.*)?"
+        r"/(papers|map|health|lists|models|v1|v2)(/.*)?"
         r"|/(search|searches|feed|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]

@@ -24,6 +24,8 @@ class Paper(TypedDict):
     comments: str | None
     withdrawn: bool
     raw: dict[str, Any]
+    published: NotRequired[str | None]
+    updated: NotRequired[str | None]
 
 
 class Result(Paper):
@@ -140,6 +142,38 @@ class Category(TypedDict):
     code: str
     name: str
     papers: int
+
+
+class Neighbour(TypedDict):
+    """A paper at a place, x and y from -1 to 1; `similarity` is its cosine with the paper in the middle."""
+
+    id: str
+    title: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    category: str | None
+    withdrawn: bool
+    similarity: float
+    x: float
+    y: float
+
+
+class Edge(TypedDict):
+    """Two near papers, by their places in the list, and their cosine."""
+
+    one: int
+    other: int
+    similarity: float
+
+
+class Neighbourhood(TypedDict):
+    """A paper, which is the first one, and the papers nearest to it, drawn on a plane."""
+
+    papers: list[Neighbour]
+    edges: list[Edge]
+    snapshot: str
+    coverage: dict[str, int] | None
 
 
 class CorpusAnswer(TypedDict):

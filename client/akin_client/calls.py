@@ -16,6 +16,7 @@ from akin_client.answers import (
     CorpusAnswer,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -68,6 +69,12 @@ def similar(paper_id: str, parameters: Mapping[str, Any]) -> Call[SearchAnswer]:
 def paper(paper_id: str) -> Call[Paper]:
     """Return the request for a paper."""
     return Call("GET", f"/papers/{_quoted(paper_id)}", lambda response: cast(Paper, response.json()))
+
+
+def neighbourhood(paper_id: str, k: int) -> Call[Neighbourhood]:
+    """Return the request for the papers nearest to one, drawn on a plane."""
+    path = f"/papers/{_quoted(paper_id)}/neighbourhood"
+    return Call("GET", path, lambda response: cast(Neighbourhood, response.json()), query={"k": k})
 
 
 def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:

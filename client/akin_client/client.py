@@ -13,6 +13,7 @@ from akin_client.answers import (
     CorpusAnswer,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -116,6 +117,10 @@ class Client:
     def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return self._send(calls.paper(paper_id))
+
+    def neighbourhood(self, paper_id: str, k: int = 40) -> Neighbourhood:
+        """Return the papers nearest to a paper of the corpus, at most 50, drawn on a plane around it."""
+        return self._send(calls.neighbourhood(paper_id, k))
 
     def papers(self, ids: str | Sequence[str]) -> PapersAnswer:
         """Return several papers by their ids, at most 1,000, and the ids that the corpus lacks."""

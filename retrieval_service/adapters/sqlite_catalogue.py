@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from akin.papers import Author, Paper
 from akin.papers.authors import listed_authors
+from akin.papers.publication import Publication
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Rows, RowSet
@@ -30,6 +31,7 @@ _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each pa
 _MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
 _codes = msgspec.json.Decoder(tuple[str, ...]).decode
+_publication = msgspec.json.Decoder(Publication).decode
 _divided = msgspec.json.Decoder(tuple[Author, ...]).decode
 
 
@@ -219,15 +221,16 @@ def papers_of(db: sqlite3.Connection, rows: Sequence[int]) -> list[Paper]:
 
 
 def _paper(*fields: Any) -> Paper:
-    # Catalogues of earlier releases lack the last three.
+    # Catalogues of earlier releases lack the last columns.
     paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions, *added = fields
-    comments, withdrawn, authors_parsed = added or (None, False, False)
+    comments, withdrawn, authors_parsed, publication = (*added, None)[:4] if added else (None, False, False, None)
     return Paper(
         *(paper_id, title, abstract, _authors(authors), _codes(categories)),
         *(published and date.fromisoformat(published), updated and date.fromisoformat(updated)),
         *(doi, journal_ref, versions, comments),
         withdrawn=bool(withdrawn),
         authors_parsed=bool(authors_parsed),
+        publication=_publication(publication) if publication else msgspec.UNSET,
     )
 
 

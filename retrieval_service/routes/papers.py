@@ -13,7 +13,7 @@ from retrieval_service.routes.answers import CorpusAnswer, corpus_answer, json_r
 from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.answer import PaperAnswer
+from retrieval_service.search.answer import WholePaper
 from retrieval_service.search.planner import paper_rows
 from retrieval_service.search.request import replace_unprintable
 from retrieval_service.threads import Job
@@ -26,7 +26,7 @@ async def paper(request: Request) -> Response:
 
     async def answer(corpus: OpenCorpus) -> Response:
         found = await Job(state.read_threads, _paper, paper_id, corpus.catalogue).result()
-        return json_response(PaperAnswer.of(found))
+        return json_response(WholePaper.of(found))
 
     return await answer_from_corpus(request, state.reads, deadline_of(request), paper_id, answer)
 
@@ -49,6 +49,6 @@ def _paper(paper_id: str, catalogue: Catalogue) -> Paper:
 
 # An old arXiv id has a slash in it: `/papers/{id}/similar` must come before this path.
 ROUTES = (
-    ApiRoute("/papers/{paper_id:path}", paper, answers=PaperAnswer, timed=True, example={"paper_id": "2401.09032"}),
+    ApiRoute("/papers/{paper_id:path}", paper, answers=WholePaper, timed=True, example={"paper_id": "2401.09032"}),
     ApiRoute("/corpus", corpus, answers=CorpusAnswer),
 )

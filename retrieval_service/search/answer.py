@@ -88,6 +88,25 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
         )
 
 
+class WholePaper(PaperAnswer, kw_only=True):
+    """Paper with all that is known of it: the days of its first and newest version, and their number if it is known."""
+
+    published: str | None
+    updated: str | None
+    versions: int | None
+
+    @classmethod
+    def of(cls, paper: Paper, **more: Any) -> Self:
+        """Return the answer for a paper."""
+        return super().of(
+            paper,
+            published=paper.published.isoformat() if paper.published else None,
+            updated=paper.updated.isoformat() if paper.updated else None,
+            versions=paper.versions or None,
+            **more,
+        )
+
+
 class Highlights(msgspec.Struct, kw_only=True):
     """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
 
