@@ -16,6 +16,7 @@ from akin.cli import (
     digest,
     encoder,
     evaluate,
+    feedback,
     index,
     index_maintenance,
     lists,
@@ -48,6 +49,8 @@ app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)

@@ -21,6 +21,7 @@ _AROUND = 400  # characters of an answer beside its papers, without notes
 _LEAST_ABSTRACT = 100
 _LONGEST_NOTE = 300
 _OFFSETS = 1000
+_COUNTS = 24  # years, and categories
 
 
 class Answer(BaseModel):
@@ -38,8 +39,24 @@ class Answer(BaseModel):
         return plain_schema(cls.model_json_schema(mode="serialization"))
 
 
+class Count(Answer):
+    """Number of matches in a year or a category."""
+
+    value: str
+    papers: int
+
+
+class Facets(Answer):
+    """Numbers of matches: the newest years and the largest categories; `complete` if all matches were counted."""
+
+    years: list[Count]
+    categories: list[Count]
+    papers: int
+    complete: bool
+
+
 class FoundPaper(Answer):
-    """Paper that was found; at most ten of its authors are listed."""
+    """Paper that was found; at most ten of its authors are listed. `why` and `sentence` are there on request."""
 
     id: str
     title: str
@@ -51,6 +68,8 @@ class FoundPaper(Answer):
     score: float
     withdrawn: bool
     links: dict[str, str]
+    why: str | None = None
+    sentence: str | None = None
 
 
 class FoundPapers(Answer):
@@ -69,6 +88,7 @@ class FoundPapers(Answer):
     degraded: str | None
     notes: list[str]
     snapshot: str
+    facets: Facets | None = None
 
     def text(self) -> str:
         """Return the answer for reading."""
@@ -85,8 +105,11 @@ class FoundPapers(Answer):
             lines.append(f"\n{rank}. {paper.title}{' (withdrawn)' * paper.withdrawn}")
             lines.append(f"   {'; '.join(filter(None, facts))}")
             lines.append(f"   {_people(paper.authors, paper.author_count)}")
-            if paper.abstract:
-                lines.append(f"   {paper.abstract}")
+            lines += [f"   {part}" for part in (paper.why, paper.sentence, paper.abstract) if part]
+        if self.facets:
+            named = (("Years", self.facets.years), ("Categories", self.facets.categories))
+            lines.append(f"\nOf {'all' if self.facets.complete else 'the best'} {self.facets.papers} matches:")
+            lines += [f"{name}: {', '.join(f'{one.value} ({one.papers})' for one in some)}" for name, some in named]
         if self.left_out:
             lines.append(f"\n{self.left_out} more did not fit max_characters.")
         if self.next_offset is not None:
@@ -175,7 +198,9 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
     most = min(_LONGEST_NOTE, asked.max_characters // 8)
     notes = [cut(note, most) for note in answer.get("notes", ())][: max(1, asked.max_characters // 3000)]
     degraded = cut(answer.get("degraded") or "", most)
+    facets = _facets(answer["facets"], asked.max_characters // 4) if asked.facets else None
     room = asked.max_characters - _AROUND - len(degraded) - sum(map(len, notes))
+    room -= len(facets.model_dump_json()) if facets else 0
     kept: list[FoundPaper] = []
     results = answer["results"]
     for result in results:
@@ -197,6 +222,7 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
         degraded=degraded or None,
         notes=notes,
         snapshot=answer["snapshot"],
+        facets=facets,
     )
 
 
@@ -230,8 +256,29 @@ def corpus(answer: Mapping[str, Any]) -> Corpus:
     return Corpus(**fields, category_count=len(categories), categories=shown)
 
 
+def _facets(counted: Mapping[str, Any], most: int) -> Facets:
+    """Return the counts of the newest years and the largest categories, of at most so many characters as JSON."""
+    years = [Count(value=str(one["year"]), papers=one["papers"]) for one in reversed(counted["years"])]
+    categories = [Count(value=one["code"], papers=one["papers"]) for one in counted["categories"]]
+    shown = _COUNTS
+    while True:
+        facets = Facets(
+            years=years[:shown],
+            categories=categories[:shown],
+            papers=counted["papers"],
+            complete=counted["complete"],
+        )
+        if not shown or len(facets.model_dump_json()) <= most:
+            return facets
+        shown //= 2
+
+
 def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
-    fields = {name: result[name] for name in FoundPaper.model_fields}
+    fields = {name: result[name] for name in FoundPaper.model_fields if name in result}
+    if highlights := result.get("highlights"):
+        fields["why"] = cut(highlights["why"], _LONGEST_NOTE)
+        if highlights["sentence"]:
+            fields["sentence"] = cut(result["abstract"][slice(*highlights["sentence"])], _SHORT_ABSTRACT)
     abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
     links = {name: result["links"][name] for name in ("abs", "doi") if name in result["links"]}
     return FoundPaper(
@@ -247,7 +294,7 @@ def _fit(paper: _Paper, most: int) -> _Paper:
     while len(paper.model_dump_json()) > most and len(paper.authors) > 1:
         paper = paper.model_copy(update={"authors": paper.authors[: len(paper.authors) // 2]})
     if len(paper.model_dump_json()) > most:
-        texts = {name: getattr(paper, name, None) for name in ("title", "journal_ref", "comments")}
+        texts = {name: getattr(paper, name, None) for name in ("title", "journal_ref", "comments", "why", "sentence")}
         paper = paper.model_copy(update={name: cut(text, _LEAST_ABSTRACT) for name, text in texts.items() if text})
     return paper
 

@@ -94,6 +94,11 @@ class Narrowed(Sized):
         "relevance",
         description="Order: by relevance; the best matches by date; or by relevance with a taste for the new (recent).",
     )
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="Weight of the differences between results beside their relevance; 0 for none."
+    )
+    facets: bool = Field(False, description="Count the matches by year and by category.")
+    highlight: bool = Field(False, description="Say why each paper was found, and which sentence fits best.")
     first: str = Field("", alias="from", description="Oldest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     last: str = Field("", alias="to", description="Newest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     categories: _Names = Field(

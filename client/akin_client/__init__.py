@@ -10,6 +10,7 @@ Errors are those of `akin_client.errors`.
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -44,6 +45,7 @@ __all__ = [
     "Client",
     "CorpusAnswer",
     "CursorExpired",
+    "FeedbackAnswer",
     "MissingAnswer",
     "Model",
     "Neighbourhood",

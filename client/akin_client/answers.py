@@ -85,6 +85,17 @@ class SearchAnswer(TypedDict):
     sort: NotRequired[dict[str, Any]]
     facets: NotRequired[dict[str, Any]]
     suggestions: NotRequired[list[Any]]
+    feedback: NotRequired[dict[str, Any]]
+
+
+class FeedbackAnswer(TypedDict):
+    """Feedback that is now stored on a result of a search."""
+
+    search: str
+    paper: str
+    rank: int
+    useful: bool | None
+    opened: bool
 
 
 class ListedPaper(Paper):

@@ -14,6 +14,7 @@ import httpx
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -110,6 +111,15 @@ def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[
 def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
     """Return the request for a search as an Atom feed."""
     return Call("GET", "/feed", lambda response: response.text, query=_search_body(query, parameters))
+
+
+def feedback(
+    search: str | Mapping[str, Any], paper_id: str, rank: int, said: Mapping[str, Any]
+) -> Call[FeedbackAnswer]:
+    """Return the feedback on a result of a search, by the search's id or its parameters."""
+    which = {"search": search} if isinstance(search, str) else {"request": _parameters(search)}
+    body = {**which, "paper": paper_id, "rank": rank, **_parameters(said)}
+    return Call("POST", "/feedback", lambda response: cast(FeedbackAnswer, response.json()), body=body)
 
 
 def embed(text: str, input_type: str) -> Call[TextVector]:

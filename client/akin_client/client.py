@@ -11,6 +11,7 @@ import httpx
 from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -157,6 +158,34 @@ class Client:
     def feed(self, query: str | None = None, **parameters: Any) -> str:
         """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
         return self._send(calls.feed(query, parameters))
+
+    def feedback(
+        self,
+        search: str | Mapping[str, Any],
+        paper_id: str,
+        rank: int,
+        *,
+        useful: bool | None = None,
+        comment: str | None = None,
+        opened: bool | None = None,
+        withdraw: bool | None = None,
+    ) -> FeedbackAnswer:
+        """Tell the service, if it keeps feedback, that a result is useful or not, or was opened; or withdraw that.
+
+        Args:
+            search: `answer["feedback"]["search"]` of a search with `feedback=True`, or the parameters of a search.
+            paper_id: Id of the result.
+            rank: Its rank, from 1.
+            useful: True or False.
+            comment: With `useful`: words of the reader.
+            opened: True if the reader opened the paper.
+            withdraw: True to delete what was said before.
+
+        Raises:
+            NotFound: The service keeps no feedback, or does not know the search or the paper.
+        """
+        said = {"useful": useful, "comment": comment, "opened": opened, "withdraw": withdraw}
+        return self._send(calls.feedback(search, paper_id, rank, said))
 
     def embed(self, text: str, input_type: str = "query") -> TextVector:
         """Return the vector of one text, a `query` or a `passage`."""

@@ -245,6 +245,14 @@ class Coverage(msgspec.Struct):
     papers: int
 
 
+class FeedbackOffer(msgspec.Struct, kw_only=True):
+    """Id of the search for `POST /feedback`, which is stored for so many `days`; `opened` if opened papers are too."""
+
+    search: str
+    days: int
+    opened: bool
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -253,7 +261,7 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
     of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
     search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
-    the next page; it is null at the end of the ranking.
+    the next page; it is null at the end of the ranking. `feedback` is there on request, if the service keeps any.
     """
 
     results: list[SearchResult]
@@ -274,3 +282,4 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
+    feedback: FeedbackOffer | UnsetType = UNSET

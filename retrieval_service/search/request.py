@@ -174,7 +174,8 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k, highlight, nearest_sentences, facets and suggest. It reaches the end of the ranking."
+            "apart from k, highlight, nearest_sentences, facets, suggest and feedback. It reaches the end of the "
+            "ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -301,6 +302,13 @@ class SearchRequest(SimilarRequest):
     ] = True
     suggest: Annotated[
         bool, _field("Offer conditions for what the query says in plain words, such as `since 2022` or `by Hinton`.")
+    ] = False
+    feedback: Annotated[
+        bool,
+        _field(
+            "The reader may say which results are useful: with the answer comes the id of this search, if the service "
+            "keeps feedback."
+        ),
     ] = False
     rerank: Annotated[
         Number,

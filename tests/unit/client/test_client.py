@@ -112,6 +112,14 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("export", (), {"ids": ["x"]}, ("POST", "/v1/export", {"format": "bibtex", "ids": ["x"]})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
         ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
+        (
+            "feedback", ("id", "2401.1", 2), {"useful": False},
+            ("POST", "/v1/feedback", {"search": "id", "paper": "2401.1", "rank": 2, "useful": False}),
+        ),
+        (
+            "feedback", ({"q": "a", "from_": 2020}, "x", 1), {"opened": True},
+            ("POST", "/v1/feedback", {"request": {"q": "a", "from": 2020}, "paper": "x", "rank": 1, "opened": True}),
+        ),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
     ],
 )  # fmt: skip

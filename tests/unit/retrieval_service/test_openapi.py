@@ -30,6 +30,7 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/search": ["get", "post"],
         "/searches": ["post"],
         "/feed": ["get"],
+        "/feedback": ["post"],
         "/export": ["get", "post"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
