@@ -76,6 +76,22 @@ class MissingPaper(FoundPaper):
     near: tuple[NearPaper, ...] = ()
 
 
+class ResolvedReference(_AnswerPart):
+    """Reference of a text: the paper that it means, or candidates; `problem` says why it is no reference."""
+
+    reference: str
+    line: int | None = None
+    paper: NearPaper | None = None
+    candidates: tuple[NearPaper, ...] = ()
+    problem: str | None = None
+
+
+class Resolved(_AnswerPart):
+    """References of a text, in their order."""
+
+    references: tuple[ResolvedReference, ...]
+
+
 class Topic(_AnswerPart):
     """Topic of a list: its number of papers, and those in its middle."""
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health, ListedPapers, Missing
+from gradio_ui.answers import Answer, CorpusInfo, Health, ListedPapers, Missing, Resolved
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -171,6 +171,14 @@ class SearchService:
         """
         body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
         return await self._send_request("POST", "/lists/missing", Missing, body)
+
+    async def resolve(self, text: str) -> Resolved:
+        """Return the papers that the references of a text mean.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
 
     async def export(self, ids: Sequence[str], form: str) -> tuple[bytes, str]:
         """Return a file of papers in a format, as the service wrote it, and its media type.

@@ -5,7 +5,7 @@
   const MOST_ASKED = 1000; // papers of one question
   const SHOWN = 100; // papers that are shown at once
   const LONGEST_ADDRESS = 8000; // characters that mail programs and chats leave whole
-  const LONGEST_FILE = 1 << 20; // characters
+  const LONGEST_TEXT = 1_000_000; // characters of an import
   const MOST_FOLLOWED = 400; // papers in the address of a feed
 
   const part = (name) => document.getElementById(`akin-list-${name}`);
@@ -302,6 +302,6 @@
   });
   document.addEventListener("akin-lists", () => { if (!shared) showAndLookUp(); });
   window.addEventListener("hashchange", openAddress);
-  window.akinListPage = { ask, make, known, LONGEST_FILE };
+  window.akinListPage = { ask, make, LONGEST_TEXT };
   openAddress();
 })();

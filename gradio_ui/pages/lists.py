@@ -23,6 +23,8 @@ MOST_ASKED: Final = 1000
 """Papers that one question may name; the service's own limit."""
 LONGEST_BODY: Final = 640 * 1024
 """Bytes of a question: so many ids, the longest of which have 500 characters, are rare."""
+LONGEST_IMPORT: Final = 4 << 20
+"""Bytes of a text with references."""
 _AUTHORS_SHOWN: Final = 3
 _K: Final = 20
 
@@ -49,6 +51,14 @@ class Within(BaseModel):
     text: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 
+class Import(BaseModel):
+    """Text with references or ids, which the browser read from a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+
+
 class Export(BaseModel):
     """Papers of a list, and the format of a file of them."""
 
@@ -62,7 +72,12 @@ async def show(request: Request, site: Site) -> Response:
     """Return the page; its script fills it from the browser's lists, or from the list in the address."""
     visit = site.visit(request)
     return site.page(
-        request, visit.words("list.title"), _body(visit), scripts=("list.js",), styles=("list.css",), here="list"
+        request,
+        visit.words("list.title"),
+        _body(visit),
+        scripts=("list.js", "list_import.js"),
+        styles=("list.css",),
+        here="list",
     )
 
 
@@ -98,6 +113,11 @@ async def missing(request: Request, site: Site, body: Listed) -> Response:
     ]
     topics = [{"papers": topic.papers, "near": list(map(_named, topic.near))} for topic in found.topics]
     return JSONResponse({"papers": shown, "topics": topics, "notes": list(found.notes)})
+
+
+async def resolve(request: Request, site: Site, body: Import) -> Response:
+    """Return what each reference of a text means: a paper, candidates, or nothing."""
+    return JSONResponse((await site.service.resolve(body.text)).model_dump())
 
 
 async def feed(request: Request, site: Site) -> Response:

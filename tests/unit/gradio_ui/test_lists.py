@@ -49,6 +49,9 @@ def client(asked: list[tuple[str, Any]]) -> Iterator[TestClient]:
         if path == "/lists/missing":
             found = {"results": [{**PAPER, "topic": 0, "near": NEAR}], "topics": [{"papers": 2, "near": NEAR}]}
             return httpx.Response(200, json=found)
+        if path == "/references/resolve":
+            lost = {"reference": "Nothing", "line": 3, "problem": "it has no title"}
+            return httpx.Response(200, json={"references": [{"reference": "X", "paper": NEAR[0]}, lost], "found": 1})
         if path == "/export":
             return httpx.Response(200, text="TY  - JOUR", headers={"content-type": "application/x-ris; charset=utf-8"})
         if path == "/feed":
@@ -87,6 +90,14 @@ def test_a_list_is_searched_by_within_and_for_what_it_lacks(client: TestClient, 
     assert answer["topics"] == [{"papers": 2, "near": [{"id": "x", "title": "X"}]}]
 
 
+def test_references_are_resolved_by_the_service(client: TestClient, asked: Any) -> None:
+    answer = client.post("/list/resolve", json={"text": "@misc{x}"}).json()
+    assert asked == [("/references/resolve", {"text": "@misc{x}"})]
+    found, lost = answer["references"]
+    assert (found["paper"], found["candidates"], found["problem"]) == ({"id": "x", "title": "X"}, [], None)
+    assert (lost["paper"], lost["line"], lost["problem"]) == (None, 3, "it has no title")
+
+
 def test_an_export_is_the_file_of_the_service(client: TestClient, asked: Any) -> None:
     answer = client.post("/list/export", json={"ids": ["a"], "format": "ris"})
     assert asked == [("/export", {"ids": ["a"], "format": "ris"})]
@@ -111,6 +122,8 @@ def test_a_feed_has_the_addresses_of_the_page(client: TestClient, asked: Any) ->
         ("missing", {"ids": [3]}),
         ("within", {"ids": ["a"], "text": ""}),
         ("export", {"ids": ["a"], "format": "word"}),
+        ("resolve", {"text": ""}),
+        ("resolve", {"text": "x" * 1_000_001}),
         ("within", {"ids": ["a"], "text": "refused"}),
     ],
 )
@@ -146,7 +159,7 @@ def test_the_page_has_a_name_for_every_control(client: TestClient, language: str
 
 def test_every_text_of_the_scripts_is_there() -> None:
     folder = Path(pages.__file__).parent
-    code = "".join((folder / name).read_text() for name in ("lists.js", "list.js"))
+    code = "".join((folder / name).read_text() for name in ("lists.js", "list.js", "list_import.js"))
     used = set(re.findall(r"[tT]ext\(\"(list\.[a-z_]+)\"", code))
     counted = {
         f"{key}.{form}" for key in re.findall(r"akinCount\(\"(list\.[a-z_]+)\"", code) for form in ("one", "other")
