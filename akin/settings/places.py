@@ -55,7 +55,7 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|map|health|lists|models|v1|v2)(/.*)?"
+        r"/(papers|map|health|lists|models|references|v1|v2)(/.*)?"
         r"|/(search|searches|feed|feedback|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]

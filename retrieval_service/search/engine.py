@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
+from akin.papers.bibliography.references import Reference
 from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
@@ -54,6 +55,7 @@ from retrieval_service.search.planner import SearchPlan, plan_search, reads_corp
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.resolving import ResolvedReference, resolve
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -111,6 +113,10 @@ class SearchEngine:
             Unavailable: Papers of the list have no vector, and the encoder is not available.
         """
         return await find_missing(self._executor, corpus, request)
+
+    async def resolve(self, corpus: Corpus, references: Sequence[Reference]) -> list[ResolvedReference]:
+        """Return the papers that references mean, in their order."""
+        return await resolve(self._executor, corpus, references)
 
 
 def make_engine(
