@@ -129,3 +129,31 @@ def test_broken_storage_is_set_aside(page: Page, sample_stack: RunningStack) -> 
     assert page.evaluate("localStorage['akin.lists.broken']") == "{broken"
     page.get_by_role("button", name="What is missing?").click()
     expect(page.locator("#akin-list-asked")).to_contain_text("This list is empty")
+
+
+def test_references_are_imported_after_a_look(page: Page, sample_stack: RunningStack) -> None:
+    known, twin = ids(sample_stack, 2)
+    page.goto(f"{sample_stack.settings.ui_url}/list")
+    page.locator("#akin-list-import summary").click()
+    field, found = page.locator("#akin-list-text"), page.locator("#akin-list-found")
+    field.fill("@misc{broken, title={Not closed")
+    page.get_by_role("button", name="Look these up").click()
+    expect(found).to_contain_text("1 reference was not found")
+    library = (
+        f"@misc{{a, title={{A}}, eprint={{{known}}}, archiveprefix={{arXiv}}}}\n"
+        "@misc{b, title={<img src=x onerror=alert(1)> of none}}\n@misc{c, title={Not closed"
+    )
+    file = {"name": "thesis.bib", "mimeType": "text/plain", "buffer": library.encode()}
+    page.locator("#akin-list-file").set_input_files(file)
+    expect(found).to_contain_text("1 paper was found")
+    expect(found).to_contain_text("<img src=x onerror=alert(1)> of none")
+    size(page, "This list is empty")
+    found.get_by_role("button", name="Add 1 paper").click()
+    size(page, "1 paper")
+    field.fill(f"{known}v1\narXiv:{twin}\n")
+    page.get_by_role("button", name="Look these up").click()
+    found.get_by_role("button", name="Add 2 papers").click()
+    expect(page.locator("#akin-said")).to_contain_text("1 paper was added. 1 was on the list already")
+    size(page, "2 papers")
+    page.locator("#akin-list-file").set_input_files({**file, "buffer": b"x" * (5 << 20)})
+    expect(found).to_contain_text("larger than 4 MB")
