@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gradio_ui.pages import lists
+from gradio_ui.pages import map as map_page
 from gradio_ui.pages.site import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -16,4 +17,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("/list/resolve", lists.resolve, body=lists.Import, longest_body=lists.LONGEST_IMPORT),
     Route("/list/feed", lists.feed),
     Route("/list/export", lists.export, body=lists.Export, longest_body=lists.LONGEST_BODY),
+    Route("/map", map_page.show),
+    Route("/map/about", map_page.about),
+    Route("/map/tiles/{tile:path}", map_page.tile),
+    Route("/map/near", map_page.near),
 )
