@@ -54,7 +54,7 @@ def draw_points(axes: Axes, clouds: Sequence[Cloud], names: Sequence[tuple[float
         dots = axes.scatter(
             *(cloud.x, cloud.y, 2),
             c=colour if cloud.values is None else cloud.values,
-            cmap="cividis",
+            cmap=None if cloud.values is None else "cividis",
             linewidths=0,
             alpha=0.6,
             label=cloud.name,

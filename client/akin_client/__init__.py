@@ -11,6 +11,8 @@ Errors are those of `akin_client.errors`.
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -46,6 +48,8 @@ __all__ = [
     "CorpusAnswer",
     "CursorExpired",
     "FeedbackAnswer",
+    "MapAnswer",
+    "MapPoints",
     "MissingAnswer",
     "Model",
     "Neighbourhood",
