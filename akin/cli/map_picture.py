@@ -24,7 +24,7 @@ def write_picture(path: Path, opened: CorpusMap, *, by_year: bool, most_labels: 
     about = opened.manifest
     x, y, groups, years = _points(opened)
     if by_year:
-        clouds = [Cloud("", x[years > 0], y[years > 0], years[years > 0] + about.first_year - 1.0)]
+        clouds = [Cloud("", x[years > 0], y[years > 0], years[years > 0].astype(np.float32) + (about.first_year - 1))]
     else:
         clouds = [
             Cloud(group.name, x[groups == number], y[groups == number], other=not group.code)
