@@ -11,6 +11,7 @@ Errors are those of `akin_client.errors`.
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
     MapAnswer,
     MapPoints,
     MissingAnswer,
@@ -48,6 +49,7 @@ __all__ = [
     "CorpusAnswer",
     "CursorExpired",
     "FeedbackAnswer",
+    "LinkedPapers",
     "MapAnswer",
     "MapPoints",
     "MissingAnswer",
