@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -28,6 +29,7 @@ from gradio_ui.words import Note, note
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
@@ -101,6 +103,7 @@ class SearchService:
         """
         self.url = settings.service_url
         self._corpus: CorpusInfo | None = None
+        self._map_known: tuple[str | None, float, bool] = None, 0.0, False
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -147,6 +150,27 @@ class SearchService:
         """
         return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
 
+    async def map_part(self, path: str) -> bytes:
+        """Return what the service answers at a path of the map, as it is.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", path)).content
+
+    async def has_map(self, snapshot: str | None) -> bool:
+        """Return True if the corpus has a map; asked once for a snapshot that has one, and once a minute otherwise."""
+        known, until, there = self._map_known
+        if known != snapshot or (not there and time.monotonic() > until):
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._request("HEAD", "/map")
+                there = True
+            except (RequestFailed, TimeoutError):
+                there = False
+            self._map_known = snapshot, time.monotonic() + _ASK_AGAIN_SECONDS, there
+        return there
+
     async def paper(self, paper_id: str) -> WholePaper:
         """Return a paper by any form of its id, or by its DOI.
 
@@ -171,7 +195,7 @@ class SearchService:
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False})
+        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False})
 
     async def feed(self, asked: dict[str, object]) -> str:
         """Return a search as an Atom feed; lists are repeated parameters.
@@ -188,6 +212,14 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return await self._request("POST", "/export", asked, stream=True)
+
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
@@ -249,7 +281,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:

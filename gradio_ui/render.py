@@ -17,6 +17,7 @@ from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
 EXAMPLES: Final = (
@@ -98,8 +99,11 @@ def hint(notes: Notes, text: Words) -> str:
     return notices((*notes, note("ask.hint")), text)
 
 
-def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -> str:
-    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
+def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *, has_map: bool = False) -> str:
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer.
+
+    With `has_map`, a link shows the results on the map of the corpus.
+    """
     warnings: list[Note | str] = [*notes, *answer.notes]
     if answer.degraded:
         warnings.append(note("status.incomplete", reason=answer.degraded))
@@ -114,6 +118,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -
     order = f"<span>{order_fact(answer, text)}</span>" if answer.sort else ""
     mode = text(f"mode.{answer.mode}").lower() if answer.mode in MODES else answer.mode
     facts = [f"<span>{escape(range_)}</span>", f"<span>{escape(mode)}</span>", order, _latency(answer, text)]
+    if has_map and answer.results:
+        facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
     return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
@@ -131,15 +137,16 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
+    offer = answer.feedback
     cards = "".join(
-        f"<li>{paper_card(paper, rank, best, state, names, text)}</li>"
+        f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
         f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
-        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
-        f"{_exports(state, answer, text)}"
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
+        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 

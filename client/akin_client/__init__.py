@@ -11,6 +11,7 @@ Errors are those of `akin_client.errors`.
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -46,6 +47,7 @@ __all__ = [
     "CorpusAnswer",
     "CursorExpired",
     "FeedbackAnswer",
+    "LinkedPapers",
     "MissingAnswer",
     "Model",
     "Neighbourhood",

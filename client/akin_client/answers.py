@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 
+class CitationCounts(TypedDict):
+    """Citations of a paper in all, those in the corpus, and the papers of the corpus that it cites."""
+
+    total: int
+    in_corpus: int
+    references: int
+
+
 class Paper(TypedDict):
-    """A paper; `raw` has the source's own text of title, abstract and authors where it differs."""
+    """A paper; `raw` has the source's own text of title, abstract and authors where it differs.
+
+    `citations` are there if the corpus has references.
+    """
 
     id: str
     title: str
@@ -24,6 +35,7 @@ class Paper(TypedDict):
     comments: str | None
     withdrawn: bool
     raw: dict[str, Any]
+    citations: NotRequired[CitationCounts]
     published: NotRequired[str | None]
     updated: NotRequired[str | None]
 
@@ -36,6 +48,15 @@ class Result(Paper):
     duplicates: list[str]
     highlights: NotRequired[dict[str, Any]]
     versions: NotRequired[int]
+
+
+class ChasedPaper(Paper):
+    """A paper that best results cite, or are cited by: `cited_by` and `cites` are their ids."""
+
+    score: float
+    cited_by: list[str]
+    cites: list[str]
+    why: str
 
 
 class NamedPaper(TypedDict):
@@ -85,7 +106,20 @@ class SearchAnswer(TypedDict):
     sort: NotRequired[dict[str, Any]]
     facets: NotRequired[dict[str, Any]]
     suggestions: NotRequired[list[Any]]
+    chased: NotRequired[list[ChasedPaper]]
     feedback: NotRequired[dict[str, Any]]
+
+
+class LinkedPapers(TypedDict):
+    """Papers that `paper` cites, or that cite it: a part of `total`."""
+
+    paper: NamedPaper
+    citations: CitationCounts
+    results: list[Paper]
+    total: int
+    k: int
+    offset: int
+    next_offset: int | None
 
 
 class FeedbackAnswer(TypedDict):
@@ -198,6 +232,7 @@ class CorpusAnswer(TypedDict):
     snapshot: str
     encoder: Encoder
     source: str
+    references: NotRequired[dict[str, Any]]
 
 
 class TextVector(TypedDict):

@@ -12,6 +12,7 @@ from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -117,6 +118,14 @@ class AsyncClient:
     async def similar(self, paper_id: str, **parameters: Any) -> SearchAnswer:
         """Return the papers nearest to a paper of the corpus."""
         return await self._send(calls.similar(paper_id, parameters))
+
+    async def references(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that a paper cites: `k`, `offset`, `sort` (citations, newest, oldest)."""
+        return await self._send(calls.linked(paper_id, "references", parameters))
+
+    async def cited_by(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that cite a paper; the parameters are those of `references`."""
+        return await self._send(calls.linked(paper_id, "cited-by", parameters))
 
     async def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""

@@ -15,6 +15,7 @@ import httpx
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -65,6 +66,12 @@ def searches(asked: Sequence[Mapping[str, Any]]) -> Call[list[SearchAnswer | Ans
 def similar(paper_id: str, parameters: Mapping[str, Any]) -> Call[SearchAnswer]:
     """Return a search for papers like one."""
     return Call("GET", f"/papers/{_quoted(paper_id)}/similar", _search_answer, query=_parameters(parameters))
+
+
+def linked(paper_id: str, way: str, parameters: Mapping[str, Any]) -> Call[LinkedPapers]:
+    """Return the request for the papers that a paper cites (`references`), or that cite it (`cited-by`)."""
+    path = f"/papers/{_quoted(paper_id)}/{way}"
+    return Call("GET", path, lambda response: cast(LinkedPapers, response.json()), query=_parameters(parameters))
 
 
 def paper(paper_id: str) -> Call[Paper]:

@@ -12,6 +12,7 @@ from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -114,6 +115,14 @@ class Client:
     def similar(self, paper_id: str, **parameters: Any) -> SearchAnswer:
         """Return the papers nearest to a paper of the corpus."""
         return self._send(calls.similar(paper_id, parameters))
+
+    def references(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that a paper cites: `k`, `offset`, `sort` (citations, newest, oldest)."""
+        return self._send(calls.linked(paper_id, "references", parameters))
+
+    def cited_by(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that cite a paper; the parameters are those of `references`."""
+        return self._send(calls.linked(paper_id, "cited-by", parameters))
 
     def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""

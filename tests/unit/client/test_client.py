@@ -98,6 +98,8 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ),
         ("search", (), {"like": ["a/1"], "cursor": None}, ("POST", "/v1/search", {"like": ["a/1"]})),
         ("similar", ("hep-th/9901001",), {"k": 2}, ("GET", "/v1/papers/hep-th/9901001/similar?k=2", None)),
+        ("references", ("hep-th/9901001",), {"k": 2}, ("GET", "/v1/papers/hep-th/9901001/references?k=2", None)),
+        ("cited_by", ("2401.09032",), {"sort": "oldest"}, ("GET", "/v1/papers/2401.09032/cited-by?sort=oldest", None)),
         ("paper", ("a b?#é",), {}, ("GET", "/v1/papers/a%20b%3F%23%C3%A9", None)),
         ("neighbourhood", ("hep-th/9901001",), {}, ("GET", "/v1/papers/hep-th/9901001/neighbourhood?k=40", None)),
         ("corpus", (), {}, ("GET", "/v1/corpus", None)),
