@@ -70,7 +70,7 @@ async def main():
                 without += [name for name in answer.headers if name.startswith("access-control-")]
         said |= {"behind": behind, "without": without, "routes": len(routes)}
         page = await client.get("/", params={"page": "nowhere", "deep_link": "../../x"})
-        said["page"] = [page.status_code, len(page.text)]
+        said["page"] = [page.status_code, len(page.text), page.num_bytes_downloaded]
         named = await client.get("/", headers={"x-forwarded-host": "evil.example"})
         said["forwarded"] = "evil.example" in named.text
         said["host"] = (await client.get("/", headers={"host": "evil.example"})).status_code
