@@ -13,12 +13,10 @@ import gradio as gr
 from gradio_ui import page, render
 from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
+from gradio_ui.own_page import place
 from gradio_ui.settings import Settings
-from gradio_ui.state import DEFAULT_RESULTS, MOST_RESULTS, WITHDRAWN, make_state, read_address
-
-_MODES = [("Hybrid", "hybrid"), ("Dense", "dense"), ("Lexical", "lexical")]
-_MODES_INFO = "Dense compares meanings, lexical compares words, hybrid uses both."
-_DEEP_INFO = "A second model reads the best results with your query and puts them in order."
+from gradio_ui.state import DEFAULT_RESULTS, MODES, MOST_RESULTS, WITHDRAWN, PageState, make_state, read_address
+from gradio_ui.words import Words, choose_language, words
 
 Updates = tuple[Any, ...]
 """Values, or Gradio's descriptions of an update, for the components that an event updates."""
@@ -61,22 +59,25 @@ class SearchPage:
             withdrawn=WITHDRAWN[0 if withdrawn or withdrawn is None else 1],
             deep=bool(deep),
             k=results,
+            lang=before.lang,
         )
+        text = _words(request, state)
         try:
-            view = await self._searches.follow(_session(request), page.search(self._service, state, notes))
+            view = await self._searches.follow(_session(request), page.search(self._service, state, notes, text))
         except SearchAbandoned:
             return (gr.skip(),) * 5
-        return (*_updates(view, {}), state.address())
+        return (*_updates(view, {}, text), state.address())
 
     async def restore(self, address: str | None, request: gr.Request | None = None) -> Updates:
         """Restore the inputs and results of an address."""
         state, notes = read_address(address or "")
+        text = _words(request, state)
         try:
-            view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes))
+            view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes, text))
         except SearchAbandoned:
             return (gr.skip(),) * 12
         return (
-            *_updates(view, {"value": list(state.categories)}),
+            *_updates(view, {"value": list(state.categories)}, text),
             state.address(),
             state.q,
             state.mode,
@@ -103,13 +104,13 @@ def build_app(
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
         with gr.Row(elem_id="akin-top"):
-            _html(render.MASTHEAD)
+            _html(place("masthead"))
             corpus = _html("", elem_id="akin-corpus")
         with gr.Column(elem_id="akin-form"):
             with gr.Row(elem_id="akin-ask"):
                 query = gr.Textbox(
-                    label="What are you looking for?",
-                    placeholder="A question, an abstract, an arXiv id or a link",
+                    label=place("ask.label"),
+                    placeholder=place("ask.placeholder"),
                     # With one line, Enter starts the search; the box grows with a pasted text.
                     lines=1,
                     max_lines=10,
@@ -120,30 +121,51 @@ def build_app(
                     scale=1,
                     html_attributes=gr.InputHTMLAttributes(enterkeyhint="search", autocomplete="off"),
                 )
-                button = gr.Button("Search", variant="primary", elem_id="akin-search", scale=0)
-            _html(render.examples() + render.OPERATORS, elem_id="akin-try")
+                button = gr.Button(place("ask.button"), variant="primary", elem_id="akin-search", scale=0)
+            _html(place("try"), elem_id="akin-try")
             with gr.Row(elem_id="akin-filters"):
-                mode = gr.Radio(_MODES, value="hybrid", label="Mode", info=_MODES_INFO, elem_id="akin-mode")
+                mode = gr.Radio(
+                    [(place(f"mode.{each}"), each) for each in MODES],
+                    value=MODES[0],
+                    label=place("filters.mode"),
+                    info=place("filters.mode_info"),
+                    elem_id="akin-mode",
+                )
                 categories = gr.Dropdown(
                     [],
                     value=[],
-                    label="Categories (any of)",
+                    label=place("filters.categories"),
                     multiselect=True,
                     # An address may name a category before the categories of the corpus are loaded.
                     allow_custom_value=True,
                     elem_id="akin-categories",
                 )
-                from_year = gr.Number(label="From year", placeholder="any", precision=0, elem_id="akin-from")
-                to_year = gr.Number(label="To year", placeholder="any", precision=0, elem_id="akin-to")
-                results = gr.Number(
-                    DEFAULT_RESULTS, label="Results", precision=0, minimum=1, maximum=MOST_RESULTS, elem_id="akin-k"
+                from_year = gr.Number(
+                    label=place("filters.from"), placeholder=place("filters.any_year"), precision=0, elem_id="akin-from"
                 )
-                withdrawn = gr.Checkbox(True, label="Include withdrawn papers", elem_id="akin-retracted")
+                to_year = gr.Number(
+                    label=place("filters.to"), placeholder=place("filters.any_year"), precision=0, elem_id="akin-to"
+                )
+                results = gr.Number(
+                    DEFAULT_RESULTS,
+                    label=place("filters.results"),
+                    precision=0,
+                    minimum=1,
+                    maximum=MOST_RESULTS,
+                    elem_id="akin-k",
+                )
+                withdrawn = gr.Checkbox(True, label=place("filters.withdrawn"), elem_id="akin-retracted")
                 # Shown when the service has a reranker.
-                deep = gr.Checkbox(False, label="Deep", info=_DEEP_INFO, elem_id="akin-deep", visible=False)
+                deep = gr.Checkbox(
+                    False,
+                    label=place("filters.deep"),
+                    info=place("filters.deep_info"),
+                    elem_id="akin-deep",
+                    visible=False,
+                )
         status = _html("", elem_id="akin-status")
         found = _html("", elem_id="akin-results")
-        address = gr.Textbox(visible="hidden", elem_id="akin-address", label="Address")
+        address = gr.Textbox(visible="hidden", elem_id="akin-address", label="")
         restoring = gr.Button(visible="hidden", elem_id="akin-restore")
 
         outputs = [corpus, categories, status, found, address]
@@ -181,12 +203,17 @@ def _session(request: gr.Request | None) -> str | None:
     return request.session_hash if request is not None else None
 
 
+def _words(request: gr.Request | None, state: PageState) -> Words:
+    accepted = request.headers.get("accept-language") if request is not None else None
+    return words(choose_language(accepted, state.lang))
+
+
 def _html(value: str, elem_id: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
-def _updates(view: page.View, categories: dict[str, Any]) -> Updates:
+def _updates(view: page.View, categories: dict[str, Any], text: Words) -> Updates:
     if view.corpus is None:
         return gr.skip(), gr.update(**categories), view.status, view.results
     categories = {**categories, "choices": render.category_choices(view.corpus)}
-    return render.corpus_line(view.corpus), gr.update(**categories), view.status, view.results
+    return render.corpus_line(view.corpus, text), gr.update(**categories), view.status, view.results

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import date
 from html import escape
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gradio_ui.answers import FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
 from gradio_ui.marks import excerpt, marked
-from gradio_ui.state import PageState
+from gradio_ui.state import MODES, PageState
+from gradio_ui.words import Words, written_html
 
 AUTHORS_SHOWN: Final = 8
 _AUTHORS_NAMED: Final = 50
@@ -25,23 +26,34 @@ _FORMATS: Final = "".join(
 _LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
-def paper_card(paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str]) -> str:
+def paper_card(
+    paper: FoundPaper,
+    rank: int,
+    best_score: float,
+    state: PageState,
+    names: Mapping[str, str],
+    text: Words,
+    *,
+    marks: str = "",
+) -> str:
     """Return one result as an `article`.
 
     Args:
         paper: The result.
         rank: The place among all results, from 1.
         best_score: The highest score in the same answer; the bar is relative to it.
-        state: The search that found the paper; "More like this" keeps its mode, order and filters.
+        state: The search that found the paper; text("card.similar") keeps its mode, order and filters.
         names: The names of categories by code.
+        text: The texts in the reader's language.
+        marks: HTML of the buttons for feedback, where the service keeps any.
     """
     heading = f"akin-title-{rank}"
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
-        f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score)}</div>'
-        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
-        f"{_authors(paper.authors, paper.author_count)}{_facts(paper, state, names)}{_abstract(paper)}"
-        f"{_why(paper)}{_actions(paper, state, is_long=len(paper.abstract) > _LONG_ABSTRACT)}</div></article>"
+        f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score, text)}</div>'
+        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper, state)}'
+        f"</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
+        f"{_why(paper, text)}{_actions(paper, state, text, marks)}</div></article>"
     )
 
 
@@ -61,10 +73,17 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def _title(paper: FoundPaper) -> str:
+def _title(paper: FoundPaper, state: PageState) -> str:
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
-    return _external_link(link, title) if link else title
+    if link:
+        return _external_link(link, title)
+    return f'<a href="{escape(own_page(paper.id, state))}">{title}</a>'
+
+
+def own_page(paper_id: str, state: PageState) -> str:
+    """Return the address of a paper's own page, relative to the search page, in the language of a search."""
+    return f"paper/{quote(paper_id, safe='/:')}{state.fresh().address()}"
 
 
 def _abstract(paper: FoundPaper) -> str:
@@ -83,90 +102,103 @@ def _abstract(paper: FoundPaper) -> str:
     return f'{fit}<p class="akin-abstract{look}>{marked(text, found.abstract, found.sentence)}</p>'
 
 
-def _why(paper: FoundPaper) -> str:
+def _why(paper: FoundPaper, text: Words) -> str:
     why = paper.highlights.why if paper.highlights else ""
-    return f'<p class="akin-why">{escape(why)}</p>' if why else ""
+    return f'<p class="akin-why">{written_html(why, text)}</p>' if why else ""
 
 
 def _external_link(link: str, inner: str) -> str:
     return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
 
 
-def _authors(authors: tuple[str, ...], count: int) -> str:
+def _authors(paper: FoundPaper, state: PageState, text: Words) -> str:
+    authors = paper.authors
     if not authors:
         return ""
-    shown = ", ".join(map(_author, authors[:AUTHORS_SHOWN]))
-    if (more := max(count, len(authors)) - AUTHORS_SHOWN) > 0:
+    shown = ", ".join(_author(name, state) for name in authors[:AUTHORS_SHOWN])
+    if (more := max(paper.author_count, len(authors)) - AUTHORS_SHOWN) > 0:
         others = escape(", ".join(authors[AUTHORS_SHOWN:_AUTHORS_NAMED]))
-        shown += f' <span class="akin-others" title="{others}">and {more:,} more</span>'
+        shown += f' <span class="akin-others" title="{others}">{escape(text("card.more_authors", number=more))}</span>'
     return f'<p class="akin-authors">{shown}</p>'
 
 
-def _author(name: str) -> str:
+def _author(name: str, state: PageState) -> str:
     """Return a name as a link to the papers of this author."""
     # The query has no sign for a quotation mark within a phrase.
     query = name.replace('"', "").strip()
     if not any(map(str.isalpha, query)):
         return escape(name)
-    address = escape(PageState(q=f'au:"{query}"').address())
+    address = escape(state.fresh(f'au:"{query}"').address())
     return f'<a class="akin-author" data-akin-go href="{address}">{escape(name)}</a>'
 
 
-def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str]) -> str:
+def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: Words) -> str:
     chips = "".join(
         f'<li class="akin-chip"><a data-akin-go href="{escape(state.only_category(code).address())}" '
-        f'title="Only {escape(names.get(code, code))}">{escape(code)}</a></li>'
+        f'title="{escape(text("facets.only", category=names.get(code, code)))}">{escape(code)}</a></li>'
         for code in paper.categories[:_CATEGORIES_SHOWN]
     )
-    flag = '<strong class="akin-withdrawn">withdrawn</strong>' if paper.withdrawn else ""
-    facts = flag + _date(paper.date) + (f'<ul class="akin-chips" aria-label="Categories">{chips}</ul>' if chips else "")
+    flag = f'<strong class="akin-withdrawn">{escape(text("card.withdrawn"))}</strong>' if paper.withdrawn else ""
+    label = escape(text("card.categories"))
+    facts = flag + _date(paper.date, text)
+    facts += f'<ul class="akin-chips" aria-label="{label}">{chips}</ul>' if chips else ""
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
     if paper.versions > 1:
-        facts += f"<span>{paper.versions} versions</span>"
+        facts += f"<span>{escape(text('card.versions', number=paper.versions))}</span>"
     if paper.comments:
         facts += f'<span class="akin-comments{tex_class(paper.comments)}">{escape(paper.comments)}</span>'
     if paper.duplicates:
-        facts += f'<span class="akin-journal">also here as {escape(", ".join(paper.duplicates))}</span>'
+        also = text("card.duplicates", ids=", ".join(paper.duplicates))
+        facts += f'<span class="akin-journal">{escape(also)}</span>'
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
 
 
-def _date(iso: str | None) -> str:
+def _date(iso: str | None, text: Words) -> str:
     if not iso:
         return ""
     try:
         day = date.fromisoformat(iso)
     except ValueError:
         return f'<span class="akin-date">{escape(iso)}</span>'
-    return f'<time class="akin-date" datetime="{day.isoformat()}">{day.day} {day:%b %Y}</time>'
+    return f'<time class="akin-date" datetime="{day.isoformat()}">{escape(text.day(day))}</time>'
 
 
-def _score_bar(paper: FoundPaper, best_score: float) -> str:
+def _score_bar(paper: FoundPaper, best_score: float, text: Words) -> str:
     share = min(max(paper.score / best_score, 0.0), 1.0) if best_score > 0 else 0.0
-    sources = "".join(f", {name} {score:.3g}" for name, score in paper.sources.items() if score is not None)
-    label = escape(f"score {paper.score:.3f}, {share:.0%} of the best here{sources}")
+    score = text("card.score", score=text.decimal(f"{paper.score:.3f}"), share=round(share * 100))
+    found = [(name, value) for name, value in paper.sources.items() if value is not None]
+    sources = [f"{_source(name, text)} {text.decimal(f'{value:.3g}')}" for name, value in found]
+    label = escape(", ".join([score, *sources]))
     return (
         f'<div class="akin-score" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}" '
         f'aria-label="{label}" title="{label}"><span style="width:{share:.1%}"></span></div>'
     )
 
 
+def _source(name: str, text: Words) -> str:
+    return text(f"mode.{name}").lower() if name in MODES else name
+
+
 def _internal_link(state: PageState, label: str) -> str:
-    return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{label}</a>'
+    return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{escape(label)}</a>'
 
 
-def _actions(paper: FoundPaper, state: PageState, *, is_long: bool) -> str:
-    items = ['<details class="akin-more"><summary>Whole abstract</summary></details>'] if is_long else []
-    for name, label in (("abs", "arXiv" if paper.arxiv_id else "Page"), ("pdf", "PDF"), ("doi", "DOI")):
+def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> str:
+    whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
+    items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
+    items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
+    for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):
-            items.append(_external_link(link, label))
-    items.append(_internal_link(state.similar_to(paper.id), "More like this"))
+            items.append(_external_link(link, escape(label)))
+    items.append(_internal_link(state.similar_to(paper.id), text("card.similar")))
     if state.like:
-        items.append(_internal_link(state.also_like(paper.id), "Like this too"))
-        items.append(_internal_link(state.not_like(paper.id), "Not like this"))
+        items.append(_internal_link(state.also_like(paper.id), text("card.like_too")))
+        items.append(_internal_link(state.not_like(paper.id), text("card.not_like")))
     items.append(
-        f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>Cite</summary>'
+        f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>{escape(text("card.cite"))}</summary>'
         f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'
-        '<button type="button" data-akin-copy>Copy</button></div><pre aria-live="polite"></pre></div></details>'
+        f'<button type="button" data-akin-copy>{escape(text("card.copy"))}</button></div>'
+        '<pre aria-live="polite"></pre></div></details>'
     )
-    return f'<div class="akin-actions">{"".join(items)}</div>'
+    return f'<div class="akin-actions">{"".join(items)}{marks}</div>'

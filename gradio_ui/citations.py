@@ -9,9 +9,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from gradio_ui.client import RequestFailed, RequestRefused, SearchService
+from gradio_ui.pages.visit import visit_of
+from gradio_ui.words import written
 
 FORMATS: Final = {"bibtex": "BibTeX", "ris": "RIS", "csl-json": "CSL-JSON"}
 """Names of the formats, by their names in requests."""
+EXPORTS: Final = {**FORMATS, "csv": "CSV", "jsonl": "JSON Lines"}
+"""Names of the formats of files of papers, by their names in requests."""
 PATH: Final = "/citation/{form}/{paper_id:path}"
 
 
@@ -24,7 +28,8 @@ def citation_route(service: SearchService) -> Callable[[Request], Awaitable[Resp
         except RequestRefused as error:
             return PlainTextResponse(str(error), 404)
         except RequestFailed as error:
-            return PlainTextResponse(f"{error} Open the citation again in a moment.", 503)
+            words = visit_of(request).words
+            return PlainTextResponse(words("citation.failed", reason=written(error.said, words)), 503)
         return PlainTextResponse(text)
 
     return citation

@@ -15,13 +15,16 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from akin.edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
 from gradio_ui.pages.site import Site
+from gradio_ui.pages.visit import VISIT, visit_of
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
+from gradio_ui.words import Words
 
 LONGEST_BODY = 512 * 1024
 """Bytes; more than a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, and the address of another."""
@@ -107,20 +110,22 @@ class Gate:
         elif scope["path"] == _DATA:
             await self._stream(scope, receive, send)
         else:
-            # Only the page's script reads the query of the address; Gradio would read it as options of its own.
-            await self._app({**scope, "query_string": b""}, receive, send)
+            # Gradio would read the query of the address as options of its own; the page reads the language in it.
+            visit = visit_of(HTTPConnection(scope), self._site.root)
+            await self._app({**scope, "query_string": b"", VISIT: visit}, receive, send)
 
     async def _refuse_route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/gradio_api") or scope["method"] not in ("GET", "HEAD"):
-            await refuse(send, 404, error_body("not_found", "There is nothing at this address."), _CLOSED)
+            await refuse(send, 404, error_body("not_found", _words(scope)("error.not_found")), _CLOSED)
         else:
             answer = self._site.not_found(scope)
             answer.headers["connection"] = "close"
             await answer(scope, receive, send)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        text = _words(scope)
         if not _is_json(scope):
-            await _refuse(send, 415, "unsupported_media_type", "Only the page's own script can search here.")
+            await _refuse(send, 415, "unsupported_media_type", text("gate.other_script"))
             return
         try:
             content = await limited_body(scope, receive, LONGEST_BODY, _SECONDS_TO_SEND)
@@ -131,16 +136,13 @@ class Gate:
                 kind.validate_python(value)
             self._sessions.check_pending(request.session_hash)
         except BodyTooLong:
-            text = f"The request is too long (at most {LONGEST_BODY // 1024} KiB). Search for a shorter text."
-            await _refuse(send, 413, "body_too_large", text)
+            await _refuse(send, 413, "body_too_large", text("gate.body_too_large", kib=LONGEST_BODY // 1024))
         except SlowBody:
-            await _refuse(send, 408, "body_too_slow", "The request did not arrive in time. Search again.")
-        except TooManyPending as refusal:
-            await _refuse(send, 429, "too_much_under_way", str(refusal))
+            await _refuse(send, 408, "body_too_slow", text("gate.body_too_slow"))
+        except TooManyPending:
+            await _refuse(send, 429, "too_much_under_way", text("gate.too_much"))
         except ValueError:
-            await _refuse(
-                send, 422, "not_of_this_page", "This is not a request of the page. Reload the page, then search again."
-            )
+            await _refuse(send, 422, "not_of_this_page", text("gate.not_of_this_page"))
         else:
             await self._enqueue(request.session_hash, {**scope, "query_string": b""}, _replay(content, receive), send)
 
@@ -159,10 +161,9 @@ class Gate:
 
         await self._app(scope, receive, forward)
         if status == 503:
-            text = "Too many searches are running. Try again in a moment."
-            await _refuse(send, 503, "queue_full", text, [("retry-after", "2")])
+            await _refuse(send, 503, "queue_full", _words(scope)("gate.queue_full"), [("retry-after", "2")])
         elif status != 200:
-            await _refuse(send, 500, "internal", "The page failed; its log has the details.")
+            await _refuse(send, 500, "internal", _words(scope)("gate.internal"))
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         sessions = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
@@ -172,10 +173,10 @@ class Gate:
             with self._sessions.stream(session), self._watch(session):
                 counted = True
                 await limit_stream(self._app, scope, receive, send, _SECONDS_OF_STREAM)
-        except NoAnswerPending as refusal:
-            await _refuse(send, 404, "nothing_under_way", str(refusal))
-        except TooManyStreams as refusal:
-            await _refuse(send, 503, "too_many_readers", str(refusal), [("retry-after", "2")])
+        except NoAnswerPending:
+            await _refuse(send, 404, "nothing_under_way", _words(scope)("gate.nothing_pending"))
+        except TooManyStreams:
+            await _refuse(send, 503, "too_many_readers", _words(scope)("gate.queue_full"), [("retry-after", "2")])
         finally:
             if counted:
                 # After an error in Gradio as well: the rest of the session is not fetched then.
@@ -187,8 +188,12 @@ def _methods(path: str) -> tuple[str, ...] | None:
 
 
 async def _refuse_method(scope: Scope, methods: Iterable[str], send: Send) -> None:
-    message = f"{scope['method'][:20]} is not possible at this address."
+    message = _words(scope)("gate.method", method=scope["method"][:20])
     await refuse(send, 405, error_body("method_not_allowed", message), [("allow", ", ".join(methods))])
+
+
+def _words(scope: Scope) -> Words:
+    return visit_of(HTTPConnection(scope)).words
 
 
 def _is_json(scope: Scope) -> bool:

@@ -4,6 +4,7 @@
   const LONGEST_SENT = 7000;
 
   let fromAddress = true;
+  let asked = "";
 
   const byId = (id) => document.getElementById(id);
   const busy = (yes) => byId("akin-results")?.setAttribute("aria-busy", String(yes));
@@ -13,12 +14,13 @@
 
   function titled(address) {
     const query = new URLSearchParams(address);
-    const text = query.get("q") || (query.get("like") ? `like ${query.get("like")}` : "");
+    const text = query.get("q") || (query.get("like") ? akinText("like", { ids: query.get("like") }) : "");
     return text ? `${text.slice(0, 80)} – Akin` : "Akin";
   }
 
   function go(address) {
     if (address !== current()) history.pushState(null, "", written(address));
+    busy(true);
     byId("akin-restore")?.click();
   }
 
@@ -32,7 +34,7 @@
     /* No answer: the page is overloaded or its server is stopped. Gradio's own message fades; this one stays. */
     failed() {
       settled();
-      return "<p class=\"akin-problem\" role=\"alert\">The page could not answer this time. Wait a moment, then search again.</p>";
+      return `<p class="akin-problem" role="alert">${akinText("failed")}</p>`;
     },
     /* Start a search from the inputs. */
     begin(inputs) {
@@ -43,11 +45,14 @@
     /* Start to restore the page from its address. */
     restoring() {
       fromAddress = true;
+      asked = current();
       busy(true);
-      return [current()];
+      return [asked];
     },
     /* Finish a search; `address` is the address of its results. */
     settle(address) {
+      // The reader has gone on meanwhile: the answer to the present address follows.
+      if (fromAddress && asked !== current()) return;
       settled();
       document.title = titled(address);
       if (address === current()) return;
@@ -71,14 +76,14 @@
     for (const button of details.querySelectorAll("[data-akin-format]")) {
       button.setAttribute("aria-pressed", String(button.dataset.akinFormat === format));
     }
-    details.querySelector("[data-akin-copy]").textContent = "Copy";
+    details.querySelector("[data-akin-copy]").textContent = akinText("copy");
     details.dataset.akinShown = format;
     try {
       const id = encodeURIComponent(details.dataset.akinCite);
       const answer = await (await fetch(new URL(`citation/${format}/${id}`, document.baseURI))).text();
       if (details.dataset.akinShown === format) text.textContent = answer;
     } catch {
-      text.textContent = "The page does not answer. Choose a format again in a moment.";
+      text.textContent = akinText("no_citation");
     }
   }
 
@@ -92,8 +97,8 @@
     const copy = event.target.closest("[data-akin-copy]");
     if (copy) {
       navigator.clipboard?.writeText(copy.closest("[data-akin-cite]").querySelector("pre").textContent).then(
-        () => { copy.textContent = "Copied"; },
-        () => { copy.textContent = "Select and copy"; },
+        () => { copy.textContent = akinText("copied"); },
+        () => { copy.textContent = akinText("select_and_copy"); },
       );
       return;
     }

@@ -10,6 +10,7 @@ from gradio_ui import render
 from gradio_ui.answers import CorpusInfo
 from gradio_ui.client import RequestFailed, RequestRefused, SearchService
 from gradio_ui.state import Notes, PageState
+from gradio_ui.words import Words
 
 _log = logging.getLogger(__name__)
 
@@ -31,35 +32,36 @@ class View:
     deep: bool | None = None
 
 
-async def search(service: SearchService, state: PageState, notes: Notes) -> View:
+async def search(service: SearchService, state: PageState, notes: Notes, text: Words) -> View:
     """Return the view of a search; without a query, a hint is returned and no request is sent.
 
     A failed request gives a view too, which names the reason and the next step.
     """
     if not state.has_query:
-        return View(render.hint(notes), "")
+        return View(render.hint(notes, text), "")
     try:
         answer = await service.search(state)
     except RequestFailed as error:
         if not isinstance(error, RequestRefused):
             _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
-        return View(render.notices(notes), render.problem(error))
-    corpus = await _corpus_of(service, answer.snapshot)
+        return View(render.notices(notes, text), render.problem(error, text))
+    corpus, has_map = await asyncio.gather(_corpus_of(service, answer.snapshot), service.has_map(answer.snapshot))
     names = {category.code: category.name for category in corpus.categories} if corpus else {}
-    return View(render.answer_status(state, answer, notes), render.results(state, answer, names), corpus)
+    status = render.answer_status(state, answer, notes, text, has_map=has_map)
+    return View(status, render.results(state, answer, names, text), corpus)
 
 
-async def open_address(service: SearchService, state: PageState, notes: Notes) -> View:
+async def open_address(service: SearchService, state: PageState, notes: Notes, text: Words) -> View:
     """Return the view of an opened address: a search if it has a query, otherwise a description of the corpus."""
     if state.has_query:
-        view, deep = await asyncio.gather(search(service, state, notes), service.can_rerank())
+        view, deep = await asyncio.gather(search(service, state, notes, text), service.can_rerank())
         return replace(view, deep=deep)
     try:
         corpus = await service.corpus()
     except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
-        return View(render.notices(notes), render.problem(error))
-    return View(render.notices(notes), "", corpus, await service.can_rerank())
+        return View(render.notices(notes, text), render.problem(error, text))
+    return View(render.notices(notes, text), "", corpus, await service.can_rerank())
 
 
 async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:

@@ -4,57 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
+from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import facets, offers, order_fact, toolbar
-from gradio_ui.state import SORTS_BY_DATE, Notes, PageState
+from gradio_ui.pages.document import navigation
+from gradio_ui.pages.visit import Visit
+from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.usefulness import buttons, line
+from gradio_ui.words import Note, Words, note, written_html
 
 EXAMPLES: Final = (
     "contrastive sentence embeddings",
     "can language models check facts?",
     "graph neural networks for molecules",
 )
+_LONGEST_SENT: Final = 7_000  # characters of an address, as in page.js
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
+_OPERATORS: Final = {
+    "phrase": ('"neural operator"',),
+    "without": ("-survey",),
+    "fields": ("ti:graph", 'abs:"dark matter"'),
+    "author": ('au:"P. Erdős"',),
+    "category": ("cat:cs", "-cat:cs.CV"),
+    "years": ("submittedDate:[2023 TO 2024]",),
+    "beginning": ("ti:neuro*",),
+    "joined": ("au:Verne OR au:Kestrel", "(ti:a OR ti:b) ANDNOT au:c"),
+    "papers": ("2401.09032 hep-th/9901001",),
+}
 
-MASTHEAD: Final = (
-    '<header class="akin-masthead"><h1><a href="?" data-akin-go>Akin</a></h1>'
-    "<p>Find the papers akin to yours: ask in words, or paste an abstract, an arXiv id or a link.</p></header>"
-)
 
-
-def examples() -> str:
-    """Return the example queries as links to their searches."""
-    links = "".join(
-        f'<a class="akin-example" data-akin-go href="{escape(PageState(q=query).address())}">{escape(query)}</a>'
-        for query in EXAMPLES
+def masthead(visit: Visit) -> str:
+    """Return the name of the page, what it does, and the links to the other pages."""
+    return (
+        f'<header class="akin-masthead"><h1><a href="{escape(_home(visit))}" data-akin-go>Akin</a></h1>'
+        f"<p>{escape(visit.words('masthead.line'))}</p>{navigation(visit)}</header>"
     )
-    return f'<nav class="akin-examples" aria-label="Example searches"><span>Try</span>{links}</nav>'
 
 
-OPERATORS: Final = (
-    '<details class="akin-operators"><summary>Search operators</summary><ul>'
-    "<li><code>&quot;neural operator&quot;</code> these words together</li>"
-    "<li><code>-survey</code> without this word</li>"
-    "<li><code>ti:graph</code>, <code>abs:&quot;dark matter&quot;</code> in the title, in the abstract</li>"
-    "<li><code>au:&quot;P. Erdős&quot;</code> by this author</li>"
-    "<li><code>cat:cs</code>, <code>-cat:cs.CV</code> in an archive, not in a category</li>"
-    "<li><code>submittedDate:[2023 TO 2024]</code> in these years</li>"
-    "<li><code>ti:neuro*</code> words with this beginning</li>"
-    "<li><code>au:Verne OR au:Kestrel</code>, <code>(ti:a OR ti:b) ANDNOT au:c</code> one of them, none of them</li>"
-    "<li><code>2401.09032 hep-th/9901001</code> papers like these: ids, links or DOIs alone</li></ul></details>"
-)
+def _home(visit: Visit) -> str:
+    return PageState(lang=visit.language if visit.asked else "").address() or "?"
 
 
-def corpus_line(corpus: CorpusInfo | None) -> str:
+def examples(visit: Visit) -> str:
+    """Return the example queries as links to their searches."""
+    text = visit.words
+    lang = visit.language if visit.asked else ""
+    searches = [(escape(PageState(q=query, lang=lang).address()), escape(query)) for query in EXAMPLES]
+    links = "".join(f'<a class="akin-example" data-akin-go href="{to}">{query}</a>' for to, query in searches)
+    label = escape(text("ask.examples"))
+    return f'<nav class="akin-examples" aria-label="{label}"><span>{escape(text("ask.try"))}</span>{links}</nav>'
+
+
+def operators(text: Words) -> str:
+    """Return the list of search operators, folded."""
+    lines = "".join(
+        f"<li>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} {escape(text(f'operators.{name}'))}</li>"
+        for name, codes in _OPERATORS.items()
+    )
+    title = escape(text("operators.title"))
+    return f'<details class="akin-operators"><summary>{title}</summary><ul>{lines}</ul></details>'
+
+
+def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
     """Return the line with the size and the newest month of the corpus; empty if there is no description."""
     if corpus is None:
         return ""
-    newest = f", newest {escape(corpus.newest[:7])}" if corpus.newest else ""
-    return f'<p class="akin-corpus">{_count(corpus.papers, "paper")}{newest}</p>'
+    line = text.count("corpus.papers", corpus.papers)
+    if corpus.newest:
+        line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
+    return f'<p class="akin-corpus">{escape(line)}</p>'
+
+
+def _month(iso: str, text: Words) -> str:
+    try:
+        return text.month(date.fromisoformat(f"{iso[:7]}-01"))
+    except ValueError:
+        return iso[:7]
 
 
 def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
@@ -62,121 +94,151 @@ def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
     return [(f"{category.name} ({category.code})", category.code) for category in corpus.categories]
 
 
-def hint(notes: Notes = ()) -> str:
+def hint(notes: Notes, text: Words) -> str:
     """Return the status of a search without a query."""
-    return notices(notes) + _notice("Write a question, or paste an abstract, an arXiv id or a link, then search.")
+    return notices((*notes, note("ask.hint")), text)
 
 
-def answer_status(state: PageState, answer: Answer, notes: Notes = ()) -> str:
-    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
-    warnings = [*notes, *answer.notes]
+def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *, has_map: bool = False) -> str:
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer.
+
+    With `has_map`, a link shows the results on the map of the corpus.
+    """
+    warnings: list[Note | str] = [*notes, *answer.notes]
     if answer.degraded:
-        warnings.append(f"This answer is incomplete: {answer.degraded}")
+        warnings.append(note("status.incomplete", reason=answer.degraded))
     if answer.query.operators:
-        warnings.append(f"Only papers that meet: {_conditions(answer.query.operators)}")
+        warnings.append(note("status.conditions", conditions=_conditions(answer.query.operators)))
     if answer.query.truncated:
-        length = f" ({answer.query.tokens:,} tokens)" if answer.query.tokens else ""
-        warnings.append(f"The text is longer than the encoder reads{length}; only its beginning was compared.")
-    searched = f" among {_count(answer.searched, 'paper')}" if answer.searched is not None else ""
-    order = f"<span>{order_fact(answer)}</span>" if answer.sort else ""
-    facts = [f"<span>{_range(answer)}{searched}</span>", f"<span>{escape(answer.mode)}</span>", order, _latency(answer)]
+        tokens = answer.query.tokens
+        warnings.append(note("status.truncated_tokens", tokens=tokens) if tokens else note("status.truncated"))
+    range_ = _range(answer, text)
+    if answer.searched is not None:
+        range_ = text("status.among", range=range_, papers=text.count("corpus.papers", answer.searched))
+    order = f"<span>{order_fact(answer, text)}</span>" if answer.sort else ""
+    mode = text(f"mode.{answer.mode}").lower() if answer.mode in MODES else answer.mode
+    facts = [f"<span>{escape(range_)}</span>", f"<span>{escape(mode)}</span>", order, _latency(answer, text)]
+    if has_map and answer.results:
+        facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
-    chips = offers(state, answer.suggestions)
-    return f'{_liked_papers(state, answer)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings))}'
+    chips = offers(state, answer.suggestions, text)
+    return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
 
 
-def results(state: PageState, answer: Answer, names: Mapping[str, str]) -> str:
+def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Words) -> str:
     """Return the results as an ordered list of articles with links to the next and the previous page.
 
     Args:
         state: The search.
         answer: The service's answer.
         names: The names of categories by code.
+        text: The texts in the reader's language.
     """
     if not answer.results:
-        return _empty_results(state)
+        return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
+    offer = answer.feedback
     cards = "".join(
-        f"<li>{paper_card(paper, rank, best, state, names)}</li>"
+        f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        f'<h2 class="akin-hidden">Results</h2>{toolbar(state)}{facets(state, answer.facets, names)}'
-        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer)}'
+        f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
+        f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
+        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 
-def problem(error: RequestFailed) -> str:
+def _exports(state: PageState, answer: Answer, text: Words) -> str:
+    """Return the links to files of the shown papers and of the best thousand, and to the feed of the search.
+
+    The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
+    address has no other links.
+    """
+    shown = urlencode([("ids", paper.id) for paper in answer.results])
+    lines = [(text("export.page"), f"?{shown}")]
+    search = replace(state, offset=0).address()
+    if is_short := len(search) <= _LONGEST_SENT:
+        lines.append((text("export.best"), f"{search}&all=1"))
+    rows = "".join(
+        f"<p><span>{escape(name)}</span> "
+        + " ".join(f'<a href="export/{form}{escape(query)}">{label}</a>' for form, label in EXPORTS.items())
+        + "</p>"
+        for name, query in lines
+    )
+    feed = f'<p><a href="feed{escape(search)}">{escape(text("export.feed"))}</a></p>' if is_short else ""
+    title = escape(text("export.title"))
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}{feed}</details>'
+
+
+def problem(error: RequestFailed, text: Words) -> str:
     """Return the explanation of a failed request and the next step."""
-    title, advice = _explain(error)
-    return (
-        f'<section class="akin-problem"><h2>{title}</h2><p>{escape(str(error))}</p>'
-        + (f"<p>{advice} Then search again: this page need not be reloaded.</p>" if advice else "")
-        + "</section>"
-    )
+    kind = _kind(error)
+    advice = ""
+    if kind != "refused":
+        advice = f"<p>{text.html('problem.again', advice=text.html(f'problem.{kind}_advice'))}</p>"
+    title = escape(text(f"problem.{kind}"))
+    return f'<section class="akin-problem"><h2>{title}</h2><p>{written_html(error.said, text)}</p>{advice}</section>'
 
 
-def _explain(error: RequestFailed) -> tuple[str, str]:
+def _kind(error: RequestFailed) -> str:
     if isinstance(error, RequestRefused):
-        return "That cannot be searched for", ""
+        return "refused"
     if isinstance(error, NoAnswer):
-        return "The search service is unavailable", "Start it with <code>akin up</code>."
+        return "away"
     if isinstance(error, NothingIndexed):
-        return "There are no papers to search yet", (
-            "Index the sample papers with <code>akin index build sample</code>, "
-            "or your own with <code>akin index build FILE</code>."
-        )
-    if isinstance(error, ServiceBusy):
-        return "The search service cannot answer right now", "Wait a moment."
-    return "The search service answered in an unknown way", (
-        "Check that the page and the service are of one version: <code>akin down</code>, <code>akin up</code>."
-    )
+        return "empty"
+    return "busy" if isinstance(error, ServiceBusy) else "odd"
 
 
-def notices(notes: Notes) -> str:
+def notices(notes: Notes, text: Words) -> str:
     """Return the notes, one paragraph each."""
-    return "".join(_notice(note) for note in notes)
+    return "".join(f'<p class="akin-notice">{written_html(each, text)}</p>' for each in notes)
 
 
-def _notice(words: str) -> str:
-    return f'<p class="akin-notice">{escape(words)}</p>'
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _range(answer: Answer) -> str:
+def _range(answer: Answer, text: Words) -> str:
     found = len(answer.results)
     if not found:
-        return "Nothing found"
-    return f"{answer.offset + 1}–{answer.offset + found}" if found > 1 else f"Result {answer.offset + 1}"
+        return text("status.nothing")
+    first = answer.offset + 1
+    return f"{first}–{answer.offset + found}" if found > 1 else text("status.result", number=first)
 
 
-def _latency(answer: Answer) -> str:
+def _latency(answer: Answer, text: Words) -> str:
     total = answer.timings.get("total_ms")
     if total is None:
         return ""
-    stages = " · ".join(
-        f"{stage} {_milliseconds(spent)}"
+    stages = "".join(
+        f"<span>{escape(text(f'status.stages.{stage}'))} {text.decimal(_milliseconds(spent))}</span> "
         for stage in _STAGES
         if (spent := answer.timings.get(f"{stage}_ms")) is not None
     )
-    return f'<span class="akin-latency">{_milliseconds(total)} ms{": " + stages if stages else ""}</span>'
+    time = escape(text("status.time", milliseconds=text.decimal(_milliseconds(total))))
+    if not stages:
+        return f'<span class="akin-latency">{time}</span>'
+    title = escape(text("status.stages.title"))
+    return (
+        f'<details class="akin-latency"><summary title="{title}">{time}</summary> '
+        f'<span class="akin-stages">{stages}</span></details>'
+    )
 
 
 def _milliseconds(spent: float) -> str:
     return f"{spent:.0f}" if spent >= 1 or spent == 0 else f"{spent:.1f}"
 
 
-def _liked_papers(state: PageState, answer: Answer) -> str:
+def _liked_papers(state: PageState, answer: Answer, text: Words) -> str:
     if not answer.query.like:
         return ""
     titles = _titles(answer.query.like)
     if answer.query.unlike:
-        titles += f" and unlike {_titles(answer.query.unlike)}"
-    clear = ' <a class="akin-clear" data-akin-go href="?">start over</a>' if state.like else ""
-    return f'<p class="akin-liked">Papers like {titles}{clear}</p>'
+        line = text.html("status.like_unlike", papers=titles, others=_titles(answer.query.unlike))
+    else:
+        line = text.html("status.like", papers=titles)
+    home = escape(state.fresh().address() or "?")
+    clear = f' <a class="akin-clear" data-akin-go href="{home}">{escape(text("status.clear"))}</a>'
+    return f'<p class="akin-liked">{line}{clear if state.like else ""}</p>'
 
 
 def _conditions(operators: tuple[str, ...]) -> str:
@@ -192,36 +254,44 @@ def _titles(papers: Iterable[LikedPaper]) -> str:
     )
 
 
-def _empty_results(state: PageState) -> str:
-    advice = "Try other words, or fewer of them."
+def _empty_results(state: PageState, text: Words) -> str:
+    advice = escape(text("results.none_advice"))
     if state.offset:
         first = escape(replace(state, offset=0).address())
-        advice = f'There are no more results. <a data-akin-go href="{first}">Back to the first page</a>'
+        advice = _advice("none_page", first, "first_page", text)
     elif state.has_filters:
         wider = escape(state.without_filters().address())
-        advice = f'No paper passes these filters. <a data-akin-go href="{wider}">Search without filters</a>'
-    return f'<section class="akin-problem"><h2>No papers found</h2><p>{advice}</p></section>'
+        advice = _advice("none_filters", wider, "without_filters", text)
+    return f'<section class="akin-problem"><h2>{escape(text("results.none"))}</h2><p>{advice}</p></section>'
 
 
-def _pages(state: PageState, answer: Answer) -> str:
-    links = []
+def _advice(reason: str, address: str, link: str, text: Words) -> str:
+    reason, label = escape(text(f"results.{reason}")), escape(text(f"results.{link}"))
+    return f'{reason} <a data-akin-go href="{address}">{label}</a>'
+
+
+def _pages(state: PageState, answer: Answer, text: Words) -> str:
+    links, end = [], ""
     if state.offset:
-        address = escape(state.previous_page().address())
-        links.append(f'<a class="akin-page" rel="prev" data-akin-go href="{address}">← Previous</a>')
+        links.append(_page("prev", state.previous_page(), f"← {text('results.previous')}"))
     if len(answer.results) < state.k or answer.next_cursor is None:
-        end = _end(answer) if state.offset else ""
+        end = _end(answer, text) if state.offset else ""
     elif (following := state.next_page()) is None:
-        end = "Akin shows no further results of one search. Add words or filters to narrow it."
+        end = text("results.no_further")
     else:
-        end = ""
-        address = escape(following.address())
-        links.append(f'<a class="akin-page akin-next" rel="next" data-akin-go href="{address}">Next →</a>')
+        links.append(_page("next", following, f"{text('results.next')} →"))
     if end:
-        links.append(f'<span class="akin-end">{end}</span>')
-    return f'<nav class="akin-pages" aria-label="Pages of results">{"".join(links)}</nav>' if links else ""
+        links.append(f'<span class="akin-end">{escape(end)}</span>')
+    label = escape(text("results.pages"))
+    return f'<nav class="akin-pages" aria-label="{label}">{"".join(links)}</nav>' if links else ""
 
 
-def _end(answer: Answer) -> str:
+def _page(rel: str, state: PageState, label: str) -> str:
+    look = "akin-page akin-next" if rel == "next" else "akin-page"
+    return f'<a class="{look}" rel="{rel}" data-akin-go href="{escape(state.address())}">{escape(label)}</a>'
+
+
+def _end(answer: Answer, text: Words) -> str:
     if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
-        return "These are the last results."
-    return f"These are the last of the {answer.sort.papers:,} best matches; by relevance there are more."
+        return text("results.last")
+    return text("results.last_best", papers=answer.sort.papers)

@@ -25,13 +25,13 @@ from gradio_ui.app import build_app
 from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
-from gradio_ui.own_links import OwnLinks
+from gradio_ui.own_page import OwnPage
 from gradio_ui.packed_files import PackedFiles
 from gradio_ui.pages.routes import ROUTES
 from gradio_ui.pages.site import Site
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
-from gradio_ui.theme import css, head, theme
+from gradio_ui.theme import css, theme
 from gradio_ui.values import values_for
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def create_server_app(
         root_path=settings.ui_root_path,
         theme=theme(),
         css=css(),
-        head=head(),
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -87,7 +86,7 @@ def create_server_app(
     )
     gradio_app: Any = cast("Mount", mounted.routes[-1]).app
     # The last middleware is the innermost: Gradio compresses outside of it.
-    gradio_app.user_middleware.append(Middleware(OwnLinks))
+    gradio_app.user_middleware.append(Middleware(OwnPage))
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
     gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, site, searches.stream)
     hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))

@@ -19,15 +19,15 @@ _STREAMS_OF_ONE = 2
 
 
 class TooManyPending(Exception):
-    """The session has too many answers that it has not fetched; the text can be shown to a user."""
+    """The session has too many answers that it has not fetched."""
 
 
 class TooManyStreams(Exception):
-    """The process has as many open streams as it allows; the text can be shown to a user."""
+    """The process has as many open streams as it allows."""
 
 
 class NoAnswerPending(Exception):
-    """The session has no answer to fetch; the text can be shown to a user."""
+    """The session has no answer to fetch."""
 
 
 class Sessions:
@@ -59,7 +59,7 @@ class Sessions:
             TooManyPending: The session must fetch answers first.
         """
         if len(self._queue.pending_event_ids_session.get(session, ())) >= self._each:
-            raise TooManyPending("Your last searches are still running. Wait a moment, then search again.")
+            raise TooManyPending
 
     async def record(self, session: str) -> None:
         """Record that a session has sent an event; if too many sessions have no stream, remove the oldest."""
@@ -78,9 +78,9 @@ class Sessions:
             TooManyStreams: The process has too many open streams.
         """
         if not self._queue.pending_event_ids_session.get(session) or self._streams[session] >= _STREAMS_OF_ONE:
-            raise NoAnswerPending("There is no running search in this session. Search again, or reload the page.")
+            raise NoAnswerPending
         if self._streams.total() >= self._most_streams:
-            raise TooManyStreams("Too many searches are running. Try again in a moment.")
+            raise TooManyStreams
         self._unread.pop(session, None)
         with count_stream(self._streams, session):
             yield

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from gradio_ui.words import LANGUAGES, Note, note
+
 MODES: Final = ("hybrid", "dense", "lexical")
 WITHDRAWN: Final = ("include", "exclude")
 SORTS: Final = ("relevance", "recent", "newest", "oldest")
@@ -23,7 +25,8 @@ FURTHEST_OFFSET: Final = 1000
 _MOST_FIELDS: Final = 200
 _SHOWN_OF_A_BAD_VALUE: Final = 40
 
-Notes = tuple[str, ...]
+Notes = tuple[Note | str, ...]
+"""What a reader should know of the search; strings are texts of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class PageState:
         varied: True to spread the results.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
+        lang: The language that the address asks for, one of `LANGUAGES`; empty for that of the browser.
     """
 
     q: str = ""
@@ -59,6 +63,7 @@ class PageState:
     varied: bool = False
     k: int = DEFAULT_RESULTS
     offset: int = 0
+    lang: str = ""
 
     @property
     def has_query(self) -> bool:
@@ -85,9 +90,14 @@ class PageState:
             ("varied", "1" if self.varied else None),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
+            ("lang", self.lang or None),
         ]
         given = [(name, value) for name, value in fields if value is not None]
         return "?" + urlencode(given) if given else ""
+
+    def fresh(self, q: str = "") -> PageState:
+        """Return another search with default values, in the same language."""
+        return PageState(q=q, lang=self.lang)
 
     def next_page(self) -> PageState | None:
         """Return the state of the page after this one; None if the service shows no later page."""
@@ -144,7 +154,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
     try:
         fields = parse_qsl(address.removeprefix("?"), max_num_fields=_MOST_FIELDS)
     except ValueError:
-        return PageState(), ("The address has too many parts to be read; it was ignored.",)
+        return PageState(), (note("note.many_parts"),)
     last = dict(fields)
     return make_state(
         q=last.get("q", ""),
@@ -160,6 +170,7 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         varied=_is_on(last.get("varied", "")),
         k=last.get("k"),
         offset=last.get("offset"),
+        lang=last.get("lang"),
     )
 
 
@@ -178,34 +189,35 @@ def make_state(
     varied: bool = False,
     k: str | float | None = None,
     offset: str | float | None = None,
+    lang: str | None = None,
 ) -> tuple[PageState, Notes]:
     """Return the state of raw values from the address or the inputs; None and blank values mean the default.
 
     Returns:
         The state, and a note to the user on each value that could not be used.
     """
-    notes: list[str] = []
+    notes: list[Note | str] = []
     text = _clean(q or "").strip()
     papers = _distinct(like)
     if text and papers:
-        notes.append("The address has a query and a paper; only the query was used.")
+        notes.append(note("note.query_and_paper"))
         papers = ()
     if mode not in MODES:
         if mode:
-            notes.append(f"There is no mode {_quote(mode)}; hybrid was used.")
+            notes.append(note("note.mode", value=_quote(mode)))
         mode = MODES[0]
     if withdrawn not in WITHDRAWN:
         if withdrawn:
-            notes.append(f"Withdrawn papers cannot be {_quote(withdrawn)}; they were included.")
+            notes.append(note("note.withdrawn", value=_quote(withdrawn)))
         withdrawn = WITHDRAWN[0]
     if sort not in SORTS:
         if sort:
-            notes.append(f"There is no order {_quote(sort)}; results are sorted by relevance.")
+            notes.append(note("note.sort", value=_quote(sort)))
         sort = SORTS[0]
-    first = _whole(from_year, "first year", 1000, 9999, notes)
-    last = _whole(to_year, "last year", 1000, 9999, notes)
+    first = _whole(from_year, "from_year", 1000, 9999, notes)
+    last = _whole(to_year, "to_year", 1000, 9999, notes)
     if first is not None and last is not None and first > last:
-        notes.append(f"The first year was later than the last; the search used {last} to {first}.")
+        notes.append(note("note.years", first=str(last), last=str(first)))
         first, last = last, first
     state = PageState(
         q=text,
@@ -219,8 +231,9 @@ def make_state(
         deep=deep,
         sort=sort,
         varied=varied,
-        k=_whole(k, "number of results", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
+        k=_whole(k, "k", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
+        lang=lang if lang in LANGUAGES else "",
     )
     return state, tuple(notes)
 
@@ -229,7 +242,7 @@ def _is_on(value: str) -> bool:
     return value.strip() not in ("", "0", "false")
 
 
-def _whole(value: str | float | None, name: str, least: int, most: int, notes: list[str]) -> int | None:
+def _whole(value: str | float | None, name: str, least: int, most: int, notes: list[Note | str]) -> int | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
@@ -238,7 +251,7 @@ def _whole(value: str | float | None, name: str, least: int, most: int, notes: l
         number = least - 1
     if least <= number <= most:
         return number
-    notes.append(f"The {name} {_quote(str(value))} is not a whole number from {least} to {most}; it was left out.")
+    notes.append(note(f"note.{name}", value=_quote(str(value)), least=str(least), most=str(most)))
     return None
 
 
@@ -252,6 +265,8 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _quote(value: str) -> str:
+def _quote(value: str) -> Note:
     value = _clean(value)
-    return f"“{value if len(value) <= _SHOWN_OF_A_BAD_VALUE else value[:_SHOWN_OF_A_BAD_VALUE] + '…'}”"
+    return note(
+        "note.quoted", value=value if len(value) <= _SHOWN_OF_A_BAD_VALUE else value[:_SHOWN_OF_A_BAD_VALUE] + "…"
+    )

@@ -7,21 +7,9 @@ from typing import Final
 
 import gradio as gr
 
-from gradio_ui import katex_files
 from gradio_ui.colours import COLOURS, MONO, SANS
-from gradio_ui.words import DEFAULT, words
 
 _HERE: Final = Path(__file__).parent
-
-
-def head() -> str:
-    """Return what the page's head holds: the page's own script, and the one for mathematics if KaTeX is there."""
-    scripts = ["pages/words.js", "page.js", *(["mathematics.js"] if katex_files.is_there() else [])]
-    texts = f'<script type="application/json" id="akin-words">{words(DEFAULT).script()}</script>'
-    code = "".join(f"<script>{(_HERE / script).read_text(encoding='utf-8')}</script>" for script in scripts)
-    # The address contains the query, which must not be sent to the sites that the results link to.
-    meta = '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'
-    return meta + texts + code
 
 
 def css() -> str:

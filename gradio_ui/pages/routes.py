@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradio_ui.pages import export, feedback, paper
+from gradio_ui.pages import map as map_page
 from gradio_ui.pages.site import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("/paper/{paper_id:path}", paper.show),
+    Route("/export/{form}", export.show),
+    Route("/feed", export.feed),
+    Route("/feedback", feedback.send, body=feedback.Said, longest_body=4096),
+    Route("/map", map_page.show),
+    Route("/map/about", map_page.about),
+    Route("/map/tiles/{tile:path}", map_page.tile),
+    Route("/map/near", map_page.near),
+)

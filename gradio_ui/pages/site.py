@@ -22,6 +22,7 @@ from gradio_ui.client import NothingIndexed, RequestFailed, RequestRefused, Sear
 from gradio_ui.pages import files
 from gradio_ui.pages.document import document
 from gradio_ui.pages.visit import Visit, visit_of
+from gradio_ui.words import Note, note, written, written_html
 
 _log = logging.getLogger(__name__)
 _LONGEST_PATH: Final = 600
@@ -98,13 +99,13 @@ class Site:
         text = document(title, body, visit=self.visit(request), scripts=scripts, styles=styles, here=here)
         return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY, "Vary": "Accept-Language"})
 
-    def error(self, request: Request, status: int, title: str, message: str = "", advice: str = "") -> Response:
+    def error(self, request: Request, status: int, title: str, message: Note | str = "", advice: str = "") -> Response:
         """Return a page about an error, with the next step; `title` and `advice` are keys of words."""
         visit = self.visit(request)
         text = visit.words
         body = (
             f'<section class="akin-problem"><h1>{escape(text(title))}</h1>'
-            + (f"<p>{escape(message)}</p>" if message else "")
+            + (f"<p>{written_html(message, text)}</p>" if message else "")
             + (f"<p>{text.html(advice)}</p>" if advice else "")
             + f'<p><a href="{escape(visit.link(""))}">{escape(text("error.search"))}</a></p></section>'
         )
@@ -121,13 +122,14 @@ class Site:
             _log.warning("no answer from %s: %s (%s)", self.service.url, error, error.__cause__)
         if request.method == "POST":
             code = error.code if isinstance(error, RequestRefused) else "unavailable"
-            return JSONResponse(error_body(code, str(error)), 422 if is_refused else 503)
+            body = error_body(code, written(error.said, self.visit(request).words))
+            return JSONResponse(body, 422 if is_refused else 503)
         if isinstance(error, RequestRefused):
             status = 404 if error.code.startswith("unknown") else 422
             title = "error.not_found" if status == 404 else "error.refused"
-            return self.error(request, status, title, str(error), "error.not_found_advice")
+            return self.error(request, status, title, error.said, "error.not_found_advice")
         kind = "empty" if isinstance(error, NothingIndexed) else "away"
-        answer = self.error(request, 503, f"error.{kind}", str(error), f"error.{kind}_advice")
+        answer = self.error(request, 503, f"error.{kind}", error.said, f"error.{kind}_advice")
         answer.headers["Retry-After"] = _SECONDS_TO_RETRY
         return answer
 
@@ -138,7 +140,8 @@ class Site:
                     return await route.handler(request, self)
                 return await route.handler(request, self, await _read(request, route.body, route.longest_body))
             except _Refused as refusal:
-                return JSONResponse(error_body(refusal.code, refusal.message), refusal.status_code)
+                message = written(refusal.said, self.visit(request).words)
+                return JSONResponse(error_body(refusal.code, message), refusal.status_code)
             except RequestFailed as error:
                 return self.failed(request, error)
 
@@ -148,24 +151,24 @@ class Site:
 class _Refused(HTTPException):
     """Body of a POST that is not read."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, said: Note | str) -> None:
         super().__init__(status)
         self.code = code
-        self.message = message
+        self.said = said
 
 
 async def _read(request: Request, form: type[BaseModel], longest: int) -> Any:
     if not _is_own(request):
-        raise _Refused(403, "other_site", "Only the page's own scripts can ask here.")
+        raise _Refused(403, "other_site", note("post.other_site"))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _Refused(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+        raise _Refused(415, "unsupported_media_type", note("post.media_type"))
     try:
         content = await limited_body(request.scope, request.receive, longest, _SECONDS_TO_SEND)
         return form.model_validate_json(content)
     except BodyTooLong:
-        raise _Refused(413, "body_too_large", f"The request is too long (at most {longest // 1024} KiB).") from None
+        raise _Refused(413, "body_too_large", note("post.too_large", kib=longest // 1024)) from None
     except SlowBody:
-        raise _Refused(408, "body_too_slow", "The request did not arrive in time. Send it again.") from None
+        raise _Refused(408, "body_too_slow", note("post.too_slow")) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "body"

@@ -1,13 +1,17 @@
-"""What a page needs to know of its reader: the language, and where the links of the page begin."""
+"""Language of a reader, and the address at which the links of the page begin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
 
 from gradio_ui.words import LANGUAGES, Words, choose_language, words
+
+VISIT: Final = "akin.visit"
+"""Key of a request's `Visit` in its scope."""
 
 
 @dataclass(frozen=True, slots=True)

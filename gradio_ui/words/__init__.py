@@ -14,7 +14,7 @@ from datetime import date
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 LANGUAGES: Final = {"en": "English", "de": "Deutsch"}
 """Names of the languages that the page speaks, in themselves, by code; the first is the default."""
@@ -73,6 +73,38 @@ class Words:
 
     def _written(self, value: object) -> str:
         return self.number(value) if isinstance(value, int) else str(value)
+
+
+class Note(NamedTuple):
+    """Text that is written in the language of its reader later; as a string, it is in the default language."""
+
+    key: str
+    values: Mapping[str, object] = {}
+
+    def __str__(self) -> str:
+        """Return the text in the default language, as for logs."""
+        return written(self, words(DEFAULT))
+
+
+def note(key: str, **values: object) -> Note:
+    """Return a text that is written later. A value in quotation marks is a `Note` itself."""
+    return Note(key, values)
+
+
+def written(said: Note | str, text: Words) -> str:
+    """Return a note in a language; a text of the service stays as it is."""
+    if isinstance(said, str):
+        return said
+    return text(
+        said.key, **{name: written(one, text) if isinstance(one, Note) else one for name, one in said.values.items()}
+    )
+
+
+def written_html(said: Note | str, text: Words) -> str:
+    """Return a note as HTML; a text of the service, which is English, says so where the page is not."""
+    if isinstance(said, str) and said and text.language != DEFAULT:
+        return f'<span lang="{DEFAULT}">{escape(said)}</span>'
+    return escape(written(said, text))
 
 
 @cache

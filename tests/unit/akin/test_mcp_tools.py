@@ -191,7 +191,7 @@ def test_a_list_that_is_nested_too_deeply_is_refused_like_any_other_text() -> No
         PapersLikeList.read({"like": "[" * 200_000})
 
 
-@pytest.mark.parametrize("name", ["similar", "citation"])
+@pytest.mark.parametrize("name", ["similar", "citation", "neighbourhood"])
 def test_an_id_is_not_taken_for_another_address(name: str) -> None:
     async def ask(path: str, body: Any = None) -> Reply:
         raise AssertionError(path)

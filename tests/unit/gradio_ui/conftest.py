@@ -48,6 +48,12 @@ async def main():
         "limit": blocks._queue.default_concurrency_limit,
         "analytics": blocks.analytics_enabled,
         "modules": list(sys.modules),
+        "texts": [
+            [component["props"].get("elem_id"), name, value]
+            for component in config["components"]
+            for name in ("label", "info", "placeholder", "value", "choices")
+            if (value := component["props"].get(name)) and name in component["props"]
+        ],
     }
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
@@ -71,6 +77,9 @@ async def main():
         said |= {"behind": behind, "without": without, "routes": len(routes)}
         page = await client.get("/", params={"page": "nowhere", "deep_link": "../../x"})
         said["page"] = [page.status_code, len(page.text), page.num_bytes_downloaded]
+        german = await client.get("/", params={"lang": "de"}, headers={"accept-language": "en"})
+        english = await client.get("/", params={"lang": "../../x"}, headers={"accept-language": "xx;q=9,,"})
+        said["languages"] = [german.text, english.text, german.headers["vary"]]
         named = await client.get("/", headers={"x-forwarded-host": "evil.example"})
         said["forwarded"] = "evil.example" in named.text
         said["host"] = (await client.get("/", headers={"host": "evil.example"})).status_code

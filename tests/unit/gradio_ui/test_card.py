@@ -12,14 +12,17 @@ from gradio_ui.answers import FoundPaper
 from gradio_ui.card import paper_card
 from gradio_ui.marks import marked
 from gradio_ui.state import PageState
+from gradio_ui.words import words
 from tests.unit.gradio_ui.elements import Elements
+
+EN = words("en")
 
 STATE = PageState(q="x", mode="dense", categories=("cs.LG",), sort="newest", offset=20)
 
 
 def card(**fields: Any) -> str:
     paper = FoundPaper.model_validate({"id": "a", "title": "A graph title", **fields})
-    return paper_card(paper, 1, 1.0, STATE, {})
+    return paper_card(paper, 1, 1.0, STATE, {}, EN)
 
 
 def test_matches_are_marked_and_the_best_sentence_is_set_apart() -> None:

@@ -13,6 +13,9 @@ from gradio_ui.client import SearchService
 from gradio_ui.gate import _methods
 from gradio_ui.settings import Settings
 from gradio_ui.state import PageState
+from gradio_ui.words import words
+
+EN = words("en")
 
 TEXT = "TY  - UNPB\r\nTI  - Müller\r\nER  - \r\n"
 
@@ -58,6 +61,6 @@ def test_a_service_that_is_away_is_told_in_words() -> None:
 
 
 def test_the_card_offers_every_format() -> None:
-    card = paper_card(FoundPaper(id='2401.00001"<', title="T"), 1, 1.0, PageState(q="x"), {})
+    card = paper_card(FoundPaper(id='2401.00001"<', title="T"), 1, 1.0, PageState(q="x"), {}, EN)
     assert 'data-akin-cite="2401.00001&quot;&lt;"' in card
     assert all(f'data-akin-format="{form}"' in card for form in ("bibtex", "ris", "csl-json"))

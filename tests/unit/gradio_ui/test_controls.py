@@ -8,7 +8,10 @@ from gradio_ui import render
 from gradio_ui.answers import Answer, Facets, Suggestion
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.state import PageState
+from gradio_ui.words import words
 from tests.unit.gradio_ui.elements import Elements
+
+EN = words("en")
 
 STATE = PageState(q="x", categories=("cs.LG",), offset=20)
 
@@ -18,7 +21,7 @@ def answer(**fields: Any) -> Answer:
 
 
 def test_each_order_is_a_link_and_the_present_one_is_marked() -> None:
-    links = Elements(toolbar(STATE.sorted_by("newest"))).all("a")
+    links = Elements(toolbar(STATE.sorted_by("newest"), EN)).all("a")
     assert [link["href"] for link in links] == [
         "?q=x&categories=cs.LG",
         "?q=x&categories=cs.LG&sort=recent",
@@ -29,31 +32,31 @@ def test_each_order_is_a_link_and_the_present_one_is_marked() -> None:
 
 
 def test_the_switch_for_varied_results_is_there_where_they_can_be_spread() -> None:
-    switch = Elements(toolbar(STATE)).all("a")[-1]
+    switch = Elements(toolbar(STATE, EN)).all("a")[-1]
     assert (switch["href"], switch.get("aria-current")) == ("?q=x&categories=cs.LG&varied=1", None)
-    switch = Elements(toolbar(STATE.spread(True))).all("a")[-1]
+    switch = Elements(toolbar(STATE.spread(True), EN)).all("a")[-1]
     assert (switch["href"], switch.get("aria-current")) == ("?q=x&categories=cs.LG", "true")
-    assert "Varied" not in toolbar(STATE.sorted_by("oldest"))
+    assert "Varied" not in toolbar(STATE.sorted_by("oldest"), EN)
 
 
 def test_the_order_is_said_with_what_was_sorted() -> None:
-    assert order_fact(answer()) == ""
-    assert order_fact(answer(sort={"by": "newest", "papers": 163})) == "newest of the 163 best matches"
-    assert order_fact(answer(sort={"by": "oldest", "papers": 7, "complete": True})) == "oldest of all 7 matches"
+    assert order_fact(answer(), EN) == ""
+    assert order_fact(answer(sort={"by": "newest", "papers": 163}), EN) == "newest of the 163 best matches"
+    assert order_fact(answer(sort={"by": "oldest", "papers": 7, "complete": True}), EN) == "oldest of all 7 matches"
     spread = {"by": "relevance", "papers": 163, "diversity": 0.3}
-    assert order_fact(answer(sort=spread)) == "the 163 best matches, spread"
+    assert order_fact(answer(sort=spread), EN) == "the 163 best matches, spread"
     recent = {"by": "recent", "papers": 163, "half_life": 3.0}
-    assert order_fact(answer(sort=recent)) == "the 163 best matches, a score halves every 3 years"
+    assert order_fact(answer(sort=recent), EN) == "the 163 best matches, a score halves every 3 years"
 
 
 def test_the_last_page_of_sorted_papers_says_that_there_are_others() -> None:
     found = [{"id": "a", "title": "T"}]
-    shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 163}), {})
+    shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 163}), {}, EN)
     assert "the last of the 163 best matches" in shown
-    shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 7, "complete": True}), {})
+    shown = render.results(STATE, answer(results=found, sort={"by": "newest", "papers": 7, "complete": True}), {}, EN)
     assert "These are the last results." in shown
     spread = {"by": "relevance", "papers": 163, "diversity": 0.3}
-    assert "These are the last results." in render.results(STATE, answer(results=found, sort=spread), {})
+    assert "These are the last results." in render.results(STATE, answer(results=found, sort=spread), {}, EN)
 
 
 COUNTED = Facets.model_validate(
@@ -66,7 +69,7 @@ COUNTED = Facets.model_validate(
 
 
 def test_each_year_with_papers_is_a_filter_and_years_between_are_empty() -> None:
-    shown = Elements(facets(PageState(q="x", offset=10), COUNTED, {}))
+    shown = Elements(facets(PageState(q="x", offset=10), COUNTED, {}, EN))
     links = {link.get("title"): link["href"] for link in shown.all("a")}
     assert links["2019: 1 paper"] == "?q=x&from=2019&to=2019"
     assert links["2021: 40 papers"] == "?q=x&from=2021&to=2021"
@@ -78,11 +81,11 @@ def test_each_year_with_papers_is_a_filter_and_years_between_are_empty() -> None
 
 def test_a_long_span_has_no_empty_years() -> None:
     counted = Facets.model_validate({"years": [{"year": 1000, "papers": 1}, {"year": 9999, "papers": 1}]})
-    assert len(Elements(facets(STATE, counted, {})).all("li")) == 2 + 1
+    assert len(Elements(facets(STATE, counted, {}, EN)).all("li")) == 2 + 1
 
 
 def test_chosen_filters_can_be_removed() -> None:
-    shown = Elements(facets(STATE.only_years(2020, None), COUNTED, {"cs.LG": "Machine Learning"}))
+    shown = Elements(facets(STATE.only_years(2020, None), COUNTED, {"cs.LG": "Machine Learning"}, EN))
     links = {link.get("title"): link["href"] for link in shown.all("a")}
     assert links["Without the filter Machine Learning"] == "?q=x&from=2020"
     assert links["Only A & B"] == "?q=x&categories=%3Cb%3E&from=2020"
@@ -92,8 +95,8 @@ def test_chosen_filters_can_be_removed() -> None:
 
 
 def test_nothing_is_shown_where_nothing_was_counted() -> None:
-    assert facets(STATE, None, {}) == facets(PageState(q="x"), Facets(), {}) == ""
-    assert "All years" in facets(PageState(q="x", from_year=2020), Facets(), {})
+    assert facets(STATE, None, {}, EN) == facets(PageState(q="x"), Facets(), {}, EN) == ""
+    assert "All years" in facets(PageState(q="x", from_year=2020), Facets(), {}, EN)
 
 
 def test_offers_are_links_to_searches_with_the_same_filters() -> None:
@@ -102,19 +105,19 @@ def test_offers_are_links_to_searches_with_the_same_filters() -> None:
         Suggestion(label="newest first", query="x", parameters={"sort": "newest"}),
         Suggestion(label="odd", query="x", parameters={"sort": "odd"}),
     ]
-    links = Elements(offers(STATE, chips)).all("a")
+    links = Elements(offers(STATE, chips, EN)).all("a")
     assert [link["href"] for link in links] == [
         "?q=x+au%3A%22Hinton%22&categories=cs.LG",
         "?q=x&categories=cs.LG&sort=newest",
         "?q=x&categories=cs.LG",
     ]
-    assert offers(STATE, ()) == ""
+    assert offers(STATE, (), EN) == ""
 
 
 def test_a_full_last_page_has_no_link_to_an_empty_one() -> None:
     found = [{"id": str(number), "title": "T"} for number in range(10)]
     state = PageState(q="x", offset=10)
-    last = render.results(state, answer(results=found, offset=10, next_cursor=None), {})
+    last = render.results(state, answer(results=found, offset=10, next_cursor=None), {}, EN)
     assert 'rel="next"' not in last
     assert "These are the last results." in last
-    assert 'rel="next"' in render.results(state, answer(results=found, offset=10, next_cursor="abc"), {})
+    assert 'rel="next"' in render.results(state, answer(results=found, offset=10, next_cursor="abc"), {}, EN)

@@ -326,12 +326,18 @@ def test_one_session_has_two_streams_at_most(queue: Queue) -> None:
             pass
 
 
-def test_the_messages_name_the_next_step(queue: Queue) -> None:
+def test_sessions_and_streams_have_limits(queue: Queue) -> None:
     queue.pending_event_ids_session["abc"] = {"one"}
-    with pytest.raises(TooManyPending, match="search again"):
+    with pytest.raises(TooManyPending):
         Sessions(queue, each=1).check_pending("abc")  # type: ignore[arg-type]
-    with pytest.raises(TooManyStreams, match="Try again"), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
+    with pytest.raises(TooManyStreams), Sessions(queue, streams=0).stream("abc"):  # type: ignore[arg-type]
         pass
+
+
+async def test_refusals_are_in_the_readers_language(client: httpx.AsyncClient) -> None:
+    for language, text in (("en", "Reload the page"), ("de-CH, en;q=0.5", "Laden Sie die Seite neu")):
+        answer = await client.post(JOIN, json=[], headers={"accept-language": language})
+        assert text in answer.json()["detail"]
 
 
 async def test_a_stream_that_lasts_too_long_is_ended() -> None:

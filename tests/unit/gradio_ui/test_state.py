@@ -81,7 +81,7 @@ def test_a_bad_value_is_left_out_and_named(address: str, kept: PageState, named:
     state, notes = read_address(address)
     assert state == kept
     assert len(notes) == 1
-    assert named in notes[0]
+    assert named in str(notes[0])
 
 
 def test_a_note_shows_little_of_a_long_value() -> None:
