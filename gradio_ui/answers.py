@@ -42,6 +42,63 @@ class FoundPaper(_AnswerPart):
     highlights: Highlights | None = None
 
 
+class WholePaper(_AnswerPart):
+    """Paper with all that is known of it; `published` and `updated` are ISO dates, `versions` is None if unknown."""
+
+    id: str
+    title: str = ""
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    arxiv_id: str | None = None
+    published: str | None = None
+    updated: str | None = None
+    versions: int | None = None
+    doi: str | None = None
+    journal_ref: str | None = None
+    comments: str | None = None
+    withdrawn: bool = False
+    links: dict[str, str] = Field(default_factory=dict)
+
+
+class DrawnPaper(_AnswerPart):
+    """Paper at a place, x and y from -1 to 1; `similarity` is its cosine with the paper in the middle."""
+
+    id: str
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    author_count: int = 0
+    date: str | None = None
+    category: str | None = None
+    withdrawn: bool = False
+    similarity: float
+    x: float
+    y: float
+
+
+class Edge(_AnswerPart):
+    """Two near papers, by their places in the list."""
+
+    one: int
+    other: int
+
+
+class Coverage(_AnswerPart):
+    """Number of papers that have a vector, of all papers."""
+
+    with_vectors: int
+    papers: int
+
+
+class Neighbourhood(_AnswerPart):
+    """Paper, which is the first one, and the papers nearest to it."""
+
+    papers: tuple[DrawnPaper, ...] = Field(min_length=1)
+    edges: tuple[Edge, ...] = ()
+    coverage: Coverage | None = None
+
+
 class LikedPaper(_AnswerPart):
     """Paper in the query: the results are similar to it, or dissimilar."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from html import escape
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gradio_ui.answers import FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
@@ -43,8 +43,8 @@ def paper_card(
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score, text)}</div>'
-        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper)}</h3>'
-        f"{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
+        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper, state)}'
+        f"</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
         f"{_why(paper, text)}{_actions(paper, state, text)}</div></article>"
     )
 
@@ -65,10 +65,17 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def _title(paper: FoundPaper) -> str:
+def _title(paper: FoundPaper, state: PageState) -> str:
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
-    return _external_link(link, title) if link else title
+    if link:
+        return _external_link(link, title)
+    return f'<a href="{escape(own_page(paper.id, state))}">{title}</a>'
+
+
+def own_page(paper_id: str, state: PageState) -> str:
+    """Return the address of a paper's own page, relative to the search page, in the language of a search."""
+    return f"paper/{quote(paper_id, safe='/:')}{state.fresh().address()}"
 
 
 def _abstract(paper: FoundPaper) -> str:
@@ -172,6 +179,7 @@ def _internal_link(state: PageState, label: str) -> str:
 def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
+    items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
     for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):
             items.append(_external_link(link, escape(label)))

@@ -15,15 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from html import escape
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health, ListedPapers, Missing, Resolved
+from gradio_ui.answers import Answer, CorpusInfo, Health, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -35,6 +33,8 @@ _ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
+_OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
+"""Ends of addresses of the service that are about a paper; no id has them."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -70,7 +70,7 @@ class RequestRefused(RequestFailed):
         code: The service's code of the reason, such as `unknown_paper`.
     """
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: Note | str, code: str) -> None:
         """Store the message for the user and the service's code."""
         super().__init__(message)
         self.code = code
@@ -171,62 +171,55 @@ class SearchService:
             self._map_known = snapshot, time.monotonic() + _ASK_AGAIN_SECONDS, there
         return there
 
-    async def listed(self, ids: Sequence[str]) -> ListedPapers:
-        """Return papers by their ids, and the ids that the corpus lacks.
+    async def paper(self, paper_id: str) -> WholePaper:
+        """Return a paper by any form of its id, or by its DOI.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
+        if not paper_id or paper_id.rpartition("/")[2] in _OF_A_PAPER:
+            raise RequestRefused(note("paper.unknown"), "unknown_paper")
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}", WholePaper)
 
-    async def search_lists(self, parameters: dict[str, object]) -> Answer:
-        """Return the answer to a search by the papers of a list, or among them.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        return await self._send_request("POST", "/search", Answer, parameters)
-
-    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
-        """Return the papers that a list lacks.
+    async def neighbourhood(self, paper_id: str) -> Neighbourhood:
+        """Return the papers nearest to one, drawn on a plane.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
-        return await self._send_request("POST", "/lists/missing", Missing, body)
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/neighbourhood", Neighbourhood)
 
-    async def resolve(self, text: str) -> Resolved:
-        """Return the papers that the references of a text mean.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
-
-    async def export(self, ids: Sequence[str], form: str) -> tuple[bytes, str]:
-        """Return a file of papers in a format, as the service wrote it, and its media type.
+    async def similar(self, state: PageState) -> Answer:
+        """Return the answer to the search of a state, without the places of words in the results.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        written = await self._request("POST", "/export", {"ids": list(ids), "format": form})
-        return written.content, written.headers.get("content-type", "application/octet-stream")
+        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False})
 
-    async def feed(self, query: Sequence[tuple[str, str]], here: str) -> bytes:
-        """Return papers like some as an Atom feed, with the page's addresses instead of the service's.
-
-        Args:
-            query: The names and ids of `like` and `unlike`.
-            here: The address of the page, without a slash at its end.
+    async def feed(self, asked: dict[str, object]) -> str:
+        """Return a search as an Atom feed; lists are repeated parameters.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        content = (await self._request("GET", f"/feed?{urlencode(query)}")).content
-        for own, page in (("feed?", "list/feed?"), ("search?", "?"), ("papers/", "paper/")):
-            content = content.replace(f'"{self.url}/{own}'.encode(), f'"{escape(here)}/{page}'.encode())
-        return content.replace(b'type="application/json"', b'type="text/html"')
+        return (await self._request("GET", f"/feed?{urlencode(asked, doseq=True)}")).text
+
+    async def open_export(self, asked: dict[str, object]) -> httpx.Response:
+        """Return the answer to an export, which is to be read and closed.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._request("POST", "/export", asked, stream=True)
+
+    async def ask(self, path: str, shape: type[_Shape], body: dict[str, object]) -> _Shape:
+        """Return the service's answer to a POST of JSON, in a form.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", path, shape, body)
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
@@ -267,9 +260,13 @@ class SearchService:
         except ValidationError as error:
             raise AnswerNotUnderstood(note("service.other")) from error
 
-    async def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
+    async def _request(
+        self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
+    ) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, json=body)
+            response = await self._http.send(self._http.build_request(method, path, json=body), stream=stream)
+            if stream and not response.is_success:
+                await response.aread()
         except httpx.TimeoutException as error:
             raise NoAnswer(note("service.late")) from error
         except httpx.TransportError as error:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
+from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
@@ -22,6 +24,7 @@ EXAMPLES: Final = (
     "can language models check facts?",
     "graph neural networks for molecules",
 )
+_LONGEST_SENT: Final = 7_000  # characters of an address, as in page.js
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
 _OPERATORS: Final = {
     "phrase": ('"neural operator"',),
@@ -141,7 +144,30 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
         f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
         f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
+        f"{_exports(state, answer, text)}"
     )
+
+
+def _exports(state: PageState, answer: Answer, text: Words) -> str:
+    """Return the links to files of the shown papers and of the best thousand, and to the feed of the search.
+
+    The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
+    address has no other links.
+    """
+    shown = urlencode([("ids", paper.id) for paper in answer.results])
+    lines = [(text("export.page"), f"?{shown}")]
+    search = replace(state, offset=0).address()
+    if is_short := len(search) <= _LONGEST_SENT:
+        lines.append((text("export.best"), f"{search}&all=1"))
+    rows = "".join(
+        f"<p><span>{escape(name)}</span> "
+        + " ".join(f'<a href="export/{form}{escape(query)}">{label}</a>' for form, label in EXPORTS.items())
+        + "</p>"
+        for name, query in lines
+    )
+    feed = f'<p><a href="feed{escape(search)}">{escape(text("export.feed"))}</a></p>' if is_short else ""
+    title = escape(text("export.title"))
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}{feed}</details>'
 
 
 def problem(error: RequestFailed, text: Words) -> str:
