@@ -181,6 +181,28 @@ class MissingAnswer(TypedDict):
     notes: list[str]
 
 
+class ResolvedReference(TypedDict):
+    """A reference, and the paper that it means; None if the corpus lacks it, or it is not certain."""
+
+    reference: str
+    line: NotRequired[int]
+    key: NotRequired[str]
+    paper: NamedPaper | None
+    how: str | None
+    confidence: float | None
+    candidates: list[NamedPaper]
+    problem: str | None
+
+
+class ResolveAnswer(TypedDict):
+    """References in their order, and the number of those that are `found`."""
+
+    references: list[ResolvedReference]
+    found: int
+    format: str | None
+    snapshot: str
+
+
 class Category(TypedDict):
     """A category of the corpus."""
 

@@ -24,6 +24,7 @@ from akin_client.answers import (
     Paper,
     PapersAnswer,
     RerankResult,
+    ResolveAnswer,
     SearchAnswer,
     TextVector,
     Vectors,
@@ -109,6 +110,12 @@ def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     """Return the request for citations, as the text of one file."""
     body = {"ids": list(_several(ids)), "format": form}
     return Call("POST", "/citations", lambda response: response.text, body=body)
+
+
+def resolve(references: str | Sequence[Mapping[str, Any]]) -> Call[ResolveAnswer]:
+    """Return the request for the papers that references mean."""
+    body = {"text": references} if isinstance(references, str) else {"references": list(references)}
+    return Call("POST", "/references/resolve", lambda response: cast(ResolveAnswer, response.json()), body=body)
 
 
 def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[str]:

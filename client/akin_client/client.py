@@ -21,6 +21,7 @@ from akin_client.answers import (
     Paper,
     PapersAnswer,
     RerankResult,
+    ResolveAnswer,
     Result,
     SearchAnswer,
     TextVector,
@@ -154,6 +155,15 @@ class Client:
     def citations(self, ids: str | Sequence[str], format: str = "bibtex") -> str:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return self._send(calls.citations(ids, format))
+
+    def resolve(self, references: str | Sequence[Mapping[str, Any]]) -> ResolveAnswer:
+        """Return the papers that references mean, in their order; at most 2,000 references.
+
+        Args:
+            references: BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles as one text; or dictionaries of `title`,
+                `authors`, `year`, `doi`, `arxiv_id`, `id` and `key`.
+        """
+        return self._send(calls.resolve(references))
 
     def export(self, query: str | None = None, *, format: str = "bibtex", **parameters: Any) -> str:
         """Return papers as the text of a file: `bibtex`, `ris`, `csl-json`, `csv` or `jsonl`.

@@ -111,6 +111,11 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("missing", (["2401.1"],), {"k": 3, "to": None, "from_": "2020"},
          ("POST", "/v1/lists/missing", {"ids": ["2401.1"], "k": 3, "from": "2020"})),
         ("citations", ("2401.1",), {"format": "ris"}, ("POST", "/v1/citations", {"ids": ["2401.1"], "format": "ris"})),
+        ("resolve", ("@misc{a}",), {}, ("POST", "/v1/references/resolve", {"text": "@misc{a}"})),
+        (
+            "resolve", (({"title": "T", "year": 2020},),), {},
+            ("POST", "/v1/references/resolve", {"references": [{"title": "T", "year": 2020}]}),
+        ),
         (
             "export", ("a b",), {"format": "csv", "k": 5},
             ("POST", "/v1/export", {"format": "csv", "query": "a b", "k": 5}),
