@@ -16,6 +16,7 @@ RetrievalError
 │   ├── UnknownModel          no model of that name is served here (404)
 │   ├── CursorExpired         the corpus was changed since a cursor was made (410)
 │   ├── NoReranker            no reranker is served here (404)
+│   ├── NoReferences          the corpus does not know which of its papers cite which
 │   ├── FeedbackOff           the service keeps no feedback (404)
 │   ├── UnknownSearch         the search that feedback is on is not known any more (404)
 │   ├── NoMap                 the corpus has no map, or one that cannot be used (404)
@@ -181,6 +182,20 @@ class NoReranker(RequestError):
 
     code = "no_reranker"
     status = 404
+
+
+class NoReferences(RequestError):
+    """The corpus does not know which of its papers cite which."""
+
+    code = "no_references"
+
+    def __init__(self, asked: str, parameter: str) -> None:
+        """Take what was asked for, and the parameter that did."""
+        super().__init__(
+            f"{asked} needs the references between the papers, and this corpus has none. Whoever runs the service "
+            "imports them with: akin references import FILE",
+            {"parameter": parameter},
+        )
 
 
 class FeedbackOff(RequestError):

@@ -14,6 +14,7 @@ from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
     from akin.papers.bibliography.references import Reference
+    from akin.stack_settings import Settings
 
 _AT_ONCE = 2_000  # references of one request
 _MOST_CITED = 1_000
@@ -39,10 +40,7 @@ def resolve(
     Examples: akin resolve thesis.bib; akin resolve thesis.bib --bibtex > fresh.bib
     """
     settings = read_settings()
-    references = _read(file)
-    found: list[dict[str, Any]] = []
-    for at in range(0, len(references), _AT_ONCE):
-        found += _answers(settings.service_url, references[at : at + _AT_ONCE])
+    found = resolved(settings, file)
     ids = list(dict.fromkeys(each["paper"]["id"] for each in found if each["paper"]))
     if json:
         print_json(found)
@@ -55,6 +53,19 @@ def resolve(
         _print(found)
     named = sum(each["paper"] is not None for each in found)
     say(f"{named:,} of {len(found):,} references are papers of this corpus")
+
+
+def resolved(settings: Settings, file: str) -> list[dict[str, Any]]:
+    """Return the service's answer to each reference of a file, or of standard input for `-`, with its line.
+
+    Raises:
+        BadParameter: The file cannot be read.
+        PapersUnusable: The file is too large, or has no references.
+        SearchFailed: The service does not run, or refuses a reference.
+    """
+    references = _read(file)
+    parts = (references[at : at + _AT_ONCE] for at in range(0, len(references), _AT_ONCE))
+    return [each for part in parts for each in _answers(settings.service_url, part)]
 
 
 def _read(file: str) -> list[Reference]:

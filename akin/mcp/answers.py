@@ -56,7 +56,10 @@ class Facets(Answer):
 
 
 class FoundPaper(Answer):
-    """Paper that was found; at most ten of its authors are listed. `why` and `sentence` are there on request."""
+    """Paper that was found; at most ten of its authors are listed. `why` and `sentence` are there on request.
+
+    `citations` are null if they are not known.
+    """
 
     id: str
     title: str
@@ -66,6 +69,7 @@ class FoundPaper(Answer):
     date: str | None
     categories: list[str]
     score: float
+    citations: int | None
     withdrawn: bool
     links: dict[str, str]
     why: str | None = None
@@ -101,7 +105,8 @@ class FoundPapers(Answer):
             lines = ["No paper of the corpus meets the conditions. Use fewer; corpus_info tells dates and categories."]
         lines += [f"Note: {note}" for note in (*filter(None, [self.degraded]), *self.notes)]
         for rank, paper in enumerate(self.results, self.offset + 1):
-            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories)]
+            cited = "" if paper.citations is None else f"cited by {paper.citations}"
+            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories), cited]
             lines.append(f"\n{rank}. {paper.title}{' (withdrawn)' * paper.withdrawn}")
             lines.append(f"   {'; '.join(filter(None, facts))}")
             lines.append(f"   {_people(paper.authors, paper.author_count)}")
@@ -118,7 +123,7 @@ class FoundPapers(Answer):
 
 
 class PaperDetails(Answer):
-    """One paper; at most a hundred of its authors are listed."""
+    """One paper; at most a hundred of its authors are listed. `citations` are null if they are not known."""
 
     id: str
     title: str
@@ -130,6 +135,7 @@ class PaperDetails(Answer):
     doi: str | None
     journal_ref: str | None
     comments: str | None
+    citations: int | None
     withdrawn: bool
     links: dict[str, str]
 
@@ -166,7 +172,10 @@ class Category(Answer):
 
 
 class Corpus(Answer):
-    """Corpus that is searched: papers, days of the oldest and the newest one, and the largest categories."""
+    """Corpus that is searched: papers, days of the oldest and the newest one, and the largest categories.
+
+    `references` is the number of references between papers of the corpus; 0 if they are not known.
+    """
 
     papers: int
     first: str | None
@@ -174,6 +183,7 @@ class Corpus(Answer):
     created: str
     category_count: int
     categories: list[Category]
+    references: int
     snapshot: str
     archives: ClassVar[int] = 12
 
@@ -187,7 +197,8 @@ class Corpus(Answer):
         archives = list(dict.fromkeys(each.code.partition(".")[0] for each in self.categories))
         named = ", ".join(archives[: self.archives]) + (" and more" if len(archives) > self.archives else "")
         of = f" of {(self.first or '')[:4]} to {self.newest}" if self.newest else ""
-        return f"Corpus: {self.papers} papers{of}; archives: {named or 'none'}; indexed {self.created[:10]}."
+        known = f"; {self.references} references between them" if self.references else ""
+        return f"Corpus: {self.papers} papers{of}{known}; archives: {named or 'none'}; indexed {self.created[:10]}."
 
 
 _Paper = TypeVar("_Paper", FoundPaper, PaperDetails)
@@ -228,8 +239,9 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
 
 def details(answer: Mapping[str, Any], asked: Sized) -> PaperDetails:
     """Return a paper in the length that was asked for."""
-    fields = {name: answer[name] for name in PaperDetails.model_fields}
-    paper = PaperDetails(**fields | {"authors": list(answer["authors"][:_AUTHORS_OF_PAPER])})
+    fields: dict[str, Any] = {name: answer.get(name) for name in PaperDetails.model_fields}
+    authors = list(answer["authors"][:_AUTHORS_OF_PAPER])
+    paper = PaperDetails(**fields | {"authors": authors, "citations": _total(answer)})
     return _fit(paper, asked.max_characters)
 
 
@@ -253,7 +265,8 @@ def corpus(answer: Mapping[str, Any]) -> Corpus:
     categories = answer["categories"]
     shown = [Category(code=each["code"], name=each["name"], papers=each["papers"]) for each in categories[:_CATEGORIES]]
     fields = {name: answer[name] for name in ("papers", "first", "newest", "created", "snapshot")}
-    return Corpus(**fields, category_count=len(categories), categories=shown)
+    references = answer.get("references", {}).get("pairs", 0)
+    return Corpus(**fields, category_count=len(categories), categories=shown, references=references)
 
 
 def _facets(counted: Mapping[str, Any], most: int) -> Facets:
@@ -274,7 +287,7 @@ def _facets(counted: Mapping[str, Any], most: int) -> Facets:
 
 
 def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
-    fields = {name: result[name] for name in FoundPaper.model_fields if name in result}
+    fields: dict[str, Any] = {name: result[name] for name in FoundPaper.model_fields if name in result}
     if highlights := result.get("highlights"):
         fields["why"] = cut(highlights["why"], _LONGEST_NOTE)
         if highlights["sentence"]:
@@ -282,8 +295,15 @@ def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
     abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
     links = {name: result["links"][name] for name in ("abs", "doi", "url") if name in result["links"]}
     return FoundPaper(
-        **fields | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
+        **fields
+        | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
+        | {"citations": _total(result)}
     )
+
+
+def _total(paper: Mapping[str, Any]) -> int | None:
+    counts = paper.get("citations")
+    return int(counts["total"]) if counts else None
 
 
 def _fit(paper: _Paper, most: int) -> _Paper:

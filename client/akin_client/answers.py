@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 
+class CitationCounts(TypedDict):
+    """Citations of a paper in all, those in the corpus, and the papers of the corpus that it cites."""
+
+    total: int
+    in_corpus: int
+    references: int
+
+
 class Paper(TypedDict):
-    """A paper; `raw` has the source's own text of title, abstract and authors where it differs."""
+    """A paper; `raw` has the source's own text of title, abstract and authors where it differs.
+
+    `citations` are there if the corpus has references.
+    """
 
     id: str
     title: str
@@ -25,6 +36,7 @@ class Paper(TypedDict):
     withdrawn: bool
     raw: dict[str, Any]
     publication: NotRequired[dict[str, Any]]
+    citations: NotRequired[CitationCounts]
     published: NotRequired[str | None]
     updated: NotRequired[str | None]
 
@@ -37,6 +49,15 @@ class Result(Paper):
     duplicates: list[str]
     highlights: NotRequired[dict[str, Any]]
     versions: NotRequired[int]
+
+
+class ChasedPaper(Paper):
+    """A paper that best results cite, or are cited by: `cited_by` and `cites` are their ids."""
+
+    score: float
+    cited_by: list[str]
+    cites: list[str]
+    why: str
 
 
 class NamedPaper(TypedDict):
@@ -86,7 +107,20 @@ class SearchAnswer(TypedDict):
     sort: NotRequired[dict[str, Any]]
     facets: NotRequired[dict[str, Any]]
     suggestions: NotRequired[list[Any]]
+    chased: NotRequired[list[ChasedPaper]]
     feedback: NotRequired[dict[str, Any]]
+
+
+class LinkedPapers(TypedDict):
+    """Papers that `paper` cites, or that cite it: a part of `total`."""
+
+    paper: NamedPaper
+    citations: CitationCounts
+    results: list[Paper]
+    total: int
+    k: int
+    offset: int
+    next_offset: int | None
 
 
 class FeedbackAnswer(TypedDict):
@@ -210,6 +244,43 @@ class Neighbourhood(TypedDict):
     coverage: dict[str, int] | None
 
 
+class MapPoint(TypedDict):
+    """A paper at its place on the map of the corpus, 0 to 1 from the left and from above; None without a vector."""
+
+    id: str
+    title: str
+    x: float | None
+    y: float | None
+    year: int | None
+    categories: list[str]
+
+
+class MapPoints(TypedDict):
+    """Papers with their places on the map, and the ids that the corpus lacks."""
+
+    points: list[MapPoint]
+    unknown: list[str]
+
+
+class MapAnswer(TypedDict):
+    """The map of the corpus: its size, its groups of papers, the names of regions, and its tiles."""
+
+    snapshot: str
+    version: str
+    created: str
+    papers: int
+    placed: int
+    sampled: int
+    added: int
+    method: str
+    grouped_by: str
+    groups: list[dict[str, Any]]
+    first_year: int
+    last_year: int
+    labels: list[dict[str, Any]]
+    tiles: list[dict[str, int]]
+
+
 class CorpusAnswer(TypedDict):
     """The corpus that is searched."""
 
@@ -221,6 +292,7 @@ class CorpusAnswer(TypedDict):
     snapshot: str
     encoder: Encoder
     source: str
+    references: NotRequired[dict[str, Any]]
 
 
 class TextVector(TypedDict):

@@ -12,6 +12,9 @@ from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -119,6 +122,14 @@ class AsyncClient:
         """Return the papers nearest to a paper of the corpus."""
         return await self._send(calls.similar(paper_id, parameters))
 
+    async def references(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that a paper cites: `k`, `offset`, `sort` (citations, newest, oldest)."""
+        return await self._send(calls.linked(paper_id, "references", parameters))
+
+    async def cited_by(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that cite a paper; the parameters are those of `references`."""
+        return await self._send(calls.linked(paper_id, "cited-by", parameters))
+
     async def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return await self._send(calls.paper(paper_id))
@@ -220,6 +231,26 @@ class AsyncClient:
             NotFound: The service has no reranker.
         """
         return await self._send(calls.rerank(query, documents, top_n))
+
+    async def map(self) -> MapAnswer:
+        """Return the description of the map of the corpus.
+
+        Raises:
+            NotFound: The corpus has no map.
+        """
+        return await self._send(calls.corpus_map())
+
+    async def map_tile(self, version: str, z: int, x: int, y: int) -> bytes:
+        """Return the points of a tile of the map, as its route describes them; `map` has the version."""
+        return await self._send(calls.map_tile(version, z, x, y))
+
+    async def map_points(self, ids: str | Sequence[str]) -> MapPoints:
+        """Return papers with their places on the map, at most 1,000."""
+        return await self._send(calls.map_points(ids))
+
+    async def map_near(self, x: float, y: float, k: int = 1) -> MapPoints:
+        """Return the papers nearest to a place of the map, 0 to 1 from the left and from above, at most 100."""
+        return await self._send(calls.map_near(x, y, k))
 
     async def models(self) -> list[Model]:
         """Return the models that are served."""

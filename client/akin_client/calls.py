@@ -15,6 +15,9 @@ import httpx
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -66,6 +69,12 @@ def searches(asked: Sequence[Mapping[str, Any]]) -> Call[list[SearchAnswer | Ans
 def similar(paper_id: str, parameters: Mapping[str, Any]) -> Call[SearchAnswer]:
     """Return a search for papers like one."""
     return Call("GET", f"/papers/{_quoted(paper_id)}/similar", _search_answer, query=_parameters(parameters))
+
+
+def linked(paper_id: str, way: str, parameters: Mapping[str, Any]) -> Call[LinkedPapers]:
+    """Return the request for the papers that a paper cites (`references`), or that cite it (`cited-by`)."""
+    path = f"/papers/{_quoted(paper_id)}/{way}"
+    return Call("GET", path, lambda response: cast(LinkedPapers, response.json()), query=_parameters(parameters))
 
 
 def paper(paper_id: str) -> Call[Paper]:
@@ -155,6 +164,28 @@ def rerank(query: str, documents: str | Sequence[str], top_n: int | None) -> Cal
     """Return the request for documents in the order of the reranker."""
     body = _parameters({"query": query, "documents": list(_several(documents)), "top_n": top_n})
     return Call("POST", "/rerank", lambda response: cast(list[RerankResult], response.json()["results"]), body=body)
+
+
+def corpus_map() -> Call[MapAnswer]:
+    """Return the request for the description of the map."""
+    return Call("GET", "/map", lambda response: cast(MapAnswer, response.json()))
+
+
+def map_tile(version: str, z: int, x: int, y: int) -> Call[bytes]:
+    """Return the request for the points of a tile of the map."""
+    return Call("GET", f"/map/tiles/{_quoted(version)}/{z}/{x}/{y}", lambda response: response.content)
+
+
+def map_points(ids: str | Sequence[str]) -> Call[MapPoints]:
+    """Return the request for the places of papers on the map."""
+    query = {"ids": ",".join(_several(ids))}
+    return Call("GET", "/map/points", lambda response: cast(MapPoints, response.json()), query=query)
+
+
+def map_near(x: float, y: float, k: int) -> Call[MapPoints]:
+    """Return the request for the papers at a place of the map."""
+    query = {"x": x, "y": y, "k": k}
+    return Call("GET", "/map/near", lambda response: cast(MapPoints, response.json()), query=query)
 
 
 def models() -> Call[list[Model]]:

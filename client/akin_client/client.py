@@ -12,6 +12,9 @@ from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
+    LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -116,6 +119,14 @@ class Client:
         """Return the papers nearest to a paper of the corpus."""
         return self._send(calls.similar(paper_id, parameters))
 
+    def references(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that a paper cites: `k`, `offset`, `sort` (citations, newest, oldest)."""
+        return self._send(calls.linked(paper_id, "references", parameters))
+
+    def cited_by(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that cite a paper; the parameters are those of `references`."""
+        return self._send(calls.linked(paper_id, "cited-by", parameters))
+
     def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return self._send(calls.paper(paper_id))
@@ -217,6 +228,26 @@ class Client:
             NotFound: The service has no reranker.
         """
         return self._send(calls.rerank(query, documents, top_n))
+
+    def map(self) -> MapAnswer:
+        """Return the description of the map of the corpus.
+
+        Raises:
+            NotFound: The corpus has no map.
+        """
+        return self._send(calls.corpus_map())
+
+    def map_tile(self, version: str, z: int, x: int, y: int) -> bytes:
+        """Return the points of a tile of the map, as its route describes them; `map` has the version."""
+        return self._send(calls.map_tile(version, z, x, y))
+
+    def map_points(self, ids: str | Sequence[str]) -> MapPoints:
+        """Return papers with their places on the map, at most 1,000."""
+        return self._send(calls.map_points(ids))
+
+    def map_near(self, x: float, y: float, k: int = 1) -> MapPoints:
+        """Return the papers nearest to a place of the map, 0 to 1 from the left and from above, at most 100."""
+        return self._send(calls.map_near(x, y, k))
 
     def models(self) -> list[Model]:
         """Return the models that are served."""

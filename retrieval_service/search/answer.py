@@ -17,6 +17,7 @@ from akin.papers import Paper, bare_doi, links, subject
 from akin.papers.publication import Publication
 from akin.papers.text import display_text
 from retrieval_service.filter import day_of
+from retrieval_service.ports import References
 
 
 class RawText(msgspec.Struct, kw_only=True):
@@ -27,13 +28,33 @@ class RawText(msgspec.Struct, kw_only=True):
     authors: Sequence[str] | UnsetType = UNSET
 
 
+class CitationCounts(msgspec.Struct, kw_only=True):
+    """Citations of a paper: the `total` that the source states, those `in_corpus`, and the paper's own `references`.
+
+    `references` are papers of the corpus. Without a source that states it, `total` is the number in the corpus.
+    """
+
+    total: int
+    in_corpus: int
+    references: int
+
+    @classmethod
+    def of(cls, references: References | None, row: int) -> CitationCounts | UnsetType:
+        """Return the counts of a row; nothing if the corpus has no references."""
+        if references is None:
+            return UNSET
+        total, in_corpus, cited = references.counts(row)
+        return cls(total=total, in_corpus=in_corpus, references=cited)
+
+
 class PaperAnswer(msgspec.Struct, kw_only=True):
     """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
 
     `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
     a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
     the first three where it differs. A paper of a library has its `publication` as the entry states it: the type, the
-    citation key, the venue and the date as far as it is known.
+    citation key, the venue and the date as far as it is known. `citations` are there if
+    the corpus has references.
     """
 
     id: str
@@ -53,6 +74,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     withdrawn: bool
     raw: RawText
     publication: Publication | UnsetType = UNSET
+    citations: CitationCounts | UnsetType = UNSET
 
     most_authors: ClassVar[int | None] = None
 
@@ -141,6 +163,20 @@ class SearchResult(PaperAnswer, kw_only=True):
     versions: int | UnsetType = UNSET
 
 
+class ChasedPaper(PaperAnswer, kw_only=True):
+    """Paper that the best results cite or are cited by: `cited_by` and `cites` name them, and `why` says it in words.
+
+    `score` is the share of the best results that are linked to it, of which the first weigh most.
+    """
+
+    most_authors: ClassVar[int | None] = 50
+
+    score: float
+    cited_by: Sequence[str]
+    cites: Sequence[str]
+    why: str
+
+
 class NamedPaper(msgspec.Struct):
     """Paper that the request names."""
 
@@ -197,7 +233,7 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     """Order of the results, and the number of `papers` that were put in it.
 
     `complete` is true if these are all papers that match; otherwise they are the best matches, and the results end with
-    them. `half_life` is in years; `diversity` is there if it is more than 0.
+    them. `half_life` is in years; `diversity` and `citation_boost` are there if they are more than 0.
     """
 
     by: str
@@ -205,6 +241,7 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     complete: bool
     half_life: float | UnsetType = UNSET
     diversity: float | UnsetType = UNSET
+    citation_boost: float | UnsetType = UNSET
 
 
 class YearCount(msgspec.Struct, kw_only=True):
@@ -265,7 +302,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
     of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
     search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
-    the next page; it is null at the end of the ranking. `feedback` is there on request, if the service keeps any.
+    the next page; it is null at the end of the ranking. `chased` are there on request, and `feedback` too if the
+    service keeps any.
     """
 
     results: list[SearchResult]
@@ -286,4 +324,5 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
+    chased: list[ChasedPaper] | UnsetType = UNSET
     feedback: FeedbackOffer | UnsetType = UNSET

@@ -32,6 +32,7 @@ MOST_LISTED = 1000
 """Papers of a list: to search by, to search among, or to cite."""
 MOST_EXPORTED = 1000
 """Papers of one export."""
+_BESIDE_RESULTS = ("highlight", "nearest_sentences", "facets", "suggest", "chase", "feedback")
 _CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
@@ -59,6 +60,7 @@ class Sort(StrEnum):
     NEWEST = "newest"
     OLDEST = "oldest"
     RECENT = "recent"
+    CITATIONS = "citations"
 
 
 def replace_unprintable(text: str) -> str:
@@ -174,8 +176,8 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k, highlight, nearest_sentences, facets, suggest and feedback. It reaches the end of the "
-            "ranking."
+            "apart from k, highlight, nearest_sentences, facets, suggest, chase and feedback. It reaches the end of "
+            "the ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -203,6 +205,17 @@ class SimilarRequest:
         _Names,
         _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=MOST_LISTED),
     ] = ()
+    cites: Annotated[
+        _Names,
+        _field(
+            "Id of a paper, or several, of which papers cite at least one. It needs imported references, as do "
+            "`cited_by`, `citation_boost`, `chase` and `sort=citations`.",
+            max_length=32,
+        ),
+    ] = ()
+    cited_by: Annotated[
+        _Names, _field("Id of a paper, or several, of which at least one cites a paper.", max_length=32)
+    ] = ()
     first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
     last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
     withdrawn: Annotated[
@@ -212,8 +225,9 @@ class SimilarRequest:
     sort: Annotated[
         Sort,
         _field(
-            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first; or `recent`, "
-            "by relevance with a taste for the new: a score halves with each `half_life` of age."
+            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first, or by "
+            "`citations`; or `recent`, by relevance with a taste for the new: a score halves with each `half_life` of "
+            "age."
         ),
     ] = Sort.RELEVANCE
     half_life: Annotated[
@@ -231,6 +245,20 @@ class SimilarRequest:
             allow_inf_nan=False,
         ),
     ] = 0.0
+    citation_boost: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field(
+            "Weight of citations beside relevance, 0 to 1; 0 for none. A score is multiplied by up to 1 + this, by the "
+            "logarithm of the citations a year.",
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+        ),
+    ] = 0.0
+    chase: Annotated[
+        bool, _field("Add the papers that most of the ten best results cite or are cited by, and say by which.")
+    ] = False
     facets: Annotated[bool, _field("Count the best matches by year and by category.")] = False
     highlight: Annotated[
         bool,
@@ -349,8 +377,8 @@ class ExportRequest(SearchRequest):
 
     def search(self) -> SearchRequest:
         """Return the search, without what is said beside its results."""
-        plain = {"highlight": False, "facets": False, "suggest": False}
-        return SearchRequest(**{each.name: getattr(self, each.name) for each in fields(SearchRequest)} | plain)
+        given = {each.name: getattr(self, each.name) for each in fields(SearchRequest)}
+        return SearchRequest(**given | dict.fromkeys(_BESIDE_RESULTS, False))
 
     @model_validator(mode="after")
     def _check_query_or_like(self) -> Self:

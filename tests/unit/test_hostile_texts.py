@@ -12,6 +12,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from akin.indexing.corpus_map.labels import terms_of
+from akin.indexing.references.collecting import work_number
+from akin.indexing.references.sources import cells
 from akin.papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
 from akin.papers.authors import divided_authors, listed_authors
 from akin.papers.bibliography import LibraryFormat, detect_library, library_papers, read_entries
@@ -204,9 +207,12 @@ WORK: dict[str, Callable[[str], object]] = {
     "rows of Zotero": lambda text: _library(f"Key,Item Type,Title,Author\n{text}", LibraryFormat.ZOTERO_CSV),
     "the recognition of a library": lambda text: detect_library(text.encode("utf-8", "replace")),
     "a title's words": title_words,
+    "a title's terms on a map": lambda text: list(terms_of(text)),
     "a mapped record": lambda text: json_paper(_MAPPING)(
         _record(text, "id", "title", "text", "authors", "categories", "day", "doi", "ref")
     ),
+    "an id in a file of pairs": work_number,
+    "cells of a file of pairs": lambda text: [cells(text, sign) for sign in ("\t", ",", " ")],
     # Test sets.
     "searches of a paper": lambda text: [rule(_paper(text)) for rule in _RULES],
     "a question in a sentence": lambda text: question_search(_paper(f"{text[:-1]}?")),

@@ -34,6 +34,8 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/export": ["get", "post"],
         "/papers/{paper_id}/similar": ["get"],
         "/papers/{paper_id}/citation": ["get"],
+        "/papers/{paper_id}/references": ["get"],
+        "/papers/{paper_id}/cited-by": ["get"],
         "/papers/{paper_id}/neighbourhood": ["get"],
         "/citations": ["post"],
         "/papers": ["post"],

@@ -158,7 +158,7 @@ def test_a_misspelt_name_is_refused_with_the_likely_one() -> None:
 
 
 def test_names_and_lists_are_those_of_the_model() -> None:
-    lists = {"categories", "categories_all", "exclude_categories", "authors", "ids"}
+    lists = {"categories", "categories_all", "exclude_categories", "authors", "ids", "cites", "cited_by"}
     assert SEARCH.lists == lists | {"like", "unlike", "dislike"}
     similar = Parameters(SimilarRequest)
     assert similar.lists == lists
