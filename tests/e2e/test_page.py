@@ -278,8 +278,9 @@ def test_the_documentation_stays_within_its_policy(page: Page, sample_stack: Run
 
 def test_the_page_is_light_and_a_search_is_measured(browser: Browser, sample_stack: RunningStack) -> None:
     url = sample_stack.settings.ui_url
-    own, of_gradio = (row.value for row in weigh(browser, url))
+    own, answers, of_gradio = (row.value for row in weigh(browser, url))
     assert 20 < own <= 150  # kB, with KaTeX
+    assert answers > 0
     assert of_gradio > 100
     rows = {row.metric: row.value for row in measure(browser, url, ["language models"] * 8)}
     assert 0 < rows["p50"] <= rows["p95"]
