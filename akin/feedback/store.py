@@ -187,6 +187,8 @@ class FeedbackStore:
         try:
             if write:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # SQLite gives its journal the same mode.
+                self.path.touch(mode=0o600)
             db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise FeedbackError(f"feedback cannot be stored in {self.path}: {_reason(error)}.") from error
