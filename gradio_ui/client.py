@@ -205,9 +205,8 @@ class SearchService:
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request(
-            "POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False}
-        )
+        asked = search_request(state) | {"highlight": False, "feedback": False}
+        return await self._send_request("POST", "/search", Answer, asked)
 
     async def feed(self, asked: dict[str, object]) -> str:
         """Return a search as an Atom feed; lists are repeated parameters.
