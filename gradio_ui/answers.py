@@ -114,6 +114,13 @@ class Neighbourhood(_AnswerPart):
     coverage: Coverage | None = None
 
 
+class LinkedPapers(_AnswerPart):
+    """First papers of the `total` that a paper cites, or that cite it."""
+
+    results: tuple[FoundPaper, ...] = ()
+    total: int = 0
+
+
 class LikedPaper(_AnswerPart):
     """Paper in the query: the results are similar to it, or dissimilar."""
 
@@ -219,11 +226,20 @@ class Suggestion(_AnswerPart):
     parameters: dict[str, str] = Field(default_factory=dict)
 
 
+class FeedbackOffer(_AnswerPart):
+    """Id of a search for its reader's feedback, and the days that this is kept; `opened` if opened papers are too."""
+
+    search: str
+    days: int
+    opened: bool = False
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
     `notes` say what of the query was not read, or was read in another way; `reranked` counts the best results whose
-    order a reranker decided. `next_cursor` is None on the last page, and empty if the service does not say.
+    order a reranker decided. `feedback` is there if the service keeps any. `next_cursor` is None on the last page, and
+    empty if the service does not say.
     """
 
     results: tuple[FoundPaper, ...]
@@ -241,6 +257,7 @@ class Answer(_AnswerPart):
     facets: Facets | None = None
     suggestions: tuple[Suggestion, ...] = ()
     next_cursor: str | None = ""
+    feedback: FeedbackOffer | None = None
 
 
 class Component(_AnswerPart):

@@ -27,7 +27,14 @@ _LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
 def paper_card(
-    paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str], text: Words
+    paper: FoundPaper,
+    rank: int,
+    best_score: float,
+    state: PageState,
+    names: Mapping[str, str],
+    text: Words,
+    *,
+    marks: str = "",
 ) -> str:
     """Return one result as an `article`.
 
@@ -38,6 +45,7 @@ def paper_card(
         state: The search that found the paper; text("card.similar") keeps its mode, order and filters.
         names: The names of categories by code.
         text: The texts in the reader's language.
+        marks: HTML of the buttons for feedback, where the service keeps any.
     """
     heading = f"akin-title-{rank}"
     return (
@@ -45,7 +53,7 @@ def paper_card(
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score, text)}</div>'
         f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper, state)}'
         f"</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
-        f"{_why(paper, text)}{_actions(paper, state, text)}</div></article>"
+        f"{_why(paper, text)}{_actions(paper, state, text, marks)}</div></article>"
     )
 
 
@@ -176,7 +184,7 @@ def _internal_link(state: PageState, label: str) -> str:
     return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{escape(label)}</a>'
 
 
-def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
+def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> str:
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
     items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
@@ -195,4 +203,4 @@ def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
         f'<button type="button" data-akin-copy>{escape(text("card.copy"))}</button></div>'
         '<pre aria-live="polite"></pre></div></details>'
     )
-    return f'<div class="akin-actions">{"".join(items)}</div>'
+    return f'<div class="akin-actions">{"".join(items)}{marks}</div>'

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health, Neighbourhood, WholePaper
+from gradio_ui.answers import Answer, CorpusInfo, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -189,13 +189,22 @@ class SearchService:
         """
         return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/neighbourhood", Neighbourhood)
 
+    async def linked(self, paper_id: str, kind: str) -> LinkedPapers:
+        """Return the most cited papers of the corpus that a paper cites (`references`), or that cite it (`cited-by`).
+
+        Raises:
+            RequestFailed: There is no usable answer; the code of a corpus without references is `no_references`.
+        """
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/{quote(kind)}", LinkedPapers)
+
     async def similar(self, state: PageState) -> Answer:
         """Return the answer to the search of a state, without the places of words in the results.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request("POST", "/search", Answer, search_request(state) | {"highlight": False})
+        asked = search_request(state) | {"highlight": False, "feedback": False}
+        return await self._send_request("POST", "/search", Answer, asked)
 
     async def feed(self, asked: dict[str, object]) -> str:
         """Return a search as an Atom feed; lists are repeated parameters.
@@ -212,6 +221,14 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return await self._request("POST", "/export", asked, stream=True)
+
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
 
     async def ask(self, path: str, shape: type[_Shape], body: dict[str, object]) -> _Shape:
         """Return the service's answer to a POST of JSON, in a form.
@@ -281,7 +298,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:

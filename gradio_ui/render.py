@@ -17,6 +17,7 @@ from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
 EXAMPLES: Final = (
@@ -136,15 +137,16 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
+    offer = answer.feedback
     cards = "".join(
-        f"<li>{paper_card(paper, rank, best, state, names, text)}</li>"
+        f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
         f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
-        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
-        f"{_exports(state, answer, text)}"
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
+        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 

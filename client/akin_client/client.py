@@ -13,6 +13,8 @@ from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
     LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
@@ -226,6 +228,26 @@ class Client:
             NotFound: The service has no reranker.
         """
         return self._send(calls.rerank(query, documents, top_n))
+
+    def map(self) -> MapAnswer:
+        """Return the description of the map of the corpus.
+
+        Raises:
+            NotFound: The corpus has no map.
+        """
+        return self._send(calls.corpus_map())
+
+    def map_tile(self, version: str, z: int, x: int, y: int) -> bytes:
+        """Return the points of a tile of the map, as its route describes them; `map` has the version."""
+        return self._send(calls.map_tile(version, z, x, y))
+
+    def map_points(self, ids: str | Sequence[str]) -> MapPoints:
+        """Return papers with their places on the map, at most 1,000."""
+        return self._send(calls.map_points(ids))
+
+    def map_near(self, x: float, y: float, k: int = 1) -> MapPoints:
+        """Return the papers nearest to a place of the map, 0 to 1 from the left and from above, at most 100."""
+        return self._send(calls.map_near(x, y, k))
 
     def models(self) -> list[Model]:
         """Return the models that are served."""

@@ -40,18 +40,27 @@ async def feed(request: Request, site: Site) -> Response:
     if not state.has_query:
         return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
     asked = _plain(search_request(replace(state, offset=0)), "rerank", "k", "offset")
+    return _feed_of_page(await site.service.feed(asked), request, site)
+
+
+def _feed_of_page(content: str, request: Request, site: Site) -> Response:
+    """Return a feed of the service whose links lead to the page: readers reach it, and perhaps not the service.
+
+    Args:
+        content: The feed.
+        request: The request for it.
+        site: The page.
+    """
     page = str(request.base_url).rstrip("/")
     page = page.removesuffix(site.root) + site.root
-    content = await site.service.feed(asked)
-    # Readers reach this page, and perhaps not the service.
     for theirs, ours in (("/feed?", "/feed?"), ("/search?", "/?"), ("/papers/", "/paper/")):
         content = content.replace(f'"{site.service.url}{theirs}', f'"{page}{ours}')
-    return Response(content, media_type="application/atom+xml")
+    return Response(content.replace('type="application/json"', 'type="text/html"'), media_type="application/atom+xml")
 
 
 def _plain(asked: dict[str, object], *left_out: str) -> dict[str, object]:
     """Return a search without what is said beside its results."""
-    beside = {"highlight", "nearest_sentences", "facets", "suggest", *left_out}
+    beside = {"highlight", "nearest_sentences", "facets", "feedback", "suggest", *left_out}
     return {name: value for name, value in asked.items() if name not in beside}
 
 

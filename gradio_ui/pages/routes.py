@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradio_ui.pages import export, lists, paper
+from gradio_ui.pages import export, feedback, lists, paper
 from gradio_ui.pages import map as map_page
 from gradio_ui.pages.site import Route
 
@@ -12,6 +12,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("/paper/{paper_id:path}", paper.show),
     Route("/export/{form}", export.show),
     Route("/feed", export.feed),
+    Route("/feedback", feedback.send, body=feedback.Said, longest_body=4096),
     Route("/list", lists.show),
     Route("/list/papers", lists.papers, body=lists.Listed, longest_body=lists.LONGEST_BODY),
     Route("/list/like", lists.like, body=lists.Listed, longest_body=lists.LONGEST_BODY),
