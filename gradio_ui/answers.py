@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class _AnswerPart(BaseModel):
@@ -38,8 +40,21 @@ class FoundPaper(_AnswerPart):
     duplicates: tuple[str, ...] = ()
     withdrawn: bool = False
     comments: str | None = None
-    versions: int = 0
+    versions: Annotated[int, BeforeValidator(lambda known: known or 0)] = 0
     highlights: Highlights | None = None
+
+
+class ListedPaper(FoundPaper):
+    """Paper that was looked up, and the ids of the request that mean it."""
+
+    named: tuple[str, ...] = ()
+
+
+class ListedPapers(_AnswerPart):
+    """Papers that were looked up, and the ids that the corpus lacks."""
+
+    papers: tuple[ListedPaper, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class WholePaper(_AnswerPart):
@@ -111,19 +126,6 @@ class LikedPaper(_AnswerPart):
 
     id: str
     title: str = ""
-
-
-class ListedPaper(FoundPaper):
-    """Paper that was looked up, and the ids of the request that mean it."""
-
-    named: tuple[str, ...] = ()
-
-
-class ListedPapers(_AnswerPart):
-    """Papers that were looked up, and the ids that the corpus lacks."""
-
-    papers: tuple[ListedPaper, ...] = ()
-    unknown: tuple[str, ...] = ()
 
 
 class NearPaper(_AnswerPart):
