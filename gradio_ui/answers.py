@@ -20,8 +20,14 @@ class Highlights(_AnswerPart):
     why: str = ""
 
 
+class Publication(_AnswerPart):
+    """Publication of a library's paper; `date` is year, month and day as far as they are known."""
+
+    date: tuple[int, ...] = ()
+
+
 class FoundPaper(_AnswerPart):
-    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
+    """One result. `links` may hold `abs`, `pdf`, `doi` and `url`; `duplicates` are ids of copies."""
 
     id: str
     title: str
@@ -42,6 +48,13 @@ class FoundPaper(_AnswerPart):
     comments: str | None = None
     versions: Annotated[int, BeforeValidator(lambda known: known or 0)] = 0
     highlights: Highlights | None = None
+    publication: Publication | None = None
+
+    @property
+    def shown_date(self) -> str | None:
+        """The date without a day or a month that the paper's library does not state."""
+        known = len(self.publication.date) if self.publication else 3
+        return "-".join(self.date.split("-")[:known]) if self.date and known else self.date
 
 
 class ListedPaper(FoundPaper):
