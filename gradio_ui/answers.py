@@ -113,6 +113,64 @@ class LikedPaper(_AnswerPart):
     title: str = ""
 
 
+class ListedPaper(FoundPaper):
+    """Paper that was looked up, and the ids of the request that mean it."""
+
+    named: tuple[str, ...] = ()
+
+
+class ListedPapers(_AnswerPart):
+    """Papers that were looked up, and the ids that the corpus lacks."""
+
+    papers: tuple[ListedPaper, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class NearPaper(_AnswerPart):
+    """Paper of a list that a topic, or another paper, is near to."""
+
+    id: str
+    title: str = ""
+
+
+class MissingPaper(FoundPaper):
+    """Paper that a list lacks, with the number of its topic and the papers of the list that are nearest to it."""
+
+    topic: int = 0
+    near: tuple[NearPaper, ...] = ()
+
+
+class ResolvedReference(_AnswerPart):
+    """Reference of a text: the paper that it means, or candidates; `problem` says why it is no reference."""
+
+    reference: str
+    line: int | None = None
+    paper: NearPaper | None = None
+    candidates: tuple[NearPaper, ...] = ()
+    problem: str | None = None
+
+
+class Resolved(_AnswerPart):
+    """References of a text, in their order."""
+
+    references: tuple[ResolvedReference, ...]
+
+
+class Topic(_AnswerPart):
+    """Topic of a list: its number of papers, and those in its middle."""
+
+    papers: int
+    near: tuple[NearPaper, ...] = ()
+
+
+class Missing(_AnswerPart):
+    """Papers that a list lacks, and the topics of the list."""
+
+    results: tuple[MissingPaper, ...]
+    topics: tuple[Topic, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class UnderstoodQuery(_AnswerPart):
     """Query as the service read it: its `operators`, and its length in `tokens` before truncation."""
 

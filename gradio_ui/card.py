@@ -195,6 +195,8 @@ def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> st
     if state.like:
         items.append(_internal_link(state.also_like(paper.id), text("card.like_too")))
         items.append(_internal_link(state.not_like(paper.id), text("card.not_like")))
+    added = escape(text("script.list.add"))
+    items.append(f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>')
     items.append(
         f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>{escape(text("card.cite"))}</summary>'
         f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'

@@ -15,13 +15,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health, LinkedPapers, Neighbourhood, WholePaper
+from gradio_ui.answers import (
+    Answer,
+    CorpusInfo,
+    Health,
+    LinkedPapers,
+    ListedPapers,
+    Missing,
+    Neighbourhood,
+    Resolved,
+    WholePaper,
+)
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -229,6 +240,39 @@ class SearchService:
             RequestFailed: It was not stored; the subclass names the kind of failure.
         """
         await self._request("POST", "/feedback", said)
+
+    async def listed(self, ids: Sequence[str]) -> ListedPapers:
+        """Return papers by their ids, and the ids that the corpus lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
+
+    async def search_lists(self, parameters: dict[str, object]) -> Answer:
+        """Return the answer to a search by the papers of a list, or among them.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/search", Answer, parameters)
+
+    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
+        return await self._send_request("POST", "/lists/missing", Missing, body)
+
+    async def resolve(self, text: str) -> Resolved:
+        """Return the papers that the references of a text mean.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
