@@ -140,7 +140,7 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     )
     flag = f'<strong class="akin-withdrawn">{escape(text("card.withdrawn"))}</strong>' if paper.withdrawn else ""
     label = escape(text("card.categories"))
-    facts = flag + _date(paper.date, text)
+    facts = flag + _date(paper.shown_date, text)
     facts += f'<ul class="akin-chips" aria-label="{label}">{chips}</ul>' if chips else ""
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
@@ -188,7 +188,8 @@ def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> st
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
     items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
-    for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
+    page = text("card.page")
+    for name, label in (("abs", "arXiv" if paper.arxiv_id else page), ("pdf", "PDF"), ("doi", "DOI"), ("url", page)):
         if link := web_link(paper.links.get(name)):
             items.append(_external_link(link, escape(label)))
     items.append(_internal_link(state.similar_to(paper.id), text("card.similar")))

@@ -47,6 +47,19 @@ def test_without_highlights_there_are_no_marks() -> None:
     assert not {"mark", "akin-why", "akin-best"} & {*shown.replace('"', "<").replace(">", "<").split("<")}
 
 
+def test_a_paper_of_a_library_has_its_own_link_and_no_invented_day() -> None:
+    page = {"links": {"url": "https://example.org/a"}, "date": "1984-01-01", "publication": {"date": [1984]}}
+    shown = card(**page)
+    assert '<a href="https://example.org/a" target="_blank" rel="noopener noreferrer">' in shown
+    assert '<span class="akin-date">1984</span>' in shown
+    assert "arXiv" not in shown
+    assert "1984-05<" in card(date="1984-05-01", publication={"date": [1984, 5]})
+    assert 'datetime="1984-05-17"' in card(date="1984-05-17", publication={"date": [1984, 5, 17]})
+    assert "javascript" not in card(links={"url": "javascript:alert(1)"})
+    with_doi = card(links={"doi": "https://doi.org/10.1/a", "url": "https://example.org/a"})
+    assert with_doi.index("doi.org") < with_doi.index("example.org")
+
+
 @given(
     st.text(),
     st.lists(st.tuples(st.integers(-2, 40), st.integers(-2, 40))),
