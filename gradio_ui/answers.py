@@ -18,6 +18,13 @@ class Highlights(_AnswerPart):
     why: str = ""
 
 
+class CitationCounts(_AnswerPart):
+    """Citations of a paper: in all, and those in the corpus."""
+
+    total: int = 0
+    in_corpus: int = 0
+
+
 class FoundPaper(_AnswerPart):
     """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
 
@@ -40,6 +47,7 @@ class FoundPaper(_AnswerPart):
     comments: str | None = None
     versions: int = 0
     highlights: Highlights | None = None
+    citations: CitationCounts | None = None
 
 
 class LikedPaper(_AnswerPart):
@@ -152,6 +160,12 @@ class Category(_AnswerPart):
     papers: int = 0
 
 
+class References(_AnswerPart):
+    """References between the papers of the corpus."""
+
+    pairs: int = 0
+
+
 class CorpusInfo(_AnswerPart):
     """Description of the served corpus. `newest` is an ISO date or the beginning of one."""
 
@@ -159,3 +173,4 @@ class CorpusInfo(_AnswerPart):
     newest: str | None = None
     categories: tuple[Category, ...] = ()
     snapshot: str | None = None
+    references: References | None = None
