@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("conditions", "encoder", "fusion", "gpu", "long_queries", "relevance", "reranking", "retrieval")
+NAMES = (
+    "conditions",
+    "encoder",
+    "fusion",
+    "gpu",
+    "long_queries",
+    "references",
+    "relevance",
+    "reranking",
+    "resolving",
+    "retrieval",
+)
 
 
 def main() -> None:

@@ -14,13 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health
+from gradio_ui.answers import (
+    Answer,
+    CorpusInfo,
+    Health,
+    ListedPapers,
+    Missing,
+    Neighbourhood,
+    Resolved,
+    WholePaper,
+)
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -28,9 +39,12 @@ from gradio_ui.words import Note, note
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
+_OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
+"""Ends of addresses of the service that are about a paper; no id has them."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -66,7 +80,7 @@ class RequestRefused(RequestFailed):
         code: The service's code of the reason, such as `unknown_paper`.
     """
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: Note | str, code: str) -> None:
         """Store the message for the user and the service's code."""
         super().__init__(message)
         self.code = code
@@ -99,6 +113,7 @@ class SearchService:
         """
         self.url = settings.service_url
         self._corpus: CorpusInfo | None = None
+        self._map_known: tuple[str | None, float, bool] = None, 0.0, False
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -145,6 +160,112 @@ class SearchService:
         """
         return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
 
+    async def map_part(self, path: str) -> bytes:
+        """Return what the service answers at a path of the map, as it is.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", path)).content
+
+    async def has_map(self, snapshot: str | None) -> bool:
+        """Return True if the corpus has a map; asked once for a snapshot that has one, and once a minute otherwise."""
+        known, until, there = self._map_known
+        if known != snapshot or (not there and time.monotonic() > until):
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._request("HEAD", "/map")
+                there = True
+            except (RequestFailed, TimeoutError):
+                there = False
+            self._map_known = snapshot, time.monotonic() + _ASK_AGAIN_SECONDS, there
+        return there
+
+    async def paper(self, paper_id: str) -> WholePaper:
+        """Return a paper by any form of its id, or by its DOI.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        if not paper_id or paper_id.rpartition("/")[2] in _OF_A_PAPER:
+            raise RequestRefused(note("paper.unknown"), "unknown_paper")
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}", WholePaper)
+
+    async def neighbourhood(self, paper_id: str) -> Neighbourhood:
+        """Return the papers nearest to one, drawn on a plane.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/neighbourhood", Neighbourhood)
+
+    async def similar(self, state: PageState) -> Answer:
+        """Return the answer to the search of a state, without the places of words in the results.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request(
+            "POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False}
+        )
+
+    async def feed(self, asked: dict[str, object]) -> str:
+        """Return a search as an Atom feed; lists are repeated parameters.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", f"/feed?{urlencode(asked, doseq=True)}")).text
+
+    async def open_export(self, asked: dict[str, object]) -> httpx.Response:
+        """Return the answer to an export, which is to be read and closed.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._request("POST", "/export", asked, stream=True)
+
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
+
+    async def listed(self, ids: Sequence[str]) -> ListedPapers:
+        """Return papers by their ids, and the ids that the corpus lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
+
+    async def search_lists(self, parameters: dict[str, object]) -> Answer:
+        """Return the answer to a search by the papers of a list, or among them.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/search", Answer, parameters)
+
+    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
+        return await self._send_request("POST", "/lists/missing", Missing, body)
+
+    async def resolve(self, text: str) -> Resolved:
+        """Return the papers that the references of a text mean.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
+
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
         logged = ""
@@ -184,9 +305,13 @@ class SearchService:
         except ValidationError as error:
             raise AnswerNotUnderstood(note("service.other")) from error
 
-    async def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
+    async def _request(
+        self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
+    ) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, json=body)
+            response = await self._http.send(self._http.build_request(method, path, json=body), stream=stream)
+            if stream and not response.is_success:
+                await response.aread()
         except httpx.TimeoutException as error:
             raise NoAnswer(note("service.late")) from error
         except httpx.TransportError as error:
@@ -201,7 +326,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:

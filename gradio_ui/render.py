@@ -7,14 +7,17 @@ from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
 from gradio_ui.card import paper_card, tex_class
+from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
+from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
 EXAMPLES: Final = (
@@ -22,6 +25,7 @@ EXAMPLES: Final = (
     "can language models check facts?",
     "graph neural networks for molecules",
 )
+_LONGEST_SENT: Final = 7_000  # characters of an address, as in page.js
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
 _OPERATORS: Final = {
     "phrase": ('"neural operator"',),
@@ -102,8 +106,11 @@ def hint(notes: Notes, text: Words) -> str:
     return notices((*notes, note("ask.hint")), text)
 
 
-def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -> str:
-    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
+def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *, has_map: bool = False) -> str:
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer.
+
+    With `has_map`, a link shows the results on the map of the corpus.
+    """
     warnings: list[Note | str] = [*notes, *answer.notes]
     if answer.degraded:
         warnings.append(note("status.incomplete", reason=answer.degraded))
@@ -118,6 +125,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -
     order = f"<span>{order_fact(answer, text)}</span>" if answer.sort else ""
     mode = text(f"mode.{answer.mode}").lower() if answer.mode in MODES else answer.mode
     facts = [f"<span>{escape(range_)}</span>", f"<span>{escape(mode)}</span>", order, _latency(answer, text)]
+    if has_map and answer.results:
+        facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
     return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
@@ -135,16 +144,39 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
-    cited = any(paper.citations for paper in answer.results)
+    cited, offer = any(paper.citations for paper in answer.results), answer.feedback
     cards = "".join(
-        f"<li>{paper_card(paper, rank, best, state, names, text)}</li>"
+        f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
         f"{toolbar(state, text, cited=cited)}{facets(state, answer.facets, names, text)}"
-        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
+        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
+
+
+def _exports(state: PageState, answer: Answer, text: Words) -> str:
+    """Return the links to files of the shown papers and of the best thousand, and to the feed of the search.
+
+    The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
+    address has no other links.
+    """
+    shown = urlencode([("ids", paper.id) for paper in answer.results])
+    lines = [(text("export.page"), f"?{shown}")]
+    search = replace(state, offset=0).address()
+    if is_short := len(search) <= _LONGEST_SENT:
+        lines.append((text("export.best"), f"{search}&all=1"))
+    rows = "".join(
+        f"<p><span>{escape(name)}</span> "
+        + " ".join(f'<a href="export/{form}{escape(query)}">{label}</a>' for form, label in EXPORTS.items())
+        + "</p>"
+        for name, query in lines
+    )
+    feed = f'<p><a href="feed{escape(search)}">{escape(text("export.feed"))}</a></p>' if is_short else ""
+    title = escape(text("export.title"))
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}{feed}</details>'
 
 
 def problem(error: RequestFailed, text: Words) -> str:

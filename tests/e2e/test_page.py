@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from gradio_ui import katex_files
 
@@ -18,61 +15,6 @@ if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.e2e
-expect.set_options(timeout=20_000)
-
-CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-# No sandbox, as root has none to give; nothing that would look for hosts outside.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-VIOLATIONS = """document.addEventListener("securitypolicyviolation",
-    (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def unchecked_page(browser: Browser) -> Iterator[Page]:
-    """Yield a page that shares nothing with those of other tests, for tests that provoke refusals."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def page(unchecked_page: Page, sample_stack: RunningStack) -> Iterator[Page]:
-    """Yield such a page; then check that no request went to another host, was refused, or failed.
-
-    A violation of the Content-Security-Policy is logged to the console, here with the text of the event too.
-    """
-    page = unchecked_page
-    requested: list[str] = []
-    failures: list[str] = []
-    page.on("request", lambda request: requested.append(request.url))
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
-    page.on(
-        "response", lambda answer: failures.append(f"{answer.status} {answer.url}") if answer.status > 399 else None
-    )
-    page.add_init_script(VIOLATIONS)
-    yield page
-    own = (sample_stack.settings.ui_url, sample_stack.settings.service_url, "data:", "blob:")
-    assert not [url for url in requested if not url.startswith(own)]
-    assert failures == []
 
 
 def answered(page: Page) -> None:
@@ -273,3 +215,88 @@ def test_the_documentation_stays_within_its_policy(page: Page, sample_stack: Run
     assert "unsafe" not in answer.headers["content-security-policy"]
     # The style sheet is allowed by its digest.
     assert page.evaluate("getComputedStyle(document.querySelector('pre')).borderRadius") == "6px"
+
+
+def test_a_result_has_a_page_from_which_similar_papers_and_the_results_are_reached(
+    page: Page, sample_stack: RunningStack
+) -> None:
+    visit(page, sample_stack)
+    search(page, "question answering over knowledge graphs")
+    card = page.locator("article.akin-paper").first
+    title = card.locator("h3").inner_text()
+    card.get_by_role("link", name="Details").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    first = page.url
+    assert "/paper/" in first
+    expect(page.locator(".akin-text")).to_be_visible()
+    copied = page.locator(".akin-citations pre").first.inner_text()
+    assert copied.startswith("@")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == copied
+    # The drawing has the papers of its list, in the same order, and the keyboard reaches them.
+    dots, items = page.locator(".akin-drawing svg a"), page.locator(".akin-near li a")
+    assert dots.count() == items.count() == 40
+    dots.nth(2).focus()
+    expect(page.locator(".akin-near li.akin-here")).to_contain_text(items.nth(2).inner_text())
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: address != first)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.go_back()
+    page.get_by_label("Order").select_option("newest")
+    page.get_by_label("From year").fill("2015")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile(r"sort=newest.*from=2015"))
+    days = re.findall(r"\d{4}-\d{2}-\d{2}", page.locator(".akin-alike .akin-list").inner_text())
+    assert len(days) >= 5
+    assert days == sorted(days, reverse=True)
+    assert min(days) >= "2015"
+    page.locator(".akin-alike .akin-title").first.click()
+    page.wait_for_url(lambda address: "sort=newest" not in address)
+    for _ in range(3):
+        page.go_back()
+    page.wait_for_url(re.compile(r"\?q="))
+    answered(page)
+    expect(page.locator("article.akin-paper").first).to_contain_text(title)
+
+
+def test_a_paper_has_a_page_in_dark_and_on_a_phone(page: Page, sample_stack: RunningStack) -> None:
+    found = json.loads(sample_stack.akin("search", "graphs", "-k", "1", "--json").stdout)["results"][0]
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{sample_stack.settings.ui_url}/paper/arXiv:{found['id']}v9?lang=de")
+    assert page.url == f"{sample_stack.settings.ui_url}/paper/{found['id']}?lang=de"
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Ähnliche Arbeiten")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 23, 21)"
+
+
+def test_results_are_exported_as_files(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    search(page, "language models")
+    shown = [card.get_attribute("data-id") for card in page.locator("article.akin-paper").all()]
+    page.get_by_text("Export and follow").click()
+    lines = page.locator(".akin-export p")
+    for row, name, file, count in ((0, "CSV", "papers.csv", 10), (1, "JSON Lines", "papers.jsonl", 300)):
+        with page.expect_download() as download:
+            lines.nth(row).get_by_role("link", name=name).click()
+        assert download.value.suggested_filename == file
+        content = download.value.path().read_text("utf-8")
+        places = [content.index(f'"{each}"') for each in shown]
+        assert places == sorted(places)
+        assert len(content.splitlines()) >= count
+    feed = page.request.get(
+        f"{sample_stack.settings.ui_url}/{page.locator('.akin-export a').last.get_attribute('href')}"
+    )
+    assert "<entry>" in feed.text()
+
+
+def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
+    answer = page.goto(f"{sample_stack.settings.ui_url}/paper/hep-th%2F9912999")
+    assert answer is not None
+    assert answer.status == 404
+    page.get_by_role("link", name="Search for it").click()
+    page.wait_for_url(re.compile(r"\?q=hep-th"))

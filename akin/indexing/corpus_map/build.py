@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.corpus_map.folder import MapDraft, new_map
-from akin.indexing.corpus_map.groups import group_papers, years_of
+from akin.indexing.corpus_map.groups import group_papers, primary_categories, years_of
 from akin.indexing.corpus_map.labels import make_labels
 from akin.indexing.corpus_map.layout import METHOD, lay_out, require_layout
 from akin.indexing.corpus_map.neighbours import Neighbourhood
@@ -101,7 +101,7 @@ def build_map(
                     places[rows], placed[rows] = near.place(some, laid_out), True
                 step("placing")(min(first + _BATCH, len(others)), len(others))
             coordinates = to_coordinates(places, placed)
-            grouping = group_papers(catalogue)
+            grouping = group_papers(primary_categories(base / CATALOGUE), manifest.papers)
             years, first_year, last_year = years_of(catalogue.days)
             step("naming")(0, len(sample))
             titles = [title for some in _batches(sample) for title, _ in catalogue.texts(some)]

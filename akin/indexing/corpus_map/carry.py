@@ -12,7 +12,7 @@ import numpy as np
 
 from akin.indexing.corpus_map.build import RowVectors
 from akin.indexing.corpus_map.folder import MapDraft, new_map
-from akin.indexing.corpus_map.groups import group_papers, years_of
+from akin.indexing.corpus_map.groups import group_papers, primary_categories, years_of
 from akin.indexing.corpus_map.neighbours import PLACED_AMONG, mean_place
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS, read_digests
@@ -43,8 +43,8 @@ def carry_map(data: Path, before: Manifest, after: Manifest) -> MapManifest | No
     with new_map(data, new) as folder, closing(SqliteCatalogue(new / CATALOGUE)) as catalogue:
         coordinates = _kept(known.coordinates, old, new, after.papers)
         added = _place_new(coordinates, RowVectors(new, after))
-        groups = known.manifest.groups
-        grouping = group_papers(catalogue, (known.manifest.grouped_by, [each.code for each in groups]))
+        same = known.manifest.grouped_by, [each.code for each in known.manifest.groups]
+        grouping = group_papers(primary_categories(new / CATALOGUE), after.papers, same)
         years, first_year, last_year = years_of(catalogue.days)
         about = msgspec.structs.replace(
             known.manifest,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from akin.papers.categories import CATEGORIES, SUCCESSORS
 from retrieval_service.corpus.map_files import NO_YEAR, MapGroup
-from retrieval_service.ports import Catalogue
 
 MOST_GROUPS = 8
 """Groups with a colour of their own: more are hard to tell apart, with colour blindness or without."""
-_BATCH = 8_192
 _MOST_OF_ONE = 0.8  # a larger archive is divided into its categories
 _MOST_YEARS = 254
+_codes = msgspec.json.Decoder(tuple[str, ...]).decode
 _ARCHIVES = {
     "cs": "Computer Science",
     "econ": "Economics",
@@ -50,20 +53,25 @@ class Grouping:
     codes: tuple[str, ...]
 
 
-def group_papers(catalogue: Catalogue, known: tuple[str, Sequence[str]] | None = None) -> Grouping:
+def primary_categories(catalogue: Path) -> Iterator[str]:
+    """Yield the primary category of each paper of a catalogue, in the order of rows; empty for a paper without one."""
+    with closing(sqlite3.connect(f"{catalogue.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        for (codes,) in db.execute("SELECT categories FROM paper ORDER BY row"):
+            found = _codes(codes)
+            yield found[0] if found else ""
+
+
+def group_papers(primary_codes: Iterable[str], papers: int, known: tuple[str, Sequence[str]] | None = None) -> Grouping:
     """Return the groups of a corpus.
 
     Args:
-        catalogue: The papers.
+        primary_codes: The primary category of each paper, empty for none.
+        papers: Number of papers.
         known: `by` and the codes of the groups of an earlier map, which stay; None to choose them.
     """
     numbers: dict[str, int] = {}
-    primary = np.full(len(catalogue), -1, np.int32)
-    for first in range(0, len(catalogue), _BATCH):
-        rows = range(first, min(first + _BATCH, len(catalogue)))
-        for row, codes in zip(rows, catalogue.categories_of(rows), strict=True):
-            if codes:
-                primary[row] = numbers.setdefault(codes[0], len(numbers))
+    places = (numbers.setdefault(code, len(numbers)) if code else -1 for code in primary_codes)
+    primary = np.fromiter(places, np.int32, papers)
     codes = tuple(numbers)
     counts = np.bincount(primary[primary >= 0], minlength=len(codes))
     archives = [archive_of(code) for code in codes]
@@ -72,9 +80,9 @@ def group_papers(catalogue: Catalogue, known: tuple[str, Sequence[str]] | None =
     place = {code: number for number, code in enumerate(code for code in chosen if code)}
     of_code = np.asarray([*(place.get(name, len(place)) for name in names), len(place)], np.uint8)
     of_rows = of_code[primary]  # -1 is the last one: all others
-    papers = np.bincount(of_rows, minlength=len(place) + 1).tolist()
-    groups = [MapGroup(code, name_of(code), papers[number]) for code, number in place.items()]
-    return Grouping(by, (*groups, MapGroup("", "Other", papers[-1])), of_rows, primary, codes)
+    counted = np.bincount(of_rows, minlength=len(place) + 1).tolist()
+    groups = [MapGroup(code, name_of(code), counted[number]) for code, number in place.items()]
+    return Grouping(by, (*groups, MapGroup("", "Other", counted[-1])), of_rows, primary, codes)
 
 
 def years_of(days: NDArray[np.int32]) -> tuple[NDArray[np.uint8], int, int]:

@@ -9,24 +9,15 @@ import numpy as np
 import pytest
 
 from akin.indexing.corpus_map import neighbours
-from akin.indexing.corpus_map.groups import MOST_GROUPS, group_papers, years_of
+from akin.indexing.corpus_map.groups import MOST_GROUPS, Grouping, group_papers, years_of
 from akin.indexing.corpus_map.labels import make_labels, terms_of
 from akin.indexing.corpus_map.neighbours import Neighbourhood, mean_place
 from akin.indexing.corpus_map.tiles import divide, to_coordinates
 from retrieval_service.corpus.map_files import EDGE, NO_YEAR, NOWHERE, POINT_BYTES
 
 
-class Categories:
-    """A catalogue that has the categories of its papers only."""
-
-    def __init__(self, *codes: tuple[str, ...]) -> None:
-        self.codes = codes
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def categories_of(self, rows: Any) -> list[tuple[str, ...]]:
-        return [self.codes[row] for row in rows]
+def grouped(*codes: str, known: Any = None) -> Grouping:
+    return group_papers(codes, len(codes), known)
 
 
 def unit(rng: Any, n: int, dim: int = 16) -> Any:
@@ -78,27 +69,27 @@ def test_the_first_tile_is_an_even_sample() -> None:
 
 
 def test_archives_are_groups_unless_one_has_nearly_all() -> None:
-    several = group_papers(Categories(*[("cs.LG", "math.NA")] * 3, *[("hep-th",)] * 2, *[("cmp-lg",)], ()))  # type: ignore[arg-type]
+    several = grouped(*["cs.LG"] * 3, *["hep-th"] * 2, "cmp-lg", "")
     assert several.by == "archive"
     assert [(each.code, each.papers) for each in several.groups] == [("cs", 4), ("hep-th", 2), ("", 1)]
     assert several.of_rows.tolist() == [0, 0, 0, 1, 1, 0, 2]
-    one = group_papers(Categories(*[("cs.LG",)] * 9, *[("cs.CL",)] * 5, ("math.NA",)))  # type: ignore[arg-type]
+    one = grouped(*["cs.LG"] * 9, *["cs.CL"] * 5, "math.NA")
     assert one.by == "category"
     assert [each.name for each in one.groups][:2] == ["Machine Learning", "Computation and Language"]
 
 
 def test_there_are_few_groups_and_the_rest_is_one() -> None:
-    codes = [(f"a{number}.X",) for number in range(20) for _ in range(20 - number)]
-    found = group_papers(Categories(*codes))  # type: ignore[arg-type]
+    codes = [f"a{number}.X" for number in range(20) for _ in range(20 - number)]
+    found = grouped(*codes)
     assert len(found.groups) == MOST_GROUPS + 1
     assert sum(each.papers for each in found.groups) == len(codes)
-    kept = group_papers(Categories(("a9.X",), ("a0.X",)), (found.by, [each.code for each in found.groups]))  # type: ignore[arg-type]
+    kept = grouped("a9.X", "a0.X", known=(found.by, [each.code for each in found.groups]))
     assert [each.code for each in kept.groups] == [each.code for each in found.groups]
     assert kept.of_rows.tolist() == [MOST_GROUPS, 0]
 
 
 def test_a_corpus_without_categories_has_one_group() -> None:
-    found = group_papers(Categories((), ()))  # type: ignore[arg-type]
+    found = grouped("", "")
     assert [(each.code, each.papers) for each in found.groups] == [("", 2)]
 
 
@@ -117,7 +108,7 @@ def test_regions_are_named_by_categories_and_by_their_own_words() -> None:
     titles = [f"{topics[row % 2]} and case {row}" for row in range(2000)]
     where = np.asarray([[15_000, 20_000], [50_000, 40_000]])
     coordinates = (where[np.arange(2000) % 2] + rng.normal(0, 1500, (2000, 2))).astype(np.uint16)
-    grouping = group_papers(Categories(*[("cond-mat.mes-hall",), ("astro-ph.CO",)] * 1000))  # type: ignore[arg-type]
+    grouping = grouped(*["cond-mat.mes-hall", "astro-ph.CO"] * 1000)
     rows = np.arange(2000)
     labels = make_labels(coordinates, grouping, np.ones(2000, np.bool_), rows, titles, 1)
     first = [label for label in labels if label.level == 0]
@@ -136,7 +127,7 @@ def test_regions_are_named_by_categories_and_by_their_own_words() -> None:
 def test_titles_without_words_give_no_label(title: str) -> None:
     rows = np.arange(40)
     coordinates = np.full((40, 2), 9, np.uint16)
-    grouping = group_papers(Categories(*[()] * 40))  # type: ignore[arg-type]
+    grouping = grouped(*[""] * 40)
     labels = make_labels(coordinates, grouping, np.ones(40, np.bool_), rows, [title] * 40, 1)
     assert all(label.text.strip() for label in labels)
     assert title != "的 学习" or labels
