@@ -107,6 +107,13 @@ class Neighbourhood(_AnswerPart):
     coverage: Coverage | None = None
 
 
+class LinkedPapers(_AnswerPart):
+    """First papers of the `total` that a paper cites, or that cite it."""
+
+    results: tuple[FoundPaper, ...] = ()
+    total: int = 0
+
+
 class LikedPaper(_AnswerPart):
     """Paper in the query: the results are similar to it, or dissimilar."""
 

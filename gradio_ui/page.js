@@ -4,6 +4,7 @@
   const LONGEST_SENT = 7000;
 
   let fromAddress = true;
+  let asked = "";
 
   const byId = (id) => document.getElementById(id);
   const busy = (yes) => byId("akin-results")?.setAttribute("aria-busy", String(yes));
@@ -19,6 +20,7 @@
 
   function go(address) {
     if (address !== current()) history.pushState(null, "", written(address));
+    busy(true);
     byId("akin-restore")?.click();
   }
 
@@ -43,11 +45,14 @@
     /* Start to restore the page from its address. */
     restoring() {
       fromAddress = true;
+      asked = current();
       busy(true);
-      return [current()];
+      return [asked];
     },
     /* Finish a search; `address` is the address of its results. */
     settle(address) {
+      // The reader has gone on meanwhile: the answer to the present address follows.
+      if (fromAddress && asked !== current()) return;
       settled();
       document.title = titled(address);
       if (address === current()) return;
