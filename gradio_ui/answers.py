@@ -26,6 +26,13 @@ class Publication(_AnswerPart):
     date: tuple[int, ...] = ()
 
 
+class CitationCounts(_AnswerPart):
+    """Citations of a paper: in all, and those in the corpus."""
+
+    total: int = 0
+    in_corpus: int = 0
+
+
 class FoundPaper(_AnswerPart):
     """One result. `links` may hold `abs`, `pdf`, `doi` and `url`; `duplicates` are ids of copies."""
 
@@ -48,6 +55,7 @@ class FoundPaper(_AnswerPart):
     comments: str | None = None
     versions: Annotated[int, BeforeValidator(lambda known: known or 0)] = 0
     highlights: Highlights | None = None
+    citations: CitationCounts | None = None
     publication: Publication | None = None
 
     @property
@@ -299,6 +307,12 @@ class Category(_AnswerPart):
     papers: int = 0
 
 
+class References(_AnswerPart):
+    """References between the papers of the corpus."""
+
+    pairs: int = 0
+
+
 class CorpusInfo(_AnswerPart):
     """Description of the served corpus. `newest` is an ISO date or the beginning of one."""
 
@@ -306,3 +320,4 @@ class CorpusInfo(_AnswerPart):
     newest: str | None = None
     categories: tuple[Category, ...] = ()
     snapshot: str | None = None
+    references: References | None = None

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gradio_ui.answers import Answer, CorpusInfo, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
-from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
+from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
 
 _log = logging.getLogger(__name__)
@@ -315,7 +315,7 @@ def search_request(state: PageState) -> dict[str, object]:
         body["withdrawn"] = state.withdrawn
     if state.sort != SORTS[0]:
         body["sort"] = state.sort
-    if state.varied and state.sort not in SORTS_BY_DATE:
+    if state.varied and state.sort not in SORTS_BY_FACT:
         body["diversity"] = _DIVERSITY
     if state.deep:
         body["rerank"] = _RERANKED

@@ -16,7 +16,7 @@ from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRef
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
-from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
 from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
@@ -37,6 +37,7 @@ _OPERATORS: Final = {
     "beginning": ("ti:neuro*",),
     "joined": ("au:Verne OR au:Kestrel", "(ti:a OR ti:b) ANDNOT au:c"),
     "papers": ("2401.09032 hep-th/9901001",),
+    "references": ("cites:2401.09032", "cited-by:2401.09032"),
 }
 
 
@@ -65,11 +66,17 @@ def examples(visit: Visit) -> str:
 def operators(text: Words) -> str:
     """Return the list of search operators, folded."""
     lines = "".join(
-        f"<li>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} {escape(text(f'operators.{name}'))}</li>"
+        f"<li{_if_cited(name)}>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} "
+        f"{escape(text(f'operators.{name}'))}</li>"
         for name, codes in _OPERATORS.items()
     )
     title = escape(text("operators.title"))
     return f'<details class="akin-operators"><summary>{title}</summary><ul>{lines}</ul></details>'
+
+
+def _if_cited(name: str) -> str:
+    """Return the class of an operator that is shown only if the corpus has references, which `corpus_line` says."""
+    return ' class="akin-if-cited"' if name == "references" else ""
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
@@ -79,7 +86,7 @@ def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
-    return f'<p class="akin-corpus">{escape(line)}</p>'
+    return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}">{escape(line)}</p>'
 
 
 def _month(iso: str, text: Words) -> str:
@@ -137,14 +144,14 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
-    offer = answer.feedback
+    cited, offer = any(paper.citations for paper in answer.results), answer.feedback
     cards = "".join(
         f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
-        f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
+        f"{toolbar(state, text, cited=cited)}{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
         f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
@@ -292,6 +299,6 @@ def _page(rel: str, state: PageState, label: str) -> str:
 
 
 def _end(answer: Answer, text: Words) -> str:
-    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
+    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_FACT:
         return text("results.last")
     return text("results.last_best", papers=answer.sort.papers)

@@ -23,7 +23,11 @@ from retrieval_service.settings import Settings
 from tests.integration.service import client_of, start_service
 
 EVIL = {"origin": "https://evil.example"}
-ASK_FIRST = {**EVIL, "access-control-request-method": "POST", "access-control-request-headers": "content-type,authorization"}
+ASK_FIRST = {
+    **EVIL,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type,authorization",
+}
 
 
 @pytest.mark.parametrize(
