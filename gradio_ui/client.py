@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health
+from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -31,6 +33,8 @@ _LOOK_SECONDS = 1.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
+_NEWEST = 5
+_NEWEST_WITHIN = timedelta(days=366)
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -99,6 +103,7 @@ class SearchService:
         """
         self.url = settings.service_url
         self._corpus: CorpusInfo | None = None
+        self._newest: tuple[str | None, tuple[FoundPaper, ...]] = (None, ())
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -128,6 +133,31 @@ class SearchService:
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
             self._corpus = await self._send_request("GET", "/corpus", CorpusInfo)
         return self._corpus
+
+    async def newest(self, corpus: CorpusInfo) -> tuple[FoundPaper, ...]:
+        """Return the newest papers of the corpus; they are asked for once for each snapshot.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        if corpus.snapshot is None or self._newest[0] != corpus.snapshot:
+            try:
+                last = date.fromisoformat(corpus.newest or "")
+            except ValueError:
+                return ()
+            days = f"submittedDate:[{last - _NEWEST_WITHIN:%Y%m%d} TO {last:%Y%m%d}]"
+            body: dict[str, object] = {"query": days, "sort": "newest", "k": _NEWEST}
+            answer = await self._send_request("POST", "/search", Answer, body)
+            self._newest = (corpus.snapshot, answer.results)
+        return self._newest[1]
+
+    async def feed(self, state: PageState) -> bytes:
+        """Return the search of a state as an Atom feed, as the service wrote it.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", f"/feed?{urlencode(_feed_fields(state))}")).content
 
     async def can_rerank(self) -> bool:
         """Return True if the service has a reranker; False also if it does not say so within a second."""
@@ -223,6 +253,13 @@ def search_request(state: PageState) -> dict[str, object]:
     if state.deep:
         body["rerank"] = _RERANKED
     return body
+
+
+def _feed_fields(state: PageState) -> list[tuple[str, str]]:
+    body = search_request(replace(state, offset=0, deep=False))
+    for name in ("k", "offset", "highlight", "nearest_sentences", "facets", "suggest"):
+        body.pop(name, None)
+    return [(name, str(one)) for name, value in body.items() for one in (value if isinstance(value, list) else [value])]
 
 
 def _translate(response: httpx.Response) -> RequestFailed:

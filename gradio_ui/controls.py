@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCount
-from gradio_ui.state import SORTS, SORTS_BY_DATE, PageState
+from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_DATE, PageState
 from gradio_ui.words import Words
 
 _MOST_YEARS: Final = 60  # bars side by side; of a longer span, only the years with papers are shown
@@ -23,6 +23,13 @@ def toolbar(state: PageState, text: Words) -> str:
         links += _choice(state.spread(not state.varied), "varied", text, is_on=state.varied)
     label = escape(text("order.label"))
     return f'<nav class="akin-toolbar" aria-label="{label}"><span>{escape(text("order.sort"))}</span>{links}</nav>'
+
+
+def feed_link(state: PageState, text: Words) -> str:
+    """Return the link to the Atom feed of a search, which a feed reader follows."""
+    address = escape(f"feed{replace(state, offset=0, k=DEFAULT_RESULTS).address()}")
+    look = 'class="akin-feed" type="application/atom+xml" data-akin-feed'
+    return f'<a {look} href="{address}" title="{escape(text("feed.info"))}">{escape(text("feed.follow"))}</a>'
 
 
 def order_fact(answer: Answer, text: Words) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
 
-from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
-from gradio_ui.card import paper_card, tex_class
+from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, LikedPaper
+from gradio_ui.card import date_of, paper_card, tex_class, title_link
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import facets, offers, order_fact, toolbar
+from gradio_ui.controls import facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
@@ -22,6 +22,7 @@ EXAMPLES: Final = (
     "can language models check facts?",
     "graph neural networks for molecules",
 )
+_MOST_CATEGORIES: Final = 16
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
 _OPERATORS: Final = {
     "phrase": ('"neural operator"',),
@@ -58,6 +59,20 @@ def examples(visit: Visit) -> str:
     return f'<nav class="akin-examples" aria-label="{label}"><span>{escape(text("ask.try"))}</span>{links}</nav>'
 
 
+def under_the_box(text: Words) -> str:
+    """Return what helps to search, folded: operators, recent searches of this browser, and on a phone the filters."""
+    title, forget = escape(text("recent.title")), escape(text("recent.forget"))
+    recent = (
+        f'<details class="akin-recent" id="akin-recent" hidden><summary>{title}</summary><ul></ul>'
+        f'<p>{escape(text("recent.where"))} <button type="button" data-akin-forget>{forget}</button></p></details>'
+    )
+    filters = (
+        '<button type="button" class="akin-filters-button" data-akin-filters aria-expanded="false" '
+        f'aria-controls="akin-filters">{escape(text("filters.title"))}</button>'
+    )
+    return f'<div class="akin-help">{operators(text)}{recent}{filters}</div>'
+
+
 def operators(text: Words) -> str:
     """Return the list of search operators, folded."""
     lines = "".join(
@@ -75,7 +90,8 @@ def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
-    return f'<p class="akin-corpus">{escape(line)}</p>'
+    newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
+    return f'<p class="akin-corpus"{newest}>{escape(line)}</p>'
 
 
 def _month(iso: str, text: Words) -> str:
@@ -83,6 +99,40 @@ def _month(iso: str, text: Words) -> str:
         return text.month(date.fromisoformat(f"{iso[:7]}-01"))
     except ValueError:
         return iso[:7]
+
+
+def welcome(corpus: CorpusInfo, newest: Sequence[FoundPaper], state: PageState, text: Words) -> str:
+    """Return what the page shows before a search: the newest papers, and the largest categories to browse.
+
+    Args:
+        corpus: The corpus.
+        newest: The newest papers of the corpus.
+        state: The state of the page; links keep its language.
+        text: The texts in the reader's language.
+    """
+    papers = "".join(f"<li>{_newest(paper, state, text)}</li>" for paper in newest)
+    codes = "".join(
+        f'<li><a data-akin-go href="{escape(replace(state.fresh(f"cat:{each.code}"), sort="newest").address())}">'
+        f"{escape(each.name or each.code)}</a> <span>{text.number(each.papers)}</span></li>"
+        for each in corpus.categories[:_MOST_CATEGORIES]
+    )
+    parts = [("newest", papers, "akin-newest"), ("browse", codes, "akin-browse")]
+    sections = "".join(
+        f'<section aria-labelledby="{look}"><h2 id="{look}">{escape(text(f"welcome.{name}"))}</h2>'
+        f'<ul class="{look}">{items}</ul></section>'
+        for name, items, look in parts
+        if items
+    )
+    return f'<div class="akin-welcome">{sections}</div>' if sections else ""
+
+
+def _newest(paper: FoundPaper, state: PageState, text: Words) -> str:
+    similar = escape(state.fresh().similar_to(paper.id).address())
+    return (
+        f'<span class="akin-newest-title{tex_class(paper.title)}">{title_link(paper)}</span> '
+        f'<span class="akin-facts">{date_of(paper.date, text)}'
+        f'<a data-akin-go href="{similar}">{escape(text("card.similar"))}</a></span>'
+    )
 
 
 def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
@@ -113,7 +163,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -
     facts = [f"<span>{escape(range_)}</span>", f"<span>{escape(mode)}</span>", order, _latency(answer, text)]
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
-    return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
+    liked = _liked_papers(state, answer, text)
+    return f'{liked}<div class="akin-line">{line}</div>{chips}{notices(tuple(warnings), text)}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Words) -> str:
@@ -133,8 +184,9 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
-        f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
+        f'<h2 class="akin-hidden" id="akin-results-title" tabindex="-1">{escape(text("results.title"))}</h2>'
+        f'<div class="akin-over">{toolbar(state, text)}{feed_link(state, text)}</div>'
+        f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
     )
 

@@ -61,7 +61,7 @@ ServiceRootPath = Annotated[
 PageRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(assets|citation|files|gradio_api|katex|static)(/.*)?|/(theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
+        r"/(assets|citation|files|gradio_api|katex|static)(/.*)?|/(feed|theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
     ),
 ]
 

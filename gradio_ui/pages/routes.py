@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradio_ui.pages import feed
 from gradio_ui.pages.site import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (Route("/feed", feed.show),)
