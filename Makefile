@@ -97,7 +97,7 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra cli --extra cpu --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton -o requirements/triton.lock
 	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock

@@ -7,7 +7,8 @@ AkinError              1
 ├── StackError         5   a port is taken, a process ended or did not get ready
 ├── PapersUnusable     6   papers cannot be fetched, read or indexed
 ├── SearchFailed       7   the running service refused the search or did not answer
-└── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
+├── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
+└── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
 """
 
 from __future__ import annotations
@@ -59,3 +60,9 @@ class SavedSearchesUnusable(AkinError):
     """Saved searches that cannot be read, or whose report cannot be written."""
 
     exit_code = 8
+
+
+class FeedbackUnusable(AkinError):
+    """Feedback of readers that cannot be read, written or exported."""
+
+    exit_code = 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,7 +10,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+from msgspec import UNSET
+
 from akin.errors import PapersUnusable
+from akin.indexing.map_upkeep import keep_map
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
 from akin.registry.switch import make_live
 from akin.snapshots import Say, ShowProgress, cli_errors, find_manifest
@@ -29,15 +33,16 @@ def import_files(
         PapersUnusable: they cannot be imported; the live snapshot stays the same.
     """
     base = find_manifest(settings, None)
-    if add and base.references is None:
+    if add and base.references is UNSET:
         raise PapersUnusable(f"{base.id} has no references to add to: import the files without --add.")
     started = time.monotonic()
     with cli_errors(), bar() as progress:
         manifest = import_references(files, settings.data, base=base.id, add=add, use=False, progress=progress)
     with cli_errors():
+        keep_map(settings.data, base, manifest, say)
         make_live(settings, manifest.id, say)
     found = manifest.references
-    assert found is not None, "an import records its references"
+    assert found is not UNSET, "an import records its references"
     say(
         f"{found.pairs:,} references between {found.papers:,} of {manifest.papers:,} papers, in "
         f"{time.monotonic() - started:.1f} s; snapshot {manifest.id} is live"
@@ -56,13 +61,15 @@ def require_references(settings: Settings, snapshot: str | None) -> tuple[Manife
         PapersUnusable: there is no such snapshot, or it has no references.
     """
     manifest = find_manifest(settings, snapshot)
-    if manifest.references is None:
+    if manifest.references is UNSET:
         raise PapersUnusable(f"{manifest.id} has no references; import them with: akin references import FILE")
     return manifest, manifest.references
 
 
 def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
-    """Write the pairs of a citing and a cited id of a snapshot, one a line with a tab between; return their number.
+    """Write the pairs of a citing and a cited id of a snapshot, one a line; return their number.
+
+    A tab is between the ids; in a file whose name ends with .jsonl, each line is an object with `citing` and `cited`.
 
     Raises:
         PapersUnusable: the snapshot has no references, or the file cannot be written; it is then unchanged.
@@ -72,11 +79,12 @@ def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
         folder = SnapshotDirectory(settings.data).path(manifest.id)
         arrays = ReferenceArrays(folder, manifest.papers)
         with closing(SqliteCatalogue(folder / CATALOGUE)) as catalogue, _written_aside(path) as file:
-            ids = catalogue.ids()
+            ids, lines = catalogue.ids(), path.suffix == ".jsonl"
             for first in range(0, manifest.papers, ROWS_AT_ONCE):
                 pairs = arrays.pairs(first, min(first + ROWS_AT_ONCE, manifest.papers))
                 for citing, cited in zip(*(rows.tolist() for rows in pairs), strict=True):
-                    file.write(f"{ids[citing]}\t{ids[cited]}\n")
+                    one, other = ids[citing], ids[cited]
+                    file.write(f"{json.dumps({'citing': one, 'cited': other})}\n" if lines else f"{one}\t{other}\n")
     return len(arrays)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from akin.errors import EncoderError, PapersUnusable
 from akin.indexing.build import build_snapshot
 from akin.indexing.changes import ChangedPapers
+from akin.indexing.map_upkeep import keep_map
 from akin.indexing.options import BuildOptions, OnProgress
 from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
@@ -205,10 +206,12 @@ def remove_superseded(settings: Settings) -> None:
 
 
 def _say_ids(reader: PaperReader, say: Say) -> None:
-    """Tell how many ids had lost zeros in a spreadsheet."""
+    """Tell how many ids had lost zeros in a spreadsheet, and how many entries of a library were joined."""
     report = reader.report
     if report.restored_ids:
         say(f"{report.restored_ids:,} ids had lost zeros in a spreadsheet, which were put back")
+    if report.joined:
+        say(f"{report.joined:,} entries are of works that the library has before; each work is one paper")
     if report.doubtful_ids:
         say(f"{report.doubtful_ids:,} ids look like arXiv ids that lost digits or the archive; they stay as they are")
 
@@ -242,7 +245,7 @@ def update_index(
         PapersError: the file cannot be read.
         PapersUnusable: the snapshot cannot be updated; it stays the live one.
     """
-    before = find_manifest(settings, None).id
+    before = find_manifest(settings, None)
     rejects = rejects_path(settings, source.name)
     started = time.monotonic()
     empty = source.path.is_file() and source.path.stat().st_size == 0  # of a harvest that found nothing
@@ -259,8 +262,9 @@ def update_index(
             say=say,
             bar=bar,
         )
-        changed = manifest.id != before
+        changed = manifest.id != before.id
         if changed:
+            keep_map(settings.data, before, manifest, say)
             make_live(settings, manifest.id, say)
     if reader:
         _say_ids(reader, say)
@@ -297,6 +301,7 @@ def convert_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifes
             say=say,
             bar=bar,
         )
+        keep_map(settings.data, before, manifest, say)
         make_live(settings, manifest.id, say)
     say(f"{before.id} is converted: {manifest.embedded:,} texts embedded; {time.monotonic() - started:.1f} s")
     say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
@@ -340,6 +345,7 @@ def tune_index(
             say=say,
             bar=bar,
         )
+        keep_map(settings.data, base, manifest, say)
         if use:
             make_live(settings, manifest.id, say)
     say(f"snapshot {manifest.id} is {'live' if use else 'published'}")

@@ -56,6 +56,8 @@ class Settings(StackSettings):
                 value = Path(_INSTALLED.get(name, value))
             # Keep symbolic links: the Python of an environment is one. The class is frozen, hence object.__setattr__.
             object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
+        if "/" in self.feedback:
+            object.__setattr__(self, "feedback", os.path.abspath(self.feedback_folder))
         return self
 
     @property

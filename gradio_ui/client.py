@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TypeVar
@@ -30,6 +31,7 @@ from gradio_ui.words import Note, note
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
@@ -104,6 +106,7 @@ class SearchService:
         self.url = settings.service_url
         self._corpus: CorpusInfo | None = None
         self._newest: tuple[str | None, tuple[FoundPaper, ...]] = (None, ())
+        self._map_known: tuple[str | None, float, bool] = None, 0.0, False
         self._http = httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -174,6 +177,27 @@ class SearchService:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
         return (await self._request("GET", f"/papers/{quote(paper_id, safe='')}/citation?format={quote(form)}")).text
+
+    async def map_part(self, path: str) -> bytes:
+        """Return what the service answers at a path of the map, as it is.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", path)).content
+
+    async def has_map(self, snapshot: str | None) -> bool:
+        """Return True if the corpus has a map; asked once for a snapshot that has one, and once a minute otherwise."""
+        known, until, there = self._map_known
+        if known != snapshot or (not there and time.monotonic() > until):
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._request("HEAD", "/map")
+                there = True
+            except (RequestFailed, TimeoutError):
+                there = False
+            self._map_known = snapshot, time.monotonic() + _ASK_AGAIN_SECONDS, there
+        return there
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""

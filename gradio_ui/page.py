@@ -45,9 +45,10 @@ async def search(service: SearchService, state: PageState, notes: Notes, text: W
         if not isinstance(error, RequestRefused):
             _log.warning("no answer from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes, text), render.problem(error, text))
-    corpus = await _corpus_of(service, answer.snapshot)
+    corpus, has_map = await asyncio.gather(_corpus_of(service, answer.snapshot), service.has_map(answer.snapshot))
     names = {category.code: category.name for category in corpus.categories} if corpus else {}
-    return View(render.answer_status(state, answer, notes, text), render.results(state, answer, names, text), corpus)
+    status = render.answer_status(state, answer, notes, text, has_map=has_map)
+    return View(status, render.results(state, answer, names, text), corpus)
 
 
 async def open_address(service: SearchService, state: PageState, notes: Notes, text: Words) -> View:

@@ -145,8 +145,11 @@ def hint(notes: Notes, text: Words) -> str:
     return notices((*notes, note("ask.hint")), text)
 
 
-def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -> str:
-    """Return the status of an answer: range, mode, time, and warnings about the query and the answer."""
+def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *, has_map: bool = False) -> str:
+    """Return the status of an answer: range, mode, time, and warnings about the query and the answer.
+
+    With `has_map`, a link shows the results on the map of the corpus.
+    """
     warnings: list[Note | str] = [*notes, *answer.notes]
     if answer.degraded:
         warnings.append(note("status.incomplete", reason=answer.degraded))
@@ -161,6 +164,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words) -
     order = f"<span>{order_fact(answer, text)}</span>" if answer.sort else ""
     mode = text(f"mode.{answer.mode}").lower() if answer.mode in MODES else answer.mode
     facts = [f"<span>{escape(range_)}</span>", f"<span>{escape(mode)}</span>", order, _latency(answer, text)]
+    if has_map and answer.results:
+        facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
     liked = _liked_papers(state, answer, text)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
+from akin.feedback.store import FeedbackStore
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
@@ -23,10 +24,13 @@ from retrieval_service.admission import Admission
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
+from retrieval_service.feedback.keeping import Feedback
+from retrieval_service.feedback.second_service import SecondService
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
 from retrieval_service.routes import (
     citations,
+    corpus_map,
     docs,
     embed,
     embeddings,
@@ -36,11 +40,14 @@ from retrieval_service.routes import (
     lists,
     mcp,
     models,
+    neighbourhood,
     papers,
+    references,
     rerank,
     search,
     searches,
 )
+from retrieval_service.routes import feedback as feedback_route
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
@@ -97,15 +104,20 @@ def create_app(
             bulk = Admission(_BULK_AT_ONCE, _BULK_WAITING, metrics)
             reads = Admission(_READERS, settings.search_queue, metrics)
             metrics.count_queued(lambda: searches.queued + bulk.queued + reads.queued)
+            feedback = _feedback_of(settings, metrics)
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             app.state.service = ServiceState(
-                live, engine, metrics, searches, bulk, reads, read_threads, *limits, seed, reranking
+                live, engine, metrics, searches, bulk, reads, read_threads, *limits, seed, reranking, feedback
             )
             await live.start()
+            if feedback:
+                feedback.start()
             try:
                 yield
             finally:
                 await mcp_endpoint.stop()
+                if feedback:
+                    await feedback.stop()
                 await searches.finish()
                 await bulk.finish()
                 await reads.finish()
@@ -117,7 +129,8 @@ def create_app(
     ]
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
-    parts = (search, searches, feed, export, citations, lists, papers, embed, embeddings, models, rerank, health, docs)
+    of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
+    parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)
@@ -125,6 +138,7 @@ def create_app(
     app.state.openapi = openapi(routes, settings.service_root_path)
     app.state.root_path = settings.service_root_path
     app.state.metrics = metrics
+    app.state.data = settings.data
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
     outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
@@ -158,6 +172,19 @@ def triton_of(settings: Settings) -> TritonConnection:
         repository=settings.model_repository,
         query_seconds=settings.embed_seconds,
     )
+
+
+def _feedback_of(settings: Settings, metrics: Metrics) -> Feedback | None:
+    if settings.feedback == "off":
+        return None
+    values = search.SEARCH.values
+    store = FeedbackStore(
+        settings.feedback_folder, days=settings.feedback_days, most_bytes=settings.feedback_megabytes * 1_000_000
+    )
+    second = None
+    if settings.interleave:
+        second = SecondService(settings.interleave, settings.interleave_share, settings.interleave_seconds, values)
+    return Feedback(store, values, metrics, opened=settings.feedback_opened, second=second)
 
 
 def _open(settings: Settings, path: Path) -> Snapshot:

@@ -16,16 +16,23 @@ RetrievalError
 │   ├── UnknownModel          no model of that name is served here (404)
 │   ├── CursorExpired         the corpus was changed since a cursor was made (410)
 │   ├── NoReranker            no reranker is served here (404)
+│   ├── NoReferences          the corpus does not know which of its papers cite which
+│   ├── FeedbackOff           the service keeps no feedback (404)
+│   ├── UnknownSearch         the search that feedback is on is not known any more (404)
+│   ├── NoMap                 the corpus has no map, or one that cannot be used (404)
 │   ├── OriginNotAllowed      a script of another site may not send the request (403)
 │   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
 │   ├── Overloaded            the service has more requests than it can answer
 │   ├── DeadlineExceeded      the answer was not ready at the deadline
+│   ├── TooMuchFeedback       readers send more feedback than is stored (429)
+│   ├── FeedbackUnavailable   feedback cannot be written
 │   ├── NoSnapshot            no snapshot can be searched yet
 │   ├── EncoderUnavailable    Triton cannot be reached, is too slow, or has no such model
 │   │   ├── EncoderBusy       Triton's queue is full
 │   │   └── EncoderRefused    Triton did not accept the text, or its answer is invalid
 │   └── EncoderMismatch       the encoder that Triton serves did not make the snapshot's vectors
+├── NoRoomForFeedback         feedback has reached its size limit, or the disk is full (507)
 └── SnapshotError             a snapshot cannot be built, opened or used
     ├── SnapshotNotFound      no snapshot has that id
     ├── SnapshotInvalid       a file of the snapshot is missing, damaged or foreign; the message names it
@@ -177,6 +184,41 @@ class NoReranker(RequestError):
     status = 404
 
 
+class NoReferences(RequestError):
+    """The corpus does not know which of its papers cite which."""
+
+    code = "no_references"
+
+    def __init__(self, asked: str, parameter: str) -> None:
+        """Take what was asked for, and the parameter that did."""
+        super().__init__(
+            f"{asked} needs the references between the papers, and this corpus has none. Whoever runs the service "
+            "imports them with: akin references import FILE",
+            {"parameter": parameter},
+        )
+
+
+class FeedbackOff(RequestError):
+    """The service keeps no feedback."""
+
+    code = "feedback_off"
+    status = 404
+
+
+class UnknownSearch(RequestError):
+    """The search that feedback is on is not known any more."""
+
+    code = "unknown_search"
+    status = 404
+
+
+class NoMap(RequestError):
+    """The corpus has no map, or one that cannot be used."""
+
+    code = "no_map"
+    status = 404
+
+
 class OriginNotAllowed(RequestError):
     """A script of another site may not send the request."""
 
@@ -221,6 +263,20 @@ class DeadlineExceeded(Unavailable):
         super().__init__(message)
 
 
+class TooMuchFeedback(Unavailable):
+    """Readers send more feedback than is stored."""
+
+    code = "rate_limited"
+    status = 429
+    retry_after = 5
+
+
+class FeedbackUnavailable(Unavailable):
+    """Feedback cannot be written."""
+
+    code = "feedback_unavailable"
+
+
 class NoSnapshot(Unavailable):
     """No snapshot can be searched yet."""
 
@@ -252,6 +308,13 @@ class EncoderMismatch(Unavailable):
 
     code = "encoder_mismatch"
     retry_after = 10
+
+
+class NoRoomForFeedback(RetrievalError):
+    """Feedback has reached its size limit, or the disk is full."""
+
+    code = "feedback_full"
+    status = 507
 
 
 class SnapshotError(RetrievalError):

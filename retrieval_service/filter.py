@@ -22,6 +22,8 @@ class Field(StrEnum):
     ABSTRACT = "abstract"
     ANYWHERE = "anywhere"
     DAY = "day"
+    CITES = "cites"
+    CITED_BY = "cited_by"
 
 
 CATALOGUE_FIELDS = frozenset({Field.CATEGORY, Field.ROW, Field.DAY, Field.WITHDRAWN})
@@ -35,7 +37,8 @@ class Clause:
     Attributes:
         field: The field. Values of AUTHOR are names; of TITLE, ABSTRACT and ANYWHERE (either of the two) adjacent
             words; of ROW numbers; of DAY the ordinals of the first and of the last day, which are one value.
-            WITHDRAWN has none: withdrawn papers meet it.
+            WITHDRAWN has none: withdrawn papers meet it. CITES and CITED_BY name papers by their ids; a filter has the
+            rows of those that cite them, or that they cite, instead.
         values: The alternatives.
         excluded: True if papers that have one of the values are left out.
         pattern: True if the values are single words in which `*` stands for any letters and `?` for one.

@@ -40,6 +40,10 @@ class Metrics:
         self._encoder_failures = counter(
             "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"]
         )
+        self._feedback = counter("akin_feedback_total", "Marks of readers that were stored or withdrawn.", ["mark"])
+        self._interleaved = counter(
+            "akin_interleaved_searches_total", "Searches to be interleaved with a second service.", ["outcome"]
+        )
         self._papers = gauge("akin_snapshot_papers", "Papers in the live snapshot.")
         self._snapshot = gauge(
             "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"]
@@ -65,6 +69,14 @@ class Metrics:
             self._rerank_failures.inc()
         elif degraded:
             self._degraded.inc()
+
+    def record_feedback(self, mark: str) -> None:
+        """Record a mark that was stored: `useful`, `not_useful` or `opened`; or one that was `withdrawn`."""
+        self._feedback.labels(mark).inc()
+
+    def record_interleaving(self, interleaved: bool) -> None:
+        """Record a search that was to be interleaved, and whether it was."""
+        self._interleaved.labels("interleaved" if interleaved else "plain").inc()
 
     def record_snapshot(self, manifest: Manifest) -> None:
         """Record that another snapshot is live."""

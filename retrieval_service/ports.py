@@ -226,6 +226,26 @@ class LexicalIndex(Protocol):
         """Return those of a clause's values that say nothing, as they have no term: "!" or an empty text."""
 
 
+class References(Protocol):
+    """Holds which papers of the corpus cite which; thread-safe."""
+
+    @property
+    def totals(self) -> NDArray[np.uint32]:
+        """The citations of each row, uint32 [papers]: as many as the source states, at least those in the corpus."""
+
+    def __len__(self) -> int:
+        """Return the number of pairs of a citing and a cited paper."""
+
+    def cites(self, row: int) -> Rows:
+        """Return the rows that a row cites, ascending."""
+
+    def cited_by(self, row: int) -> Rows:
+        """Return the rows that cite a row, ascending."""
+
+    def counts(self, row: int) -> tuple[int, int, int]:
+        """Return the citations of a row, those within the corpus, and the papers of the corpus that it cites."""
+
+
 class Catalogue(Protocol):
     """Holds the papers themselves; thread-safe."""
 
@@ -255,6 +275,9 @@ class Catalogue(Protocol):
 
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
+
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the categories of some rows, in the order of the rows, the primary one first."""
 
     def count_categories_of(self, rows: Rows) -> dict[str, int]:
         """Return the number of papers in each category, of some rows."""
@@ -295,6 +318,10 @@ class Corpus(Protocol):
     @property
     def covered(self) -> RowSet | None:
         """The rows that have a vector; None if all have one."""
+
+    @property
+    def references(self) -> References | None:
+        """References between the papers; None if they are not known."""
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         """Return the vector of a request's text, made by the encoder that made the corpus's vectors, and that encoder.

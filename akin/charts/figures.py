@@ -24,7 +24,7 @@ INK = "#010203"
 _GREY = "#8a8f98"
 _DASHES = ("-", "--", "-.", ":")
 _TIP = "tip:"
-_STYLE: dict[Any, Any] = {  # matplotlib's type lists every key
+STYLE: dict[Any, Any] = {  # matplotlib's type lists every key
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     "axes.facecolor": "none",
     "axes.prop_cycle": cycler(color=COLOURS),
@@ -60,14 +60,14 @@ class Line:
     tips: Sequence[str] = ()
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def new_figure(width: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
     """Return a figure with one chart below the other; sizes are in inches of 72 points."""
     figure = Figure(figsize=(width, sum(heights)), layout="constrained")
     return figure, list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_lines(
     axes: Axes,
     lines: Sequence[Line],
@@ -114,7 +114,7 @@ def draw_lines(
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_bars(axes: Axes, title: str, values: Mapping[str, float], emphasised: Collection[str]) -> None:
     """Draw a horizontal bar with its figure for each value, from the top; the emphasised ones are in colour."""
     colours = [COLOURS[0] if name in emphasised else _GREY for name in values]
@@ -126,7 +126,7 @@ def draw_bars(axes: Axes, title: str, values: Mapping[str, float], emphasised: C
     axes.margins(x=0.12)
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def as_svg(figure: Figure, description: str) -> str:
     """Return a figure as one `<svg>` element, for a file of its own or inside HTML; it suits light and dark pages."""
     content = io.StringIO()
@@ -140,7 +140,7 @@ def as_svg(figure: Figure, description: str) -> str:
     return text.replace("<svg", head, 1).replace("<defs>", f"<style>{_CSS}</style>\n <defs>", 1)
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def as_png(figure: Figure) -> bytes:
     """Return a figure as PNG on a white background."""
     content = io.BytesIO()

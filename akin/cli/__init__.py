@@ -16,9 +16,11 @@ from akin.cli import (
     digest,
     encoder,
     evaluate,
+    feedback,
     index,
     index_maintenance,
     lists,
+    maps,
     mcp,
     papers,
     references,
@@ -43,9 +45,12 @@ app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(lists.app, name="list")
+app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)

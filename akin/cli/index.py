@@ -36,7 +36,9 @@ STAGES = {
 
 @app.command()
 def build(
-    source: Annotated[str, typer.Argument(help="A file of papers, plain or .gz, or the word `sample`.")],
+    source: Annotated[
+        str, typer.Argument(help="A file of papers or a library (.bib, .ris), plain or .gz, or the word `sample`.")
+    ],
     fields: Annotated[
         str | None,
         typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),

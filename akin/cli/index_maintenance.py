@@ -174,18 +174,21 @@ def prune(
     keep: Annotated[int, typer.Option(min=1, help="Number of the newest snapshots to keep.")] = 2,
     json: Json = False,
 ) -> None:
-    """Remove old snapshots. The newest, the live one and those in use stay, and so do all embeddings.
+    """Remove old snapshots and their maps. The newest, the live one and those in use stay, and so do all embeddings.
 
     Partial snapshots that are not live are removed, however new they are.
     """
+    from akin.indexing.corpus_map.folder import remove_unused_maps
     from akin.snapshots import cli_errors
     from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
 
-    snapshots = SnapshotDirectory(Settings.read().data)
+    settings = Settings.read()
+    snapshots = SnapshotDirectory(settings.data)
     in_use: list[str] = []
     with cli_errors():
         removed = snapshots.prune(keep, in_use=in_use.append)
+        remove_unused_maps(settings.data)
     for name in removed:
         say(f"removed {name}")
     for name in in_use:

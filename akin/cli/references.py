@@ -78,7 +78,11 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")], snapshot: Snapshot = None
 ) -> None:
-    """Write the references of a snapshot as pairs of ids, for training and for test sets."""
+    """Write the references of a snapshot as pairs of ids, for training and for test sets.
+
+    A file that ends with .jsonl gets JSON lines, for `akin train pairs=citation pairs.citations=FILE`. Any other gets a
+    citing and a cited id a line, with a tab between.
+    """
     from akin.references import export_pairs
 
     say(f"{export_pairs(read_settings(), snapshot, file):,} pairs in {file}")

@@ -30,7 +30,11 @@ def make(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder for the sets.")],
     kinds: Annotated[
         str | None,
-        typer.Option(help="Some of question,keywords,title,claim,neighbours,draft. Default: all."),
+        typer.Option(help="Some of question,keywords,title,claim,neighbours,draft,citations. Default: all."),
+    ] = None,
+    citations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For `citations`: pairs of a citing and a cited id, a line each."),
     ] = None,
     since: Annotated[
         str | None,
@@ -52,7 +56,7 @@ def make(
     question: a question that stands in the paper. keywords: the authors' own, or the rarest words of the title. title:
     the title looks for the abstract. claim: what stands behind "We show that". neighbours: an abstract looks for
     related papers (replies, series, cited papers, the same authors on the same subject). draft: the abstract's
-    beginning looks for title and rest.
+    beginning looks for title and rest. citations: an abstract looks for what its paper cites, by --citations.
 
     Use papers that the encoder was not trained with. Each set is a folder in BEIR's layout for `akin encoder evaluate
     --set`; <kind>-large is the same set among many more papers. 100,000 papers take about a minute.
@@ -62,20 +66,27 @@ def make(
     from akin.papers import read_papers
 
     with relevance_errors():
-        from akin.relevance import KINDS, make_sets
+        from akin.relevance import make_sets
         from akin.relevance.collection import file_digest
+        from akin.relevance.kinds import read_citations
 
         path = corpus_path(read_settings(), source)
+        about = {"file": path.name, "sha256": file_digest(path)}
+        cited = None
+        if citations is not None:
+            cited = read_citations(citations)
+            about |= {"citations": citations.name, "citations_sha256": file_digest(citations)}
         with read_papers(path, mapping) as papers:
             made = make_sets(
                 papers,
                 folder,
-                kinds=[kind.strip() for kind in kinds.split(",")] if kinds else tuple(KINDS),
+                kinds=[kind.strip() for kind in kinds.split(",")] if kinds else None,
                 queries=queries,
                 since=_day(since),
                 distractors=distractors,
                 seed=seed,
-                source={"file": path.name, "sha256": file_digest(path)},
+                source=about,
+                citations=cited,
                 report=say,
             )
     if json:

@@ -52,6 +52,10 @@ def search(
         list[str] | None, typer.Option(help="Only by this author (Erdős, P. Erdős); repeated: by one of them.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--id", help="Only among these papers; may be repeated.")] = None,
+    cites: Annotated[list[str] | None, typer.Option(help="Only papers that cite this one; may be repeated.")] = None,
+    cited_by: Annotated[
+        list[str] | None, typer.Option(help="Only papers that this one cites; may be repeated.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")
     ] = None,
@@ -65,7 +69,10 @@ def search(
     operators: Annotated[bool, typer.Option(help="Read conditions in the text, as shown above.")] = True,
     collapse: Annotated[bool, typer.Option(help="Show a paper with several versions once.")] = True,
     sort: Annotated[
-        str, typer.Option(help="relevance, newest or oldest (of the best matches), or recent: the new weighs more.")
+        str,
+        typer.Option(
+            help="relevance; newest, oldest or citations (of the best matches); or recent: the new weighs more."
+        ),
     ] = "relevance",
     half_life: Annotated[
         float | None, typer.Option(help="With --sort recent: years in which a score halves; 3 if absent.")
@@ -73,6 +80,12 @@ def search(
     diversity: Annotated[
         float, typer.Option(help="Weight of the differences between results beside their relevance, 0 to 1.")
     ] = 0.0,
+    citation_boost: Annotated[
+        float, typer.Option(help="Weight of citations beside relevance, 0 to 1; 0 for none.")
+    ] = 0.0,
+    chase: Annotated[
+        bool, typer.Option("--chase", help="Add papers that most of the ten best results cite or are cited by.")
+    ] = False,
     facets: Annotated[bool, typer.Option("--facets", help="Count the best matches by year and by category.")] = False,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Offer conditions for what the text says in words.")
@@ -102,7 +115,8 @@ def search(
     """Search with the running service, as the page does.
 
     Conditions in the text: "words together", -without, ti:graph, abs:"dark matter", au:"P. Erdős", cat:cs.LG,
-    submittedDate:[2023 TO 2024], ti:neuro*, au:Verne OR au:Kestrel, (ti:a OR ti:b) ANDNOT au:c. docs/search.md has all.
+    submittedDate:[2023 TO 2024], ti:neuro*, cites:2101.00001, au:Verne OR au:Kestrel, (ti:a OR ti:b) ANDNOT au:c.
+    docs/search.md has all.
     """
     if (text is None) == (not like):
         raise typer.BadParameter("give either a text or --like ID")
@@ -124,12 +138,16 @@ def search(
         "exclude_categories": exclude,
         "authors": author,
         "ids": only,
+        "cites": cites,
+        "cited_by": cited_by,
         "from": since,
         "to": until,
         "withdrawn": withdrawn if withdrawn != "include" else None,
         "sort": sort if sort != "relevance" else None,
         "half_life": half_life,
         "diversity": diversity,
+        "citation_boost": citation_boost,
+        "chase": chase,
         "highlight": why,
         "facets": facets,
         "suggest": suggest and text is not None,
@@ -272,14 +290,19 @@ def show(answer: dict[str, Any]) -> None:
                 (f"  {paper['score']:.3f}", "cyan"),
             )
         )
+        cited = f"cited by {paper['citations']['total']:,}" if "citations" in paper else ""
         details = "  ".join(
-            filter(None, [authors, year, paper["primary_subject"], paper["links"].get("abs", paper["id"])])
+            filter(None, [authors, year, paper["primary_subject"], cited, paper["links"].get("abs", paper["id"])])
         )
         stdout.print(Text(f"     {details}", style="dim"))
         if why := paper.get("highlights", {}).get("why"):
             stdout.print(Text(f"     {why}", style="italic"))
         if paper["duplicates"]:
             stdout.print(Text(f"     also as {', '.join(paper['duplicates'])}", style="dim"))
+    for paper in answer.get("chased", ()):
+        stdout.print(Text.assemble("  +  ", (paper["title"], "bold"), (f"  {paper['score']:.3f}", "cyan")))
+        stdout.print(Text(f"     {paper['why']}", style="italic"))
+        stdout.print(Text(f"     {paper['links'].get('abs', paper['id'])}", style="dim"))
     if facets := answer.get("facets"):
         for name, key, counts in (("years", "year", facets["years"]), ("categories", "code", facets["categories"])):
             shown = ", ".join(f"{one[key]} ({one['papers']:,})" for one in counts)

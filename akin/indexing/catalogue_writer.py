@@ -32,6 +32,7 @@ _ADDED = (
     "comments TEXT",
     "withdrawn INTEGER NOT NULL DEFAULT 0",
     "authors_parsed INTEGER NOT NULL DEFAULT 0",
+    "publication TEXT",
 )
 """Columns of `paper` that earlier releases did not write."""
 
@@ -39,7 +40,7 @@ _WITHDRAWN = "\0withdrawn"
 """Key of the withdrawn papers among the categories, which it cannot be itself."""
 
 _FETCHED = 900
-_INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO paper VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 _to_json = msgspec.json.encode
 
@@ -206,4 +207,5 @@ def _record(row: int, paper: Paper) -> tuple[Any, ...]:
         *(paper.published and paper.published.isoformat(), paper.updated and paper.updated.isoformat()),
         *(paper.doi, paper.journal_ref, paper.versions),
         *(paper.comments, paper.withdrawn, paper.authors_parsed),
+        _to_json(paper.publication).decode() if paper.publication else None,
     )

@@ -21,6 +21,7 @@ _AROUND = 400  # characters of an answer beside its papers, without notes
 _LEAST_ABSTRACT = 100
 _LONGEST_NOTE = 300
 _OFFSETS = 1000
+_COUNTS = 24  # years, and categories
 
 
 class Answer(BaseModel):
@@ -38,8 +39,27 @@ class Answer(BaseModel):
         return plain_schema(cls.model_json_schema(mode="serialization"))
 
 
+class Count(Answer):
+    """Number of matches in a year or a category."""
+
+    value: str
+    papers: int
+
+
+class Facets(Answer):
+    """Numbers of matches: the newest years and the largest categories; `complete` if all matches were counted."""
+
+    years: list[Count]
+    categories: list[Count]
+    papers: int
+    complete: bool
+
+
 class FoundPaper(Answer):
-    """Paper that was found; at most ten of its authors are listed."""
+    """Paper that was found; at most ten of its authors are listed. `why` and `sentence` are there on request.
+
+    `citations` are null if they are not known.
+    """
 
     id: str
     title: str
@@ -49,8 +69,11 @@ class FoundPaper(Answer):
     date: str | None
     categories: list[str]
     score: float
+    citations: int | None
     withdrawn: bool
     links: dict[str, str]
+    why: str | None = None
+    sentence: str | None = None
 
 
 class FoundPapers(Answer):
@@ -69,6 +92,7 @@ class FoundPapers(Answer):
     degraded: str | None
     notes: list[str]
     snapshot: str
+    facets: Facets | None = None
 
     def text(self) -> str:
         """Return the answer for reading."""
@@ -81,12 +105,16 @@ class FoundPapers(Answer):
             lines = ["No paper of the corpus meets the conditions. Use fewer; corpus_info tells dates and categories."]
         lines += [f"Note: {note}" for note in (*filter(None, [self.degraded]), *self.notes)]
         for rank, paper in enumerate(self.results, self.offset + 1):
-            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories)]
+            cited = "" if paper.citations is None else f"cited by {paper.citations}"
+            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories), cited]
             lines.append(f"\n{rank}. {paper.title}{' (withdrawn)' * paper.withdrawn}")
             lines.append(f"   {'; '.join(filter(None, facts))}")
             lines.append(f"   {_people(paper.authors, paper.author_count)}")
-            if paper.abstract:
-                lines.append(f"   {paper.abstract}")
+            lines += [f"   {part}" for part in (paper.why, paper.sentence, paper.abstract) if part]
+        if self.facets:
+            named = (("Years", self.facets.years), ("Categories", self.facets.categories))
+            lines.append(f"\nOf {'all' if self.facets.complete else 'the best'} {self.facets.papers} matches:")
+            lines += [f"{name}: {', '.join(f'{one.value} ({one.papers})' for one in some)}" for name, some in named]
         if self.left_out:
             lines.append(f"\n{self.left_out} more did not fit max_characters.")
         if self.next_offset is not None:
@@ -95,7 +123,7 @@ class FoundPapers(Answer):
 
 
 class PaperDetails(Answer):
-    """One paper; at most a hundred of its authors are listed."""
+    """One paper; at most a hundred of its authors are listed. `citations` are null if they are not known."""
 
     id: str
     title: str
@@ -107,6 +135,7 @@ class PaperDetails(Answer):
     doi: str | None
     journal_ref: str | None
     comments: str | None
+    citations: int | None
     withdrawn: bool
     links: dict[str, str]
 
@@ -143,7 +172,10 @@ class Category(Answer):
 
 
 class Corpus(Answer):
-    """Corpus that is searched: papers, days of the oldest and the newest one, and the largest categories."""
+    """Corpus that is searched: papers, days of the oldest and the newest one, and the largest categories.
+
+    `references` is the number of references between papers of the corpus; 0 if they are not known.
+    """
 
     papers: int
     first: str | None
@@ -151,6 +183,7 @@ class Corpus(Answer):
     created: str
     category_count: int
     categories: list[Category]
+    references: int
     snapshot: str
     archives: ClassVar[int] = 12
 
@@ -164,7 +197,8 @@ class Corpus(Answer):
         archives = list(dict.fromkeys(each.code.partition(".")[0] for each in self.categories))
         named = ", ".join(archives[: self.archives]) + (" and more" if len(archives) > self.archives else "")
         of = f" of {(self.first or '')[:4]} to {self.newest}" if self.newest else ""
-        return f"Corpus: {self.papers} papers{of}; archives: {named or 'none'}; indexed {self.created[:10]}."
+        known = f"; {self.references} references between them" if self.references else ""
+        return f"Corpus: {self.papers} papers{of}{known}; archives: {named or 'none'}; indexed {self.created[:10]}."
 
 
 _Paper = TypeVar("_Paper", FoundPaper, PaperDetails)
@@ -175,7 +209,9 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
     most = min(_LONGEST_NOTE, asked.max_characters // 8)
     notes = [cut(note, most) for note in answer.get("notes", ())][: max(1, asked.max_characters // 3000)]
     degraded = cut(answer.get("degraded") or "", most)
+    facets = _facets(answer["facets"], asked.max_characters // 4) if asked.facets else None
     room = asked.max_characters - _AROUND - len(degraded) - sum(map(len, notes))
+    room -= len(facets.model_dump_json()) if facets else 0
     kept: list[FoundPaper] = []
     results = answer["results"]
     for result in results:
@@ -197,13 +233,15 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
         degraded=degraded or None,
         notes=notes,
         snapshot=answer["snapshot"],
+        facets=facets,
     )
 
 
 def details(answer: Mapping[str, Any], asked: Sized) -> PaperDetails:
     """Return a paper in the length that was asked for."""
-    fields = {name: answer[name] for name in PaperDetails.model_fields}
-    paper = PaperDetails(**fields | {"authors": list(answer["authors"][:_AUTHORS_OF_PAPER])})
+    fields: dict[str, Any] = {name: answer.get(name) for name in PaperDetails.model_fields}
+    authors = list(answer["authors"][:_AUTHORS_OF_PAPER])
+    paper = PaperDetails(**fields | {"authors": authors, "citations": _total(answer)})
     return _fit(paper, asked.max_characters)
 
 
@@ -227,16 +265,45 @@ def corpus(answer: Mapping[str, Any]) -> Corpus:
     categories = answer["categories"]
     shown = [Category(code=each["code"], name=each["name"], papers=each["papers"]) for each in categories[:_CATEGORIES]]
     fields = {name: answer[name] for name in ("papers", "first", "newest", "created", "snapshot")}
-    return Corpus(**fields, category_count=len(categories), categories=shown)
+    references = answer.get("references", {}).get("pairs", 0)
+    return Corpus(**fields, category_count=len(categories), categories=shown, references=references)
+
+
+def _facets(counted: Mapping[str, Any], most: int) -> Facets:
+    """Return the counts of the newest years and the largest categories, of at most so many characters as JSON."""
+    years = [Count(value=str(one["year"]), papers=one["papers"]) for one in reversed(counted["years"])]
+    categories = [Count(value=one["code"], papers=one["papers"]) for one in counted["categories"]]
+    shown = _COUNTS
+    while True:
+        facets = Facets(
+            years=years[:shown],
+            categories=categories[:shown],
+            papers=counted["papers"],
+            complete=counted["complete"],
+        )
+        if not shown or len(facets.model_dump_json()) <= most:
+            return facets
+        shown //= 2
 
 
 def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
-    fields = {name: result[name] for name in FoundPaper.model_fields}
+    fields: dict[str, Any] = {name: result[name] for name in FoundPaper.model_fields if name in result}
+    if highlights := result.get("highlights"):
+        fields["why"] = cut(highlights["why"], _LONGEST_NOTE)
+        if highlights["sentence"]:
+            fields["sentence"] = cut(result["abstract"][slice(*highlights["sentence"])], _SHORT_ABSTRACT)
     abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
     links = {name: result["links"][name] for name in ("abs", "doi") if name in result["links"]}
     return FoundPaper(
-        **fields | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
+        **fields
+        | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}
+        | {"citations": _total(result)}
     )
+
+
+def _total(paper: Mapping[str, Any]) -> int | None:
+    counts = paper.get("citations")
+    return int(counts["total"]) if counts else None
 
 
 def _fit(paper: _Paper, most: int) -> _Paper:
@@ -247,7 +314,7 @@ def _fit(paper: _Paper, most: int) -> _Paper:
     while len(paper.model_dump_json()) > most and len(paper.authors) > 1:
         paper = paper.model_copy(update={"authors": paper.authors[: len(paper.authors) // 2]})
     if len(paper.model_dump_json()) > most:
-        texts = {name: getattr(paper, name, None) for name in ("title", "journal_ref", "comments")}
+        texts = {name: getattr(paper, name, None) for name in ("title", "journal_ref", "comments", "why", "sentence")}
         paper = paper.model_copy(update={name: cut(text, _LEAST_ABSTRACT) for name, text in texts.items() if text})
     return paper
 

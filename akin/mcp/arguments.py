@@ -90,10 +90,16 @@ class Narrowed(Sized):
     mode: Literal["hybrid", "dense", "lexical"] = Field(
         "hybrid", description="Search by meaning and words (hybrid), by meaning (dense) or by words (lexical)."
     )
-    sort: Literal["relevance", "newest", "oldest", "recent"] = Field(
+    sort: Literal["relevance", "newest", "oldest", "recent", "citations"] = Field(
         "relevance",
-        description="Order: by relevance; the best matches by date; or by relevance with a taste for the new (recent).",
+        description="Order: by relevance; the best matches by date or by citations; or by relevance with a taste for "
+        "the new (recent).",
     )
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="Weight of the differences between results beside their relevance; 0 for none."
+    )
+    facets: bool = Field(False, description="Count the matches by year and by category.")
+    highlight: bool = Field(False, description="Say why each paper was found, and which sentence fits best.")
     first: str = Field("", alias="from", description="Oldest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     last: str = Field("", alias="to", description="Newest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     categories: _Names = Field(
@@ -103,6 +109,10 @@ class Narrowed(Sized):
     authors: _Names = Field(
         [], max_length=32, description="Only papers by one of these authors: Erdős, Paul Erdős or P. Erdős."
     )
+    cites: _Names = Field(
+        [], max_length=32, description="Only papers that cite one of these papers, if corpus_info tells of references."
+    )
+    cited_by: _Names = Field([], max_length=32, description="Only papers that one of these papers cites.")
     withdrawn: Literal["include", "exclude", "only"] = Field("include", description="Withdrawn papers.")
     abstracts: Literal["short", "full", "none"] = Field(
         "short", description="How much of each abstract to return: its first 400 characters, all of it, or nothing."

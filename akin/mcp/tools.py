@@ -17,6 +17,10 @@ INSTRUCTIONS = (
 )
 
 
+_OTHER_ADDRESSES = frozenset(["similar", "citation", "references", "cited-by", "neighbourhood"])
+"""Ends of the addresses of the API that are not a paper's own."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """A tool: all of them read only, and answer from one corpus.
@@ -47,7 +51,7 @@ async def _similar(asked: arguments.SimilarPapers, ask: Ask) -> answers.Answer:
 
 
 async def _paper(asked: arguments.GetPaper, ask: Ask) -> answers.Answer:
-    if asked.id.rpartition("/")[2] in ("similar", "citation"):  # these are other addresses of the API
+    if asked.id.rpartition("/")[2] in _OTHER_ADDRESSES:
         raise ToolError(f"There is no paper {asked.id[:80]!r} in this corpus; search by title or abstract instead.")
     return answers.details((await ask(f"/papers/{quote(asked.id, safe='')}")).json(), asked)
 

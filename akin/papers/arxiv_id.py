@@ -142,7 +142,8 @@ def restore_zeros(text: str) -> str | None:
 def links(paper: Paper) -> dict[str, str]:
     """Return a paper's addresses: `abs`, `pdf` and, from December 2023 on, `html` at arXiv; `doi` if it has a DOI.
 
-    Empty for a paper that is not on arXiv and has no DOI.
+    A paper that is not on arXiv has `url`, the address that its library states, unless that is the resolver's of its
+    DOI. Empty for a paper without any of these.
     """
     found: dict[str, str] = {}
     if arxiv_id := paper.arxiv_id:
@@ -152,6 +153,9 @@ def links(paper: Paper) -> dict[str, str]:
             found["html"] = f"https://arxiv.org/html/{arxiv_id}"
     if doi := bare_doi(paper.doi):
         found["doi"] = doi_address(doi)
+    address = paper.publication.url if paper.publication and "abs" not in found else ""
+    if address and not (doi and "doi.org/" in address):
+        found["url"] = address
     return found
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.authors import Author
+from akin.papers.publication import Publication
 
 
 # gc=False: a paper holds strings, dates, and tuples of strings and of authors, so it cannot be part of a reference
@@ -29,6 +30,8 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
         comments: the authors' comments ("12 pages, 3 figures"), on one line.
         withdrawn: True if the authors or the repository withdrew the paper.
         authors_parsed: True if the source itself divides the names into their parts.
+        publication: the publication as an entry of a library states it; unset for other sources, so that their records
+            keep their digest.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Paper(msgspec.Struct, frozen=True, gc=False):
     comments: str | None = None
     withdrawn: bool = False
     authors_parsed: bool = False
+    publication: Publication | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def arxiv_id(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -54,12 +54,13 @@ def make_sets(
     papers: Iterable[Paper],
     folder: Path,
     *,
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str] | None = None,
     queries: int = 1_000,
     since: date | None = None,
     distractors: int = POOL,
     seed: int = 1,
     source: Mapping[str, Any] | None = None,
+    citations: Mapping[str, Collection[str]] | None = None,
     report: Report = lambda _: None,
 ) -> list[MadeSet]:
     """Make a set of each kind, alone and inside a larger corpus (`<name>-large`), and return what was made.
@@ -70,25 +71,30 @@ def make_sets(
     Args:
         papers: papers in any order; withdrawn ones are left out.
         folder: folder for the sets; sets of the same names are replaced.
-        kinds: keys of `KINDS`.
+        kinds: keys of `KINDS`; by default all that can be made, thus `citations` with citations only.
         queries: greatest number of queries of a set.
         since: papers from this day on make sets of their own, `<kind>-since-<day>`, and others those called `<kind>`.
             Papers without a date count as older.
         distractors: papers of the larger corpus; 0 for none.
         seed: seed of all that is drawn.
         source: what `set.json` says about the papers, such as file and digest.
+        citations: the ids that papers cite, by id, for the kind `citations`.
         report: takes a line of progress.
 
     Raises:
         RelevanceError: A kind does not exist, no kind has enough queries, or a folder cannot be written.
     """
+    if kinds is None:
+        kinds = [kind for kind in KINDS if kind != "citations" or citations is not None]
+    if "citations" in kinds and citations is None:
+        raise RelevanceError("the kind `citations` needs a file of who cites whom: give --citations FILE.")
     if unknown := next((kind for kind in kinds if kind not in KINDS), None):
         raise RelevanceError(f"there is no kind of search called {unknown!r}; choose from: {', '.join(KINDS)}.")
     sample: Reservoir[Paper] = Reservoir(max(POOL, distractors), seed)
     for paper in papers:
         if not paper.withdrawn:
             sample.offer(paper)
-    pool = Pool(sample.items)
+    pool = Pool(sample.items, citations)
     report(f"{len(pool.papers):,} papers to make sets of")
     corpus: frozenset[str] = frozenset()
     if distractors:

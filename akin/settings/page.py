@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from akin.settings.places import PageAddress, ServerNames
-
-
-def _http_address(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("must look like http://127.0.0.1:8080")
-    return value.rstrip("/")
+from akin.settings.places import PageAddress, ServerNames, http_address
 
 
 class PageSettings(PageAddress, ServerNames):
     """Settings of the search page."""
 
-    service_url: Annotated[str, AfterValidator(_http_address)] = Field(
+    service_url: Annotated[str, AfterValidator(http_address)] = Field(
         default="http://127.0.0.1:8080", description="Address of the API that the page searches with."
     )
     ui_answer_seconds: float = Field(

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -54,8 +55,8 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|health|lists|models|v1|v2)(/.*)?"
-        r"|/(search|searches|feed|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
+        r"/(papers|map|health|lists|models|v1|v2)(/.*)?"
+        r"|/(search|searches|feed|feedback|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]
 PageRootPath = Annotated[
@@ -70,6 +71,22 @@ def _triton_address(value: str) -> str:
     if not re.fullmatch(r"|(grpc|http)://[^/\s]+/?", value):
         raise ValueError("must look like grpc://127.0.0.1:8001")
     return value
+
+
+def http_address(value: str) -> str:
+    """Return an address of HTTP without its last slash.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must look like http://127.0.0.1:8080")
+    return value.rstrip("/")
 
 
 class Folders(EnvironmentSettings):
@@ -139,6 +156,34 @@ class TritonAddress(EnvironmentSettings):
         default="",
         description="A Triton elsewhere: `grpc://host:port` or `http://host:port`. Default: gRPC on this machine.",
     )
+
+
+def _feedback(value: str) -> str:
+    # A folder is named with a slash, so that a misspelt word turns nothing on.
+    if value not in {"off", "on"} and "/" not in value:
+        raise ValueError("must be off, on, or a folder with a / in its name, such as ./feedback")
+    return value
+
+
+class FeedbackFolder(Folders):
+    """Place of feedback, and its bounds."""
+
+    feedback: Annotated[str, AfterValidator(_feedback)] = Field(
+        default="off",
+        description="Keep what readers say of results ([feedback.md](feedback.md)): `off`, `on` (in `feedback` in the "
+        "data folder), or a folder.",
+    )
+    feedback_days: int = Field(
+        default=180, ge=1, le=3650, description="Days after which feedback is deleted, with its search."
+    )
+    feedback_megabytes: int = Field(
+        default=100, ge=1, le=100_000, description="Size that feedback may have, in MB; more is refused."
+    )
+
+    @property
+    def feedback_folder(self) -> Path:
+        """Return the folder of feedback, also where none is kept at present."""
+        return self.data / "feedback" if self.feedback in {"off", "on"} else Path(self.feedback).expanduser()
 
 
 class Logging(EnvironmentSettings):

@@ -13,12 +13,21 @@ from akin.settings.base import EnvironmentSettings
 from akin.settings.compose import ComposeSettings
 from akin.settings.encoder import EncoderSettings
 from akin.settings.page import PageSettings
-from akin.settings.places import Folders, Logging, PageAddress, ServerNames, ServiceAddress, TritonAddress
+from akin.settings.places import (
+    FeedbackFolder,
+    Folders,
+    Logging,
+    PageAddress,
+    ServerNames,
+    ServiceAddress,
+    TritonAddress,
+)
 from akin.settings.service import ServiceSettings
 from akin.settings.stack import StackSettings
 
 GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Folders": Folders,
+    "Feedback": FeedbackFolder,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,

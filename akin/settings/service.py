@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from akin.edge import parse_origins
-from akin.settings.places import Folders, Logging, ServerNames, ServiceAddress, TritonAddress
+from akin.settings.places import FeedbackFolder, Logging, ServerNames, ServiceAddress, TritonAddress, http_address
 
 _OF_ANSWERS = (
     "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most",
@@ -25,7 +25,11 @@ def _origins(value: str) -> str:
     return value
 
 
-class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Logging):
+def _service_address(value: str) -> str:
+    return http_address(value) if value else value
+
+
+class ServiceSettings(FeedbackFolder, ServiceAddress, ServerNames, TritonAddress, Logging):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
@@ -116,6 +120,23 @@ class ServiceSettings(Folders, ServiceAddress, ServerNames, TritonAddress, Loggi
         gt=0,
         le=60,
         description="Longest wait for the reranker, in s, and at most half of the time that is left for the search.",
+    )
+
+    feedback_opened: bool = Field(default=False, description="With feedback: also keep which results a reader opened.")
+    interleave: Annotated[str, AfterValidator(_service_address)] = Field(
+        default="",
+        description="With feedback: address of a second service, with a candidate encoder, whose results are "
+        "interleaved with this one's ([feedback.md](feedback.md#two-encoders-side-by-side)). Default: none.",
+    )
+    interleave_share: float = Field(
+        default=0.5, gt=0, le=1, description="Share of the readers' searches that are interleaved."
+    )
+    interleave_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="Longest wait for the second service, in s, and at most until half of "
+        "the time that is left for the search.",
     )
 
     @property

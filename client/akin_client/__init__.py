@@ -10,8 +10,11 @@ Errors are those of `akin_client.errors`.
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -43,8 +46,11 @@ __all__ = [
     "Client",
     "CorpusAnswer",
     "CursorExpired",
+    "FeedbackAnswer",
+    "LinkedPapers",
     "MissingAnswer",
     "Model",
+    "Neighbourhood",
     "NotFound",
     "Paper",
     "PapersAnswer",

@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 
+class CitationCounts(TypedDict):
+    """Citations of a paper in all, those in the corpus, and the papers of the corpus that it cites."""
+
+    total: int
+    in_corpus: int
+    references: int
+
+
 class Paper(TypedDict):
-    """A paper; `raw` has the source's own text of title, abstract and authors where it differs."""
+    """A paper; `raw` has the source's own text of title, abstract and authors where it differs.
+
+    `citations` are there if the corpus has references.
+    """
 
     id: str
     title: str
@@ -24,6 +35,9 @@ class Paper(TypedDict):
     comments: str | None
     withdrawn: bool
     raw: dict[str, Any]
+    citations: NotRequired[CitationCounts]
+    published: NotRequired[str | None]
+    updated: NotRequired[str | None]
 
 
 class Result(Paper):
@@ -34,6 +48,15 @@ class Result(Paper):
     duplicates: list[str]
     highlights: NotRequired[dict[str, Any]]
     versions: NotRequired[int]
+
+
+class ChasedPaper(Paper):
+    """A paper that best results cite, or are cited by: `cited_by` and `cites` are their ids."""
+
+    score: float
+    cited_by: list[str]
+    cites: list[str]
+    why: str
 
 
 class NamedPaper(TypedDict):
@@ -83,6 +106,30 @@ class SearchAnswer(TypedDict):
     sort: NotRequired[dict[str, Any]]
     facets: NotRequired[dict[str, Any]]
     suggestions: NotRequired[list[Any]]
+    chased: NotRequired[list[ChasedPaper]]
+    feedback: NotRequired[dict[str, Any]]
+
+
+class LinkedPapers(TypedDict):
+    """Papers that `paper` cites, or that cite it: a part of `total`."""
+
+    paper: NamedPaper
+    citations: CitationCounts
+    results: list[Paper]
+    total: int
+    k: int
+    offset: int
+    next_offset: int | None
+
+
+class FeedbackAnswer(TypedDict):
+    """Feedback that is now stored on a result of a search."""
+
+    search: str
+    paper: str
+    rank: int
+    useful: bool | None
+    opened: bool
 
 
 class ListedPaper(Paper):
@@ -142,6 +189,38 @@ class Category(TypedDict):
     papers: int
 
 
+class Neighbour(TypedDict):
+    """A paper at a place, x and y from -1 to 1; `similarity` is its cosine with the paper in the middle."""
+
+    id: str
+    title: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    category: str | None
+    withdrawn: bool
+    similarity: float
+    x: float
+    y: float
+
+
+class Edge(TypedDict):
+    """Two near papers, by their places in the list, and their cosine."""
+
+    one: int
+    other: int
+    similarity: float
+
+
+class Neighbourhood(TypedDict):
+    """A paper, which is the first one, and the papers nearest to it, drawn on a plane."""
+
+    papers: list[Neighbour]
+    edges: list[Edge]
+    snapshot: str
+    coverage: dict[str, int] | None
+
+
 class CorpusAnswer(TypedDict):
     """The corpus that is searched."""
 
@@ -153,6 +232,7 @@ class CorpusAnswer(TypedDict):
     snapshot: str
     encoder: Encoder
     source: str
+    references: NotRequired[dict[str, Any]]
 
 
 class TextVector(TypedDict):

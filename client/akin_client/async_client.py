@@ -11,8 +11,11 @@ import httpx
 from akin_client import calls
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -116,9 +119,21 @@ class AsyncClient:
         """Return the papers nearest to a paper of the corpus."""
         return await self._send(calls.similar(paper_id, parameters))
 
+    async def references(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that a paper cites: `k`, `offset`, `sort` (citations, newest, oldest)."""
+        return await self._send(calls.linked(paper_id, "references", parameters))
+
+    async def cited_by(self, paper_id: str, **parameters: Any) -> LinkedPapers:
+        """Return the papers of the corpus that cite a paper; the parameters are those of `references`."""
+        return await self._send(calls.linked(paper_id, "cited-by", parameters))
+
     async def paper(self, paper_id: str) -> Paper:
         """Return a paper by its id, in any form of an arXiv id."""
         return await self._send(calls.paper(paper_id))
+
+    async def neighbourhood(self, paper_id: str, k: int = 40) -> Neighbourhood:
+        """Return the papers nearest to a paper of the corpus, at most 50, drawn on a plane around it."""
+        return await self._send(calls.neighbourhood(paper_id, k))
 
     async def papers(self, ids: str | Sequence[str]) -> PapersAnswer:
         """Return several papers by their ids, at most 1,000, and the ids that the corpus lacks."""
@@ -155,6 +170,34 @@ class AsyncClient:
     async def feed(self, query: str | None = None, **parameters: Any) -> str:
         """Return a search as an Atom feed, newest papers first; the parameters are those of `search`."""
         return await self._send(calls.feed(query, parameters))
+
+    async def feedback(
+        self,
+        search: str | Mapping[str, Any],
+        paper_id: str,
+        rank: int,
+        *,
+        useful: bool | None = None,
+        comment: str | None = None,
+        opened: bool | None = None,
+        withdraw: bool | None = None,
+    ) -> FeedbackAnswer:
+        """Tell the service, if it keeps feedback, that a result is useful or not, or was opened; or withdraw that.
+
+        Args:
+            search: `answer["feedback"]["search"]` of a search with `feedback=True`, or the parameters of a search.
+            paper_id: Id of the result.
+            rank: Its rank, from 1.
+            useful: True or False.
+            comment: With `useful`: words of the reader.
+            opened: True if the reader opened the paper.
+            withdraw: True to delete what was said before.
+
+        Raises:
+            NotFound: The service keeps no feedback, or does not know the search or the paper.
+        """
+        said = {"useful": useful, "comment": comment, "opened": opened, "withdraw": withdraw}
+        return await self._send(calls.feedback(search, paper_id, rank, said))
 
     async def embed(self, text: str, input_type: str = "query") -> TextVector:
         """Return the vector of one text, a `query` or a `passage`."""

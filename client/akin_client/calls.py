@@ -14,8 +14,11 @@ import httpx
 
 from akin_client.answers import (
     CorpusAnswer,
+    FeedbackAnswer,
+    LinkedPapers,
     MissingAnswer,
     Model,
+    Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
@@ -65,9 +68,21 @@ def similar(paper_id: str, parameters: Mapping[str, Any]) -> Call[SearchAnswer]:
     return Call("GET", f"/papers/{_quoted(paper_id)}/similar", _search_answer, query=_parameters(parameters))
 
 
+def linked(paper_id: str, way: str, parameters: Mapping[str, Any]) -> Call[LinkedPapers]:
+    """Return the request for the papers that a paper cites (`references`), or that cite it (`cited-by`)."""
+    path = f"/papers/{_quoted(paper_id)}/{way}"
+    return Call("GET", path, lambda response: cast(LinkedPapers, response.json()), query=_parameters(parameters))
+
+
 def paper(paper_id: str) -> Call[Paper]:
     """Return the request for a paper."""
     return Call("GET", f"/papers/{_quoted(paper_id)}", lambda response: cast(Paper, response.json()))
+
+
+def neighbourhood(paper_id: str, k: int) -> Call[Neighbourhood]:
+    """Return the request for the papers nearest to one, drawn on a plane."""
+    path = f"/papers/{_quoted(paper_id)}/neighbourhood"
+    return Call("GET", path, lambda response: cast(Neighbourhood, response.json()), query={"k": k})
 
 
 def papers(ids: str | Sequence[str]) -> Call[PapersAnswer]:
@@ -103,6 +118,15 @@ def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[
 def feed(query: str | None, parameters: Mapping[str, Any]) -> Call[str]:
     """Return the request for a search as an Atom feed."""
     return Call("GET", "/feed", lambda response: response.text, query=_search_body(query, parameters))
+
+
+def feedback(
+    search: str | Mapping[str, Any], paper_id: str, rank: int, said: Mapping[str, Any]
+) -> Call[FeedbackAnswer]:
+    """Return the feedback on a result of a search, by the search's id or its parameters."""
+    which = {"search": search} if isinstance(search, str) else {"request": _parameters(search)}
+    body = {**which, "paper": paper_id, "rank": rank, **_parameters(said)}
+    return Call("POST", "/feedback", lambda response: cast(FeedbackAnswer, response.json()), body=body)
 
 
 def embed(text: str, input_type: str) -> Call[TextVector]:

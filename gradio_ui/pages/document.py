@@ -11,7 +11,7 @@ from gradio_ui.pages import files
 from gradio_ui.pages.visit import Visit
 from gradio_ui.words import LANGUAGES
 
-NAVIGATION: Final[tuple[tuple[str, str], ...]] = (("", "navigation.search"),)
+NAVIGATION: Final[tuple[tuple[str, str], ...]] = (("", "navigation.search"), ("map", "navigation.map"))
 """Paths that the masthead links to, and the keys of their names."""
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from akin.papers import Author, Paper
 from akin.papers.authors import listed_authors
+from akin.papers.publication import Publication
 from retrieval_service.errors import SnapshotInvalid
 from retrieval_service.filter import CATALOGUE_FIELDS, Clause, Field, Filter
 from retrieval_service.ports import Rows, RowSet
@@ -30,6 +31,7 @@ _CATEGORIES_KEPT = 256  # more than arXiv has; each is kept as a bit for each pa
 _MOST_PARAMETERS = 900  # old builds of SQLite take at most 999
 
 _codes = msgspec.json.Decoder(tuple[str, ...]).decode
+_publication = msgspec.json.Decoder(Publication).decode
 _divided = msgspec.json.Decoder(tuple[Author, ...]).decode
 
 
@@ -103,6 +105,15 @@ class SqliteCatalogue:
         found = self._db.execute(f"SELECT row, title, abstract FROM paper WHERE row IN ({marks})", list(map(int, rows)))
         texts = {row: (title, abstract) for row, title, abstract in found}
         return [texts[row] for row in rows]
+
+    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the categories of some rows, in the order of the rows, the primary one first."""
+        found: dict[int, str] = {}
+        for at in range(0, len(rows), _MOST_PARAMETERS):
+            some = list(map(int, rows[at : at + _MOST_PARAMETERS]))
+            marks = ",".join("?" * len(some))
+            found.update(self._db.execute(f"SELECT row, categories FROM paper WHERE row IN ({marks})", some))
+        return [_codes(found[row]) for row in rows]
 
     def count_categories_of(self, rows: Rows) -> dict[str, int]:
         """Return the number of papers in each category, of some rows."""
@@ -219,15 +230,16 @@ def papers_of(db: sqlite3.Connection, rows: Sequence[int]) -> list[Paper]:
 
 
 def _paper(*fields: Any) -> Paper:
-    # Catalogues of earlier releases lack the last three.
+    # Catalogues of earlier releases lack the last columns.
     paper_id, title, abstract, authors, categories, published, updated, doi, journal_ref, versions, *added = fields
-    comments, withdrawn, authors_parsed = added or (None, False, False)
+    comments, withdrawn, authors_parsed, publication = (*added, None)[:4] if added else (None, False, False, None)
     return Paper(
         *(paper_id, title, abstract, _authors(authors), _codes(categories)),
         *(published and date.fromisoformat(published), updated and date.fromisoformat(updated)),
         *(doi, journal_ref, versions, comments),
         withdrawn=bool(withdrawn),
         authors_parsed=bool(authors_parsed),
+        publication=_publication(publication) if publication else msgspec.UNSET,
     )
 
 

@@ -43,6 +43,7 @@ _WORD_FIELDS = {Field.TITLE: ("title",), Field.ABSTRACT: ("abstract",), Field.AN
 _LONGEST_NAME = 6
 _WORDS_BETWEEN = 2  # a name may lack a middle name or two, or have the last name first
 _ANSWERS_KEPT = 32
+_MOST_SINGLE_ROWS = 1_000
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
@@ -137,7 +138,9 @@ class ClauseQueries:
         return Query.term_set_query(self._schema, field, list(values))
 
     def _rows(self, rows: Sequence[str | int]) -> Query:
-        # One query for each row costs half as much as a set query, which walks the dictionary.
+        # One query for each of a few rows costs half as much as a set query, which walks the dictionary.
+        if len(rows) > _MOST_SINGLE_ROWS:
+            return self._one_of("row", rows)
         each = [(Occur.Should, Query.term_query(self._schema, "row", row, "basic")) for row in rows]
         return Query.boolean_query(each) if each else Query.empty_query()
 

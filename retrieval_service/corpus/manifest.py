@@ -180,7 +180,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         subset: The arXiv set that it was built from; None for all sets, and for other sources.
         repository: The address of the harvested repository; None if there is none or it is unknown.
         with_vectors: Number of papers that have a vector, in a partial snapshot; a whole one has no such field.
-        references: The references between its papers; None if none were imported.
+        references: The references between its papers; a snapshot without any has no such field.
     """
 
     schema: int = SCHEMA
@@ -200,7 +200,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     subset: str | None = None
     repository: str | None = None
     with_vectors: int | UnsetType = UNSET
-    references: ReferencesRecord | None = None
+    references: ReferencesRecord | UnsetType = UNSET
 
     @property
     def partial(self) -> bool:

@@ -38,6 +38,7 @@ class OpenCorpus:
         lexical: The lexical index.
         catalogue: The papers.
         covered: The rows that have a vector; None if all have one.
+        references: Who cites whom; None if no references were imported.
         encoder: The encoder that made its vectors; None while it is not ready.
         encoder_error: Why the encoder is not ready; None if it is ready, or if the reason is unknown.
         corpus_answer: The encoded answer of `GET /corpus`, kept once it was made.
@@ -49,7 +50,7 @@ class OpenCorpus:
         """Take over the snapshot."""
         self.manifest = snapshot.manifest
         self.vectors, self.lexical, self.catalogue = snapshot.vectors, snapshot.lexical, snapshot.catalogue
-        self.covered = snapshot.covered
+        self.covered, self.references = snapshot.covered, snapshot.references
         self.encoder = encoder
         self.encoder_error = encoder_error
         self.corpus_answer: bytes | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
@@ -132,7 +133,7 @@ def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_l
                 raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {right}")
         # A GPU has nothing to do for an index without vectors.
         searched = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
-        references = ReferenceArrays(directory, papers) if manifest.references else None
+        references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
             return Snapshot(manifest, searched, lexical, catalogue, references=references)
         part_of = PartialIndex(searched, rows, papers)

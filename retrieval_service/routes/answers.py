@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from akin.papers import CATEGORIES
@@ -22,8 +23,20 @@ class CategoryAnswer(msgspec.Struct):
     papers: int
 
 
+class ReferencesAnswer(msgspec.Struct):
+    """References between papers of the corpus: `pairs` between so many `papers`, and where they are from."""
+
+    pairs: int
+    papers: int
+    imported: str
+    sources: list[str]
+
+
 class CorpusAnswer(msgspec.Struct):
-    """Corpus that is searched: its number of papers, their days and their categories, the largest first."""
+    """Corpus that is searched: its number of papers, their days and their categories, the largest first.
+
+    `references` are there if the corpus knows which of its papers cite which.
+    """
 
     papers: int
     created: str
@@ -33,6 +46,7 @@ class CorpusAnswer(msgspec.Struct):
     snapshot: str
     encoder: EncoderAnswer
     source: str
+    references: ReferencesAnswer | UnsetType = UNSET
 
 
 class EmbedAnswer(msgspec.Struct):
@@ -64,7 +78,16 @@ def corpus_answer(manifest: Manifest, catalogue: Catalogue) -> CorpusAnswer:
         snapshot=manifest.id,
         encoder=EncoderAnswer(manifest.encoder.version, manifest.encoder.digest),
         source=str(redact_detail(manifest.source)),
+        references=_references(manifest),
     )
+
+
+def _references(manifest: Manifest) -> ReferencesAnswer | UnsetType:
+    found = manifest.references
+    if found is UNSET:
+        return UNSET
+    sources = [str(redact_detail(name)) for name in found.sources]
+    return ReferencesAnswer(found.pairs, found.papers, found.imported, sources)
 
 
 def embed_answer(vector: list[float], tokens: int, encoder: EncoderIdentity) -> EmbedAnswer:

@@ -54,6 +54,7 @@ class Parameters(Generic[Model]):
         self._long_bodies = 0
         self.adapter = TypeAdapter(model)
         aliases, lists = [], []
+        self._names_of: dict[str, str] = {}
         for field, hint in get_type_hints(model, include_extras=True).items():
             if not (annotations := getattr(hint, "__metadata__", ())):
                 continue  # the configuration of the model
@@ -63,6 +64,7 @@ class Parameters(Generic[Model]):
                 if isinstance(each, FieldInfo) and isinstance(alias := each.validation_alias, AliasChoices)
             ]
             aliases.append([str(name) for name in choices[0]] if choices else [field])
+            self._names_of[field] = aliases[-1][0]
             lists += aliases[-1] if get_origin(get_args(hint)[0]) is tuple else []
         self.names = [name for names in aliases for name in names]
         self.lists = frozenset(lists)
@@ -84,6 +86,13 @@ class Parameters(Generic[Model]):
             return self.adapter.validate_python(values)
         except ValidationError as error:
             raise self._explain(error) from None
+
+    def values(self, model: Model) -> dict[str, Any]:
+        """Return the values of a model by their first names in HTTP, without those that are the defaults."""
+        return {
+            self._names_of[field]: value
+            for field, value in self.adapter.dump_python(model, mode="json", exclude_defaults=True).items()
+        }
 
     def query_values(self, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """Return the values of a query string, with a list for each name that takes one.

@@ -37,9 +37,11 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        found = await counted_search(state, corpus, wanted)
+        search = counted_search(state, corpus, wanted)
+        feedback = state.feedback if wanted.feedback else None
+        found = await (feedback.answer(wanted, search) if feedback else search)
         # A tag does not say which reranker answered.
-        momentary = found.degraded or wanted.rerank
+        momentary = found.degraded or wanted.rerank or found.feedback
         return json_response(found, headers=NEVER_STORED if momentary else None)
 
     return await answer_from_corpus(request, state.searches, deadline, wanted, answer)

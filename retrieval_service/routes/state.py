@@ -16,6 +16,7 @@ from retrieval_service.admission import Admission
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import InvalidParameter
+from retrieval_service.feedback.keeping import Feedback
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.search.engine import SearchEngine
@@ -42,6 +43,7 @@ class ServiceState:
         body_seconds: The longest time for a body to arrive.
         tag_seed: The part of the tags of answers that does not change while the process runs.
         reranking: Puts results in order, where there is a reranker.
+        feedback: Keeps what readers say of results, where that is turned on.
     """
 
     live: LiveCorpus
@@ -56,6 +58,7 @@ class ServiceState:
     body_seconds: float
     tag_seed: bytes
     reranking: Reranking
+    feedback: Feedback | None = None
 
 
 def service_state(request: Request) -> ServiceState:

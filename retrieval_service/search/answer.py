@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from akin.papers import Paper, bare_doi, links, subject
 from akin.papers.text import display_text
 from retrieval_service.filter import day_of
+from retrieval_service.ports import References
 
 
 class RawText(msgspec.Struct, kw_only=True):
@@ -26,12 +27,31 @@ class RawText(msgspec.Struct, kw_only=True):
     authors: Sequence[str] | UnsetType = UNSET
 
 
+class CitationCounts(msgspec.Struct, kw_only=True):
+    """Citations of a paper: the `total` that the source states, those `in_corpus`, and the paper's own `references`.
+
+    `references` are papers of the corpus. Without a source that states it, `total` is the number in the corpus.
+    """
+
+    total: int
+    in_corpus: int
+    references: int
+
+    @classmethod
+    def of(cls, references: References | None, row: int) -> CitationCounts | UnsetType:
+        """Return the counts of a row; nothing if the corpus has no references."""
+        if references is None:
+            return UNSET
+        total, in_corpus, cited = references.counts(row)
+        return cls(total=total, in_corpus=in_corpus, references=cited)
+
+
 class PaperAnswer(msgspec.Struct, kw_only=True):
     """Paper, with links to it; `arxiv_id` and `links` are empty if it is not on arXiv.
 
     `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
     a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
-    the first three where it differs.
+    the first three where it differs. `citations` are there if the corpus has references.
     """
 
     id: str
@@ -50,6 +70,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     comments: str | None
     withdrawn: bool
     raw: RawText
+    citations: CitationCounts | UnsetType = UNSET
 
     most_authors: ClassVar[int | None] = None
 
@@ -88,6 +109,25 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
         )
 
 
+class WholePaper(PaperAnswer, kw_only=True):
+    """Paper with all that is known of it: the days of its first and newest version, and their number if it is known."""
+
+    published: str | None
+    updated: str | None
+    versions: int | None
+
+    @classmethod
+    def of(cls, paper: Paper, **more: Any) -> Self:
+        """Return the answer for a paper."""
+        return super().of(
+            paper,
+            published=paper.published.isoformat() if paper.published else None,
+            updated=paper.updated.isoformat() if paper.updated else None,
+            versions=paper.versions or None,
+            **more,
+        )
+
+
 class Highlights(msgspec.Struct, kw_only=True):
     """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
 
@@ -116,6 +156,20 @@ class SearchResult(PaperAnswer, kw_only=True):
     duplicates: Sequence[str]
     highlights: Highlights | UnsetType = UNSET
     versions: int | UnsetType = UNSET
+
+
+class ChasedPaper(PaperAnswer, kw_only=True):
+    """Paper that the best results cite or are cited by: `cited_by` and `cites` name them, and `why` says it in words.
+
+    `score` is the share of the best results that are linked to it, of which the first weigh most.
+    """
+
+    most_authors: ClassVar[int | None] = 50
+
+    score: float
+    cited_by: Sequence[str]
+    cites: Sequence[str]
+    why: str
 
 
 class NamedPaper(msgspec.Struct):
@@ -174,7 +228,7 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     """Order of the results, and the number of `papers` that were put in it.
 
     `complete` is true if these are all papers that match; otherwise they are the best matches, and the results end with
-    them. `half_life` is in years; `diversity` is there if it is more than 0.
+    them. `half_life` is in years; `diversity` and `citation_boost` are there if they are more than 0.
     """
 
     by: str
@@ -182,6 +236,7 @@ class SortAnswer(msgspec.Struct, kw_only=True):
     complete: bool
     half_life: float | UnsetType = UNSET
     diversity: float | UnsetType = UNSET
+    citation_boost: float | UnsetType = UNSET
 
 
 class YearCount(msgspec.Struct, kw_only=True):
@@ -226,6 +281,14 @@ class Coverage(msgspec.Struct):
     papers: int
 
 
+class FeedbackOffer(msgspec.Struct, kw_only=True):
+    """Id of the search for `POST /feedback`, which is stored for so many `days`; `opened` if opened papers are too."""
+
+    search: str
+    days: int
+    opened: bool
+
+
 class SearchAnswer(msgspec.Struct, kw_only=True):
     """Results of a search, best first, and how they were found; the results represent `folded` more papers.
 
@@ -234,7 +297,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
     of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
     search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
-    the next page; it is null at the end of the ranking.
+    the next page; it is null at the end of the ranking. `chased` are there on request, and `feedback` too if the
+    service keeps any.
     """
 
     results: list[SearchResult]
@@ -255,3 +319,5 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
+    chased: list[ChasedPaper] | UnsetType = UNSET
+    feedback: FeedbackOffer | UnsetType = UNSET

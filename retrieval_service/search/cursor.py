@@ -58,7 +58,7 @@ def at_cursor(request: SearchRequest, corpus: bytes) -> SearchRequest:
     if read[14:] != _of_request(request):
         raise InvalidParameter(
             "cursor is of another request. Send it with the same parameters; only k, highlight, nearest_sentences, "
-            "facets and suggest may differ.",
+            "facets, suggest, chase and feedback may differ.",
             {"parameter": "cursor"},
         )
     return replace(request, offset=offset)
@@ -67,7 +67,7 @@ def at_cursor(request: SearchRequest, corpus: bytes) -> SearchRequest:
 def _of_request(request: SearchRequest) -> bytes:
     ranked = replace(
         request, k=1, offset=0, cursor=None,
-        highlight=False, nearest_sentences=False, facets=False, suggest=False,
+        highlight=False, nearest_sentences=False, facets=False, suggest=False, chase=False, feedback=False,
     )  # fmt: skip
     return _digest(repr(ranked).encode("utf-8", "backslashreplace"))
 

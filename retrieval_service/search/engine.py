@@ -13,17 +13,16 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
-from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
 from retrieval_service.redaction import redact_message
-from retrieval_service.search import duplicates
+from retrieval_service.search import duplicates, ordering
 from retrieval_service.search.answer import (
+    ChasedPaper,
+    CitationCounts,
     EncoderAnswer,
     FacetsAnswer,
-    NamedPaper,
-    QueryAnswer,
     SearchAnswer,
     SearchResult,
     SortAnswer,
@@ -31,6 +30,7 @@ from retrieval_service.search.answer import (
     Timings,
     ms_since,
 )
+from retrieval_service.search.chasing import chase
 from retrieval_service.search.cursor import at_cursor, write_cursor
 from retrieval_service.search.dense_half import DenseHalf
 from retrieval_service.search.explaining import Found, explain
@@ -49,8 +49,8 @@ from retrieval_service.search.fusion import (
 from retrieval_service.search.highlights import Marked, QueryWords, mark
 from retrieval_service.search.list_requests import MissingRequest
 from retrieval_service.search.missing import MissingAnswer, find_missing
-from retrieval_service.search.ordering import BY_DAY, all_by_day, has_order, in_order, order_notes
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
+from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
@@ -142,6 +142,7 @@ class _Search:
     sort: SortAnswer | UnsetType = UNSET
     facets: FacetsAnswer | UnsetType = UNSET
     suggestions: list[Suggestion] | UnsetType = UNSET
+    chased: list[ChasedPaper] | UnsetType = UNSET
     results: list[SearchResult] | None = None
     papers: list[Paper] = field(default_factory=list)
     best_matches: Rows = field(default_factory=lambda: np.empty(0, np.int64))
@@ -161,10 +162,11 @@ class _Search:
     async def run(self) -> SearchAnswer:
         """Plan the search, search, and return the page."""
         started = perf_counter()
+        ordering.require_references(self.request, self.corpus.references)
         # A plan that needs no lookup takes microseconds, less than a change of threads.
         plan, within = await self._start(self._plan).result() if reads_corpus(self.request) else self._plan()
         searched = len(self.corpus.catalogue) if within is None else within.count
-        notes = (*plan.notes, *order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
+        notes = (*plan.notes, *ordering.order_notes(self.request), *self.dense_half.note_coverage(plan.mode))
         if self.request.rerank and searched:
             self.rerank, more = await self.reranking.depth(self.request, plan.words)
             notes = (*notes, *more)
@@ -177,23 +179,12 @@ class _Search:
         if self.marked:
             await self._explain(plan, results, self.marked)
         self.timings.total_ms = ms_since(started)
-        like, unlike = (
-            [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
-        )
         encoder = self.corpus.manifest.encoder
         end = self.request.offset + len(results)
         return SearchAnswer(
             results=results,
             mode=plan.mode,
-            query=QueryAnswer(
-                text=None if like else self.request.text,
-                like=like,
-                truncated=self.dense_half.truncated,
-                tokens=self.dense_half.tokens,
-                words=plan.words,
-                operators=plan.operators,
-                unlike=unlike,
-            ),
+            query=query_answer(self.request.text, plan, self.dense_half.tokens, self.dense_half.truncated),
             k=self.request.k,
             offset=self.request.offset,
             degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
@@ -209,12 +200,13 @@ class _Search:
             sort=self.sort,
             facets=self.facets,
             suggestions=self.suggestions,
+            chased=self.chased,
         )
 
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
-        plan = plan_search(self.request, corpus.catalogue)
+        plan = plan_search(self.request, corpus.catalogue, corpus.references)
         if plan.admitted is None:
             return plan, None
         return plan, filter_rows(plan.admitted, corpus.catalogue, corpus.lexical)
@@ -222,8 +214,8 @@ class _Search:
     async def _results(self, plan: SearchPlan, within: RowSet | None) -> list[SearchResult]:
         """Return the page, cut from a ranking that is made as deep as the page needs."""
         mode, self.words = plan.mode, plan.words
-        if self.request.sort in BY_DAY and within is not None and _has_no_words(plan):
-            return await self._start(self._all_by_day, within).result()
+        if self.request.sort in ordering.BY_FACT and within is not None and _has_no_words(plan):
+            return await self._start(self._all_by_fact, within).result()
         if mode is not Mode.DENSE:
             self.lexical = Ranking(partial(self._lexical_hits, plan), plan.given_rows)
         for depth in DEPTHS:
@@ -248,9 +240,11 @@ class _Search:
                 return self.results
         raise AssertionError("a ranking ends at the last depth")
 
-    def _all_by_day(self, within: RowSet) -> list[SearchResult]:
+    def _all_by_fact(self, within: RowSet) -> list[SearchResult]:
         """Return the page of all papers that meet conditions, where no words rank them."""
-        ranking = all_by_day(within, self.corpus.catalogue.days, self.request.sort, DEPTHS[-1])
+        corpus = self.corpus
+        ranking = ordering.all_by_fact(within, corpus.catalogue.days, self.request.sort, DEPTHS[-1], corpus.references)
+        self.ranking = ranking
         self.sort = SortAnswer(by=self.request.sort, papers=within.count, complete=True)
         return self._results_of(ranking, ended=True) or []
 
@@ -287,14 +281,15 @@ class _Search:
         halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
             self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
-            if has_order(self.request):
+            if ordering.has_order(self.request):
                 corpus = self.corpus
-                fused, self.sort = in_order(
-                    fused, self.request, corpus.catalogue, corpus.vectors, complete=self.complete
+                parts = corpus.catalogue, corpus.vectors
+                fused, self.sort = ordering.in_order(
+                    fused, self.request, *parts, complete=self.complete, references=corpus.references
                 )
         self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
         self.timings.fuse_ms += ms_since(started)
-        ended = all(one.ended for one in halves) or self.request.sort in BY_DAY
+        ended = all(one.ended for one in halves) or self.request.sort in ordering.BY_FACT
         self.results = self._results_of(fused, ended=ended)
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
@@ -309,10 +304,11 @@ class _Search:
             SearchResult.of(paper, score=round(score, 6), sources=_sources(dense, lexical), duplicates=folded)
             for paper, folded, score, dense, lexical in zip(page.papers, page.folded, *scores, strict=True)
         ]
-        if self.request.highlight:
+        if self.request.highlight or self.request.chase or self.corpus.references is not None:
             self.rows = dict(zip((paper.id for paper in page.papers), ranking.rows[page.places].tolist(), strict=True))
             for paper, result in zip(page.papers, results, strict=True):
-                result.versions = paper.versions or UNSET
+                result.versions = (self.request.highlight and paper.versions) or UNSET
+                result.citations = CitationCounts.of(self.corpus.references, self.rows[paper.id])
         if not self.rerank and _wants_details(self.request):  # at once, as a change of threads takes longer
             self.details(results)
         return results
@@ -351,6 +347,10 @@ class _Search:
             self.facets = facets_of_all(within, catalogue)
         elif self.request.facets:
             self.facets = facets_of_matches(self.best_matches, catalogue, complete=self.complete)
+        if self.request.chase and self.corpus.references is not None:
+            best = self.best_matches[:0] if self.ranking is None else self.ranking.rows
+            known = [*plan.given_rows.tolist(), *(self.rows[result.id] for result in results)]
+            self.chased = chase(best, known, self.corpus.references, catalogue, within)
         if self.request.suggest:
             self.suggestions = suggestions(self.request, plan, self.corpus)
         self.marked = []
@@ -386,7 +386,7 @@ class _Search:
 
 def _wants_details(request: SearchRequest) -> bool:
     """Return True if a request wants something beside the results."""
-    return request.highlight or request.facets or request.suggest
+    return request.highlight or request.facets or request.suggest or request.chase
 
 
 def _has_no_words(plan: SearchPlan) -> bool:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from akin.papers import ALIASES, CATEGORIES, SUCCESSORS, parse_arxiv_id
 from retrieval_service.deadline import check_deadline
-from retrieval_service.errors import InvalidQuery, UnknownCategory
+from retrieval_service.errors import InvalidQuery, NoReferences, UnknownCategory, UnknownPaper
 from retrieval_service.filter import CATALOGUE_FIELDS, AllOf, AnyOf, Clause, Condition, Field, Filter, clauses_of
-from retrieval_service.ports import Catalogue, LexicalIndex, RowSet
+from retrieval_service.ports import Catalogue, LexicalIndex, References, Rows, RowSet
 from retrieval_service.search.named_papers import named_doi
 from retrieval_service.search.operators import ParsedQuery
 from retrieval_service.search.request import SearchRequest, Withdrawn
@@ -29,13 +29,17 @@ _SUGGESTIONS = 3
 _COMPARED = 500  # codes that an unknown one is compared with, each of which may take 0.2 ms
 
 
-def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue) -> Filter | None:
+def make_filter(
+    request: SearchRequest, query: ParsedQuery, catalogue: Catalogue, references: References | None = None
+) -> Filter | None:
     """Return the filter of a request and of the operators in its query; None if every paper is admitted.
 
     Ids that the corpus lacks admit nothing: a list of papers may be longer than the corpus.
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
+        UnknownPaper: The corpus lacks a paper whose references or citations are a condition.
+        NoReferences: References are a condition, and the corpus has none.
         InvalidQuery: Too many conditions are joined.
     """
     conditions = [(Field.CATEGORY, request.categories, False)] if request.categories else []
@@ -43,13 +47,17 @@ def make_filter(request: SearchRequest, query: ParsedQuery, catalogue: Catalogue
     conditions += [(Field.CATEGORY, request.exclude_categories, True)] if request.exclude_categories else []
     conditions += [(Field.AUTHOR, request.authors, False)] if request.authors else []
     conditions += [(Field.ROW, request.ids, False)] if request.ids else []
+    conditions += [(Field.CITES, request.cites, False)] if request.cites else []
+    conditions += [(Field.CITED_BY, request.cited_by, False)] if request.cited_by else []
     if request.withdrawn is not Withdrawn.INCLUDE:
         conditions.append((Field.WITHDRAWN, (), request.withdrawn is Withdrawn.EXCLUDE))
-    clauses = [Clause(field, _values(field, values, catalogue), excluded) for field, values, excluded in conditions]
+    clauses = [
+        _resolved(Clause(field, values, excluded), catalogue, references) for field, values, excluded in conditions
+    ]
     joined: list[AllOf | AnyOf] = []
     first, last = request.first, request.last
     for operator in query.operators:
-        wanted = _with_rows(operator.condition, catalogue)
+        wanted = _with_rows(operator.condition, catalogue, references)
         for part in wanted.parts if isinstance(wanted, AllOf) else (wanted,):
             if not isinstance(part, Clause):
                 joined.append(part)
@@ -107,13 +115,11 @@ def _joined_rows(condition: Condition, catalogue: Catalogue, lexical: LexicalInd
     return mask
 
 
-def _with_rows(condition: Condition, catalogue: Catalogue) -> Condition:
+def _with_rows(condition: Condition, catalogue: Catalogue, references: References | None) -> Condition:
     """Return a condition with the codes of its category patterns and the rows of its ids."""
     if isinstance(condition, Clause):
-        if condition.field is Field.DAY:
-            return condition
-        return replace(condition, values=_values(condition.field, list(map(str, condition.values)), catalogue))
-    return type(condition)(tuple(_with_rows(part, catalogue) for part in condition.parts))
+        return condition if condition.field is Field.DAY else _resolved(condition, catalogue, references)
+    return type(condition)(tuple(_with_rows(part, catalogue, references) for part in condition.parts))
 
 
 def rows_by_name(ids: Sequence[str], catalogue: Catalogue) -> dict[str, int | None]:
@@ -128,6 +134,29 @@ def rows_by_name(ids: Sequence[str], catalogue: Catalogue) -> dict[str, int | No
         by_doi = catalogue.rows_by_doi(list(dois.values()))
         rows.update({name: by_doi.get(doi) for name, doi in dois.items()})
     return rows
+
+
+def linked_rows(field: Field, names: Sequence[str], catalogue: Catalogue, references: References | None) -> Rows:
+    """Return the rows that cite one of some papers (`Field.CITES`), or that one of them cites (`Field.CITED_BY`).
+
+    Raises:
+        NoReferences: The corpus has no references.
+        UnknownPaper: The corpus lacks one of the papers.
+    """
+    written = f"{'cites' if field is Field.CITES else 'cited-by'}:{names[0][:40]}"
+    if references is None:
+        raise NoReferences(written, str(field))
+    found = rows_by_name(names, catalogue)
+    unknown = next((name for name, row in found.items() if row is None), None)
+    if unknown is not None:
+        raise UnknownPaper(
+            f"There is no paper {unknown[:80]!r} in this corpus, so that its references and citations are not known: "
+            f"write {written.partition(':')[0]}: with the id of a paper that is.",
+            {"id": unknown[:80]},
+        )
+    of_row = references.cited_by if field is Field.CITES else references.cites
+    lists = [of_row(row) for row in found.values() if row is not None]
+    return np.unique(np.concatenate(lists)) if lists else np.empty(0, np.int64)
 
 
 def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str, ...]:
@@ -166,13 +195,18 @@ def archive_notes(request: SearchRequest, query: ParsedQuery) -> Iterator[str]:
             yield f"{name} ended and became {successor}: write cat:{successor} to find the later papers too."
 
 
-def _values(field: Field, values: Sequence[str], catalogue: Catalogue) -> tuple[str | int, ...]:
-    if field is Field.CATEGORY:
-        return category_codes(values, catalogue.categories)
-    if field is Field.ROW:
-        found = rows_by_name(values, catalogue).values()
-        return tuple(sorted({row for row in found if row is not None}))
-    return tuple(values)
+def _resolved(clause: Clause, catalogue: Catalogue, references: References | None) -> Clause:
+    """Return a clause with codes in place of patterns of categories, and with rows in place of ids of papers."""
+    names = list(map(str, clause.values))
+    if clause.field is Field.CATEGORY:
+        return replace(clause, values=category_codes(names, catalogue.categories))
+    if clause.field is Field.ROW:
+        found = rows_by_name(names, catalogue).values()
+        return replace(clause, values=tuple(sorted({row for row in found if row is not None})))
+    if clause.field in (Field.CITES, Field.CITED_BY):
+        rows = linked_rows(clause.field, names, catalogue, references)
+        return replace(clause, field=Field.ROW, values=tuple(rows.tolist()))
+    return replace(clause, values=tuple(names))
 
 
 def _unknown_category(name: str, folded: dict[str, str]) -> UnknownCategory:

@@ -17,7 +17,7 @@ _LONGEST_QUESTION = 300  # characters
 _MAY_NAME = re.compile(r"\d{4}[\W_]{0,3}\d{3}|\d{7}|10\.\d{4}")
 # The semicolon before the end of an old DOI, 10.1175/…<1606:G>2.0.CO;2, divides nothing.
 _BETWEEN = re.compile(r"(?:[\s,|\uff0c\uff1b\u3001]|;(?!(?<=CO;)\d(?:-\w)?(?:[\s;,]|$)))+")
-_CONDITION = re.compile(r"\s*-?id:\S")
+_CONDITION = re.compile(r"^\s*-?id:\S|(?<!\S)[-(]*(?:cites|cited[-_]?by):\S")
 # What people leave between ids: words, labels, list marks, and the category behind an id in the margin of a PDF.
 _FILLER = re.compile(
     r"(?:and|or|&|e-?prints?|pre-?prints?|arxiv|doi|ids?|papers?|see|also|[-*•–—+]|\(?\d{1,2}[.)]|\[\d{1,3}\]|corr|abs"
@@ -43,8 +43,8 @@ class NamedPapers:
 
 
 def named_papers(text: str) -> NamedPapers | None:
-    """Return the papers that a text names; None for a text with other words, or with the condition `id:`."""
-    if len(text) > _LONGEST or _MAY_NAME.search(text) is None or _CONDITION.match(text):
+    """Return the papers that a text names; None for a text with other words, or with a condition such as `id:`."""
+    if len(text) > _LONGEST or _MAY_NAME.search(text) is None or _CONDITION.search(text):
         return None
     if "id_list=" in text:
         text = unpack_query(text, [])

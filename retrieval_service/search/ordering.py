@@ -11,13 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval_service.ports import Catalogue, Rows, RowSet, VectorIndex, Vectors
+from retrieval_service.errors import NoReferences
+from retrieval_service.ports import Catalogue, References, Rows, RowSet, VectorIndex, Vectors
 from retrieval_service.search.answer import SortAnswer
 from retrieval_service.search.fusion import FusedRanking, Shares
 from retrieval_service.search.request import SimilarRequest, Sort
 
-BY_DAY = frozenset({Sort.NEWEST, Sort.OLDEST})
-"""Orders in which the results end with the papers that were ordered: a later one could be of any day."""
+BY_FACT = frozenset({Sort.NEWEST, Sort.OLDEST, Sort.CITATIONS})
+"""Orders in which the results end with the papers that were ordered: a later one could have any day or citations."""
+
+MUCH_CITED = 100.0
+"""Citations a year with which a paper gets the whole `citation_boost`."""
 
 MOST_SPREAD = 200
 """Best matches among which results are spread; the others follow behind."""
@@ -27,18 +31,38 @@ _DAYS_OF_YEAR = 365.25
 
 def has_order(request: SimilarRequest) -> bool:
     """Return True if a request wants another order than that of relevance."""
-    return request.sort is not Sort.RELEVANCE or request.diversity > 0
+    return request.sort is not Sort.RELEVANCE or request.diversity > 0 or request.citation_boost > 0
+
+
+def require_references(request: SimilarRequest, references: References | None) -> None:
+    """Raise NoReferences if a request wants an order or papers by references, and the corpus has none."""
+    if references is not None:
+        return
+    if request.sort is Sort.CITATIONS:
+        raise NoReferences("sort=citations", "sort")
+    for parameter in ("citation_boost", "chase"):
+        if getattr(request, parameter):
+            raise NoReferences(parameter, parameter)
 
 
 def order_notes(request: SimilarRequest) -> tuple[str, ...]:
     """Return notes on what was requested together and is not done."""
-    if request.diversity and request.sort in BY_DAY:
-        return (f"diversity: results that are sorted by date ({request.sort}) are not spread.",)
-    return ()
+    if request.sort not in BY_FACT:
+        return ()
+    by = "citations" if request.sort is Sort.CITATIONS else f"date ({request.sort})"
+    notes = (f"diversity: results that are sorted by {by} are not spread.",) if request.diversity else ()
+    boost = f"citation_boost: it has no effect on results that are sorted by {by}."
+    return (*notes, boost) if request.citation_boost else notes
 
 
 def in_order(
-    ranking: FusedRanking, request: SimilarRequest, catalogue: Catalogue, index: VectorIndex, *, complete: bool
+    ranking: FusedRanking,
+    request: SimilarRequest,
+    catalogue: Catalogue,
+    index: VectorIndex,
+    *,
+    complete: bool,
+    references: References | None = None,
 ) -> tuple[FusedRanking, SortAnswer]:
     """Return a ranking in the order of a request, and the description of the order; equal papers keep their places.
 
@@ -48,16 +72,20 @@ def in_order(
         catalogue: The papers.
         index: Their vectors.
         complete: True if there are no other matches.
+        references: Who cites whom; requests for an order by citations need it.
     """
     described = SortAnswer(by=request.sort, papers=len(ranking.rows), complete=complete)
-    if request.sort in BY_DAY:
-        days = catalogue.days[ranking.rows]
-        return _taken(ranking, _by_day(days, oldest=request.sort is Sort.OLDEST)), described
+    if request.sort in BY_FACT:
+        return _taken(ranking, _by_fact(ranking.rows, request.sort, catalogue.days, references)), described
     scores = ranking.scores
+    if request.citation_boost and references is not None:
+        described.citation_boost = request.citation_boost
+        scores = _boosted(scores, ranking.rows, catalogue.days, references, request.citation_boost)
     if request.sort is Sort.RECENT:
         described.half_life = request.half_life
         scores = _decayed(scores, catalogue.days[ranking.rows], request.half_life)
-    order = np.argsort(-scores, kind="stable") if request.sort is Sort.RECENT else np.arange(len(scores))
+    changed = request.sort is Sort.RECENT or request.citation_boost
+    order = np.argsort(-scores, kind="stable") if changed else np.arange(len(scores))
     if request.diversity:
         described.diversity = request.diversity
         best = order[:MOST_SPREAD]
@@ -66,16 +94,16 @@ def in_order(
     return _taken(ranking, order), described
 
 
-def all_by_day(within: RowSet, days: NDArray[np.int32], sort: Sort, most: int) -> FusedRanking:
-    """Return the first rows of a set by their days, each with the score 1."""
+def all_by_fact(
+    within: RowSet, days: NDArray[np.int32], sort: Sort, most: int, references: References | None = None
+) -> FusedRanking:
+    """Return the first rows of a set by their days or citations, each with the score 1."""
     rows = np.flatnonzero(within.mask)
-    found = days[rows]
     # The number of rows may be millions, of which a page shows the first few.
     if len(rows) > 2 * most:
-        key = np.where(found > 0, found, np.iinfo(np.int32).max) if sort is Sort.OLDEST else -found
-        kept = key <= np.partition(key, most)[most]
-        rows, found = rows[kept], found[kept]
-    rows = rows[_by_day(found, oldest=sort is Sort.OLDEST)][:most]
+        key = _key(rows, sort, days, references)
+        rows = rows[key <= np.partition(key, most)[most]]
+    rows = rows[_by_fact(rows, sort, days, references)][:most]
     ones, nothing = np.ones(len(rows)), np.full(len(rows), np.nan)
     return FusedRanking(rows, ones, nothing, nothing)
 
@@ -109,9 +137,34 @@ def spread(scores: Shares, vectors: Vectors, diversity: float) -> Sequence[int]:
         order.append(int(np.argmax(np.where(open_, relevance - diversity * nearest, -np.inf))))
 
 
-def _by_day(days: NDArray[np.int32], *, oldest: bool) -> Rows:
-    """Return the order of some days; papers without a day come last."""
-    return np.lexsort((days if oldest else -days, days == 0))
+def _by_fact(rows: Rows, sort: Sort, days: NDArray[np.int32], references: References | None) -> Rows:
+    """Return the order of some rows by their days or citations; equal ones keep their places."""
+    return np.argsort(_key(rows, sort, days, references), kind="stable")
+
+
+def _key(rows: Rows, sort: Sort, days: NDArray[np.int32], references: References | None) -> NDArray[np.int64]:
+    """Return a number for each row, the smallest for the first one; papers without a day come last."""
+    if sort is Sort.CITATIONS and references is not None:
+        return -references.totals[rows].astype(np.int64)
+    found = days[rows].astype(np.int64)
+    return np.where(found > 0, found if sort is Sort.OLDEST else -found, np.iinfo(np.int64).max)
+
+
+def _boosted(scores: Shares, rows: Rows, days: NDArray[np.int32], references: References, boost: float) -> Shares:
+    """Return the scores, each times 1 + boost x impact; a score below 0 counts as 0.
+
+    The impact is log(1 + c) / log(1 + 100), at most 1, where c are the citations of a paper a year. Its age is counted
+    from its day to that of the newest paper of the corpus, and as a year at least; a paper without a day counts as the
+    oldest one here.
+    """
+    known = days[rows]
+    dated = known[known > 0]
+    newest = int(days.max(initial=0))
+    oldest = int(dated.min()) if len(dated) else newest
+    years = np.maximum((newest - np.where(known > 0, known, oldest)) / _DAYS_OF_YEAR, 1.0)
+    impact = np.minimum(np.log1p(references.totals[rows] / years) / np.log1p(MUCH_CITED), 1.0)
+    boosted: Shares = np.maximum(scores, 0.0) * (1.0 + boost * impact)
+    return boosted
 
 
 def _decayed(scores: Shares, days: NDArray[np.int32], half_life: float) -> Shares:

@@ -10,7 +10,7 @@ import numpy as np
 from akin.papers import Paper, parse_arxiv_id
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.filter import Filter, only_excludes
-from retrieval_service.ports import Catalogue, Rows
+from retrieval_service.ports import Catalogue, References, Rows
 from retrieval_service.search.filters import archive_notes, make_filter, rows_by_name
 from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
@@ -52,7 +52,7 @@ class SearchPlan:
         return np.concatenate([self.like_rows, self.unlike_rows])
 
 
-def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
+def plan_search(request: SearchRequest, catalogue: Catalogue, references: References | None = None) -> SearchPlan:
     """Return the plan for a request over a corpus.
 
     A query that is nothing but ids, links or DOIs of papers is a search for papers like those. A query of operators
@@ -60,7 +60,8 @@ def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
 
     Raises:
         UnknownCategory: A category is neither in the corpus nor in arXiv's taxonomy.
-        UnknownPaper: A paper to search by is not in the corpus.
+        UnknownPaper: A paper that the request names is not in the corpus.
+        NoReferences: References are a condition, and the corpus has none.
         BlankQuery: The query only excludes.
         InvalidQuery: A condition in the query cannot be met.
     """
@@ -81,7 +82,7 @@ def plan_search(request: SearchRequest, catalogue: Catalogue) -> SearchPlan:
         unlike=named[len(rows) :],
         like_rows=np.asarray(rows, np.int64),
         unlike_rows=np.asarray(against, np.int64),
-        admitted=make_filter(request, query, catalogue),
+        admitted=make_filter(request, query, catalogue, references),
         notes=tuple(dict.fromkeys((*notes, *archive_notes(request, query))))[:_MOST_NOTES],
     )
 
@@ -130,6 +131,8 @@ def reads_corpus(request: SearchRequest) -> bool:
         filtered
         or request.withdrawn is not Withdrawn.INCLUDE
         or request.ids
+        or request.cites
+        or request.cited_by
         or request.first
         or request.last
         or request.like

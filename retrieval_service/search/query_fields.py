@@ -21,6 +21,8 @@ _FIELDS = {
     **dict.fromkeys(("au", "author", "authors", "inauthor"), Field.AUTHOR),
     **dict.fromkeys(("cat", "category", "categories"), Field.CATEGORY),
     "id": Field.ROW,
+    "cites": Field.CITES,
+    **dict.fromkeys(("cited-by", "citedby", "cited_by"), Field.CITED_BY),
     "all": Field.ANYWHERE,
 }
 _DAYS = frozenset(["submittedDate", "submitteddate", "date", "year", "from", "since", "after", "to", "until", "before"])
@@ -89,7 +91,7 @@ def read_term(name: str | None, value: str, *, quoted: bool, text: str, notes: l
             notes.append(f"{shown} has no letter and no digit, so it is no condition.")
         return None
     field = _FIELDS[name] if name else Field.ANYWHERE
-    if field in (Field.CATEGORY, Field.ROW):
+    if field in (Field.CATEGORY, Field.ROW, Field.CITES, Field.CITED_BY):
         if field is Field.CATEGORY and quoted and (codes := _codes_of_name(value)):
             return Term(Clause(field, codes), text)
         values = tuple(part for part in re.split(r"[,\s]+" if quoted else ",", value) if part)

@@ -59,6 +59,7 @@ class Sort(StrEnum):
     NEWEST = "newest"
     OLDEST = "oldest"
     RECENT = "recent"
+    CITATIONS = "citations"
 
 
 def replace_unprintable(text: str) -> str:
@@ -174,7 +175,8 @@ class SimilarRequest:
         Annotated[str, StringConstraints(max_length=100)] | None,
         _field(
             "`next_cursor` of the answer before this page, instead of an offset; the other parameters are the same, "
-            "apart from k, highlight, nearest_sentences, facets and suggest. It reaches the end of the ranking."
+            "apart from k, highlight, nearest_sentences, facets, suggest, chase and feedback. It reaches the end of "
+            "the ranking."
         ),
     ] = None
     mode: Annotated[Mode, _field("Halves of the search to use: both, vectors alone or words alone.")] = Mode.HYBRID
@@ -202,6 +204,17 @@ class SimilarRequest:
         _Names,
         _field("Ids of the only papers to search; ids that the corpus lacks are passed over.", max_length=MOST_LISTED),
     ] = ()
+    cites: Annotated[
+        _Names,
+        _field(
+            "Id of a paper, or several, of which papers cite at least one. It needs imported references, as do "
+            "`cited_by`, `citation_boost`, `chase` and `sort=citations`.",
+            max_length=32,
+        ),
+    ] = ()
+    cited_by: Annotated[
+        _Names, _field("Id of a paper, or several, of which at least one cites a paper.", max_length=32)
+    ] = ()
     first: Annotated[_FirstDay, _field("Oldest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "from")] = None
     last: Annotated[_LastDay, _field("Newest day, month or year: YYYY, YYYY-MM or YYYY-MM-DD.", "to")] = None
     withdrawn: Annotated[
@@ -211,8 +224,9 @@ class SimilarRequest:
     sort: Annotated[
         Sort,
         _field(
-            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first; or `recent`, "
-            "by relevance with a taste for the new: a score halves with each `half_life` of age."
+            "Order of the results: by `relevance`; the best matches by date, `newest` or `oldest` first, or by "
+            "`citations`; or `recent`, by relevance with a taste for the new: a score halves with each `half_life` of "
+            "age."
         ),
     ] = Sort.RELEVANCE
     half_life: Annotated[
@@ -230,6 +244,20 @@ class SimilarRequest:
             allow_inf_nan=False,
         ),
     ] = 0.0
+    citation_boost: Annotated[
+        float,
+        BeforeValidator(_no_bool),
+        _field(
+            "Weight of citations beside relevance, 0 to 1; 0 for none. A score is multiplied by up to 1 + this, by the "
+            "logarithm of the citations a year.",
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+        ),
+    ] = 0.0
+    chase: Annotated[
+        bool, _field("Add the papers that most of the ten best results cite or are cited by, and say by which.")
+    ] = False
     facets: Annotated[bool, _field("Count the best matches by year and by category.")] = False
     highlight: Annotated[
         bool,
@@ -301,6 +329,13 @@ class SearchRequest(SimilarRequest):
     ] = True
     suggest: Annotated[
         bool, _field("Offer conditions for what the query says in plain words, such as `since 2022` or `by Hinton`.")
+    ] = False
+    feedback: Annotated[
+        bool,
+        _field(
+            "The reader may say which results are useful: with the answer comes the id of this search, if the service "
+            "keeps feedback."
+        ),
     ] = False
     rerank: Annotated[
         Number,

@@ -12,8 +12,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from akin.indexing.references.collecting import work_number
+from akin.indexing.references.sources import cells
 from akin.papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
 from akin.papers.authors import divided_authors, listed_authors
+from akin.papers.bibliography import LibraryFormat, detect_library, library_papers, read_entries
+from akin.papers.bibliography.bibtex import bibtex_entries, bibtex_names
+from akin.papers.bibliography.csl_json import csl_entries
 from akin.papers.categories import subject
 from akin.papers.citation import CitationFormat, parse_journal_reference, write_citations
 from akin.papers.errors import PapersError
@@ -26,6 +31,7 @@ from akin.papers.remote.http import BadAnswer
 from akin.papers.remote.oai import Refusal, parse_page
 from akin.papers.remote.xml_repair import repair_text
 from akin.papers.text import clean_abstract, clean_text, display_text
+from akin.papers.titles import title_words
 from akin.relevance.kinds import KINDS, Pool, related_pairs
 from akin.relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 from gradio_ui import answers as page_answers
@@ -54,6 +60,7 @@ _PARAMETERS = Parameters(SearchRequest)
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
 _MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
 _RULES = title_search, question_search, claim_search, draft_search
+_OF_CSL = "id", "type", "title", "abstract", "author", "issued", "page", "URL", "DOI", "note", "keyword"
 _STATE = PageState(q="words")
 
 
@@ -71,6 +78,10 @@ def _shown(text: str) -> page_answers.FoundPaper:
     return page_answers.FoundPaper(
         id=text, title=text, abstract=text, authors=(text,), categories=(text,), date=text, links=addresses
     )
+
+
+def _library(text: str, form: LibraryFormat) -> object:
+    return list(library_papers(read_entries(text.encode("utf-8", "replace"), form)))
 
 
 def _asked(text: str) -> object:
@@ -179,9 +190,27 @@ WORK: dict[str, Callable[[str], object]] = {
     "a repository's page": _page_of_repository,
     "rubbish in place of a page": lambda text: parse_page(f"<OAI-PMH>{text}".encode("utf-8", "replace")),
     "repaired text": repair_text,
+    "a value of BibTeX": lambda text: list(
+        bibtex_entries(f"@misc{{k, title={{{text}}}, author={{{text}}}, url={text}")
+    ),
+    "names of BibTeX": bibtex_names,
+    "rubbish in BibTeX": lambda text: list(bibtex_entries(text)),
+    "a reference of RIS": lambda text: _library(
+        "".join(
+            f"{tag}  - {text[: len(text) // 9]}\n" for tag in ("TY", "TI", "AU", "AB", "PY", "SP", "UR", "DO", "KW")
+        ),
+        LibraryFormat.RIS,
+    ),
+    "rubbish in RIS": lambda text: _library(f"TY  - JOUR\nAB  - x\n{text}", LibraryFormat.RIS),
+    "an item of CSL-JSON": lambda text: list(csl_entries(b"[" + _record(text, *_OF_CSL) + b"]")),
+    "rows of Zotero": lambda text: _library(f"Key,Item Type,Title,Author\n{text}", LibraryFormat.ZOTERO_CSV),
+    "the recognition of a library": lambda text: detect_library(text.encode("utf-8", "replace")),
+    "a title's words": title_words,
     "a mapped record": lambda text: json_paper(_MAPPING)(
         _record(text, "id", "title", "text", "authors", "categories", "day", "doi", "ref")
     ),
+    "an id in a file of pairs": work_number,
+    "cells of a file of pairs": lambda text: [cells(text, sign) for sign in ("\t", ",", " ")],
     # Test sets.
     "searches of a paper": lambda text: [rule(_paper(text)) for rule in _RULES],
     "a question in a sentence": lambda text: question_search(_paper(f"{text[:-1]}?")),

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from akin.indexing.references.importing import ROWS_AT_ONCE, write_arrays
@@ -32,8 +33,8 @@ def link_references(base: Path, directory: Path, old: Manifest) -> None:
     link_files(base, directory, old, reference_files(old))
 
 
-def carry_references(base: Path, directory: Path, old: Manifest, papers: int) -> ReferencesRecord | None:
-    """Write the references of an updated snapshot; return their record, None if the old snapshot has none.
+def carry_references(base: Path, directory: Path, old: Manifest, papers: int) -> ReferencesRecord | UnsetType:
+    """Write the references of an updated snapshot; return their record, UNSET if the old snapshot has none.
 
     Pairs stay of which both papers stay. New papers have none until the next import.
 
@@ -46,8 +47,8 @@ def carry_references(base: Path, directory: Path, old: Manifest, papers: int) ->
     Raises:
         SnapshotInvalid: a file of the old snapshot is not as it was published.
     """
-    if old.references is None:
-        return None
+    if old.references is UNSET:
+        return UNSET
     for name in reference_files(old):
         check_digest(base, name, old)
     arrays, rows = ReferenceArrays(base, old.papers), _new_rows(base, directory, old.papers)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from akin.indexing.options import OnProgress, Progress
@@ -90,7 +91,7 @@ def _write_arrays(
     collector = Collector(CorpusRows(base / CATALOGUE), pairs, aside, on_read)
     collector.read(files)
     own = len(collector.matched)
-    before = old.references if add else None
+    before = old.references if add and old.references is not UNSET else None
     totals = collector.totals
     if before is not None:
         for name in old.files:

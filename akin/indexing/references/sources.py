@@ -133,11 +133,11 @@ class SourceFile:
             if header:
                 header = False
                 continue
-            cells = _cells(text, delimiter)
-            if len(cells) <= max(first, second) or not (cells[first].strip() and cells[second].strip()):
+            found = cells(text, delimiter)
+            if len(found) <= max(first, second) or not (found[first].strip() and found[second].strip()):
                 self.note_broken(number, "has no two ids")
                 continue
-            yield cells[first].strip(), cells[second].strip()
+            yield found[first].strip(), found[second].strip()
         self._check()
 
     def note_broken(self, number: int, reason: str) -> None:
@@ -237,7 +237,7 @@ def _pairs_of(path: Path, line: bytes) -> SourceFile | None:
     text = line.decode("utf-8", "replace").strip()
     if text.startswith("#"):
         return None
-    names = [cell.strip().lower() for cell in _cells(text, _delimiter(text))]
+    names = [cell.strip().lower() for cell in cells(text, _delimiter(text))]
     if {"id", "merge_into_id"} <= set(names):
         columns = names.index("id"), names.index("merge_into_id")
         return SourceFile(path, Kind.OPENALEX_MERGED, columns=columns, header=True)
@@ -251,7 +251,8 @@ def _delimiter(text: str) -> str:
     return next((sign for sign in ("\t", ",", ";") if sign in text), " ")
 
 
-def _cells(text: str, delimiter: str) -> list[str]:
+def cells(text: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; none if its quotation marks are wrong."""
     if delimiter == " ":
         return text.split()
     if '"' not in text:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from akin.papers.bibliography.formats import LibraryFormat, detect_library
 from akin.papers.errors import MappingError, UnknownFormat
 from akin.papers.readers.arxiv_snapshot import decode_line
 from akin.papers.readers.mapped_records import csv_header
@@ -23,6 +24,7 @@ class Format(StrEnum):
     CSV = "csv"
     ACL = "acl"
     SAMPLE = "sample"
+    LIBRARY = "library"
 
 
 class FileLayout(msgspec.Struct, frozen=True):
@@ -60,12 +62,18 @@ def detect_layout(file: PaperFile, mapping: Mapping | None, fmt: Format | None) 
 
 def _format(file: PaperFile, head: bytes, mapping: Mapping | None) -> Format:
     start = head.lstrip()
-    if file.path.name.lower().endswith(_CSV_NAMES):
+    is_csv = file.path.name.lower().endswith(_CSV_NAMES)
+    if mapping is None and detect_library(head) in ((LibraryFormat.ZOTERO_CSV,) if is_csv else tuple(LibraryFormat)):
+        return Format.LIBRARY
+    if is_csv:
         return Format.CSV
     if start.startswith(b"<"):
         if b"<collection" in head:
             return Format.ACL
-        raise UnknownFormat(file.path, "is XML or HTML, but not a collection of the ACL Anthology")
+        raise UnknownFormat(
+            file.path,
+            "is XML or HTML, but not a collection of the ACL Anthology; export a library as BibTeX, RIS or CSL-JSON",
+        )
     if start.startswith(b"[") and _is_array(start):
         if b'"arxiv_num"' in head:
             return Format.SAMPLE
@@ -81,7 +89,9 @@ def _format(file: PaperFile, head: bytes, mapping: Mapping | None) -> Format:
         raise UnknownFormat(file.path, "none of its first lines is a complete JSON object; write one record per line")
     if mapping_by_own_names(csv_header(head.partition(b"\n")[0])):
         return Format.CSV
-    raise UnknownFormat(file.path, "is not JSON lines, CSV or ACL Anthology XML; convert it to one of these")
+    raise UnknownFormat(
+        file.path, "is not JSON lines, CSV, ACL Anthology XML, BibTeX, RIS or CSL-JSON; convert it to one"
+    )
 
 
 def _fit_mapping(file: PaperFile, mapping: Mapping | None, fields: list[str]) -> Mapping:

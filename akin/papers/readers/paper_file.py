@@ -114,11 +114,11 @@ class PaperFile:
                 yield number, None
 
     def read(self) -> bytes:
-        """Return the whole text, at most eight times `LONGEST_LINE`, for the one format that is not lines."""
+        """Return the whole text, at most eight times `LONGEST_LINE`, for formats that are not lines."""
         with _translate_errors(self.path):
             content = self._stream.read(LONGEST_LINE * 8 + 1)
         if len(content) > LONGEST_LINE * 8:
-            raise PaperFileUnreadable(self.path, "is a JSON array too large for memory; write one record per line")
+            raise PaperFileUnreadable(self.path, "is larger than 64 MB, and its format is read as a whole; divide it")
         return content.removeprefix(_UTF8_BOM)
 
     def close(self) -> None:

@@ -19,10 +19,11 @@ from akin.papers.paper import Paper
 from akin.papers.readers.acl_anthology import acl_papers
 from akin.papers.readers.arxiv_snapshot import arxiv_paper
 from akin.papers.readers.detection import FileLayout, Format, detect_layout
+from akin.papers.readers.library_file import library_file_papers
 from akin.papers.readers.mapped_records import csv_papers, json_paper
 from akin.papers.readers.mapping import Mapping, parse_mapping
 from akin.papers.readers.paper_file import LONGEST_LINE, PaperFile
-from akin.papers.readers.report import BROKEN, Flaw, Reason, RejectsFile, Report, Withdrawn, flaw
+from akin.papers.readers.report import BROKEN, Flaw, Joined, Reason, RejectsFile, Report, Withdrawn, flaw
 from akin.papers.readers.sample_file import sample_papers
 from akin.papers.readers.seen_ids import SeenIds
 
@@ -98,9 +99,9 @@ class PaperReader:
         if self._rejects is not None:
             self._rejects.close()
 
-    def _read(self, records: Iterator[tuple[int, Paper | Flaw | Withdrawn]]) -> Iterator[Paper]:
+    def _read(self, records: Iterator[tuple[int, Paper | Flaw | Withdrawn | Joined]]) -> Iterator[Paper]:
         report, is_new = self.report, SeenIds().add
-        record: Paper | Flaw | Withdrawn | None = None
+        record: Paper | Flaw | Withdrawn | Joined | None = None
         try:
             for line, record in records:
                 if isinstance(record, Flaw):
@@ -109,7 +110,11 @@ class PaperReader:
                 if isinstance(record, Withdrawn):
                     report.withdrawn[record.id] = None
                     continue
-                record = self._with_canonical_id(record)
+                if isinstance(record, Joined):
+                    report.joined += 1
+                    continue
+                if self.format is not Format.LIBRARY:
+                    record = self._with_canonical_id(record)
                 if record.versions < self._newest.get(record.id, 0):
                     report.rejected[Reason.OLDER_VERSION] += 1
                 elif is_new(record.id):
@@ -165,8 +170,9 @@ def read_papers(
 ) -> PaperReader:
     """Open a file of papers, to be read as a stream; of the file, only digests of the ids are kept in memory.
 
-    Supports the arXiv metadata snapshot, JSON lines and CSV of any layout through a mapping, ACL Anthology XML and the
-    sample corpus, each plain or gzip. The first records show the format.
+    Supports the arXiv metadata snapshot, JSON lines and CSV of any layout through a mapping, ACL Anthology XML, the
+    sample corpus, and libraries (BibTeX, RIS, CSL-JSON, Zotero's CSV), each plain or gzip. The first records show the
+    format. A library is read as a whole.
 
     Args:
         path: the file.
@@ -202,7 +208,7 @@ def _newest_versions(file: PaperFile, layout: FileLayout) -> dict[str, int]:
 
     A file whose first ids have no version is not read for this, and a pipe cannot be read twice.
     """
-    if file.bytes_total is None or layout.format in (Format.ACL, Format.SAMPLE):
+    if file.bytes_total is None or layout.format in (Format.ACL, Format.SAMPLE, Format.LIBRARY):
         return {}
     if not _ID_WITH_VERSION.search(file.head()):
         return {}
@@ -218,13 +224,17 @@ def _newest_versions(file: PaperFile, layout: FileLayout) -> dict[str, int]:
     return newest
 
 
-def _records(file: PaperFile, layout: FileLayout, report: Report) -> Iterator[tuple[int, Paper | Flaw | Withdrawn]]:
+def _records(
+    file: PaperFile, layout: FileLayout, report: Report
+) -> Iterator[tuple[int, Paper | Flaw | Withdrawn | Joined]]:
     if layout.format is Format.ARXIV:
         return _line_by_line(file, arxiv_paper)
     if layout.format is Format.ACL:
         return acl_papers(file.path, file.lines())
     if layout.format is Format.SAMPLE:
         return sample_papers(file)
+    if layout.format is Format.LIBRARY:
+        return library_file_papers(file)
     assert layout.mapping is not None, "detect_layout returns a mapping for the remaining formats"
     if layout.format is Format.CSV:
         return csv_papers(file.lines(), layout.mapping, report)

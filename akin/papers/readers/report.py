@@ -19,6 +19,7 @@ class Reason(StrEnum):
 
     BROKEN_JSON = "broken_json"
     BROKEN_CSV = "broken_csv"
+    BROKEN_ENTRY = "broken_entry"
     NOT_AN_OBJECT = "not_an_object"
     INVALID_UTF8 = "invalid_utf8"
     LINE_TOO_LONG = "line_too_long"
@@ -32,7 +33,9 @@ class Reason(StrEnum):
     OLDER_VERSION = "older_version"
 
 
-BROKEN = frozenset({Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG})
+BROKEN = frozenset(
+    {Reason.BROKEN_JSON, Reason.BROKEN_CSV, Reason.BROKEN_ENTRY, Reason.INVALID_UTF8, Reason.LINE_TOO_LONG}
+)
 """Reasons that the last record can have if the file ends in the middle of it."""
 
 
@@ -58,6 +61,12 @@ class Withdrawn(msgspec.Struct, frozen=True):
     """Record that a paper was withdrawn."""
 
     id: str
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Entry of a library that was joined with an earlier one of the same work, which starts on line `into`."""
+
+    into: int
 
 
 def flaw(
@@ -89,6 +98,7 @@ class Report:
         without_id: bad records whose id cannot be determined.
         restored_ids: papers whose arXiv id had lost zeros in a spreadsheet, which were put back.
         doubtful_ids: papers whose id looks like an arXiv id that lost its archive or digits; it stays as it is.
+        joined: entries of a library that were joined with an earlier one of the same work.
         cut_off: True if the last record is incomplete, so that the end of the file seems to be missing.
     """
 
@@ -102,6 +112,7 @@ class Report:
     cut_off: bool = False
     restored_ids: int = 0
     doubtful_ids: int = 0
+    joined: int = 0
 
     @property
     def rejected_total(self) -> int:

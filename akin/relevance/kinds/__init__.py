@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from akin.papers import Paper
+from akin.relevance.kinds.citations import citation_searches, read_citations
 from akin.relevance.kinds.keywords import keyword_searches
 from akin.relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 from akin.relevance.kinds.neighbours import neighbour_searches, related_pairs
 from akin.relevance.kinds.search import Pool, Search
 
-__all__ = ["KINDS", "Pool", "Rule", "Search", "related_pairs"]
+__all__ = ["KINDS", "Pool", "Rule", "Search", "read_citations", "related_pairs"]
 
 Rule = Callable[[Pool, int], Iterator[Search]]
 """Makes all searches of a pool of papers; the number is the seed of what it draws."""
@@ -34,5 +35,6 @@ KINDS: dict[str, Rule] = {
     "claim": _each(claim_search),
     "neighbours": neighbour_searches,
     "draft": _each(draft_search),
+    "citations": citation_searches,
 }
 """Rule of each kind of search, by the name that settings, reports and folders use."""

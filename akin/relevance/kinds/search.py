@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,11 +40,13 @@ class Pool:
 
     Attributes:
         papers: the papers, without those that were withdrawn.
+        citations: the ids that papers cite, by id; empty if that is not known.
     """
 
-    def __init__(self, papers: Sequence[Paper]) -> None:
+    def __init__(self, papers: Sequence[Paper], citations: Mapping[str, Collection[str]] | None = None) -> None:
         """Take the papers."""
         self.papers = [paper for paper in papers if not paper.withdrawn]
+        self.citations = citations or {}
 
     @cached_property
     def title_words(self) -> list[list[str]]:

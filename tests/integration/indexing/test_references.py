@@ -13,6 +13,7 @@ import pytest
 from akin.indexing.references.importing import import_references
 from akin.indexing.tune import TuneOptions, tune_snapshot
 from akin.references import export_pairs
+from akin.relevance.kinds import read_citations
 from akin.stack_settings import Settings
 from retrieval_service.corpus import Manifest, Snapshot, SnapshotDirectory, open_snapshot, verify_snapshot
 from retrieval_service.errors import NoPapers, SnapshotInvalid
@@ -86,6 +87,11 @@ def test_references_are_imported_carried_over_and_exported(tmp_path: Path, kit: 
     exported = tmp_path / "pairs.tsv"
     export_pairs(Settings(data=tmp_path), None, exported)
     assert {tuple(line.split("\t")) for line in exported.read_text().splitlines()} == pairs_of(after)
+    lines = tmp_path / "pairs.jsonl"
+    export_pairs(Settings(data=tmp_path), None, lines)
+    cited = read_citations(lines)
+    assert cited == read_citations(exported)
+    assert {(citing, each) for citing, those in cited.items() for each in those} == pairs_of(after)
     extra = write(tmp_path / "extra.csv", [f"{new.id},{papers[0].id}", f"{papers[0].id},{new.id}"])
     added = import_references([extra], tmp_path, add=True)
     assert pairs_of(opened(tmp_path, added)) == pairs_of(after) | {(new.id, papers[0].id), (papers[0].id, new.id)}

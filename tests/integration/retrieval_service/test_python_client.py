@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from akin.edge.serving import server_config
-from akin_client import AsyncClient, Client, CursorExpired, NotFound, Unavailable
+from akin_client import AsyncClient, BadRequest, Client, CursorExpired, NotFound, Unavailable
 from retrieval_service.app import create_app
 from retrieval_service.settings import Settings
 from tests.integration.generated import OneEncoder, hashed
@@ -45,6 +45,9 @@ def test_every_method_is_understood(client: Client, corpus: Any) -> None:
     assert client.paper(paper.id)["title"] == paper.title
     assert client.similar(paper.id, k=3)["query"]["like"][0]["id"] == paper.id
     assert client.citations(paper.id).startswith("@")
+    for linked in (client.references, client.cited_by):
+        with pytest.raises(BadRequest, match="akin references import"):
+            linked(paper.id, k=3, sort="newest")
     assert client.export("some words", format="csv", k=2, from_="1990").count("\r\n") == 3
     assert client.export(ids=[paper.id]) == client.citations(paper.id)
     assert client.health()["status"] == "ok"

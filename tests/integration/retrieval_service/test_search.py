@@ -309,7 +309,10 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
     assert 0 < result["score"] <= 1
     assert result["sources"].keys() == {"dense", "lexical"}
     assert client.get(f"/papers/{paper.id}").json() == {
-        name: value for name, value in result.items() if name not in ("score", "sources", "duplicates")
+        **{name: value for name, value in result.items() if name not in ("score", "sources", "duplicates")},
+        "published": paper.published.isoformat(),
+        "updated": None,
+        "versions": None,
     }
 
 

@@ -1,6 +1,7 @@
 """Arguments and standard input that are not UTF-8."""
 
 import sys
+from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from akin.stack import local_http
 
 class _Answer:
     is_error = False
+    headers: ClassVar[dict[str, str]] = {}
     content = b"@misc{x}"
 
 

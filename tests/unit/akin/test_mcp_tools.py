@@ -73,8 +73,8 @@ def test_every_object_is_closed_and_every_argument_bounded() -> None:
         assert "$ref" not in json.dumps(tool["inputSchema"])  # some clients do not resolve it
         for name, field in tool["inputSchema"]["properties"].items():
             assert field["description"], name
-            bounds = {"integer": "maximum", "array": "maxItems", "string": "maxLength"}
-            assert "enum" in field or bounds[field["type"]] in field, name
+            bounds = {"integer": "maximum", "array": "maxItems", "string": "maxLength", "number": "maximum"}
+            assert "enum" in field or field["type"] == "boolean" or bounds[field["type"]] in field, name
 
 
 @pytest.mark.parametrize("most", [1000, 2500, 12_000])
@@ -132,6 +132,28 @@ def test_notes_and_what_is_missing_are_told() -> None:
     assert "Ada Verne and 19 more" in text
 
 
+def test_counts_and_reasons_are_told_and_fit() -> None:
+    why = {"title": [], "abstract": [], "sentence": [0, 13], "why": "near in meaning"}
+    counts = {
+        "years": [{"year": year, "papers": year - 1989} for year in range(1990, 2026)],
+        "categories": [{"code": f"cs.{n}", "name": "A name", "papers": 90 - n} for n in range(50)],
+        "papers": 200, "complete": False,
+    }  # fmt: skip
+    told = answer(*(paper(n, highlights=why) for n in range(20)), facets=counts)
+    for most in (1000, 3000, 12_000):
+        asked = SearchPapers(query="x", k=20, facets=True, highlight=True, max_characters=most)
+        assert asked.search_body().keys() == {"query", "k", "facets", "highlight"}
+        found = answers.found(told, asked)
+        assert found.results
+        assert size(found) <= most
+        assert (found.results[0].why, found.results[0].sentence) == ("near in meaning", "Dust is fine.")
+        assert found.facets is not None
+        assert found.facets.years[0].value == "2025"
+        assert "near in meaning" in found.text()
+        assert "Years: 2025 (36)" in found.text()
+    assert answers.found(told, SearchPapers(query="x")).facets is None
+
+
 def test_long_notes_leave_room_for_papers() -> None:
     told = answer(*map(paper, range(5)), notes=["note " * 100] * 10, degraded="away " * 100)
     for most in (1000, 3000):
@@ -169,7 +191,7 @@ def test_a_list_that_is_nested_too_deeply_is_refused_like_any_other_text() -> No
         PapersLikeList.read({"like": "[" * 200_000})
 
 
-@pytest.mark.parametrize("name", ["similar", "citation"])
+@pytest.mark.parametrize("name", ["similar", "citation", "neighbourhood"])
 def test_an_id_is_not_taken_for_another_address(name: str) -> None:
     async def ask(path: str, body: Any = None) -> Reply:
         raise AssertionError(path)

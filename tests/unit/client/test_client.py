@@ -98,7 +98,10 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ),
         ("search", (), {"like": ["a/1"], "cursor": None}, ("POST", "/v1/search", {"like": ["a/1"]})),
         ("similar", ("hep-th/9901001",), {"k": 2}, ("GET", "/v1/papers/hep-th/9901001/similar?k=2", None)),
+        ("references", ("hep-th/9901001",), {"k": 2}, ("GET", "/v1/papers/hep-th/9901001/references?k=2", None)),
+        ("cited_by", ("2401.09032",), {"sort": "oldest"}, ("GET", "/v1/papers/2401.09032/cited-by?sort=oldest", None)),
         ("paper", ("a b?#é",), {}, ("GET", "/v1/papers/a%20b%3F%23%C3%A9", None)),
+        ("neighbourhood", ("hep-th/9901001",), {}, ("GET", "/v1/papers/hep-th/9901001/neighbourhood?k=40", None)),
         ("corpus", (), {}, ("GET", "/v1/corpus", None)),
         ("papers", (("2401.1", "x/y"),), {}, ("POST", "/v1/papers", {"ids": ["2401.1", "x/y"]})),
         ("missing", (["2401.1"],), {"k": 3, "to": None, "from_": "2020"},
@@ -111,6 +114,14 @@ def page(numbers: Sequence[int], cursor: str | None) -> httpx.Response:
         ("export", (), {"ids": ["x"]}, ("POST", "/v1/export", {"format": "bibtex", "ids": ["x"]})),
         ("embed", ("text",), {}, ("POST", "/v1/embed", {"query": "text", "input_type": "query"})),
         ("feed", ("a b",), {"like": None, "ids": ["x", "y"]}, ("GET", "/v1/feed?query=a+b&ids=x&ids=y", None)),
+        (
+            "feedback", ("id", "2401.1", 2), {"useful": False},
+            ("POST", "/v1/feedback", {"search": "id", "paper": "2401.1", "rank": 2, "useful": False}),
+        ),
+        (
+            "feedback", ({"q": "a", "from_": 2020}, "x", 1), {"opened": True},
+            ("POST", "/v1/feedback", {"request": {"q": "a", "from": 2020}, "paper": "x", "rank": 1, "opened": True}),
+        ),
         ("health", (), {}, ("GET", "/v1/health/ready", None)),
     ],
 )  # fmt: skip

@@ -40,6 +40,8 @@ class Service:
             return httpx.Response(503, json={"error": {"code": "overloaded", "message": "Later."}})
         if request.url.path == "/corpus":
             return httpx.Response(200, json=CORPUS)
+        if request.url.path == "/map":
+            return httpx.Response(404, json={"error": {"code": "no_map", "message": "No map."}})
         if request.url.path == "/health/ready":
             return httpx.Response(200, json=self.health)
         self.bodies.append(json.loads(request.content))

@@ -278,3 +278,11 @@ def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold
     assert_harmless(status)
     one = answer(paper(), query=UnderstoodQuery(operators=("au:a OR au:b",)))
     assert "Only papers that meet: au:a OR au:b" in Elements(render.answer_status(PageState(q="x"), one, (), EN)).text
+
+
+def test_results_are_linked_to_the_map_where_there_is_one() -> None:
+    state = PageState(q="a & b", categories=("cs.LG",))
+    status = render.answer_status(state, answer(paper()), (), EN, has_map=True)
+    assert '<a href="map?q=a+%26+b&amp;categories=cs.LG">Show on the map</a>' in status
+    assert "map?" not in render.answer_status(state, answer(paper()), (), EN)
+    assert "map?" not in render.answer_status(state, answer(), (), EN, has_map=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from akin.papers import Author, Paper
-from akin.relevance.kinds import KINDS, Pool, Search, related_pairs
+from akin.relevance.errors import RelevanceError
+from akin.relevance.kinds import KINDS, Pool, Search, read_citations, related_pairs
 from akin.relevance.kinds.known_item import claim_search, draft_search, question_search, title_search
 
 REST = "The rest of this abstract is on wing profiles in slow oil and has over a hundred characters, as it must have."
@@ -193,3 +196,32 @@ def test_odd_records_make_no_rule_fail(kind: str, odd: Paper) -> None:
     for search in searches(kind, odd, paper("Thin wings stall early in oil", f"{REST} Thin wings stall.", "good")):
         assert search.query.strip()
         assert search.passage is None or search.passage[1].strip()
+
+
+def test_papers_that_cite_few_or_many_are_no_queries() -> None:
+    papers = [
+        paper(title=f"On {number} wings", abstract=f"{REST} {number}" * 3, key=str(number)) for number in range(80)
+    ]
+    cited = {"0": {"1", "2"}, "1": {"2", "3", "4", "x"}, "2": set(map(str, range(10, 75))), "3": {"4", "5", "6"}}
+    short = paper(abstract="Short.", key="3")
+    pool = Pool([*papers[:3], short, *papers[4:]], cited)
+    pool.__dict__["duplicates"] = {each.id: place for place, each in enumerate(pool.papers)}
+    (found,) = KINDS["citations"](pool, 1)
+    assert (found.paper.id, [each.id for each in found.related], found.passage) == ("1", ["2", "3", "4"], None)
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", " ", ", "])
+def test_citations_are_read_from_pairs_and_from_json_lines(separator: str, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_text(f'\ufeffa{separator}b\n\na{separator}c\r\n{{"citing": "d", "cited": "a", "more": 1}}\n')
+    assert read_citations(file) == {"a": {"b", "c"}, "d": {"a"}}
+
+
+@pytest.mark.parametrize("line", ["a", "a b c", '{"citing": "a"}', "{", "[]", "\udcff b"])
+def test_a_line_that_is_no_pair_is_named(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_bytes(b"a b\n" + line.encode("utf-8", "surrogateescape") + b"\n")
+    with pytest.raises(RelevanceError, match=r"pairs\.txt: line 2 is no pair .* akin references export"):
+        read_citations(file)
+    with pytest.raises(RelevanceError, match="does not exist"):
+        read_citations(tmp_path / "none")

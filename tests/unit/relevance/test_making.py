@@ -57,11 +57,12 @@ def test_all_kinds_are_made_alone_and_inside_the_larger_corpus(tmp_path: Path) -
     papers = made_papers()
     lines: list[str] = []
     made = make_sets(papers, tmp_path / "sets", queries=30, source={"file": "made"}, report=lines.append)
-    assert [each.kind for each in made] == list(KINDS)
+    kinds = [kind for kind in KINDS if kind != "citations"]  # who cites whom is not known here
+    assert [each.kind for each in made] == kinds
     assert all(each.queries >= 10 for each in made), made
     assert any(line.startswith("claim: 30 queries out of 60") for line in lines)
     found = {each.name: each for each in read_collections([tmp_path / "sets"])}
-    assert set(found) == {name for kind in KINDS for name in (kind, f"{kind}-large")}
+    assert set(found) == {name for kind in kinds for name in (kind, f"{kind}-large")}
     for each in made:
         alone, large = found[each.name], found[f"{each.name}-large"]
         assert len(alone.passages) == each.passages
@@ -86,6 +87,22 @@ def test_a_query_that_is_a_whole_abstract_is_not_in_its_corpus(tmp_path: Path) -
     for query, gains in large.qrels.items():
         assert {animal[passage] for passage in gains} == {animal[query]}
         assert len(gains) == 4
+
+
+def test_a_paper_looks_for_what_it_cites(tmp_path: Path) -> None:
+    papers = made_papers()
+    ids = [paper.id for paper in papers]
+    citations = {ids[at]: frozenset([*ids[at + 20 : at + 24], "elsewhere"]) for at in range(20)}
+    made = make_sets(papers, tmp_path / "sets", kinds=["citations"], citations=citations, distractors=0)
+    (each,) = made
+    assert each.candidates == each.queries == 20
+    found = read_collection(tmp_path / "sets" / "citations")
+    assert found.queries.keys().isdisjoint(found.passages)
+    assert {query: frozenset(gains) for query, gains in found.qrels.items()} == {
+        query: cited - {"elsewhere"} for query, cited in citations.items()
+    }
+    with pytest.raises(RelevanceError, match="give --citations FILE"):
+        make_sets(papers, tmp_path / "sets", kinds=["citations"])
 
 
 def test_equal_seeds_give_equal_bytes_and_other_seeds_other_queries(tmp_path: Path) -> None:

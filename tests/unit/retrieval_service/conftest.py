@@ -137,6 +137,7 @@ class Corpus:
         self.vectors = Scripted(dense)
         self.lexical = Scripted(lexical)
         self.covered = None
+        self.references: Any = None
         self.manifest = SimpleNamespace(id="snapshot", encoder=SimpleNamespace(version=1, digest="d"))
         self.trouble: Unavailable | None = None
         self.embedded: list[str] = []

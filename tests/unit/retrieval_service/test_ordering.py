@@ -13,7 +13,7 @@ from retrieval_service.errors import InvalidParameter
 from retrieval_service.ports import RowSet
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.fusion import FusedRanking
-from retrieval_service.search.ordering import all_by_day, in_order
+from retrieval_service.search.ordering import all_by_fact, in_order
 from retrieval_service.search.request import Mode, SearchRequest, Sort
 
 YEARS = (2020, 2024, None, 2010, 2022, 2024)
@@ -86,8 +86,8 @@ def test_the_first_of_many_papers_by_day_are_those_of_a_complete_sort() -> None:
     days = np.random.default_rng(1).integers(0, 400, 5_000).astype(np.int32)
     within = RowSet(days % 3 > 0, int((days % 3 > 0).sum()))
     for sort in (Sort.OLDEST, Sort.NEWEST):
-        found = all_by_day(within, days, sort, 100).rows
-        every = all_by_day(within, days, sort, 5_000).rows
+        found = all_by_fact(within, days, sort, 100).rows
+        every = all_by_fact(within, days, sort, 5_000).rows
         np.testing.assert_array_equal(found, every[:100])
 
 

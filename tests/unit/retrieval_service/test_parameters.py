@@ -158,12 +158,12 @@ def test_a_misspelt_name_is_refused_with_the_likely_one() -> None:
 
 
 def test_names_and_lists_are_those_of_the_model() -> None:
-    lists = {"categories", "categories_all", "exclude_categories", "authors", "ids"}
+    lists = {"categories", "categories_all", "exclude_categories", "authors", "ids", "cites", "cited_by"}
     assert SEARCH.lists == lists | {"like", "unlike", "dislike"}
     similar = Parameters(SimilarRequest)
     assert similar.lists == lists
     assert set(SEARCH.names) - set(similar.names) == {
-        *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "suggest", "rerank"),
+        *("query", "abstract", "q", "like", "unlike", "dislike", "operators", "suggest", "rerank", "feedback"),
     }  # fmt: skip
     assert EMBED.names == ["query", "q", "abstract", "input_type"]
 
@@ -217,3 +217,28 @@ def test_a_blank_query_is_refused(text: str) -> None:
 
 def test_lone_surrogates_are_replaced() -> None:
     assert replace_unprintable("a\ud800b") == "a\ufffdb"
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "query": st.just("a b"),
+            "abstract": st.just("a b"),
+            "k": st.integers(1, 100),
+            "from": st.sampled_from(["2020", "2021-03"]),
+            "categories": st.just(["cs.LG"]),
+            "nprobe": st.integers(1, 9),
+            "mode": st.sampled_from(["dense", "hybrid"]),
+            "like": st.just(["x"]),
+        },
+    )
+)
+def test_the_values_of_a_model_give_the_same_model(given_values: dict[str, Any]) -> None:
+    try:
+        model = SEARCH.validate(given_values)
+    except InvalidParameter:
+        return
+    values = SEARCH.values(model)
+    assert SEARCH.validate(values) == model
+    assert "offset" not in values

@@ -120,7 +120,9 @@ async def test_a_missing_encoder_is_looked_for_at_every_refresh(tmp_path: Path) 
 
 
 def whole(room: Refused, **more: Any) -> Any:
-    return SimpleNamespace(manifest=room.files, vectors=None, lexical=None, catalogue=None, covered=None, **more)
+    return SimpleNamespace(
+        manifest=room.files, vectors=None, lexical=None, catalogue=None, covered=None, references=None, **more
+    )
 
 
 async def test_a_snapshot_whose_warm_up_fails_is_not_opened_at_every_refresh(tmp_path: Path) -> None:

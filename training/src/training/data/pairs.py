@@ -22,6 +22,7 @@ from akin.relevance.kinds.keywords import keyword_searches
 from akin.relevance.kinds.known_item import claim_search, draft_search, question_search
 from akin.relevance.kinds.search import Pool, Search
 from training.data.corpus import TrainingCorpus
+from training.data.feedback_pairs import read_feedback
 from training.errors import CorpusError
 from training.schema import AtLeast0, Positive, Section, explain
 
@@ -37,10 +38,14 @@ PairSource = Literal[
     "neighbours",
     "subject",
     "citation",
+    "feedback",
+    "feedback_negatives",
     "texts",
 ]
 NO_SUBJECT = -1
-NOT_OF_ONE_PAPER = frozenset({"subject", "citation", "neighbours", "texts"})
+FEEDBACK_KINDS = ("feedback", "feedback_negatives")
+"""Pairs from readers: those of a search without a result that was not useful, and those with one."""
+NOT_OF_ONE_PAPER = frozenset({"subject", "citation", "neighbours", "texts", *FEEDBACK_KINDS})
 """Sources whose pairs are of two papers, or single texts."""
 
 
@@ -64,6 +69,9 @@ class PairsConfig(Section, frozen=True):
     citations: Annotated[
         str | None, explain('for `citation`: file of JSON lines `{"citing": id, "cited": id}`, both in the corpus')
     ]
+    feedback: Annotated[
+        str | None, explain("for `feedback` and `feedback_negatives`: file of `akin feedback export --as pairs`")
+    ]
     labelled: Annotated[
         bool,
         explain("for `subject`: label each pair 1 and add a pair of two subjects, labelled 0"),
@@ -77,6 +85,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: source of the pair, as in `pairs.shares`.
         anchor: text that searches.
         positive: text that it should find; empty for a single text.
+        negative_1: text that it should not find; empty for most kinds, to which mining adds them.
         label: 1 if the texts belong together, 0 if not; None if no pair of this kind has a label.
         groups: groups of near-duplicates of the papers that the texts are of. Pairs with a group in common are never
             in one batch.
@@ -85,6 +94,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     anchor: str
     positive: str = ""
+    negative_1: str = ""
     label: int | None = None
     groups: tuple[int, ...] = ()
 
@@ -189,6 +199,8 @@ def make_pairs(corpus: TrainingCorpus, settings: PairsConfig, seed: int) -> Iter
             streams.append(neighbour_pairs(corpus, wanted, seed))
         elif kind == "citation":
             streams.append(citation_pairs(corpus, settings.citations, wanted, seed))
+        elif kind in FEEDBACK_KINDS:
+            streams.append(feedback_pairs(corpus, settings.feedback, kind, wanted, seed))
         elif settings.per_paper:
             streams.append(_pairs_of_papers(kind, corpus, order, wanted))
         else:
@@ -241,11 +253,14 @@ def subject_pairs(
     for number in rng.choice(several, wanted, p=weights / weights.sum()):
         one, other = rng.choice(members[number], 2, replace=False).tolist()
         yield _of_papers(
-            Pair("subject", corpus[one].abstract, corpus[other].abstract, 1 if labelled else None), corpus, one, other
+            Pair("subject", corpus[one].abstract, corpus[other].abstract, label=1 if labelled else None),
+            corpus,
+            one,
+            other,
         )
         if labelled:
             other = _draw_other_subject(subjects, int(number), rng)
-            yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, 0), corpus, one, other)
+            yield _of_papers(Pair("subject", corpus[one].abstract, corpus[other].abstract, label=0), corpus, one, other)
 
 
 def keyword_pairs(corpus: TrainingCorpus, wanted: int, seed: int) -> Iterator[Pair]:
@@ -300,6 +315,17 @@ def citation_pairs(corpus: TrainingCorpus, file: str | None, wanted: int, seed: 
         citation = inside[place_inside]
         one, other = place[citation.citing], place[citation.cited]
         yield _of_papers(Pair("citation", passage_text(corpus[one]), passage_text(corpus[other])), corpus, one, other)
+
+
+def feedback_pairs(corpus: TrainingCorpus, file: str | None, kind: str, wanted: int, seed: int = 0) -> Iterator[Pair]:
+    """Yield searches of readers with a result that was useful, and for `feedback_negatives` one that was not.
+
+    Raises:
+        CorpusError: The file cannot be read, or has no such pair of papers of the corpus.
+    """
+    for anchor, passages, places in read_feedback(corpus, file, kind, wanted, seed):
+        negative = passages[1] if kind == "feedback_negatives" else ""
+        yield _of_papers(Pair(kind, anchor, passages[0], negative), corpus, *places)
 
 
 def _pairs_of_papers(kind: str, corpus: TrainingCorpus, order: list[int], wanted: int) -> Iterator[Pair]:

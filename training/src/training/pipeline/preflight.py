@@ -63,6 +63,8 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
         yield "data.papers", Path(configuration.data.papers).expanduser()
     if configuration.pairs.citations:
         yield "pairs.citations", Path(configuration.pairs.citations).expanduser()
+    if configuration.pairs.feedback:
+        yield "pairs.feedback", Path(configuration.pairs.feedback).expanduser()
     if configuration.compress.calibration:
         yield "compress.calibration", Path(configuration.compress.calibration).expanduser()
     for folder in map(Path, configuration.evaluation.sets):

@@ -4,12 +4,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import numpy as np
 import pytest
 
+from akin.feedback import export
+from akin.feedback.records import EncoderRecord, Mark, MarkedSearch, ShownSearch
 from akin.papers import Paper, passage_text
 from training.data.corpus import TrainingCorpus, read_corpus, write_groups, write_paper
-from training.data.pairs import ONE_PAPER_SOURCES, PairsConfig, PairSource, halves, make_pairs, subject_pairs
+from training.data.pairs import (
+    FEEDBACK_KINDS,
+    ONE_PAPER_SOURCES,
+    Pair,
+    PairsConfig,
+    PairSource,
+    halves,
+    make_pairs,
+    subject_pairs,
+)
 from training.errors import CorpusError
 
 
@@ -21,6 +33,7 @@ def settings(**changed: object) -> PairsConfig:
             "most": None,
             "balanced": False,
             "citations": None,
+            "feedback": None,
             "labelled": False,
             **changed,
         }
@@ -162,6 +175,54 @@ def test_citations_are_read_from_a_file(corpus: TrainingCorpus, papers: list[Pap
         list(make_pairs(corpus, settings(shares={"citation": 1}), seed=0))
 
 
+def test_what_readers_said_is_read_from_an_export(corpus: TrainingCorpus, papers: list[Paper], tmp_path: Path) -> None:
+    searches = [
+        MarkedSearch(
+            ShownSearch(
+                id=name, time="", parameters={}, words=name, mode="hybrid", shown=shown,
+                encoder=EncoderRecord(1, "d", "s"),
+            ),
+            [Mark(paper=paper, rank=1, time="", useful=useful) for paper, useful in zip(shown, said, strict=True)],
+        )
+        for name, shown, said in [
+            ("good and bad", ["p1", "p2"], [True, False]),
+            ("good", ["p3"], [True]),
+            ("held out", ["p4", "elsewhere"], [True, False]),
+        ]
+    ]  # fmt: skip
+    everything = [*papers, Paper("elsewhere", "Elsewhere", "Held out.")]
+
+    class Catalogue:
+        def rows(self, ids: list[str]) -> dict[str, int]:
+            return {paper.id: row for row, paper in enumerate(everything) if paper.id in ids}
+
+        def papers(self, rows: list[int]) -> list[Paper]:
+            return [everything[row] for row in rows]
+
+    exported, _ = export.pairs(searches, Catalogue())  # type: ignore[arg-type]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(map(json.dumps, exported)))
+    shares = {"feedback": 1, "feedback_negatives": 1}
+    found = {pair.anchor: pair for pair in make_pairs(corpus, settings(shares=shares, feedback=str(file)), seed=0)}
+    assert found.keys() == {"good and bad", "good"}
+    assert found["good"] == Pair("feedback", "good", passage_text(papers[3]), groups=(3,))
+    both = found["good and bad"]
+    assert (both.kind, both.positive, both.negative_1) == (
+        "feedback_negatives", passage_text(papers[1]), passage_text(papers[2]),
+    )  # fmt: skip
+    assert set(both.groups) == {1, 2}
+    # The texts are the corpus's own, which are the same as those of the export here.
+    assert {key: value for key, value in msgspec.to_builtins(both).items() if key != "groups"} == {
+        key: value for key, value in exported[0].items() if key != "papers"
+    }
+    for wrong in (None, str(tmp_path / "none.jsonl")):
+        with pytest.raises(CorpusError, match=r"pairs\.feedback"):
+            list(make_pairs(corpus, settings(shares=shares, feedback=wrong), seed=0))
+    file.write_text(json.dumps(exported[1]))
+    with pytest.raises(CorpusError, match=r"pairs\.shares\.feedback_negatives: none of the 1 pairs"):
+        list(make_pairs(corpus, settings(shares={"feedback_negatives": 1}, feedback=str(file)), seed=0))
+
+
 def test_related_papers_are_neighbours(tmp_path: Path, papers: list[Paper]) -> None:
     reply = Paper(id="reply", title=f"Comment on: {papers[3].title}", abstract=papers[40].title * 3 + " is discussed.")
     corpus = write_corpus(tmp_path, [*papers[:20], reply])
@@ -184,4 +245,6 @@ def test_shares_of_zero_are_refused(corpus: TrainingCorpus) -> None:
 
 
 def test_every_source_that_can_be_configured_has_a_function() -> None:
-    assert {*ONE_PAPER_SOURCES, "subject", "citation", "keywords", "neighbours"} == set(get_args(PairSource))
+    assert {*ONE_PAPER_SOURCES, "subject", "citation", "keywords", "neighbours", *FEEDBACK_KINDS} == set(
+        get_args(PairSource)
+    )

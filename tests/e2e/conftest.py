@@ -1,0 +1,70 @@
+"""Chromium, and pages in it, for the tests of the page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+expect.set_options(timeout=20_000)
+
+CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+# No sandbox, as root has none to give; nothing that would look for hosts outside.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIOLATIONS = """document.addEventListener("securitypolicyviolation",
+    (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def unchecked_page(browser: Browser) -> Iterator[Page]:
+    """Yield a page that shares nothing with those of other tests, for tests that provoke refusals."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(unchecked_page: Page, sample_stack: RunningStack) -> Iterator[Page]:
+    """Yield such a page; then check that no request went to another host, was refused, or failed.
+
+    A violation of the Content-Security-Policy is logged to the console, here with the text of the event too.
+    """
+    page = unchecked_page
+    requested: list[str] = []
+    failures: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: failures.append(message.text) if message.type == "error" else None)
+    page.on(
+        "response", lambda answer: failures.append(f"{answer.status} {answer.url}") if answer.status > 399 else None
+    )
+    page.add_init_script(VIOLATIONS)
+    yield page
+    own = (sample_stack.settings.ui_url, sample_stack.settings.service_url, "data:", "blob:")
+    assert not [url for url in requested if not url.startswith(own)]
+    assert failures == []
