@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("conditions", "encoder", "fusion", "gpu", "long_queries", "relevance", "reranking", "retrieval")
+NAMES = ("conditions", "encoder", "fusion", "gpu", "long_queries", "relevance", "reranking", "resolving", "retrieval")
 
 
 def main() -> None:

@@ -42,11 +42,126 @@ class FoundPaper(_AnswerPart):
     highlights: Highlights | None = None
 
 
+class WholePaper(_AnswerPart):
+    """Paper with all that is known of it; `published` and `updated` are ISO dates, `versions` is None if unknown."""
+
+    id: str
+    title: str = ""
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    arxiv_id: str | None = None
+    published: str | None = None
+    updated: str | None = None
+    versions: int | None = None
+    doi: str | None = None
+    journal_ref: str | None = None
+    comments: str | None = None
+    withdrawn: bool = False
+    links: dict[str, str] = Field(default_factory=dict)
+
+
+class DrawnPaper(_AnswerPart):
+    """Paper at a place, x and y from -1 to 1; `similarity` is its cosine with the paper in the middle."""
+
+    id: str
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    author_count: int = 0
+    date: str | None = None
+    category: str | None = None
+    withdrawn: bool = False
+    similarity: float
+    x: float
+    y: float
+
+
+class Edge(_AnswerPart):
+    """Two near papers, by their places in the list."""
+
+    one: int
+    other: int
+
+
+class Coverage(_AnswerPart):
+    """Number of papers that have a vector, of all papers."""
+
+    with_vectors: int
+    papers: int
+
+
+class Neighbourhood(_AnswerPart):
+    """Paper, which is the first one, and the papers nearest to it."""
+
+    papers: tuple[DrawnPaper, ...] = Field(min_length=1)
+    edges: tuple[Edge, ...] = ()
+    coverage: Coverage | None = None
+
+
 class LikedPaper(_AnswerPart):
     """Paper in the query: the results are similar to it, or dissimilar."""
 
     id: str
     title: str = ""
+
+
+class ListedPaper(FoundPaper):
+    """Paper that was looked up, and the ids of the request that mean it."""
+
+    named: tuple[str, ...] = ()
+
+
+class ListedPapers(_AnswerPart):
+    """Papers that were looked up, and the ids that the corpus lacks."""
+
+    papers: tuple[ListedPaper, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class NearPaper(_AnswerPart):
+    """Paper of a list that a topic, or another paper, is near to."""
+
+    id: str
+    title: str = ""
+
+
+class MissingPaper(FoundPaper):
+    """Paper that a list lacks, with the number of its topic and the papers of the list that are nearest to it."""
+
+    topic: int = 0
+    near: tuple[NearPaper, ...] = ()
+
+
+class ResolvedReference(_AnswerPart):
+    """Reference of a text: the paper that it means, or candidates; `problem` says why it is no reference."""
+
+    reference: str
+    line: int | None = None
+    paper: NearPaper | None = None
+    candidates: tuple[NearPaper, ...] = ()
+    problem: str | None = None
+
+
+class Resolved(_AnswerPart):
+    """References of a text, in their order."""
+
+    references: tuple[ResolvedReference, ...]
+
+
+class Topic(_AnswerPart):
+    """Topic of a list: its number of papers, and those in its middle."""
+
+    papers: int
+    near: tuple[NearPaper, ...] = ()
+
+
+class Missing(_AnswerPart):
+    """Papers that a list lacks, and the topics of the list."""
+
+    results: tuple[MissingPaper, ...]
+    topics: tuple[Topic, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class UnderstoodQuery(_AnswerPart):
@@ -102,11 +217,20 @@ class Suggestion(_AnswerPart):
     parameters: dict[str, str] = Field(default_factory=dict)
 
 
+class FeedbackOffer(_AnswerPart):
+    """Id of a search for its reader's feedback, and the days that this is kept; `opened` if opened papers are too."""
+
+    search: str
+    days: int
+    opened: bool = False
+
+
 class Answer(_AnswerPart):
     """Answer to one search. `timings` are milliseconds by stage; `degraded` is why it is incomplete, or None.
 
     `notes` say what of the query was not read, or was read in another way; `reranked` counts the best results whose
-    order a reranker decided. `next_cursor` is None on the last page, and empty if the service does not say.
+    order a reranker decided. `feedback` is there if the service keeps any. `next_cursor` is None on the last page, and
+    empty if the service does not say.
     """
 
     results: tuple[FoundPaper, ...]
@@ -124,6 +248,7 @@ class Answer(_AnswerPart):
     facets: Facets | None = None
     suggestions: tuple[Suggestion, ...] = ()
     next_cursor: str | None = ""
+    feedback: FeedbackOffer | None = None
 
 
 class Component(_AnswerPart):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from html import escape
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gradio_ui.answers import FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
@@ -27,7 +27,14 @@ _LONGEST_ADDRESS: Final = 2_000  # limits the time of parsing
 
 
 def paper_card(
-    paper: FoundPaper, rank: int, best_score: float, state: PageState, names: Mapping[str, str], text: Words
+    paper: FoundPaper,
+    rank: int,
+    best_score: float,
+    state: PageState,
+    names: Mapping[str, str],
+    text: Words,
+    *,
+    marks: str = "",
 ) -> str:
     """Return one result as an `article`.
 
@@ -38,14 +45,15 @@ def paper_card(
         state: The search that found the paper; text("card.similar") keeps its mode, order and filters.
         names: The names of categories by code.
         text: The texts in the reader's language.
+        marks: HTML of the buttons for feedback, where the service keeps any.
     """
     heading = f"akin-title-{rank}"
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score, text)}</div>'
-        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{title_link(paper)}</h3>'
-        f"{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
-        f"{_why(paper, text)}{_actions(paper, state, text)}</div></article>"
+        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">'
+        f"{title_link(paper, state)}</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}"
+        f"{_abstract(paper)}{_why(paper, text)}{_actions(paper, state, text, marks)}</div></article>"
     )
 
 
@@ -65,11 +73,18 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def title_link(paper: FoundPaper) -> str:
+def title_link(paper: FoundPaper, state: PageState) -> str:
     """Return the title, with the query's words marked, as a link to the paper."""
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
-    return _external_link(link, title) if link else title
+    if link:
+        return _external_link(link, title)
+    return f'<a href="{escape(own_page(paper.id, state))}">{title}</a>'
+
+
+def own_page(paper_id: str, state: PageState) -> str:
+    """Return the address of a paper's own page, relative to the search page, in the language of a search."""
+    return f"paper/{quote(paper_id, safe='/:')}{state.fresh().address()}"
 
 
 def _abstract(paper: FoundPaper) -> str:
@@ -171,9 +186,10 @@ def _internal_link(state: PageState, label: str) -> str:
     return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{escape(label)}</a>'
 
 
-def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
+def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> str:
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
+    items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
     for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
         if link := web_link(paper.links.get(name)):
             items.append(_external_link(link, escape(label)))
@@ -181,10 +197,12 @@ def _actions(paper: FoundPaper, state: PageState, text: Words) -> str:
     if state.like:
         items.append(_internal_link(state.also_like(paper.id), text("card.like_too")))
         items.append(_internal_link(state.not_like(paper.id), text("card.not_like")))
+    added = escape(text("script.list.add"))
+    items.append(f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>')
     items.append(
         f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>{escape(text("card.cite"))}</summary>'
         f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'
         f'<button type="button" data-akin-copy>{escape(text("card.copy"))}</button></div>'
         '<pre aria-live="polite"></pre></div></details>'
     )
-    return f'<div class="akin-actions">{"".join(items)}</div>'
+    return f'<div class="akin-actions">{"".join(items)}{marks}</div>'

@@ -14,6 +14,8 @@ from gradio_ui.words import written
 
 FORMATS: Final = {"bibtex": "BibTeX", "ris": "RIS", "csl-json": "CSL-JSON"}
 """Names of the formats, by their names in requests."""
+EXPORTS: Final = {**FORMATS, "csv": "CSV", "jsonl": "JSON Lines"}
+"""Names of the formats of files of papers, by their names in requests."""
 PATH: Final = "/citation/{form}/{paper_id:path}"
 
 

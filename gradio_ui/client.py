@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -23,7 +23,17 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health
+from gradio_ui.answers import (
+    Answer,
+    CorpusInfo,
+    FoundPaper,
+    Health,
+    ListedPapers,
+    Missing,
+    Neighbourhood,
+    Resolved,
+    WholePaper,
+)
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -37,6 +47,8 @@ _RERANKED = 30
 _DIVERSITY = 0.3
 _NEWEST = 5
 _NEWEST_WITHIN = timedelta(days=366)
+_OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
+"""Ends of addresses of the service that are about a paper; no id has them."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -72,7 +84,7 @@ class RequestRefused(RequestFailed):
         code: The service's code of the reason, such as `unknown_paper`.
     """
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: Note | str, code: str) -> None:
         """Store the message for the user and the service's code."""
         super().__init__(message)
         self.code = code
@@ -154,14 +166,6 @@ class SearchService:
             self._newest = (corpus.snapshot, answer.results)
         return self._newest[1]
 
-    async def feed(self, state: PageState) -> bytes:
-        """Return the search of a state as an Atom feed, as the service wrote it.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        return (await self._request("GET", f"/feed?{urlencode(_feed_fields(state))}")).content
-
     async def can_rerank(self) -> bool:
         """Return True if the service has a reranker; False also if it does not say so within a second."""
         try:
@@ -198,6 +202,91 @@ class SearchService:
                 there = False
             self._map_known = snapshot, time.monotonic() + _ASK_AGAIN_SECONDS, there
         return there
+
+    async def paper(self, paper_id: str) -> WholePaper:
+        """Return a paper by any form of its id, or by its DOI.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        if not paper_id or paper_id.rpartition("/")[2] in _OF_A_PAPER:
+            raise RequestRefused(note("paper.unknown"), "unknown_paper")
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}", WholePaper)
+
+    async def neighbourhood(self, paper_id: str) -> Neighbourhood:
+        """Return the papers nearest to one, drawn on a plane.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/neighbourhood", Neighbourhood)
+
+    async def similar(self, state: PageState) -> Answer:
+        """Return the answer to the search of a state, without the places of words in the results.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request(
+            "POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False}
+        )
+
+    async def feed(self, asked: dict[str, object]) -> str:
+        """Return a search as an Atom feed; lists are repeated parameters.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return (await self._request("GET", f"/feed?{urlencode(asked, doseq=True)}")).text
+
+    async def open_export(self, asked: dict[str, object]) -> httpx.Response:
+        """Return the answer to an export, which is to be read and closed.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._request("POST", "/export", asked, stream=True)
+
+    async def give_feedback(self, said: dict[str, object]) -> None:
+        """Tell the service what a reader said of a result.
+
+        Raises:
+            RequestFailed: It was not stored; the subclass names the kind of failure.
+        """
+        await self._request("POST", "/feedback", said)
+
+    async def listed(self, ids: Sequence[str]) -> ListedPapers:
+        """Return papers by their ids, and the ids that the corpus lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
+
+    async def search_lists(self, parameters: dict[str, object]) -> Answer:
+        """Return the answer to a search by the papers of a list, or among them.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/search", Answer, parameters)
+
+    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
+        """Return the papers that a list lacks.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
+        return await self._send_request("POST", "/lists/missing", Missing, body)
+
+    async def resolve(self, text: str) -> Resolved:
+        """Return the papers that the references of a text mean.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
@@ -238,9 +327,13 @@ class SearchService:
         except ValidationError as error:
             raise AnswerNotUnderstood(note("service.other")) from error
 
-    async def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
+    async def _request(
+        self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
+    ) -> httpx.Response:
         try:
-            response = await self._http.request(method, path, json=body)
+            response = await self._http.send(self._http.build_request(method, path, json=body), stream=stream)
+            if stream and not response.is_success:
+                await response.aread()
         except httpx.TimeoutException as error:
             raise NoAnswer(note("service.late")) from error
         except httpx.TransportError as error:
@@ -255,7 +348,7 @@ class SearchService:
 def search_request(state: PageState) -> dict[str, object]:
     """Return the JSON body of `POST /search` for a state that has a query."""
     body: dict[str, object] = {"k": state.k, "offset": state.offset, "mode": state.mode}
-    body |= {"highlight": True, "nearest_sentences": True, "facets": True}
+    body |= {"highlight": True, "nearest_sentences": True, "facets": True, "feedback": True}
     if state.q:
         body |= {"query": state.q, "suggest": True}
     else:
@@ -277,13 +370,6 @@ def search_request(state: PageState) -> dict[str, object]:
     if state.deep:
         body["rerank"] = _RERANKED
     return body
-
-
-def _feed_fields(state: PageState) -> list[tuple[str, str]]:
-    body = search_request(replace(state, offset=0, deep=False))
-    for name in ("k", "offset", "highlight", "nearest_sentences", "facets", "suggest"):
-        body.pop(name, None)
-    return [(name, str(one)) for name, value in body.items() for one in (value if isinstance(value, list) else [value])]
 
 
 def _translate(response: httpx.Response) -> RequestFailed:

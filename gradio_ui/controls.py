@@ -11,6 +11,8 @@ from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCou
 from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_DATE, PageState
 from gradio_ui.words import Words
 
+LONGEST_SENT: Final = 7_000
+"""Characters of an address, as in page.js: servers and proxies refuse longer ones."""
 _MOST_YEARS: Final = 60  # bars side by side; of a longer span, only the years with papers are shown
 _MOST_CATEGORIES: Final = 10
 _LEAST_BAR: Final = 0.06  # of the height, so that a bar can be seen and clicked
@@ -26,9 +28,12 @@ def toolbar(state: PageState, text: Words) -> str:
 
 
 def feed_link(state: PageState, text: Words) -> str:
-    """Return the link to the Atom feed of a search, which a feed reader follows."""
-    address = escape(f"feed{replace(state, offset=0, k=DEFAULT_RESULTS).address()}")
-    look = 'class="akin-feed" type="application/atom+xml" data-akin-feed'
+    """Return the link to the Atom feed of a search, which a feed reader follows; none for a long text."""
+    search = replace(state, offset=0, k=DEFAULT_RESULTS).address()
+    if len(search) > LONGEST_SENT:
+        return ""
+    address = escape(f"feed{search}")
+    look = 'class="akin-follow" type="application/atom+xml" data-akin-feed'
     return f'<a {look} href="{address}" title="{escape(text("feed.info"))}">{escape(text("feed.follow"))}</a>'
 
 

@@ -76,9 +76,12 @@
 
   let scheduled = false;
 
-  new MutationObserver(() => {
+  function look() {
     if (scheduled || !document.querySelector(".akin-tex")) return;
     scheduled = true;
     load().then(showAll, () => {}).finally(() => { scheduled = false; });
-  }).observe(document.documentElement, { childList: true, subtree: true });
+  }
+
+  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+  look();
 })();

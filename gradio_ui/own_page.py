@@ -69,7 +69,9 @@ def _complete(body: bytes, visit: Visit) -> bytes:
 
 
 def _head(visit: Visit) -> str:
-    names = ["words.js", "page.js", "recent.js", "keys.js", *(["mathematics.js"] if katex_files.is_there() else [])]
+    names = ["words.js", "lists.js", "page.js", "feedback.js", "recent.js", "keys.js"]
+    if katex_files.is_there():
+        names.append("mathematics.js")
     # The address contains the query, which must not be sent to the sites that the results link to.
     return (
         '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'

@@ -7,14 +7,17 @@ from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, LikedPaper
 from gradio_ui.card import date_of, paper_card, tex_class, title_link
+from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import facets, feed_link, offers, order_fact, toolbar
+from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
 EXAMPLES: Final = (
@@ -129,7 +132,7 @@ def welcome(corpus: CorpusInfo, newest: Sequence[FoundPaper], state: PageState, 
 def _newest(paper: FoundPaper, state: PageState, text: Words) -> str:
     similar = escape(state.fresh().similar_to(paper.id).address())
     return (
-        f'<span class="akin-newest-title{tex_class(paper.title)}">{title_link(paper)}</span> '
+        f'<span class="akin-newest-title{tex_class(paper.title)}">{title_link(paper, state)}</span> '
         f'<span class="akin-facts">{date_of(paper.date, text)}'
         f'<a data-akin-go href="{similar}">{escape(text("card.similar"))}</a></span>'
     )
@@ -184,16 +187,39 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
+    offer = answer.feedback
     cards = "".join(
-        f"<li>{paper_card(paper, rank, best, state, names, text)}</li>"
+        f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden" id="akin-results-title" tabindex="-1">{escape(text("results.title"))}</h2>'
         f'<div class="akin-over">{toolbar(state, text)}{feed_link(state, text)}</div>'
         f"{facets(state, answer.facets, names, text)}"
-        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{_pages(state, answer, text)}'
+        f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
+        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
+
+
+def _exports(state: PageState, answer: Answer, text: Words) -> str:
+    """Return the links to files of the shown papers and of the best thousand.
+
+    The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
+    address has no link to the thousand.
+    """
+    shown = urlencode([("ids", paper.id) for paper in answer.results])
+    lines = [(text("export.page"), f"?{shown}")]
+    search = replace(state, offset=0).address()
+    if len(search) <= LONGEST_SENT:
+        lines.append((text("export.best"), f"{search}&all=1"))
+    rows = "".join(
+        f"<p><span>{escape(name)}</span> "
+        + " ".join(f'<a href="export/{form}{escape(query)}">{label}</a>' for form, label in EXPORTS.items())
+        + "</p>"
+        for name, query in lines
+    )
+    title = escape(text("export.title"))
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}</details>'
 
 
 def problem(error: RequestFailed, text: Words) -> str:

@@ -44,6 +44,7 @@ from retrieval_service.routes import (
     papers,
     references,
     rerank,
+    resolve,
     search,
     searches,
 )
@@ -130,7 +131,7 @@ def create_app(
     if settings.rate_limit:
         middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
-    parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, health, docs)
+    parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
     if settings.mcp:
         routes += mcp.routes(mcp_endpoint)

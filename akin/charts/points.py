@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib import patheffects, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -54,16 +54,15 @@ def draw_points(axes: Axes, clouds: Sequence[Cloud], names: Sequence[tuple[float
         dots = axes.scatter(
             *(cloud.x, cloud.y, 2),
             c=colour if cloud.values is None else cloud.values,
-            cmap="cividis",
+            cmap=None if cloud.values is None else "cividis",
             linewidths=0,
-            alpha=0.6,
+            alpha=0.45,
             label=cloud.name,
             rasterized=True,
         )
         if cloud.values is not None:
             axes.figure.colorbar(dots, ax=axes, shrink=0.4, format="{x:.0f}")
     for x, y, text in names:
-        shown = axes.text(x, y, text, ha="center", va="center", fontsize=7, color=INK)
-        shown.set_path_effects([patheffects.withStroke(linewidth=2, foreground="#ffffffb0")])
+        axes.text(x, y, text, ha="center", va="center", fontsize=7, fontweight="bold", color=INK)
     if any(cloud.name for cloud in clouds):
         axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=3, markerscale=4)

@@ -26,6 +26,7 @@ from akin.cli import (
     references,
     relevance,
     reranker,
+    resolve,
     search,
     stack,
     train,
@@ -54,6 +55,7 @@ app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)
 search.add_to(app)
 cite.add_to(app)
+resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
 evaluate.add_to(app)

@@ -48,7 +48,7 @@ def cite(
     The citations are for one file: no key is there twice. Examples: akin cite 2401.09004 hep-th/9901997 > papers.bib;
     cut -f1 ids.tsv | akin cite - --format ris > papers.ris
     """
-    named = [each for name in ids for each in (ids_of_input(name) if name == "-" else [name])]
+    named = [each for name in ids for each in (_ids_of_input() if name == "-" else [name])]
     if not named:
         raise typer.BadParameter("standard input has no ids")
     export(read_settings(), {"ids": named, "format": form}, output)
@@ -91,15 +91,11 @@ def export(settings: Settings, asked: dict[str, Any], output: Path | None = None
     say(f"{count:,} {'paper' if count == 1 else 'papers'} in {output}")
 
 
-def ids_of_input(file: str) -> list[str]:
-    """Return the ids in a file, or in standard input for `-`: UTF-8, or UTF-16 with a mark, as PowerShell writes."""
-    name = "standard input" if file == "-" else file
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read ({error.strerror})") from None
+def _ids_of_input() -> list[str]:
+    """Return the ids in standard input: UTF-8, or UTF-16 with a byte order mark, as PowerShell writes."""
+    data = sys.stdin.buffer.read()
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return data.decode("utf-16" if utf16 else "utf-8-sig").split()
     except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{name} is not UTF-8 ({error}): convert it, for example with iconv") from None
+        raise typer.BadParameter(f"standard input is not UTF-8 ({error}): convert it, for example with iconv") from None

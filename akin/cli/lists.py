@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from akin.cli.cite import ids_of_input
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
 
@@ -14,10 +13,15 @@ if TYPE_CHECKING:
     from akin.stack_settings import Settings
 
 MOST_LISTED = 1000  # of one request to the service
+_NAMED = 20  # references that the corpus lacks
 
-app = typer.Typer(no_args_is_help=True, help="Ask about a list of papers: a file of ids, one on each line.")
+app = typer.Typer(
+    no_args_is_help=True, help="Ask about a list of papers: BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles."
+)
 
-_File = Annotated[str, typer.Argument(metavar="FILE", help="File of ids, or - for standard input.")]
+_File = Annotated[
+    str, typer.Argument(metavar="FILE", help="BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles; - for input.")
+]
 _Unlike = Annotated[list[str] | None, typer.Option(help="Paper to move away from, by id; may be repeated.")]
 _Category = Annotated[list[str] | None, typer.Option(help="Only this category (cs.LG, or cs); may be repeated.")]
 _Since = Annotated[str | None, typer.Option("--from", help="Only from this date on: 2020, 2020-05 or 2020-05-17.")]
@@ -26,20 +30,18 @@ _Until = Annotated[str | None, typer.Option("--to", help="Only until this date."
 
 @app.command()
 def show(file: _File, json: Json = False) -> None:
-    """Show the papers of a list, and the ids that the corpus lacks."""
+    """Show the papers of a list, and the references that the corpus lacks."""
     settings = read_settings()
-    found: dict[str, Any] = {"papers": [], "unknown": []}
-    ids = _read(file)
+    ids, unknown = _read(settings, file)
+    found: dict[str, Any] = {"papers": [], "unknown": unknown}
     for at in range(0, len(ids), MOST_LISTED):
-        answer = _asked(settings, "/papers", {"ids": ids[at : at + MOST_LISTED]})
-        found["papers"] += answer["papers"]
-        found["unknown"] += answer["unknown"]
+        found["papers"] += _asked(settings, "/papers", {"ids": ids[at : at + MOST_LISTED]})["papers"]
     if json:
         print_json(found)
         return
     for number, paper in enumerate(found["papers"], start=1):
         _print_paper(number, paper, "")
-    _say_unknown(found["unknown"])
+    _say_unknown(unknown)
 
 
 @app.command()
@@ -54,7 +56,7 @@ def like(
 ) -> None:
     """Find papers like those of a list, and unlike others."""
     settings = read_settings()
-    body = {"like": _known(settings, _read(file)), "unlike": unlike, "k": k}
+    body = {"like": _known(settings, file), "unlike": unlike, "k": k}
     _search(settings, body | _conditions(category, since, until), json)
 
 
@@ -66,7 +68,8 @@ def within(
     json: Json = False,
 ) -> None:
     """Search the papers of a list."""
-    _search(read_settings(), {"query": text, "ids": _few(_read(file)), "k": k}, json)
+    settings = read_settings()
+    _search(settings, {"query": text, "ids": _known(settings, file), "k": k}, json)
 
 
 @app.command()
@@ -80,8 +83,9 @@ def missing(
     json: Json = False,
 ) -> None:
     """Find papers that a list lacks: near to its topics, which take turns, and not in it."""
-    body = {"ids": _few(_read(file)), "unlike": unlike, "k": k, **_conditions(category, since, until)}
-    answer = _asked(read_settings(), "/lists/missing", _given(body))
+    settings = read_settings()
+    body = {"ids": _known(settings, file), "unlike": unlike, "k": k, **_conditions(category, since, until)}
+    answer = _asked(settings, "/lists/missing", _given(body))
     if json:
         print_json(answer)
         return
@@ -93,29 +97,26 @@ def missing(
         say("no paper is missing that meets the conditions")
     for note in answer["notes"]:
         say(f"note: {note}")
-    _say_unknown(answer["unknown"])
 
 
-def _read(file: str) -> list[str]:
-    ids = list(dict.fromkeys(ids_of_input(file)))
-    if not ids:
-        raise typer.BadParameter(f"{file} has no ids")
-    return ids
+def _read(settings: Settings, file: str) -> tuple[list[str], list[str]]:
+    """Return the ids of the papers of a list that the corpus has, and the references that mean none for certain."""
+    from akin.cli.resolve import resolved
+
+    found = resolved(settings, file)
+    ids = dict.fromkeys(each["paper"]["id"] for each in found if each["paper"])
+    return list(ids), [each["reference"] for each in found if not each["paper"]]
 
 
-def _few(ids: list[str]) -> list[str]:
+def _known(settings: Settings, file: str) -> list[str]:
+    """Return the ids of the papers of a list that the corpus has, few enough for one request."""
+    ids, unknown = _read(settings, file)
     if len(ids) > MOST_LISTED:
         raise typer.BadParameter(f"the list has {len(ids):,} papers; at most {MOST_LISTED:,} can be asked about")
-    return ids
-
-
-def _known(settings: Settings, ids: list[str]) -> list[str]:
-    """Return the papers of a list that the corpus has, by its ids."""
-    found = _asked(settings, "/papers", {"ids": _few(ids)})
-    _say_unknown(found["unknown"])
-    if not found["papers"]:
+    _say_unknown(unknown)
+    if not ids:
         raise SearchFailed("the corpus has no paper of this list")
-    return [paper["id"] for paper in found["papers"]]
+    return ids
 
 
 def _conditions(category: list[str] | None, since: str | None, until: str | None) -> dict[str, Any]:
@@ -160,7 +161,8 @@ def _titles(papers: list[dict[str, Any]]) -> str:
     return " and ".join(f'"{paper["title"]}"' for paper in papers)
 
 
-def _say_unknown(ids: list[str]) -> None:
-    if ids:
-        more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
-        say(f"not in this corpus: {', '.join(each[:80] for each in ids[:20])}{more}")
+def _say_unknown(references: list[str]) -> None:
+    for each in references[:_NAMED]:
+        say(f"not in this corpus: {each[:120]}")
+    if len(references) > _NAMED:
+        say(f"and {len(references) - _NAMED:,} more: akin resolve FILE names them all")

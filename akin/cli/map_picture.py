@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from akin.charts.points import Cloud, draw_points, new_square
 from akin.storage.durable import replace_file
 from retrieval_service.corpus.map_files import EDGE, POINT_BYTES, CorpusMap, MapLabel
 
-_MOST_POINTS = 40_000
+_MOST_POINTS = 45_000
 """Points of a picture: more are hidden behind each other."""
 
 
@@ -24,7 +25,7 @@ def write_picture(path: Path, opened: CorpusMap, *, by_year: bool, most_labels: 
     about = opened.manifest
     x, y, groups, years = _points(opened)
     if by_year:
-        clouds = [Cloud("", x[years > 0], y[years > 0], years[years > 0] + about.first_year - 1.0)]
+        clouds = [Cloud("", x[years > 0], y[years > 0], years[years > 0].astype(np.float32) + (about.first_year - 1))]
     else:
         clouds = [
             Cloud(group.name, x[groups == number], y[groups == number], other=not group.code)
@@ -42,16 +43,19 @@ def write_picture(path: Path, opened: CorpusMap, *, by_year: bool, most_labels: 
 def _points(opened: CorpusMap) -> tuple[np.ndarray, ...]:
     """Return x, y, group and year of an even sample of the points."""
     found: list[tuple[np.ndarray, ...]] = []
-    count = 0
+    by_zoom = Counter[int]()
     for tile in opened.manifest.tiles:
-        # Tiles are in the order of their zoom, so the first ones are an even sample.
-        if count + tile.points > _MOST_POINTS and count:
+        by_zoom[tile.z] += tile.points
+    # Whole zooms only: a part of one would leave some squares with fewer points.
+    total = np.cumsum([by_zoom[zoom] for zoom in sorted(by_zoom)])
+    zooms = max(1, int(np.count_nonzero(total <= _MOST_POINTS)))
+    for tile in opened.manifest.tiles:
+        if tile.z >= zooms:
             break
         content = opened.tile(tile.z, tile.x, tile.y)
         n = len(content) // POINT_BYTES
         x, y = (np.frombuffer(content, "<u2", n, 2 * n * axis) / EDGE for axis in (0, 1))
         found.append((x, y, np.frombuffer(content, np.uint8, n, 4 * n), np.frombuffer(content, np.uint8, n, 5 * n)))
-        count += n
     if not found:
         return tuple(np.empty(0) for _ in range(4))
     return tuple(np.concatenate(part) for part in zip(*found, strict=True))

@@ -1,4 +1,4 @@
-"""Where a paper of a library was published, as its entry states it."""
+"""Publication of a paper of a library, as its entry states it."""
 
 from __future__ import annotations
 

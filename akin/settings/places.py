@@ -55,14 +55,15 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ServiceRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(papers|map|health|lists|models|v1|v2)(/.*)?"
+        r"/(papers|map|health|lists|models|references|v1|v2)(/.*)?"
         r"|/(search|searches|feed|feedback|export|citations|corpus|embed|embeddings|rerank|mcp|metrics|docs|openapi\.json)"
     ),
 ]
 PageRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(assets|citation|files|gradio_api|katex|static)(/.*)?|/(feed|theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
+        r"/(assets|citation|files|gradio_api|katex|list|static)(/.*)?"
+        r"|/(feed|feedback|theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
     ),
 ]
 

@@ -181,6 +181,28 @@ class MissingAnswer(TypedDict):
     notes: list[str]
 
 
+class ResolvedReference(TypedDict):
+    """A reference, and the paper that it means; None if the corpus lacks it, or it is not certain."""
+
+    reference: str
+    line: NotRequired[int]
+    key: NotRequired[str]
+    paper: NamedPaper | None
+    how: str | None
+    confidence: float | None
+    candidates: list[NamedPaper]
+    problem: str | None
+
+
+class ResolveAnswer(TypedDict):
+    """References in their order, and the number of those that are `found`."""
+
+    references: list[ResolvedReference]
+    found: int
+    format: str | None
+    snapshot: str
+
+
 class Category(TypedDict):
     """A category of the corpus."""
 
@@ -219,6 +241,43 @@ class Neighbourhood(TypedDict):
     edges: list[Edge]
     snapshot: str
     coverage: dict[str, int] | None
+
+
+class MapPoint(TypedDict):
+    """A paper at its place on the map of the corpus, 0 to 1 from the left and from above; None without a vector."""
+
+    id: str
+    title: str
+    x: float | None
+    y: float | None
+    year: int | None
+    categories: list[str]
+
+
+class MapPoints(TypedDict):
+    """Papers with their places on the map, and the ids that the corpus lacks."""
+
+    points: list[MapPoint]
+    unknown: list[str]
+
+
+class MapAnswer(TypedDict):
+    """The map of the corpus: its size, its groups of papers, the names of regions, and its tiles."""
+
+    snapshot: str
+    version: str
+    created: str
+    papers: int
+    placed: int
+    sampled: int
+    added: int
+    method: str
+    grouped_by: str
+    groups: list[dict[str, Any]]
+    first_year: int
+    last_year: int
+    labels: list[dict[str, Any]]
+    tiles: list[dict[str, int]]
 
 
 class CorpusAnswer(TypedDict):

@@ -16,12 +16,15 @@ from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
     LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
+    ResolveAnswer,
     SearchAnswer,
     TextVector,
     Vectors,
@@ -109,6 +112,12 @@ def citations(ids: str | Sequence[str], form: str) -> Call[str]:
     return Call("POST", "/citations", lambda response: response.text, body=body)
 
 
+def resolve(references: str | Sequence[Mapping[str, Any]]) -> Call[ResolveAnswer]:
+    """Return the request for the papers that references mean."""
+    body = {"text": references} if isinstance(references, str) else {"references": list(references)}
+    return Call("POST", "/references/resolve", lambda response: cast(ResolveAnswer, response.json()), body=body)
+
+
 def export(query: str | None, form: str, parameters: Mapping[str, Any]) -> Call[str]:
     """Return the request for a file of papers."""
     body = {"format": form, **_search_body(query, parameters)}
@@ -155,6 +164,28 @@ def rerank(query: str, documents: str | Sequence[str], top_n: int | None) -> Cal
     """Return the request for documents in the order of the reranker."""
     body = _parameters({"query": query, "documents": list(_several(documents)), "top_n": top_n})
     return Call("POST", "/rerank", lambda response: cast(list[RerankResult], response.json()["results"]), body=body)
+
+
+def corpus_map() -> Call[MapAnswer]:
+    """Return the request for the description of the map."""
+    return Call("GET", "/map", lambda response: cast(MapAnswer, response.json()))
+
+
+def map_tile(version: str, z: int, x: int, y: int) -> Call[bytes]:
+    """Return the request for the points of a tile of the map."""
+    return Call("GET", f"/map/tiles/{_quoted(version)}/{z}/{x}/{y}", lambda response: response.content)
+
+
+def map_points(ids: str | Sequence[str]) -> Call[MapPoints]:
+    """Return the request for the places of papers on the map."""
+    query = {"ids": ",".join(_several(ids))}
+    return Call("GET", "/map/points", lambda response: cast(MapPoints, response.json()), query=query)
+
+
+def map_near(x: float, y: float, k: int) -> Call[MapPoints]:
+    """Return the request for the papers at a place of the map."""
+    query = {"x": x, "y": y, "k": k}
+    return Call("GET", "/map/near", lambda response: cast(MapPoints, response.json()), query=query)
 
 
 def models() -> Call[list[Model]]:

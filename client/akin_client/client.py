@@ -13,12 +13,15 @@ from akin_client.answers import (
     CorpusAnswer,
     FeedbackAnswer,
     LinkedPapers,
+    MapAnswer,
+    MapPoints,
     MissingAnswer,
     Model,
     Neighbourhood,
     Paper,
     PapersAnswer,
     RerankResult,
+    ResolveAnswer,
     Result,
     SearchAnswer,
     TextVector,
@@ -153,6 +156,15 @@ class Client:
         """Return the citations of papers as the text of one file: `bibtex`, `ris` or `csl-json`."""
         return self._send(calls.citations(ids, format))
 
+    def resolve(self, references: str | Sequence[Mapping[str, Any]]) -> ResolveAnswer:
+        """Return the papers that references mean, in their order; at most 2,000 references.
+
+        Args:
+            references: BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles as one text; or dictionaries of `title`,
+                `authors`, `year`, `doi`, `arxiv_id`, `id` and `key`.
+        """
+        return self._send(calls.resolve(references))
+
     def export(self, query: str | None = None, *, format: str = "bibtex", **parameters: Any) -> str:
         """Return papers as the text of a file: `bibtex`, `ris`, `csl-json`, `csv` or `jsonl`.
 
@@ -216,6 +228,26 @@ class Client:
             NotFound: The service has no reranker.
         """
         return self._send(calls.rerank(query, documents, top_n))
+
+    def map(self) -> MapAnswer:
+        """Return the description of the map of the corpus.
+
+        Raises:
+            NotFound: The corpus has no map.
+        """
+        return self._send(calls.corpus_map())
+
+    def map_tile(self, version: str, z: int, x: int, y: int) -> bytes:
+        """Return the points of a tile of the map, as its route describes them; `map` has the version."""
+        return self._send(calls.map_tile(version, z, x, y))
+
+    def map_points(self, ids: str | Sequence[str]) -> MapPoints:
+        """Return papers with their places on the map, at most 1,000."""
+        return self._send(calls.map_points(ids))
+
+    def map_near(self, x: float, y: float, k: int = 1) -> MapPoints:
+        """Return the papers nearest to a place of the map, 0 to 1 from the left and from above, at most 100."""
+        return self._send(calls.map_near(x, y, k))
 
     def models(self) -> list[Model]:
         """Return the models that are served."""

@@ -11,7 +11,11 @@ from gradio_ui.pages import files
 from gradio_ui.pages.visit import Visit
 from gradio_ui.words import LANGUAGES
 
-NAVIGATION: Final[tuple[tuple[str, str], ...]] = (("", "navigation.search"), ("map", "navigation.map"))
+NAVIGATION: Final[tuple[tuple[str, str], ...]] = (
+    ("", "navigation.search"),
+    ("list", "navigation.list"),
+    ("map", "navigation.map"),
+)
 """Paths that the masthead links to, and the keys of their names."""
 
 
@@ -28,7 +32,7 @@ def document(
         styles: Names of style sheets there.
         here: The page's own path in `NAVIGATION`, if it has one.
     """
-    own = ["words.js", "keys.js", *(["mathematics.js"] if katex_files.is_there() else []), *scripts]
+    own = ["words.js", "lists.js", "keys.js", *(["mathematics.js"] if katex_files.is_there() else []), *scripts]
     address = [escape(f"{visit.root}/{files.address(name)}") for name in ("page.css", "plain.css", *styles)]
     sheets = "".join(f'<link rel="stylesheet" href="{each}">' for each in address)
     code = "".join(f'<script defer src="{escape(f"{visit.root}/{files.address(name)}")}"></script>' for name in own)

@@ -21,6 +21,8 @@ from retrieval_service.search.request import SearchRequest
 _log = logging.getLogger(__name__)
 PER_SECOND, AT_ONCE = 10.0, 100
 """Feedback that is stored, of all readers together: each is written to the disk at once."""
+_BESIDE = frozenset({"feedback", "highlight", "nearest_sentences", "facets", "suggest"})
+"""Parameters that change what stands beside the results, and not which these are."""
 _EXPIRE_SECONDS = 3600.0
 
 
@@ -113,7 +115,7 @@ class Feedback:
         shown = ShownSearch(
             id=identity,
             time=self._store.time(),
-            parameters=self._values(wanted),
+            parameters={name: value for name, value in self._values(wanted).items() if name not in _BESIDE},
             words=found.query.words,
             like=[paper.id for paper in found.query.like],
             unlike=[paper.id for paper in found.query.unlike],

@@ -14,16 +14,16 @@ from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.answer import PaperAnswer
+from retrieval_service.search.answer import WholePaper
 from retrieval_service.search.filters import rows_by_name
 from retrieval_service.search.list_requests import MissingRequest, PapersRequest
-from retrieval_service.search.missing import MissingAnswer
+from retrieval_service.search.missing import MissingAnswer, find_missing
 from retrieval_service.threads import Job
 
 _PAPERS, _MISSING = Parameters(PapersRequest), Parameters(MissingRequest)
 
 
-class ListedPaper(PaperAnswer, kw_only=True):
+class ListedPaper(WholePaper, kw_only=True):
     """Paper that was looked up, and the ids of the request that mean it."""
 
     named: Sequence[str]
@@ -56,7 +56,7 @@ async def missing(request: Request) -> Response:
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        return json_response(await state.engine.missing(corpus, wanted))
+        return json_response(await find_missing(state.engine.executor, corpus, wanted))
 
     return await answer_from_corpus(request, state.searches, deadline, wanted, answer)
 

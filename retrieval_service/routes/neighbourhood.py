@@ -84,8 +84,8 @@ class EdgeAnswer(msgspec.Struct, kw_only=True):
 class NeighbourhoodAnswer(msgspec.Struct, kw_only=True):
     """Paper and its nearest ones, in this order, with an edge from each to the two that are nearest to it.
 
-    Papers that are alike lie near each other, and the paper itself is at 0, 0; distances only hint at similarity, as a
-    plane cannot keep them. `coverage` is there while some papers have no vector yet; these are missing.
+    The paper itself is at 0, 0. The nearer to it a paper lies, the more it is alike; papers in one direction are alike.
+    `coverage` is there while some papers have no vector yet; these are missing.
     """
 
     papers: list[Neighbour]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
+from akin.papers.bibliography.references import Reference
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
@@ -47,13 +48,12 @@ from retrieval_service.search.fusion import (
     single_ranking,
 )
 from retrieval_service.search.highlights import Marked, QueryWords, mark
-from retrieval_service.search.list_requests import MissingRequest
-from retrieval_service.search.missing import MissingAnswer, find_missing
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.resolving import ResolvedReference, resolve
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -103,14 +103,14 @@ class SearchEngine:
         parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
         return await _Search(*parts, corpus, request, ranked_by).run()
 
-    async def missing(self, corpus: Corpus, request: MissingRequest) -> MissingAnswer:
-        """Return the papers that a list lacks.
+    @property
+    def executor(self) -> Executor:
+        """The threads that search the indexes."""
+        return self._executor
 
-        Raises:
-            RequestError: The corpus has no paper of the list, or lacks a category.
-            Unavailable: Papers of the list have no vector, and the encoder is not available.
-        """
-        return await find_missing(self._executor, corpus, request)
+    async def resolve(self, corpus: Corpus, references: Sequence[Reference]) -> list[ResolvedReference]:
+        """Return the papers that references mean, in their order."""
+        return await resolve(self._executor, corpus, references)
 
 
 def make_engine(

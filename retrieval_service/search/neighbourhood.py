@@ -1,8 +1,9 @@
-"""Draw the papers nearest to one in two dimensions, so that papers which are alike lie near each other.
+"""Draw the papers nearest to one on a plane around it.
 
-The places minimise the stress of the drawing, the squares of the differences between distances on the plane and
-distances of vectors, by majorisation (SMACOF; de Leeuw 1977) from the places of classical scaling on. Nothing is
-random, and rounding hides the last digits: one corpus gives one drawing.
+The distance from the middle says how near a paper is to the one in the middle. The direction says what it is alike:
+papers that are near each other lie in one direction. Directions come from multidimensional scaling of the distances
+among the papers: majorisation of the stress (SMACOF; de Leeuw 1977), from about the places of classical scaling on.
+Nothing is random, and rounding hides the last digits: one corpus gives one drawing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 _TURNS, _STEPS = 30, 60
+_INNER = 0.25  # radius of the nearest paper, if others are much farther
+_LEAST_SPAN = 0.15  # of the greatest distance
 _TINY = 1e-6
 _LEAST = 0.05  # distance, so that copies of a paper do not hide each other
 _GAP = 0.09  # between two places, on a plane from -1 to 1
@@ -50,16 +53,33 @@ def draw(cosines: Matrix) -> Drawing:
     cosines = np.clip((cosines + cosines.T) / 2, -1.0, 1.0)
     distances = np.maximum(np.sqrt(np.maximum(0.0, 2.0 - 2.0 * cosines)), _LEAST)
     np.fill_diagonal(distances, 0.0)
-    places = _majorise(distances, _classical(distances)) if count > 1 else np.zeros((count, 2))
-    places -= places[0]
-    # The nearest paper lies to the right, and the drawing does not depend on the signs of eigenvectors.
+    places = np.zeros((count, 2))
     if count > 1:
-        places = _turned(places, int(np.argmin(distances[0, 1:])) + 1)
-    if (size := float(np.abs(places).max(initial=0.0))) > 0:
-        places = _spread(places / size)
+        places[1:] = _radii(distances[0, 1:])[:, None] * _directions(distances[1:, 1:])
+        places = _spread(places)
         places /= max(1.0, float(np.abs(places).max()))
     shown = np.round(places, 3) + 0.0  # no -0.0
     return Drawing([(float(x), float(y)) for x, y in shown], _edges(cosines))
+
+
+def _radii(distances: Matrix) -> Matrix:
+    """Return the radius of each paper, from `_INNER` to 1; papers that are about equally far are kept together."""
+    farthest = float(distances.max())
+    span = max(farthest - float(distances.min()), _LEAST_SPAN * farthest)
+    return 1.0 - (1.0 - _INNER) * (farthest - distances) / span
+
+
+def _directions(distances: Matrix) -> Matrix:
+    """Return the direction of each paper from the middle of all, a unit vector; the nearest paper lies to the right."""
+    places = _majorise(distances, _classical(distances)) if len(distances) > 1 else np.ones((1, 2))
+    places = places - places.mean(axis=0) if len(distances) > 1 else places
+    sizes = np.maximum(np.hypot(places[:, 0], places[:, 1]), 1e-9)
+    x, y = (places / sizes[:, None]).T
+    if np.hypot(x[0], y[0]) < 0.5:  # it lies in the middle
+        x[0], y[0] = 1.0, 0.0
+    turned = np.stack([x[0] * x + y[0] * y, x[0] * y - y[0] * x], axis=1)
+    # Mirrored so that more papers lie above.
+    return turned * np.array([1.0, -1.0]) if float(np.round(turned[:, 1].sum(), 6)) < 0 else turned
 
 
 def _classical(distances: Matrix) -> Matrix:
@@ -101,18 +121,6 @@ def _apart(places: Matrix) -> Matrix:
     x, y = places[:, 0], places[:, 1]
     distances: Matrix = np.hypot(x[:, None] - x, y[:, None] - y)
     return distances
-
-
-def _turned(places: Matrix, nearest: int) -> Matrix:
-    """Return the places turned so that one lies to the right, and mirrored so that more papers lie above."""
-    x, y = places[nearest]
-    size = float(np.hypot(x, y))
-    if size > 0:
-        right = (x * places[:, 0] + y * places[:, 1]) / size
-        places = np.stack([right, (x * places[:, 1] - y * places[:, 0]) / size], axis=1)
-    if float(np.round(places[:, 1].sum(), 6)) < 0:
-        places = places * np.array([1.0, -1.0])
-    return places
 
 
 def _spread(places: Matrix) -> Matrix:

@@ -1,4 +1,4 @@
-"""Chromium, and pages in it, for the tests of the page."""
+"""A real browser for the tests of the pages, which share one stack over the sample papers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")

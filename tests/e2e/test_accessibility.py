@@ -34,6 +34,9 @@ PAGES = {
     "refused": ("?like=9999.99999", ".akin-problem"),
     "German": (f"{SEARCH}&lang=de", "article.akin-paper"),
     "no such page": ("nowhere", ".akin-problem"),
+    "paper": ("paper/{id}", "main h1"),
+    "no such paper": ("paper/9999.99999", ".akin-problem"),
+    "list": ("list", "main h1"),
     "map": ("map", "main h1"),
 }
 
@@ -74,8 +77,10 @@ def test_no_page_has_a_serious_violation(browser: Browser, sample_stack: Running
     )
     page = context.new_page()
     found: dict[str, list[str]] = {}
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    paper = page.locator("article.akin-paper").first.get_attribute("data-id") or ""
     for name, (address, shown) in PAGES.items():
-        page.goto(f"{sample_stack.settings.ui_url}/{address}")
+        page.goto(f"{sample_stack.settings.ui_url}/{address.format(id=paper)}")
         page.wait_for_selector(shown)
         for summary in page.locator("article.akin-paper summary, #akin-try summary:visible").all()[:4]:
             summary.click()

@@ -197,3 +197,88 @@ def test_the_documentation_stays_within_its_policy(page: Page, sample_stack: Run
     assert "unsafe" not in answer.headers["content-security-policy"]
     # The style sheet is allowed by its digest.
     assert page.evaluate("getComputedStyle(document.querySelector('pre')).borderRadius") == "6px"
+
+
+def test_a_result_has_a_page_from_which_similar_papers_and_the_results_are_reached(
+    page: Page, sample_stack: RunningStack
+) -> None:
+    visit(page, sample_stack)
+    search(page, "question answering over knowledge graphs")
+    card = page.locator("article.akin-paper").first
+    title = card.locator("h3").inner_text()
+    card.get_by_role("link", name="Details").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    first = page.url
+    assert "/paper/" in first
+    expect(page.locator(".akin-text")).to_be_visible()
+    copied = page.locator(".akin-citations pre").first.inner_text()
+    assert copied.startswith("@")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == copied
+    # The drawing has the papers of its list, in the same order, and the keyboard reaches them.
+    dots, items = page.locator(".akin-drawing svg a"), page.locator(".akin-near li a")
+    assert dots.count() == items.count() == 40
+    dots.nth(2).focus()
+    expect(page.locator(".akin-near li.akin-here")).to_contain_text(items.nth(2).inner_text())
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: address != first)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.go_back()
+    page.get_by_label("Order").select_option("newest")
+    page.get_by_label("From year").fill("2015")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile(r"sort=newest.*from=2015"))
+    days = re.findall(r"\d{4}-\d{2}-\d{2}", page.locator(".akin-alike .akin-list").inner_text())
+    assert len(days) >= 5
+    assert days == sorted(days, reverse=True)
+    assert min(days) >= "2015"
+    page.locator(".akin-alike .akin-title").first.click()
+    page.wait_for_url(lambda address: "sort=newest" not in address)
+    for _ in range(3):
+        page.go_back()
+    page.wait_for_url(re.compile(r"\?q="))
+    answered(page)
+    expect(page.locator("article.akin-paper").first).to_contain_text(title)
+
+
+def test_a_paper_has_a_page_in_dark_and_on_a_phone(page: Page, sample_stack: RunningStack) -> None:
+    found = json.loads(sample_stack.akin("search", "graphs", "-k", "1", "--json").stdout)["results"][0]
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{sample_stack.settings.ui_url}/paper/arXiv:{found['id']}v9?lang=de")
+    assert page.url == f"{sample_stack.settings.ui_url}/paper/{found['id']}?lang=de"
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Ähnliche Arbeiten")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 23, 21)"
+
+
+def test_results_are_exported_as_files(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    search(page, "language models")
+    shown = [card.get_attribute("data-id") for card in page.locator("article.akin-paper").all()]
+    page.get_by_text("Export and follow").click()
+    lines = page.locator(".akin-export p")
+    for row, name, file, count in ((0, "CSV", "papers.csv", 10), (1, "JSON Lines", "papers.jsonl", 300)):
+        with page.expect_download() as download:
+            lines.nth(row).get_by_role("link", name=name).click()
+        assert download.value.suggested_filename == file
+        content = download.value.path().read_text("utf-8")
+        places = [content.index(f'"{each}"') for each in shown]
+        assert places == sorted(places)
+        assert len(content.splitlines()) >= count
+    feed = page.request.get(
+        f"{sample_stack.settings.ui_url}/{page.locator('.akin-export a').last.get_attribute('href')}"
+    )
+    assert "<entry>" in feed.text()
+
+
+def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack: RunningStack) -> None:
+    page = unchecked_page
+    answer = page.goto(f"{sample_stack.settings.ui_url}/paper/hep-th%2F9912999")
+    assert answer is not None
+    assert answer.status == 404
+    page.get_by_role("link", name="Search for it").click()
+    page.wait_for_url(re.compile(r"\?q=hep-th"))

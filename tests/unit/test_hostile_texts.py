@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from akin.indexing.corpus_map.labels import terms_of
 from akin.indexing.references.collecting import work_number
 from akin.indexing.references.sources import cells
 from akin.papers import Author, Paper, bare_doi, links, parse_arxiv_id, parse_authors, passage_text
@@ -206,6 +207,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "rows of Zotero": lambda text: _library(f"Key,Item Type,Title,Author\n{text}", LibraryFormat.ZOTERO_CSV),
     "the recognition of a library": lambda text: detect_library(text.encode("utf-8", "replace")),
     "a title's words": title_words,
+    "a title's terms on a map": lambda text: list(terms_of(text)),
     "a mapped record": lambda text: json_paper(_MAPPING)(
         _record(text, "id", "title", "text", "authors", "categories", "day", "doi", "ref")
     ),

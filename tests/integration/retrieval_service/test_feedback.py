@@ -58,7 +58,7 @@ def test_nothing_is_offered_or_stored_unless_it_is_turned_on(corpus: Corpus, tmp
 
 
 def test_what_a_reader_says_is_stored_with_what_was_shown(client: TestClient, corpus: Corpus, tmp_path: Path) -> None:
-    found = search(client, categories="cs", **{"from": "2001"})
+    found = search(client, categories="cs", highlight=True, facets=True, **{"from": "2001"})
     offer = found["feedback"]
     assert (offer["days"], offer["opened"]) == (180, False)
     assert stored(tmp_path / "kept") == []  # a search alone leaves nothing
@@ -72,7 +72,7 @@ def test_what_a_reader_says_is_stored_with_what_was_shown(client: TestClient, co
     )
     [kept] = stored(tmp_path / "kept")
     assert kept.search.parameters == {
-        "query": "some words", "k": 5, "categories": ["cs"], "from": "2001-01-01", "feedback": True,
+        "query": "some words", "k": 5, "categories": ["cs"], "from": "2001-01-01",
     }  # fmt: skip
     assert kept.search.shown == [result["id"] for result in found["results"]]
     assert (kept.search.mode, kept.search.words, kept.search.teams) == ("hybrid", "some words", None)

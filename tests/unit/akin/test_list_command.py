@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
 from akin.cli import app, search
-from akin.errors import SearchFailed
+from akin.errors import PapersUnusable, SearchFailed
 
 
 def paper(name: str, **more: Any) -> dict[str, Any]:
@@ -26,20 +27,25 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
     def answer(settings: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
         requests.append((path, body))
-        known = [name for name in body.get("ids", ()) if len(name) == 1]
-        unknown = [name for name in body.get("ids", ()) if len(name) > 1]
         if path == "/papers":
-            return {"papers": [paper(name) for name in known], "unknown": unknown}
+            return {"papers": [paper(name) for name in body["ids"]], "unknown": []}
         if path == "/lists/missing":
             near = [{"id": "1", "title": "Title 1", "similarity": 0.9}, {"id": "2", "title": "Title 2"}]
             topics = [{"papers": 2, "near": near}]
-            return {"results": [paper("8", near=near)], "topics": topics, "notes": [], "unknown": unknown}
+            return {"results": [paper("8", near=near)], "topics": topics, "notes": [], "unknown": []}
         return {
             "results": [paper("9")], "k": 1, "offset": 0, "mode": "hybrid", "searched": 2,
             "query": {"operators": []}, "timings": {"total_ms": 1.0},
         }  # fmt: skip
 
+    def resolve(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        assert path == "/references/resolve"
+        named = [each.get("id") or each.get("title", "") for each in body["references"]]
+        found = [{"paper": {"id": name, "title": ""} if len(name) == 1 else None, "reference": name} for name in named]
+        return httpx.Response(200, json={"references": found})
+
     monkeypatch.setattr(search, "request_answer", answer)
+    monkeypatch.setattr("akin.cli.asking.ask", resolve)
     return requests
 
 
@@ -57,55 +63,60 @@ def run(*arguments: str) -> None:
 def test_a_list_is_shown_with_what_is_unknown(sent: Any, file: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("show", file)
     printed = capsys.readouterr()
-    assert sent == [("/papers", {"ids": ["1", "3", "unknown"]})]
+    assert sent == [("/papers", {"ids": ["1", "3"]})]
     assert "2  Title 3  withdrawn" in printed.out
     assert "not in this corpus: unknown" in printed.err
 
 
 def test_papers_like_the_known_ones_are_found(sent: Any, file: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("like", file, "--unlike", "5", "-k", "3", "--from", "2020")
-    assert sent[1] == ("/search", {"like": ["1", "3"], "unlike": ["5"], "k": 3, "from": "2020"})
+    assert sent[0] == ("/search", {"like": ["1", "3"], "unlike": ["5"], "k": 3, "from": "2020"})
     assert "Title 9" in capsys.readouterr().out
 
 
 def test_a_list_is_searched_within(sent: Any, file: str) -> None:
     run("within", file, "dust grains")
-    assert sent == [("/search", {"query": "dust grains", "ids": ["1", "3", "unknown"], "k": 10})]
+    assert sent == [("/search", {"query": "dust grains", "ids": ["1", "3"], "k": 10})]
 
 
 def test_what_is_missing_says_what_it_is_near_to(sent: Any, file: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("missing", file, "--category", "cs")
     printed = capsys.readouterr()
-    assert sent == [("/lists/missing", {"ids": ["1", "3", "unknown"], "k": 20, "categories": ["cs"]})]
+    assert sent == [("/lists/missing", {"ids": ["1", "3"], "k": 20, "categories": ["cs"]})]
     assert 'near "Title 1" and "Title 2"' in printed.out
     assert 'topic 1, 2 papers: "Title 1" and "Title 2"' in printed.err
 
 
-@pytest.mark.parametrize(
-    ("content", "told"), [(b"", "has no ids"), (b"\xff\xfe\x00", "not UTF-8"), (b"1 " * 3 + b"x", "")]
-)
-def test_files_that_are_no_list_are_refused(sent: Any, tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_without_references_is_refused(sent: Any, tmp_path: Path) -> None:
     path = tmp_path / "list"
-    path.write_bytes(content)
-    if not told:
-        run("missing", str(path))
-        assert sent[0][1]["ids"] == ["1", "x"]
-        return
-    with pytest.raises(typer.BadParameter, match=told):
-        run("missing", str(path))
+    for content in (b"", b"  \n\n * \n"):
+        path.write_bytes(content)
+        with pytest.raises(PapersUnusable, match="no references"):
+            run("missing", str(path))
+    with pytest.raises(typer.BadParameter, match="cannot be read"):
+        run("show", str(tmp_path / "none"))
     assert sent == []
 
 
-def test_too_long_and_unknown_lists_are_refused(sent: Any, tmp_path: Path) -> None:
+def test_a_library_is_a_list(sent: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "thesis.bib"
+    path.write_text("@misc{a, title={Q}}\n@misc{b, title={Something else}}\n@misc{c, title=")
+    run("missing", str(path))
+    assert sent[0][1]["ids"] == ["Q"]
+    printed = capsys.readouterr().err
+    assert "not in this corpus: Something else" in printed
+    assert printed.count("not in this corpus") == 2
+
+
+def test_too_long_and_unknown_lists_are_refused(sent: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "list"
-    path.write_text("\n".join(map(str, range(5000))))
+    path.write_text("\n".join(chr(0x4E00 + number) for number in range(2500)))
     for command in (["missing"], ["like"]):
-        with pytest.raises(typer.BadParameter, match="5,000 papers; at most 1,000"):
+        with pytest.raises(typer.BadParameter, match="2,500 papers; at most 1,000"):
             run(*command, str(path))
     run("show", str(path))
-    assert [len(body["ids"]) for _, body in sent] == [1000] * 5
-    path.write_text("unknown")
+    assert [len(body["ids"]) for _, body in sent] == [1000, 1000, 500]
+    path.write_text("\n".join(f"unknown {number}" for number in range(30)))
     with pytest.raises(SearchFailed, match="no paper of this list"):
         run("like", str(path))
-    with pytest.raises(typer.BadParameter, match="cannot be read"):
-        run("show", str(tmp_path / "none"))
+    assert "and 10 more: akin resolve FILE names them all" in capsys.readouterr().err

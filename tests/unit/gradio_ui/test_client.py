@@ -113,6 +113,7 @@ async def test_a_search_sends_the_values_of_the_state() -> None:
         "highlight": True,
         "nearest_sentences": True,
         "facets": True,
+        "feedback": True,
         "suggest": True,
     }
     assert [paper.title for paper in answer.results] == ["A title"]

@@ -26,7 +26,7 @@ ROOM = Path(gradio_ui.__file__).parent
 TEXTS = words(DEFAULT).texts
 MARKED = Words("xx", {key: text if key.startswith("form.") else f"⟦{text}⟧" for key, text in TEXTS.items()})
 # Names that are the same in every language.
-NAMES = re.compile(r"Akin|arXiv|PDF|DOI|BibTeX|RIS|CSL-JSON|English|Deutsch")
+NAMES = re.compile(r"Akin|arXiv|PDF|DOI|BibTeX|RIS|CSL-JSON|CSV|JSON Lines|English|Deutsch")
 SEEN = ("aria-label", "title", "placeholder", "alt")
 
 

@@ -1,5 +1,6 @@
 """The page's HTML: correct, accessible, and free of markup from outside."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -95,12 +96,37 @@ def test_the_title_links_to_arxiv_only_when_there_is_a_link() -> None:
     assert with_link.all("a")[0]["href"] == "https://arxiv.org/abs/1"
     assert "noopener" in (with_link.all("a")[0]["rel"] or "")
     without = Elements(paper_card(paper(arxiv_id=None), 1, 1.0, STATE, {}, EN))
-    assert [link["class"] for link in without.all("a")] == ["akin-similar"]
+    assert [link["href"] for link in without.all("a")][:2] == ["paper/2503.12552", "paper/2503.12552"]
 
 
 def test_more_like_this_is_a_link_that_keeps_the_filters() -> None:
     shown = Elements(paper_card(paper(id="hep-th/9901001"), 1, 1.0, STATE, {}, EN))
-    assert [link["href"] for link in shown.all("a")] == ["?like=hep-th%2F9901001&categories=cs.LG"]
+    similar = [link["href"] for link in shown.all("a") if link.get("class") == "akin-similar"]
+    assert similar == ["?like=hep-th%2F9901001&categories=cs.LG"]
+
+
+@pytest.mark.parametrize("language", ["", "de"])
+def test_the_own_page_of_a_paper_is_linked_in_the_language_of_the_search(language: str) -> None:
+    shown = Elements(paper_card(paper(id="hep-th/9901001?#"), 1, 1.0, replace(STATE, lang=language), {}, EN))
+    [own] = [link["href"] for link in shown.all("a") if link.get("class") == "akin-own"]
+    assert own == "paper/hep-th/9901001%3F%23" + ("?lang=de" if language else "")
+
+
+def test_shown_papers_are_exported_by_their_ids_and_the_search_by_its_address() -> None:
+    found = answer(paper(id="a/1 b"), paper(id="2"))
+    shown = Elements(render.results(PageState(q="a&b", k=20, offset=40, sort="newest"), found, {}, EN))
+    links = [link["href"] for link in shown.all("a") if (link["href"] or "").startswith(("export/", "feed"))]
+    assert links[0] == "feed?q=a%26b&sort=newest"
+    assert links[1:3] == ["export/bibtex?ids=a%2F1+b&ids=2", "export/ris?ids=a%2F1+b&ids=2"]
+    assert "export/jsonl?q=a%26b&sort=newest&k=20&all=1" in links
+    assert len(links) == 11
+
+
+def test_a_text_that_is_too_long_for_an_address_has_only_the_shown_papers_to_export() -> None:
+    shown = Elements(render.results(PageState(q="é" * 5000), answer(paper()), {}, EN))
+    links = [link["href"] for link in shown.all("a") if (link["href"] or "").startswith(("export/", "feed"))]
+    assert len(links) == 5
+    assert all("?ids=" in (link or "") for link in links)
 
 
 @pytest.mark.parametrize(("count", "more"), [(8, None), (9, "and 1 more"), (23, "and 15 more")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -13,6 +15,7 @@ from akin.papers import Paper
 from retrieval_service.errors import EncoderUnavailable, UnknownCategory, UnknownPaper
 from retrieval_service.ports import Hits, RowSet
 from retrieval_service.search.list_requests import MissingRequest
+from retrieval_service.search.missing import find_missing
 from retrieval_service.search.topics import MOST_TOPICS, topics_of
 
 DIM = 8
@@ -41,6 +44,12 @@ class Near:
 
     def vectors(self, rows: Any) -> Any:
         return self.all[list(rows)].copy()
+
+
+@pytest.fixture
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
 
 
 @pytest.fixture
@@ -91,9 +100,9 @@ def test_equal_or_missing_vectors_are_one_topic() -> None:
     assert sum(map(len, topics_of(np.zeros((20, DIM), np.float32)))) == 20
 
 
-async def test_topics_take_turns_and_no_paper_of_the_list_is_found(engine: Any, corpus: Any) -> None:
+async def test_topics_take_turns_and_no_paper_of_the_list_is_found(executor: Executor, corpus: Any) -> None:
     listed = ids(*range(10), 20, 21, 22)
-    answer = await engine.missing(corpus, MissingRequest(ids=listed, k=8))
+    answer = await find_missing(executor, corpus, MissingRequest(ids=listed, k=8))
     assert {result.id for result in answer.results}.isdisjoint({*listed, "copy-of-0"})
     # Thirteen papers are three topics: the large subject may be two of them, but the small one has its turn.
     assert {"a", "b"} == {*subjects(answer)[: len(answer.topics)]}
@@ -106,42 +115,42 @@ async def test_topics_take_turns_and_no_paper_of_the_list_is_found(engine: Any, 
         assert {paper.id for paper in answer.topics[result.topic].near} <= {*listed}
 
 
-async def test_the_order_of_the_ids_and_other_forms_of_them_do_not_matter(engine: Any, corpus: Any) -> None:
-    one = await engine.missing(corpus, MissingRequest(ids=ids(3, 25, 41, 7)))
-    other = await engine.missing(
-        corpus, MissingRequest(ids=("arXiv:2001.10041v2", *ids(7, 25, 3, 3), "9912.00001", "<b>no</b>"))
+async def test_the_order_of_the_ids_and_other_forms_of_them_do_not_matter(executor: Executor, corpus: Any) -> None:
+    one = await find_missing(executor, corpus, MissingRequest(ids=ids(3, 25, 41, 7)))
+    other = await find_missing(
+        executor, corpus, MissingRequest(ids=("arXiv:2001.10041v2", *ids(7, 25, 3, 3), "9912.00001", "<b>no</b>"))
     )
     assert [paper.id for paper in other.results] == [paper.id for paper in one.results]
     assert (other.unknown, other.papers, one.unknown) == (["9912.00001", "<b>no</b>"], 4, [])
 
 
-async def test_conditions_and_papers_to_move_away_from_hold(engine: Any, corpus: Any) -> None:
-    answer = await engine.missing(
-        corpus, MissingRequest(ids=ids(0, 1, 2), categories=("hep-th",), first=date(2010, 1, 1), k=50)
+async def test_conditions_and_papers_to_move_away_from_hold(executor: Executor, corpus: Any) -> None:
+    answer = await find_missing(
+        executor, corpus, MissingRequest(ids=ids(0, 1, 2), categories=("hep-th",), first=date(2010, 1, 1), k=50)
     )
     assert {*subjects(answer)} == {"b"}
     assert all(result.date >= "2010" for result in answer.results)
     assert answer.searched == 10
-    answer = await engine.missing(corpus, MissingRequest(ids=ids(0), unlike=ids(5, 6), k=50))
+    answer = await find_missing(executor, corpus, MissingRequest(ids=ids(0), unlike=ids(5, 6), k=50))
     assert {*ids(0, 5, 6)}.isdisjoint(result.id for result in answer.results)
     with pytest.raises(UnknownCategory):
-        await engine.missing(corpus, MissingRequest(ids=ids(0), categories=("cs.NONE",)))
+        await find_missing(executor, corpus, MissingRequest(ids=ids(0), categories=("cs.NONE",)))
 
 
-async def test_a_list_that_the_corpus_lacks_is_refused(engine: Any, corpus: Any) -> None:
+async def test_a_list_that_the_corpus_lacks_is_refused(executor: Executor, corpus: Any) -> None:
     with pytest.raises(UnknownPaper) as raised:
-        await engine.missing(corpus, MissingRequest(ids=("9912.00001", "9912.00002")))
+        await find_missing(executor, corpus, MissingRequest(ids=("9912.00001", "9912.00002")))
     assert raised.value.detail == {"id": "9912.00001", "ids": ["9912.00001", "9912.00002"]}
 
 
-async def test_a_list_of_all_papers_lacks_none(engine: Any, corpus: Any) -> None:
-    answer = await engine.missing(corpus, MissingRequest(ids=(*ids(*range(60)), "copy-of-0")))
+async def test_a_list_of_all_papers_lacks_none(executor: Executor, corpus: Any) -> None:
+    answer = await find_missing(executor, corpus, MissingRequest(ids=(*ids(*range(60)), "copy-of-0")))
     assert (answer.results, answer.papers) == ([], 61)
-    answer = await engine.missing(corpus, MissingRequest(ids=ids(0), first=date(2300, 1, 1)))
+    answer = await find_missing(executor, corpus, MissingRequest(ids=ids(0), first=date(2300, 1, 1)))
     assert (answer.results, answer.searched) == ([], 0)
 
 
-async def test_papers_without_a_vector_are_embedded_together(engine: Any, corpus: Any) -> None:
+async def test_papers_without_a_vector_are_embedded_together(executor: Executor, corpus: Any) -> None:
     corpus.covered = RowSet(np.arange(61) >= 2, 59)
 
     async def embed_papers(texts: Any) -> Any:
@@ -149,7 +158,7 @@ async def test_papers_without_a_vector_are_embedded_together(engine: Any, corpus
         return around(0, len(texts), 5)
 
     corpus.embed_papers = embed_papers
-    answer = await engine.missing(corpus, MissingRequest(ids=ids(0, 1, 2)))
+    answer = await find_missing(executor, corpus, MissingRequest(ids=ids(0, 1, 2)))
     assert [len(each) for each in corpus.embedded_papers] == [2]
     assert answer.coverage.with_vectors == 59
     assert "59 of 61 papers have a vector so far" in answer.notes[0]
@@ -159,4 +168,4 @@ async def test_papers_without_a_vector_are_embedded_together(engine: Any, corpus
 
     corpus.embed_papers = away
     with pytest.raises(EncoderUnavailable):
-        await engine.missing(corpus, MissingRequest(ids=ids(0, 1, 2)))
+        await find_missing(executor, corpus, MissingRequest(ids=ids(0, 1, 2)))

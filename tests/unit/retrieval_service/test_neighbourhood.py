@@ -32,7 +32,7 @@ def test_papers_of_a_group_lie_together_and_the_paper_in_the_middle() -> None:
     for group in range(3):
         apart = np.linalg.norm(places[1 + 10 * group : 11 + 10 * group] - centres[group], axis=1)
         others = np.delete(distances(centres)[group], group)
-        assert apart.max() < others.min() / 2
+        assert apart.max() < others.min() * 0.6
     for edge in drawing.edges:
         if edge.one > 0:
             assert (edge.one - 1) // 10 == (edge.other - 1) // 10
@@ -50,11 +50,22 @@ def test_an_edge_is_to_the_nearest_papers_and_there_once() -> None:
             assert edges[min(one, other), max(one, other)] == pytest.approx(near[one, other], abs=1e-4)
 
 
-def test_distances_follow_those_of_the_vectors() -> None:
+def test_nearer_papers_lie_nearer_to_the_middle() -> None:
+    near = cosines(np.random.default_rng(5).standard_normal((41, 3)) + np.array([3.0, 0.0, 0.0]))
+    near[0] = near[:, 0] = np.sort(near[0])[::-1]
+    radii = np.hypot(*np.array(draw(near).places).T)
+    assert np.corrcoef(radii[1:], np.sqrt(2 - 2 * near[0, 1:]))[0, 1] > 0.95
+    assert radii[1] < radii[40] / 2
+    # Where all are about equally far, none looks near.
+    assert np.hypot(*np.array(draw(0.5 + 0.5 * np.eye(20)).places).T)[1:].min() > 0.7
+
+
+def test_papers_near_each_other_lie_in_one_direction() -> None:
     near = cosines(np.random.default_rng(5).standard_normal((41, 3)))
-    places = np.array(draw(near).places)
-    pairs = np.triu_indices(41, 1)
-    assert np.corrcoef(distances(places)[pairs], -near[pairs])[0, 1] > 0.7
+    places = np.array(draw(near).places)[1:]
+    directions = places / np.hypot(*places.T)[:, None]
+    pairs = np.triu_indices(40, 1)
+    assert np.corrcoef((directions @ directions.T)[pairs], near[1:, 1:][pairs])[0, 1] > 0.6
 
 
 def test_one_corpus_gives_one_drawing_whatever_the_last_digits() -> None:

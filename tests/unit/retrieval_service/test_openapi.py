@@ -39,6 +39,7 @@ def test_every_route_for_clients_is_described(document: Any) -> None:
         "/papers/{paper_id}/neighbourhood": ["get"],
         "/citations": ["post"],
         "/papers": ["post"],
+        "/references/resolve": ["post"],
         "/lists/missing": ["post"],
         "/papers/{paper_id}": ["get"],
         "/corpus": ["get"],
