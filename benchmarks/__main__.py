@@ -12,6 +12,7 @@ NAMES = (
     "fusion",
     "gpu",
     "long_queries",
+    "references",
     "relevance",
     "reranking",
     "resolving",

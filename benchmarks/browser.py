@@ -1,7 +1,7 @@
 """Measure the page in Chromium: time of a search until its results are painted, layout shifts, and weight.
 
 The queries are titles of the papers, which a stack of its own serves. The weight is what a browser with an empty cache
-receives, by response; files of Gradio count apart.
+receives, by response; files of Gradio, and the answers with results, count apart.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WARM = 5
 _OF_GRADIO = ("/assets/", "/static/", "/theme.css", "/manifest.json", "/favicon.ico")
+_ANSWERS = "/gradio_api/"
 _FORMULA = "CO$_2$ and $\\alpha$"
 # Results are painted when the second frame after their last change begins.
 _SEARCH = """(query) => new Promise((done) => {
@@ -140,11 +141,13 @@ def weigh(browser: Browser, url: str) -> list[Row]:
     own = {path: size for path, size in sizes.items() if not path.startswith(_OF_GRADIO)}
     for path, size in sorted(own.items(), key=lambda item: -item[1]):
         say(f"{size / 1000:8.1f} kB  {path}")
-    gradio = sum(sizes.values()) - sum(own.values())
-    return [
-        Row("page", "load and first search", "own weight", sum(own.values()) / 1000, "kB"),
-        Row("page", "load and first search", "files of Gradio", gradio / 1000, "kB"),
-    ]
+    answers = sum(size for path, size in own.items() if path.startswith(_ANSWERS))
+    figures = {
+        "own weight": sum(own.values()) - answers,
+        "answers to the load and a search": answers,
+        "files of Gradio": sum(sizes.values()) - sum(own.values()),
+    }
+    return [Row("page", "load and first search", name, size / 1000, "kB") for name, size in figures.items()]
 
 
 def _opened(browser: Browser, url: str) -> Page:

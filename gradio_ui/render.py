@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
-from gradio_ui.card import paper_card, tex_class
+from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, LikedPaper
+from gradio_ui.card import date_of, paper_card, tex_class, title_link
 from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import facets, offers, order_fact, toolbar
+from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
-from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
 from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
@@ -25,7 +25,7 @@ EXAMPLES: Final = (
     "can language models check facts?",
     "graph neural networks for molecules",
 )
-_LONGEST_SENT: Final = 7_000  # characters of an address, as in page.js
+_MOST_CATEGORIES: Final = 16
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
 _OPERATORS: Final = {
     "phrase": ('"neural operator"',),
@@ -37,6 +37,7 @@ _OPERATORS: Final = {
     "beginning": ("ti:neuro*",),
     "joined": ("au:Verne OR au:Kestrel", "(ti:a OR ti:b) ANDNOT au:c"),
     "papers": ("2401.09032 hep-th/9901001",),
+    "references": ("cites:2401.09032", "cited-by:2401.09032"),
 }
 
 
@@ -62,14 +63,34 @@ def examples(visit: Visit) -> str:
     return f'<nav class="akin-examples" aria-label="{label}"><span>{escape(text("ask.try"))}</span>{links}</nav>'
 
 
+def under_the_box(text: Words) -> str:
+    """Return what helps to search, folded: operators, recent searches of this browser, and on a phone the filters."""
+    title, forget = escape(text("recent.title")), escape(text("recent.forget"))
+    recent = (
+        f'<details class="akin-recent" id="akin-recent" hidden><summary>{title}</summary><ul></ul>'
+        f'<p>{escape(text("recent.where"))} <button type="button" data-akin-forget>{forget}</button></p></details>'
+    )
+    filters = (
+        '<button type="button" class="akin-filters-button" data-akin-filters aria-expanded="false" '
+        f'aria-controls="akin-filters">{escape(text("filters.title"))}</button>'
+    )
+    return f'<div class="akin-help">{operators(text)}{recent}{filters}</div>'
+
+
 def operators(text: Words) -> str:
     """Return the list of search operators, folded."""
     lines = "".join(
-        f"<li>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} {escape(text(f'operators.{name}'))}</li>"
+        f"<li{_if_cited(name)}>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} "
+        f"{escape(text(f'operators.{name}'))}</li>"
         for name, codes in _OPERATORS.items()
     )
     title = escape(text("operators.title"))
     return f'<details class="akin-operators"><summary>{title}</summary><ul>{lines}</ul></details>'
+
+
+def _if_cited(name: str) -> str:
+    """Return the class of an operator that is shown only if the corpus has references, which `corpus_line` says."""
+    return ' class="akin-if-cited"' if name == "references" else ""
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
@@ -79,7 +100,8 @@ def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
-    return f'<p class="akin-corpus">{escape(line)}</p>'
+    newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
+    return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}"{newest}>{escape(line)}</p>'
 
 
 def _month(iso: str, text: Words) -> str:
@@ -87,6 +109,40 @@ def _month(iso: str, text: Words) -> str:
         return text.month(date.fromisoformat(f"{iso[:7]}-01"))
     except ValueError:
         return iso[:7]
+
+
+def welcome(corpus: CorpusInfo, newest: Sequence[FoundPaper], state: PageState, text: Words) -> str:
+    """Return what the page shows before a search: the newest papers, and the largest categories to browse.
+
+    Args:
+        corpus: The corpus.
+        newest: The newest papers of the corpus.
+        state: The state of the page; links keep its language.
+        text: The texts in the reader's language.
+    """
+    papers = "".join(f"<li>{_newest(paper, state, text)}</li>" for paper in newest)
+    codes = "".join(
+        f'<li><a data-akin-go href="{escape(replace(state.fresh(f"cat:{each.code}"), sort="newest").address())}">'
+        f"{escape(each.name or each.code)}</a> <span>{text.number(each.papers)}</span></li>"
+        for each in corpus.categories[:_MOST_CATEGORIES]
+    )
+    parts = [("newest", papers, "akin-newest"), ("browse", codes, "akin-browse")]
+    sections = "".join(
+        f'<section aria-labelledby="{look}"><h2 id="{look}">{escape(text(f"welcome.{name}"))}</h2>'
+        f'<ul class="{look}">{items}</ul></section>'
+        for name, items, look in parts
+        if items
+    )
+    return f'<div class="akin-welcome">{sections}</div>' if sections else ""
+
+
+def _newest(paper: FoundPaper, state: PageState, text: Words) -> str:
+    similar = escape(state.fresh().similar_to(paper.id).address())
+    return (
+        f'<span class="akin-newest-title{tex_class(paper.title)}">{title_link(paper, state)}</span> '
+        f'<span class="akin-facts">{date_of(paper.date, text)}'
+        f'<a data-akin-go href="{similar}">{escape(text("card.similar"))}</a></span>'
+    )
 
 
 def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
@@ -122,7 +178,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *
         facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
-    return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
+    liked = _liked_papers(state, answer, text)
+    return f'{liked}<div class="akin-line">{line}</div>{chips}{notices(tuple(warnings), text)}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Words) -> str:
@@ -137,29 +194,30 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
-    offer = answer.feedback
+    cited, offer = any(paper.citations for paper in answer.results), answer.feedback
     cards = "".join(
         f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
-        f"{toolbar(state, text)}{facets(state, answer.facets, names, text)}"
+        f'<h2 class="akin-hidden" id="akin-results-title" tabindex="-1">{escape(text("results.title"))}</h2>'
+        f'<div class="akin-over">{toolbar(state, text, cited=cited)}{feed_link(state, text)}</div>'
+        f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
         f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 
 def _exports(state: PageState, answer: Answer, text: Words) -> str:
-    """Return the links to files of the shown papers and of the best thousand, and to the feed of the search.
+    """Return the links to files of the shown papers and of the best thousand.
 
     The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
-    address has no other links.
+    address has no link to the thousand.
     """
     shown = urlencode([("ids", paper.id) for paper in answer.results])
     lines = [(text("export.page"), f"?{shown}")]
     search = replace(state, offset=0).address()
-    if is_short := len(search) <= _LONGEST_SENT:
+    if len(search) <= LONGEST_SENT:
         lines.append((text("export.best"), f"{search}&all=1"))
     rows = "".join(
         f"<p><span>{escape(name)}</span> "
@@ -167,9 +225,8 @@ def _exports(state: PageState, answer: Answer, text: Words) -> str:
         + "</p>"
         for name, query in lines
     )
-    feed = f'<p><a href="feed{escape(search)}">{escape(text("export.feed"))}</a></p>' if is_short else ""
     title = escape(text("export.title"))
-    return f'<details class="akin-export"><summary>{title}</summary>{rows}{feed}</details>'
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}</details>'
 
 
 def problem(error: RequestFailed, text: Words) -> str:
@@ -292,6 +349,6 @@ def _page(rel: str, state: PageState, label: str) -> str:
 
 
 def _end(answer: Answer, text: Words) -> str:
-    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
+    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_FACT:
         return text("results.last")
     return text("results.last_best", papers=answer.sort.papers)

@@ -167,7 +167,10 @@ def _links(visit: Visit, paper: WholePaper) -> str:
         if (link := web_link(paper.links.get(key)))
     )
     feed = f'<a href="{escape(visit.link("feed", like=paper.id))}">{escape(text("paper.feed"))}</a>'
-    return f'<p class="akin-actions">{links}{feed}</p>'
+    # `lists.js` puts the paper on the reader's list.
+    added = escape(text("script.list.add"))
+    listing = f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>'
+    return f'<p class="akin-actions">{links}{feed}{listing}</p>'
 
 
 def _facts(visit: Visit, paper: WholePaper) -> str:

@@ -11,30 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import measure, weigh
 from gradio_ui import katex_files
+from tests.e2e.browsing import answered, search, visit
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.e2e
-
-
-def answered(page: Page) -> None:
-    """Wait for the answer to the last search."""
-    page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
-
-
-def visit(page: Page, stack: RunningStack) -> None:
-    """Open the page and wait for the size of the corpus, which it shows when its scripts have started."""
-    page.goto(stack.settings.ui_url)
-    expect(page.get_by_text(re.compile(r"[0-9,]+ papers")).first).to_be_visible()
-
-
-def search(page: Page, text: str) -> None:
-    page.locator("#akin-query textarea").fill(text)
-    page.locator("#akin-search").click()
-    page.wait_for_url(re.compile(r"[?&]q="))
-    expect(page.locator("article.akin-paper").first).to_be_visible()
-    answered(page)
 
 
 def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningStack) -> None:
@@ -305,8 +287,9 @@ def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack
 
 def test_the_page_is_light_and_a_search_is_measured(browser: Browser, sample_stack: RunningStack) -> None:
     url = sample_stack.settings.ui_url
-    own, of_gradio = (row.value for row in weigh(browser, url))
+    own, answers, of_gradio = (row.value for row in weigh(browser, url))
     assert 20 < own <= 150  # kB, with KaTeX
+    assert answers > 0
     assert of_gradio > 100
     rows = {row.metric: row.value for row in measure(browser, url, ["language models"] * 8)}
     assert 0 < rows["p50"] <= rows["p95"]

@@ -96,3 +96,13 @@ def test_versions_comments_and_journal_are_shown_where_they_are_known() -> None:
     assert "12 pages, $n$ figures" in text
     assert "Acta 3" in text
     assert "version" not in Elements(card(versions=1)).text
+
+
+def test_citations_lead_to_the_papers_that_cite_where_the_corpus_has_them() -> None:
+    shown = Elements(card(citations={"total": 1234, "in_corpus": 7, "references": 3}))
+    (link,) = [link for link in shown.all("a") if link.get("class") == "akin-cited-by"]
+    assert (link["href"], "data-akin-go" in link) == ("?q=cites%3Aa", True)
+    assert "Cited by 1,234" in shown.text
+    assert 'class="akin-cited-by">Cited by 5</span>' in card(citations={"total": 5, "in_corpus": 0})
+    assert "akin-cited-by" not in card()
+    assert "href" not in card(id='b "c', citations={"total": 5, "in_corpus": 5}).partition("akin-cited-by")[2][:20]

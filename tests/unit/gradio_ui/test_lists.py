@@ -27,6 +27,7 @@ PAPER = {
     "categories": ["cs.LG"], "arxiv_id": "2401.1", "withdrawn": True, "abstract": "Not sent.",
     "links": {"abs": "https://arxiv.org/abs/2401.1", "pdf": "javascript:alert(1)"},
 }  # fmt: skip
+WHOLE = {"published": "2024-01-02", "updated": None, "versions": None}
 NEAR = [{"id": "x", "title": "X", "similarity": 0.9}]
 
 
@@ -41,7 +42,7 @@ def client(asked: list[tuple[str, Any]]) -> Iterator[TestClient]:
         path = request.url.path
         asked.append((path, json.loads(request.content) if request.content else str(request.url.query, "ascii")))
         if path == "/papers":
-            return httpx.Response(200, json={"papers": [{**PAPER, "named": ["2401.1v2"]}], "unknown": ["<x>"]})
+            return httpx.Response(200, json={"papers": [{**PAPER, **WHOLE, "named": ["2401.1v2"]}], "unknown": ["<x>"]})
         if path == "/lists/missing":
             found = {"results": [{**PAPER, "topic": 0, "near": NEAR}], "topics": [{"papers": 2, "near": NEAR}]}
             return httpx.Response(200, json=found)

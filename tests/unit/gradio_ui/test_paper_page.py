@@ -99,6 +99,7 @@ async def test_all_that_is_known_is_shown_and_escaped() -> None:
     assert not [link for link in links if "42" in link]
     assert "https://arxiv.org/abs/hep-th/9901001" in links
     assert "/feed?like=hep-th%2F9901001" in links
+    assert [each["data-akin-list"] for each in page.all("button") if "data-akin-list" in each] == [ID]
     assert len(page.all("h1")) == 1
     assert "akin-tex" in page.all("h1")[0]["class"]
     assert len(page.all("details")) == 3

@@ -116,9 +116,9 @@ def test_shown_papers_are_exported_by_their_ids_and_the_search_by_its_address() 
     found = answer(paper(id="a/1 b"), paper(id="2"))
     shown = Elements(render.results(PageState(q="a&b", k=20, offset=40, sort="newest"), found, {}, EN))
     links = [link["href"] for link in shown.all("a") if (link["href"] or "").startswith(("export/", "feed"))]
-    assert links[:2] == ["export/bibtex?ids=a%2F1+b&ids=2", "export/ris?ids=a%2F1+b&ids=2"]
+    assert links[0] == "feed?q=a%26b&sort=newest"
+    assert links[1:3] == ["export/bibtex?ids=a%2F1+b&ids=2", "export/ris?ids=a%2F1+b&ids=2"]
     assert "export/jsonl?q=a%26b&sort=newest&k=20&all=1" in links
-    assert links[-1] == "feed?q=a%26b&sort=newest&k=20"
     assert len(links) == 11
 
 
@@ -304,6 +304,17 @@ def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold
     assert_harmless(status)
     one = answer(paper(), query=UnderstoodQuery(operators=("au:a OR au:b",)))
     assert "Only papers that meet: au:a OR au:b" in Elements(render.answer_status(PageState(q="x"), one, (), EN)).text
+
+
+def test_operators_of_references_and_the_order_by_citations_wait_for_a_corpus_that_has_them() -> None:
+    hidden = [line for line in Elements(render.operators(EN)).all("li") if line.get("class") == "akin-if-cited"]
+    assert len(hidden) == 1
+    plain, cited = (CorpusInfo.model_validate({"papers": 3, **more}) for more in ({}, {"references": {"pairs": 5}}))
+    assert "akin-cited" not in render.corpus_line(plain, EN)
+    assert 'class="akin-corpus akin-cited"' in render.corpus_line(cited, EN)
+    known = paper(citations={"total": 3, "in_corpus": 1})
+    assert "sort=citations" in render.results(STATE, answer(known), {}, EN)
+    assert "sort=citations" not in render.results(STATE, answer(paper()), {}, EN)
 
 
 def test_results_are_linked_to_the_map_where_there_is_one() -> None:
