@@ -196,6 +196,10 @@ test: setup check check-training browser ## both checks, and the default tests
 	.venv/bin/python -m pytest tests
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
+.PHONY: e2e
+e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (default the sample)
+	E2E_CORPUS="$(if $(filter sample,$(CORPUS)),,$(abspath $(CORPUS)))" .venv/bin/python -m pytest tests/e2e
+
 .PHONY: test-long
 test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
 	.venv/bin/python -m pytest -m long tests/long

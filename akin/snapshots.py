@@ -211,7 +211,8 @@ def _say_ids(reader: PaperReader, say: Say) -> None:
     if report.restored_ids:
         say(f"{report.restored_ids:,} ids had lost zeros in a spreadsheet, which were put back")
     if report.joined:
-        say(f"{report.joined:,} entries are of works that the library has before; each work is one paper")
+        repeat = "entry repeats" if report.joined == 1 else "entries repeat"
+        say(f"{report.joined:,} {repeat} an earlier work of the library; each work is one paper")
     if report.doubtful_ids:
         say(f"{report.doubtful_ids:,} ids look like arXiv ids that lost digits or the archive; they stay as they are")
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("conditions", "encoder", "fusion", "gpu", "long_queries", "relevance", "reranking", "resolving", "retrieval")
+NAMES = (
+    "browser",
+    "conditions",
+    "encoder",
+    "fusion",
+    "gpu",
+    "long_queries",
+    "references",
+    "relevance",
+    "reranking",
+    "resolving",
+    "retrieval",
+)
 
 
 def main() -> None:

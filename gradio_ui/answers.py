@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class _AnswerPart(BaseModel):
@@ -18,8 +20,21 @@ class Highlights(_AnswerPart):
     why: str = ""
 
 
+class Publication(_AnswerPart):
+    """Publication of a library's paper; `date` is year, month and day as far as they are known."""
+
+    date: tuple[int, ...] = ()
+
+
+class CitationCounts(_AnswerPart):
+    """Citations of a paper: in all, and those in the corpus."""
+
+    total: int = 0
+    in_corpus: int = 0
+
+
 class FoundPaper(_AnswerPart):
-    """One result. `date` is an ISO date; `links` may hold `abs`, `pdf` and `doi`; `duplicates` are ids of copies."""
+    """One result. `links` may hold `abs`, `pdf`, `doi` and `url`; `duplicates` are ids of copies."""
 
     id: str
     title: str
@@ -38,8 +53,29 @@ class FoundPaper(_AnswerPart):
     duplicates: tuple[str, ...] = ()
     withdrawn: bool = False
     comments: str | None = None
-    versions: int = 0
+    versions: Annotated[int, BeforeValidator(lambda known: known or 0)] = 0
     highlights: Highlights | None = None
+    citations: CitationCounts | None = None
+    publication: Publication | None = None
+
+    @property
+    def shown_date(self) -> str | None:
+        """The date without a day or a month that the paper's library does not state."""
+        known = len(self.publication.date) if self.publication else 3
+        return "-".join(self.date.split("-")[:known]) if self.date and known else self.date
+
+
+class ListedPaper(FoundPaper):
+    """Paper that was looked up, and the ids of the request that mean it."""
+
+    named: tuple[str, ...] = ()
+
+
+class ListedPapers(_AnswerPart):
+    """Papers that were looked up, and the ids that the corpus lacks."""
+
+    papers: tuple[ListedPaper, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class WholePaper(_AnswerPart):
@@ -99,24 +135,18 @@ class Neighbourhood(_AnswerPart):
     coverage: Coverage | None = None
 
 
+class LinkedPapers(_AnswerPart):
+    """First papers of the `total` that a paper cites, or that cite it."""
+
+    results: tuple[FoundPaper, ...] = ()
+    total: int = 0
+
+
 class LikedPaper(_AnswerPart):
     """Paper in the query: the results are similar to it, or dissimilar."""
 
     id: str
     title: str = ""
-
-
-class ListedPaper(FoundPaper):
-    """Paper that was looked up, and the ids of the request that mean it."""
-
-    named: tuple[str, ...] = ()
-
-
-class ListedPapers(_AnswerPart):
-    """Papers that were looked up, and the ids that the corpus lacks."""
-
-    papers: tuple[ListedPaper, ...] = ()
-    unknown: tuple[str, ...] = ()
 
 
 class NearPaper(_AnswerPart):
@@ -277,6 +307,12 @@ class Category(_AnswerPart):
     papers: int = 0
 
 
+class References(_AnswerPart):
+    """References between the papers of the corpus."""
+
+    pairs: int = 0
+
+
 class CorpusInfo(_AnswerPart):
     """Description of the served corpus. `newest` is an ISO date or the beginning of one."""
 
@@ -284,3 +320,4 @@ class CorpusInfo(_AnswerPart):
     newest: str | None = None
     categories: tuple[Category, ...] = ()
     snapshot: str | None = None
+    references: References | None = None

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from gradio_ui.answers import FoundPaper, Highlights
+from gradio_ui.answers import CitationCounts, FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
 from gradio_ui.marks import excerpt, marked
 from gradio_ui.state import MODES, PageState
@@ -141,10 +141,12 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     )
     flag = f'<strong class="akin-withdrawn">{escape(text("card.withdrawn"))}</strong>' if paper.withdrawn else ""
     label = escape(text("card.categories"))
-    facts = flag + date_of(paper.date, text)
+    facts = flag + date_of(paper.shown_date, text)
     facts += f'<ul class="akin-chips" aria-label="{label}">{chips}</ul>' if chips else ""
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
+    if paper.citations:
+        facts += _cited_by(paper.id, paper.citations, state, text)
     if paper.versions > 1:
         facts += f"<span>{escape(text('card.versions', number=paper.versions))}</span>"
     if paper.comments:
@@ -153,6 +155,15 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
         also = text("card.duplicates", ids=", ".join(paper.duplicates))
         facts += f'<span class="akin-journal">{escape(also)}</span>'
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
+
+
+def _cited_by(paper_id: str, citations: CitationCounts, state: PageState, text: Words) -> str:
+    """Return how often a paper is cited; as a link to the papers that cite it, if the corpus has any."""
+    said = escape(text.count("card.cited_by", citations.total))
+    if not citations.in_corpus or any(sign in paper_id for sign in ' ",'):
+        return f'<span class="akin-cited-by">{said}</span>'
+    address = escape(state.fresh(f"cites:{paper_id}").address())
+    return f'<a class="akin-cited-by" data-akin-go href="{address}">{said}</a>'
 
 
 def date_of(iso: str | None, text: Words) -> str:
@@ -190,7 +201,8 @@ def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> st
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
     items.append(f'<a class="akin-own" href="{escape(own_page(paper.id, state))}">{escape(text("card.details"))}</a>')
-    for name, label in (("abs", "arXiv" if paper.arxiv_id else text("card.page")), ("pdf", "PDF"), ("doi", "DOI")):
+    page = text("card.page")
+    for name, label in (("abs", "arXiv" if paper.arxiv_id else page), ("pdf", "PDF"), ("doi", "DOI"), ("url", page)):
         if link := web_link(paper.links.get(name)):
             items.append(_external_link(link, escape(label)))
     items.append(_internal_link(state.similar_to(paper.id), text("card.similar")))

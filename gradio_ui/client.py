@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -23,19 +22,9 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import (
-    Answer,
-    CorpusInfo,
-    FoundPaper,
-    Health,
-    ListedPapers,
-    Missing,
-    Neighbourhood,
-    Resolved,
-    WholePaper,
-)
+from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
-from gradio_ui.state import SORTS, SORTS_BY_DATE, WITHDRAWN, PageState
+from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
 
 _log = logging.getLogger(__name__)
@@ -221,15 +210,22 @@ class SearchService:
         """
         return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/neighbourhood", Neighbourhood)
 
+    async def linked(self, paper_id: str, kind: str) -> LinkedPapers:
+        """Return the most cited papers of the corpus that a paper cites (`references`), or that cite it (`cited-by`).
+
+        Raises:
+            RequestFailed: There is no usable answer; the code of a corpus without references is `no_references`.
+        """
+        return await self._send_request("GET", f"/papers/{quote(paper_id, safe='')}/{quote(kind)}", LinkedPapers)
+
     async def similar(self, state: PageState) -> Answer:
         """Return the answer to the search of a state, without the places of words in the results.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request(
-            "POST", "/search", Answer, search_request(state) | {"highlight": False, "feedback": False}
-        )
+        asked = search_request(state) | {"highlight": False, "feedback": False}
+        return await self._send_request("POST", "/search", Answer, asked)
 
     async def feed(self, asked: dict[str, object]) -> str:
         """Return a search as an Atom feed; lists are repeated parameters.
@@ -255,38 +251,13 @@ class SearchService:
         """
         await self._request("POST", "/feedback", said)
 
-    async def listed(self, ids: Sequence[str]) -> ListedPapers:
-        """Return papers by their ids, and the ids that the corpus lacks.
+    async def ask(self, path: str, shape: type[_Shape], body: dict[str, object]) -> _Shape:
+        """Return the service's answer to a POST of JSON, in a form.
 
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        return await self._send_request("POST", "/papers", ListedPapers, {"ids": list(ids)})
-
-    async def search_lists(self, parameters: dict[str, object]) -> Answer:
-        """Return the answer to a search by the papers of a list, or among them.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        return await self._send_request("POST", "/search", Answer, parameters)
-
-    async def missing(self, ids: Sequence[str], unlike: Sequence[str], k: int) -> Missing:
-        """Return the papers that a list lacks.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        body: dict[str, object] = {"ids": list(ids), "unlike": list(unlike), "k": k}
-        return await self._send_request("POST", "/lists/missing", Missing, body)
-
-    async def resolve(self, text: str) -> Resolved:
-        """Return the papers that the references of a text mean.
-
-        Raises:
-            RequestFailed: There is no usable answer; the subclass names the kind of failure.
-        """
-        return await self._send_request("POST", "/references/resolve", Resolved, {"text": text})
+        return await self._send_request("POST", path, shape, body)
 
     async def await_ready(self) -> None:
         """Wait until the service is ready; log the reason for the wait whenever it changes."""
@@ -365,7 +336,7 @@ def search_request(state: PageState) -> dict[str, object]:
         body["withdrawn"] = state.withdrawn
     if state.sort != SORTS[0]:
         body["sort"] = state.sort
-    if state.varied and state.sort not in SORTS_BY_DATE:
+    if state.varied and state.sort not in SORTS_BY_FACT:
         body["diversity"] = _DIVERSITY
     if state.deep:
         body["rerank"] = _RERANKED

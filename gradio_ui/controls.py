@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCount
-from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_DATE, PageState
+from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_FACT, PageState
 from gradio_ui.words import Words
 
 LONGEST_SENT: Final = 7_000
@@ -18,10 +18,17 @@ _MOST_CATEGORIES: Final = 10
 _LEAST_BAR: Final = 0.06  # of the height, so that a bar can be seen and clicked
 
 
-def toolbar(state: PageState, text: Words) -> str:
-    """Return the choice of the order, and the switch that spreads results, which an order by date has not."""
-    links = "".join(_choice(state.sorted_by(sort), sort, text, is_on=sort == state.sort) for sort in SORTS)
-    if state.sort not in SORTS_BY_DATE:
+def toolbar(state: PageState, text: Words, *, cited: bool = False) -> str:
+    """Return the choice of the order, and the switch that spreads results, which an order by a fact has not.
+
+    Args:
+        state: The search.
+        text: The texts in the reader's language.
+        cited: True if the citations of papers are known.
+    """
+    sorts = [sort for sort in SORTS if sort != "citations" or cited]
+    links = "".join(_choice(state.sorted_by(sort), sort, text, is_on=sort == state.sort) for sort in sorts)
+    if state.sort not in SORTS_BY_FACT:
         links += _choice(state.spread(not state.varied), "varied", text, is_on=state.varied)
     label = escape(text("order.label"))
     return f'<nav class="akin-toolbar" aria-label="{label}"><span>{escape(text("order.sort"))}</span>{links}</nav>'
@@ -43,7 +50,7 @@ def order_fact(answer: Answer, text: Words) -> str:
     if order is None:
         return ""
     which = text("order.all" if order.complete else "order.best", papers=order.papers)
-    facts = [text(f"order.{order.by}_of", which=which) if order.by in SORTS_BY_DATE else which]
+    facts = [text(f"order.{order.by}_of", which=which) if order.by in SORTS_BY_FACT else which]
     if order.half_life is not None:
         facts.append(text("order.half_life", years=text.decimal(f"{order.half_life:g}")))
     if order.diversity:

@@ -4,6 +4,7 @@
   const LONGEST_SENT = 7000;
 
   let fromAddress = true;
+  let asked = "";
   let followed = false; // a link within the results, which go with it: the focus moves to the new ones
 
   const byId = (id) => document.getElementById(id);
@@ -20,6 +21,7 @@
 
   function go(address) {
     if (address !== current()) history.pushState(null, "", written(address));
+    busy(true);
     byId("akin-restore")?.click();
   }
 
@@ -71,11 +73,14 @@
     /* Start to restore the page from its address. */
     restoring() {
       fromAddress = true;
+      asked = current();
       busy(true);
-      return [current()];
+      return [asked];
     },
     /* Finish a search; `address` is the address of its results. */
     settle(address) {
+      // The reader has gone on meanwhile: the answer to the present address follows.
+      if (fromAddress && asked !== current()) return;
       settled();
       document.title = titled(address);
       if (address !== current()) {

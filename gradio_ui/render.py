@@ -16,7 +16,7 @@ from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRef
 from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
-from gradio_ui.state import MODES, SORTS_BY_DATE, Notes, PageState
+from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
 from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
 
@@ -37,6 +37,7 @@ _OPERATORS: Final = {
     "beginning": ("ti:neuro*",),
     "joined": ("au:Verne OR au:Kestrel", "(ti:a OR ti:b) ANDNOT au:c"),
     "papers": ("2401.09032 hep-th/9901001",),
+    "references": ("cites:2401.09032", "cited-by:2401.09032"),
 }
 
 
@@ -79,11 +80,17 @@ def under_the_box(text: Words) -> str:
 def operators(text: Words) -> str:
     """Return the list of search operators, folded."""
     lines = "".join(
-        f"<li>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} {escape(text(f'operators.{name}'))}</li>"
+        f"<li{_if_cited(name)}>{', '.join(f'<code>{escape(code)}</code>' for code in codes)} "
+        f"{escape(text(f'operators.{name}'))}</li>"
         for name, codes in _OPERATORS.items()
     )
     title = escape(text("operators.title"))
     return f'<details class="akin-operators"><summary>{title}</summary><ul>{lines}</ul></details>'
+
+
+def _if_cited(name: str) -> str:
+    """Return the class of an operator that is shown only if the corpus has references, which `corpus_line` says."""
+    return ' class="akin-if-cited"' if name == "references" else ""
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
@@ -94,7 +101,7 @@ def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
     newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
-    return f'<p class="akin-corpus"{newest}>{escape(line)}</p>'
+    return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}"{newest}>{escape(line)}</p>'
 
 
 def _month(iso: str, text: Words) -> str:
@@ -187,14 +194,14 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
     if not answer.results:
         return _empty_results(state, text)
     best = max(paper.score for paper in answer.results)
-    offer = answer.feedback
+    cited, offer = any(paper.citations for paper in answer.results), answer.feedback
     cards = "".join(
         f"<li>{paper_card(paper, rank, best, state, names, text, marks=buttons(rank, text) if offer else '')}</li>"
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
         f'<h2 class="akin-hidden" id="akin-results-title" tabindex="-1">{escape(text("results.title"))}</h2>'
-        f'<div class="akin-over">{toolbar(state, text)}{feed_link(state, text)}</div>'
+        f'<div class="akin-over">{toolbar(state, text, cited=cited)}{feed_link(state, text)}</div>'
         f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
         f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
@@ -342,6 +349,6 @@ def _page(rel: str, state: PageState, label: str) -> str:
 
 
 def _end(answer: Answer, text: Words) -> str:
-    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_DATE:
+    if answer.sort is None or answer.sort.complete or answer.sort.by not in SORTS_BY_FACT:
         return text("results.last")
     return text("results.last_best", papers=answer.sort.papers)

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 
 from akin.edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
 from akin.edge.serving import server_config
@@ -26,6 +26,7 @@ from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
 from gradio_ui.gate import Gate
 from gradio_ui.own_page import OwnPage
+from gradio_ui.packed_files import PackedFiles
 from gradio_ui.pages.routes import ROUTES
 from gradio_ui.pages.site import Site
 from gradio_ui.sessions import Sessions
@@ -60,10 +61,12 @@ def create_server_app(
     blocks = build_app(settings, service, searches)
     server = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     if katex_files.is_there():
-        server.mount("/katex", StaticFiles(directory=katex_files.FOLDER))
+        server.mount("/katex", PackedFiles(directory=katex_files.FOLDER))
     server.add_route(PATH, citation_route(service), methods=["GET"])
     site = Site(service, ROUTES, settings.ui_root_path)
     server.router.routes.extend(site.routes())
+    # The page itself and KaTeX; Gradio packs its own files, and streams are left as they are.
+    server.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     # Without a CORS policy of the parent, Gradio lets any site read a page outside loopback, with credentials.
     server.add_middleware(CORSMiddleware, allow_origins=[])
     mounted: FastAPI = gr.mount_gradio_app(

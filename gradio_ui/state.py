@@ -16,8 +16,9 @@ from gradio_ui.words import LANGUAGES, Note, note
 
 MODES: Final = ("hybrid", "dense", "lexical")
 WITHDRAWN: Final = ("include", "exclude")
-SORTS: Final = ("relevance", "recent", "newest", "oldest")
-SORTS_BY_DATE: Final = SORTS[2:]
+SORTS: Final = ("relevance", "recent", "newest", "oldest", "citations")
+SORTS_BY_FACT: Final = SORTS[2:]
+"""Orders in which relevance only decides which papers are ordered; "citations" needs a corpus with references."""
 MOST_RESULTS: Final = 100
 DEFAULT_RESULTS: Final = 10
 FURTHEST_OFFSET: Final = 1000

@@ -148,7 +148,7 @@ def create_app(
             outside,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
+            allow_headers=["authorization", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
             expose_headers=["ETag", "Retry-After"],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))

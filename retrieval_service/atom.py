@@ -57,7 +57,7 @@ class Feed:
         return written
 
     def _write_entry(self, entry: Element, paper: SearchResult, changed: str) -> None:
-        page = paper.links.get("abs") or paper.links.get("doi")
+        page = paper.links.get("abs") or paper.links.get("doi") or paper.links.get("url")
         _add(entry, "id", page or _urn(paper.id))
         _add(entry, "title", f"{paper.title or paper.id}{' (withdrawn)' * paper.withdrawn}")
         if paper.date:

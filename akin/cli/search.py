@@ -213,9 +213,9 @@ def address_of(answer: dict[str, Any], rank: int) -> str:
         which = f"from {first} to {first + len(results) - 1}" if results else "none"
         raise SearchFailed(f"--open {rank}: there is no such result; the numbers are {which}")
     paper = results[rank - first]
-    address = paper["links"].get("abs") or paper["links"].get("doi")
+    address = next(iter(paper["links"].values()), None)
     if address is None:
-        raise SearchFailed(f"--open {rank}: {paper['id']} is neither on arXiv nor has a DOI, so it has no address")
+        raise SearchFailed(f"--open {rank}: {paper['id']} is not on arXiv, and has no DOI and no address")
     return str(address)
 
 

@@ -78,7 +78,7 @@ FORMATS: dict[str, Callable[[Digest, bool], str]] = {"text": plain_text, "markdo
 
 def address(paper: Mapping[str, Any]) -> str:
     """Return the address of a paper; empty if it has none that a browser could open."""
-    link = str(paper["links"].get("abs") or paper["links"].get("doi") or "")
+    link = str(paper["links"].get("abs") or paper["links"].get("doi") or paper["links"].get("url") or "")
     return link if link.startswith(("https://", "http://")) else ""
 
 

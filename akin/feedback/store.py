@@ -187,6 +187,8 @@ class FeedbackStore:
         try:
             if write:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # SQLite gives its journal the same mode.
+                self.path.touch(mode=0o600)
             db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise FeedbackError(f"feedback cannot be stored in {self.path}: {_reason(error)}.") from error
@@ -207,8 +209,8 @@ class FeedbackStore:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise FeedbackFull(
                     f"{self.path} has no room for more feedback: it may have {self.most_bytes / 1e6:.0f} MB "
-                    "(AKIN_FEEDBACK_MEGABYTES), or the disk is full. Export it and delete the oldest: akin feedback "
-                    "delete --before DAY."
+                    "(AKIN_FEEDBACK_MEGABYTES), or the disk is full. Make room on the disk, or export the oldest and "
+                    "delete it: akin feedback delete --before DAY."
                 ) from error
             raise FeedbackError(f"feedback in {self.path} cannot be used: {_reason(error)}.") from error
         except msgspec.MsgspecError as error:

@@ -144,7 +144,7 @@ class PaperDetails(Answer):
         facts = {
             "Authors": _people(self.authors, self.author_count), "Date": self.date or "undated", "Id": self.id,
             "Categories": ", ".join(self.categories), "DOI": self.doi, "Journal": self.journal_ref,
-            "Comments": self.comments, "Address": self.links.get("abs", self.links.get("doi")),
+            "Comments": self.comments, "Address": next(iter(self.links.values()), None),
         }  # fmt: skip
         lines = [f"{self.title}{' (withdrawn)' * self.withdrawn}"]
         lines += [f"{name}: {value}" for name, value in facts.items() if value]
@@ -293,7 +293,7 @@ def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
         if highlights["sentence"]:
             fields["sentence"] = cut(result["abstract"][slice(*highlights["sentence"])], _SHORT_ABSTRACT)
     abstract = {"full": result["abstract"], "none": ""}.get(abstracts, cut(result["abstract"], _SHORT_ABSTRACT))
-    links = {name: result["links"][name] for name in ("abs", "doi") if name in result["links"]}
+    links = {name: result["links"][name] for name in ("abs", "doi", "url") if name in result["links"]}
     return FoundPaper(
         **fields
         | {"abstract": abstract, "authors": list(result["authors"][:_AUTHORS_OF_RESULT]), "links": links}

@@ -82,7 +82,7 @@ def _table(papers: Iterable[Paper]) -> Iterator[str]:
                 paper.journal_ref or "",
                 paper.comments or "",
                 "withdrawn" if paper.withdrawn else "",
-                addresses.get("abs") or addresses.get("doi") or "",
+                addresses.get("abs") or addresses.get("doi") or addresses.get("url") or "",
                 paper.abstract,
             )
         )

@@ -62,7 +62,7 @@ ServiceRootPath = Annotated[
 PageRootPath = Annotated[
     RootPath,
     _beside(
-        r"/(assets|citation|files|gradio_api|katex|list|static)(/.*)?"
+        r"/(assets|citation|export|files|gradio_api|katex|list|map|paper|static)(/.*)?"
         r"|/(feed|feedback|theme\.css|manifest\.json|favicon\.ico|robots\.txt)"
     ),
 ]

@@ -35,6 +35,7 @@ class Paper(TypedDict):
     comments: str | None
     withdrawn: bool
     raw: dict[str, Any]
+    publication: NotRequired[dict[str, Any]]
     citations: NotRequired[CitationCounts]
     published: NotRequired[str | None]
     updated: NotRequired[str | None]

@@ -40,21 +40,20 @@ async def feed(request: Request, site: Site) -> Response:
     if not state.has_query:
         return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
     asked = _plain(search_request(replace(state, offset=0)), "rerank", "k", "offset")
-    return feed_of_page(await site.service.feed(asked), request, site)
+    return _feed_of_page(await site.service.feed(asked), request, site)
 
 
-def feed_of_page(content: str, request: Request, site: Site, place: str = "feed") -> Response:
+def _feed_of_page(content: str, request: Request, site: Site) -> Response:
     """Return a feed of the service whose links lead to the page: readers reach it, and perhaps not the service.
 
     Args:
         content: The feed.
         request: The request for it.
         site: The page.
-        place: The address of the feed under the page's.
     """
     page = str(request.base_url).rstrip("/")
     page = page.removesuffix(site.root) + site.root
-    for theirs, ours in (("/feed?", f"/{place}?"), ("/search?", "/?"), ("/papers/", "/paper/")):
+    for theirs, ours in (("/feed?", "/feed?"), ("/search?", "/?"), ("/papers/", "/paper/")):
         content = content.replace(f'"{site.service.url}{theirs}', f'"{page}{ours}')
     return Response(content.replace('type="application/json"', 'type="text/html"'), media_type="application/atom+xml")
 

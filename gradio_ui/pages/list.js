@@ -6,7 +6,7 @@
   const SHOWN = 100; // papers that are shown at once
   const LONGEST_ADDRESS = 8000; // characters that mail programs and chats leave whole
   const LONGEST_TEXT = 1_000_000; // characters of an import
-  const MOST_FOLLOWED = 400; // papers in the address of a feed
+  const MOST_FOLLOWED = 150; // papers in the address of a feed
 
   const part = (name) => document.getElementById(`akin-list-${name}`);
   const known = new Map(); // what the server said of a paper, by its id in a list
@@ -181,7 +181,7 @@
 
   function feedLink({ ids, unlike }) {
     const query = new URLSearchParams([...ids.slice(0, MOST_FOLLOWED).map((id) => ["like", id]), ...unlike.slice(0, MOST_FOLLOWED / 4).map((id) => ["unlike", id])]);
-    const address = window.akinLink(`list/feed?${query}`);
+    const address = window.akinLink(`feed?${query}`);
     const cut = ids.length > MOST_FOLLOWED ? ` ${text("list.feed_first", { most: MOST_FOLLOWED })}` : "";
     return make("p", { className: "akin-feed" }, make("a", { href: address, type: "application/atom+xml" }, text("list.feed")), cut);
   }

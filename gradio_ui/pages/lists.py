@@ -6,15 +6,15 @@ The server stores no list: each question names its papers.
 from __future__ import annotations
 
 from html import escape
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gradio_ui.answers import FoundPaper, Missing, NearPaper
+from gradio_ui.answers import Answer, FoundPaper, ListedPapers, Missing, NearPaper, Resolved
 from gradio_ui.card import web_link
-from gradio_ui.pages.export import feed_of_page, passed_on
+from gradio_ui.pages.export import passed_on
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.words import Words
@@ -85,7 +85,7 @@ async def show(request: Request, site: Site) -> Response:
 async def papers(request: Request, site: Site, body: Listed) -> Response:
     """Return the papers of a list, each with the ids that mean it, and the ids that the corpus lacks."""
     text = site.visit(request).words
-    found = await site.service.listed(body.ids)
+    found = await site.service.ask("/papers", ListedPapers, {"ids": body.ids})
     known = [{**_shown(paper, text), "named": paper.named} for paper in found.papers]
     return JSONResponse({"papers": known, "unknown": found.unknown})
 
@@ -93,21 +93,23 @@ async def papers(request: Request, site: Site, body: Listed) -> Response:
 async def like(request: Request, site: Site, body: Listed) -> Response:
     """Return papers like those of a list."""
     text = site.visit(request).words
-    found = await site.service.search_lists({"like": body.ids, "unlike": body.unlike, "k": _K})
+    asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _K}
+    found = await site.service.ask("/search", Answer, asked)
     return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
 
 
 async def within(request: Request, site: Site, body: Within) -> Response:
     """Return the papers of a list that fit a text best."""
     text = site.visit(request).words
-    found = await site.service.search_lists({"query": body.text, "ids": body.ids, "k": _K})
+    found = await site.service.ask("/search", Answer, {"query": body.text, "ids": body.ids, "k": _K})
     return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
 
 
 async def missing(request: Request, site: Site, body: Listed) -> Response:
     """Return papers that a list lacks, each with the papers of the list that it is near to."""
     text = site.visit(request).words
-    found: Missing = await site.service.missing(body.ids, body.unlike, _K)
+    asked: dict[str, object] = {"ids": body.ids, "unlike": body.unlike, "k": _K}
+    found = await site.service.ask("/lists/missing", Missing, asked)
     shown = [
         {**_shown(paper, text), "topic": paper.topic + 1, "near": list(map(_named, paper.near))}
         for paper in found.results
@@ -118,13 +120,8 @@ async def missing(request: Request, site: Site, body: Listed) -> Response:
 
 async def resolve(request: Request, site: Site, body: Import) -> Response:
     """Return what each reference of a text means: a paper, candidates, or nothing."""
-    return JSONResponse((await site.service.resolve(body.text)).model_dump())
-
-
-async def feed(request: Request, site: Site) -> Response:
-    """Return papers like those in the address as an Atom feed whose links lead to the page."""
-    given: dict[str, object] = {name: ids for name in ("like", "unlike") if (ids := request.query_params.getlist(name))}
-    return feed_of_page(await site.service.feed(given), request, site, "list/feed")
+    found = await site.service.ask("/references/resolve", Resolved, {"text": body.text})
+    return JSONResponse(found.model_dump())
 
 
 async def export(request: Request, site: Site, body: Export) -> Response:
@@ -132,7 +129,7 @@ async def export(request: Request, site: Site, body: Export) -> Response:
     return passed_on(await site.service.open_export({"ids": body.ids, "format": body.format}))
 
 
-def _notes(found: Any) -> list[str]:
+def _notes(found: Answer) -> list[str]:
     return [note for note in (found.degraded, *found.notes) if note]
 
 

@@ -10,7 +10,7 @@
   const EDGE = 65534, AGES = 8, MOST_ZOOM = 9, NEAR = 9;
   const view = { x: 0.5, y: 0.5, zoom: 0 };
   const tiles = new Map(), titles = new Map();
-  let about, width = 0, height = 0, colours = {}, drawing = false, shown = null, over = null, asked = 0, byKeys = false;
+  let about, image, width = 0, height = 0, colours = {}, drawing = false, shown = null, over = null, asked = 0, byKeys = false;
 
   const unit = () => Math.min(width, height) * 2 ** view.zoom;
   const toScreen = (x, y) => [(x - view.x) * unit() + width / 2, (y - view.y) * unit() + height / 2];
@@ -43,16 +43,14 @@
     }
   }
 
-  /* Each point's colour, and the points in the order of their colours: few changes of the brush. */
-  function inOrder(entry) {
+  /* The number of each point's colour. */
+  function coded(entry) {
     const by = choice.value, { points } = entry;
     if (entry.by !== by) {
       const years = Math.max(about.last_year - about.first_year + 1, 1), last = about.groups.length - 1;
-      const code = Uint8Array.from({ length: points.n }, (_, i) => by === "year"
+      entry.code = Uint8Array.from({ length: points.n }, (_, i) => by === "year"
         ? (points.year[i] ? Math.min(AGES - 1, Math.floor(((points.year[i] - 1) * AGES) / years)) : AGES)
         : (points.group[i] === last ? 8 : points.group[i]));
-      entry.order = Uint32Array.from(code.keys()).sort((a, b) => code[b] - code[a]);
-      entry.code = code;
       entry.by = by;
     }
     return entry;
@@ -61,9 +59,10 @@
   /* Drawing */
   function readColours() {
     const style = getComputedStyle(document.body), read = (name) => style.getPropertyValue(name).trim();
+    const parts = (name) => [1, 3, 5].map((at) => parseInt(read(name).slice(at, at + 2), 16));
     colours = { ink: read("--akin-ink"), paper: read("--input-background-fill"), accent: read("--akin-accent"),
-      group: Array.from({ length: 9 }, (_, i) => read(`--akin-map-${i}`)),
-      year: [...Array.from({ length: AGES }, (_, i) => read(`--akin-map-y${i}`)), read("--akin-map-8")] };
+      group: Array.from({ length: 9 }, (_, i) => parts(`--akin-map-${i}`)),
+      year: [...Array.from({ length: AGES }, (_, i) => parts(`--akin-map-y${i}`)), parts("--akin-map-8")] };
   }
 
   function draw() {
@@ -76,27 +75,9 @@
   }
 
   function paint() {
-    const ratio = devicePixelRatio || 1, side = unit();
+    const ratio = devicePixelRatio || 1;
+    paintPoints(ratio);
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
-    brush.clearRect(0, 0, width, height);
-    const size = clamp(1.1 + view.zoom * 0.55 + (about.placed < 5000 ? 1.2 : 0), 1.2, 6);
-    brush.globalAlpha = marks.length ? 0.3 : clamp(0.5 + view.zoom * 0.1, 0.5, 0.9);
-    for (const tile of about.tiles) {
-      if (!isWanted(tile) || !isSeen(tile)) continue;
-      const entry = tiles.get(key(tile));
-      if (!entry) load(tile);
-      if (!entry?.points) continue;
-      const { points: { x, y }, order, code } = inOrder(entry), palette = colours[choice.value];
-      const scale = side / EDGE, dx = width / 2 - view.x * side - size / 2, dy = height / 2 - view.y * side - size / 2;
-      let last = -1;
-      for (const i of order) {
-        const px = x[i] * scale + dx, py = y[i] * scale + dy;
-        if (px < -size || py < -size || px > width || py > height) continue;
-        if (code[i] !== last) brush.fillStyle = palette[last = code[i]];
-        brush.fillRect(px, py, size, size);
-      }
-    }
-    brush.globalAlpha = 1;
     paintLabels();
     paintMarks();
     if (over) ring(...toScreen(over.x, over.y), 7);
@@ -107,6 +88,39 @@
     }
     box.dataset.zoom = view.zoom.toFixed(2);
     box.dataset.points = String([...tiles.values()].reduce((sum, each) => sum + (each.points?.n ?? 0), 0));
+  }
+
+  /* Points are written into the pixels: a canvas without a graphics card draws a hundred thousand squares too slowly. */
+  function paintPoints(ratio) {
+    const across = canvas.width, down = canvas.height, side = unit() * ratio;
+    if (!across || !down) return;
+    if (image?.width !== across || image.height !== down) image = brush.createImageData(across, down);
+    const pixels = image.data;
+    pixels.fill(0);
+    const size = Math.max(1, Math.round(ratio * clamp(1.1 + view.zoom * 0.55 + (about.placed < 5000 ? 1.2 : 0), 1.2, 6)));
+    const strength = marks.length ? 0.3 : clamp(0.5 + view.zoom * 0.1, 0.5, 0.9);
+    const scale = side / EDGE, dx = across / 2 - view.x * side - size / 2, dy = down / 2 - view.y * side - size / 2;
+    for (const tile of about.tiles) {
+      if (!isWanted(tile) || !isSeen(tile)) continue;
+      const entry = tiles.get(key(tile));
+      if (!entry) load(tile);
+      if (!entry?.points) continue;
+      const { points: { n, x, y }, code } = coded(entry), palette = colours[choice.value];
+      for (let i = 0; i < n; i += 1) {
+        const px = Math.round(x[i] * scale + dx), py = Math.round(y[i] * scale + dy);
+        if (px < 0 || py < 0 || px + size > across || py + size > down) continue;
+        const [red, green, blue] = palette[code[i]];
+        for (let row = py; row < py + size; row += 1) {
+          for (let at = 4 * (row * across + px), end = at + 4 * size; at < end; at += 4) {
+            pixels[at] = red;
+            pixels[at + 1] = green;
+            pixels[at + 2] = blue;
+            pixels[at + 3] += (255 - pixels[at + 3]) * strength;
+          }
+        }
+      }
+    }
+    brush.putImageData(image, 0, 0);
   }
 
   function ring(x, y, radius) {

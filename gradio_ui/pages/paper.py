@@ -12,15 +12,18 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gradio_ui.answers import WholePaper
+from gradio_ui.answers import LinkedPapers, WholePaper
 from gradio_ui.card import tex_class, web_link
 from gradio_ui.citations import FORMATS
 from gradio_ui.client import RequestFailed, RequestRefused
 from gradio_ui.pages.paper_map import neighbourhood
-from gradio_ui.pages.paper_similar import similar
+from gradio_ui.pages.paper_similar import item, similar
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.words import written_html
+
+_LINKED: Final = {"cited-by": ("paper.cited_by", "cites"), "references": ("paper.references", "cited-by")}
+"""For each list of the service, the key of its heading, and the condition that finds all of it."""
 
 Section = Callable[[Request, Site, WholePaper], Awaitable[str]]
 """Returns the HTML of a section about a paper, from its heading on; empty for none."""
@@ -72,6 +75,33 @@ async def around(request: Request, site: Site, paper: WholePaper) -> str:
     return neighbourhood(visit, drawn)
 
 
+async def linked(request: Request, site: Site, paper: WholePaper) -> str:
+    """Return the most cited papers that a paper cites, and that cite it; nothing if the corpus has no references."""
+    visit = site.visit(request)
+    try:
+        both = await asyncio.gather(*(site.service.linked(paper.id, kind) for kind in _LINKED))
+    except RequestRefused as error:
+        if error.code != "no_references":
+            return _missing(visit, "paper.cited_by", error)
+        return ""
+    except RequestFailed as error:
+        return _missing(visit, "paper.cited_by", error)
+    return "".join(
+        _linked(visit, heading, f"{condition}:{paper.id}", found)
+        for (heading, condition), found in zip(_LINKED.values(), both, strict=True)
+    )
+
+
+def _linked(visit: Visit, heading: str, query: str, found: LinkedPapers) -> str:
+    text = visit.words
+    title = f"<h2>{escape(text(heading))} ({escape(text.number(found.total))})</h2>"
+    listed = "".join(item(visit, one) for one in found.results)
+    every = f'<p><a href="{escape(visit.link("", q=query))}">{escape(text("paper.all_linked"))}</a></p>'
+    rest = every if found.total > len(found.results) else ""
+    shown = f'<ol class="akin-list">{listed}</ol>' if listed else f"<p>{escape(text('paper.none_linked'))}</p>"
+    return f'<section class="akin-alike">{title}{shown}{rest}</section>'
+
+
 async def like(request: Request, site: Site, paper: WholePaper) -> str:
     """Return the papers that are similar to a paper, in the order and with the filters of the address."""
     visit = site.visit(request)
@@ -81,7 +111,7 @@ async def like(request: Request, site: Site, paper: WholePaper) -> str:
         return _missing(visit, "paper.similar", error, "similar")
 
 
-SECTIONS: Final[tuple[Section, ...]] = (cite, around, like)
+SECTIONS: Final[tuple[Section, ...]] = (cite, linked, around, like)
 """The sections of the page in their order; they are made at the same time, and one that fails says so in its place."""
 
 
@@ -137,7 +167,10 @@ def _links(visit: Visit, paper: WholePaper) -> str:
         if (link := web_link(paper.links.get(key)))
     )
     feed = f'<a href="{escape(visit.link("feed", like=paper.id))}">{escape(text("paper.feed"))}</a>'
-    return f'<p class="akin-actions">{links}{feed}</p>'
+    # `lists.js` puts the paper on the reader's list.
+    added = escape(text("script.list.add"))
+    listing = f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>'
+    return f'<p class="akin-actions">{links}{feed}{listing}</p>'
 
 
 def _facts(visit: Visit, paper: WholePaper) -> str:

@@ -33,7 +33,7 @@ async def similar(request: Request, site: Site, paper: WholePaper) -> str:
     told = "".join(f'<p class="akin-notice">{written_html(note, visit.words)}</p>' for note in (*notes, *answer.notes))
     if answer.degraded:
         told += f'<p class="akin-notice">{escape(answer.degraded)}</p>'
-    found = "".join(_item(visit, one) for one in answer.results)
+    found = "".join(item(visit, one) for one in answer.results)
     listed = (
         f'<ol class="akin-list" start="{answer.offset + 1}">{found}</ol>'
         if found
@@ -78,7 +78,8 @@ def _selected(is_selected: bool) -> str:
     return " selected" if is_selected else ""
 
 
-def _item(visit: Visit, paper: FoundPaper) -> str:
+def item(visit: Visit, paper: FoundPaper) -> str:
+    """Return a paper of a list, with a link to its own page."""
     text = visit.words
     authors = ", ".join(paper.authors[:_AUTHORS])
     if max(paper.author_count, len(paper.authors)) > _AUTHORS:

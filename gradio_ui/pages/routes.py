@@ -19,7 +19,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("/list/within", lists.within, body=lists.Within, longest_body=lists.LONGEST_BODY),
     Route("/list/missing", lists.missing, body=lists.Listed, longest_body=lists.LONGEST_BODY),
     Route("/list/resolve", lists.resolve, body=lists.Import, longest_body=lists.LONGEST_IMPORT),
-    Route("/list/feed", lists.feed),
     Route("/list/export", lists.export, body=lists.Export, longest_body=lists.LONGEST_BODY),
     Route("/map", map_page.show),
     Route("/map/about", map_page.about),

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper, bare_doi, links, subject
+from akin.papers.publication import Publication
 from akin.papers.text import display_text
 from retrieval_service.filter import day_of
 from retrieval_service.ports import References
@@ -51,7 +52,9 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
 
     `title`, `abstract`, `authors`, `journal_ref` and `comments` are as a reader sees them, with mathematics in TeX and
     a line break between paragraphs; `author_count` is the number of all authors; `raw` has the source's own text of
-    the first three where it differs. `citations` are there if the corpus has references.
+    the first three where it differs. A paper of a library has its `publication` as the entry states it: the type, the
+    citation key, the venue and the date as far as it is known. `citations` are there if
+    the corpus has references.
     """
 
     id: str
@@ -70,6 +73,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
     comments: str | None
     withdrawn: bool
     raw: RawText
+    publication: Publication | UnsetType = UNSET
     citations: CitationCounts | UnsetType = UNSET
 
     most_authors: ClassVar[int | None] = None
@@ -105,6 +109,7 @@ class PaperAnswer(msgspec.Struct, kw_only=True):
                 abstract=UNSET if abstract == paper.abstract else paper.abstract,
                 authors=UNSET if authors == names else names,
             ),
+            publication=paper.publication,
             **more,
         )
 

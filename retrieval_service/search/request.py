@@ -32,6 +32,7 @@ MOST_LISTED = 1000
 """Papers of a list: to search by, to search among, or to cite."""
 MOST_EXPORTED = 1000
 """Papers of one export."""
+_BESIDE_RESULTS = ("highlight", "nearest_sentences", "facets", "suggest", "chase", "feedback")
 _CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f]"), re.compile(r"[\ud800-\udfff]")
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
@@ -376,8 +377,8 @@ class ExportRequest(SearchRequest):
 
     def search(self) -> SearchRequest:
         """Return the search, without what is said beside its results."""
-        plain = {"highlight": False, "facets": False, "suggest": False}
-        return SearchRequest(**{each.name: getattr(self, each.name) for each in fields(SearchRequest)} | plain)
+        given = {each.name: getattr(self, each.name) for each in fields(SearchRequest)}
+        return SearchRequest(**given | dict.fromkeys(_BESIDE_RESULTS, False))
 
     @model_validator(mode="after")
     def _check_query_or_like(self) -> Self:

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.browser import measure, weigh
 from gradio_ui import katex_files
 from tests.e2e.browsing import answered, search, visit
 
@@ -102,7 +103,7 @@ def test_results_are_sorted_narrowed_and_restored_by_links(page: Page, sample_st
     search(page, "language models since 2019")
     card = page.locator("article.akin-paper").first
     expect(card.locator("mark").first).to_be_visible()
-    expect(card.locator(".akin-why")).to_contain_text("by meaning")
+    expect(card.locator(".akin-why")).to_contain_text(re.compile("by (words|meaning)"))
     page.get_by_role("link", name="Newest").click()
     page.wait_for_url(re.compile(r"sort=newest"))
     answered(page)
@@ -282,3 +283,14 @@ def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack
     assert answer.status == 404
     page.get_by_role("link", name="Search for it").click()
     page.wait_for_url(re.compile(r"\?q=hep-th"))
+
+
+def test_the_page_is_light_and_a_search_is_measured(browser: Browser, sample_stack: RunningStack) -> None:
+    url = sample_stack.settings.ui_url
+    own, answers, of_gradio = (row.value for row in weigh(browser, url))
+    assert 20 < own <= 150  # kB, with KaTeX
+    assert answers > 0
+    assert of_gradio > 100
+    rows = {row.metric: row.value for row in measure(browser, url, ["language models"] * 8)}
+    assert 0 < rows["p50"] <= rows["p95"]
+    assert rows["layout shift"] < 0.1

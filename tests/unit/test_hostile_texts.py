@@ -40,12 +40,14 @@ from gradio_ui.card import paper_card
 from gradio_ui.client import RequestRefused
 from gradio_ui.render import answer_status, problem
 from gradio_ui.state import PageState, make_state, read_address
+from gradio_ui.words import DEFAULT, words
 from retrieval_service.adapters.english import english_analyzer, name_analyzer
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, pair_letters, ranking_words, separate_letters
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.word_forms import WordForms
 from retrieval_service.errors import RetrievalError
+from retrieval_service.routes.feedback import FeedbackRequest
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.search.duplicates import same_paper
 from retrieval_service.search.filters import category_codes
@@ -58,6 +60,8 @@ from retrieval_service.search.text_match import plain_text, shares_of
 from tests.unit.hostile import RUNS, objection
 
 _PARAMETERS = Parameters(SearchRequest)
+_FEEDBACK = Parameters(FeedbackRequest)
+_WORDS = words(DEFAULT)
 _ENGLISH, _NAMES = english_analyzer(), name_analyzer()
 _MAPPING = Mapping("id", "title", "text", "authors", "categories", "day", "day", "doi", "ref")
 _RULES = title_search, question_search, claim_search, draft_search
@@ -135,7 +139,7 @@ def _status(text: str) -> str:
     asked = page_answers.UnderstoodQuery(
         text=text, operators=(text,), like=(page_answers.LikedPaper(id=text, title=text),)
     )
-    return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text))
+    return answer_status(_STATE, page_answers.Answer(results=(), query=asked, k=10, degraded=text), (), _WORDS)
 
 
 WORK: dict[str, Callable[[str], object]] = {
@@ -221,11 +225,18 @@ WORK: dict[str, Callable[[str], object]] = {
     "a reply's title": lambda text: related_pairs(Pool([_paper(f"Comment on the {text}"), _paper("A title")])),
     # Answers.
     "links": lambda text: links(_paper(text)),
-    "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}),
+    "a card with its BibTeX": lambda text: paper_card(_shown(text), 1, 1.0, _STATE, {}, _WORDS),
     "an address": lambda text: read_address(f"?q={text}&categories={text}&k={text}&from={text}"),
     "the page's state": lambda text: make_state(q=text, like=[text], categories=[text], mode=text, k=text)[0].address(),
     "the page's words on an answer": _status,
-    "a problem": lambda text: problem(RequestRefused(text, "code")),
+    "a problem": lambda text: problem(RequestRefused(text, "code"), _WORDS),
+    # Feedback.
+    "a mark of a reader": lambda text: _FEEDBACK.validate(
+        {"search": text[:64], "paper": text[:500], "rank": 1, "useful": True, "comment": text[:500]}
+    ),
+    "feedback on a search again": lambda text: _FEEDBACK.validate(
+        {"request": {"query": text}, "paper": "p", "rank": 1, "useful": True}
+    ),
 }
 
 

@@ -228,7 +228,7 @@ def _entry(line: int, kind: str, key: str, fields: Mapping[str, str]) -> Entry:
             key=clean_key(key),
             venue=short(journal),
             volume=short(plain_title(get("volume", ""))) if journal else "",
-            number=short(plain_title(get("number", "") or get("issue", ""))),
+            number=page_range(plain_title(get("number", "") or get("issue", ""))),
             pages=page_range(plain_title(get("pages", ""))),
             series=short(plain_title(get("series", ""))),
             publisher=short(next((plain_title(fields[name]) for name in _PUBLISHERS if name in fields), "")),

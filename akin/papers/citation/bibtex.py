@@ -30,6 +30,8 @@ _ESCAPED = {
 _WORD = re.compile(r"(?<![\w.])(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}(?!\w)\.?|[^\W_]+")
 _MATH_SPECIAL = re.compile(r"\\.|[%#]")
 _NOT_IN_AN_ADDRESS = re.compile(r"[{}\\%\s]")
+_VENUES = {"article": "journal", "misc": "howpublished", "unpublished": "howpublished"}
+_PUBLISHERS = {"phdthesis": "school", "mastersthesis": "school", "techreport": "institution"}
 _AND = re.compile(r"\band\b", re.IGNORECASE)
 
 
@@ -37,9 +39,11 @@ def bibtex_entry(key: str, work: Work) -> str:
     """Return the entry of a work with its key."""
     published = work.published
     venue = "" if not published else "booktitle" if published.is_conference else "journal"
+    kind = work.kind or {"": "misc", "journal": "article", "booktitle": "inproceedings"}[venue]
+    venue = _VENUES.get(work.kind, "booktitle") if work.kind else venue
     fields = [
         ("title", _title(work.title)),
-        ("author", " and ".join(map(_author, work.authors))),
+        ("editor" if work.edited else "author", " and ".join(map(_author, work.authors))),
         ("year", str(work.year or "")),
     ]
     if published:
@@ -50,11 +54,11 @@ def bibtex_entry(key: str, work: Work) -> str:
             ("number", escape(published.number.replace("-", "--"))),
             ("pages", escape(published.pages.replace("-", "--"))),
         ]
+    fields.append((_PUBLISHERS.get(work.kind, "publisher"), escape(work.publisher)))
     fields.append(("doi", _address(work.doi or "")))
     if work.arxiv_id:
         fields += [("eprint", work.arxiv_id), ("archivePrefix", "arXiv"), ("primaryClass", escape(work.category))]
     fields += [("url", _address(work.url or "")), ("note", escape(work.note))]
-    kind = {"": "misc", "journal": "article", "booktitle": "inproceedings"}[venue]
     lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
     return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
 

@@ -9,6 +9,21 @@ import msgspec
 from akin.papers.authors import Author
 from akin.papers.citation.work import Work
 
+_KINDS = {
+    "article": "article-journal",
+    "book": "book",
+    "booklet": "pamphlet",
+    "inbook": "chapter",
+    "manual": "book",
+    "incollection": "chapter",
+    "inproceedings": "paper-conference",
+    "proceedings": "book",
+    "phdthesis": "thesis",
+    "mastersthesis": "thesis",
+    "techreport": "report",
+    "unpublished": "manuscript",
+}
+
 
 def csl_item(key: str, work: Work) -> str:
     """Return the item of a work with its key as `id`, indented as in an array."""
@@ -20,10 +35,12 @@ def _item(key: str, work: Work) -> dict[str, Any]:
     published = work.published
     # "article" is the type of preprints.
     kind = "article" if not published else "paper-conference" if published.is_conference else "article-journal"
+    if work.kind:
+        kind = "article" if work.kind == "misc" and work.arxiv_id else _KINDS.get(work.kind, "document")
     date = list(work.date) or ([work.year] if work.year else [])
     fields: dict[str, Any] = {
         "title": work.title,
-        "author": list(map(_name, work.authors)),
+        "editor" if work.edited else "author": list(map(_name, work.authors)),
         "issued": {"date-parts": [date]} if date else {},
         "DOI": work.doi,
         "URL": work.url,
@@ -37,7 +54,9 @@ def _item(key: str, work: Work) -> dict[str, Any]:
             "issue": published.number,
             "page": published.pages,
         }
-    elif work.arxiv_id:
+    if work.publisher or work.kind == "mastersthesis":
+        fields |= {"publisher": work.publisher, "genre": "Master's thesis" if work.kind == "mastersthesis" else ""}
+    elif work.arxiv_id and not published:
         fields |= {"publisher": "arXiv", "number": f"arXiv:{work.arxiv_id}"}
     return {"id": key, "type": kind, **{name: value for name, value in fields.items() if value}}
 

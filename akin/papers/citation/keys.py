@@ -10,6 +10,7 @@ from akin.papers.citation.work import Work, split_mathematics
 
 _LONGEST = 40  # characters of a name or a word
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
+_OF_A_LIBRARY = re.compile(r"""[^\s,{}()"'#%=~\\@]{1,200}""")
 # Letters that Unicode does not decompose into an ASCII letter and a mark.
 _FOLDED = str.maketrans(
     {
@@ -41,7 +42,7 @@ _OF_A_GROUP = _SHORT_WORDS | frozenset(
 
 
 def unique_keys(works: Iterable[Work]) -> Iterator[str]:
-    """Yield a key for each work: family name of the first author, year, first significant word of the title.
+    """Yield a key for each work: that of its library, or family name of the first author, year, a word of the title.
 
     The second work with a key gets the letter a behind it, the next one b; so a key does not depend on the works that
     follow.
@@ -58,6 +59,8 @@ def unique_keys(works: Iterable[Work]) -> Iterator[str]:
 
 
 def _key(work: Work) -> str:
+    if _OF_A_LIBRARY.fullmatch(work.key):
+        return work.key
     author = ""
     if work.authors:
         first = work.authors[0]

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from akin.papers.arxiv_id import links, parse_arxiv_id
 from akin.papers.authors import Author
+from akin.papers.categories import CATEGORIES
 from akin.papers.citation.journal_reference import JournalReference, parse_journal_reference, reference_doi
 from akin.papers.doi import bare_doi
 from akin.papers.paper import Paper
+from akin.papers.publication import Publication
 from akin.papers.text import display_text
 from akin.papers.text.mathematics import mathematics
 
@@ -37,6 +39,11 @@ class Work(NamedTuple):
         category: the primary category of an arXiv paper; may be empty.
         url: the address of the paper, or None.
         note: remarks; may be empty.
+        kind: BibTeX's type of an entry of a library; empty for papers of other sources, whose type follows from
+            `published`.
+        key: the citation key in the library; may be empty.
+        publisher: the publisher, the school or the institution; may be empty.
+        edited: True if the authors are the editors.
     """
 
     paper_id: str
@@ -50,14 +57,20 @@ class Work(NamedTuple):
     category: str
     url: str | None
     note: str
+    kind: str = ""
+    key: str = ""
+    publisher: str = ""
+    edited: bool = False
 
 
 def cited_work(paper: Paper) -> Work:
     """Return the work to cite for a paper: its published version where that is certain, otherwise the preprint.
 
     The year and the DOI are those of the cited version. A journal reference that cannot be divided with certainty is
-    the preprint's note, unless it is only an id.
+    the preprint's note, unless it is only an id. Of a library's paper, the publication is as its entry states it.
     """
+    if paper.publication:
+        return _work_of_library(paper, paper.publication)
     reference = readable(paper.journal_ref or "")
     published = parse_journal_reference(reference)
     notes = [published.rest if published else "" if _ONLY_AN_ID.fullmatch(reference) else reference]
@@ -83,6 +96,33 @@ def cited_work(paper: Paper) -> Work:
         category=paper.categories[0] if arxiv_id and paper.categories else "",
         url=addresses.get("abs") or addresses.get("doi"),
         note="; ".join(filter(None, notes)),
+    )
+
+
+def _work_of_library(paper: Paper, publication: Publication) -> Work:
+    found = parse_arxiv_id(paper.id)
+    addresses = links(paper)
+    parts = (publication.venue, publication.volume, publication.number, publication.pages, publication.series)
+    venue, volume, number, pages, series = map(readable, parts)
+    date = publication.date
+    of_meeting = publication.kind in ("inproceedings", "proceedings")
+    reference = JournalReference(venue, date[0] if date else 0, volume, number, pages, of_meeting, series)
+    return Work(
+        paper_id=paper.id,
+        title=readable(paper.title),
+        authors=tuple(each for author in paper.authors if (each := _readable_author(author)) is not None),
+        year=date[0] if date else _year_of(found.id) if found else None,
+        date=date if len(date) > 1 else (),
+        published=reference if any(parts) else None,
+        doi=bare_doi(paper.doi),
+        arxiv_id=found.id if found else None,
+        category=paper.categories[0] if found and paper.categories and paper.categories[0] in CATEGORIES else "",
+        url=addresses.get("abs") or addresses.get("doi") or addresses.get("url"),
+        note="Withdrawn" if paper.withdrawn else "",
+        kind=publication.kind,
+        key=publication.key,
+        publisher=readable(publication.publisher),
+        edited=publication.edited,
     )
 
 

@@ -18,6 +18,7 @@ from gradio_ui import page
 from gradio_ui.client import SearchService
 from gradio_ui.settings import Settings as PageSettings
 from gradio_ui.state import read_address
+from gradio_ui.words import DEFAULT, words
 from tests.conftest import RunningStack
 
 QUESTIONS = (
@@ -108,7 +109,7 @@ async def of_page(stack: RunningStack, searches: Sequence[dict[str, Any]]) -> li
                 fields["varied"] = 1
             state, notes = read_address("?" + urlencode(fields, doseq=True))
             assert not notes
-            shown = (await page.search(service, state, notes)).results
+            shown = (await page.search(service, state, notes, words(DEFAULT))).results
             refused = "That cannot be searched for" in shown
             found.append("refused" if refused else re.findall(r'<article [^>]*data-id="([^"]*)"', shown))
     return found

@@ -61,7 +61,7 @@ def test_what_was_stored_is_read_again(store: FeedbackStore, tmp_path: Path) -> 
     assert found.search == shown
     assert [(each.paper, each.useful) for each in found.marks] == [("p1", True), ("p2", False)]
     assert found.marks[1].comment == '"; DROP TABLE mark; --'
-    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == store.path.stat().st_mode & 0o077 == 0
 
 
 def test_a_second_mark_replaces_the_first_and_opening_keeps_it(store: FeedbackStore) -> None:

@@ -76,7 +76,7 @@ async def main():
                 without += [name for name in answer.headers if name.startswith("access-control-")]
         said |= {"behind": behind, "without": without, "routes": len(routes)}
         page = await client.get("/", params={"page": "nowhere", "deep_link": "../../x"})
-        said["page"] = [page.status_code, len(page.text)]
+        said["page"] = [page.status_code, len(page.text), page.num_bytes_downloaded]
         german = await client.get("/", params={"lang": "de"}, headers={"accept-language": "en"})
         english = await client.get("/", params={"lang": "../../x"}, headers={"accept-language": "xx;q=9,,"})
         said["languages"] = [german.text, english.text, german.headers["vary"]]

@@ -47,6 +47,19 @@ def test_without_highlights_there_are_no_marks() -> None:
     assert not {"mark", "akin-why", "akin-best"} & {*shown.replace('"', "<").replace(">", "<").split("<")}
 
 
+def test_a_paper_of_a_library_has_its_own_link_and_no_invented_day() -> None:
+    page = {"links": {"url": "https://example.org/a"}, "date": "1984-01-01", "publication": {"date": [1984]}}
+    shown = card(**page)
+    assert '<a href="https://example.org/a" target="_blank" rel="noopener noreferrer">' in shown
+    assert '<span class="akin-date">1984</span>' in shown
+    assert "arXiv" not in shown
+    assert "1984-05<" in card(date="1984-05-01", publication={"date": [1984, 5]})
+    assert 'datetime="1984-05-17"' in card(date="1984-05-17", publication={"date": [1984, 5, 17]})
+    assert "javascript" not in card(links={"url": "javascript:alert(1)"})
+    with_doi = card(links={"doi": "https://doi.org/10.1/a", "url": "https://example.org/a"})
+    assert with_doi.index("doi.org") < with_doi.index("example.org")
+
+
 @given(
     st.text(),
     st.lists(st.tuples(st.integers(-2, 40), st.integers(-2, 40))),
@@ -83,3 +96,13 @@ def test_versions_comments_and_journal_are_shown_where_they_are_known() -> None:
     assert "12 pages, $n$ figures" in text
     assert "Acta 3" in text
     assert "version" not in Elements(card(versions=1)).text
+
+
+def test_citations_lead_to_the_papers_that_cite_where_the_corpus_has_them() -> None:
+    shown = Elements(card(citations={"total": 1234, "in_corpus": 7, "references": 3}))
+    (link,) = [link for link in shown.all("a") if link.get("class") == "akin-cited-by"]
+    assert (link["href"], "data-akin-go" in link) == ("?q=cites%3Aa", True)
+    assert "Cited by 1,234" in shown.text
+    assert 'class="akin-cited-by">Cited by 5</span>' in card(citations={"total": 5, "in_corpus": 0})
+    assert "akin-cited-by" not in card()
+    assert "href" not in card(id='b "c', citations={"total": 5, "in_corpus": 5}).partition("akin-cited-by")[2][:20]

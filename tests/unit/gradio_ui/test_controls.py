@@ -31,6 +31,13 @@ def test_each_order_is_a_link_and_the_present_one_is_marked() -> None:
     assert [link.get("aria-current") for link in links] == [None, None, "true", None]
 
 
+def test_the_order_by_citations_is_there_where_they_are_known() -> None:
+    assert "Most cited" not in toolbar(STATE, EN)
+    link = Elements(toolbar(STATE.sorted_by("citations"), EN, cited=True)).all("a")[-1]
+    assert (link["href"], link.get("aria-current")) == ("?q=x&categories=cs.LG&sort=citations", "true")
+    assert order_fact(answer(sort={"by": "citations", "papers": 9}), EN) == "most cited of the 9 best matches"
+
+
 def test_the_switch_for_varied_results_is_there_where_they_can_be_spread() -> None:
     switch = Elements(toolbar(STATE, EN)).all("a")[-1]
     assert (switch["href"], switch.get("aria-current")) == ("?q=x&categories=cs.LG&varied=1", None)

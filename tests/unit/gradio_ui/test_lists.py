@@ -27,11 +27,8 @@ PAPER = {
     "categories": ["cs.LG"], "arxiv_id": "2401.1", "withdrawn": True, "abstract": "Not sent.",
     "links": {"abs": "https://arxiv.org/abs/2401.1", "pdf": "javascript:alert(1)"},
 }  # fmt: skip
+WHOLE = {"published": "2024-01-02", "updated": None, "versions": None}
 NEAR = [{"id": "x", "title": "X", "similarity": 0.9}]
-FEED = (
-    '<feed><link href="{0}/feed?like=a&amp;like=b" type="application/atom+xml"/>'
-    '<link href="{0}/search?like=a" type="application/json"/></feed>'
-)
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def client(asked: list[tuple[str, Any]]) -> Iterator[TestClient]:
         path = request.url.path
         asked.append((path, json.loads(request.content) if request.content else str(request.url.query, "ascii")))
         if path == "/papers":
-            return httpx.Response(200, json={"papers": [{**PAPER, "named": ["2401.1v2"]}], "unknown": ["<x>"]})
+            return httpx.Response(200, json={"papers": [{**PAPER, **WHOLE, "named": ["2401.1v2"]}], "unknown": ["<x>"]})
         if path == "/lists/missing":
             found = {"results": [{**PAPER, "topic": 0, "near": NEAR}], "topics": [{"papers": 2, "near": NEAR}]}
             return httpx.Response(200, json=found)
@@ -54,8 +51,6 @@ def client(asked: list[tuple[str, Any]]) -> Iterator[TestClient]:
             return httpx.Response(200, json={"references": [{"reference": "X", "paper": NEAR[0]}, lost], "found": 1})
         if path == "/export":
             return httpx.Response(200, text="TY  - JOUR", headers={"content-type": "application/x-ris; charset=utf-8"})
-        if path == "/feed":
-            return httpx.Response(200, text=FEED.format(Settings().service_url))
         if asked[-1][1].get("query") == "refused":
             return httpx.Response(400, json={"error": {"code": "blank_query", "message": "The query is blank."}})
         return httpx.Response(200, json={"results": [PAPER], "k": 20, "notes": ["A note."], "degraded": "Slow."})
@@ -102,14 +97,6 @@ def test_an_export_is_the_file_of_the_service(client: TestClient, asked: Any) ->
     answer = client.post("/list/export", json={"ids": ["a"], "format": "ris"})
     assert asked == [("/export", {"ids": ["a"], "format": "ris"})]
     assert (answer.text, answer.headers["content-type"]) == ("TY  - JOUR", "application/x-ris; charset=utf-8")
-
-
-def test_a_feed_has_the_addresses_of_the_page(client: TestClient, asked: Any) -> None:
-    answer = client.get("/list/feed?like=a&like=b&unlike=c&k=100&query=x", headers={"host": "page.example"})
-    assert asked == [("/feed", "like=a&like=b&unlike=c")]
-    assert answer.headers["content-type"].startswith("application/atom+xml")
-    assert 'href="http://page.example/akin/list/feed?like=a&amp;like=b" type="application/atom+xml"' in answer.text
-    assert 'href="http://page.example/akin/?like=a" type="text/html"' in answer.text
 
 
 @pytest.mark.parametrize(

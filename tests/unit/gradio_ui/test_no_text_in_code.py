@@ -47,6 +47,7 @@ PAPER = {
     "id": "1", "title": "2", "score": 0.5, "abstract": "3 " * 400, "authors": ["4"] * 12, "author_count": 50,
     "categories": ["5"], "date": "2024-02-01", "journal_ref": "6", "links": {"abs": "https://7", "pdf": "https://8"},
     "sources": {"dense": 0.5, "lexical": 1.5}, "duplicates": ["9"], "withdrawn": True, "comments": "10", "versions": 3,
+    "citations": {"total": 12, "in_corpus": 1},
     "highlights": {"why": "11"},
 }  # fmt: skip
 ANSWER = {

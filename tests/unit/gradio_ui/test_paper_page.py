@@ -46,6 +46,7 @@ class Service:
     def __init__(self, **answers: Any) -> None:
         self.answers: dict[str, Any] = {
             "paper": PAPER, "neighbourhood": DRAWN, "search": FOUND, "citation": "@misc{<key>}",
+            "references": NONE, "cited-by": NONE,
         } | answers  # fmt: skip
         self.requests: list[httpx.Request] = []
 
@@ -98,6 +99,7 @@ async def test_all_that_is_known_is_shown_and_escaped() -> None:
     assert not [link for link in links if "42" in link]
     assert "https://arxiv.org/abs/hep-th/9901001" in links
     assert "/feed?like=hep-th%2F9901001" in links
+    assert [each["data-akin-list"] for each in page.all("button") if "data-akin-list" in each] == [ID]
     assert len(page.all("h1")) == 1
     assert "akin-tex" in page.all("h1")[0]["class"]
     assert len(page.all("details")) == 3
@@ -181,6 +183,23 @@ async def test_a_paper_without_abstract_authors_and_neighbours_has_a_page() -> N
     assert answer.status_code == 200
     for shown in ("gives no abstract", "No other paper can be drawn", "No paper meets these conditions", f">{ID}</h1>"):
         assert shown in answer.text
+
+
+NONE = httpx.Response(422, json={"error": {"code": "no_references", "message": "This corpus has none."}})
+
+
+async def test_citations_between_papers_are_listed_where_the_corpus_knows_them() -> None:
+    cited = {"results": FOUND["results"], "total": 1200}
+    answer = await Service(**{"cited-by": cited, "references": {"results": [], "total": 0}}).get(f"/paper/{ID}?lang=en")
+    page = elements(answer)
+    assert "Cited by (1,200)" in page.text
+    assert "Cites (0)" in page.text
+    links = [each["href"] for each in page.all("a")]
+    assert "/?q=cites%3Ahep-th%2F9901001&lang=en" in links
+    assert not [link for link in links if "cited-by" in link]
+    assert "None in this corpus." in page.text
+    without = await Service(**{"cited-by": NONE, "references": NONE}).get(f"/paper/{ID}")
+    assert (without.status_code, "Cited by" in without.text, "has none" in without.text) == (200, False, False)
 
 
 async def test_while_vectors_are_made_the_drawing_says_how_many_there_are() -> None:

@@ -306,6 +306,17 @@ def test_notes_are_shown_and_alternatives_are_told_from_conditions_that_all_hold
     assert "Only papers that meet: au:a OR au:b" in Elements(render.answer_status(PageState(q="x"), one, (), EN)).text
 
 
+def test_operators_of_references_and_the_order_by_citations_wait_for_a_corpus_that_has_them() -> None:
+    hidden = [line for line in Elements(render.operators(EN)).all("li") if line.get("class") == "akin-if-cited"]
+    assert len(hidden) == 1
+    plain, cited = (CorpusInfo.model_validate({"papers": 3, **more}) for more in ({}, {"references": {"pairs": 5}}))
+    assert "akin-cited" not in render.corpus_line(plain, EN)
+    assert 'class="akin-corpus akin-cited"' in render.corpus_line(cited, EN)
+    known = paper(citations={"total": 3, "in_corpus": 1})
+    assert "sort=citations" in render.results(STATE, answer(known), {}, EN)
+    assert "sort=citations" not in render.results(STATE, answer(paper()), {}, EN)
+
+
 def test_results_are_linked_to_the_map_where_there_is_one() -> None:
     state = PageState(q="a & b", categories=("cs.LG",))
     status = render.answer_status(state, answer(paper()), (), EN, has_map=True)

@@ -28,6 +28,7 @@ def test_every_answer_has_the_headers_and_no_site_may_read_it(said: dict[str, An
 def test_gradio_ignores_the_query_of_the_address(said: dict[str, Any]) -> None:
     assert said["page"][0] == 200
     assert said["page"][1] > 10_000
+    assert said["page"][2] < said["page"][1] / 3  # packed
     assert said["assets"] == [200]
     assert said["host"] == 421
     assert said["forwarded"] is False
