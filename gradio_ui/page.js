@@ -39,6 +39,17 @@
     document.head.append(link);
   }
 
+  /* Gradio puts the results in the page some frames later; an answer like the last one changes nothing. */
+  function whenShown(act, frames = 30) {
+    const shown = document.querySelector("#akin-results :is(.akin-list, .akin-problem, .akin-welcome):not([data-akin-shown])");
+    if (!shown && frames) {
+      requestAnimationFrame(() => whenShown(act, frames - 1));
+      return;
+    }
+    shown?.setAttribute("data-akin-shown", "");
+    act();
+  }
+
   function settled() {
     busy(false);
     byId("akin-form")?.setAttribute("data-akin-ready", "");
@@ -77,9 +88,8 @@
         else history.pushState(null, "", written(address));
       }
       linkTo(address);
-      /* The results are in the page with the next frame. */
-      requestAnimationFrame(() => {
-        if (followed && document.activeElement === document.body) byId("akin-results-title")?.focus({ preventScroll: true });
+      whenShown(() => {
+        if (followed) byId("akin-results-title")?.focus({ preventScroll: true });
         followed = false;
         document.dispatchEvent(new CustomEvent("akin:settled", { detail: { address } }));
       });

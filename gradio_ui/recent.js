@@ -88,7 +88,7 @@
     let count = 0;
     for (const card of cards) {
       const date = card.querySelector("time.akin-date")?.getAttribute("datetime") ?? "";
-      if (!date || date < one.base || old.has(card.dataset.id)) continue;
+      if (!date || date < one.base || old.has(card.dataset.id) || card.querySelector(".akin-new")) continue;
       count += 1;
       const flag = Object.assign(document.createElement("strong"), { className: "akin-new", textContent: akinText("new") });
       card.querySelector(".akin-facts")?.prepend(flag);
