@@ -94,12 +94,14 @@ def _if_cited(name: str) -> str:
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
-    """Return the line with the size and the newest month of the corpus; empty if there is no description."""
+    """Return the line with the size, newest month and missing vectors of the corpus; empty if it has no description."""
     if corpus is None:
         return ""
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
+    if corpus.coverage:
+        line = text("corpus.covered", line=line, covered=corpus.coverage.with_vectors)
     newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
     return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}"{newest}>{escape(line)}</p>'
 

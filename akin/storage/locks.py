@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -16,13 +16,16 @@ else:
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
+def hold_lock(
+    path: Path, seconds: float, busy: Exception, waiting: Callable[[int | None], None] | None = None
+) -> Iterator[None]:
     """Hold a lock for the length of a `with` block.
 
     Args:
         path: The lock's file, made if it is missing. The holder may delete it as its last action.
         seconds: The longest wait for another holder.
         busy: The error to raise if the lock is still held after that.
+        waiting: Called once if there is another holder, with its process id, or None if that is not known.
 
     Raises:
         Exception: `busy`, as another process or thread still holds the lock.
@@ -31,10 +34,15 @@ def hold_lock(path: Path, seconds: float, busy: Exception) -> Iterator[None]:
     while (descriptor := _try_lock(path)) is None:
         if time.monotonic() >= deadline:
             raise busy
+        if waiting is not None:
+            waiting(_holder(path))
+            waiting = None
         time.sleep(0.05)
     try:
+        _write_holder(descriptor, str(os.getpid()))
         yield
     finally:
+        _write_holder(descriptor, "")
         os.close(descriptor)
 
 
@@ -71,3 +79,18 @@ def _try_lock(path: Path) -> int | None:
         pass
     os.close(descriptor)
     return None
+
+
+def _holder(path: Path) -> int | None:
+    """Return the process id that the holder of a lock has written into its file."""
+    try:
+        return int(path.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write_holder(descriptor: int, process: str) -> None:
+    """Write the holder's process id into the lock's file, which is only for messages: a full disk stops nobody."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, process.encode(), 0)
