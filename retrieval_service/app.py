@@ -78,6 +78,7 @@ def create_app(
     """
     settings = settings or Settings()
     metrics = Metrics()
+    metrics.watch_data(settings.data)
     seed = common_seed(settings)
     origins = parse_origins(settings.cors_origins)
     mcp_endpoint = mcp.McpEndpoint(origins)
