@@ -29,7 +29,8 @@ from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.search import EXAMPLE, SEARCH, counted_search
 from retrieval_service.routes.state import deadline_of, disconnected, service_state
 from retrieval_service.search.answer import SearchAnswer
-from retrieval_service.search.request import Number, SearchRequest, replace_unprintable
+from retrieval_service.search.parameters import Number, replace_unprintable
+from retrieval_service.search.request import SearchRequest
 
 LONGEST_COMMENT = 500
 """Characters."""

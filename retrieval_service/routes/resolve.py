@@ -20,7 +20,7 @@ from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.request import replace_unprintable
+from retrieval_service.search.parameters import replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
 
 MOST_REFERENCES = 2_000
