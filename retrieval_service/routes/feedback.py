@@ -36,7 +36,9 @@ LONGEST_COMMENT = 500
 """Characters."""
 
 
-def _search_request(values: object) -> SearchRequest:
+def _search_request(values: object) -> SearchRequest | None:
+    if values is None:
+        return None
     if not isinstance(values, dict):
         raise ValueError("must be an object with the parameters of POST /search")
     return SEARCH.validate(values)
