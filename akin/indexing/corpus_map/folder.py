@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.corpus_map.tiles import divide
+from akin.storage.digest import file_digest
 from akin.storage.durable import sync
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import FileRecord, ends_digest, file_digest
+from retrieval_service.corpus.manifest import FileRecord, ends_digest
 from retrieval_service.corpus.map_files import (
     COORDINATES,
     MAP,
