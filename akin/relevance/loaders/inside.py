@@ -21,7 +21,7 @@ from akin.relevance.duplicates import MinHash, group_duplicates
 from akin.relevance.errors import RelevanceError
 from akin.relevance.loaders.beir import corpus_reader
 from akin.relevance.loaders.files import json_file
-from akin.relevance.writing import replace_folder, write_lines, write_set
+from akin.relevance.writing import write_folder, write_lines, write_set
 
 
 def is_inside(folder: Path) -> bool:
@@ -104,7 +104,7 @@ def place_inside(base: Path, distractors: Path, folder: Path, without: Iterable[
         "set": os.path.relpath(base.resolve(), folder.resolve()),
         "distractors": {"papers": papers, "sha256": read_digest(distractors), "without": sorted(without)},
     }
-    replace_folder(folder, lambda aside: write_set(aside, about))
+    write_folder(folder, lambda aside: write_set(aside, about))
 
 
 def _near_duplicates(passages: list[Paper], distractors: Path) -> list[str]:
