@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 
 @contextlib.contextmanager
@@ -41,12 +46,32 @@ def hold_lock(
         os.close(descriptor)
 
 
+def lock_now(descriptor: int) -> None:
+    """Lock an open file until it is closed.
+
+    Raises:
+        BlockingIOError: Another process or descriptor holds the lock.
+    """
+    if sys.platform == "win32":
+        # Windows locks ranges of bytes, and refuses others to read them: take one that lies beyond every content.
+        before = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, 0x7FFFFFFE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, error.strerror) from error
+        finally:
+            os.lseek(descriptor, before, os.SEEK_SET)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _try_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock; None if another holder has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_now(descriptor)
         # The file may have been deleted since it was opened; a lock on a deleted file is worth nothing.
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
