@@ -58,6 +58,8 @@ class Settings(StackSettings):
             object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
         if "/" in self.feedback:
             object.__setattr__(self, "feedback", os.path.abspath(self.feedback_folder))
+        if "/" in self.collection:
+            object.__setattr__(self, "collection", os.path.abspath(self.collection_folder))
         return self
 
     @property

@@ -51,9 +51,9 @@ def paper_card(
     return (
         f'<article class="akin-paper" aria-labelledby="{heading}" data-id="{escape(paper.id)}">'
         f'<div class="akin-rank"><span class="akin-number">{rank}</span>{_score_bar(paper, best_score, text)}</div>'
-        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">{_title(paper, state)}'
-        f"</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}{_abstract(paper)}"
-        f"{_why(paper, text)}{_actions(paper, state, text, marks)}</div></article>"
+        f'<div class="akin-body"><h3 class="akin-title{tex_class(paper.title)}" id="{heading}">'
+        f"{title_link(paper, state)}</h3>{_authors(paper, state, text)}{_facts(paper, state, names, text)}"
+        f"{_abstract(paper)}{_why(paper, text)}{_actions(paper, state, text, marks)}</div></article>"
     )
 
 
@@ -73,7 +73,8 @@ def web_link(address: str | None) -> str | None:
     return address if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-def _title(paper: FoundPaper, state: PageState) -> str:
+def title_link(paper: FoundPaper, state: PageState) -> str:
+    """Return the title, with the query's words marked, as a link to the paper."""
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
     if link:
@@ -140,7 +141,7 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     )
     flag = f'<strong class="akin-withdrawn">{escape(text("card.withdrawn"))}</strong>' if paper.withdrawn else ""
     label = escape(text("card.categories"))
-    facts = flag + _date(paper.shown_date, text)
+    facts = flag + date_of(paper.shown_date, text)
     facts += f'<ul class="akin-chips" aria-label="{label}">{chips}</ul>' if chips else ""
     if paper.journal_ref:
         facts += f'<span class="akin-journal{tex_class(paper.journal_ref)}">{escape(paper.journal_ref)}</span>'
@@ -165,7 +166,8 @@ def _cited_by(paper_id: str, citations: CitationCounts, state: PageState, text: 
     return f'<a class="akin-cited-by" data-akin-go href="{address}">{said}</a>'
 
 
-def _date(iso: str | None, text: Words) -> str:
+def date_of(iso: str | None, text: Words) -> str:
+    """Return a date in the reader's language; a text that is none as it is."""
     if not iso:
         return ""
     try:

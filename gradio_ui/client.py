@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gradio_ui.answers import Answer, CorpusInfo, Health, LinkedPapers, Neighbourhood, WholePaper
+from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -33,6 +34,8 @@ _ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
+_NEWEST = 5
+_NEWEST_WITHIN = timedelta(days=366)
 _OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
 """Ends of addresses of the service that are about a paper; no id has them."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -103,6 +106,7 @@ class SearchService:
         """
         self.url = settings.service_url
         self._corpus: CorpusInfo | None = None
+        self._newest: tuple[str | None, tuple[FoundPaper, ...]] = (None, ())
         self._map_known: tuple[str | None, float, bool] = None, 0.0, False
         self._http = httpx.AsyncClient(
             base_url=self.url,
@@ -133,6 +137,23 @@ class SearchService:
         if self._corpus is None or snapshot is None or self._corpus.snapshot != snapshot:
             self._corpus = await self._send_request("GET", "/corpus", CorpusInfo)
         return self._corpus
+
+    async def newest(self, corpus: CorpusInfo) -> tuple[FoundPaper, ...]:
+        """Return the newest papers of the corpus; they are asked for once for each snapshot.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        if corpus.snapshot is None or self._newest[0] != corpus.snapshot:
+            try:
+                last = date.fromisoformat(corpus.newest or "")
+            except ValueError:
+                return ()
+            days = f"submittedDate:[{last - _NEWEST_WITHIN:%Y%m%d} TO {last:%Y%m%d}]"
+            body: dict[str, object] = {"query": days, "sort": "newest", "k": _NEWEST}
+            answer = await self._send_request("POST", "/search", Answer, body)
+            self._newest = (corpus.snapshot, answer.results)
+        return self._newest[1]
 
     async def can_rerank(self) -> bool:
         """Return True if the service has a reranker; False also if it does not say so within a second."""

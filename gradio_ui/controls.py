@@ -8,9 +8,11 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCount
-from gradio_ui.state import SORTS, SORTS_BY_FACT, PageState
+from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_FACT, PageState
 from gradio_ui.words import Words
 
+LONGEST_SENT: Final = 7_000
+"""Characters of an address, as in page.js: servers and proxies refuse longer ones."""
 _MOST_YEARS: Final = 60  # bars side by side; of a longer span, only the years with papers are shown
 _MOST_CATEGORIES: Final = 10
 _LEAST_BAR: Final = 0.06  # of the height, so that a bar can be seen and clicked
@@ -30,6 +32,16 @@ def toolbar(state: PageState, text: Words, *, cited: bool = False) -> str:
         links += _choice(state.spread(not state.varied), "varied", text, is_on=state.varied)
     label = escape(text("order.label"))
     return f'<nav class="akin-toolbar" aria-label="{label}"><span>{escape(text("order.sort"))}</span>{links}</nav>'
+
+
+def feed_link(state: PageState, text: Words) -> str:
+    """Return the link to the Atom feed of a search, which a feed reader follows; none for a long text."""
+    search = replace(state, offset=0, k=DEFAULT_RESULTS).address()
+    if len(search) > LONGEST_SENT:
+        return ""
+    address = escape(f"feed{search}")
+    look = 'class="akin-follow" type="application/atom+xml" data-akin-feed'
+    return f'<a {look} href="{address}" title="{escape(text("feed.info"))}">{escape(text("feed.follow"))}</a>'
 
 
 def order_fact(answer: Answer, text: Words) -> str:

@@ -43,18 +43,7 @@ def fetch(folder: Path = FOLDER) -> None:
     """
     if is_there(folder):
         return
-    named = {name.lower(): value for name, value in os.environ.items()}  # npm reads its variables in any case
-    registry = named.get("npm_config_registry") or _NPM
-    address = f"{registry.rstrip('/')}/katex/-/katex-{VERSION}.tgz"
-    if not address.startswith(("https://", "http://")):
-        raise ValueError(f"npm_config_registry is not a web address: {registry}")
-    try:
-        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
-            package = answer.read(_LARGEST)
-    except HTTPException as error:  # an answer that ends early, or an address that is none
-        raise OSError(f"{address}: {error!r}") from error
-    if base64.b64encode(hashlib.sha512(package).digest()).decode() != _SHA512:
-        raise ValueError(f"{address} is not KaTeX {VERSION}: its digest is another one")
+    package = npm_package("katex", VERSION, _SHA512)
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
         for member in archive:
             name = member.name.removeprefix(_DIST)
@@ -65,6 +54,33 @@ def fetch(folder: Path = FOLDER) -> None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content.read())
     (folder / "VERSION").write_text(VERSION, encoding="utf-8")
+
+
+def npm_package(name: str, version: str, sha512: str) -> bytes:
+    """Return the archive of a package of the npm registry.
+
+    Args:
+        name: Its name.
+        version: Its version.
+        sha512: The digest of the archive, in base64.
+
+    Raises:
+        OSError: the registry does not answer.
+        ValueError: the package is another one than expected.
+    """
+    named = {name.lower(): value for name, value in os.environ.items()}  # npm reads its variables in any case
+    registry = named.get("npm_config_registry") or _NPM
+    address = f"{registry.rstrip('/')}/{name}/-/{name}-{version}.tgz"
+    if not address.startswith(("https://", "http://")):
+        raise ValueError(f"npm_config_registry is not a web address: {registry}")
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
+            package = answer.read(_LARGEST)
+    except HTTPException as error:  # an answer that ends early, or an address that is none
+        raise OSError(f"{address}: {error!r}") from error
+    if base64.b64encode(hashlib.sha512(package).digest()).decode() != sha512:
+        raise ValueError(f"{address} is not {name} {version}: its digest is another one")
+    return bytes(package)
 
 
 def main() -> int:

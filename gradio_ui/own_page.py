@@ -69,7 +69,7 @@ def _complete(body: bytes, visit: Visit) -> bytes:
 
 
 def _head(visit: Visit) -> str:
-    names = ["words.js", "lists.js", "page.js", "feedback.js"]
+    names = ["words.js", "lists.js", "page.js", "feedback.js", "recent.js", "keys.js"]
     if katex_files.is_there():
         names.append("mathematics.js")
     # The address contains the query, which must not be sent to the sites that the results link to.
@@ -84,7 +84,7 @@ def _text(key: str, visit: Visit) -> str:
     if key == "masthead":
         return render.masthead(visit)
     if key == "try":
-        return render.examples(visit) + render.operators(visit.words)
+        return render.examples(visit) + render.under_the_box(visit.words)
     return visit.words(key)
 
 

@@ -5,6 +5,7 @@
 
   let fromAddress = true;
   let asked = "";
+  let followed = false; // a link within the results, which go with it: the focus moves to the new ones
 
   const byId = (id) => document.getElementById(id);
   const busy = (yes) => byId("akin-results")?.setAttribute("aria-busy", String(yes));
@@ -24,8 +25,35 @@
     byId("akin-restore")?.click();
   }
 
+  /* The same search in the other languages, and as a feed. */
+  function linkTo(address) {
+    for (const link of document.querySelectorAll("a[data-akin-language]")) {
+      const query = new URLSearchParams(address);
+      query.set("lang", link.lang);
+      link.href = `?${query}`;
+    }
+    document.head.querySelector("link[type='application/atom+xml']")?.remove();
+    const feed = document.querySelector("a[data-akin-feed]");
+    if (!feed) return;
+    const link = Object.assign(document.createElement("link"), { rel: "alternate", type: "application/atom+xml", href: feed.href });
+    document.head.append(link);
+  }
+
+  /* Gradio puts the results in the page some frames later; an answer like the last one changes nothing. */
+  function whenShown(act, frames = 30) {
+    const shown = document.querySelector("#akin-results :is(.akin-list, .akin-problem, .akin-welcome):not([data-akin-shown])");
+    if (!shown && frames) {
+      requestAnimationFrame(() => whenShown(act, frames - 1));
+      return;
+    }
+    shown?.setAttribute("data-akin-shown", "");
+    act();
+  }
+
   function settled() {
     busy(false);
+    byId("akin-form")?.setAttribute("data-akin-ready", "");
+    byId("akin-form")?.setAttribute("role", "search");
     for (const id of ["akin-status", "akin-corpus"]) byId(id)?.setAttribute("aria-live", "polite");
   }
 
@@ -55,9 +83,16 @@
       if (fromAddress && asked !== current()) return;
       settled();
       document.title = titled(address);
-      if (address === current()) return;
-      if (fromAddress) history.replaceState(null, "", written(address));
-      else history.pushState(null, "", written(address));
+      if (address !== current()) {
+        if (fromAddress) history.replaceState(null, "", written(address));
+        else history.pushState(null, "", written(address));
+      }
+      linkTo(address);
+      whenShown(() => {
+        if (followed) byId("akin-results-title")?.focus({ preventScroll: true });
+        followed = false;
+        document.dispatchEvent(new CustomEvent("akin:settled", { detail: { address } }));
+      });
     },
   };
 
@@ -102,6 +137,12 @@
       );
       return;
     }
+    const filters = event.target.closest("[data-akin-filters]");
+    if (filters) {
+      const form = byId("akin-form");
+      filters.setAttribute("aria-expanded", String(form.toggleAttribute("data-akin-filters-open")));
+      return;
+    }
     const format = event.target.closest("[data-akin-format]");
     if (format) {
       cite(format.closest("[data-akin-cite]"), format.dataset.akinFormat);
@@ -110,6 +151,7 @@
     const link = event.target.closest("a[data-akin-go]");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
+    followed = Boolean(link.closest("#akin-results, #akin-status"));
     go(new URL(link.href).search);
     window.scrollTo({ top: link.classList.contains("akin-page") ? byId("akin-status").offsetTop - 16 : 0 });
   });

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from gradio_ui import render
-from gradio_ui.answers import CorpusInfo
+from gradio_ui.answers import CorpusInfo, FoundPaper
 from gradio_ui.client import RequestFailed, RequestRefused, SearchService
 from gradio_ui.state import Notes, PageState
 from gradio_ui.words import Words
@@ -61,7 +61,17 @@ async def open_address(service: SearchService, state: PageState, notes: Notes, t
     except RequestFailed as error:
         _log.warning("no corpus from %s: %s (%s)", service.url, error, error.__cause__)
         return View(render.notices(notes, text), render.problem(error, text))
-    return View(render.notices(notes, text), "", corpus, await service.can_rerank())
+    newest, deep = await asyncio.gather(_newest_of(service, corpus), service.can_rerank())
+    return View(render.notices(notes, text), render.welcome(corpus, newest, state, text), corpus, deep)
+
+
+async def _newest_of(service: SearchService, corpus: CorpusInfo) -> tuple[FoundPaper, ...]:
+    # The page is shown without them.
+    try:
+        return await service.newest(corpus)
+    except RequestFailed as error:
+        _log.warning("no newest papers from %s: %s (%s)", service.url, error, error.__cause__)
+        return ()
 
 
 async def _corpus_of(service: SearchService, snapshot: str | None) -> CorpusInfo | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from gradio_ui.answers import Answer, CorpusInfo, LikedPaper
-from gradio_ui.card import paper_card, tex_class
+from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper
+from gradio_ui.card import date_of, paper_card, tex_class, title_link
 from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
-from gradio_ui.controls import facets, offers, order_fact, toolbar
+from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
@@ -25,7 +25,7 @@ EXAMPLES: Final = (
     "can language models check facts?",
     "graph neural networks for molecules",
 )
-_LONGEST_SENT: Final = 7_000  # characters of an address, as in page.js
+_MOST_CATEGORIES: Final = 16
 _STAGES: Final = ("embed", "vectors", "lexical", "fuse", "fetch")
 _OPERATORS: Final = {
     "phrase": ('"neural operator"',),
@@ -63,6 +63,20 @@ def examples(visit: Visit) -> str:
     return f'<nav class="akin-examples" aria-label="{label}"><span>{escape(text("ask.try"))}</span>{links}</nav>'
 
 
+def under_the_box(text: Words) -> str:
+    """Return what helps to search, folded: operators, recent searches of this browser, and on a phone the filters."""
+    title, forget = escape(text("recent.title")), escape(text("recent.forget"))
+    recent = (
+        f'<details class="akin-recent" id="akin-recent" hidden><summary>{title}</summary><ul></ul>'
+        f'<p>{escape(text("recent.where"))} <button type="button" data-akin-forget>{forget}</button></p></details>'
+    )
+    filters = (
+        '<button type="button" class="akin-filters-button" data-akin-filters aria-expanded="false" '
+        f'aria-controls="akin-filters">{escape(text("filters.title"))}</button>'
+    )
+    return f'<div class="akin-help">{operators(text)}{recent}{filters}</div>'
+
+
 def operators(text: Words) -> str:
     """Return the list of search operators, folded."""
     lines = "".join(
@@ -80,13 +94,16 @@ def _if_cited(name: str) -> str:
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
-    """Return the line with the size and the newest month of the corpus; empty if there is no description."""
+    """Return the line with the size, newest month and missing vectors of the corpus; empty if it has no description."""
     if corpus is None:
         return ""
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
-    return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}">{escape(line)}</p>'
+    if corpus.coverage:
+        line = text("corpus.covered", line=line, covered=corpus.coverage.with_vectors)
+    newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
+    return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}"{newest}>{escape(line)}</p>'
 
 
 def _month(iso: str, text: Words) -> str:
@@ -94,6 +111,44 @@ def _month(iso: str, text: Words) -> str:
         return text.month(date.fromisoformat(f"{iso[:7]}-01"))
     except ValueError:
         return iso[:7]
+
+
+def welcome(corpus: CorpusInfo, newest: Sequence[FoundPaper], state: PageState, text: Words) -> str:
+    """Return what the page shows before a search: the newest papers, and the largest categories to browse.
+
+    Args:
+        corpus: The corpus.
+        newest: The newest papers of the corpus.
+        state: The state of the page; links keep its language.
+        text: The texts in the reader's language.
+    """
+    papers = "".join(f"<li>{_newest(paper, state, text)}</li>" for paper in newest)
+    named: dict[str, Category] = {}
+    for category in corpus.categories:
+        # Two codes may be one category, such as math-ph and math.MP.
+        named.setdefault(category.name or category.code, category)
+    codes = "".join(
+        f'<li><a data-akin-go href="{escape(replace(state.fresh(f"cat:{each.code}"), sort="newest").address())}">'
+        f"{escape(name)}</a> <span>{text.number(each.papers)}</span></li>"
+        for name, each in list(named.items())[:_MOST_CATEGORIES]
+    )
+    parts = [("newest", papers, "akin-newest"), ("browse", codes, "akin-browse")]
+    sections = "".join(
+        f'<section aria-labelledby="{look}"><h2 id="{look}">{escape(text(f"welcome.{name}"))}</h2>'
+        f'<ul class="{look}">{items}</ul></section>'
+        for name, items, look in parts
+        if items
+    )
+    return f'<div class="akin-welcome">{sections}</div>' if sections else ""
+
+
+def _newest(paper: FoundPaper, state: PageState, text: Words) -> str:
+    similar = escape(state.fresh().similar_to(paper.id).address())
+    return (
+        f'<span class="akin-newest-title{tex_class(paper.title)}">{title_link(paper, state)}</span> '
+        f'<span class="akin-facts">{date_of(paper.date, text)}'
+        f'<a data-akin-go href="{similar}">{escape(text("card.similar"))}</a></span>'
+    )
 
 
 def category_choices(corpus: CorpusInfo) -> list[tuple[str, str]]:
@@ -129,7 +184,8 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *
         facts.append(f'<a href="map{escape(state.address())}">{escape(text("map.show"))}</a>')
     line = '<span class="akin-dot" aria-hidden="true"> · </span>'.join(fact for fact in facts if fact)
     chips = offers(state, answer.suggestions, text)
-    return f'{_liked_papers(state, answer, text)}<p class="akin-line">{line}</p>{chips}{notices(tuple(warnings), text)}'
+    liked = _liked_papers(state, answer, text)
+    return f'{liked}<div class="akin-line">{line}</div>{chips}{notices(tuple(warnings), text)}'
 
 
 def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Words) -> str:
@@ -150,23 +206,24 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
         for rank, paper in enumerate(answer.results, start=answer.offset + 1)
     )
     return (
-        f'<h2 class="akin-hidden">{escape(text("results.title"))}</h2>'
-        f"{toolbar(state, text, cited=cited)}{facets(state, answer.facets, names, text)}"
+        f'<h2 class="akin-hidden" id="akin-results-title" tabindex="-1">{escape(text("results.title"))}</h2>'
+        f'<div class="akin-over">{toolbar(state, text, cited=cited)}{feed_link(state, text)}</div>'
+        f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
         f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 
 def _exports(state: PageState, answer: Answer, text: Words) -> str:
-    """Return the links to files of the shown papers and of the best thousand, and to the feed of the search.
+    """Return the links to files of the shown papers and of the best thousand.
 
     The shown papers are named by their ids, so that the file has these and no others. A text that is too long for an
-    address has no other links.
+    address has no link to the thousand.
     """
     shown = urlencode([("ids", paper.id) for paper in answer.results])
     lines = [(text("export.page"), f"?{shown}")]
     search = replace(state, offset=0).address()
-    if is_short := len(search) <= _LONGEST_SENT:
+    if len(search) <= LONGEST_SENT:
         lines.append((text("export.best"), f"{search}&all=1"))
     rows = "".join(
         f"<p><span>{escape(name)}</span> "
@@ -174,9 +231,8 @@ def _exports(state: PageState, answer: Answer, text: Words) -> str:
         + "</p>"
         for name, query in lines
     )
-    feed = f'<p><a href="feed{escape(search)}">{escape(text("export.feed"))}</a></p>' if is_short else ""
     title = escape(text("export.title"))
-    return f'<details class="akin-export"><summary>{title}</summary>{rows}{feed}</details>'
+    return f'<details class="akin-export"><summary>{title}</summary>{rows}</details>'
 
 
 def problem(error: RequestFailed, text: Words) -> str:

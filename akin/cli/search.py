@@ -215,7 +215,7 @@ def address_of(answer: dict[str, Any], rank: int) -> str:
     paper = results[rank - first]
     address = next(iter(paper["links"].values()), None)
     if address is None:
-        raise SearchFailed(f"--open {rank}: {paper['id']} is not on arXiv, and has no DOI and no address")
+        raise SearchFailed(f"--open {rank}: {paper['id']} is not on arXiv and has no DOI, so it has no address")
     return str(address)
 
 

@@ -14,6 +14,7 @@ from akin.settings.compose import ComposeSettings
 from akin.settings.encoder import EncoderSettings
 from akin.settings.page import PageSettings
 from akin.settings.places import (
+    CollectionFolder,
     FeedbackFolder,
     Folders,
     Logging,
@@ -28,6 +29,7 @@ from akin.settings.stack import StackSettings
 GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Folders": Folders,
     "Feedback": FeedbackFolder,
+    "Collection of queries": CollectionFolder,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,

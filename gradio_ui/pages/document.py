@@ -32,7 +32,7 @@ def document(
         styles: Names of style sheets there.
         here: The page's own path in `NAVIGATION`, if it has one.
     """
-    own = ["words.js", "lists.js", *(["mathematics.js"] if katex_files.is_there() else []), *scripts]
+    own = ["words.js", "lists.js", "keys.js", *(["mathematics.js"] if katex_files.is_there() else []), *scripts]
     address = [escape(f"{visit.root}/{files.address(name)}") for name in ("page.css", "plain.css", *styles)]
     sheets = "".join(f'<link rel="stylesheet" href="{each}">' for each in address)
     code = "".join(f'<script defer src="{escape(f"{visit.root}/{files.address(name)}")}"></script>' for name in own)
@@ -67,7 +67,9 @@ def navigation(visit: Visit, here: str = "") -> str:
         for code, name in LANGUAGES.items()
         if code != visit.language
     )
-    return f'<nav class="akin-navigation" aria-label="{escape(text("navigation.label"))}">{links}{others}</nav>'
+    label, keys = escape(text("navigation.label")), escape(text("navigation.keys"))
+    button = f'<button type="button" class="akin-keys-button" data-akin-keys>{keys}</button>'
+    return f'<nav class="akin-navigation" aria-label="{label}">{links}{others}{button}</nav>'
 
 
 def _current(is_here: bool) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.test_page import CHROMIUM, FLAGS, VIOLATIONS
+from tests.e2e.conftest import CHROMIUM, FLAGS, VIOLATIONS
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack

@@ -11,30 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import measure, weigh
 from gradio_ui import katex_files
+from tests.e2e.browsing import answered, search, visit
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.e2e
-
-
-def answered(page: Page) -> None:
-    """Wait for the answer to the last search."""
-    page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
-
-
-def visit(page: Page, stack: RunningStack) -> None:
-    """Open the page and wait for the size of the corpus, which it shows when its scripts have started."""
-    page.goto(stack.settings.ui_url)
-    expect(page.get_by_text(re.compile(r"[0-9,]+ papers")).first).to_be_visible()
-
-
-def search(page: Page, text: str) -> None:
-    page.locator("#akin-query textarea").fill(text)
-    page.locator("#akin-search").click()
-    page.wait_for_url(re.compile(r"[?&]q="))
-    expect(page.locator("article.akin-paper").first).to_be_visible()
-    answered(page)
 
 
 def test_a_question_is_answered_with_papers(page: Page, sample_stack: RunningStack) -> None:

@@ -20,7 +20,7 @@ PLACED_AMONG = 5
 """Nearest papers whose mean is the place of another paper."""
 _EXACT_BELOW = 20_000
 _LISTS_READ = 16
-_TRAINED_ON = 64  # vectors a list
+_TRAINED_ON = 32  # vectors a list; lists need not be even, as many are read
 _LEAST_WEIGHT = 1e-3
 
 OnStep = Callable[[int, int], None]
@@ -39,8 +39,8 @@ class Neighbourhood:
             lists = int(4 * count**0.5)
             coarse, self._index = self._index, faiss.IndexIVFFlat(self._index, dim, lists, faiss.METRIC_INNER_PRODUCT)
             self._coarse = coarse  # FAISS keeps a bare pointer to it
-            self._index.cp.niter, self._index.cp.seed = 8, seed
-            self._index.cp.max_points_per_centroid = _TRAINED_ON
+            self._index.cp.niter, self._index.cp.seed = 5, seed
+            self._index.cp.min_points_per_centroid, self._index.cp.max_points_per_centroid = 1, _TRAINED_ON
             self._index.nprobe = _LISTS_READ
             self._index.train(vectors)
         self._index.add(vectors)

@@ -95,6 +95,7 @@ def test_no_other_site_may_read_unless_it_is_named(corpus: Any) -> None:
     ):
         assert answer.headers["access-control-allow-origin"] == "https://site.example"
         assert "access-control-allow-credentials" not in answer.headers
+    assert answer.is_success
 
 
 def test_errors_and_tags_can_be_read_by_a_named_site(corpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,12 @@ from gradio_ui.theme import css, theme
 
 SETTINGS = Settings(service_url="http://service.test")
 ANSWER = {"results": [{"id": "a", "title": "A title", "score": 0.5}], "k": 10, "snapshot": "one", "searched": 3}
-CORPUS = {"papers": 3, "snapshot": "one", "categories": [{"code": "cs.LG", "name": "Machine Learning"}]}
+CORPUS = {
+    "papers": 3,
+    "snapshot": "one",
+    "newest": "2024-03-05",
+    "categories": [{"code": "cs.LG", "name": "Machine Learning", "papers": 2}],
+}
 
 
 class Service:
@@ -24,12 +29,15 @@ class Service:
         self.bodies: list[dict[str, object]] = []
         self.paths: list[str] = []
         self.away = False
+        self.without = ""
         self.health: dict[str, object] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.away:
             raise httpx.ConnectError("refused")
         self.paths.append(request.url.path)
+        if request.url.path == self.without:
+            return httpx.Response(503, json={"error": {"code": "overloaded", "message": "Later."}})
         if request.url.path == "/corpus":
             return httpx.Response(200, json=CORPUS)
         if request.url.path == "/map":
@@ -113,7 +121,7 @@ async def test_deep_is_offered_where_there_is_a_reranker(page: SearchPage, servi
     deep = (await page.restore(address))[-1]
     assert (deep["value"], deep["visible"]) == (True, True)
     assert (await page.restore("?q=x"))[-1]["value"] is False
-    assert [body.get("rerank") for body in service.bodies] == [30, 30, None]
+    assert [body.get("rerank") for body in service.bodies if body["query"] == "x"] == [30, 30, None]
 
 
 async def test_deep_is_not_kept_where_nobody_could_uncheck_it(page: SearchPage) -> None:
@@ -140,8 +148,29 @@ async def test_a_slow_answer_about_the_reranker_does_not_delay_the_page(
 async def test_the_bare_page_describes_the_corpus(page: SearchPage, service: Service) -> None:
     corpus, _, status, results, address, *_ = await page.restore("")
     assert "3 papers" in corpus
-    assert (status, results, address) == ("", "", "")
-    assert service.paths == ["/corpus", "/health/ready"]
+    assert (status, address) == ("", "")
+    assert "A title" in results
+    assert 'href="?q=cat%3Acs.LG&amp;sort=newest">Machine Learning</a> <span>2</span>' in results
+    assert service.bodies == [{"query": "submittedDate:[20230305 TO 20240305]", "sort": "newest", "k": 5}]
+    await page.restore("?lang=de")
+    assert sorted(service.paths) == ["/corpus", "/corpus", "/health/ready", "/health/ready", "/search"]
+
+
+async def test_the_bare_page_is_shown_without_newest_papers(page: SearchPage, service: Service) -> None:
+    service.without = "/search"
+    corpus, _, _, results, *_ = await page.restore("")
+    assert "3 papers" in corpus
+    assert "Machine Learning" in results
+    assert "A title" not in results
+
+
+async def test_the_language_of_the_address_counts_and_stays(page: SearchPage) -> None:
+    *_, status, results, address = await page.search("x", "hybrid", [], None, None, True, 10, "?q=y&lang=de")
+    assert "Sortieren" in results
+    assert "aus 3 Arbeiten" in status
+    assert address == "?q=x&lang=de"
+    assert "&amp;lang=de" in results
+    assert (await page.restore("?q=x&lang=../../x"))[4] == "?q=x"
 
 
 async def test_the_page_recovers_when_the_service_comes_back(page: SearchPage, service: Service) -> None:

@@ -116,9 +116,9 @@ def test_shown_papers_are_exported_by_their_ids_and_the_search_by_its_address() 
     found = answer(paper(id="a/1 b"), paper(id="2"))
     shown = Elements(render.results(PageState(q="a&b", k=20, offset=40, sort="newest"), found, {}, EN))
     links = [link["href"] for link in shown.all("a") if (link["href"] or "").startswith(("export/", "feed"))]
-    assert links[:2] == ["export/bibtex?ids=a%2F1+b&ids=2", "export/ris?ids=a%2F1+b&ids=2"]
+    assert links[0] == "feed?q=a%26b&sort=newest"
+    assert links[1:3] == ["export/bibtex?ids=a%2F1+b&ids=2", "export/ris?ids=a%2F1+b&ids=2"]
     assert "export/jsonl?q=a%26b&sort=newest&k=20&all=1" in links
-    assert links[-1] == "feed?q=a%26b&sort=newest&k=20"
     assert len(links) == 11
 
 
@@ -239,6 +239,13 @@ def test_the_corpus_line() -> None:
     )
     assert Elements(render.corpus_line(CorpusInfo(papers=1), EN)).text == "1 paper"
     assert render.corpus_line(None, EN) == ""
+
+
+def test_the_corpus_line_says_how_many_papers_have_vectors_while_these_are_made() -> None:
+    partial = {"papers": 20_000, "newest": "2026-03-28", "coverage": {"with_vectors": 1200, "papers": 20_000}}
+    assert Elements(render.corpus_line(CorpusInfo.model_validate(partial), EN)).text == (
+        "20,000 papers, newest Mar 2026; 1,200 of them can be found by meaning so far, the others by their words"
+    )
 
 
 def test_category_choices_show_names_and_give_codes() -> None:

@@ -1,0 +1,30 @@
+"""Steps that people take on the page."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+
+def answered(page: Page) -> None:
+    """Wait for the answer to the last search."""
+    page.wait_for_selector("#akin-results[aria-busy=false]", state="attached")
+
+
+def visit(page: Page, stack: RunningStack) -> None:
+    """Open the page and wait for the size of the corpus, which it shows when its scripts have started."""
+    page.goto(stack.settings.ui_url)
+    expect(page.get_by_text(re.compile(r"314 papers"))).to_be_visible()
+
+
+def search(page: Page, text: str) -> None:
+    page.locator("#akin-query textarea").fill(text)
+    page.locator("#akin-search").click()
+    page.wait_for_url(re.compile(r"[?&]q="))
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    answered(page)

@@ -1,0 +1,243 @@
+"""axe-core finds no serious violation on any page, and everything works by keyboard."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gradio_ui.katex_files import npm_package
+from tests.conftest import CACHE
+from tests.e2e.browsing import answered, search, visit
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
+pytestmark = pytest.mark.e2e
+
+VERSION = "4.14.1"
+SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+SEARCH = "?q=question+answering"
+# Every page there is, with what must be on it before it is checked.
+PAGES = {
+    "empty": ("", ".akin-welcome"),
+    "results": (SEARCH, "article.akin-paper"),
+    "second page": (f"{SEARCH}&offset=10&sort=newest&from=2015", "article.akin-paper"),
+    "nothing found": (f"{SEARCH}&from=1990&to=1991", ".akin-problem"),
+    "notes": (f"{SEARCH}&mode=magic&k=0", ".akin-notice"),
+    "refused": ("?like=9999.99999", ".akin-problem"),
+    "German": (f"{SEARCH}&lang=de", "article.akin-paper"),
+    "no such page": ("nowhere", ".akin-problem"),
+    "paper": ("paper/{id}", "main h1"),
+    "no such paper": ("paper/9999.99999", ".akin-problem"),
+    "list": ("list", "main h1"),
+    "map": ("map", "main h1"),
+}
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return axe-core's script, which is kept for later runs."""
+    kept = CACHE / f"axe-{VERSION}.js"
+    if not kept.exists():
+        with tarfile.open(fileobj=io.BytesIO(npm_package("axe-core", VERSION, SHA512))) as archive:
+            content = archive.extractfile("package/axe.min.js")
+            assert content is not None
+            partial = Path(f"{kept}.partial")
+            partial.write_bytes(content.read())
+            partial.replace(kept)
+    return kept.read_text("utf-8")
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """Return the serious and critical violations on the page as it is."""
+    if not page.evaluate("typeof window.axe === 'object'"):
+        page.evaluate(axe)
+    found: Any = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 10
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]} {' '.join(node['target'][:1])}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_no_page_has_a_serious_violation(browser: Browser, sample_stack: RunningStack, axe: str, look: str) -> None:
+    width = 390 if look == "phone" else 1280
+    context = browser.new_context(
+        color_scheme="dark" if look == "dark" else "light", viewport={"width": width, "height": 900}, locale="en"
+    )
+    page = context.new_page()
+    found: dict[str, list[str]] = {}
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    paper = page.locator("article.akin-paper").first.get_attribute("data-id") or ""
+    for name, (address, shown) in PAGES.items():
+        page.goto(f"{sample_stack.settings.ui_url}/{address.format(id=paper)}")
+        page.wait_for_selector(shown)
+        for summary in page.locator("article.akin-paper summary, #akin-try summary:visible").all()[:4]:
+            summary.click()
+        found[name] = violations(page, axe)
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    page.wait_for_selector("article.akin-paper")
+    page.locator("article.akin-paper").first.evaluate("(paper) => { paper.tabIndex = -1; paper.focus(); }")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    found["keys"] = violations(page, axe)
+    context.close()
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_a_search_by_keyboard_alone(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    page.locator("body").click(position={"x": 5, "y": 5})
+    page.keyboard.press("/")
+    expect(page.locator("#akin-query textarea")).to_be_focused()
+    page.keyboard.type("question j/k?")
+    expect(page.locator("#akin-query textarea")).to_have_value("question j/k?")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"[?&]q="))
+    answered(page)
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    page.locator("#akin-query textarea").evaluate("(box) => box.blur()")
+    for key, at in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
+        page.keyboard.press(key)
+        expect(page.locator("article.akin-paper").nth(at)).to_be_focused()
+    page.keyboard.press("c")
+    expect(page.locator("article.akin-paper").nth(1).locator("pre")).to_contain_text("@")
+    page.evaluate("document.addEventListener('click', (event) => { window.opened = event.target.closest('a')?.href; "
+                  "event.preventDefault(); }, true)")  # fmt: skip
+    title = page.locator("article.akin-paper").nth(1).locator(".akin-title a")
+    for key in ("o", "Enter"):
+        page.locator("article.akin-paper").nth(1).focus()
+        page.evaluate("window.opened = ''")
+        page.keyboard.press(key)
+        assert page.evaluate("window.opened") == title.evaluate("(link) => link.href")
+    for _ in range(9):
+        page.keyboard.press("j")
+    expect(page.locator("a[rel=next]")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("cite the paper")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_focus_goes_to_the_next_page_of_results(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    page.locator("a[rel=next]").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("offset=10"))
+    expect(page.locator("#akin-results-title")).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("article.akin-paper").first).to_be_focused()
+
+
+def test_single_keys_can_be_switched_off(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/nowhere")
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("checkbox").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.reload()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.evaluate("localStorage.clear()")
+
+
+def test_recent_searches_mark_what_is_new(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator("#akin-recent")).to_be_visible()
+    assert page.locator(".akin-new").count() == 0
+    # Two days ago the corpus ended in 2020, and all that is shown from before was shown.
+    page.evaluate("""() => {
+        const [one] = JSON.parse(localStorage.getItem("akin.recent"));
+        const at = Date.now() - 2 * 864e5;
+        localStorage.setItem("akin.recent", JSON.stringify([{ ...one, at, newest: "2021-01-01" }]));
+    }""")
+    page.reload()
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator("#akin-recent")).to_be_visible()
+    assert page.locator(".akin-new").count() == 0
+    page.evaluate("""() => {
+        const [one] = JSON.parse(localStorage.getItem("akin.recent"));
+        const at = Date.now() - 2 * 864e5;
+        localStorage.setItem("akin.recent", JSON.stringify([{ ...one, at, newest: "2021-01-01", now: [], old: [] }]));
+    }""")
+    page.reload()
+    expect(page.locator(".akin-news")).to_contain_text("new since")
+    dates = page.locator("article.akin-paper:has(.akin-new) time").evaluate_all(
+        "(all) => all.map((one) => one.dateTime)"
+    )
+    assert dates
+    assert all(date >= "2021-01-01" for date in dates)
+    others = page.locator("article.akin-paper:not(:has(.akin-new)) time")
+    assert all(date < "2021-01-01" for date in others.evaluate_all("(all) => all.map((one) => one.dateTime)"))
+    page.locator("#akin-recent summary").click()
+    page.locator("[data-akin-keep]").click()
+    expect(page.locator("[data-akin-keep]")).to_have_attribute("aria-pressed", "true")
+    page.goto(sample_stack.settings.ui_url)
+    page.locator("#akin-recent summary").click()
+    page.locator("#akin-recent ul a").click()
+    page.wait_for_url(re.compile(r"q=question"))
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    page.locator("[data-akin-forget]").click()
+    expect(page.locator("#akin-recent")).to_be_hidden()
+    assert page.evaluate("localStorage.getItem('akin.recent')") is None
+
+
+BROKEN = [
+    "{", "null", "[]", '"x"', "[1, null, {}]", '[{"address": "javascript:alert(1)", "text": "x"}]',
+    json.dumps([{"address": "?q=x", "text": "<img src=x onerror=alert(1)>", "at": "soon", "old": 5, "newest": {}}]),
+    json.dumps([{"address": "?q=x", "text": "x" * 5000}] * 500),
+]  # fmt: skip
+
+
+def test_a_broken_storage_does_no_harm(page: Page, sample_stack: RunningStack) -> None:
+    for stored in BROKEN:
+        page.goto(f"{sample_stack.settings.ui_url}/nowhere".replace("/nowhere", "/robots.txt"))
+        page.evaluate("(text) => localStorage.setItem('akin.recent', text)", stored)
+        page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+        expect(page.locator("article.akin-paper").first).to_be_visible()
+        expect(page.locator("#akin-recent")).to_be_visible()
+        assert page.locator("img[src='x']").count() == 0
+        assert page.locator("#akin-recent a[href^='javascript']").count() == 0
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('private'); } })")
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator("#akin-recent")).to_be_hidden()
+
+
+def test_the_language_of_the_address_stays_on_the_way(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/?lang=de")
+    expect(page.get_by_role("button", name="Suchen")).to_be_visible()
+    expect(page.get_by_text("Neueste Arbeiten")).to_be_visible()
+    search(page, "question answering")
+    expect(page.get_by_text(re.compile("aus 314 Arbeiten"))).to_be_visible()
+    assert "lang=de" in page.url
+    page.locator("a.akin-similar").first.click()
+    page.wait_for_url(re.compile(r"like=.*lang=de"))
+    expect(page.get_by_text("neu anfangen")).to_be_visible()
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_text("start over")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_the_feed_of_a_search(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}&from=2020")
+    link = page.get_by_role("link", name="Follow (Atom)")
+    expect(link).to_be_visible()
+    address = link.evaluate("(link) => link.href")
+    page.wait_for_selector(f"head link[rel=alternate][href='{address}']", state="attached")
+    answer = page.request.get(address)
+    assert answer.headers["content-type"].startswith("application/atom+xml")
+    assert answer.text().count("<entry>") >= 10
+    assert sample_stack.settings.service_url not in answer.text().split("<entry>")[0]
