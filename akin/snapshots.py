@@ -29,6 +29,7 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.last_build import record_build
 from retrieval_service.corpus.manifest import CATALOGUE, Manifest, read_manifest
 from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import RetrievalError
@@ -358,8 +359,8 @@ def run_with_encoder(
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
-    """Run work with the promoted encoder, which Triton serves, and return its result."""
-    with encoder_server(settings, say) as (url, version), bar() as progress:
+    """Run work with the promoted encoder, which Triton serves, and return its result; record how it ends."""
+    with record_build(settings.data), encoder_server(settings, say) as (url, version), bar() as progress:
 
         async def run() -> Manifest:
             triton = TritonConnection(url, version=version.number, repository=settings.repository)
