@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from akin.errors import EncoderError, PapersUnusable
 from akin.indexing.build import build_snapshot
@@ -38,6 +39,7 @@ MAY_LACK = 0.05
 
 _LEAVES_SECONDS = 5.0
 
+_Result = TypeVar("_Result")
 Say = Callable[[str], None]
 ShowProgress = Callable[[], AbstractContextManager[OnProgress]]
 """Function that returns a progress bar as a context manager; its value is the function that updates the bar."""
@@ -385,15 +387,15 @@ def rejects_path(settings: Settings, name: str) -> Path:
 
 def run_with_encoder(
     settings: Settings,
-    work: Callable[[Encoder, OnProgress], Awaitable[Manifest]],
+    work: Callable[[Encoder, OnProgress], Awaitable[_Result]],
     *,
     say: Say,
     bar: ShowProgress,
-) -> Manifest:
+) -> _Result:
     """Run work with the promoted encoder, which Triton serves, and return its result."""
     with encoder_server(settings, say) as (url, version), bar() as progress:
 
-        async def run() -> Manifest:
+        async def run() -> _Result:
             triton = TritonConnection(url, version=version.number, repository=settings.repository)
             try:
                 return await work(await triton.find(), progress)

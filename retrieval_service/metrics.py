@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
@@ -121,6 +122,10 @@ class Metrics:
     def record_encoder_failure(self, error: Unavailable) -> None:
         """Record a query for which the encoder returned no vector."""
         self._encoder_failures.labels(error.code).inc()
+
+    def export(self, more: Collector) -> None:
+        """Export further metrics."""
+        self.registry.register(more)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

@@ -153,7 +153,8 @@ def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -
         assert "default" not in networks
         assert not compose.services[triton].ports
         near = {name for name in compose.services if networks_of(compose, name) & networks}
-        assert near == {"triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "prometheus", "grafana"}
+        users = {"index", "retrieval", "retrieval-gpu", "drift"}
+        assert near == {"triton", "triton-gpu", *users, "prometheus", "grafana"}
     assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
         "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu",
     }  # fmt: skip
