@@ -86,6 +86,7 @@ def create_app(
     if settings.collection != "off":
         require_parquet()
     metrics = Metrics()
+    metrics.watch_data(settings.data)
     seed = common_seed(settings)
     origins = parse_origins(settings.cors_origins)
     mcp_endpoint = mcp.McpEndpoint(origins)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from akin.cli.collection import collection_errors, collection_of
-from akin.cli.index import progress_bar
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import AkinError, CollectionUnusable
 
@@ -185,13 +184,11 @@ def _titles(settings: Settings, most: int) -> list[str]:
 def _search(settings: Settings, texts: Sequence[str], k: int) -> list[CollectedSearch | None]:
     """Search texts in the live snapshot, with the encoder that made it."""
     from akin.indexing.collected_queries import search_texts
-    from akin.snapshots import find_manifest, run_with_encoder
+    from akin.snapshots import find_manifest, use_encoder
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     path = SnapshotDirectory(settings.data).path(find_manifest(settings, None).id)
-    return run_with_encoder(
-        settings, lambda encoder, _: search_texts(path, encoder, texts, k=k), say=say, bar=progress_bar
-    )
+    return use_encoder(settings, lambda encoder: search_texts(path, encoder, texts, k=k), say=say)
 
 
 def _unsearched(text: str) -> CollectedSearch:

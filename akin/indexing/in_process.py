@@ -202,3 +202,6 @@ class NoObserver:
 
     def record_encoder_failure(self, error: Unavailable) -> None:
         """Ignore a failure."""
+
+    def record_encoder_loss(self) -> None:
+        """Ignore a loss."""

@@ -25,7 +25,9 @@ _OF_ANSWERS = (
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    """Return the number of cores that this process may use."""
+    # macOS and Windows do not tell a process's own cores.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _origins(value: str) -> str:
