@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,10 +14,11 @@ from typing import IO
 from msgspec import UNSET
 
 from akin.errors import PapersUnusable
+from akin.index_reports import Say
 from akin.indexing.map_upkeep import keep_map
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
 from akin.registry.switch import make_live
-from akin.snapshots import Say, ShowProgress, cli_errors, find_manifest
+from akin.snapshots import ShowProgress, cli_errors, find_manifest
 from akin.stack_settings import Settings
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
@@ -90,7 +92,11 @@ def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
 
 @contextmanager
 def _written_aside(path: Path) -> Iterator[IO[str]]:
-    """Yield a file that replaces another one when all is written."""
+    """Yield a file that replaces another one when all is written; standard output for `-`."""
+    if str(path) == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         aside = Path(file.name)
         try:
