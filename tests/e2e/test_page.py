@@ -260,7 +260,7 @@ def test_results_are_exported_as_files(page: Page, sample_stack: RunningStack) -
     visit(page, sample_stack)
     search(page, "language models")
     shown = [card.get_attribute("data-id") for card in page.locator("article.akin-paper").all()]
-    page.get_by_text("Export and follow").click()
+    page.locator(".akin-export summary").click()
     lines = page.locator(".akin-export p")
     for row, name, file, count in ((0, "CSV", "papers.csv", 10), (1, "JSON Lines", "papers.jsonl", 300)):
         with page.expect_download() as download:
