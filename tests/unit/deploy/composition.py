@@ -49,6 +49,10 @@ class Network(msgspec.Struct, forbid_unknown_fields=True):
     aliases: list[Text] = []
 
 
+class Healthcheck(msgspec.Struct, forbid_unknown_fields=True):
+    disable: bool
+
+
 class Service(msgspec.Struct, forbid_unknown_fields=True):
     """https://github.com/compose-spec/compose-spec/blob/main/05-services.md"""
 
@@ -71,6 +75,7 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     cpus: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)?$")] | None = None
     shm_size: Annotated[str, msgspec.Meta(pattern=r"^\d+m$")] | None = None
     deploy: Deploy | None = None
+    healthcheck: Healthcheck | None = None
     networks: dict[str, Network] = {}
 
 
