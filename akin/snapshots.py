@@ -17,6 +17,7 @@ from akin.indexing.options import BuildOptions, OnProgress
 from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
 from akin.indexing.update import has_present_rules, update_snapshot
+from akin.messages import counted
 from akin.papers import PaperReader, read_papers
 from akin.papers.remote import Harvest
 from akin.registry import versions
@@ -153,7 +154,7 @@ def build_index(
         PapersUnusable: it cannot be indexed; the live snapshot stays the same.
     """
     rejects = rejects_path(settings, source.name)
-    with source.read(rejects) as reader, cli_errors():
+    with cli_errors(), source.read(rejects) as reader:
         started = time.monotonic()
         manifest = run_with_encoder(
             settings,
@@ -176,10 +177,10 @@ def build_index(
     _say_ids(reader, say)
     if reader.report.rejected_total:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
-        say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
+        say(f"{counted(reader.report.rejected_total, 'record')} set aside ({reasons}): see {rejects}")
     say(
-        f"{manifest.papers:,} papers indexed in {seconds:.1f} s ({manifest.embedded:,} embedded, the rest known); "
-        f"snapshot {manifest.id} is live"
+        f"{counted(manifest.papers, 'paper')} indexed in {seconds:.1f} s "
+        f"({manifest.embedded:,} embedded, the rest known); snapshot {manifest.id} is live"
     )
     return manifest
 
@@ -270,7 +271,7 @@ def update_index(
     if reader:
         _say_ids(reader, say)
     if rejected := sum(manifest.rejected.values()) if changed else reader and reader.report.rejected_total:
-        say(f"{rejected:,} records were set aside: see {rejects}")
+        say(f"{counted(rejected, 'record')} set aside: see {rejects}")
     if changed:
         _report_update(manifest, source.name, time.monotonic() - started, say)
     else:
