@@ -86,6 +86,7 @@ def create_app(
     if settings.collection != "off":
         require_parquet()
     metrics = Metrics()
+    metrics.watch_data(settings.data)
     seed = common_seed(settings)
     origins = parse_origins(settings.cors_origins)
     mcp_endpoint = mcp.McpEndpoint(origins)
@@ -163,7 +164,7 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["authorization", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After"],
+            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition"],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar
@@ -20,8 +19,9 @@ from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.request import replace_unprintable
+from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
+from retrieval_service.threads import Job
 
 MOST_REFERENCES = 2_000
 """References of one request."""
@@ -45,7 +45,7 @@ class OneReference:
             description="Names of authors, the first one first: `Reyes, Calvin` or `Calvin Reyes`.", max_length=5_000
         ),
     ] = ()
-    year: Annotated[int | None, Field(description="The year of publication.", ge=0, le=9999)] = None
+    year: Annotated[Number | None, Field(description="The year of publication.", ge=0, le=9999)] = None
     doi: Annotated[_Text, Field(description="The DOI, bare or as an address.")] = ""
     arxiv_id: Annotated[_Text, Field(description="The arXiv id, in any form.")] = ""
     id: Annotated[_Text, Field(description="A text that may be an id of the corpus.")] = ""
@@ -64,7 +64,9 @@ class OneReference:
             doi=doi,
             arxiv_id=known.id if known else None,
             paper_id=replace_unprintable(self.id).strip() or None,
-            problem=None if title or known or doi or self.id else "it has no title, no DOI, no arXiv id and no id",
+            problem=None
+            if title or known or doi or self.id.strip()
+            else "it has no title, no DOI, no arXiv id and no id",
         )
 
 
@@ -119,7 +121,8 @@ async def resolve(request: Request) -> Response:
     wanted = await _RESOLVE.parse_body(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        form, references = await asyncio.to_thread(_read, wanted)
+        # A job holds its turn until it has ended, so that texts that are given up are not read beside others.
+        form, references = await Job(state.read_threads, _read, wanted).result()
         resolved = await state.engine.resolve(corpus, references)
         found = sum(each.paper is not None for each in resolved)
         return json_response(ResolveAnswer(resolved, found, form, corpus.manifest.id))

@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from akin.storage.durable import replace_file
+from akin.storage.durable import replace_file, replace_folder
 from training.errors import RunError
 from training.pipeline.composition import ROOT, parse_configuration
 from training.pipeline.configuration import Configuration
@@ -107,8 +107,7 @@ class RunFolder:
             try:
                 yield aside
                 self.mark_done(name, aside)
-                shutil.rmtree(self.stage_folder(name), ignore_errors=True)
-                os.rename(aside, self.stage_folder(name))
+                replace_folder(aside, self.stage_folder(name))
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         except OSError as error:
@@ -229,12 +228,16 @@ def environment() -> dict[str, Any]:
 
 
 def revision() -> dict[str, Any]:
-    """Return the commit of the code, and True if files differ from it; None for both without git."""
+    """Return the commit of the code, and True if files differ from it; None for what is not known.
+
+    In an image there is no git: AKIN_REVISION names the commit that it was built from.
+    """
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "changed": None}
+        built_from = os.environ.get("AKIN_REVISION", "unknown")
+        return {"commit": None if built_from == "unknown" else built_from, "changed": None}
 
 
 def _git(*arguments: str) -> str:
