@@ -71,6 +71,8 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     cap_drop: list[Text] = []
     security_opt: list[Text] = []
     logging: Logging | None = None
+    mem_limit: Annotated[str, msgspec.Meta(pattern=r"^(0|\d+[mg])$")] | None = None
+    cpus: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)?$")] | None = None
     shm_size: Annotated[str, msgspec.Meta(pattern=r"^\d+m$")] | None = None
     deploy: Deploy | None = None
     healthcheck: Healthcheck | None = None
