@@ -8,7 +8,8 @@ AkinError              1
 ├── PapersUnusable     6   papers cannot be fetched, read or indexed
 ├── SearchFailed       7   the running service refused the search or did not answer
 ├── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
-└── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
+├── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
+└── KeysError         10   the keys of the API cannot be read or changed
 """
 
 from __future__ import annotations
@@ -66,3 +67,9 @@ class FeedbackUnusable(AkinError):
     """Feedback of readers that cannot be read, written or exported."""
 
     exit_code = 9
+
+
+class KeysError(AkinError):
+    """Keys of the API that cannot be read or changed."""
+
+    exit_code = 10

@@ -8,7 +8,15 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from akin.edge import parse_origins
-from akin.settings.places import FeedbackFolder, Logging, ServerNames, ServiceAddress, TritonAddress, http_address
+from akin.settings.places import (
+    FeedbackFolder,
+    KeysPlace,
+    Logging,
+    ServerNames,
+    ServiceAddress,
+    TritonAddress,
+    http_address,
+)
 
 _OF_ANSWERS = (
     "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most",
@@ -29,7 +37,7 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(FeedbackFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(

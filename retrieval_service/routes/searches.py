@@ -16,6 +16,7 @@ from starlette.responses import Response
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import ClientGone, InvalidParameter, RetrievalError
 from retrieval_service.ports import Corpus
+from retrieval_service.routes.access import check_effort
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.error_handlers import describe
 from retrieval_service.routes.openapi import ApiRoute, ErrorDetail
@@ -132,6 +133,7 @@ async def _answer(
     try:
         if isinstance(wanted, RetrievalError):
             raise wanted
+        check_effort(request.scope, wanted)
         asked = wanted
         async with slots:
             return OneAnswer(
