@@ -17,18 +17,27 @@ from akin.snapshots import (
     run_with_encoder,
 )
 from akin.stack_settings import Settings
+from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import Manifest
 
 
 def complete_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifest:
     """Add the missing vectors to the live snapshot, which is partial, and make the whole one the live one.
 
+    If another snapshot is made live meanwhile, that one stays live.
+
     Raises:
         PapersUnusable: the snapshot cannot be completed; it stays the live one.
     """
     before = find_manifest(settings, None)
     say(f"{before.id} has vectors of {before.with_vectors:,} of {before.papers:,} papers; the others are added")
-    started = time.monotonic()
+    started, make_step_live, live = time.monotonic(), go_live(settings, say), before.id
+
+    def follow(step: Manifest) -> None:
+        nonlocal live
+        make_step_live(step)
+        live = step.id
+
     with cli_errors():
         manifest = run_with_encoder(
             settings,
@@ -37,14 +46,19 @@ def complete_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manife
                 settings.data,
                 options=BuildOptions(use=False, steps=None),
                 progress=progress,
-                go_live=go_live(settings, say),
+                go_live=follow,
             ),
             say=say,
             bar=bar,
         )
-        make_live(settings, manifest.id, say)
+        chosen = SnapshotDirectory(settings.data).current()
+        if chosen == live:
+            make_live(settings, manifest.id, say)
         remove_superseded(settings)
     seconds = time.monotonic() - started
     say(f"all {manifest.papers:,} papers have vectors ({manifest.embedded:,} embedded in {seconds:.1f} s)")
-    say(f"snapshot {manifest.id} is live")
+    if chosen == live:
+        say(f"snapshot {manifest.id} is live")
+    else:
+        say(f"{chosen} was made live meanwhile, and stays live; to search the whole one: akin index use {manifest.id}")
     return manifest

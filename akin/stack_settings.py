@@ -60,6 +60,8 @@ class Settings(StackSettings):
             object.__setattr__(self, "feedback", os.path.abspath(self.feedback_folder))
         if "/" in self.keys:
             object.__setattr__(self, "keys", os.path.abspath(self.keys_file))
+        if "/" in self.collection:
+            object.__setattr__(self, "collection", os.path.abspath(self.collection_folder))
         return self
 
     @property

@@ -13,7 +13,10 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
  && pip --python /opt/akin/bin/python install -q --no-deps --require-hashes -r /tmp/requirements.lock
 COPY akin /opt/akin/src/akin
 COPY model_repository /opt/akin/src/model_repository
+# An evaluation searches with the service's own code.
+COPY retrieval_service /opt/akin/src/retrieval_service
 COPY training/src /opt/akin/src/training/src
+COPY training/configs /opt/akin/src/training/configs
 # A path file in place of PYTHONPATH, as akin clears PYTHONPATH for the training commands that it starts.
 RUN chmod -R a+rX /opt/akin/src && python -m compileall -q /opt/akin/src \
  && printf '/opt/akin/src\n/opt/akin/src/training/src\n' > /opt/akin/lib/python3.11/site-packages/akin.pth

@@ -321,3 +321,4 @@ class CorpusInfo(_AnswerPart):
     categories: tuple[Category, ...] = ()
     snapshot: str | None = None
     references: References | None = None
+    coverage: Coverage | None = None

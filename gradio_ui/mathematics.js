@@ -3,7 +3,7 @@
 (() => {
   const MOST_FORMULAS = 500;
   const LONGEST = 1000;
-  const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 4, output: "htmlAndMathml" };
+  const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 4, output: "htmlAndMathml", errorColor: "currentcolor" };
 
   /* The same expression and rule as in akin/papers/text/mathematics.py; a test compares them. */
   const MATHEMATICS = /\\\\|\$\$[^$]+\$\$|\$(?:[^$\\\n]|\\[^\n])+\$|\\\((?:(?!\\[()])[^\n])+\\\)|\\\[(?:(?!\\[\[\]])[^\n])+\\\]|\\\$/gu;

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, LikedPaper
+from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper
 from gradio_ui.card import date_of, paper_card, tex_class, title_link
 from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
@@ -94,12 +94,14 @@ def _if_cited(name: str) -> str:
 
 
 def corpus_line(corpus: CorpusInfo | None, text: Words) -> str:
-    """Return the line with the size and the newest month of the corpus; empty if there is no description."""
+    """Return the line with the size, newest month and missing vectors of the corpus; empty if it has no description."""
     if corpus is None:
         return ""
     line = text.count("corpus.papers", corpus.papers)
     if corpus.newest:
         line = text("corpus.newest", papers=line, month=_month(corpus.newest, text))
+    if corpus.coverage:
+        line = text("corpus.covered", line=line, covered=corpus.coverage.with_vectors)
     newest = f' data-newest="{escape(corpus.newest)}"' if corpus.newest else ""
     return f'<p class="akin-corpus{" akin-cited" * bool(corpus.references)}"{newest}>{escape(line)}</p>'
 
@@ -121,10 +123,14 @@ def welcome(corpus: CorpusInfo, newest: Sequence[FoundPaper], state: PageState, 
         text: The texts in the reader's language.
     """
     papers = "".join(f"<li>{_newest(paper, state, text)}</li>" for paper in newest)
+    named: dict[str, Category] = {}
+    for category in corpus.categories:
+        # Two codes may be one category, such as math-ph and math.MP.
+        named.setdefault(category.name or category.code, category)
     codes = "".join(
         f'<li><a data-akin-go href="{escape(replace(state.fresh(f"cat:{each.code}"), sort="newest").address())}">'
-        f"{escape(each.name or each.code)}</a> <span>{text.number(each.papers)}</span></li>"
-        for each in corpus.categories[:_MOST_CATEGORIES]
+        f"{escape(name)}</a> <span>{text.number(each.papers)}</span></li>"
+        for name, each in list(named.items())[:_MOST_CATEGORIES]
     )
     parts = [("newest", papers, "akin-newest"), ("browse", codes, "akin-browse")]
     sections = "".join(

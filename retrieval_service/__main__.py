@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
+from akin.collection.store import CollectionError
 from akin.edge import CannotListen, listen
 from akin.edge.serving import server_config
 from akin.settings import SettingsError
@@ -46,7 +47,11 @@ def main() -> int:
         except CannotListen as error:
             print(f"retrieval_service: {error}", file=sys.stderr)
             return 1
-        app = create_app(settings)
+        try:
+            app = create_app(settings)
+        except CollectionError as error:
+            print(f"retrieval_service: AKIN_COLLECTION is {settings.collection}, and {error}", file=sys.stderr)
+            return 2
         server = uvicorn.Server(
             _config(app, settings, trusted_proxies=settings.trusted_proxies, root_path=settings.service_root_path)
         )

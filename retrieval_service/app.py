@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from akin.collection.store import CollectionStore, require_parquet
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
 from akin.feedback.store import FeedbackStore
@@ -22,6 +24,7 @@ from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
+from retrieval_service.collection.keeping import Collector
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
@@ -77,8 +80,13 @@ def create_app(
         settings: Its settings; read from the environment if None.
         encoders: Source of its encoders; the Triton that the settings name if None.
         reranker: Its reranker; if None, that of the same Triton, and none with another source of encoders.
+
+    Raises:
+        CollectionError: Searches are to be collected, and the package for it is not installed.
     """
     settings = settings or Settings()
+    if settings.collection != "off":
+        require_parquet()
     metrics = Metrics()
     seed = common_seed(settings)
     ring = None if settings.keys == "off" else KeyRing(KeyFile(settings.keys_file))
@@ -109,13 +117,17 @@ def create_app(
             reads = Admission(_READERS, settings.search_queue, metrics)
             metrics.count_queued(lambda: searches.queued + bulk.queued + reads.queued)
             feedback = _feedback_of(settings, metrics)
+            collector = _collector_of(settings, metrics)
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
+            turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, searches, bulk, reads, read_threads, *limits, seed, reranking, feedback
+                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector
             )
             await live.start()
             if feedback:
                 feedback.start()
+            if collector:
+                collector.start()
             try:
                 yield
             finally:
@@ -126,6 +138,8 @@ def create_app(
                 await bulk.finish()
                 await reads.finish()
                 await live.stop()
+                if collector:
+                    await asyncio.to_thread(collector.stop)
 
     middleware = [
         Middleware(Compression, never=embeddings.UNCOMPRESSED),
@@ -192,6 +206,14 @@ def _feedback_of(settings: Settings, metrics: Metrics) -> Feedback | None:
     if settings.interleave:
         second = SecondService(settings.interleave, settings.interleave_share, settings.interleave_seconds, values)
     return Feedback(store, values, metrics, opened=settings.feedback_opened, second=second)
+
+
+def _collector_of(settings: Settings, metrics: Metrics) -> Collector | None:
+    if settings.collection == "off":
+        return None
+    most = settings.collection_megabytes * 1_000_000
+    store = CollectionStore(settings.collection_folder, days=settings.collection_days, most_bytes=most)
+    return Collector(store, metrics, settings.collection_share)
 
 
 def _open(settings: Settings, path: Path) -> Snapshot:

@@ -14,6 +14,9 @@ from retrieval_service.search.answer import Timings
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 
+_TOKENS = (2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512)
+_SHARES = (0.0, *(round(0.1 * step, 1) for step in range(1, 11)))
+
 
 class Metrics:
     """The counters of one application, in a registry of their own so that several can live in one process."""
@@ -23,7 +26,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
-        histogram = partial(Histogram, buckets=_SECONDS, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS)
         self.requests = counter("akin_requests_total", "Requests answered.", ["route", "method", "status"])
         self.latency = histogram("akin_request_seconds", "Time to answer.", ["route"])
         self.in_flight = gauge("akin_requests_in_flight", "Requests that are being answered.")
@@ -44,6 +47,15 @@ class Metrics:
         self._interleaved = counter(
             "akin_interleaved_searches_total", "Searches to be interleaved with a second service.", ["outcome"]
         )
+        self._tokens = histogram("akin_query_tokens", "Tokens of a query, as the encoder counts them.", buckets=_TOKENS)
+        self._top_score = histogram("akin_search_top_score", "Score of the first result.", buckets=_SHARES)
+        self._no_results = counter("akin_searches_without_results_total", "Searches that found no paper.")
+        self._unknown = histogram(
+            "akin_query_unknown_share", "Share of a collected query's terms that no paper has.", buckets=_SHARES
+        )
+        self._collected = counter("akin_collected_searches_total", "Searches of the collection.", ["outcome"])
+        for outcome in ("stored", "dropped", "failed"):
+            self._collected.labels(outcome)
         self._papers = gauge("akin_snapshot_papers", "Papers in the live snapshot.")
         self._snapshot = gauge(
             "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"]
@@ -69,6 +81,23 @@ class Metrics:
             self._rerank_failures.inc()
         elif degraded:
             self._degraded.inc()
+
+    def record_query(self, tokens: int | None, top_score: float | None) -> None:
+        """Record the length of a query, if it was embedded, and the score of its first result, if there is one."""
+        if tokens is not None:
+            self._tokens.observe(tokens)
+        if top_score is None:
+            self._no_results.inc()
+        else:
+            self._top_score.observe(top_score)
+
+    def record_unknown_terms(self, share: float) -> None:
+        """Record the share of a collected query's terms that no paper has."""
+        self._unknown.observe(share)
+
+    def record_collected(self, outcome: str, searches: int = 1) -> None:
+        """Record searches of the collection: `stored`, `dropped` as too many waited, or `failed` with their file."""
+        self._collected.labels(outcome).inc(searches)
 
     def record_feedback(self, mark: str) -> None:
         """Record a mark that was stored: `useful`, `not_useful` or `opened`; or one that was `withdrawn`."""

@@ -210,6 +210,9 @@ class LexicalIndex(Protocol):
     def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> Mapping[str, float]:
         """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
 
+    def unknown_share(self, text: str) -> float | None:
+        """Return the share of a text's terms that no paper has, each term counted once; None without a term."""
+
     def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
         """Return the places of the words that have one of some terms, in the order of the text.
 

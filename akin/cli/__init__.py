@@ -13,6 +13,7 @@ import typer
 
 from akin.cli import (
     cite,
+    collection,
     digest,
     encoder,
     evaluate,
@@ -52,6 +53,7 @@ app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
+app.add_typer(collection.app, name="collection")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from akin.cli.output import Json, print_json, print_table, read_settings, say
+from akin.cli.output import Json, check_day, print_json, print_table, read_settings, say, shown, write_output
 from akin.cli.relevance import relevance_errors
 from akin.errors import FeedbackUnusable
 
@@ -56,7 +55,7 @@ def info(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    print_table(("feedback", ""), ((name.replace("_", " "), _shown(value)) for name, value in rows.items()))
+    print_table(("feedback", ""), ((name.replace("_", " "), shown(value)) for name, value in rows.items()))
 
 
 @app.command()
@@ -92,11 +91,11 @@ def export(
     settings = read_settings()
     with feedback_errors():
         kept = _store(settings)
-        searches = [each for each in kept.read(_day(since)) if not before or each.search.time < _day(before)]
+        searches = [each for each in kept.read(check_day(since)) if not before or each.search.time < check_day(before)]
         if not searches:
             raise FeedbackUnusable(f"there is no feedback to export in {kept.path} (akin feedback info).")
         if form == "records":
-            _write(to, b"".join(exports.record_lines(searches)))
+            write_output(to, b"".join(exports.record_lines(searches)))
             say(f"{to}: {len(searches):,} searches")
             return
         with closing(_catalogue(settings)) as catalogue:
@@ -106,7 +105,7 @@ def export(
             else:
                 found, done = exports.pairs(searches, catalogue)
                 if found:
-                    _write(to, b"".join(msgspec.json.encode(pair) + b"\n" for pair in found))
+                    write_output(to, b"".join(msgspec.json.encode(pair) + b"\n" for pair in found))
     if not done.records:
         raise FeedbackUnusable("no search has words and a useful result that the corpus has: nothing was written.")
     what = "judgements" if form == "set" else "pairs"
@@ -125,7 +124,7 @@ def delete(
     if bool(before) + bool(search) + everything != 1:
         raise typer.BadParameter("give one of --before DAY, --search ID and --all")
     with feedback_errors():
-        gone = _store(read_settings()).delete(before=_day(before) or None, search=search or None)
+        gone = _store(read_settings()).delete(before=check_day(before) or None, search=search or None)
     say(f"{gone:,} searches deleted")
 
 
@@ -155,7 +154,7 @@ def report(
         raise FeedbackUnusable(f"the report needs {error.name}: install akin with the extra `relevance`.") from error
     with feedback_errors():
         found = compare(
-            _store(read_settings()).read(_day(since)),
+            _store(read_settings()).read(check_day(since)),
             preference=preference,
             useful=credit != "opened",
             opened=credit != "useful",
@@ -204,29 +203,6 @@ def _catalogue(settings: Settings) -> SqliteCatalogue:
     if live is None:
         raise FeedbackUnusable(f"{settings.data} has no live snapshot, which has the texts (akin index build).")
     return SqliteCatalogue(snapshots.path(live) / CATALOGUE)
-
-
-def _write(to: Path, content: bytes) -> None:
-    from akin.storage.durable import replace_file
-
-    if str(to) == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-    else:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(to, content)
-
-
-def _day(text: str) -> str:
-    from akin.papers.readers.fields import parse_day
-
-    if text and (parse_day(text) is None or len(text) != 10):
-        raise typer.BadParameter(f"{text}: give a day as 2026-01-31")
-    return text
-
-
-def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
 
 
 def _print(found: Comparison) -> None:

@@ -72,6 +72,7 @@ def update(
     from akin.papers.remote import ARXIV
     from akin.partial_snapshots import complete_index
     from akin.stack_settings import Settings
+    from retrieval_service.corpus.directory import SnapshotDirectory
 
     settings = Settings.read()
     if source is None:
@@ -80,7 +81,8 @@ def update(
         partial = snapshots.find_manifest(settings, None).partial
         converted = (complete_index if partial else snapshots.convert_index)(settings, say=say, bar=progress_bar)
         if json:
-            print_json(manifest_as_json(converted, live=True))
+            live = SnapshotDirectory(settings.data).current() == converted.id
+            print_json(manifest_as_json(converted, live=live))
         return
     with snapshots.cli_errors():
         require_whole(snapshots.find_manifest(settings, None))

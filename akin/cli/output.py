@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,3 +61,37 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     _console("stdout").print(table)
+
+
+def write_output(to: Path, content: bytes) -> None:
+    """Write a file whole, in a folder that is made; or to standard output, which `-` names.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    from akin.storage.durable import replace_file
+
+    if str(to) == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(to, content)
+
+
+def check_day(text: str) -> str:
+    """Return the day of an option, such as 2026-01-31, or an empty text.
+
+    Raises:
+        BadParameter: It is no day.
+    """
+    from akin.papers.readers.fields import parse_day
+
+    if text and (parse_day(text) is None or len(text) != 10):
+        raise typer.BadParameter(f"{text}: give a day as 2026-01-31")
+    return text
+
+
+def shown(value: object) -> str:
+    """Return a value as tables show it."""
+    return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)

@@ -13,6 +13,8 @@ from typing import Any
 from akin.errors import SavedSearchesUnusable
 
 _TABLE = "search"
+_MOST_BYTES = 1_000_000
+_MOST_SEARCHES = 500
 _EXAMPLE = '[[search]]\nname = "Graphs"\nquery = "graph neural networks"'
 
 
@@ -38,7 +40,11 @@ def read_saved(path: Path) -> list[SavedSearch]:
         SavedSearchesUnusable: The file cannot be read, or is no such file; the message names the line or the search.
     """
     try:
-        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise SavedSearchesUnusable(f"{path} is larger than {_MOST_BYTES:,} bytes: divide it, or check its name")
+        content = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise SavedSearchesUnusable(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -58,6 +64,10 @@ def read_saved(path: Path) -> list[SavedSearch]:
         raise SavedSearchesUnusable(f"{path}: write each search as a table [[search]], with two brackets")
     if not tables:
         raise SavedSearchesUnusable(f"{path} has no search: write at least one, such as\n{_EXAMPLE}")
+    if len(tables) > _MOST_SEARCHES:
+        raise SavedSearchesUnusable(
+            f"{path} has {len(tables):,} searches, and at most {_MOST_SEARCHES} may be in one file: divide it"
+        )
     return [_saved(path, number, table) for number, table in enumerate(tables, start=1)]
 
 

@@ -15,6 +15,7 @@ from akin.mcp.asking import ToolError
 
 _SHORT_ABSTRACT = 400
 _AUTHORS_OF_RESULT = 10
+_AUTHORS_OF_CHASED = 3
 _AUTHORS_OF_PAPER = 100
 _CATEGORIES = 60
 _AROUND = 400  # characters of an answer beside its papers, without notes
@@ -76,11 +77,29 @@ class FoundPaper(Answer):
     sentence: str | None = None
 
 
+class ChasedPaper(Answer):
+    """Paper that the best results cite or are cited by, as `why` says; at most three of its authors are listed.
+
+    `score` is the share of the best results that are linked to it, of which the first weigh most.
+    """
+
+    id: str
+    title: str
+    authors: list[str]
+    author_count: int
+    date: str | None
+    score: float
+    citations: int | None
+    withdrawn: bool
+    why: str
+
+
 class FoundPapers(Answer):
     """Papers that were found, in the order that was asked for.
 
     `searched` is the number of papers that the conditions admit, `left_out` the number of results that did not fit,
-    and `next_offset` where to go on, unless there is no more.
+    and `next_offset` where to go on, unless there is no more. `chased` are there on request, and `chased_left_out` is
+    the number of those that did not fit.
     """
 
     results: list[FoundPaper]
@@ -93,6 +112,8 @@ class FoundPapers(Answer):
     notes: list[str]
     snapshot: str
     facets: Facets | None = None
+    chased: list[ChasedPaper] | None = None
+    chased_left_out: int | None = None
 
     def text(self) -> str:
         """Return the answer for reading."""
@@ -105,16 +126,21 @@ class FoundPapers(Answer):
             lines = ["No paper of the corpus meets the conditions. Use fewer; corpus_info tells dates and categories."]
         lines += [f"Note: {note}" for note in (*filter(None, [self.degraded]), *self.notes)]
         for rank, paper in enumerate(self.results, self.offset + 1):
-            cited = "" if paper.citations is None else f"cited by {paper.citations}"
-            facts = [paper.date or "undated", paper.id, ", ".join(paper.categories), cited]
             lines.append(f"\n{rank}. {paper.title}{' (withdrawn)' * paper.withdrawn}")
-            lines.append(f"   {'; '.join(filter(None, facts))}")
+            lines.append(f"   {_facts(paper, ', '.join(paper.categories))}")
             lines.append(f"   {_people(paper.authors, paper.author_count)}")
             lines += [f"   {part}" for part in (paper.why, paper.sentence, paper.abstract) if part]
         if self.facets:
             named = (("Years", self.facets.years), ("Categories", self.facets.categories))
             lines.append(f"\nOf {'all' if self.facets.complete else 'the best'} {self.facets.papers} matches:")
             lines += [f"{name}: {', '.join(f'{one.value} ({one.papers})' for one in some)}" for name, some in named]
+        if self.chased is not None:
+            lines.append("\nLinked with the best results by references:" if self.chased else "\nNo paper was chased.")
+        for each in self.chased or ():
+            lines.append(f"- {each.title}{' (withdrawn)' * each.withdrawn}; {_facts(each)}")
+            lines.append(f"  {_people(each.authors, each.author_count)}; {each.why}")
+        if self.chased_left_out:
+            lines.append(f"{self.chased_left_out} more of these did not fit max_characters.")
         if self.left_out:
             lines.append(f"\n{self.left_out} more did not fit max_characters.")
         if self.next_offset is not None:
@@ -209,9 +235,12 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
     most = min(_LONGEST_NOTE, asked.max_characters // 8)
     notes = [cut(note, most) for note in answer.get("notes", ())][: max(1, asked.max_characters // 3000)]
     degraded = cut(answer.get("degraded") or "", most)
-    facets = _facets(answer["facets"], asked.max_characters // 4) if asked.facets else None
+    part = asked.max_characters // (8 if asked.facets and asked.chase else 4)
+    facets = _facets(answer["facets"], part) if asked.facets else None
+    chased = _chased(answer["chased"], part) if asked.chase else None
     room = asked.max_characters - _AROUND - len(degraded) - sum(map(len, notes))
     room -= len(facets.model_dump_json()) if facets else 0
+    room -= sum(len(each.model_dump_json()) for each in chased or ())
     kept: list[FoundPaper] = []
     results = answer["results"]
     for result in results:
@@ -234,6 +263,8 @@ def found(answer: Mapping[str, Any], asked: Narrowed) -> FoundPapers:
         notes=notes,
         snapshot=answer["snapshot"],
         facets=facets,
+        chased=chased,
+        chased_left_out=len(answer["chased"]) - len(chased) if chased is not None else None,
     )
 
 
@@ -286,6 +317,21 @@ def _facets(counted: Mapping[str, Any], most: int) -> Facets:
         shown //= 2
 
 
+def _chased(papers: Sequence[Mapping[str, Any]], most: int) -> list[ChasedPaper]:
+    """Return the first of the chased papers that have at most so many characters as JSON."""
+    kept: list[ChasedPaper] = []
+    for each in papers:
+        fields: dict[str, Any] = {name: each[name] for name in ChasedPaper.model_fields if name in each}
+        texts = {"title": cut(each["title"], _LONGEST_NOTE), "why": cut(each["why"], _LONGEST_NOTE)}
+        authors = list(each["authors"][:_AUTHORS_OF_CHASED])
+        paper = ChasedPaper(**fields | texts | {"authors": authors, "citations": _total(each)})
+        most -= len(paper.model_dump_json())
+        if most < 0:
+            break
+        kept.append(paper)
+    return kept
+
+
 def _found_paper(result: Mapping[str, Any], abstracts: str) -> FoundPaper:
     fields: dict[str, Any] = {name: result[name] for name in FoundPaper.model_fields if name in result}
     if highlights := result.get("highlights"):
@@ -325,6 +371,12 @@ def cut(text: str, most: int) -> str:
         return text
     words = text[:most].rpartition(" ")[0]
     return (words if len(words) > most // 2 else text[:most]).rstrip() + "…"
+
+
+def _facts(paper: FoundPaper | ChasedPaper, *more: str) -> str:
+    """Return date, id and citations of a paper for reading."""
+    cited = "" if paper.citations is None else f"cited by {paper.citations}"
+    return "; ".join(filter(None, [paper.date or "undated", paper.id, *more, cited]))
 
 
 def _people(names: Sequence[str], count: int) -> str:

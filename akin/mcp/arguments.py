@@ -100,6 +100,9 @@ class Narrowed(Sized):
     )
     facets: bool = Field(False, description="Count the matches by year and by category.")
     highlight: bool = Field(False, description="Say why each paper was found, and which sentence fits best.")
+    chase: bool = Field(
+        False, description="Add papers that the best results cite or are cited by, if corpus_info tells of references."
+    )
     first: str = Field("", alias="from", description="Oldest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     last: str = Field("", alias="to", description="Newest date: YYYY, YYYY-MM or YYYY-MM-DD.", max_length=40)
     categories: _Names = Field(

@@ -159,17 +159,17 @@ class TritonAddress(EnvironmentSettings):
     )
 
 
-def _feedback(value: str) -> str:
+def _off_on_or_folder(value: str) -> str:
     # A folder is named with a slash, so that a misspelt word turns nothing on.
     if value not in {"off", "on"} and "/" not in value:
-        raise ValueError("must be off, on, or a folder with a / in its name, such as ./feedback")
+        raise ValueError("must be off, on, or a folder with a / in its name, such as ./folder")
     return value
 
 
 class FeedbackFolder(Folders):
     """Place of feedback, and its bounds."""
 
-    feedback: Annotated[str, AfterValidator(_feedback)] = Field(
+    feedback: Annotated[str, AfterValidator(_off_on_or_folder)] = Field(
         default="off",
         description="Keep what readers say of results ([feedback.md](feedback.md)): `off`, `on` (in `feedback` in the "
         "data folder), or a folder.",
@@ -228,6 +228,32 @@ class ApiKey(EnvironmentSettings):
         """Return the headers with the key; none if there is none."""
         key = self.api_key.get_secret_value()
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+class CollectionFolder(Folders):
+    """Place of the collection of queries, and its bounds."""
+
+    collection: Annotated[str, AfterValidator(_off_on_or_folder)] = Field(
+        default="off",
+        description="Keep a sample of the queries, with their vectors, results and times ([drift.md](drift.md)): "
+        "`off`, `on` (in `collection` in the data folder), or a folder. It needs the extra `collection`.",
+    )
+    collection_days: int = Field(
+        default=30, ge=1, le=3650, description="Days after which a collected query is deleted."
+    )
+    collection_megabytes: int = Field(
+        default=200, ge=1, le=100_000, description="Size that the collection may have, in MB; the oldest is deleted."
+    )
+
+    @property
+    def collection_folder(self) -> Path:
+        """Return the folder of the collection, also where none is kept at present."""
+        return self.data / "collection" if self.collection in {"off", "on"} else Path(self.collection).expanduser()
+
+    @property
+    def drift_folder(self) -> Path:
+        """Return the folder of the latest report of drift."""
+        return self.data / "drift"
 
 
 class Logging(EnvironmentSettings):

@@ -16,6 +16,7 @@ from akin.settings.encoder import EncoderSettings
 from akin.settings.page import PageSettings
 from akin.settings.places import (
     ApiKey,
+    CollectionFolder,
     FeedbackFolder,
     Folders,
     KeysPlace,
@@ -33,6 +34,7 @@ GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Feedback": FeedbackFolder,
     "Keys of the API": KeysPlace,
     "Key of a client": ApiKey,
+    "Collection of queries": CollectionFolder,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from akin.edge import parse_origins
 from akin.settings.places import (
+    CollectionFolder,
     FeedbackFolder,
     KeysPlace,
     Logging,
@@ -25,7 +26,9 @@ _OF_ANSWERS = (
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    """Return the number of cores that this process may use."""
+    # macOS and Windows do not tell a process's own cores.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _origins(value: str) -> str:
@@ -37,7 +40,7 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
@@ -129,6 +132,8 @@ class ServiceSettings(FeedbackFolder, KeysPlace, ServiceAddress, ServerNames, Tr
         le=60,
         description="Longest wait for the reranker, in s, and at most half of the time that is left for the search.",
     )
+
+    collection_share: float = Field(default=0.1, gt=0, le=1, description="Share of the searches that are collected.")
 
     feedback_opened: bool = Field(default=False, description="With feedback: also keep which results a reader opened.")
     interleave: Annotated[str, AfterValidator(_service_address)] = Field(

@@ -269,6 +269,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "AKIN_MODEL_REPOSITORY": str(settings.repository),
         "AKIN_FEEDBACK": settings.feedback,
         "AKIN_KEYS": settings.keys,
+        "AKIN_COLLECTION": settings.collection,
         "AKIN_SERVICE_HOST": settings.service_host,
         "AKIN_SERVICE_PORT": str(settings.service_port),
         "AKIN_SERVICE_ROOT_PATH": settings.service_root_path,

@@ -71,8 +71,13 @@ def set_up_server(settings: Settings, say: Say, wheels: Path | None = None) -> b
     require_plain_paths(home, settings.run, settings.repository)
     python = find_python()
     busy = NotSetUp(f"another command has been setting up {home} for {WAIT_SECONDS / 60:.0f} minutes: try again later.")
+
+    def waiting(process: int | None) -> None:
+        other = f"process {process}" if process else "another command"
+        say(f"waiting for {other}, which sets up the Triton server in {home} (at most {WAIT_SECONDS / 60:.0f} minutes)")
+
     try:
-        with hold_lock(home.with_name(f".{home.name}.lock"), WAIT_SECONDS, busy):
+        with hold_lock(home.with_name(f".{home.name}.lock"), WAIT_SECONDS, busy, waiting):
             if is_ready(settings):  # by another command, meanwhile
                 return False
             require_own(home)

@@ -293,6 +293,7 @@ class CorpusAnswer(TypedDict):
     encoder: Encoder
     source: str
     references: NotRequired[dict[str, Any]]
+    coverage: NotRequired[dict[str, int]]
 
 
 class TextVector(TypedDict):

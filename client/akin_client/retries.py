@@ -11,6 +11,7 @@ from akin_client.calls import Answer, Call
 from akin_client.errors import AkinError, AnswerError, CannotConnect, error_of, shown
 
 _LATER = frozenset({429, 502, 503, 504})
+_TOO_SLOW = "deadline_exceeded"  # the answer took all of its time, and would only take as long again
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Retries:
         if attempt >= self.times:
             return None
         if isinstance(failure, AnswerError):
-            if failure.status not in _LATER:
+            if failure.status not in _LATER or failure.code == _TOO_SLOW:
                 return None
             if failure.retry_after is not None:
                 return failure.retry_after if failure.retry_after <= self.longest else None

@@ -22,8 +22,10 @@
   };
   let on = stored.read();
 
-  const papers = () => [...document.querySelectorAll("article.akin-paper")];
-  const chosen = () => document.activeElement?.closest?.("article.akin-paper");
+  /* Results, papers of a list, and those that a paper's page or the map lists. */
+  const PAPERS = "article.akin-paper, article.akin-listed, .akin-alike .akin-list > li, .akin-map-results > li";
+  const papers = () => [...document.querySelectorAll(PAPERS)];
+  const chosen = () => document.activeElement?.closest?.(PAPERS);
 
   function move(step) {
     const all = papers();
@@ -40,7 +42,7 @@
   }
 
   function cite(paper) {
-    const details = paper.querySelector("[data-akin-cite]");
+    const details = paper.querySelector("[data-akin-cite], .akin-citations details");
     if (!details) return;
     details.open = true;
     details.querySelector("summary").focus();
@@ -90,15 +92,18 @@
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat && !/^[jk]$/u.test(event.key)) return;
     if (!on || typing(event.target) || document.querySelector("dialog[open]")) return;
     const paper = chosen();
+    /* On a paper's own page, c and l are about this paper until another one is chosen. */
+    const whole = paper ?? document.querySelector("article.akin-whole");
+    const open = () => paper.querySelector(".akin-title a, a.akin-title, :scope > a")?.click();
     const acts = {
       "/": focusBox,
       j: () => move(1),
       k: () => move(-1),
-      o: paper && (() => paper.querySelector(".akin-title a")?.click()),
+      o: paper && open,
       /* On a link or a button Enter does what it always does. */
-      Enter: event.target === paper && (() => paper.querySelector(".akin-title a")?.click()),
-      c: paper && (() => cite(paper)),
-      l: paper && (() => paper.querySelector("[data-akin-list]")?.click()),
+      Enter: event.target === paper && open,
+      c: whole && (() => cite(whole)),
+      l: whole && (() => whole.querySelector("[data-akin-list]")?.click()),
       "?": help,
     };
     const act = Object.hasOwn(acts, event.key) && acts[event.key];

@@ -129,7 +129,7 @@
   function show() {
     const state = lists.load();
     const of = list();
-    const focused = document.activeElement?.dataset?.akinNote;
+    const focused = document.activeElement?.dataset ?? {};
     part("own").hidden = Boolean(shared);
     part("import").hidden = Boolean(shared);
     part("shared").hidden = !shared;
@@ -143,7 +143,11 @@
       ? window.akinCount("list.papers", papers.length) + (strange ? ` ${window.akinCount("list.strange", strange)}` : "")
       : text("list.empty");
     // A note that is being written stays as it is.
-    if (!focused) part("papers").replaceChildren(...papers.slice(0, shown).map(listedItem));
+    if (!focused.akinNote) part("papers").replaceChildren(...papers.slice(0, shown).map(listedItem));
+    if (focused.akinUnlike) {
+      const same = [...part("papers").querySelectorAll("[data-akin-unlike]")].find((each) => each.dataset.akinUnlike === focused.akinUnlike);
+      same?.focus({ preventScroll: true });
+    }
     part("more").hidden = papers.length <= shown;
   }
 
@@ -276,12 +280,17 @@
   });
   on("share", "click", share);
   on("sort", "change", show);
-  on("more", "click", () => { shown += SHOWN; show(); });
+  on("more", "click", () => {
+    shown += SHOWN;
+    show();
+    part("papers").children[shown - SHOWN]?.querySelector("a, button")?.focus();
+  });
   on("keep", "click", () => {
     const kept = { ...shared, id: lists.newId() };
     lists.change((state) => { state.lists.push(kept); state.current = kept.id; });
     history.replaceState(null, "", location.pathname + location.search);
     openAddress();
+    part("choice").focus();
   });
   part("files").addEventListener("click", guarded((event) => {
     const format = event.target.closest("[data-akin-export]")?.dataset.akinExport;

@@ -82,6 +82,7 @@
       tell();
       part("text").value = "";
       part("file").value = "";
+      part("look").focus();
       lists.say(window.akinCount("list.imported", added) + (added < chosen.length ? ` ${window.akinCount("list.had", chosen.length - added)}` : ""));
     });
     part("found").onchange = update;

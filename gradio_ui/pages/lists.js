@@ -139,10 +139,16 @@
       box.setAttribute("role", "status");
       document.body.append(box);
     }
+    const before = document.activeElement;
     box.replaceChildren(message);
     if (undo) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: window.akinText("list.undo") });
-      button.addEventListener("click", () => { box.replaceChildren(); undo(); });
+      button.addEventListener("click", () => {
+        undo();
+        // The button that has the focus goes: back to where the reader was, or to the content.
+        (before?.isConnected && before !== document.body ? before : document.querySelector("main"))?.focus();
+        box.replaceChildren();
+      });
       box.append(" ", button);
     }
     clearTimeout(clearing);

@@ -190,5 +190,6 @@ def _body(visit: Visit) -> str:
 <section id="akin-list-asked" aria-live="polite" tabindex="-1"></section>
 <div class="akin-list-row"><p id="akin-list-size" role="status"></p>
 <label>{text("sort")} <select id="akin-list-sort">{orders}</select></label></div>
+<h2 class="akin-hidden">{text("papers_heading")}</h2>
 <ol id="akin-list-papers" class="akin-list"></ol>
 <button type="button" id="akin-list-more" hidden>{text("more")}</button>"""

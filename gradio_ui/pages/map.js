@@ -97,8 +97,8 @@
     if (image?.width !== across || image.height !== down) image = brush.createImageData(across, down);
     const pixels = image.data;
     pixels.fill(0);
-    const size = Math.max(1, Math.round(ratio * clamp(1.1 + view.zoom * 0.55 + (about.placed < 5000 ? 1.2 : 0), 1.2, 6)));
-    const strength = marks.length ? 0.3 : clamp(0.5 + view.zoom * 0.1, 0.5, 0.9);
+    const size = Math.max(1, Math.round(ratio * clamp(1.1 + view.zoom * 0.55 + (about.placed < 5000 ? 2.2 : 0), 1.2, 6)));
+    const strength = marks.length ? 0.45 : clamp(0.5 + view.zoom * 0.1, 0.5, 0.9);
     const scale = side / EDGE, dx = across / 2 - view.x * side - size / 2, dy = down / 2 - view.y * side - size / 2;
     for (const tile of about.tiles) {
       if (!isWanted(tile) || !isSeen(tile)) continue;

@@ -279,7 +279,7 @@ def _listed(labels: Iterable[Label]) -> list[Label]:
 
 def _search_of(label: Label, visit: Visit) -> str:
     query = f"cat:{label.category}" if label.category else label.text.replace(",", "")
-    return f"{visit.root}/{PageState(q=query).address()}"
+    return visit.link("", q=query)
 
 
 def _script_json(value: object) -> str:

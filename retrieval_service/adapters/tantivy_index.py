@@ -115,6 +115,11 @@ class TantivyIndex:
         """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
         return {term: information for term, _, information in self._weights(text, against)}
 
+    def unknown_share(self, text: str) -> float | None:
+        """Return the share of a text's terms that no paper has, each term counted once; None without a term."""
+        terms = set(self._analyzer.analyze(pair_letters(to_plain_text(text))))
+        return sum(not self._searcher.doc_freq("text", term) for term in terms) / len(terms) if terms else None
+
     def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
         """Return the places of the words that have one of some terms, in the order of the text."""
         return self._forms.find(text, terms)

@@ -10,7 +10,7 @@ from akin.papers import CATEGORIES
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.ports import Catalogue, EncoderIdentity
 from retrieval_service.redaction import redact_detail
-from retrieval_service.search.answer import EncoderAnswer
+from retrieval_service.search.answer import Coverage, EncoderAnswer
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,7 +35,8 @@ class ReferencesAnswer(msgspec.Struct):
 class CorpusAnswer(msgspec.Struct):
     """Corpus that is searched: its number of papers, their days and their categories, the largest first.
 
-    `references` are there if the corpus knows which of its papers cite which.
+    `references` are there if the corpus knows which of its papers cite which, and `coverage` while some papers have no
+    vector yet.
     """
 
     papers: int
@@ -47,6 +48,7 @@ class CorpusAnswer(msgspec.Struct):
     encoder: EncoderAnswer
     source: str
     references: ReferencesAnswer | UnsetType = UNSET
+    coverage: Coverage | UnsetType = UNSET
 
 
 class EmbedAnswer(msgspec.Struct):
@@ -79,6 +81,7 @@ def corpus_answer(manifest: Manifest, catalogue: Catalogue) -> CorpusAnswer:
         encoder=EncoderAnswer(manifest.encoder.version, manifest.encoder.digest),
         source=str(redact_detail(manifest.source)),
         references=_references(manifest),
+        coverage=UNSET if manifest.with_vectors is UNSET else Coverage(manifest.with_vectors, manifest.papers),
     )
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
-from retrieval_service.ports import Corpus
+from retrieval_service.ports import Corpus, Vectors
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
@@ -49,8 +49,13 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 
 async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
     """Search, and count the search in the metrics."""
-    found = await state.engine.search(corpus, wanted)
+    collector = state.collector if state.collector and state.collector.draws(wanted) else None
+    vectors: list[Vectors | None] = []
+    found = await state.engine.search(corpus, wanted, vectors.append)
     state.metrics.record_search(found.timings, lacks_a_half(found), found.reranked)
+    state.metrics.record_query(found.query.tokens, found.results[0].score if found.results else None)
+    if collector:
+        collector.offer(corpus, found, vectors[0])
     return found
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval_service.admission import Admission
+from retrieval_service.collection.keeping import Collector
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import InvalidParameter
@@ -44,6 +45,7 @@ class ServiceState:
         tag_seed: The part of the tags of answers that does not change while the process runs.
         reranking: Puts results in order, where there is a reranker.
         feedback: Keeps what readers say of results, where that is turned on.
+        collector: Keeps a sample of the searches, where that is turned on.
     """
 
     live: LiveCorpus
@@ -59,6 +61,7 @@ class ServiceState:
     tag_seed: bytes
     reranking: Reranking
     feedback: Feedback | None = None
+    collector: Collector | None = None
 
 
 def service_state(request: Request) -> ServiceState:

@@ -16,7 +16,7 @@ from akin.papers import Paper
 from akin.papers.bibliography.references import Reference
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
-from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet
+from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
 from retrieval_service.redaction import redact_message
 from retrieval_service.search import duplicates, ordering
 from retrieval_service.search.answer import (
@@ -38,15 +38,7 @@ from retrieval_service.search.explaining import Found, explain
 from retrieval_service.search.facets import facets_of_all, facets_of_matches
 from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.filters import filter_rows
-from retrieval_service.search.fusion import (
-    EVEN,
-    FUSIONS,
-    FusedRanking,
-    Fusion,
-    append_deeper,
-    fuse,
-    single_ranking,
-)
+from retrieval_service.search.fusion import EVEN, FUSIONS, FusedRanking, Fusion, append_deeper, fuse, single_ranking
 from retrieval_service.search.highlights import Marked, QueryWords, mark
 from retrieval_service.search.planner import SearchPlan, plan_search, reads_corpus
 from retrieval_service.search.query_answer import query_answer
@@ -91,8 +83,10 @@ class SearchEngine:
         self._reranking = reranking
         self._seed = seed
 
-    async def search(self, corpus: Corpus, request: SearchRequest) -> SearchAnswer:
-        """Return the papers that answer a request.
+    async def search(
+        self, corpus: Corpus, request: SearchRequest, on_vector: Callable[[Vectors | None], None] = lambda _: None
+    ) -> SearchAnswer:
+        """Return the papers that answer a request, and pass the vector that was searched by to a function.
 
         Raises:
             RequestError: The request names a paper or a category that does not exist, or its cursor does not hold.
@@ -101,7 +95,10 @@ class SearchEngine:
         ranked_by = self._seed + corpus.manifest.id.encode()
         request = at_cursor(request, ranked_by)
         parts = self._executor, self._join, self._pool, self._text_weight, self._reranking
-        return await _Search(*parts, corpus, request, ranked_by).run()
+        search = _Search(*parts, corpus, request, ranked_by)
+        found = await search.run()
+        on_vector(search.dense_half.vector)
+        return found
 
     @property
     def executor(self) -> Executor:

@@ -64,10 +64,10 @@ class Stack:
         assert found.returncode == 0, found.stdout
         return found.stdout
 
-    def run(self, service: str, *command: str, **environment: str) -> tuple[int, str]:
+    def run(self, service: str, *command: str, seconds: float = 120, **environment: str) -> tuple[int, str]:
         """Run one more container of a service, with other settings; return its exit code and its output."""
         settings = [f"-e{name}={value}" for name, value in environment.items()]
-        found = self.compose("run", "--rm", "--no-deps", "-T", *settings, service, *command)
+        found = self.compose("run", "--rm", "--no-deps", "-T", *settings, service, *command, seconds=seconds)
         return found.returncode, found.stdout
 
     def first_process(self, service: str) -> str:

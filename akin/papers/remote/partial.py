@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from akin.papers.errors import RemoteError
+from akin.storage import locks
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def partial_file(path: Path) -> Iterator[Any]:
         while True:
             with path.open("a+b") as file:
                 # The system releases the lock when the process ends, also when it is killed.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.lock_now(file.fileno())
                 # The previous holder of the lock may have renamed this file to its final name meanwhile.
                 if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     yield file

@@ -107,6 +107,7 @@ def test_while_vectors_are_made_the_covered_papers_are_drawn(tmp_path: Path, aft
         assert answer.json()["papers"][0]["id"] == oldest.id
         assert len(answer.json()["papers"]) == nearest + 1
         assert answer.json()["coverage"] == {"with_vectors": published[-1].with_vectors, "papers": 600}
+        assert client.get("/corpus").json()["coverage"] == answer.json()["coverage"]
         encoder.away = True
         # The paper itself has no stored vector, so that one must be made.
         away = client.get(f"/papers/{oldest.id}/neighbourhood")

@@ -145,6 +145,8 @@ def test_a_refused_search_is_named(saved: Path) -> None:
         (b"[[search]]\nquery = 'x'\nfrom = 07:32:00", "search 1: .*time"),
         (b"[[search]]\nquery = '\xff'", "is not UTF-8"),
         (b"a = " + b"[" * 50_000, "is not TOML"),
+        (b"#" * 1_000_001, "is larger than 1,000,000 bytes: divide it"),
+        (b"[[search]]\nquery = 'x'\n" * 501, "has 501 searches, and at most 500 may be in one file: divide it"),
         (None, "No such file"),
     ],
 )
@@ -154,6 +156,17 @@ def test_a_broken_file_is_explained(tmp_path: Path, content: bytes | None, told:
         path.write_bytes(content)
     with pytest.raises(SavedSearchesUnusable, match=rf"(?s)saved\.toml.*{told}"):
         read_saved(path)
+
+
+def test_the_largest_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "saved.toml"
+    path.write_bytes((b"[[search]]\nquery = 'x'\n" * 500).ljust(1_000_000, b"#"))
+    assert len(read_saved(path)) == 500
+
+
+def test_a_file_without_an_end_is_refused_without_being_read() -> None:
+    with pytest.raises(SavedSearchesUnusable, match=r"/dev/zero is larger"):
+        read_saved(Path("/dev/zero"))
 
 
 HOSTILE = "a<script>x</script>&amp; *b* [c](d) `e` #f | \\g $h$ \x1b[31m\u202e\n# i ~~j~~ ![k](l)"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from akin.registry import packaged
 from akin.registry.versions import promoted_number, versions
 from akin.stack import server_setup, tritonserver
 from akin.stack_settings import Settings
+from akin.storage.locks import hold_lock
 
 
 @pytest.fixture
@@ -87,6 +89,28 @@ def test_the_server_is_made_once_and_again_for_other_locks(
     monkeypatch.setattr(server_setup, "fingerprint", lambda: "of other locks")
     assert server_setup.set_up_server(settings, told.append)
     assert sorted(path.name for path in installed.iterdir()) == [".triton.lock", "triton"]
+
+
+def test_a_setup_says_that_it_waits_for_another_one_and_goes_on(installed: Path, pip: Path) -> None:
+    pip.write_text(PLACE)
+    settings, told, waits = Settings.read({}), list[str](), threading.Event()
+
+    def say(line: str) -> None:
+        told.append(line)
+        waits.set()
+
+    with hold_lock(installed / ".triton.lock", 0, NotSetUp("held")):
+        thread = threading.Thread(target=server_setup.set_up_server, args=(settings, say))
+        thread.start()
+        assert waits.wait(10)
+        assert not settings.triton_home.exists()
+    thread.join(20)
+    home = settings.triton_home
+    assert told[0] == (
+        f"waiting for process {os.getpid()}, which sets up the Triton server in {home} (at most 30 minutes)"
+    )
+    assert told[1].startswith("setting up")
+    assert (home / "server/server").is_file()
 
 
 def test_the_server_is_made_again_if_its_python_was_removed(installed: Path, pip: Path) -> None:

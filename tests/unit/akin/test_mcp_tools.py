@@ -154,6 +154,50 @@ def test_counts_and_reasons_are_told_and_fit() -> None:
     assert answers.found(told, SearchPapers(query="x")).facets is None
 
 
+def chased(number: int, **fields: Any) -> dict[str, Any]:
+    more = {
+        "score": 0.25, "cited_by": ["2401.00001"], "cites": [], "why": "cited by 1 of the 10 best results: On dust",
+        "citations": {"total": 7, "in_corpus": 1}, "author_count": 40,
+        "authors": [f"Author {n}" for n in range(40)],
+    }  # fmt: skip
+    return {name: value for name, value in paper(number, **more | fields).items() if name != "sources"}
+
+
+@pytest.mark.parametrize("facets", [False, True])
+def test_chased_papers_are_told_and_fit(facets: bool) -> None:
+    counts = {
+        "years": [{"year": year, "papers": 3} for year in range(1990, 2026)],
+        "categories": [{"code": f"cs.{n}", "name": "A name", "papers": 90 - n} for n in range(50)],
+        "papers": 200, "complete": True,
+    }  # fmt: skip
+    linked = [chased(n, title="Wind " * 200 if n == 2 else "On wind") for n in range(20)]
+    told = answer(*map(paper, range(20)), chased=linked, facets=counts)
+    for most in (1000, 3000, 12_000, 100_000):
+        asked = SearchPapers(query="x", k=20, chase=True, facets=facets, abstracts="none", max_characters=most)
+        assert asked.search_body()["chase"] is True
+        found = answers.found(told, asked)
+        assert found.results
+        assert size(found) <= most
+        assert found.chased is not None
+        assert found.chased_left_out is not None
+        assert len(found.chased) + found.chased_left_out == 20
+        assert (f"{found.chased_left_out} more of these did not fit" in found.text()) == bool(found.chased_left_out)
+    assert [each.id for each in found.chased] == [each["id"] for each in linked]
+    first = found.chased[0]
+    assert (first.authors, first.author_count, first.citations) == (["Author 0", "Author 1", "Author 2"], 40, 7)
+    assert "- On wind; 2024-01-02; 2401.00000; cited by 7" in found.text()
+    assert "Author 2 and 37 more; cited by 1 of the 10 best results: On dust" in found.text()
+
+
+def test_papers_are_chased_on_request_only() -> None:
+    found = answers.found(answer(paper()), SearchPapers(query="x"))
+    assert (found.chased, found.chased_left_out) == (None, None)
+    assert "references" not in found.text()
+    none = answers.found(answer(paper(), chased=[]), SearchPapers(query="x", chase=True))
+    assert (none.chased, none.chased_left_out) == ([], 0)
+    assert "No paper was chased." in none.text()
+
+
 def test_long_notes_leave_room_for_papers() -> None:
     told = answer(*map(paper, range(5)), notes=["note " * 100] * 10, degraded="away " * 100)
     for most in (1000, 3000):

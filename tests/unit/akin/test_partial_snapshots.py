@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,8 +100,6 @@ def test_an_update_without_a_source_completes_it(
         return published_manifest(settings.data, "two", ENCODER, papers=2000)
 
     def run(_: Settings, work: Any, **__: Any) -> Any:
-        import asyncio
-
         return asyncio.run(work(None, None))
 
     monkeypatch.setattr(partial_snapshots, "complete_snapshot", complete)
@@ -113,6 +112,47 @@ def test_an_update_without_a_source_completes_it(
     # The partial one is removed.
     assert (snapshots.current(), snapshots.ids()) == ("two", ["two"])
     assert "1,100 of 2,000 papers" in " ".join(told.err.split())
+    assert partial == "one"
+
+
+@pytest.mark.parametrize("changed_after_a_step", [False, True])
+@pytest.mark.usefixtures("partial")
+def test_a_completion_leaves_a_snapshot_live_that_was_chosen_meanwhile(
+    changed_after_a_step: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshots = SnapshotDirectory(Settings.read().data)
+    published_manifest(Settings.read().data, "chosen", ENCODER)
+
+    async def complete(*_: Any, go_live: Any, **__: Any) -> Any:
+        data = Settings.read().data
+        if changed_after_a_step:
+            go_live(published_manifest(data, "step", ENCODER, papers=2000, with_vectors=1500))
+        snapshots.use("chosen")
+        return published_manifest(data, "whole", ENCODER, papers=2000)
+
+    monkeypatch.setattr(partial_snapshots, "complete_snapshot", complete)
+    monkeypatch.setattr(partial_snapshots, "run_with_encoder", lambda _, work, **__: asyncio.run(work(None, None)))
+    index_maintenance.update(json=True)
+    told = capsys.readouterr()
+    assert json.loads(told.out)["live"] is False
+    assert (snapshots.current(), set(snapshots.ids())) == ("chosen", {"chosen", "whole"})
+    assert "chosen was made live meanwhile" in " ".join(told.err.split())
+    assert "akin index use whole" in " ".join(told.err.split())
+
+
+def test_a_completion_goes_live_after_its_own_steps(
+    partial: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def complete(*_: Any, go_live: Any, **__: Any) -> Any:
+        data = Settings.read().data
+        go_live(published_manifest(data, "step", ENCODER, papers=2000, with_vectors=1500))
+        return published_manifest(data, "whole", ENCODER, papers=2000)
+
+    monkeypatch.setattr(partial_snapshots, "complete_snapshot", complete)
+    monkeypatch.setattr(partial_snapshots, "run_with_encoder", lambda _, work, **__: asyncio.run(work(None, None)))
+    index_maintenance.update(json=True)
+    assert json.loads(capsys.readouterr().out)["live"] is True
+    assert SnapshotDirectory(Settings.read().data).current() == "whole"
     assert partial == "one"
 
 

@@ -264,6 +264,14 @@ def test_repetitions_can_be_forbidden(run: Run) -> None:
     assert max(run.pauses) <= 2  # type: ignore[attr-defined]
 
 
+def test_an_answer_that_was_not_ready_in_time_is_not_asked_for_again(run: Run) -> None:
+    late = {"error": {"code": "deadline_exceeded", "message": "Not ready in time.", "detail": None}}
+    server = Server(httpx.Response(503, json=late, headers={"Retry-After": "1"}))
+    with pytest.raises(Unavailable, match="Not ready in time"):
+        run(server, "corpus")
+    assert len(server.requests) == 1
+
+
 def test_searches_have_their_errors_in_place(run: Run) -> None:
     answers = [{"status": 200, "answer": {"k": 3}}, {"status": 404, **BUSY}]
     server = Server(httpx.Response(200, json={"answers": answers}))

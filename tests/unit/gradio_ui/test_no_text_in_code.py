@@ -13,7 +13,7 @@ import pytest
 import gradio_ui
 from gradio_ui import client as errors
 from gradio_ui import render
-from gradio_ui.answers import Answer, CorpusInfo
+from gradio_ui.answers import Answer, CorpusInfo, Coverage
 from gradio_ui.pages import document as documents
 from gradio_ui.pages import visit as visits
 from gradio_ui.pages.visit import Visit
@@ -72,7 +72,9 @@ CASES: dict[str, Callable[[], str]] = {
     "hint": lambda: render.hint(read_address(BAD)[1], MARKED),
     "years": lambda: render.notices(read_address("?from=1&to=x")[1], MARKED),
     "many parts": lambda: render.notices(read_address("&" * 500)[1], MARKED),
-    "corpus": lambda: render.corpus_line(CorpusInfo(papers=7, newest="2024-05-06"), MARKED).replace("May", ""),
+    "corpus": lambda: render.corpus_line(
+        CorpusInfo(papers=7, newest="2024-05-06", coverage=Coverage(with_vectors=3, papers=7)), MARKED
+    ).replace("May", ""),
     "status": lambda: render.answer_status(STATE, answer(), (), MARKED),
     "status of one": lambda: render.answer_status(STATE, answer(results=[PAPER], sort=None), (), MARKED),
     "status of none": lambda: render.answer_status(STATE, answer(results=[]), (), MARKED),

@@ -241,6 +241,13 @@ def test_the_corpus_line() -> None:
     assert render.corpus_line(None, EN) == ""
 
 
+def test_the_corpus_line_says_how_many_papers_have_vectors_while_these_are_made() -> None:
+    partial = {"papers": 20_000, "newest": "2026-03-28", "coverage": {"with_vectors": 1200, "papers": 20_000}}
+    assert Elements(render.corpus_line(CorpusInfo.model_validate(partial), EN)).text == (
+        "20,000 papers, newest Mar 2026; 1,200 of them can be found by meaning so far, the others by their words"
+    )
+
+
 def test_category_choices_show_names_and_give_codes() -> None:
     corpus = CorpusInfo(papers=1, categories=(Category(code="cs.LG", name="Machine Learning"),))
     assert render.category_choices(corpus) == [("Machine Learning (cs.LG)", "cs.LG")]

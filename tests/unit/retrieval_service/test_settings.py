@@ -56,7 +56,14 @@ def test_every_setting_of_the_service_either_changes_answers_or_is_known_not_to(
         *("cors_origins", "search_threads", "search_concurrency", "search_queue", "search_seconds", "body_seconds"),
         *("watch_seconds", "rate_limit", "rate_burst", "encoder_version", "embed_seconds", "rerank_seconds", "mcp"),
         # Only searches whose readers may give feedback are interleaved, and their answers have no tag.
-        *("bulk_seconds", "feedback_opened", "interleave", "interleave_share", "interleave_seconds"),
+        *(
+            "bulk_seconds",
+            "collection_share",
+            "feedback_opened",
+            "interleave",
+            "interleave_share",
+            "interleave_seconds",
+        ),
     }
     own = set(Settings.model_fields).difference(*(base.model_fields for base in Settings.__bases__))  # type: ignore[attr-defined]
     assert own == without_effect | set(Settings().of_answers)

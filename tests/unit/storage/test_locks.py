@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from pathlib import Path
 
@@ -39,6 +40,27 @@ def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path:
         path.unlink()
     thread.join(10)
     assert got.is_set()
+
+
+@pytest.mark.parametrize(("written", "told"), [(None, os.getpid()), ("", None), ("no number", None)])
+def test_who_waits_is_told_the_holder_once_and_goes_on(tmp_path: Path, written: str | None, told: int | None) -> None:
+    path, holders, got = tmp_path / "lock", list[int | None](), threading.Event()
+
+    def wait() -> None:
+        with hold_lock(path, 10, StackError("busy"), holders.append):
+            got.set()
+
+    with hold_lock(path, 0, StackError("busy"), holders.append):
+        assert holders == []
+        if written is not None:
+            path.write_text(written)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not got.wait(0.2)
+    thread.join(10)
+    assert got.is_set()
+    assert holders == [told]
+    assert path.read_text() == ""
 
 
 def test_a_lock_on_a_deleted_file_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
