@@ -207,7 +207,7 @@ def _session(request: gr.Request | None) -> str | None:
 
 def _remember(request: gr.Request | None) -> None:
     # Gradio runs events in tasks of its queue, which do not know the request.
-    client = request.client if request is not None else None
+    client = getattr(request, "client", None)
     reader.remember(client.host if client else None)
 
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from akin.collection.store import CollectionStore, require_parquet
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
+from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
@@ -57,7 +58,7 @@ from retrieval_service.routes.access import Access
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
-from retrieval_service.routes.rate_limit import RateLimit
+from retrieval_service.routes.rate_limit import HEADERS_OF_LIMIT, RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.routes.version_prefix import VersionPrefix
@@ -147,8 +148,9 @@ def create_app(
     ]
     if ring is not None:
         middleware.append(Middleware(Access, ring=ring))
-    if settings.rate_limit:
-        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
+    if settings.rate_limit or ring is not None:
+        rate, trusted = settings.rate_limit, trust_in(settings.trusted_proxies)
+        middleware.append(Middleware(RateLimit, rate=rate, burst=settings.rate_burst, trusted=trusted))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
     parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
@@ -169,7 +171,7 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["authorization", "x-api-key", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After"],
+            expose_headers=["ETag", "Retry-After", *HEADERS_OF_LIMIT],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app

@@ -75,7 +75,11 @@ class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddres
         description="Seconds between two checks for a new snapshot, for damage, and for the state of Triton.",
     )
     rate_limit: float = Field(
-        default=0, ge=0, le=100_000, description="Requests a second that one client may send on average. 0: no limit."
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Requests a second that one client may send on average; large ones count as several "
+        "([security.md](security.md#limits-of-rate)). 0: no limit.",
     )
     rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
 

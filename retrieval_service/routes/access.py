@@ -12,6 +12,8 @@ from retrieval_service.errors import EffortNotAllowed
 from retrieval_service.routes.error_handlers import error_response
 
 _KEY: Final = "akin.key"
+CHARGE: Final = "akin.charge"
+"""Name in a request's scope of the function that counts what the request costs."""
 # Monitors and newcomers need these. `/metrics` says at which port they are.
 _OPEN: Final = frozenset({"/health", "/health/live", "/health/ready", "/docs", "/openapi.json", "/metrics"})
 _EMBED: Final = frozenset({"/embed", "/embeddings", "/rerank", "/v2/rerank"})
@@ -48,7 +50,8 @@ class Access:
             return
         found = self._check(scope)
         if isinstance(found, Key):
-            await self._app({**scope, _KEY: found}, receive, send)
+            scope[_KEY] = found  # no copy: the router writes the route into the scope, which is counted
+            await self._app(scope, receive, send)
             return
         status, code, message, headers = found
         # The rest of the request is not read, and must not be taken for the next one.
@@ -132,8 +135,8 @@ def key_of(scope: Scope) -> Key | None:
 
 
 def inherited(scope: Scope) -> dict[str, object]:
-    """Return what a request that is sent within another one has from it: its key."""
-    return {_KEY: scope[_KEY]} if _KEY in scope else {}
+    """Return what a request that is sent within another one has from it: its key, and its client's account."""
+    return {name: scope[name] for name in (_KEY, CHARGE) if name in scope}
 
 
 def check_effort(scope: Scope, wanted: object) -> None:

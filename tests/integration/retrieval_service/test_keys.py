@@ -47,6 +47,10 @@ def test_a_key_changes_nothing_of_an_answer(client: TestClient, corpus: Any, tex
         assert without.post("/search", json=asked).json()["results"] == answer.json()["results"] != []
         assert without.get("/search?q=gugipivu&api_key=x").status_code == 400  # no such parameter
     assert client.post("/search", json=asked).status_code == 401
+    counted = client.app.state.metrics.requests.collect()  # type: ignore[attr-defined]
+    labels = [(each.labels["route"], each.labels["status"]) for family in counted for each in family.samples]
+    assert ("/search", "200") in labels
+    assert ("none", "401") in labels
 
 
 @pytest.mark.parametrize("name", ["nprobe", "search_effort"])
@@ -89,6 +93,27 @@ def test_the_tools_need_a_key_and_act_within_it(client: TestClient, texts: dict[
     answer = client.post("/mcp", json=call, headers=headers | bearer(texts["search"]))
     assert answer.status_code == 200, answer.text
     assert not answer.json()["result"].get("isError"), answer.text
+
+
+def test_a_search_is_weighed_and_says_what_is_left(corpus: Any, keys: KeyFile) -> None:
+    _, text = keys.create("weighed", ["search"], rate=0.01)
+    with client_of(corpus.data, corpus.encoder, keys=str(keys.path), rate_burst=12, allowed_hosts="*") as client:
+        left = []
+        for asked in ({"k": 10}, {"k": 100}, {"chase": True}, {"highlight": True, "nearest_sentences": True}):
+            answer = client.post("/search", json={"query": "a", **asked}, headers=bearer(text))
+            # A corpus without references refuses `chase`, after it was weighed.
+            assert answer.status_code == (400 if "chase" in asked else 200), answer.text
+            left.append(int(answer.headers["ratelimit-remaining"]))
+        assert left == [11, 9, 7, 5]
+        twice = {"searches": [{"query": "a", "k": 51}, {"query": "b", "k": 100}]}
+        answer = client.post("/searches", json=twice, headers=bearer(text))
+        assert answer.headers["ratelimit-remaining"] == "1"
+        assert client.get("/corpus", headers=bearer(text)).headers["ratelimit-remaining"] == "0"
+        refused = client.get("/corpus", headers=bearer(text))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+        assert int(refused.headers["retry-after"]) == pytest.approx(100, abs=2)
+        # Another key has an account of its own; without AKIN_RATE_LIMIT it is not limited.
+        assert "ratelimit-limit" not in client.get("/corpus", headers=bearer(keys.create("b", ["search"])[1])).headers
 
 
 def test_a_script_of_a_named_site_may_send_a_key_and_read_the_refusal(
