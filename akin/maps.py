@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from akin.snapshots import Say, ShowProgress, cli_errors, find_manifest
+from akin.index_reports import Say
+from akin.snapshots import ShowProgress, cli_errors, find_manifest
 from akin.stack_settings import Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.map_files import CorpusMap, MapManifest, open_map

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from akin.index_reports import Say
 from akin.indexing.build import complete_snapshot
 from akin.indexing.options import BuildOptions
 from akin.registry.switch import make_live
 from akin.snapshots import (
-    Say,
     ShowProgress,
     cli_errors,
     find_manifest,

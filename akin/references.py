@@ -13,10 +13,11 @@ from typing import IO
 from msgspec import UNSET
 
 from akin.errors import PapersUnusable
+from akin.index_reports import Say
 from akin.indexing.map_upkeep import keep_map
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
 from akin.registry.switch import make_live
-from akin.snapshots import Say, ShowProgress, cli_errors, find_manifest
+from akin.snapshots import ShowProgress, cli_errors, find_manifest
 from akin.stack_settings import Settings
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue

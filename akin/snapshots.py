@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from akin.errors import EncoderError, PapersUnusable
+from akin.index_reports import Say, report_update, say_ids
 from akin.indexing.build import build_snapshot
 from akin.indexing.changes import ChangedPapers
 from akin.indexing.map_upkeep import keep_map
@@ -28,6 +29,7 @@ from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.last_build import record_build
 from retrieval_service.corpus.manifest import CATALOGUE, Manifest, read_manifest
 from retrieval_service.corpus.snapshot import verify_snapshot
 from retrieval_service.errors import RetrievalError
@@ -38,7 +40,6 @@ MAY_LACK = 0.05
 
 _LEAVES_SECONDS = 5.0
 
-Say = Callable[[str], None]
 ShowProgress = Callable[[], AbstractContextManager[OnProgress]]
 """Function that returns a progress bar as a context manager; its value is the function that updates the bar."""
 
@@ -173,7 +174,7 @@ def build_index(
         seconds = time.monotonic() - started
         make_live(settings, manifest.id, say)
         remove_superseded(settings)
-    _say_ids(reader, say)
+    say_ids(reader, say)
     if reader.report.rejected_total:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
         say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
@@ -203,18 +204,6 @@ def remove_superseded(settings: Settings) -> None:
     until = time.monotonic() + _LEAVES_SECONDS
     while SnapshotDirectory(settings.data).remove_superseded() and time.monotonic() < until:
         time.sleep(0.5)
-
-
-def _say_ids(reader: PaperReader, say: Say) -> None:
-    """Tell how many ids had lost zeros in a spreadsheet, and how many entries of a library were joined."""
-    report = reader.report
-    if report.restored_ids:
-        say(f"{report.restored_ids:,} ids had lost zeros in a spreadsheet, which were put back")
-    if report.joined:
-        repeat = "entry repeats" if report.joined == 1 else "entries repeat"
-        say(f"{report.joined:,} {repeat} an earlier work of the library; each work is one paper")
-    if report.doubtful_ids:
-        say(f"{report.doubtful_ids:,} ids look like arXiv ids that lost digits or the archive; they stay as they are")
 
 
 def update_index(
@@ -268,11 +257,11 @@ def update_index(
             keep_map(settings.data, before, manifest, say)
             make_live(settings, manifest.id, say)
     if reader:
-        _say_ids(reader, say)
+        say_ids(reader, say)
     if rejected := sum(manifest.rejected.values()) if changed else reader and reader.report.rejected_total:
         say(f"{rejected:,} records were set aside: see {rejects}")
     if changed:
-        _report_update(manifest, source.name, time.monotonic() - started, say)
+        report_update(manifest, source.name, time.monotonic() - started, say)
     else:
         say(f"nothing in {source.name} is new; {manifest.id} stays live")
     return manifest
@@ -307,26 +296,6 @@ def convert_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manifes
     say(f"{before.id} is converted: {manifest.embedded:,} texts embedded; {time.monotonic() - started:.1f} s")
     say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
     return manifest
-
-
-def _report_update(manifest: Manifest, source_name: str, seconds: float, say: Say) -> None:
-    change = manifest.change
-    assert change is not None, "an update records its change"
-    say(
-        f"{change.added:,} added, {change.replaced:,} replaced, {change.withdrawn:,} withdrawn, "
-        f"{change.unchanged:,} unchanged; {manifest.embedded:,} texts embedded; {seconds:.1f} s"
-    )
-    say(f"{manifest.papers:,} papers in snapshot {manifest.id}, which is live")
-    if change.older:
-        say(f"{change.older:,} papers stay as they are: {source_name} has an older version of them")
-    if change.kept:
-        say(
-            f"{change.kept:,} papers stay although {source_name} lacks them: some of its records cannot be read and "
-            "may be these papers. Correct the records, or list the papers to remove in a file for --withdraw."
-        )
-    if change.unclaimed:
-        day = manifest.harvested or "unknown"
-        say(f"the day up to which the snapshot has arXiv's changes stays {day}: {change.unclaimed}")
 
 
 def tune_index(
@@ -390,8 +359,8 @@ def run_with_encoder(
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
-    """Run work with the promoted encoder, which Triton serves, and return its result."""
-    with encoder_server(settings, say) as (url, version), bar() as progress:
+    """Run work with the promoted encoder, which Triton serves, and return its result; record how it ends."""
+    with record_build(settings.data), encoder_server(settings, say) as (url, version), bar() as progress:
 
         async def run() -> Manifest:
             triton = TritonConnection(url, version=version.number, repository=settings.repository)

@@ -89,6 +89,7 @@ def create_app(
     if settings.collection != "off":
         require_parquet()
     metrics = Metrics()
+    metrics.watch_data(settings.data)
     seed = common_seed(settings)
     ring = None if settings.keys == "off" else KeyRing(KeyFile(settings.keys_file))
     origins = parse_origins(settings.cors_origins)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from retrieval_service.corpus.last_build import last_build_failed
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
 from retrieval_service.search.answer import Timings
@@ -43,6 +47,9 @@ class Metrics:
         self._encoder_failures = counter(
             "akin_encoder_failures_total", "Queries for which the encoder returned no vector.", ["reason"]
         )
+        self._encoder_losses = counter(
+            "akin_encoder_losses_total", "Times that the encoder of the live snapshot stopped answering."
+        )
         self._feedback = counter("akin_feedback_total", "Marks of readers that were stored or withdrawn.", ["mark"])
         self._interleaved = counter(
             "akin_interleaved_searches_total", "Searches to be interleaved with a second service.", ["outcome"]
@@ -61,7 +68,17 @@ class Metrics:
             "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"]
         )
         self._damaged = gauge("akin_snapshot_damaged", "1 while files of the live snapshot are not as published.")
+        self._created = gauge("akin_snapshot_created_timestamp_seconds", "When the live snapshot was made (Unix time).")
         self._swaps = counter("akin_snapshot_swaps_total", "Snapshots that became live.")
+        self._build_failed = gauge("akin_build_failed", "1 if the last build of an index failed or was killed.")
+        self._disk_free = gauge("akin_disk_free_bytes", "Free space where the data folder is.")
+        self._disk_size = gauge("akin_disk_size_bytes", "Size of the file system where the data folder is.")
+
+    def watch_data(self, data: Path) -> None:
+        """Take the data folder; its disk and the record of the last build are read when metrics are asked for."""
+        self._build_failed.set_function(lambda: last_build_failed(data))
+        self._disk_free.set_function(lambda: _disk(data)[0])
+        self._disk_size.set_function(lambda: _disk(data)[1])
 
     def count_queued(self, count: Callable[[], int]) -> None:
         """Take the function that returns how many requests wait."""
@@ -112,6 +129,7 @@ class Metrics:
         self._snapshot.clear()
         self._snapshot.labels(manifest.id, str(manifest.encoder.version), manifest.encoder.digest).set(1)
         self._papers.set(manifest.papers)
+        self._created.set(manifest.created.timestamp())
         self._swaps.inc()
 
     def record_damage(self, damaged: bool) -> None:
@@ -122,6 +140,19 @@ class Metrics:
         """Record a query for which the encoder returned no vector."""
         self._encoder_failures.labels(error.code).inc()
 
+    def record_encoder_loss(self) -> None:
+        """Record that the encoder stopped answering and is looked for again."""
+        self._encoder_losses.inc()
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
+
+
+def _disk(folder: Path) -> tuple[float, float]:
+    """Return the free and all bytes of a folder's file system; without the folder NaN, for which no alert fires."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return math.nan, math.nan
+    return usage.free, usage.total

@@ -67,15 +67,15 @@ def make(
 
     with relevance_errors():
         from akin.relevance import make_sets
-        from akin.relevance.collection import file_digest
+        from akin.relevance.collection import read_digest
         from akin.relevance.kinds import read_citations
 
         path = corpus_path(read_settings(), source)
-        about = {"file": path.name, "sha256": file_digest(path)}
+        about = {"file": path.name, "sha256": read_digest(path)}
         cited = None
         if citations is not None:
             cited = read_citations(citations)
-            about |= {"citations": citations.name, "citations_sha256": file_digest(citations)}
+            about |= {"citations": citations.name, "citations_sha256": read_digest(citations)}
         with read_papers(path, mapping) as papers:
             made = make_sets(
                 papers,

@@ -86,7 +86,7 @@ def write_set(searches: Sequence[MarkedSearch], catalogue: Catalogue, folder: Pa
         RelevanceError: The folder holds something else, or cannot be written.
     """
     from akin.relevance.collection import CORPUS, QUERIES
-    from akin.relevance.writing import replace_folder, write_judgements, write_lines
+    from akin.relevance.writing import write_folder, write_judgements, write_lines
     from akin.relevance.writing import write_set as write_about
 
     known = _papers_of(searches, catalogue)
@@ -119,7 +119,7 @@ def write_set(searches: Sequence[MarkedSearch], catalogue: Catalogue, folder: Pa
         about = {"made_from": "feedback", "searches": len(searches), "others": others, "seed": _SEED}
         write_about(aside, about)
 
-    replace_folder(folder, write)
+    write_folder(folder, write)
     return exported
 
 

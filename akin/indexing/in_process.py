@@ -198,3 +198,6 @@ class _NoObserver:
 
     def record_encoder_failure(self, error: Unavailable) -> None:
         pass
+
+    def record_encoder_loss(self) -> None:
+        pass

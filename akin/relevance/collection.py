@@ -11,6 +11,7 @@ from typing import Any
 
 from akin.papers import Paper, passage_text
 from akin.relevance.errors import RelevanceError
+from akin.storage.digest import file_digest
 
 CORPUS = "corpus.jsonl"
 QUERIES = "queries.jsonl"
@@ -105,21 +106,20 @@ class Collection:
             return self.fingerprint
         digest = hashlib.sha256(self.label.encode())  # several collections may lie in the same files
         for path in self._files():
-            digest.update(bytes.fromhex(file_digest(path)))
+            digest.update(bytes.fromhex(read_digest(path)))
         return digest.hexdigest()
 
     def _files(self) -> tuple[Path, ...]:
         return self.files or tuple(self.folder / name for name in (CORPUS, QUERIES, QRELS))
 
 
-def file_digest(path: Path) -> str:
+def read_digest(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal digits.
 
     Raises:
         RelevanceError: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise RelevanceError(f"{path} cannot be read: {error.strerror}.") from error

@@ -10,7 +10,7 @@ from akin.papers.reservoir import Reservoir
 from akin.papers.sentences import split_sentences
 from akin.relevance.collection import CORPUS, QUERIES
 from akin.relevance.errors import RelevanceError
-from akin.relevance.writing import replace_folder, write_judgements, write_lines
+from akin.relevance.writing import write_folder, write_judgements, write_lines
 
 FEWEST = 10
 _SHORTEST_SENTENCE = 30
@@ -89,5 +89,5 @@ def write_known_items(
         write_lines(aside / QUERIES, ({"_id": key, "text": query} for key, query, _, _ in parts))
         write_judgements(aside, {key: {key: 1} for key, *_ in parts})
 
-    replace_folder(folder, write)
+    write_folder(folder, write)
     return len(items)

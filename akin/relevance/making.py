@@ -17,7 +17,7 @@ from akin.relevance.errors import RelevanceError
 from akin.relevance.kinds import KINDS, Pool, Search
 from akin.relevance.kinds.words import same_text
 from akin.relevance.loaders.inside import place_inside, write_distractors
-from akin.relevance.writing import replace_folder, write_judgements, write_lines, write_set
+from akin.relevance.writing import write_folder, write_judgements, write_lines, write_set
 
 RULES_VERSION = 2
 """Increase this number when a rule changes: sets of two versions must not be compared."""
@@ -165,7 +165,7 @@ def _make(
         write_judgements(aside, gains)
         write_set(aside, about)
 
-    replace_folder(folder, write)
+    write_folder(folder, write)
     without = corpus & absent - passages.keys()
     if corpus:
         place_inside(folder, folder.parent / DISTRACTORS, folder.with_name(f"{folder.name}-large"), without)

@@ -12,7 +12,7 @@ from typing import Any
 
 from akin.relevance.collection import CORPUS, QRELS, QUERIES, SET, Collection
 from akin.relevance.errors import RelevanceError
-from akin.storage.durable import sync
+from akin.storage.durable import replace_folder
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -54,7 +54,7 @@ def write_judgements(folder: Path, qrels: Mapping[str, Mapping[str, int]]) -> No
             file.writelines(f"{query}\t{passage}\t{gain}\n" for passage, gain in gains.items())
 
 
-def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new folder, and put it in the place of a collection that is already there.
 
     Raises:
@@ -68,9 +68,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
         try:
             write(aside)
             os.chmod(aside, 0o755)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(aside, folder)
-            sync(folder.parent)
+            replace_folder(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:

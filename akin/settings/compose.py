@@ -30,6 +30,18 @@ class ComposeSettings(EnvironmentSettings):
     )
     prometheus_port: Port = Field(default=9090, description="Port of Prometheus on the host (`--profile monitoring`).")
     grafana_port: Port = Field(default=3000, description="Port of Grafana on the host (`--profile monitoring`).")
+    alertmanager_port: Port = Field(
+        default=9093, description="Port of Alertmanager on the host (`--profile monitoring`)."
+    )
+    alerts: str = Field(
+        default="none",
+        description="Receiver of alerts: `none`, `webhook`, or the name of a file of your own in "
+        "`deploy/monitoring/alertmanager/` ([monitoring.md](monitoring.md)).",
+    )
+    alert_webhook_file: str = Field(
+        default="/dev/null",
+        description="File with the address that `webhook` sends alerts to; user 65534 must be able to read it.",
+    )
     images: str = Field(default="akin", description="Registry and name of the images, without the last `/`.")
     tag: str = Field(default="latest", description="Tag of the images.")
     wheels: str = Field(
@@ -44,6 +56,11 @@ class ComposeSettings(EnvironmentSettings):
     )
     prometheus_image: str = Field(
         default="docker.io/prom/prometheus:v3.5.0", validation_alias="PROMETHEUS_IMAGE", description="Prometheus."
+    )
+    alertmanager_image: str = Field(
+        default="docker.io/prom/alertmanager:v0.28.1",
+        validation_alias="ALERTMANAGER_IMAGE",
+        description="Alertmanager.",
     )
     grafana_image: str = Field(
         default="docker.io/grafana/grafana:12.1.0", validation_alias="GRAFANA_IMAGE", description="Grafana."

@@ -7,7 +7,6 @@ report at once; so a step that is stopped loses nothing that it has found.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -142,11 +141,6 @@ def waiting_times(work: Callable[[str], object], texts: Sequence[str], seconds: 
         if begun > end:
             break
     return times
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def step_folder(job: Job, name: str) -> Path:

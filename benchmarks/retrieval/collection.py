@@ -11,14 +11,14 @@ Texts are in random order, so the first shards are a sample of all: the first 60
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterable
-from hashlib import file_digest
 from pathlib import Path
 
 from akin.papers.readers import read_papers
+from akin.storage.digest import file_digest
 from akin.storage.durable import replace_file
+from benchmarks.environment import cores
 from benchmarks.retrieval.shards import SHARD
 from benchmarks.retrieval.texts import RECIPE_VERSION, TEXT_SHARES, Text, cut_texts
 
@@ -62,9 +62,12 @@ def prepare_collection(
     Raises:
         SystemExit: The folder holds a collection of another recipe, source or encoder.
     """
-    with source.open("rb") as file:
-        digest = file_digest(file, "sha256")
-    recipe = {"version": RECIPE_VERSION, "source_sha256": digest.hexdigest(), "asked": count, "encoder": encoder_digest}
+    recipe = {
+        "version": RECIPE_VERSION,
+        "source_sha256": file_digest(source),
+        "asked": count,
+        "encoder": encoder_digest,
+    }
     if (folder / "recipe.json").exists():
         collection = TextCollection(folder)
         if any(collection.recipe.get(name) != value for name, value in recipe.items()):
@@ -105,7 +108,7 @@ def embed_collection(
     missing = [name for name in ("queries", *map(_name, range(shards))) if not collection.path(name).exists()]
     if not missing:
         return
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     say(f"embedding {len(missing)} shards of {SHARD:,} texts in {workers} processes")
     program = [python, Path(__file__).with_name("embed.py"), encoder, collection.folder]
     processes = [subprocess.Popen([*program, *missing[part::workers]]) for part in range(workers)]

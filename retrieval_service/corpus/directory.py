@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from akin.storage.durable import replace_file, sync
+from akin.storage.durable import replace_file, sync, sync_folder
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.manifest import Manifest, read_manifest
 from retrieval_service.corpus.snapshot_lock import SnapshotLock, lock_alone
@@ -182,8 +182,7 @@ class SnapshotDirectory:
 
     def publish(self, building: Path) -> Path:
         """Sync a built snapshot to the disk and give it its name; this does not make it live."""
-        for path in [*building.rglob("*"), building]:
-            sync(path)
+        sync_folder(building)
         published = self.root / snapshot_id(building)
         building.rename(published)
         sync(self.root)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from akin.storage.digest import file_digest
 from retrieval_service.adapters.tantivy_index import LOCK_FILES
 from retrieval_service.errors import SnapshotInvalid
 
@@ -17,8 +18,6 @@ SCHEMA = 1
 MANIFEST, VECTORS, LEXICAL, CATALOGUE = "manifest.json", "vectors.faiss", "lexical", "catalogue.sqlite"
 COVERED = "covered.rows"
 """File of a partial snapshot: the rows that have a vector, ascending, uint32; row i is the vector i of the index."""
-# Reading and hashing release the interpreter's lock; with large blocks it is needed only every few milliseconds.
-_BLOCK = 8 << 20
 _END = 1 << 16
 
 
@@ -251,16 +250,6 @@ def snapshot_files(directory: Path) -> Mapping[str, Path]:
     """Return the files of a snapshot except its manifest, by path in the snapshot."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name not in LOCK_FILES)
     return {path.relative_to(directory).as_posix(): path for path in files if path.name != MANIFEST}
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    digest = sha256()
-    block = memoryview(bytearray(_BLOCK))
-    with path.open("rb", buffering=0) as file:
-        while size := file.readinto(block):
-            digest.update(block[:size])
-    return digest.hexdigest()
 
 
 def check_digest(base: Path, name: str, manifest: Manifest, *, copy: Path | None = None) -> None:

@@ -28,6 +28,9 @@ class CorpusObserver(Protocol):
     def record_encoder_failure(self, error: Unavailable) -> None:
         """Record a failure of the encoder, in a query or in a check."""
 
+    def record_encoder_loss(self) -> None:
+        """Record that the encoder stopped answering and is looked for again."""
+
 
 class OpenCorpus:
     """A snapshot with its encoder. Requests hold it while they use it; once retired, the last of them closes it.
@@ -130,6 +133,7 @@ class OpenCorpus:
         """Continue without the encoder until it is found again."""
         if self.encoder is not None:
             _log.warning("The encoder is lost; searches are lexical until it is found again: %s", error)
+            self._observer.record_encoder_loss()
         self.encoder, self.encoder_error = None, error
         self._observer.record_encoder_failure(error)
 

@@ -16,13 +16,11 @@ from retrieval_service.feedback.recent import RecentSearches
 from retrieval_service.feedback.second_service import Incomparable, SecondService, encoder_of, interleave
 from retrieval_service.metrics import Metrics
 from retrieval_service.search.answer import FeedbackOffer, SearchAnswer
-from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.request import BESIDE_RESULTS, SearchRequest
 
 _log = logging.getLogger(__name__)
 PER_SECOND, AT_ONCE = 10.0, 100
 """Feedback that is stored, of all readers together: each is written to the disk at once."""
-_BESIDE = frozenset({"feedback", "highlight", "nearest_sentences", "facets", "suggest"})
-"""Parameters that change what stands beside the results, and not which these are."""
 _EXPIRE_SECONDS = 3600.0
 
 
@@ -92,6 +90,9 @@ class Feedback:
             try:
                 found.results, teams = interleave(found, other, wanted.k, seed)
                 found.folded = sum(len(result.duplicates) for result in found.results)
+                if found.chased:
+                    shown = {result.id for result in found.results}
+                    found.chased = [paper for paper in found.chased if paper.id not in shown]
                 second.note(None)
             except Incomparable as error:
                 second.note(str(error))
@@ -115,7 +116,7 @@ class Feedback:
         shown = ShownSearch(
             id=identity,
             time=self._store.time(),
-            parameters={name: value for name, value in self._values(wanted).items() if name not in _BESIDE},
+            parameters={name: value for name, value in self._values(wanted).items() if name not in BESIDE_RESULTS},
             words=found.query.words,
             like=[paper.id for paper in found.query.like],
             unlike=[paper.id for paper in found.query.unlike],

@@ -15,7 +15,8 @@ from akin.feedback.interleaving import team_draft
 from akin.feedback.records import EncoderRecord, Side
 from retrieval_service.deadline import seconds_left
 from retrieval_service.search.answer import SearchAnswer, SearchResult
-from retrieval_service.search.request import Mode, SearchRequest, Sort
+from retrieval_service.search.ordering import has_order
+from retrieval_service.search.request import Mode, SearchRequest
 
 _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(SearchAnswer).decode
@@ -62,8 +63,7 @@ class SecondService:
         return (
             request.offset == 0
             and request.cursor is None
-            and request.sort is Sort.RELEVANCE
-            and request.diversity == 0
+            and not has_order(request)
             and request.mode is not Mode.LEXICAL
             and Random(f"share {seed}").random() < self._share
         )
@@ -71,7 +71,7 @@ class SecondService:
     async def search(self, request: SearchRequest) -> SearchAnswer | None:
         """Return the second service's answer; None if it has none in time, after a line in the log."""
         seconds = min(self._seconds, seconds_left() / 2)
-        asked = self._values(replace(request, facets=False, suggest=False, feedback=False))
+        asked = self._values(replace(request, facets=False, suggest=False, chase=False, feedback=False))
         try:
             response = await self._http.post(
                 "/v1/search", json=asked, timeout=seconds, headers={"Akin-Timeout": f"{max(seconds, 0.001):.3f}"}

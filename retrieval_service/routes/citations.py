@@ -15,8 +15,9 @@ from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
+from retrieval_service.search.list_requests import CitationRequest, CitationsRequest
+from retrieval_service.search.parameters import replace_unprintable
 from retrieval_service.search.planner import paper_rows
-from retrieval_service.search.request import CitationRequest, CitationsRequest, replace_unprintable
 from retrieval_service.threads import Job
 
 _ONE, _SEVERAL = Parameters(CitationRequest), Parameters(CitationsRequest)

@@ -21,7 +21,7 @@ from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.many_texts import FEW_TEXTS, embed_many
-from retrieval_service.search.request import LONGEST_QUERY, Number, replace_unprintable
+from retrieval_service.search.parameters import LONGEST_QUERY, Number, replace_unprintable
 from retrieval_service.threads import Job
 
 MOST_TEXTS = 2048

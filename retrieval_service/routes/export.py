@@ -24,8 +24,8 @@ from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.search import counted_search, lacks_a_half
 from retrieval_service.routes.state import ServiceState, deadline_of, disconnected, service_state
+from retrieval_service.search.list_requests import ExportRequest
 from retrieval_service.search.planner import paper_rows
-from retrieval_service.search.request import ExportRequest
 from retrieval_service.threads import Job
 
 _EXPORT = Parameters(ExportRequest)

@@ -29,13 +29,16 @@ from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.search import EXAMPLE, SEARCH, counted_search
 from retrieval_service.routes.state import deadline_of, disconnected, service_state
 from retrieval_service.search.answer import SearchAnswer
-from retrieval_service.search.request import Number, SearchRequest, replace_unprintable
+from retrieval_service.search.parameters import Number, replace_unprintable
+from retrieval_service.search.request import SearchRequest
 
 LONGEST_COMMENT = 500
 """Characters."""
 
 
-def _search_request(values: object) -> SearchRequest:
+def _search_request(values: object) -> SearchRequest | None:
+    if values is None:
+        return None
     if not isinstance(values, dict):
         raise ValueError("must be an object with the parameters of POST /search")
     return SEARCH.validate(values)

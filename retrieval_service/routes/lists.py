@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
-from retrieval_service.ports import Catalogue
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.costs import PAPERS, several
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.answer import WholePaper
+from retrieval_service.search.answer import CitationCounts, WholePaper
 from retrieval_service.search.filters import rows_by_name
 from retrieval_service.search.list_requests import MissingRequest, PapersRequest
 from retrieval_service.search.missing import MissingAnswer, find_missing
@@ -46,7 +45,7 @@ async def papers(request: Request) -> Response:
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        found, unknown = await Job(state.read_threads, _look_up, wanted.ids, corpus.catalogue).result()
+        found, unknown = await Job(state.read_threads, _look_up, wanted.ids, corpus).result()
         return json_response(PapersAnswer(found, unknown, corpus.manifest.id))
 
     return await answer_from_corpus(request, state.reads, deadline_of(request), wanted, answer)
@@ -65,16 +64,19 @@ async def missing(request: Request) -> Response:
     return await answer_from_corpus(request, state.searches, deadline, wanted, answer)
 
 
-def _look_up(ids: Sequence[str], catalogue: Catalogue) -> tuple[list[ListedPaper], list[str]]:
+def _look_up(ids: Sequence[str], corpus: OpenCorpus) -> tuple[list[ListedPaper], list[str]]:
     names: dict[int, list[str]] = {}
     unknown = []
-    for name, row in rows_by_name(ids, catalogue).items():
+    for name, row in rows_by_name(ids, corpus.catalogue).items():
         if row is None:
             unknown.append(name)
         else:
             names.setdefault(row, []).append(name)
-    found = zip(catalogue.papers(list(names)), names.values(), strict=True)
-    return [ListedPaper.of(paper, named=named) for paper, named in found], unknown
+    found = zip(corpus.catalogue.papers(list(names)), names.items(), strict=True)
+    return [
+        ListedPaper.of(paper, named=named, citations=CitationCounts.of(corpus.references, row))
+        for paper, (row, named) in found
+    ], unknown
 
 
 ROUTES = (

@@ -23,7 +23,8 @@ from retrieval_service.routes.search import counted_search
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import Coverage, SearchAnswer
 from retrieval_service.search.neighbourhood import Drawing, draw
-from retrieval_service.search.request import Mode, Number, SearchRequest, replace_unprintable
+from retrieval_service.search.parameters import Number, replace_unprintable
+from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.threads import Job
 
 _AUTHORS = 3

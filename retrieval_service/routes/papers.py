@@ -14,8 +14,8 @@ from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import CitationCounts, WholePaper
+from retrieval_service.search.parameters import replace_unprintable
 from retrieval_service.search.planner import paper_rows
-from retrieval_service.search.request import replace_unprintable
 from retrieval_service.threads import Job
 
 

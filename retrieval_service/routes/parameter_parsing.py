@@ -175,6 +175,15 @@ class Parameters(Generic[Model]):
     def _explain(self, error: ValidationError) -> InvalidParameter:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         name = str(first["loc"][0])[:_LONGEST_NAME]
+        if len(first["loc"]) > 2:  # in an object of a list
+            place, inner = first["loc"][1:3]
+            name = f"{name}[{place}].{str(inner)[:_LONGEST_NAME]}"
+            if first["type"] == "unexpected_keyword_argument":
+                return InvalidParameter(f"There is no parameter {name!r}.", {"parameter": name})
+        if first["type"] == "missing":
+            return InvalidParameter(f"The parameter {name} is missing.", {"parameter": name})
+        if first["type"] == "dataclass_type":
+            return InvalidParameter(f"{name} must have objects only.", {"parameter": name})
         if first["type"] == "unexpected_keyword_argument":
             near = get_close_matches(name, self.names, 1)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(self.names)}."

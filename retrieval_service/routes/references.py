@@ -21,8 +21,8 @@ from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import CitationCounts, NamedPaper, PaperAnswer
+from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.planner import paper_rows
-from retrieval_service.search.request import Number, replace_unprintable
 from retrieval_service.threads import Job
 
 

@@ -25,7 +25,7 @@ from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_in_turn, deadline_of, service_state
 from retrieval_service.search.many_texts import FEW_TEXTS
-from retrieval_service.search.request import LONGEST_QUERY, Number
+from retrieval_service.search.parameters import LONGEST_QUERY, Number
 
 MOST_TEXTS = 1000
 """Texts of one request; as many as Cohere reads at most."""

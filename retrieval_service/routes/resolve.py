@@ -22,7 +22,7 @@ from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
-from retrieval_service.search.request import replace_unprintable
+from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
 
 MOST_REFERENCES = 2_000
@@ -47,7 +47,7 @@ class OneReference:
             description="Names of authors, the first one first: `Reyes, Calvin` or `Calvin Reyes`.", max_length=5_000
         ),
     ] = ()
-    year: Annotated[int | None, Field(description="The year of publication.", ge=0, le=9999)] = None
+    year: Annotated[Number | None, Field(description="The year of publication.", ge=0, le=9999)] = None
     doi: Annotated[_Text, Field(description="The DOI, bare or as an address.")] = ""
     arxiv_id: Annotated[_Text, Field(description="The arXiv id, in any form.")] = ""
     id: Annotated[_Text, Field(description="A text that may be an id of the corpus.")] = ""
@@ -66,7 +66,9 @@ class OneReference:
             doi=doi,
             arxiv_id=known.id if known else None,
             paper_id=replace_unprintable(self.id).strip() or None,
-            problem=None if title or known or doi or self.id else "it has no title, no DOI, no arXiv id and no id",
+            problem=None
+            if title or known or doi or self.id.strip()
+            else "it has no title, no DOI, no arXiv id and no id",
         )
 
 

@@ -11,14 +11,16 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 from retrieval_service.errors import CursorExpired, InvalidParameter
 from retrieval_service.ports import DEPTHS
-from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.request import BESIDE_RESULTS, SearchRequest
 
 _LENGTH = 32  # characters: 24 bytes
 _LAST = 2 * DEPTHS[-1]
 """The most results of a ranking: those of both halves."""
+_SAID_BESIDE: dict[str, Any] = dict.fromkeys(BESIDE_RESULTS, False)
 
 
 def write_cursor(request: SearchRequest, corpus: bytes, offset: int) -> str:
@@ -65,10 +67,7 @@ def at_cursor(request: SearchRequest, corpus: bytes) -> SearchRequest:
 
 
 def _of_request(request: SearchRequest) -> bytes:
-    ranked = replace(
-        request, k=1, offset=0, cursor=None,
-        highlight=False, nearest_sentences=False, facets=False, suggest=False, chase=False, feedback=False,
-    )  # fmt: skip
+    ranked = replace(request, k=1, offset=0, cursor=None, **_SAID_BESIDE)
     return _digest(repr(ranked).encode("utf-8", "backslashreplace"))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from akin.papers import Paper
 from akin.papers.text import display_text
 from retrieval_service.ports import DEPTHS, Corpus, Rows, RowSet, Vectors
-from retrieval_service.search.answer import Coverage, NamedPaper, PaperAnswer
+from retrieval_service.search.answer import CitationCounts, Coverage, NamedPaper, PaperAnswer
 from retrieval_service.search.coverage import dense_note
 from retrieval_service.search.duplicates import NEAR, make_page, same_paper
 from retrieval_service.search.feedback import feedback_vector
@@ -150,10 +150,21 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
     return MissingAnswer(
         results=[
             MissingPaper.of(
-                paper, score=round(score, 6), topic=topic, near=_near(cosines, plan.named), duplicates=folded
+                paper,
+                score=round(score, 6),
+                topic=topic,
+                near=_near(cosines, plan.named),
+                duplicates=folded,
+                citations=CitationCounts.of(corpus.references, row),
             )
-            for paper, folded, topic, score, cosines in zip(
-                page.papers, page.folded, numbers[places].tolist(), scores.tolist(), found @ listed.T, strict=True
+            for paper, folded, row, topic, score, cosines in zip(
+                page.papers,
+                page.folded,
+                rows[places].tolist(),
+                numbers[places].tolist(),
+                scores.tolist(),
+                found @ listed.T,
+                strict=True,
             )
         ],
         topics=[

@@ -16,7 +16,8 @@ from retrieval_service.deadline import seconds_left
 from retrieval_service.errors import NoReranker
 from retrieval_service.ports import Reranker
 from retrieval_service.search.ordering import has_order
-from retrieval_service.search.request import SearchRequest, replace_unprintable
+from retrieval_service.search.parameters import replace_unprintable
+from retrieval_service.search.request import SearchRequest
 
 _SHARE = 0.5
 """Share of the remaining time that the reranker may take: the answer must still be sent."""

@@ -14,7 +14,8 @@ from akin.papers import Paper, passage_text
 from retrieval_service.errors import RetrievalError
 from retrieval_service.ports import Corpus
 from retrieval_service.search.engine import SearchEngine
-from retrieval_service.search.request import LONGEST_QUERY, Mode, SearchRequest
+from retrieval_service.search.parameters import LONGEST_QUERY
+from retrieval_service.search.request import Mode, SearchRequest
 
 _log = logging.getLogger(__name__)
 _PAPERS = 4

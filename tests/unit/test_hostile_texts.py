@@ -54,7 +54,8 @@ from retrieval_service.search.filters import category_codes
 from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.named_papers import named_papers, names_among_words
 from retrieval_service.search.operators import parse_query
-from retrieval_service.search.request import SearchRequest, replace_unprintable, require_text
+from retrieval_service.search.parameters import replace_unprintable, require_text
+from retrieval_service.search.request import SearchRequest
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import plain_text, shares_of
 from tests.unit.hostile import RUNS, objection

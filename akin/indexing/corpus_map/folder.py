@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.corpus_map.tiles import divide
-from akin.storage.durable import sync
+from akin.storage.digest import file_digest
+from akin.storage.durable import replace_folder, sync_folder
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import FileRecord, ends_digest, file_digest
+from retrieval_service.corpus.manifest import FileRecord, ends_digest
 from retrieval_service.corpus.map_files import (
     COORDINATES,
     MAP,
@@ -77,13 +78,8 @@ class MapFolder:
             files={name: _record(self._building / name) for name in (COORDINATES, TILES)},
         )
         (self._building / MAP).write_bytes(msgspec.json.encode(manifest))
-        for path in (*self._building.iterdir(), self._building):
-            sync(path)
-        if self._published.exists():
-            # A folder is not replaced in one step: for a moment there is no map.
-            self._published.rename(self._building.with_name(f"{self._building.name}-old"))
-        self._building.rename(self._published)
-        sync(self._published.parent)
+        sync_folder(self._building)
+        replace_folder(self._building, self._published)
         return manifest
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 from akin.papers import Paper
 from akin.papers.reservoir import Reservoir
-from akin.relevance.collection import QUERIES, SET, Collection, file_digest
+from akin.relevance.collection import QUERIES, SET, Collection, read_digest
 from akin.relevance.duplicates import MinHash, group_duplicates
 from akin.relevance.errors import RelevanceError
 from akin.relevance.loaders.beir import corpus_reader
 from akin.relevance.loaders.files import json_file
-from akin.relevance.writing import replace_folder, write_lines, write_set
+from akin.relevance.writing import write_folder, write_lines, write_set
 
 
 def is_inside(folder: Path) -> bool:
@@ -49,7 +49,7 @@ def read_inside(folder: Path) -> list[Collection]:
     base = read_collection(base_folder)
 
     def read() -> Iterator[tuple[str, Paper]]:
-        if file_digest(file) != digest:
+        if read_digest(file) != digest:
             raise RelevanceError(f"{file} is not the file that {folder / SET} was made with. Make the set again.")
         own = set(without)
         for paper in base.papers():
@@ -102,9 +102,9 @@ def place_inside(base: Path, distractors: Path, folder: Path, without: Iterable[
     papers = os.path.relpath(distractors.resolve(), folder.resolve())
     about: dict[str, Any] = {
         "set": os.path.relpath(base.resolve(), folder.resolve()),
-        "distractors": {"papers": papers, "sha256": file_digest(distractors), "without": sorted(without)},
+        "distractors": {"papers": papers, "sha256": read_digest(distractors), "without": sorted(without)},
     }
-    replace_folder(folder, lambda aside: write_set(aside, about))
+    write_folder(folder, lambda aside: write_set(aside, about))
 
 
 def _near_duplicates(passages: list[Paper], distractors: Path) -> list[str]:

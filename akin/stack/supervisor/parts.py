@@ -11,7 +11,7 @@ import httpx
 
 from akin.registry.versions import MODEL, promoted_version, versions
 from akin.stack import record
-from akin.stack.lifecycle import module_command, service_environment, versions_still_needed
+from akin.stack.launching import module_command, service_environment, versions_still_needed
 from akin.stack.local_http import client
 from akin.stack.processes import Child, start, stop, wait_until
 from akin.stack.shared_memory import remove_regions

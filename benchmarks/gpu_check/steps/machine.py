@@ -8,7 +8,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from akin.storage.cpu import cpu_fields
-from benchmarks.gpu_check.job import Job, NotRun, Recorder, cores
+from benchmarks.environment import cores
+from benchmarks.gpu_check.job import Job, NotRun, Recorder
 
 LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
 """The oldest driver for each major release of CUDA (NVIDIA's table of minor version compatibility)."""

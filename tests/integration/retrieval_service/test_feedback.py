@@ -119,6 +119,7 @@ def test_without_an_id_the_search_is_done_again(client: TestClient, tmp_path: Pa
         ({"rank": True}, 400, "invalid_parameter", "must be a number"),
         ({"search": "unknown"}, 404, "unknown_search", "not known any more"),
         ({"search": None}, 400, "invalid_parameter", "either search or request"),
+        ({"search": None, "request": None}, 400, "invalid_parameter", "either search or request"),
         ({"request": {"query": "x"}}, 400, "invalid_parameter", "either search or request"),
         ({"search": None, "request": {"query": "x", "kk": 1}}, 400, "invalid_parameter", "no parameter 'kk'"),
         ({"search": None, "request": "words"}, 400, "invalid_parameter", "must be an object"),

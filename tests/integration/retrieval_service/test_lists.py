@@ -44,6 +44,13 @@ def test_wrong_requests_are_refused(client: TestClient, path: str, body: dict[st
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 
+def test_days_in_the_wrong_order_are_refused(client: TestClient) -> None:
+    answer = client.post("/lists/missing", json={"ids": ["2001.10001"], "from": "2020", "to": "2019"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "from (2020-01-01) must not be after to (2019-12-31)."
+    assert client.post("/papers", json={}).json()["error"]["message"] == "The parameter ids is missing."
+
+
 def test_a_list_of_other_papers_only_is_refused(client: TestClient) -> None:
     answer = client.post("/lists/missing", json={"ids": ["9912.00001"]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_paper")

@@ -57,6 +57,17 @@ def cites_of(citations: Citations, place: int) -> dict[str, int]:
     return {"total": max(citations.totals[place], within), "in_corpus": within, "references": of_its_own}
 
 
+def test_papers_of_lists_have_their_citations(cited: tuple[TestClient, Citations]) -> None:
+    client, citations = cited
+    places = {name: place for place, name in enumerate(citations.ids)}
+    listed = client.post("/papers", json={"ids": citations.ids[:9]}).json()["papers"]
+    missing = client.post("/lists/missing", json={"ids": citations.ids[:9]}).json()["results"]
+    assert len(listed) == 9
+    assert missing
+    for paper in (*listed, *missing):
+        assert paper["citations"] == cites_of(citations, places[paper["id"]])
+
+
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
 def test_conditions_hold_in_both_halves(mode: str, cited: tuple[TestClient, Citations]) -> None:
     client, citations = cited

@@ -58,7 +58,10 @@ def test_every_paper_of_a_corpus_is_found_by_its_title(client: TestClient, corpu
         ({"text": " \n"}, "has no reference"),
         ({"text": "T\n" * 2_001}, "more than 2000 references"),
         ({"text": 5}, "text"),
-        ({"references": [{"titel": "T"}]}, "references"),
+        ({"references": [{"title": "T"}, {"titel": "T"}]}, "no parameter 'references[1].titel'"),
+        ({"references": [{"title": "T", "year": 10_000}]}, "references[0].year must be"),
+        ({"references": [{"title": "T", "year": True}]}, "references[0].year must be a number"),
+        ({"references": ["T"]}, "references must have objects only"),
         ({"text": "x" * 1_000_001}, "text"),
     ],
 )

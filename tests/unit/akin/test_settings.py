@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from akin.errors import BadSetting, StackError
-from akin.stack.lifecycle import check_ports, service_environment
+from akin.stack.launching import service_environment
+from akin.stack.lifecycle import check_ports
 from akin.stack.processes import free_ports
 from akin.stack_settings import PORTS, ROOT, Settings
 

@@ -15,7 +15,7 @@ import pytest
 
 from akin.errors import EncoderError, StackError
 from akin.registry.versions import versions
-from akin.stack import lifecycle
+from akin.stack import launching, lifecycle
 from akin.stack.processes import Child, free_ports, start, stop, wait_until
 from akin.stack.record import PartState, Stack, State, find_running_stack
 from akin.stack.status import stack_as_json, status_lines
@@ -33,7 +33,7 @@ def settings_for(**more: str) -> Settings:
 
 def test_the_service_gets_absolute_paths() -> None:
     settings = settings_for(AKIN_MODEL_REPOSITORY="models")
-    told = lifecycle.service_environment(settings)
+    told = launching.service_environment(settings)
     assert told["AKIN_MODEL_REPOSITORY"] == str(Path("models").absolute())
     assert told["AKIN_SERVICE_HOST"] == "127.0.0.1"
 
@@ -47,7 +47,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_part_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "this.py").write_text("print('a stranger')")
-    done = subprocess.run(lifecycle.module_command("this"), capture_output=True, text=True, check=True)
+    done = subprocess.run(launching.module_command("this"), capture_output=True, text=True, check=True)
     assert done.stdout.startswith("The Zen of Python")
 
 
@@ -235,13 +235,13 @@ def test_the_encoder_of_the_live_snapshot_is_needed_unless_it_is_promoted(tmp_pa
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"digest": digest}))
     first, second, _ = versions(settings.repository)
-    assert lifecycle.versions_still_needed(settings, second) == []
+    assert launching.versions_still_needed(settings, second) == []
     live = published_manifest(tmp_path, "20260101T000000Z-aaaaaa", EncoderRecord(1, "a" * 64, 384)).id
     SnapshotDirectory(tmp_path).use(live)
-    assert lifecycle.versions_still_needed(settings, second) == [1]
-    assert lifecycle.versions_still_needed(settings, first) == []
+    assert launching.versions_still_needed(settings, second) == [1]
+    assert launching.versions_still_needed(settings, first) == []
     (SnapshotDirectory(tmp_path).path(live) / "manifest.json").write_text("{")
-    assert lifecycle.versions_still_needed(settings, second) == []
+    assert launching.versions_still_needed(settings, second) == []
 
 
 def test_the_supervisor_stays_light() -> None:

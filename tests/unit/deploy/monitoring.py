@@ -32,11 +32,20 @@ class Global(msgspec.Struct, forbid_unknown_fields=True):
     evaluation_interval: Duration
 
 
+class Alertmanagers(msgspec.Struct, forbid_unknown_fields=True):
+    static_configs: list[StaticConfig]
+
+
+class Alerting(msgspec.Struct, forbid_unknown_fields=True):
+    alertmanagers: list[Alertmanagers]
+
+
 class Prometheus(msgspec.Struct, forbid_unknown_fields=True):
     """https://prometheus.io/docs/prometheus/latest/configuration/configuration/"""
 
     global_: Global = msgspec.field(name="global")
     rule_files: list[Text]
+    alerting: Alerting
     scrape_configs: list[Job]
 
 
@@ -56,9 +65,14 @@ class Alert(msgspec.Struct, forbid_unknown_fields=True):
     for_: Duration = msgspec.field(name="for", default="0s")
 
 
+class Recording(msgspec.Struct, forbid_unknown_fields=True):
+    record: Annotated[str, msgspec.Meta(pattern=r"^akin:[a-z_]+:[a-z]+_\d+[mhd]$")]
+    expr: Text
+
+
 class Group(msgspec.Struct, forbid_unknown_fields=True):
     name: Text
-    rules: list[Alert]
+    rules: list[dict[str, Any]]
 
 
 class Rules(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,13 +81,61 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True):
     groups: list[Group]
 
 
+class Webhook(msgspec.Struct, forbid_unknown_fields=True):
+    url_file: Text
+    send_resolved: bool
+
+
+class Receiver(msgspec.Struct, forbid_unknown_fields=True):
+    name: Text
+    webhook_configs: list[Webhook] = []
+
+
+Matcher = Annotated[str, msgspec.Meta(pattern=r'^\w+=~?"[^"]+"$')]
+
+
+class Route(msgspec.Struct, forbid_unknown_fields=True):
+    receiver: Text
+    group_by: list[Text] = []
+    matchers: list[Matcher] = []
+    group_wait: Duration = "30s"
+    group_interval: Duration = "5m"
+    repeat_interval: Duration = "4h"
+    routes: list[Route] = []
+
+
+class Inhibition(msgspec.Struct, forbid_unknown_fields=True):
+    source_matchers: list[Matcher]
+    target_matchers: list[Matcher]
+
+
+class Alertmanager(msgspec.Struct, forbid_unknown_fields=True):
+    """https://prometheus.io/docs/alerting/latest/configuration/"""
+
+    route: Route
+    receivers: list[Receiver]
+    inhibit_rules: list[Inhibition] = []
+
+
 def prometheus() -> Prometheus:
     return msgspec.convert(yaml.safe_load((FOLDER / "prometheus.yml").read_text()), Prometheus)
 
 
+def rules() -> list[dict[str, Any]]:
+    files = [yaml.safe_load((FOLDER / name).read_text()) for name in prometheus().rule_files]
+    return [rule for file in files for group in msgspec.convert(file, Rules).groups for rule in group.rules]
+
+
 def alerts() -> list[Alert]:
-    found = msgspec.convert(yaml.safe_load((FOLDER / "alerts.yml").read_text()), Rules)
-    return [alert for group in found.groups for alert in group.rules]
+    return [msgspec.convert(rule, Alert) for rule in rules() if "record" not in rule]
+
+
+def recordings() -> list[Recording]:
+    return [msgspec.convert(rule, Recording) for rule in rules() if "record" in rule]
+
+
+def alertmanager(name: str) -> Alertmanager:
+    return msgspec.convert(yaml.safe_load((FOLDER / "alertmanager" / f"{name}.yml").read_text()), Alertmanager)
 
 
 def dashboard() -> dict[str, Any]:
@@ -82,14 +144,14 @@ def dashboard() -> dict[str, Any]:
 
 
 def expressions() -> list[str]:
-    """Yield the expressions of all alerts and panels."""
+    """Return the expressions of all rules and panels."""
     board = dashboard()
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     asked += [note["expr"] for note in board["annotations"]["list"]]
-    return asked + [alert.expr for alert in alerts()]
+    return asked + [rule.expr for rule in (*alerts(), *recordings())]
 
 
 def metrics_of(expression: str) -> set[str]:
     """Return the metrics in an expression: its words without functions, operators, labels and strings."""
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)", "", expression)
-    return set(re.findall(r"\b[a-z]\w*\b(?! *\()", bare)) - {"and", "or", "unless"}
+    bare = re.sub(r'\{(?:"[^"]*"|[^}"])*\}|\[[^\]]*\]|\b(by|on|without|ignoring) *\([^)]*\)', "", expression)
+    return set(re.findall(r"\b[a-z][\w:]*\b(?! *\()", bare)) - {"and", "or", "unless"}

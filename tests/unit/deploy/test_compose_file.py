@@ -33,7 +33,7 @@ def compose() -> Compose:
 
 def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{((?:AKIN|TRITON|PROMETHEUS|GRAFANA)_\w+)", text)) == set(example())
+    assert set(re.findall(r"\$\{((?:AKIN|TRITON|PROMETHEUS|ALERTMANAGER|GRAFANA)_\w+)", text)) == set(example())
     given, empty = read(example()), read({})
     for owner, names in READERS.items():
         for name in names:
@@ -70,7 +70,7 @@ def test_only_the_page_and_the_api_are_published_and_on_this_machine_only(compos
     published = {name: service.ports for name, service in compose.started().items() if service.ports}
     assert published == {"retrieval": ["127.0.0.1:8080:8080"], "ui": ["127.0.0.1:7860:7860"]}
     more = {name for name, service in compose.started("monitoring").items() if service.ports} - set(published)
-    assert more == {"prometheus", "grafana"}
+    assert more == {"prometheus", "alertmanager", "grafana"}
     assert all(port.startswith("127.0.0.1:") for name in more for port in compose.services[name].ports)
 
 
@@ -153,7 +153,9 @@ def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -
         assert "default" not in networks
         assert not compose.services[triton].ports
         near = {name for name in compose.services if networks_of(compose, name) & networks}
-        assert near == {"triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "prometheus", "grafana"}
+        assert near == {
+            "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "prometheus", "alertmanager", "grafana",
+        }  # fmt: skip
     assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
         "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu",
     }  # fmt: skip

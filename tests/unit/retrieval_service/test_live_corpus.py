@@ -69,6 +69,7 @@ class Watched:
         self.triton = Encoders(*encoders)
         self.serving = LiveCorpus(self.snapshots, self.triton, self, open_as=self._opened, watch_seconds=60)
         self.failures: list[Unavailable] = []
+        self.losses = 0
 
     def record_snapshot(self, manifest: Manifest) -> None:
         pass
@@ -78,6 +79,9 @@ class Watched:
 
     def record_encoder_failure(self, error: Unavailable) -> None:
         self.failures.append(error)
+
+    def record_encoder_loss(self) -> None:
+        self.losses += 1
 
     def publish(self, name: str, encoder: Encoder) -> None:
         record = EncoderRecord(encoder.identity.version, encoder.identity.digest, 2)
@@ -133,6 +137,8 @@ async def test_an_encoder_that_fails_all_queries_is_dropped_at_the_second_failed
     assert watched.served.encoder is ours
     await watched.serving.refresh()
     assert (watched.served.encoder, watched.served.encoder_error) == (None, LATE)
+    await watched.serving.refresh()
+    assert watched.losses == 1  # once, however long it is away
     watched.triton.slow = ours.trouble = None
     await watched.serving.refresh()
     await watched.served.embed("a query")

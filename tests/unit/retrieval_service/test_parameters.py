@@ -9,15 +9,10 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
+from retrieval_service.routes.embed import EmbedRequest
 from retrieval_service.routes.parameter_parsing import Parameters
-from retrieval_service.search.request import (
-    EmbedRequest,
-    Mode,
-    SearchRequest,
-    SimilarRequest,
-    replace_unprintable,
-    require_text,
-)
+from retrieval_service.search.parameters import replace_unprintable, require_text
+from retrieval_service.search.request import Mode, SearchRequest, SimilarRequest
 
 SEARCH, EMBED = Parameters(SearchRequest), Parameters(EmbedRequest)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from pathlib import Path
 from time import thread_time
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from retrieval_service.errors import BlankQuery, InvalidQuery
 from retrieval_service.filter import AllOf, Clause, Condition, Field, clauses_of
@@ -35,11 +33,6 @@ def admits(query: str, *values: str) -> bool:
 
 def shown(query: str) -> tuple[str, ...]:
     return tuple(operator.text for operator in parse_query(query).operators)
-
-
-def days(query: str) -> list[tuple[date, ...]]:
-    found = [clause for operator in parse_query(query).operators for clause in clauses_of(operator.condition)]
-    return [tuple(date.fromordinal(int(day)) for day in one.values) for one in found if one.field is Field.DAY]
 
 
 @pytest.mark.parametrize(
@@ -212,62 +205,6 @@ def test_other_ways_to_write(written: str, as_akin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "first", "last"),
-    [
-        ("submittedDate:[202401010000 TO 202412312359]", "2024-01-01", "2024-12-31"),
-        ("submittedDate:[20240101 TO 20240630]", "2024-01-01", "2024-06-30"),
-        ("submittedDate:[202301010600 TO 202401010600]", "2023-01-01", "2024-01-01"),
-        ("submittedDate:[202301010000 TO 202401010000]", "2023-01-01", "2023-12-31"),
-        ("submittedDate:[20240105 TO 20240105]", "2024-01-05", "2024-01-05"),
-        ("submittedDate:[202401050000 TO 202401050000]", "2024-01-05", "2024-01-05"),
-        ("submittedDate:[20240101000000 TO 20240101235959]", "2024-01-01", "2024-01-01"),
-        ("submittedDate:[2022 TO 2023-02]", "2022-01-01", "2023-02-28"),
-        ("submittedDate:[* TO 20231231]", "0001-01-01", "2023-12-31"),
-        ("submittedDate:[20230101 TO *]", "2023-01-01", "9999-12-31"),
-        ("submittedDate:%5B20230101+TO+20231231%5D", "2023-01-01", "2023-12-31"),
-        ("year:2021", "2021-01-01", "2021-12-31"),
-        ("year:2019-2021", "2019-01-01", "2021-12-31"),
-        ("2019..2021", "2019-01-01", "2021-12-31"),
-        ("after:2019", "2019-01-01", "9999-12-31"),
-        ("since:2019-05", "2019-05-01", "9999-12-31"),
-        ("before:2020", "0001-01-01", "2019-12-31"),
-        ("until:2020", "0001-01-01", "2020-12-31"),
-    ],
-)
-def test_days(written: str, first: str, last: str) -> None:
-    assert days(written) == [(date.fromisoformat(first), date.fromisoformat(last))]
-    if "+" not in written:
-        assert days(f"dust {written} lanes") == days(written)
-        assert parse_query(f"dust {written} lanes").words == "dust lanes"
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "submittedDate:[20241301 TO 20250101]",
-        "submittedDate:[20240101 TO 20230101]",
-        "submittedDate:[yesterday TO today]",
-        "year:2024-13",
-        "2021..2019",
-    ],
-)
-def test_days_that_do_not_exist_are_refused(query: str) -> None:
-    with pytest.raises(InvalidQuery, match="write"):
-        parse_query(f"dust {query}")
-
-
-def test_days_narrow_each_other_and_the_parameters(fakes: Any) -> None:
-    catalogue = fakes.ListCatalogue(fakes.papers)
-    request = SearchRequest(text="dust after:2019 before:2022", first=date(2020, 5, 1))
-    admitted = plan_search(request, catalogue).admitted
-    assert admitted is not None
-    assert (admitted.first, admitted.last, admitted.clauses) == (date(2020, 5, 1), date(2021, 12, 31), ())
-    either = plan_search(SearchRequest(text="year:2019 OR year:2021"), catalogue).admitted
-    assert either is not None
-    assert (either.first, either.last, len(either.joined)) == (None, None, 1)
-
-
-@pytest.mark.parametrize(
     ("query", "pattern"),
     [
         ("ti:neuro*", "neuro*"),
@@ -386,34 +323,6 @@ def test_an_answer_has_the_notes(fakes: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "2001.00001 2001.00003",
-        "2001.00001, 2001.00003",
-        "2001.00001\n2001.00003",
-        "arXiv:2001.00001; arXiv:2001.00003v2.",
-        "https://arxiv.org/abs/2001.00001 https://arxiv.org/pdf/2001.00003v1.pdf",
-        "[1] arXiv:2001.00001 [cs.LG]\n[2] arXiv:2001.00003 [hep-th]",
-        "- 2001.00001\n- 2001.00003",
-        "(2001.00001) and (2001.00003)",
-        "2001.00001, 2001.00003, 2001.00001v1",
-        "arXiv preprint 2001.00001, arXiv preprint 2001.00003",
-        "10.48550/arXiv.2001.00001 2001.00003",
-        "10.5555/first, https://doi.org/10.5555/third",
-        "2001.00001 doi:10.5555/third",
-        "https://export.arxiv.org/api/query?id_list=2001.00001,2001.00003&max_results=5",
-    ],
-)
-def test_several_ids_are_a_search_for_papers_like_these(text: str, fakes: Any) -> None:
-    papers = list(fakes.papers)
-    papers[0] = replace(papers[0], doi="10.5555/first")
-    papers[2] = replace(papers[2], doi="10.5555/third")
-    plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
-    assert [paper.id for paper in plan.like] == ["2001.00001", "2001.00003"]
-    assert (plan.words, plan.notes) == (None, ())
-
-
-@pytest.mark.parametrize(
     "query", ['ti:"AND OR NOT"', 'ti:"NOT OR"', "ti:(2+1)-dimensional", "ti:U(1)", 'cat:"Digital Librarians"']
 )
 def test_a_condition_is_shown_as_it_was_written(query: str) -> None:
@@ -423,47 +332,6 @@ def test_a_condition_is_shown_as_it_was_written(query: str) -> None:
     assert isinstance(condition, Clause)
     assert condition.values == (query.partition(":")[2].strip('"'),)
     assert parsed.notes == ()
-
-
-@pytest.mark.parametrize(
-    "text", ["id:arXiv:2001.00001", "id:https://arxiv.org/abs/2001.00001", "id:arXiv:2001.00001,2001.00003"]
-)
-def test_the_field_of_ids_is_a_condition_in_every_form_of_an_id(text: str, fakes: Any) -> None:
-    plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(fakes.papers))
-    assert (plan.operators, plan.like, plan.words) == ((text,), [], "")
-    assert plan.admitted is not None
-    assert plan.admitted.clauses[0].values[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("written", "doi"),
-    [
-        ("http://dx.doi.org/10.5555%2Fnature-9", "10.5555/nature-9"),
-        *[("10.5555/1520-0493(1987)115<1606:GARSPP>2.0.CO;2",) * 2, ("10.5555/1-2(99)1:2<3:A>3.0.CO;2-X",) * 2],
-    ],
-)
-def test_dois_with_odd_signs_name_a_paper(written: str, doi: str, fakes: Any) -> None:
-    papers = [replace(fakes.papers[0], doi=doi), *fakes.papers[1:]]
-    for text in (written, f"{written}; 2001.00001"):
-        plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
-        assert [paper.id for paper in plan.like] == ["2001.00001"]
-
-
-def test_ids_that_are_not_in_the_corpus_are_named(fakes: Any) -> None:
-    catalogue = fakes.ListCatalogue(fakes.papers)
-    plan = plan_search(SearchRequest(text="2001.00001 2002.00009"), catalogue)
-    assert [paper.id for paper in plan.like] == ["2001.00001"]
-    assert "2002.00009" in plan.notes[0]
-    unknown = plan_search(SearchRequest(text="10.5555/nothing"), catalogue)
-    assert (unknown.words, unknown.like) == ("10.5555/nothing", [])
-    assert len(unknown.notes) == 1
-    assert "10.5555/nothing" in unknown.notes[0]
-
-
-def test_an_id_among_words_gets_a_note(fakes: Any) -> None:
-    plan = plan_search(SearchRequest(text="papers like 2001.00001 please"), fakes.ListCatalogue(fakes.papers))
-    assert plan.words == "papers like 2001.00001 please"
-    assert "id:2001.00001" in plan.notes[0]
 
 
 def test_each_example_of_the_documentation_is_read() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from akin.storage.durable import sync
+from akin.storage.durable import replace_folder
 from training.arrays import Floats
 from training.command import run_command
 from training.compression import calibration, parity
@@ -148,20 +146,13 @@ def _publish(repository: Path, version: int, graph: bytes, made: dict[str, Any])
     model = repository / GPU_ENCODER
     target = model / str(version)
     with publish.staging_folder(repository, GPU_ENCODER) as staged:
-        before = model / f".before-{staged.name}"
         try:
             (staged / "model.onnx").write_bytes(graph)
             (staged / "made.json").write_text(json.dumps(made, indent=1) + "\n")
             publish.finish(staged)
-            # A folder cannot be renamed over another one, so the old one is moved first.
-            if target.exists():
-                os.rename(target, before)
-            os.rename(staged, target)
-            sync(model)
+            replace_folder(staged, target)
         except OSError as error:
             raise PublishError(f"cannot write {target}: {error.strerror}.") from error
-        finally:
-            shutil.rmtree(before, ignore_errors=True)
     return target
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from akin.storage.digest import file_digest
 from akin.storage.durable import replace_file
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.fit import losses, models, tracking
@@ -178,7 +179,7 @@ def _train(task: Task, tracker: tracking.Tracker | None) -> dict[str, Any]:
             average(model, models.load(task.model, device), task.trainer.base_weight)
         after = evaluator(model)
         log_progress(f"after training: {METRIC} {after[METRIC]:.4f} on validation")
-        figures |= {"before": before, "after": after, "base": base, "pairs_sha256": source.file_sha256(task.pairs)}
+        figures |= {"before": before, "after": after, "base": base, "pairs_sha256": file_digest(task.pairs)}
         tracker.log({f"final_{name}": value for name, value in after.items()}, trainer.state.global_step)
         model.max_seq_length = max_length
         model.save(str(task.folder / task.name))
@@ -335,7 +336,7 @@ def _identity(task: Task) -> dict[str, str | None]:
     code = b"".join((Path(__file__).parents[1] / name).read_bytes() for name in WEIGHTS_CODE)
     return {
         "digest": task.digest,
-        "pairs": source.file_sha256(task.pairs),
+        "pairs": file_digest(task.pairs),
         "code": hashlib.sha256(code).hexdigest(),
         "model": task.model.source,
     }

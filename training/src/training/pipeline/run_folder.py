@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from akin.storage.durable import replace_file
+from akin.storage.durable import replace_file, replace_folder
 from training.errors import RunError
 from training.pipeline.composition import ROOT, parse_configuration
 from training.pipeline.configuration import Configuration
@@ -107,8 +107,7 @@ class RunFolder:
             try:
                 yield aside
                 self.mark_done(name, aside)
-                shutil.rmtree(self.stage_folder(name), ignore_errors=True)
-                os.rename(aside, self.stage_folder(name))
+                replace_folder(aside, self.stage_folder(name))
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from akin.storage.digest import file_digest
 from training.errors import ConfigurationError, TrainingError
 from training.pipeline import preflight, run_folder
 from training.pipeline.composition import compose, set_default_paths
@@ -23,7 +24,6 @@ from training.pipeline.configuration import Configuration
 from training.pipeline.run_folder import NEEDS, STAGES, read_part
 from training.pipeline.stages import load_stage
 from training.progress import log_progress
-from training.registry.source import file_sha256
 
 COMPOSE = "compose"
 
@@ -97,9 +97,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _digest(path: Path) -> str:
     if path.is_file():
-        return file_sha256(path)
+        return file_digest(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    listed = "".join(f"{file.relative_to(path)} {file_sha256(file)}\n" for file in files)
+    listed = "".join(f"{file.relative_to(path)} {file_digest(file)}\n" for file in files)
     return hashlib.sha256(listed.encode()).hexdigest()
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from akin.storage.digest import file_digest
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, TrainingError
 from training.pipeline import run_folder
@@ -29,7 +30,6 @@ from training.pipeline.stage import digest_inputs
 from training.pipeline.stages import BEFORE_TRAINING, run_stages
 from training.pipeline.stages.prepare import corpus_path
 from training.progress import log_progress
-from training.registry.source import file_sha256
 
 if TYPE_CHECKING:
     import optuna
@@ -124,7 +124,7 @@ def identify(configuration: Configuration) -> dict[str, str]:
     del plain["sweep"]["trials"]
     parts: dict[str, Any] = {name: part for name, part in plain.items() if name not in _NOT_IN_A_STUDY}
     corpus = corpus_path(configuration.data, Path(configuration.paths.data))
-    files = {**digest_inputs(configuration), "data": {"papers": file_sha256(corpus)}}
+    files = {**digest_inputs(configuration), "data": {"papers": file_digest(corpus)}}
     parts |= {f"the files of {name}": named for name, named in files.items() if name not in _NOT_IN_A_STUDY}
     return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.registry.files import file_sha256
+from akin.storage.digest import file_digest
 
 MANIFEST_SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
@@ -82,7 +82,7 @@ def build_manifest(
         dimensions: lengths to which vectors may be cut, as the model was trained for them (Matryoshka).
     """
     files = {
-        path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        path.name: {"sha256": file_digest(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != MANIFEST_FILE
     }

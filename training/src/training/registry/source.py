@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from akin.storage.digest import file_digest
 from training.errors import SourceError, UnsupportedModel
 from training.registry import supported, weights
-from training.registry.files import file_sha256 as file_sha256
 from training.registry.recipes import Recipe, find
 from training.registry.supported import max_length as max_length
 
@@ -220,7 +220,7 @@ def weights_sha256(model: SentenceTransformer, source: ModelSource) -> str:
     for name in () if source.adapter else _WEIGHTS:
         file = Path(source.location) / name
         if file.is_file():
-            return file_sha256(file)
+            return file_digest(file)
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -259,7 +259,7 @@ def verify(weights: Path, expected: str) -> None:
         SourceError: The file is missing or has another digest.
     """
     try:
-        found = file_sha256(weights)
+        found = file_digest(weights)
     except OSError as error:
         raise SourceError(f"{weights} cannot be read ({error.strerror}). Run `make setup` again.") from error
     if found != expected:

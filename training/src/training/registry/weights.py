@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from akin.storage.digest import file_digest
 from training.command import run_command
 from training.errors import SourceError
-from training.registry.files import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +80,7 @@ def write_model(file: Path, base: Path, folder: Path) -> None:
     try:
         with safe_open(file, framework="pt") as opened:
             about = opened.metadata() or {}
-        if about.get(_BASE) != file_sha256(base / MODEL_FILE):
+        if about.get(_BASE) != file_digest(base / MODEL_FILE):
             raise SourceError(f"{file.name} belongs to another base than {base.name}. Run `make setup` again.")
         weights = expand(load_file(file), load_file(base / MODEL_FILE))
         shutil.copytree(base, folder)
@@ -108,7 +108,7 @@ def _write(options: argparse.Namespace) -> str:
     from training.registry import source
 
     base = options.base or Path(source.resolve(None).location)
-    about: dict[str, Any] = {_BASE: file_sha256(base / MODEL_FILE), "about": json.dumps(options.about)}
+    about: dict[str, Any] = {_BASE: file_digest(base / MODEL_FILE), "about": json.dumps(options.about)}
     kept = compress(load_file(options.model / MODEL_FILE), load_file(base / MODEL_FILE))
     save_file(kept, options.file, metadata=about)
     return f"{options.file}: {options.file.stat().st_size:,} bytes"

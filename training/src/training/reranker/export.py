@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from akin.papers import Paper, passage_text
+from akin.storage.digest import file_digest
 from training.command import run_command
 from training.compression.calibration import FEWEST_PAPERS, few_words, one_sentence, read_sample
 from training.encoders import RUNTIMES
@@ -22,7 +23,7 @@ from training.errors import CalibrationError, ParityError, PublishError, SourceE
 from training.progress import log_duration, log_progress
 from training.registry import manifest, publish
 from training.registry.export import publish_next
-from training.registry.source import ModelSource, file_sha256
+from training.registry.source import ModelSource
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -215,7 +216,7 @@ def _weights_digest(source: ModelSource, model: CrossEncoder) -> str:
     from training.reranker.graph import tensors_sha256
 
     file = Path(source.location) / "model.safetensors"
-    return file_sha256(file) if file.is_file() else tensors_sha256(model)
+    return file_digest(file) if file.is_file() else tensors_sha256(model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from akin.storage.digest import file_digest
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.progress import log_duration, log_progress
-from training.registry.files import file_sha256
 from training.reranker.groups import NO_TEXT, Groups, read_groups
 from training.reranker.recipe import Recipe, add_recipe, recipe_of
 
@@ -333,7 +333,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 def _digest(path: Path) -> str:
     try:
-        return file_sha256(path)
+        return file_digest(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
 

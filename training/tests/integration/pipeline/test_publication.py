@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from akin.storage.digest import file_digest
 from training.compression import gpu
 from training.errors import PublishError
 from training.evaluation import read_report
 from training.pipeline.run import finish
 from training.pipeline.run_folder import RunFolder, create_run, revision
 from training.pipeline.stages import load_stage, run_stages
-from training.registry.source import file_sha256
 
 pytestmark = [
     pytest.mark.integration,
@@ -60,12 +60,12 @@ def test_exactly_the_evaluated_files_are_published(
     training = made["training"]
     papers = Path(run.configuration.data.papers)
     base = Path(run.configuration.model.source or "")
-    assert training["base"] == {"source": "folder model", "weights_sha256": file_sha256(base / "model.safetensors")}
-    assert training["corpus"] == {"file": papers.name, "sha256": file_sha256(papers), "read": 200}
+    assert training["base"] == {"source": "folder model", "weights_sha256": file_digest(base / "model.safetensors")}
+    assert training["corpus"] == {"file": papers.name, "sha256": file_digest(papers), "read": 200}
     assert training["revision"] == revision()
     assert (training["max_length"], training["served_max_length"]) == (32, 48)
     assert (training["loss"]["kind"], training["steps"], training["pairs"]["count"]) == ("mnrl", 2, 140)
-    assert training["pairs"]["sha256"] == file_sha256(run.stage_folder("mine") / "pairs.jsonl")
+    assert training["pairs"]["sha256"] == file_digest(run.stage_folder("mine") / "pairs.jsonl")
     assert str(papers.parent) not in json.dumps(made)
     card = (beside / "model_card.md").read_text()
     assert training["corpus"]["sha256"] in card

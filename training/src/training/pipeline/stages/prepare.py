@@ -20,6 +20,7 @@ from akin.papers import Paper, PapersError, fetch_sample, read_papers
 from akin.papers.reservoir import Reservoir
 from akin.relevance.duplicates import MinHash, group_duplicates
 from akin.relevance.known_items import FEWEST
+from akin.storage.digest import file_digest
 from training.data.config import DataConfig
 from training.data.corpus import read_corpus, write_groups, write_paper
 from training.data.leaks import find_duplicates, read_test_texts
@@ -28,7 +29,6 @@ from training.errors import CorpusError, EvaluationError
 from training.evaluation import RUN_KINDS, write_known_items
 from training.pipeline.run_folder import RunFolder
 from training.progress import log_progress
-from training.registry.source import file_sha256
 
 MIN_PAPERS = 100
 """With fewer different papers the held-out part is too small for a meaningful figure."""
@@ -69,7 +69,7 @@ def run_stage(run: RunFolder) -> None:
             **_write_sets(folder, SplitPart.VALIDATION, data, seed),
         }
         summary = {
-            "papers": {"file": path.name, "sha256": file_sha256(path), "read": len(part)},
+            "papers": {"file": path.name, "sha256": file_digest(path), "read": len(part)},
             "groups_of_near_duplicates": int((np.bincount(group) > 1).sum()),
             "parts": counts,
             "left_out": int((part == SplitPart.NONE).sum()),
