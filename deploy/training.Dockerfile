@@ -1,8 +1,9 @@
 # The training room, which makes encoders. If the build context `wheels` holds a wheel of torch, such as a CPU build, that is
 # installed; otherwise torch comes from TORCH_INDEX.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM scratch AS wheels
 
-FROM python:3.11-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY training/torch.txt training/requirements.lock /tmp/
@@ -21,7 +22,7 @@ COPY training/configs /opt/akin/src/training/configs
 RUN chmod -R a+rX /opt/akin/src && python -m compileall -q /opt/akin/src \
  && printf '/opt/akin/src\n/opt/akin/src/training/src\n' > /opt/akin/lib/python3.11/site-packages/akin.pth
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /data /models
 COPY --from=build /opt/akin /opt/akin
 ENV PATH=/opt/akin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -29,3 +30,14 @@ ENV PATH=/opt/akin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER 10001:10001
 WORKDIR /tmp
 CMD ["python", "-m", "training.registry.first", "--repository", "/models", "--corpora", "/data/corpora"]
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+ARG SOURCE=unknown
+ARG LICENSE=Apache-2.0
+# A version's manifest names it: there is no git in the image.
+ENV AKIN_REVISION=$REVISION
+LABEL org.opencontainers.image.title="akin-training" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.licenses="$LICENSE"

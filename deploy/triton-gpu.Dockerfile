@@ -24,3 +24,12 @@ EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
   CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
 CMD ["python3", "-m", "akin.stack.foreground"]
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+ARG SOURCE=unknown
+ARG LICENSE=Apache-2.0
+LABEL org.opencontainers.image.title="akin-triton-gpu" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.licenses="$LICENSE"

@@ -1,5 +1,6 @@
 # Triton on a CPU: the server from its PyPI wheel, and the Python environment that runs the encoder in it.
-FROM python:3.11-slim-bookworm AS build
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/tritonserver.lock requirements/triton.lock /tmp/
 # Remove the stubs and the library of other Pythons, and OpenVINO's plugins for other devices.
@@ -14,7 +15,7 @@ RUN python -m venv --without-pip /opt/triton/python \
 COPY akin /opt/triton/src/akin
 RUN chmod -R a+rX /opt/triton/src && python -m compileall -q /opt/triton/src
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp akin && install -d -o akin -g akin /models
 COPY --from=build /opt/triton /opt/triton
 ENV PATH=/opt/triton/python/bin:$PATH PYTHONPATH=/opt/triton/src PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -27,3 +28,12 @@ EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
 CMD ["python", "-m", "akin.stack.foreground"]
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+ARG SOURCE=unknown
+ARG LICENSE=Apache-2.0
+LABEL org.opencontainers.image.title="akin-triton" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.licenses="$LICENSE"

@@ -93,6 +93,8 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
             options.limit_ms,
             options.duration,
             options.budget,
+            spacing=options.spacing,
+            seed=options.seed,
             began=began,
             before_sustained=read_before,
             say=say,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import gevent
@@ -51,6 +51,8 @@ def find_rate(
     seconds: float,
     budget: float,
     *,
+    spacing: str,
+    seed: int,
     began: float,
     before_sustained: Callable[[], None],
     say: Callable[[str], None],
@@ -63,6 +65,8 @@ def find_rate(
         limit_ms: The limit.
         seconds: The duration for which a rate is sustained.
         budget: The time limit for finding the rate, in seconds; sustaining it takes more time.
+        spacing: The spacing of arrivals, as for `arrivals`.
+        seed: The seed of the arrivals; each trial has others.
         began: The start of the run, by `time.time()`.
         before_sustained: Called before each sustained trial.
         say: Receives the figures of each trial.
@@ -72,18 +76,23 @@ def find_rate(
         service, concurrency=_CONNECTIONS, connection_timeout=_SECONDS_TO_ANSWER, network_timeout=_SECONDS_TO_ANSWER
     )
     rates = RateSearch()
+
+    def attempt(rate: float, seconds: float, *, sustained: bool) -> Trial:
+        dues = arrivals(rate, _SETTLING + seconds, spacing, f"{seed} {len(run.trials)}")
+        return _try(client, requests, rate, dues, seconds, limit_ms, run, began, say, sustained=sustained)
+
     deadline = time.monotonic() + budget
     try:
         while (rate := rates.next()) is not None:
             if time.monotonic() > deadline:
                 run.why_ended = "the time limit for finding the rate was reached"
                 break
-            trial = _try(client, requests, rate, _TRIAL_SECONDS, limit_ms, run, began, say, sustained=False)
+            trial = attempt(rate, _TRIAL_SECONDS, sustained=False)
             rates.tell(rate, trial.fast)
         rate = rates.highest
         for _ in range(_ATTEMPTS if rate else 0):
             before_sustained()
-            trial = _try(client, requests, rate or 0.0, seconds, limit_ms, run, began, say, sustained=True)
+            trial = attempt(rate or 0.0, seconds, sustained=True)
             if trial.fast:
                 run.highest = trial
                 break
@@ -102,6 +111,7 @@ def _try(
     client: HTTPClient,
     requests: Requests,
     rate: float,
+    dues: Iterable[float],
     seconds: float,
     limit_ms: float,
     run: OpenLoopRun,
@@ -117,7 +127,7 @@ def _try(
     overloaded = False
     start = time.monotonic() + 0.1
     offset = time.time() + 0.1 - began
-    for due in arrivals(rate, _SETTLING + seconds):
+    for due in dues:
         # Sleep even for no time: other greenlets must run to read the answers.
         gevent.sleep(max(0.0, start + due - time.monotonic()))
         if len(waiting) >= most_waiting(rate):

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ("reference", "reader", "paster", "triton", "mixed")
 REQUESTS = ("short", "long", "embed", "reference")
 SEARCH_MODES = ("hybrid", "dense", "lexical")
+SPACINGS = ("poisson", "equal")
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
@@ -36,6 +37,7 @@ class Options:
         scenario: The kind of users; one of `SCENARIOS`.
         requests: The kind of requests at a constant rate; one of `REQUESTS`.
         mode: The mode of searches at a constant rate; one of `SEARCH_MODES`.
+        spacing: How arrivals at a constant rate are spaced; one of `SPACINGS`.
         limit_ms: The highest p95 at which a rate counts as fast, in ms.
         budget: The time limit for finding the highest rate, in seconds.
         service: The address of a running service; None for the local stack.
@@ -55,6 +57,7 @@ class Options:
     scenario: str
     requests: str
     mode: str
+    spacing: str
     limit_ms: float
     budget: float
     service: str | None
@@ -92,6 +95,7 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         scenario=getattr(given, "scenario", ""),
         requests=getattr(given, "requests", ""),
         mode=getattr(given, "mode", ""),
+        spacing=getattr(given, "spacing", ""),
         limit_ms=getattr(given, "p95", 0.0),
         budget=getattr(given, "budget", 0.0),
         service=given.service.rstrip("/") if given.service else None,
@@ -168,6 +172,12 @@ def _parser() -> _Parser:
     rate.add_argument("--p95", type=_milliseconds, default=100.0, help="limit in ms (100)")
     rate.add_argument("--requests", choices=REQUESTS, default="short", help="kind of requests (short)")
     rate.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="mode of the searches (hybrid)")
+    rate.add_argument(
+        "--spacing",
+        choices=SPACINGS,
+        default="poisson",
+        help="arrivals at random, as of many users, or equally spaced (poisson)",
+    )
     return parser
 
 

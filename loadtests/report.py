@@ -80,6 +80,12 @@ def _notes(results: Mapping[str, Any]) -> str:
             "Requests were sent when they were due, whether or not earlier ones had been answered, and latency counts "
             "from that moment: it includes the time before a late request was sent."
         )
+        notes.append(
+            "Requests were equally spaced: users who know nothing of each other wait longer at the same rate."
+            if results["settings"]["spacing"] == "equal"
+            else "Requests came at random (a Poisson process), as from users who know nothing of each other: the rate "
+            "is an average."
+        )
     queries = results["queries"]
     if queries["repeated"]:
         notes.append(

@@ -97,7 +97,8 @@ def describe_run(
     if options.kind == "users":
         settings |= {"users": options.users, "scenario": options.scenario}
     else:
-        settings |= {"requests": options.requests, "mode": options.mode, "limit_ms": options.limit_ms}
+        settings |= {"requests": options.requests, "mode": options.mode, "spacing": options.spacing}
+        settings |= {"limit_ms": options.limit_ms}
     return {
         "schema": 1,
         "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),

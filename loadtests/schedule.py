@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,10 +33,25 @@ class Trial:
     sustained: bool
 
 
-def arrivals(rate: float, seconds: float) -> Iterator[float]:
-    """Yield the times when requests are due, in seconds from the start: equally spaced, independent of answers."""
-    for number in range(math.ceil(rate * seconds)):
-        yield number / rate
+def arrivals(rate: float, seconds: float, spacing: str = "poisson", seed: str = "") -> Iterator[float]:
+    """Yield the times when requests are due, in seconds from the start; answers do not change them.
+
+    Args:
+        rate: Arrivals a second, on average.
+        seconds: The length of time.
+        spacing: `poisson`, as of many users who know nothing of each other: exponential pauses, so that some requests
+            come close together and wait for each other; or `equal`, which understates how long they wait.
+        seed: The seed of the pauses.
+    """
+    if spacing == "equal":
+        for number in range(math.ceil(rate * seconds)):
+            yield number / rate
+        return
+    pauses = random.Random(seed)
+    due = pauses.expovariate(rate)
+    while due < seconds:
+        yield due
+        due += pauses.expovariate(rate)
 
 
 def most_waiting(rate: float) -> int:

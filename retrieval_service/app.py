@@ -172,7 +172,7 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["authorization", "x-api-key", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After", *HEADERS_OF_LIMIT],
+            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition", *HEADERS_OF_LIMIT],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from retrieval_service.corpus.last_build import last_build_failed
 from retrieval_service.corpus.manifest import Manifest
@@ -143,6 +144,10 @@ class Metrics:
     def record_encoder_loss(self) -> None:
         """Record that the encoder stopped answering and is looked for again."""
         self._encoder_losses.inc()
+
+    def export(self, more: Collector) -> None:
+        """Export further metrics."""
+        self.registry.register(more)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

@@ -1,4 +1,4 @@
-"""The application of the metrics port: the counters of the service, in Prometheus' text format."""
+"""The application of the metrics port: the counters in Prometheus' text format, and the newest report of drift."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
 from akin.keys import KeyRing
+from retrieval_service.latest_drift import LatestDrift
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.access import Access
 from retrieval_service.routes.error_handlers import error_response
@@ -30,7 +31,18 @@ def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | Non
     async def counters(request: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    app: ASGIApp = Starlette(routes=[Route("/metrics", counters)], exception_handlers={HTTPException: _http_error})
+    latest = LatestDrift(settings.drift_folder)
+    metrics.export(latest)
+
+    async def drift(request: Request) -> Response:
+        content = latest.content()
+        if content is None:
+            message = "There is no report of drift yet: make one with akin drift report (docs/drift.md)."
+            return error_response(404, "no_drift_report", message)
+        return Response(content, media_type="application/json")
+
+    routes = [Route("/metrics", counters), *(Route(path, drift) for path in ("/v1/drift", "/drift"))]
+    app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     if keys is not None:
         app = Access(app, keys, only="admin")
     listed = parse_hosts(settings.allowed_hosts)
@@ -42,5 +54,5 @@ def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | Non
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return error_response(
-        status, "not_found" if status == 404 else f"http_{status}", "This port has GET /metrics only."
+        status, "not_found" if status == 404 else f"http_{status}", "This port has GET /metrics and GET /v1/drift only."
     )

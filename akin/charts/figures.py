@@ -127,6 +127,29 @@ def draw_bars(axes: Axes, title: str, values: Mapping[str, float], emphasised: C
 
 
 @rc_context(STYLE)
+def draw_pairs(axes: Axes, title: str, bins: Sequence[str], sides: Mapping[str, Sequence[float]]) -> None:
+    """Draw the share of each bin in percent, a bar for each side beside the other."""
+    width = 0.8 / max(len(sides), 1)
+    for number, (name, shares) in enumerate(sides.items()):
+        places = [place + number * width for place in range(len(bins))]
+        axes.bar(places, [100 * share for share in shares], width, align="edge", color=COLOURS[number], label=name)
+    axes.set_xticks([place + 0.4 for place in range(len(bins))], list(bins), rotation=30, ha="right")
+    axes.set_title(title, loc="left")
+    axes.set_ylabel("queries, %")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+@rc_context(STYLE)
+def draw_chance(axes: Axes, title: str, by_chance: Sequence[float], found: float, label: str) -> None:
+    """Draw a histogram of values that chance gives, and a line at the one that was found."""
+    axes.hist(by_chance, bins=30, color=_GREY, label="windows divided at random")
+    axes.axvline(found, color=COLOURS[1], label="these windows")
+    axes.set_title(title, loc="left")
+    axes.set(xlabel=label, ylabel="divisions")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+@rc_context(STYLE)
 def as_svg(figure: Figure, description: str) -> str:
     """Return a figure as one `<svg>` element, for a file of its own or inside HTML; it suits light and dark pages."""
     content = io.StringIO()

@@ -15,6 +15,7 @@ from akin.cli import (
     cite,
     collection,
     digest,
+    drift,
     encoder,
     evaluate,
     feedback,
@@ -54,6 +55,7 @@ app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
 app.add_typer(collection.app, name="collection")
+app.add_typer(drift.app, name="drift")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(feedback.interleave, name="interleave")
 stack.add_to(app)

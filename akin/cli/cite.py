@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.asking import ask
-from akin.cli.output import read_settings, say
+from akin.cli.output import read_settings, say, write_output
 from akin.errors import SearchFailed
 
 if TYPE_CHECKING:
@@ -77,18 +77,15 @@ def export(settings: Settings, asked: dict[str, Any], output: Path | None = None
     count = int(response.headers.get("akin-papers", 0))
     if not count:
         say("no paper matches")
-    if output is None:
-        # Bytes, so that neither the encoding nor the line ends of the terminal change what the service wrote.
-        sys.stdout.buffer.write(response.content)
-        sys.stdout.flush()
-        return
-    from akin.storage.durable import replace_file
-
     try:
-        replace_file(output, response.content)
+        # Bytes, so that neither the encoding nor the line ends of the terminal change what the service wrote.
+        write_output(output or Path("-"), response.content)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise SearchFailed(f"{output} cannot be written ({error.strerror}): name another file with --output") from error
-    say(f"{count:,} {'paper' if count == 1 else 'papers'} in {output}")
+    if output is not None and str(output) != "-":
+        say(f"{count:,} {'paper' if count == 1 else 'papers'} in {output}")
 
 
 def _ids_of_input() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from akin.cli.asking import ask
-from akin.cli.output import Json, print_json, read_settings, say
+from akin.cli.output import Json, print_json, read_settings, say, write_output
 from akin.errors import SavedSearchesUnusable, SearchFailed
 
 _FORMATS = ["text", "markdown", "html"]
@@ -60,18 +59,14 @@ def digest(
         return
     from akin.digest.write import FORMATS
 
-    content = FORMATS[form](found, abstracts).encode("utf-8", "replace")
-    if output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-        return
-    from akin.storage.durable import replace_file
-
     try:
-        replace_file(output, content)
+        write_output(output or Path("-"), FORMATS[form](found, abstracts).encode("utf-8", "replace"))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise SavedSearchesUnusable(f"{output} cannot be written: {error.strerror}") from None
-    say(f"{output}: {found.count} papers")
+    if output is not None and str(output) != "-":
+        say(f"{output}: {found.count} {'paper' if found.count == 1 else 'papers'}")
 
 
 def _first_day(since: str) -> str:

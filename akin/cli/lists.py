@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 1000  # of one request to the service
 _NAMED = 20  # references that the corpus lacks
+_SHOWN = 120
 
 app = typer.Typer(
     no_args_is_help=True, help="Ask about a list of papers: BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles."
@@ -105,7 +106,7 @@ def _read(settings: Settings, file: str) -> tuple[list[str], list[str]]:
 
     found = resolved(settings, file)
     ids = dict.fromkeys(each["paper"]["id"] for each in found if each["paper"])
-    return list(ids), [each["reference"] for each in found if not each["paper"]]
+    return list(ids), [each["reference"] or f"line {each['line']}" for each in found if not each["paper"]]
 
 
 def _known(settings: Settings, file: str) -> list[str]:
@@ -163,6 +164,6 @@ def _titles(papers: list[dict[str, Any]]) -> str:
 
 def _say_unknown(references: list[str]) -> None:
     for each in references[:_NAMED]:
-        say(f"not in this corpus: {each[:120]}")
+        say(f"not in this corpus: {each if len(each) <= _SHOWN else f'{each[: _SHOWN - 1]}…'}")
     if len(references) > _NAMED:
         say(f"and {len(references) - _NAMED:,} more: akin resolve FILE names them all")

@@ -75,7 +75,8 @@ def write_output(to: Path, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
     else:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        if not to.parent.exists():
+            to.parent.mkdir(parents=True, exist_ok=True)
         replace_file(to, content)
 
 

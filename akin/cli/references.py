@@ -76,7 +76,8 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")], snapshot: Snapshot = None
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - for standard output.")],
+    snapshot: Snapshot = None,
 ) -> None:
     """Write the references of a snapshot as pairs of ids, for training and for test sets.
 
@@ -85,4 +86,5 @@ def export(
     """
     from akin.references import export_pairs
 
-    say(f"{export_pairs(read_settings(), snapshot, file):,} pairs in {file}")
+    count = export_pairs(read_settings(), snapshot, file)
+    say(f"{count:,} {'pair' if count == 1 else 'pairs'}{'' if str(file) == '-' else f' in {file}'}")

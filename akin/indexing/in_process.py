@@ -102,7 +102,7 @@ def rank_queries(
     try:
         threads = settings.search_threads
         with ThreadPoolExecutor(threads, "search", initializer=use_one_thread) as executor:
-            requests = {name: _request(text, depth, rerank) for name, text in queries.items()}
+            requests = {name: request_of(text, depth, rerank) for name, text in queries.items()}
             engine = make_engine(
                 settings, executor, Reranking(reranker, settings.rerank_most, inf, settings.rerank_weight)
             )
@@ -111,7 +111,7 @@ def rank_queries(
         opened.close()
 
 
-def _request(text: str, depth: int, rerank: int) -> SearchRequest | None:
+def request_of(text: str, depth: int, rerank: int) -> SearchRequest | None:
     """Return the request that HTTP makes of a query's text, as deep as is wanted; None if HTTP refuses the text."""
     try:
         request: SearchRequest = _REQUEST.validate_python({"query": text})
@@ -121,7 +121,7 @@ def _request(text: str, depth: int, rerank: int) -> SearchRequest | None:
     return replace(request, k=depth, rerank=rerank)
 
 
-def _words(request: SearchRequest) -> str:
+def words_of(request: SearchRequest) -> str:
     """Return the words of a query that are embedded; none if the search will refuse its operators."""
     try:
         return parse_query(request.text or "").words
@@ -137,11 +137,11 @@ async def _rank(
     engine: SearchEngine,
     threads: int,
 ) -> dict[Mode, dict[str, list[str]]]:
-    words = set(map(_words, filter(None, requests.values()))) - {""}
-    ready = _EmbeddedQueries(encoder)
+    words = set(map(words_of, filter(None, requests.values()))) - {""}
+    ready = EmbeddedQueries(encoder)
     if words and set(modes) - {Mode.LEXICAL}:
         await ready.embed(sorted(words))
-    corpus = OpenCorpus(snapshot, ready, None, _NoObserver())
+    corpus = OpenCorpus(snapshot, ready, None, NoObserver())
     slots = asyncio.Semaphore(2 * threads)
 
     async def rank(request: SearchRequest | None, mode: Mode) -> list[str]:
@@ -164,40 +164,44 @@ async def _rank(
     return found
 
 
-class _EmbeddedQueries:
+class EmbeddedQueries:
     """Encoder of queries that were embedded in large batches beforehand; it encodes any other text when asked."""
 
     def __init__(self, encoder: Encoder) -> None:
+        """Take the encoder."""
         self.identity: EncoderIdentity = encoder.identity
         self._encoder = encoder
         self._found: dict[str, EmbeddingBatch] = {}
 
     async def embed(self, texts: Sequence[str]) -> None:
+        """Embed texts and keep their vectors."""
         made = await self._encoder.embed_queries(texts)
         for place, text in enumerate(texts):
             here = slice(place, place + 1)
             self._found[text] = EmbeddingBatch(made.vectors[here], made.tokens[here])
 
     async def embed_queries(self, texts: Sequence[str], input_type: InputType = "query") -> EmbeddingBatch:
+        """Return kept vectors, or make others."""
         if input_type == "query" and len(texts) == 1 and texts[0] in self._found:
             return self._found[texts[0]]
         return await self._encoder.embed_queries(texts, input_type)
 
     async def embed_passages(self, texts: Sequence[str], input_type: InputType = "passage") -> EmbeddingBatch:
+        """Return the vectors of papers."""
         return await self._encoder.embed_passages(texts, input_type)
 
 
-class _NoObserver:
+class NoObserver:
     """Observer of a corpus that nobody monitors."""
 
     def record_snapshot(self, manifest: Manifest) -> None:
-        pass
+        """Ignore a change."""
 
     def record_damage(self, damaged: bool) -> None:
-        pass
+        """Ignore damage."""
 
     def record_encoder_failure(self, error: Unavailable) -> None:
-        pass
+        """Ignore a failure."""
 
     def record_encoder_loss(self) -> None:
-        pass
+        """Ignore a loss."""

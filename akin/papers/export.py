@@ -15,6 +15,7 @@ from akin.papers.authors import Author
 from akin.papers.citation import CitationFormat, citation_parts
 from akin.papers.citation.work import readable
 from akin.papers.paper import Paper
+from akin.papers.publication import Publication
 
 # Spreadsheets take a cell that begins with one of these for a formula; some also the full-width forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -116,8 +117,15 @@ def _line(paper: Paper) -> str:
         "journal_ref": paper.journal_ref,
         "comments": paper.comments,
         "withdrawn": paper.withdrawn,
+        # In each line, as a reader learns the fields of a file from its first ones.
+        "publication": _publication(paper.publication) if paper.publication else None,
     }
     return msgspec.json.encode(record).decode() + "\n"
+
+
+def _publication(publication: Publication) -> dict[str, Any]:
+    """Return the fields that are set, and always the kind, which marks a publication for the reader."""
+    return {"kind": publication.kind, **msgspec.to_builtins(publication)}
 
 
 def _author(author: Author) -> dict[str, Any]:

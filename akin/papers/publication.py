@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
 import msgspec
+
+from akin.papers.text import clean_text
 
 KINDS = (
     *("article", "book", "booklet", "inbook", "incollection", "inproceedings", "manual", "mastersthesis", "misc"),
@@ -49,3 +55,20 @@ class Publication(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
         numbers = ", ".join(part for part in (volume, self.pages) if part)
         year = f"({self.date[0]})" if self.date and str(self.date[0]) not in self.venue else ""
         return " ".join(part for part in (self.venue, numbers, year) if part)
+
+
+def exported_publication(record: object) -> Publication | None:
+    """Return the publication in a record that was exported; None if it is none, but another field of that name."""
+    if not isinstance(record, Mapping) or record.get("kind") not in KINDS:
+        return None
+    try:
+        found = msgspec.convert(record, Publication)
+        date(*(found.date + (1, 1, 1)[len(found.date) :]))
+    except (msgspec.ValidationError, ValueError, TypeError, OverflowError):
+        return None
+    texts: dict[str, Any] = {
+        name: clean_text(text) for name in found.__struct_fields__ if isinstance(text := getattr(found, name), str)
+    }
+    if not texts["url"].startswith(("https://", "http://")):
+        texts["url"] = ""
+    return msgspec.structs.replace(found, **texts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar
@@ -24,6 +23,7 @@ from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
+from retrieval_service.threads import Job
 
 MOST_REFERENCES = 2_000
 """References of one request."""
@@ -123,7 +123,8 @@ async def resolve(request: Request) -> Response:
     wanted = await _RESOLVE.parse_body(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
-        form, references = await asyncio.to_thread(_read, wanted)
+        # A job holds its turn until it has ended, so that texts that are given up are not read beside others.
+        form, references = await Job(state.read_threads, _read, wanted).result()
         charge(request.scope, references_cost(len(references)))
         resolved = await state.engine.resolve(corpus, references)
         found = sum(each.paper is not None for each in resolved)

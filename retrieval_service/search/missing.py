@@ -16,6 +16,7 @@ import numpy as np
 
 from akin.papers import Paper
 from akin.papers.text import display_text
+from retrieval_service.deadline import check_deadline
 from retrieval_service.ports import DEPTHS, Corpus, Rows, RowSet, Vectors
 from retrieval_service.search.answer import CitationCounts, Coverage, NamedPaper, PaperAnswer
 from retrieval_service.search.coverage import dense_note
@@ -182,6 +183,7 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
 
 def _neighbours(corpus: Corpus, request: MissingRequest, plan: _Plan, centre: Vectors) -> Rows:
     """Return the nearest papers to a topic that the list lacks, spread."""
+    check_deadline()
     given = [*plan.listed, *plan.unlike]
     hits = corpus.vectors.search(centre, DEPTHS[0] + len(given), within=plan.within)
     new = np.flatnonzero(~np.isin(hits.rows, given))[: DEPTHS[0]]

@@ -16,10 +16,12 @@ from akin.papers.bibliography.entry import (
     find_date,
     find_ids,
     page_range,
+    publisher_of,
     short,
     split_keywords,
     web_address,
 )
+from akin.papers.bibliography.journals import journal_of_macro
 from akin.papers.bibliography.markup import plain_abstract, plain_title
 from akin.papers.categories import CATEGORIES
 from akin.papers.publication import KINDS, Publication
@@ -204,7 +206,7 @@ def _entry(line: int, kind: str, key: str, fields: Mapping[str, str]) -> Entry:
     get = fields.get
     archive = (get("archiveprefix") or get("eprinttype") or "arxiv").lower()
     url = web_address(get("url", "").replace("\\", "")) or web_address(get("howpublished", "").replace("\\", ""))
-    journal = next((plain_title(fields[name]) for name in _FIRST_FIELDS if name in fields), "")
+    journal = next((journal_of_macro(plain_title(fields[name])) for name in _FIRST_FIELDS if name in fields), "")
     eprints = [get("eprint", "") if archive == "arxiv" else "", get("arxivid", ""), url, journal, get("note", "")]
     if journal.lower() == "corr":
         eprints.append(get("volume", ""))
@@ -215,6 +217,7 @@ def _entry(line: int, kind: str, key: str, fields: Mapping[str, str]) -> Entry:
     title, subtitle = plain_title(get("title", "")), plain_title(get("subtitle", ""))
     primary = get("primaryclass", get("eprintclass", "")).strip()
     keywords = split_keywords(plain_title(get(name, "")) for name in ("keywords", "keyword", "mendeley-tags", "tags"))
+    number = page_range(plain_title(get("number", "") or get("issue", "")))
     return Entry(
         line=line,
         title=f"{title}: {subtitle}" if title and subtitle else title or subtitle,
@@ -228,10 +231,12 @@ def _entry(line: int, kind: str, key: str, fields: Mapping[str, str]) -> Entry:
             key=clean_key(key),
             venue=short(journal),
             volume=short(plain_title(get("volume", ""))) if journal else "",
-            number=page_range(plain_title(get("number", "") or get("issue", ""))),
-            pages=page_range(plain_title(get("pages", ""))),
+            number=number if journal or kind != "article" else "",
+            pages=page_range(plain_title(get("pages") or get("eid") or get("articleno") or "")),
             series=short(plain_title(get("series", ""))),
-            publisher=short(next((plain_title(fields[name]) for name in _PUBLISHERS if name in fields), "")),
+            publisher=publisher_of(
+                next((plain_title(fields[name]) for name in _PUBLISHERS if name in fields), ""), arxiv_id
+            ),
             url=url,
             date=find_date(get("date") or get("year", ""), plain_title(get("month", "")), get("day", "")),
             edited=bool(editors) and not authors,

@@ -18,6 +18,7 @@ from akin.papers.bibliography.entry import (
     find_date,
     find_ids,
     page_range,
+    publisher_of,
     short,
     split_keywords,
     web_address,
@@ -99,10 +100,12 @@ def _entry(line: int, item: dict[str, Any]) -> Entry:
             key=clean_key(key),
             venue=short(venue),
             volume=short(text("volume")),
-            number="" if is_preprint else short(text("issue") or number),
+            number=""
+            if is_preprint
+            else short(text("issue") or ("" if arxiv_id and "arxiv" in number.lower() else number)),
             pages=page_range(text("page")),
             series=short(marked_up_title(text("collection-title"))),
-            publisher="" if is_preprint else short(marked_up_title(text("publisher"))),
+            publisher=publisher_of(marked_up_title(text("publisher")), arxiv_id),
             url=url,
             date=_date(item.get("issued")) or _date(item.get("published")),
             edited=bool(editors) and not authors,

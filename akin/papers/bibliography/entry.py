@@ -138,6 +138,11 @@ def page_range(first: str, last: str = "") -> str:
     return f"{pages}-{short(last)}" if pages and last and last != first and "-" not in pages else pages
 
 
+def publisher_of(text: str, arxiv_id: str | None) -> str:
+    """Return a publisher; none where it is arXiv, which the id says."""
+    return "" if arxiv_id and text.strip().lower() in ("arxiv", "arxiv.org") else short(text)
+
+
 def split_keywords(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the keywords in some fields, each once; commas, semicolons and line ends separate them."""
     parts = (one_line(part) for text in texts for part in re.split(r"[,;|\n]", text[: 1 << 14]))

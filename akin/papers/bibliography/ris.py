@@ -15,6 +15,7 @@ from akin.papers.bibliography.entry import (
     find_date,
     find_ids,
     page_range,
+    publisher_of,
     short,
     split_keywords,
     web_address,
@@ -40,6 +41,8 @@ _TAG = re.compile(r"\s{0,8}([A-Z][A-Z0-9])  -(?:\s(.*))?")
 _LOOSE_TAG = re.compile(r"\s{0,8}([A-Z][A-Z0-9])\s{1,2}-(?:\s(.*))?")
 _TITLES = ("TI", "T1", "CT")
 _VENUES = ("T2", "JO", "JF", "BT", "JA", "J2")
+_AROUND = ("FN", "VR", "EF")
+"""Tags of Web of Science around the references of a file: the file's name, its version and its end."""
 _MASTERS = re.compile(r"master|\bm\.?sc\b|bachelor|diplom", re.IGNORECASE)
 
 
@@ -59,7 +62,7 @@ def ris_entries(text: str) -> Iterator[Entry | BrokenEntry]:
         if tags and (start or (found and found[1] == "ER")):
             yield _reference(started, tags)
             tags = []
-        if found and found[1] != "ER":
+        if found and found[1] != "ER" and (tags or found[1] not in _AROUND):
             started = started if tags else number
             tags.append((found[1], [(found[2] or "").strip()]))
         elif tags and not found and len(tags) > 1:
@@ -109,9 +112,9 @@ def _reference(line: int, tags: list[tuple[str, list[str]]]) -> Entry | BrokenEn
             venue=short(venue),
             volume=short(first("VL")),
             number=short(first("IS")),
-            pages=page_range(first("SP"), first("EP")),
+            pages=page_range(first("SP", "C7"), first("EP")),
             series=short(marked_up_title(first("T3"))) if kind != "article" and first("T3") != venue else "",
-            publisher=short(marked_up_title(first("PB"))) if not (arxiv_id and kind == "misc") else "",
+            publisher=publisher_of(marked_up_title(first("PB")), arxiv_id),
             url=addresses[0] if addresses else "",
             date=_date(first("DA"), first("PY", "Y1")),
             edited=bool(editors) and not authors,
@@ -138,6 +141,10 @@ def _authors(text: str) -> tuple[Author, ...]:
 
 
 def _date(day: str, year: str) -> tuple[int, ...]:
-    """Return the date of `DA` if it is in the year of `PY`, which is then the whole date, otherwise that of `PY`."""
-    whole, stated = find_date(day), find_date(year)
+    """Return the date of `DA` if it is in the year of `PY`, which is then the whole date, otherwise that of `PY`.
+
+    Web of Science has month and day alone in `DA`.
+    """
+    stated = find_date(year)
+    whole = find_date(day) or (find_date(str(stated[0]), day) if day and stated else ())
     return whole if whole and (not stated or (stated[0] == whole[0] and len(whole) > len(stated))) else stated

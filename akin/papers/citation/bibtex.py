@@ -32,6 +32,7 @@ _MATH_SPECIAL = re.compile(r"\\.|[%#]")
 _NOT_IN_AN_ADDRESS = re.compile(r"[{}\\%\s]")
 _VENUES = {"article": "journal", "misc": "howpublished", "unpublished": "howpublished"}
 _PUBLISHERS = {"phdthesis": "school", "mastersthesis": "school", "techreport": "institution"}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _AND = re.compile(r"\band\b", re.IGNORECASE)
 
 
@@ -60,6 +61,9 @@ def bibtex_entry(key: str, work: Work) -> str:
         fields += [("eprint", work.arxiv_id), ("archivePrefix", "arXiv"), ("primaryClass", escape(work.category))]
     fields += [("url", _address(work.url or "")), ("note", escape(work.note))]
     lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
+    if work.kind and work.date:
+        after_year = 1 + next(at for at, line in enumerate(lines) if line.startswith("  year "))
+        lines.insert(after_year, f"  month = {_MONTHS[work.date[1] - 1]},")  # without braces: styles know the name
     return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
 
 

@@ -17,6 +17,7 @@ from akin.papers.arxiv_id import parse_arxiv_id, restore_zeros
 from akin.papers.authors import Author, listed_authors, parse_authors
 from akin.papers.doi import bare_doi
 from akin.papers.paper import Paper
+from akin.papers.publication import exported_publication
 from akin.papers.readers.arxiv_snapshot import decode_line, id_pattern, json_flaw
 from akin.papers.readers.fields import categories, is_true, parse_day
 from akin.papers.readers.mapping import Mapping
@@ -158,6 +159,7 @@ def _map_record(record: dict[str, Any], mapping: Mapping, raw: bytes | str) -> P
             comments=comments,
             withdrawn=is_true(_value(record, mapping.withdrawn)) or is_withdrawn(title, abstract, comments),
             authors_parsed=_are_divided(listed),
+            publication=exported_publication(_value(record, mapping.publication)) or msgspec.UNSET,
         )
     except _WrongType as error:
         return flaw(Reason.WRONG_TYPE, raw, paper_id, str(error))

@@ -51,6 +51,7 @@ class Mapping(msgspec.Struct, frozen=True):
     comments: str | None = None
     withdrawn: str | None = None
     versions: str | None = None
+    publication: str | None = None  # only of an export of papers, whose names are a paper's own
 
     def __str__(self) -> str:
         """Return the form of the command line: `id=_id,title=title,abstract=text`."""
@@ -122,7 +123,7 @@ def mapping_by_own_names(known: Iterable[str]) -> Mapping | None:
     if not {"id", "title", "abstract"} <= {field.lower() for field in fields}:
         return None
     targets = ((_SYNONYMS.get(field.lower(), field.lower()), field) for field in fields)
-    return Mapping(**{target: field for target, field in targets if target in _TARGETS})
+    return Mapping(**{target: field for target, field in targets if target in (*_TARGETS, "publication")})
 
 
 def format_field_names(fields: Iterable[str]) -> str:

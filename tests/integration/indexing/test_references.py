@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,6 +91,9 @@ def test_references_are_imported_carried_over_and_exported(tmp_path: Path, kit: 
     assert {tuple(line.split("\t")) for line in exported.read_text().splitlines()} == pairs_of(after)
     lines = tmp_path / "pairs.jsonl"
     export_pairs(Settings(data=tmp_path), None, lines)
+    with redirect_stdout(StringIO()) as printed:
+        export_pairs(Settings(data=tmp_path), None, Path("-"))
+    assert printed.getvalue() == exported.read_text()
     cited = read_citations(lines)
     assert cited == read_citations(exported)
     assert {(citing, each) for citing, those in cited.items() for each in those} == pairs_of(after)

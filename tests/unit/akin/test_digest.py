@@ -247,8 +247,8 @@ def test_the_command_writes_the_whole_file_or_nothing(
     assert sorted(each.name for each in saved.parent.iterdir()) == ["digest.md", "saved.toml"]
     assert b"note: Graphs: No encoder." in capfdbinary.readouterr().err
     service.answers += [answer(paper(1)), answer(), answer()]
-    with pytest.raises(SavedSearchesUnusable, match="cannot be written: No such file"):
-        run(str(saved), "--since", "7d", "--output", str(saved.parent / "none" / "x"))
+    with pytest.raises(SavedSearchesUnusable, match="cannot be written: Not a directory"):
+        run(str(saved), "--since", "7d", "--output", str(saved / "x"))
     service.answers += [answer(paper(1)), answer(), answer()]
     run(str(saved), "--since", "2026-02-03", "--json")
     assert json.loads(capfdbinary.readouterr().out)["sections"][0]["papers"][0]["id"] == "2401.1"

@@ -7,7 +7,7 @@ import re
 from akin.settings.reference import definitions
 from akin.stack_settings import ROOT
 
-NAME = re.compile(r"\b(?:AKIN_[A-Z0-9_]*[A-Z0-9]|(?:TRITON|PROMETHEUS|ALERTMANAGER|GRAFANA)_IMAGE)\b")
+NAME = re.compile(r"\b(?:AKIN_[A-Z0-9_]*[A-Z0-9]|(?:TRITON|PYTHON|PROMETHEUS|ALERTMANAGER|GRAFANA)_IMAGE)\b")
 ROOMS = ("akin", "gradio_ui", "loadtests", "model_repository", "retrieval_service")
 
 

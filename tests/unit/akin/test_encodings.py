@@ -25,6 +25,16 @@ def test_ids_are_read_in_the_encodings_that_shells_write(encoding, monkeypatch):
     assert sent == [["2401.09004", "hep-th/9901997"]]
 
 
+def test_a_dash_as_output_is_standard_output(monkeypatch, tmp_path):
+    monkeypatch.setattr(local_http, "post", lambda *_, **__: _Answer())
+    monkeypatch.chdir(tmp_path)
+    for asked in (["cite", "x", "--output", "-"], ["search", "x", "--export", "bibtex", "-o", "-"]):
+        run = CliRunner().invoke(app, asked)
+        assert run.exit_code == 0
+        assert run.stdout == "@misc{x}"
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_bytes_on_standard_input_are_an_error_with_the_next_step():
     run = CliRunner().invoke(app, ["cite", "-"], input=b"caf\xe9\n")
     assert run.exit_code == 2

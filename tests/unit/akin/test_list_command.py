@@ -68,6 +68,19 @@ def test_a_list_is_shown_with_what_is_unknown(sent: Any, file: str, capsys: pyte
     assert "not in this corpus: unknown" in printed.err
 
 
+def test_references_without_a_text_are_named_by_their_line(
+    sent: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "list.json"
+    path.write_text(
+        f'[{{"type": "book", "title": "1"}},\n{{"type": "book", "title": null}},\n'
+        f'{{"type": "book", "title": "{"a" * 200}"}}]'
+    )
+    run("show", str(path))
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == ["not in this corpus: line 2", f"not in this corpus: {'a' * 119}…"]
+
+
 def test_papers_like_the_known_ones_are_found(sent: Any, file: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("like", file, "--unlike", "5", "-k", "3", "--from", "2020")
     assert sent[0] == ("/search", {"like": ["1", "3"], "unlike": ["5"], "k": 3, "from": "2020"})

@@ -49,6 +49,10 @@ class Network(msgspec.Struct, forbid_unknown_fields=True):
     aliases: list[Text] = []
 
 
+class Healthcheck(msgspec.Struct, forbid_unknown_fields=True):
+    disable: bool
+
+
 class Service(msgspec.Struct, forbid_unknown_fields=True):
     """https://github.com/compose-spec/compose-spec/blob/main/05-services.md"""
 
@@ -67,8 +71,11 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     cap_drop: list[Text] = []
     security_opt: list[Text] = []
     logging: Logging | None = None
+    mem_limit: Annotated[str, msgspec.Meta(pattern=r"^(0|\d+[mg])$")] | None = None
+    cpus: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)?$")] | None = None
     shm_size: Annotated[str, msgspec.Meta(pattern=r"^\d+m$")] | None = None
     deploy: Deploy | None = None
+    healthcheck: Healthcheck | None = None
     networks: dict[str, Network] = {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,12 +11,16 @@ import pytest
 import yaml
 
 from akin.stack_settings import ROOT
+from tests.unit.deploy.composition import dockerfile, example
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d{1,9})?s$")]
 # The variables that Cloud Build sets: https://docs.cloud.google.com/build/docs/configuring-builds/substitute-variable-values
 BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
-IMAGES = ("triton", "retrieval", "ui", "training")
+IMAGES = {
+    **{name: f"deploy/{name}.Dockerfile" for name in ("triton", "retrieval", "ui", "training", "triton-gpu")},
+    "retrieval-gpu": "deploy/retrieval.Dockerfile",
+}
 
 
 class Volume(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,24 +106,44 @@ def test_no_image_is_built_before_the_tests_passed(build: Build) -> None:
             assert {"test", "builder"} <= set(step.waitFor)
 
 
-def test_the_four_images_are_pushed_under_the_tag_with_their_layers_cached(build: Build) -> None:
+def options_of(build: Build) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """Return the options and the build arguments of each image, with sample values for all substitutions."""
     known = {"_REGION": "earth1", "_REPOSITORY": "shelf", "PROJECT_ID": "project", "BUILD_ID": "b1"}
     known |= build.substitutions
-    pushed = {}
+    found = {}
     for step in build.steps:
         if "build" not in step.args:
             continue
-        arguments = [substituted(argument, known) for argument in step.args]
-        options = dict(
-            argument.split("=", 1) for argument in arguments if argument.startswith("--") and "=" in argument
-        )
-        assert "--push" in arguments
-        assert (ROOT / options["--file"]).is_file()
-        image = options["--tag"].rpartition(":")[0]
-        assert options["--cache-from"] == f"type=registry,ref={image}:cache"
-        assert options["--cache-to"] == f"type=registry,ref={image}:cache,mode=max"
-        pushed[options["--file"]] = options["--tag"]
-    assert pushed == {f"deploy/{name}.Dockerfile": f"earth1-docker.pkg.dev/project/shelf/{name}:b1" for name in IMAGES}
+        assert "--push" in step.args
+        pairs = [substituted(each, known)[2:].split("=", 1) for each in step.args if re.match("--[a-z-]+=", each)]
+        options = dict(pair for pair in pairs if pair[0] != "build-arg")
+        found[step.id] = options, dict(value.split("=", 1) for name, value in pairs if name == "build-arg")
+    return found
+
+
+def test_the_six_images_are_pushed_under_the_tag_with_their_layers_cached(build: Build) -> None:
+    found = options_of(build)
+    assert {name: options["file"] for name, (options, _) in found.items()} == IMAGES
+    for name, (options, _) in found.items():
+        image = f"earth1-docker.pkg.dev/project/shelf/{name}"
+        assert options["tag"] == f"{image}:b1"
+        assert options["cache-from"] == f"type=registry,ref={image}:cache"
+        assert options["cache-to"] == f"type=registry,ref={image}:cache,mode=max"
+        assert options["sbom"] == "true"
+        assert options["provenance"] == "mode=max"
+
+
+def test_an_image_gets_the_arguments_that_its_dockerfile_has(build: Build) -> None:
+    for name, (options, arguments) in options_of(build).items():
+        lines = dockerfile(options["file"].removeprefix("deploy/"))
+        known = {line.split()[1].split("=")[0] for line in lines if line.startswith("ARG ")}
+        assert set(arguments) <= known, name
+        assert {"REVISION", "VERSION", "SOURCE"} <= set(arguments), name
+        base = "TRITON_IMAGE" if name == "triton-gpu" else "PYTHON_IMAGE"
+        assert arguments[base] == example()[base]
+        assert arguments.get("LOCK") == ("service-gpu" if name == "retrieval-gpu" else None)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert build.substitutions["_VERSION"] == version
 
 
 def test_region_and_repository_must_be_given_and_the_rest_is_known(build: Build, text: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from akin.edge import AllowedHosts, parse_hosts
 from akin.settings import EncoderSettings, EnvironmentSettings, PageSettings, ServiceSettings
@@ -33,7 +36,7 @@ def compose() -> Compose:
 
 def test_the_example_of_settings_holds_every_one_of_them_with_its_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{((?:AKIN|TRITON|PROMETHEUS|ALERTMANAGER|GRAFANA)_\w+)", text)) == set(example())
+    assert set(re.findall(r"\$\{((?:AKIN|TRITON|PYTHON|PROMETHEUS|ALERTMANAGER|GRAFANA)_\w+)", text)) == set(example())
     given, empty = read(example()), read({})
     for owner, names in READERS.items():
         for name in names:
@@ -118,6 +121,79 @@ def test_every_log_has_a_limit(compose: Compose) -> None:
         assert set(service.logging.options) == {"max-size", "max-file"}
 
 
+def test_every_service_has_a_limit_of_memory_and_none_may_ask_for_more_cpus_than_a_small_machine_has(
+    compose: Compose,
+) -> None:
+    for name, service in compose.services.items():
+        assert service.mem_limit not in {None, "0"}, name
+        assert float(service.cpus or "nan") <= 1, name  # 0 are all; an engine refuses more than there are
+    changed = read({"AKIN_TRITON_MEMORY": "512m", "AKIN_TRITON_CPUS": "1.5"}).services["triton"]
+    assert (changed.mem_limit, changed.cpus) == ("512m", "1.5")
+
+
+def test_prometheus_keeps_more_than_the_longest_window_of_an_alert(compose: Compose) -> None:
+    options = dict(option.split("=", 1) for option in compose.services["prometheus"].command)
+    days = int(options["--storage.tsdb.retention.time"].removesuffix("d"))
+    text = (ROOT / "deploy/monitoring/objectives.yml").read_text()
+    assert days > max(int(found) for found in re.findall(r"\[(\d+)d\]", text))
+    assert options["--storage.tsdb.retention.size"] == "5000MB"
+
+
+@pytest.mark.parametrize("name", ["triton", "retrieval", "ui", "training", "triton-gpu"])
+def test_an_image_is_labelled_with_what_it_was_built_from(compose: Compose, name: str) -> None:
+    last = final_stage(dockerfile(f"{name}.Dockerfile"))
+    arguments = dict(line.removeprefix("ARG ").split("=") for line in last if line.startswith("ARG "))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert arguments == {
+        "REVISION": "unknown", "SOURCE": "unknown", "VERSION": project["version"], "LICENSE": project["license"],
+    }  # fmt: skip
+    (labels,) = (line for line in last if line.startswith("LABEL "))
+    found = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
+    assert found == {
+        "title": f"akin-{name}", "revision": "$REVISION", "version": "$VERSION", "source": "$SOURCE",
+        "licenses": "$LICENSE",
+    }  # fmt: skip
+    # After all that changes files, as a new commit must not build these layers again.
+    first = min(at for at, line in enumerate(last) if line.startswith("ARG "))
+    assert not [line for line in last[first:] if line.split()[0] in {"RUN", "COPY", "ADD"}]
+    for service in compose.services.values():
+        if service.build and service.build.dockerfile == f"deploy/{name}.Dockerfile":
+            assert {"REVISION", "SOURCE"} <= set(service.build.args)
+
+
+IMAGE = re.compile(r"^[\w.-]+(/[\w.-]+)*(:(?P<tag>[\w.-]+))?(@sha256:(?P<digest>[0-9a-f]{64}))?$")
+
+
+def foreign_images() -> Iterator[str]:
+    """Yield the images of others that are built upon or started."""
+    yield from (value for name, value in example().items() if name.endswith("_IMAGE"))
+    build = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
+    yield from (step["name"] for step in build["steps"])
+    yield from (value for name, value in build["substitutions"].items() if name.endswith("_IMAGE"))
+    for path in (ROOT / "deploy").glob("*.Dockerfile"):
+        for line in dockerfile(path.name):
+            if line.startswith("FROM ") and line.split()[1] not in {"scratch", "${PYTHON_IMAGE}", "${TRITON_IMAGE}"}:
+                yield line.split()[1]
+
+
+def test_no_image_of_others_is_taken_as_whatever_is_newest() -> None:
+    images = list(foreign_images())
+    assert len(images) > 10
+    for image in images:
+        found = IMAGE.match(image)
+        assert found is not None, image
+        version = re.search(r"\d+\.\d+", found["tag"] or "")
+        assert found["digest"] or (version and found["tag"] != "latest"), image
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE", "GRAFANA_IMAGE"])
+def test_what_is_only_started_is_pinned_by_digest(name: str) -> None:
+    found = IMAGE.match(example()[name])
+    assert found is not None
+    assert found["tag"]
+    assert found["digest"]
+
+
 def test_one_time_services_stay_ended_and_the_others_restart(compose: Compose) -> None:
     once = {name for name, service in compose.services.items() if service.restart == "no"}
     assert once == {"export", "export-gpu", "index"}
@@ -153,11 +229,10 @@ def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -
         assert "default" not in networks
         assert not compose.services[triton].ports
         near = {name for name in compose.services if networks_of(compose, name) & networks}
-        assert near == {
-            "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "prometheus", "alertmanager", "grafana",
-        }  # fmt: skip
+        users = {"index", "retrieval", "retrieval-gpu", "drift"}
+        assert near == {"triton", "triton-gpu", *users, "prometheus", "alertmanager", "grafana"}
     assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
-        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu",
+        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "drift",
     }  # fmt: skip
     used = {network for name in compose.services for network in networks_of(compose, name)}
     assert used == set(compose.networks)
@@ -197,7 +272,8 @@ def test_triton_has_shared_memory_for_its_python_backend(compose: Compose) -> No
 def test_an_image_is_slim_and_runs_as_an_ordinary_user(compose: Compose, name: str) -> None:
     lines = dockerfile(f"{name}.Dockerfile")
     stages = [line.split()[1] for line in lines if line.startswith("FROM ") and line.split()[1] != "scratch"]
-    assert stages == ["python:3.11-slim-bookworm"] * 2
+    assert stages == ["${PYTHON_IMAGE}"] * 2
+    assert lines[0] == f"ARG PYTHON_IMAGE={example()['PYTHON_IMAGE']}"
     last = final_stage(lines)
     assert "USER 10001:10001" in last
     assert len([line for line in last if line.split()[0] in {"RUN", "COPY", "ADD"}]) == 2

@@ -14,6 +14,7 @@ from prometheus_client import Metric
 
 from akin.stack_settings import ROOT
 from retrieval_service import errors
+from retrieval_service.latest_drift import LatestDrift
 from retrieval_service.metrics import Metrics
 from tests.unit.deploy.composition import read
 from tests.unit.deploy.monitoring import (
@@ -26,6 +27,12 @@ from tests.unit.deploy.monitoring import (
     prometheus,
     recordings,
 )
+
+
+def exported() -> list[Metric]:
+    metrics = Metrics()
+    metrics.export(LatestDrift(ROOT / "absent"))
+    return list(metrics.registry.collect())
 
 
 def series_of(family: Metric) -> set[str]:
@@ -45,11 +52,11 @@ def test_every_scraped_target_is_a_service_with_that_port() -> None:
 
 
 def test_every_metric_in_use_is_exported_by_the_service() -> None:
-    exported = {name for family in Metrics().registry.collect() for name in series_of(family)}
+    known = {name for family in exported() for name in series_of(family)}
     asked = {name for each in expressions() for name in metrics_of(each)}
     ours = {name for name in asked if not name.startswith("nv_")} - {"up"} - {each.record for each in recordings()}
     assert ours
-    assert ours <= exported
+    assert ours <= known
 
 
 def test_every_label_in_use_has_these_values() -> None:
@@ -57,6 +64,7 @@ def test_every_label_in_use_has_these_values() -> None:
     jobs = {job.job_name for job in prometheus().scrape_configs}
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
     known = {"job": jobs, "reason": codes, "route": {"/search", "/health.*|/metrics"}, "status": {"5..", "499"}}
+    known["outcome"] = {"stored", "dropped", "failed"}
     known["le"] = {
         sample.labels["le"]
         for family in _one_search().registry.collect()
@@ -140,7 +148,7 @@ def test_alerts_have_different_names_and_are_documented() -> None:
 
 def test_the_documentation_lists_every_metric_of_the_service() -> None:
     documented = (ROOT / "docs" / "monitoring.md").read_text()
-    for family in Metrics().registry.collect():
+    for family in exported():
         if family.name.startswith("akin_"):
             assert any(f"`{name}`" in documented for name in {family.name, *series_of(family)}), family.name
 

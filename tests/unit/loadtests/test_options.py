@@ -37,6 +37,7 @@ def test_a_wrong_number_of_users_is_refused_with_the_option(value: str) -> None:
         (["users", "--queries", "/no/such/file"], "/no/such/file"),
         (["rate", "--p95", "0"], "--p95"),
         (["rate", "--mode", "fuzzy"], "fuzzy"),
+        (["rate", "--spacing", "wide"], "wide"),
         (["rate", "--users", "3"], "--users"),
         ([], "users|rate"),
     ],

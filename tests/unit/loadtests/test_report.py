@@ -111,6 +111,13 @@ def test_the_highest_rate_is_the_sustained_one() -> None:
     assert "<b>137 requests/s</b> sustained for 8 s with p95 of at most 100 ms" in page
     assert "overloaded, cut short" in page
     assert "whether or not earlier ones had been answered" in page
+    assert "Requests came at random (a Poisson process)" in page
+
+
+def test_the_page_has_the_spacing_of_a_constant_rate() -> None:
+    given = results(rate_results([trial(10, fast=False)], None, "no rate was fast"), "rate", "--spacing", "equal")
+    assert given["settings"]["spacing"] == "equal"
+    assert "Requests were equally spaced" in render_report(given)
 
 
 def test_the_page_has_the_reason_why_there_is_no_rate() -> None:

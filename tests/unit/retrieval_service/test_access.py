@@ -207,6 +207,8 @@ def test_the_operators_port_needs_the_scope_admin(key: Callable[..., str], place
     assert port.get("/metrics", headers=bearer(search)).status_code == 403
     assert port.get("/metrics").status_code == 401
     assert port.get("/health/live").status_code == 401
+    assert port.get("/v1/drift", headers=bearer(search)).status_code == 403
+    assert port.get("/v1/drift", headers=bearer(admin)).status_code == 404  # there is no report
     open_port = TestClient(create_metrics_app(Settings(), Metrics()), base_url="http://localhost")
     assert open_port.get("/metrics").status_code == 200
 

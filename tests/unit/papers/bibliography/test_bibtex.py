@@ -184,3 +184,24 @@ def test_types_are_those_of_the_standard_styles(kind, fields, expected):
 def test_only_addresses_of_the_web_are_kept():
     for bad in ("javascript:alert(1)", "file:///etc/passwd", "https:", "data:text/html,x"):
         assert entry(f"@misc{{k, title={{T}}, url={{{bad}}}}}").publication.url == ""
+
+
+def test_an_entry_of_ads_names_its_journal_and_has_its_tildes():
+    found = entry(
+        r"""@ARTICLE{2019ApJ...882L..12P,
+       author = {{Planck Collaboration} and {Abbott}, B.~P.},
+        title = "{\raisebox{-0.5ex}\textasciitilde5$\sigma$ near x\textasciitilde{}1 in Fig.~2}",
+      journal = {\apjl}, year = 2019, month = sep, volume = {882}, eid = {L12}, publisher = {arXiv},
+       eprint = {1907.11234}, archivePrefix = {arXiv}}"""
+    )
+    assert found.title == r"~5$\sigma$ near x~1 in Fig. 2"
+    assert found.authors[1] == Author("Abbott", "B. P.")
+    assert found.publication.reference == "Astrophysical Journal Letters 882, L12 (2019)"
+    assert found.publication.publisher == ""
+    assert entry(r"@article{a, title={T}, journal={\unknown}}").publication.venue == r"\unknown"
+
+
+def test_the_number_of_a_journal_that_is_only_an_id_is_dropped():
+    found = entry("@article{he, title={T}, journal={arXiv preprint arXiv:1512.03385}, volume={7}, number={8}}")
+    assert (found.arxiv_id, found.publication.volume, found.publication.number) == ("1512.03385", "", "")
+    assert entry("@techreport{r, title={T}, number={TR-7}}").publication.number == "TR-7"

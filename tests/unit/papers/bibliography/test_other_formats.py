@@ -151,3 +151,27 @@ def test_a_file_of_two_encodings_and_the_encoding_that_jabref_names():
     assert [each.title for each in read_entries(mixed, LibraryFormat.BIBTEX)] == ["Étude", "Étude"]  # type: ignore[union-attr]
     polish = "% Encoding: ISO8859_2\n@misc{a, title={Łódź}}".encode("iso8859-2")
     assert [each.title for each in read_entries(polish, LibraryFormat.BIBTEX)] == ["Łódź"]  # type: ignore[union-attr]
+
+
+def test_files_of_web_of_science_and_scopus():
+    text = (
+        "FN  - Clarivate\nVR  - 1.0\nTY  - JOUR\nTI  - CO<inf>2</inf> and kites\nDA  - MAR 15\nPY  - 2019\n"
+        "C7  - 105123\nER  -\n\nTY  - JOUR\nTI  - Another\nEF  - not an end\nER  -\nEF  -\n"
+    )
+    one, other = list(ris_entries(text))
+    assert isinstance(one, Entry)
+    assert (one.line, one.title, one.publication.date, one.publication.pages) == (
+        3, "CO2 and kites", (2019, 3, 15), "105123",
+    )  # fmt: skip
+    assert isinstance(other, Entry)
+    assert list(map(type, ris_entries("TI  - no type\nER  -\n"))) == [BrokenEntry]
+
+
+def test_arxiv_is_no_publisher_of_a_preprint():
+    ris = "TY  - JOUR\nTI  - T\nAN  - arXiv:2301.01234\nPB  - arXiv\nER  -\n"
+    csl = json.dumps(
+        [{"type": "article-journal", "title": "T", "number": "arXiv:2301.01234", "publisher": "arXiv", "id": "a"}]
+    )
+    for (found,) in (list(ris_entries(ris)), list(csl_entries(csl.encode()))):
+        assert isinstance(found, Entry)
+        assert (found.arxiv_id, found.publication.publisher, found.publication.number) == ("2301.01234", "", "")

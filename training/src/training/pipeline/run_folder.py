@@ -228,12 +228,16 @@ def environment() -> dict[str, Any]:
 
 
 def revision() -> dict[str, Any]:
-    """Return the commit of the code, and True if files differ from it; None for both without git."""
+    """Return the commit of the code, and True if files differ from it; None for what is not known.
+
+    In an image there is no git: AKIN_REVISION names the commit that it was built from.
+    """
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "changed": None}
+        built_from = os.environ.get("AKIN_REVISION", "unknown")
+        return {"commit": None if built_from == "unknown" else built_from, "changed": None}
 
 
 def _git(*arguments: str) -> str:

@@ -76,3 +76,14 @@ def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(ConfigurationError, match="momentum"):
         open_run(tmp_path)
+
+
+@pytest.mark.parametrize(("built_from", "commit"), [("abc123", "abc123"), ("unknown", None), (None, None)])
+def test_in_an_image_the_revision_is_the_one_that_it_was_built_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, built_from: str | None, commit: str | None
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    monkeypatch.delenv("AKIN_REVISION", raising=False)
+    if built_from is not None:
+        monkeypatch.setenv("AKIN_REVISION", built_from)
+    assert run_folder.revision() == {"commit": commit, "changed": None}
