@@ -18,6 +18,7 @@ from retrieval_service.errors import InvalidParameter
 from retrieval_service.routes.answers import json_response
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
@@ -27,6 +28,7 @@ MOST_REFERENCES = 2_000
 """References of one request."""
 LONGEST_TEXT = 1_000_000
 """Characters of a text with references."""
+_OF_ONE_REQUEST = 100  # references that count as one request for the rate limit
 _LONGEST_BODY = 4 << 20  # the longest text in letters of several bytes
 
 _Text = Annotated[str, StringConstraints(max_length=1_000)]
@@ -123,6 +125,7 @@ async def resolve(request: Request) -> Response:
     async def answer(corpus: OpenCorpus) -> Response:
         # A job holds its turn until it has ended, so that texts that are given up are not read beside others.
         form, references = await Job(state.read_threads, _read, wanted).result()
+        charge(request.scope, (len(references) - 1) // _OF_ONE_REQUEST)
         resolved = await state.engine.resolve(corpus, references)
         found = sum(each.paper is not None for each in resolved)
         return json_response(ResolveAnswer(resolved, found, form, corpus.manifest.id))
