@@ -77,7 +77,7 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
     }
     print_rows(rows)
     for group in found.groups:
-        print(f"  {group.name} {f'({group.code}) ' if group.code else ''}{group.papers:,}")
+        print(f"  {group.name} {f'({group.code}) ' if group.code not in ('', group.name) else ''}{group.papers:,}")
 
 
 @app.command()
