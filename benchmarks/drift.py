@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("queries", type=Path, help="queries of another domain: a folder in BEIR's layout")
     parser.add_argument("--encoder", type=Path, help="folder of a version; by default the promoted one")
     parser.add_argument("--titles", type=int, default=3000, help="titles that are drawn")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="queries of each window")
     options = parser.parse_args()
     settings = Settings.read()
     folder = options.encoder or settings.repository / versions.MODEL / str(
@@ -69,7 +70,7 @@ def main() -> None:
     home = searches(titles, vectors_of(titles, folder, settings, kept / "titles.npy"))
     foreign_texts = list(collection.queries.values())
     foreign = searches(foreign_texts, vectors_of(foreign_texts, folder, settings, kept / f"{collection.name}.npy"))
-    rows = [row for size in SIZES for row in rates(home, foreign, size)] + cost_rows(home[:500])
+    rows = [row for size in options.sizes for row in rates(home, foreign, size)] + cost_rows(home[:500])
     path = write_rows("drift", rows, settings.data / "benchmarks", runs=RUNS, permutations=PERMUTATIONS, level=LEVEL)
     print(rows_table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
