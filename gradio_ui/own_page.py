@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -25,6 +26,7 @@ _MARK: Final = "akin-words:"
 _MARKS: Final = re.compile(rf"{_MARK}([a-z_.]+)".encode())
 _ABSOLUTE: Final = b'<link rel="manifest" href="/manifest.json" />'
 _RELATIVE: Final = b'<link rel="manifest" href="manifest.json" /><link rel="icon" href="favicon.ico" />'
+_BODY: Final = re.compile(rb"<body\b[^>]*>")
 _LANGUAGE: Final = re.compile(rb'<html\s+lang="en"')
 
 
@@ -65,6 +67,7 @@ class OwnPage:
 def _complete(body: bytes, visit: Visit) -> bytes:
     body = body.replace(_ABSOLUTE, _RELATIVE + _head(visit).encode(), 1)
     body = _LANGUAGE.sub(f'<html lang="{visit.language}"'.encode(), body, count=1)
+    body = _BODY.sub(lambda tag: tag[0] + _without_scripts(visit).encode(), body, count=1)
     return _MARKS.sub(lambda mark: _in_json(_text(mark[1].decode(), visit)), body)
 
 
@@ -78,6 +81,13 @@ def _head(visit: Visit) -> str:
         f'<script type="application/json" id="akin-words">{visit.words.script()}</script>'
         + "".join(f'<script src="{files.address(name)}"></script>' for name in names)
     )
+
+
+def _without_scripts(visit: Visit) -> str:
+    """Return what readers see instead of the search page if scripts are off; the other pages work without them."""
+    text = visit.words
+    link = f'<a href="{escape(visit.link("map"))}">{escape(text("navigation.map"))}</a>'
+    return f"<noscript><h1>Akin</h1><p>{escape(text('ask.noscript'))} {link}</p></noscript>"
 
 
 def _text(key: str, visit: Visit) -> str:

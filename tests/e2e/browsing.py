@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
 
+import httpx
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
@@ -28,3 +31,16 @@ def search(page: Page, text: str) -> None:
     page.wait_for_url(re.compile(r"[?&]q="))
     expect(page.locator("article.akin-paper").first).to_be_visible()
     answered(page)
+
+
+def await_page(process: subprocess.Popen[Any], url: str) -> None:
+    """Wait until a server that was just started answers."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, url
+        assert time.monotonic() < deadline, url
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)

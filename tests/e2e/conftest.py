@@ -40,6 +40,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def map_address(sample_stack: RunningStack) -> str:
+    """Build the map of the sample papers, and return the address of its page."""
+    pytest.importorskip("openTSNE")
+    done = sample_stack.akin("map", "build")
+    assert done.returncode == 0, done.stderr
+    assert "map of 314 papers" in done.stderr
+    return f"{sample_stack.settings.ui_url}/map"
+
+
 @pytest.fixture
 def unchecked_page(browser: Browser) -> Iterator[Page]:
     """Yield a page that shares nothing with those of other tests, for tests that provoke refusals."""

@@ -36,8 +36,13 @@ PAGES = {
     "no such page": ("nowhere", ".akin-problem"),
     "paper": ("paper/{id}", "main h1"),
     "no such paper": ("paper/9999.99999", ".akin-problem"),
-    "list": ("list", "main h1"),
-    "map": ("map", "main h1"),
+    "list": ("list", "article.akin-listed a"),
+    "shared list": ("list#ids={id},9912.00001", ".akin-unknown"),
+    "map": ("map", "#akin-map[data-points]"),
+    "results on the map": (f"map{SEARCH}", ".akin-map-results a"),
+    "German paper": ("paper/{id}?lang=de", "main h1"),
+    "German list": ("list?lang=de", "article.akin-listed a"),
+    "German map": (f"map{SEARCH}&lang=de", ".akin-map-results a"),
 }
 
 
@@ -70,6 +75,7 @@ def violations(page: Page, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.usefixtures("map_address")
 def test_no_page_has_a_serious_violation(browser: Browser, sample_stack: RunningStack, axe: str, look: str) -> None:
     width = 390 if look == "phone" else 1280
     context = browser.new_context(
@@ -79,6 +85,8 @@ def test_no_page_has_a_serious_violation(browser: Browser, sample_stack: Running
     found: dict[str, list[str]] = {}
     page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
     paper = page.locator("article.akin-paper").first.get_attribute("data-id") or ""
+    for at in range(3):
+        page.locator("[data-akin-list]").nth(at).click()
     for name, (address, shown) in PAGES.items():
         page.goto(f"{sample_stack.settings.ui_url}/{address.format(id=paper)}")
         page.wait_for_selector(shown)
@@ -139,8 +147,69 @@ def test_the_focus_goes_to_the_next_page_of_results(page: Page, sample_stack: Ru
     expect(page.locator("article.akin-paper").first).to_be_focused()
 
 
+def test_keys_move_on_all_pages(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    for at in range(2):
+        page.locator("[data-akin-list]").nth(at).click()
+    page.goto(f"{sample_stack.settings.ui_url}/list")
+    listed = page.locator("article.akin-listed")
+    expect(listed.locator("a").first).to_be_visible()
+    # What is looked up replaces the cards.
+    expect(listed.locator(".akin-chip, time").first).to_be_visible()
+    for key, at in (("j", 0), ("j", 1), ("k", 0)):
+        page.keyboard.press(key)
+        expect(listed.nth(at)).to_be_focused()
+    title = listed.first.locator("h3").inner_text()
+    page.keyboard.press("o")
+    page.wait_for_url(re.compile("/paper/"))
+    expect(page.locator("main h1")).to_have_text(title)
+    button = page.locator(".akin-actions [data-akin-list]")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("l")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("c")
+    expect(page.locator(".akin-citations summary").first).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(".akin-alike .akin-list > li").first).to_be_focused()
+
+
+@pytest.mark.usefixtures("map_address")
+def test_nothing_is_cut_off_on_the_narrowest_screen(page: Page, sample_stack: RunningStack) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    page.locator("[data-akin-list]").first.click()
+    paper = page.locator("article.akin-paper").first.get_attribute("data-id") or ""
+    for address, shown in PAGES.values():
+        if shown == ".akin-problem":
+            continue
+        page.goto(f"{sample_stack.settings.ui_url}/{address.format(id=paper)}")
+        page.wait_for_selector(shown)
+        page.evaluate("""() => {
+            const long = ".akin-title a, .akin-heading, .akin-authors a, .akin-facts span, .akin-known dd";
+            for (const place of document.querySelectorAll(long)) {
+                place.textContent = "W".repeat(200);
+            }
+        }""")
+        wide = page.evaluate("""() => [...document.querySelectorAll("main *")].filter((one) => {
+            const edge = one.getBoundingClientRect();
+            return edge.right > 321 && one.checkVisibility() && !one.closest(".akin-examples, svg, pre, .akin-hidden");
+        }).map((one) => `${one.tagName}.${one.className} ${one.textContent.slice(0, 40)}`).slice(0, 5)""")
+        assert (address, wide, page.evaluate("document.documentElement.scrollWidth")) == (address, [], 320)
+
+
+def test_a_browser_without_scripts_is_told_what_works(browser: Browser, sample_stack: RunningStack) -> None:
+    context = browser.new_context(java_script_enabled=False, locale="de")
+    page = context.new_page()
+    page.goto(sample_stack.settings.ui_url)
+    expect(page.locator("noscript a")).to_be_visible()
+    assert "Skripte sind abgeschaltet" in (page.locator("noscript").text_content() or "")
+    page.goto(f"{sample_stack.settings.ui_url}/list")
+    expect(page.locator("noscript p")).to_be_visible()
+    context.close()
+
+
 def test_single_keys_can_be_switched_off(page: Page, sample_stack: RunningStack) -> None:
-    page.goto(f"{sample_stack.settings.ui_url}/nowhere")
+    page.goto(f"{sample_stack.settings.ui_url}/list")
     page.get_by_role("button", name="Keys").click()
     page.get_by_role("checkbox").uncheck()
     page.get_by_role("button", name="Close").click()

@@ -58,6 +58,7 @@ def test_papers_are_collected_asked_about_and_removed(page: Page, sample_stack: 
     size(page, "4 papers")
     page.locator("#akin-said").get_by_role("button", name="Undo").click()
     size(page, "5 papers")
+    expect(page.locator("main")).to_be_focused()
     assert page.locator("#akin-list-papers article").nth(1).get_attribute("data-id") == collected[1]
 
     title = page.locator("#akin-list-papers h3").nth(2).inner_text()
@@ -68,6 +69,7 @@ def test_papers_are_collected_asked_about_and_removed(page: Page, sample_stack: 
 
     page.locator("#akin-list-papers [data-akin-unlike]").first.click()
     expect(page.locator("#akin-list-papers [data-akin-unlike]").first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#akin-list-papers [data-akin-unlike]").first).to_be_focused()
     page.get_by_role("button", name="Papers like this list").click()
     feed = page.locator(".akin-feed a")
     expect(feed).to_be_visible()

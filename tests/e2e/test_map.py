@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import CHROMIUM, FLAGS, VIOLATIONS
-
-if TYPE_CHECKING:
-    from tests.conftest import RunningStack
+from tests.e2e.conftest import VIOLATIONS
 
 pytestmark = pytest.mark.e2e
-pytest.importorskip("openTSNE")
 
 
-@pytest.fixture(scope="module")
-def address(sample_stack: RunningStack) -> str:
-    """Build the map of the sample papers, and return the address of its page."""
-    done = sample_stack.akin("map", "build")
-    assert done.returncode == 0, done.stderr
-    assert "map of 314 papers" in done.stderr
-    return f"{sample_stack.settings.ui_url}/map"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+@pytest.fixture
+def address(map_address: str) -> str:
+    return map_address
 
 
 @pytest.fixture
